@@ -1,0 +1,57 @@
+# Everything a fresh machine needs is installed by the first target that is asked for.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(VENV)/setup/bin/uv
+READY  := $(VENV)/.ready
+
+SUITE    := suites/smoke/land-cover.yaml
+DEMO_OUT ?= reports/demo
+
+.PHONY: help setup demo smoke test lint format bench lock clean
+
+help:
+	@echo "make demo    the main job: train, score, compare (unchanged), then break the subject (regressed)"
+	@echo "make test    the tests          make lint   ruff and mypy"
+	@echo "make smoke   every smoke suite  make bench  speed and memory, side by side"
+	@echo "make lock    resolve requirements.lock anew"
+
+setup: $(READY)
+
+$(READY): requirements.setup requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "harness needs Python 3.11 to 3.13; this is " + sys.version.split()[0])'
+	@echo "setting up $(VENV) (once; several GB with CUDA libraries)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --upgrade --target $(VENV)/setup --requirement requirements.setup
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m harness.demo $(SUITE) --out $(DEMO_OUT)
+
+smoke: $(READY)
+	@for suite in suites/smoke/*.yaml; do $(BIN)/harness run $$suite || exit $$?; done
+
+test: $(READY)
+	@$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY)
+	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-disable-gc
+
+# No index address gets into the lock; one version of each package serves Python 3.11 to 3.13.
+lock: $(READY)
+	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(UV) pip compile - --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.setup
+	@$(UV) pip compile pyproject.toml --quiet --universal --fork-strategy fewest --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .harness build

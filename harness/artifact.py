@@ -1,0 +1,57 @@
+"""The kinds of artifact that stages hand to one another.
+
+A kind says what a folder holds, so that the planner can refuse a wiring that makes no sense. Kinds
+carry no behaviour and import nothing heavy: reading and writing a format is the business of the module
+that owns it (``data/image_folder.py`` for images).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias, Union
+
+Json: TypeAlias = Union[None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a stage leaves: a folder, and the facts that are worth knowing without opening it."""
+
+    path: Path
+    """The folder. Inside a stage, one given by ``job.folder()``; later, the stored and read-only one."""
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    """Small and JSON-safe: counts, class names, what was skipped and why. Shown in the record."""
+    conditions: Mapping[str, Json] = field(default_factory=dict)
+    """What was observed while running that decides whether two scores can be compared (a batch size at
+    half precision, say). Joins the protocol of every score that this artifact reaches."""
+
+
+class Images(Artifact):
+    """An image folder: ``metadata.jsonl`` with one row per image, ``file_name`` relative to the folder."""
+
+
+class Captions(Artifact):
+    """``metadata.jsonl`` whose rows have ``captions``, a list of sentences (there may be no images)."""
+
+
+class LabelledImages(Images):
+    """Rows have ``label``, a class name; ``facts["classes"]`` lists the class names in index order."""
+
+
+class CaptionedImages(Images, Captions):
+    """Images with their captions."""
+
+
+class Scenes(LabelledImages, CaptionedImages):
+    """Images with a class and captions."""
+
+
+class Classifier(Artifact):
+    """A trained image classifier: ``model.safetensors`` and ``classifier.json`` (how to build and feed it)."""
+
+
+class Predictions(Artifact):
+    """``predictions.parquet``: ``item`` str, ``label`` int64, ``logits`` list<float32> of length C, where
+    C classes are named in ``facts["classes"]``."""

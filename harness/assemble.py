@@ -1,0 +1,172 @@
+"""From a plan and what became of its tasks to the record of the run."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.artifact import Json
+from harness.environment import command_line, environment, provenance
+from harness.items import ItemRows, read_stored_items
+from harness.plan import PlannedRepeat, PlannedScore, Plan, Task, TaskId, defaults
+from harness.record import GateInfo, Repeat, Run, Score, TaskInfo, environment_id
+from harness.run import Outcome
+from harness.store import ITEMS, Store
+from harness.suite import Suite
+from harness.typed import to_json
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What a record says of the invocation itself."""
+
+    id: str
+    started: str
+
+    @classmethod
+    def now(cls) -> Invocation:
+        moment = datetime.now(UTC)
+        return cls(f"{moment:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}", moment.isoformat(timespec="seconds"))
+
+
+def record(
+    plan: Plan,
+    outcomes: Mapping[TaskId, Outcome],
+    invocation: Invocation,
+    wall_s: float,
+    sources: list[dict[str, Json]],
+) -> Run:
+    """All scores, tasks and environments of one invocation."""
+    suite = plan.suite
+    here = environment()
+    seen = {environment_id(here): here}
+    scores = tuple(_score(plan, s, outcomes, seen) for s in plan.scores)
+    return Run(
+        id=invocation.id,
+        suite=suite.name,
+        about=suite.about,
+        started=invocation.started,
+        wall_s=round(wall_s, 3),
+        declaration=declaration(suite),
+        metrics=plan.metrics,
+        gates=gates(suite),
+        reference={name: _axis_json(suite, name, v) for name, v in suite.reference.items()},
+        defaults=defaults(suite),
+        scores=scores,
+        tasks=tuple(_task(t, outcomes[t.id]) for t in plan.tasks.values()),
+        environments=seen,
+        environment=environment_id(here),
+        sources=tuple(sources),
+        only={name: [_axis_json(suite, name, v) for v in values] for name, values in plan.only.items()},
+        provenance={**provenance(suite.project), "command": command_line()},
+    )
+
+
+def _score(
+    plan: Plan, planned: PlannedScore, outcomes: Mapping[TaskId, Outcome], seen: dict[str, dict[str, Json]]
+) -> Score:
+    repeats = tuple(_repeat(plan, r, outcomes, seen) for r in planned.repeats)
+    return Score(planned.metric, planned.point, planned.settings, planned.protocol, planned.claim, repeats)
+
+
+def _repeat(
+    plan: Plan, planned: PlannedRepeat, outcomes: Mapping[TaskId, Outcome], seen: dict[str, dict[str, Json]]
+) -> Repeat:
+    outcome, key = outcomes[planned.task], planned.task[1]
+    if outcome.entry is None or outcome.entry.result is None:
+        return Repeat(planned.seeds, key, {}, error=outcome.error or outcome.state)
+    result = outcome.entry.result
+    conditions = {f"{planned.task[0]}.{name}": value for name, value in result.conditions.items()}
+    for task in plan.behind(planned.task, protocol_only=True):
+        entry = outcomes[task.id].entry
+        for output in entry.outputs.values() if entry else ():
+            conditions.update({f"{task.node}.{name}": value for name, value in output.conditions.items()})
+    path = plan.subject_path(planned.task)
+    environments = set()
+    for task in path:
+        entry = outcomes[task.id].entry
+        if entry is not None:
+            name = environment_id(entry.environment)
+            seen.setdefault(name, dict(entry.environment))
+            environments.add(name)
+    executed = any(outcomes[t.id].state == "executed" for t in path)
+    return Repeat(
+        planned.seeds,
+        key,
+        result.values,
+        conditions,
+        result.details,
+        executed,
+        tuple(sorted(environments)),
+        result.items,
+    )
+
+
+def _task(task: Task, outcome: Outcome) -> TaskInfo:
+    entry = outcome.entry
+    facts: dict[str, Json] = {}
+    for name, output in entry.outputs.items() if entry else ():
+        facts.update({(k if name == "out" else f"{name}.{k}"): v for k, v in output.facts.items()})
+    wall_s = entry.wall_s if entry else 0.0
+    return TaskInfo(task.node, task.key, task.point, task.seeds, outcome.state, wall_s, facts, outcome.error)
+
+
+def item_rows(run: Run, store: Store) -> Iterator[ItemRows]:
+    """The per-item rows behind a run's scores, from the store, one repeat at a time."""
+    for score in run.scores:
+        for repeat in score.repeats:
+            if repeat.items:
+                items = read_stored_items(store.folder(repeat.key) / ITEMS)
+                yield ItemRows(score.metric, score.point, repeat.seeds, items)
+
+
+def gates(suite: Suite) -> tuple[GateInfo, ...]:
+    return tuple(
+        GateInfo(
+            g.metric,
+            g.field,
+            g.margin.value,
+            g.margin.relative,
+            {name: _axis_json(suite, name, v) for name, v in g.at.items()},
+            g.against_reference,
+        )
+        for g in suite.gates
+    )
+
+
+def declaration(suite: Suite) -> dict[str, Json]:
+    """The suite with everything bound, as plain JSON: what ran, whatever becomes of the file."""
+    nodes: dict[str, Json] = {}
+    for name, node in suite.nodes.items():
+        inputs: dict[str, Json] = {n: [str(r) for r in refs] for n, refs in node.inputs.items()}
+        parameters = {n: to_json(v) for n, v in node.parameters.items()}
+        nodes[name] = {"use": node.stage.name, "inputs": inputs, "parameters": parameters}
+    return {
+        "stages": nodes,
+        "subject": list(suite.subject),
+        "matrix": {a.field: [_axis_json(suite, a.field, v) for v in a.values] for a in suite.matrix},
+        "seeds": {a.field: list(a.values) for a in suite.seeds},
+        "exclude": [{n: _axis_json(suite, n, v) for n, v in e.items()} for e in suite.exclude],
+    }
+
+
+def _axis_json(suite: Suite, name: str, value: Any) -> Json:
+    node, _, parameter = name.partition(".")
+    spec = suite.nodes[node].stage.inputs.get(parameter)
+    if spec is None:
+        return to_json(value)
+    refs: list[Json] = [str(r) for r in value]
+    return refs if spec.many else refs[0]
+
+
+def failure_logs(outcomes: Mapping[TaskId, Outcome]) -> dict[str, Path]:
+    """``node-key`` → the log of each task that failed in this run."""
+    return {
+        f"{node}-{key[:8]}": outcome.log
+        for (node, key), outcome in outcomes.items()
+        if outcome.state == "failed" and outcome.log is not None and outcome.log.exists()
+    }

@@ -1,0 +1,87 @@
+"""Image folders in the layout that ``datasets.load_dataset("imagefolder")`` reads.
+
+``metadata.jsonl`` has one row per image: ``file_name`` (relative), and where there are any ``label``,
+``captions`` and further columns. Images are 8-bit RGB PNG: lossless, so that a cached image is the image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.artifact import Artifact, Json
+from harness.errors import StageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+METADATA = "metadata.jsonl"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of a folder."""
+
+    name: str
+    """``file_name``: unique in the folder, the item's name in per-item rows."""
+    path: Path
+    label: str | None
+    captions: tuple[str, ...]
+    columns: dict[str, Json]
+    """Everything else in the row."""
+
+
+def rows(images: Artifact) -> Iterator[Row]:
+    """The rows of an image folder, in file order, one at a time.
+
+    Raises:
+        StageError: a row that is no JSON object or names no file.
+    """
+    with (images.path / METADATA).open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                columns = json.loads(line)
+                name = columns.pop("file_name")
+            except (ValueError, KeyError, AttributeError) as e:
+                raise StageError(f"{images.path / METADATA}:{number}: not an image row ({e})") from None
+            label, captions = columns.pop("label", None), columns.pop("captions", ())
+            yield Row(name, images.path / name, label, tuple(captions), columns)
+
+
+class Writer:
+    """Writes an image folder row by row; memory does not grow with the number of images.
+
+    with Writer(job.folder()) as out:
+        out.add(pixels, "000.png", label="Water Body", captions=["a lake in a forest"])
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+
+    def __enter__(self) -> Writer:
+        self._lines = (self.folder / METADATA).open("w", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
+
+    def add(self, image: Image | Any, name: str, **columns: Json) -> None:
+        """Append one image.
+
+        Args:
+            image: a PIL image, or an array of uint8 with shape (H, W, 3).
+            name: its file name below the folder, ending in ``.png``.
+            columns: further columns of its row.
+        """
+        from PIL import Image as pil
+
+        picture = image if isinstance(image, pil.Image) else pil.fromarray(image)
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.convert("RGB").save(path, format="PNG", compress_level=1)
+        self._lines.write(json.dumps({"file_name": name, **columns}, ensure_ascii=False) + "\n")
+        self.count += 1

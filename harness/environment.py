@@ -1,0 +1,102 @@
+"""What a run ran on: versions, device, driver, image digest. Recorded, never a reason not to compare.
+
+Reads package metadata and asks the driver's own tool; imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from harness import __version__
+from harness.artifact import Json
+
+PACKAGES = ("torch", "torchvision", "torchgeo", "lightning", "torchmetrics", "numpy", "pillow", "pyarrow")
+
+
+@cache
+def environment() -> dict[str, Json]:
+    """Flat, JSON-safe, the same for two invocations on one unchanged machine."""
+    found: dict[str, Json] = {
+        "harness": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": os.environ.get("OMP_NUM_THREADS"),
+        "image": os.environ.get("HARNESS_IMAGE_DIGEST"),
+        **_gpu(),
+        **{name: _version(name) for name in PACKAGES},
+    }
+    return {k: v for k, v in found.items() if v is not None}
+
+
+def device_class() -> str:
+    """``"cpu"``, or the first visible accelerator's name (``"nvidia-h100-80gb-hbm3"``): the default label.
+
+    ``HARNESS_DEVICE=cpu`` keeps a machine's accelerator out of it.
+    """
+    name = None if os.environ.get("HARNESS_DEVICE") == "cpu" else _gpu().get("gpu")
+    return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-") if name else "cpu"
+
+
+@cache
+def _gpu() -> dict[str, Json]:
+    if os.environ.get("HARNESS_DEVICE") == "cpu" or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return {}
+    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        lines = subprocess.run(
+            query, capture_output=True, text=True, timeout=20, check=True
+        ).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    if not lines or lines[0].count(",") != 2:
+        return {}
+    name, driver, memory = (part.strip() for part in lines[0].split(","))
+    return {"gpu": name, "gpus": len(lines), "driver": driver, "gpu_memory": memory}
+
+
+def _cpu() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = re.findall(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return names[0] if names else platform.machine()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def provenance(project: Path) -> dict[str, Json]:
+    """Commit of the project and whether the tree differs from it; empty outside a git repository."""
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(project), *arguments]
+        try:
+            return subprocess.run(
+                command, capture_output=True, text=True, timeout=20, check=True
+            ).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            return None
+
+    commit = git("rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def command_line() -> list[Json]:
+    """The arguments of this process, for reproducing a run."""
+    return ["harness", *sys.argv[1:]]

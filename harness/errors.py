@@ -1,0 +1,78 @@
+"""Mistakes a person can mend: each is one line on the screen and one exit code, never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from enum import IntEnum
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Exit(IntEnum):
+    """What the process ends with. The first that applies wins, in this order, save the last two."""
+
+    USAGE = 2
+    """A bad suite, a bad command line, or a file that cannot be used as what it should be."""
+    FAILED = 5
+    """A task failed; the others went on, and complete comparisons still have verdicts."""
+    REGRESSED = 1
+    INCOMPARABLE = 4
+    """Protocols differ, a score is missing, or there is no baseline."""
+    INCONCLUSIVE = 3
+    """Only under ``--strict``."""
+    OK = 0
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+class Where(NamedTuple):
+    """A place in a text file; ``line`` counts from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class HarnessError(Exception):
+    """A mistake with a message written for the person who made it."""
+
+    exit: Exit = Exit.USAGE
+
+
+class UsageError(HarnessError):
+    """The command, a file or the environment cannot be used as asked."""
+
+
+class SuiteError(UsageError):
+    """A mistake in a suite file: where it is, what it is, and the nearest right name."""
+
+    def __init__(self, where: Where, message: str) -> None:
+        super().__init__(f"{where}: {message}")
+        self.where = where
+
+
+class StoreError(HarnessError):
+    """The store cannot be written or read (disk full, read-only, no permission): what runs cannot go on."""
+
+    exit = Exit.FAILED
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"store {path}: {problem}")
+
+
+class StageError(HarnessError):
+    """Raised by a stage for what it can only see while running: bad data, a loss that is not a number.
+
+    The task fails with this message; the tasks that do not need it go on.
+    """
+
+    exit = Exit.FAILED
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the closest of ``names``, or ``""``."""
+    close = get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

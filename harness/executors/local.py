@@ -1,0 +1,91 @@
+"""Run a stage in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import traceback
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TextIO
+
+from harness.environment import device_class
+from harness.errors import HarnessError, StageError
+from harness.executors import Call, Progress
+
+
+class LocalExecutor:
+    """In process: imports are paid once, a debugger works, and nothing has to be serialised."""
+
+    @cached_property
+    def device(self) -> str:
+        return device_class()
+
+    def execute(self, call: Call, progress: Progress) -> Any:
+        with (call.work / "log.txt").open("a", encoding="utf-8", buffering=1) as log, _captured(log):
+            job = LocalJob(call.work, self.device, progress, log)
+            extra = {"job": job} if call.stage.takes_job else {}
+            try:
+                return call.stage.function(**call.inputs, **call.parameters, **extra)
+            except HarnessError as e:
+                log.write(f"{e}\n")
+                raise
+            except MemoryError:
+                raise StageError("out of memory") from None
+            except Exception as e:  # whatever a library raises: the task fails, the run goes on
+                log.write(traceback.format_exc())
+                raise StageError(_one_line(e)) from e
+
+
+@dataclass
+class LocalJob:
+    """See ``stage.Job``."""
+
+    work: Path
+    device_class: str
+    report: Progress
+    sink: TextIO
+
+    @property
+    def device(self) -> str:
+        return "cpu" if self.device_class == "cpu" else "cuda"
+
+    @property
+    def scratch(self) -> Path:
+        return self.work / "scratch"
+
+    def folder(self, output: str = "") -> Path:
+        folder = self.work / "entry" / (output or "out")
+        folder.mkdir()
+        return folder
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        self.report(done, total, what)
+
+    def log(self, line: str) -> None:
+        self.sink.write(line + "\n")
+
+
+def _one_line(e: Exception) -> str:
+    """Type and first line of a library's exception; its traceback is in the log."""
+    text = str(e).strip()
+    return f"{type(e).__name__}: {text.splitlines()[0]}" if text else type(e).__name__
+
+
+@contextlib.contextmanager
+def _captured(log: TextIO) -> Iterator[None]:
+    """What a stage and its libraries print, log and warn goes to the task's log, not between our lines."""
+    handler = logging.StreamHandler(log)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log), warnings.catch_warnings():
+            warnings.showwarning = lambda message, category, filename, lineno, file=None, line=None: (
+                log.write(warnings.formatwarning(message, category, filename, lineno, line)) and None
+            )
+            yield
+    finally:
+        root.removeHandler(handler)

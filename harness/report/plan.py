@@ -1,0 +1,73 @@
+"""``harness plan``: the tasks, what is cached, and how long the rest will take."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.environment import device_class
+from harness.estimate import expected_s
+from harness.plan import Plan, Task
+from harness.report.progress import label
+from harness.store import Store
+
+
+def print_plan(console: Console, plan: Plan, store: Store, *, every: bool) -> None:
+    """One line per node (per task with ``every``), then the totals."""
+    tasks = list({t.key: t for t in plan.tasks.values()}.values())
+    cached = {t.key for t in tasks if store.get(t.key) is not None}
+    needed = _needed(plan, cached)
+    timings, device = store.timings(), device_class()
+    expected = {t.key: expected_s(t, timings, device) for t in tasks if t.key in needed}
+    rows: dict[str, list[Task]] = defaultdict(list)
+    for task in tasks:
+        rows[label(task) if every else task.node].append(task)
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("task" if every else "stage")
+    table.add_column("use", style="dim")
+    for column in ("tasks", "cached", "to run", "expected"):
+        table.add_column(column, justify="right")
+    for name, members in rows.items():
+        run = [t for t in members if t.key in needed]
+        table.add_row(
+            name,
+            members[0].stage.name,
+            str(len(members)),
+            str(sum(t.key in cached for t in members)),
+            str(len(run)),
+            _duration([expected[t.key] for t in run]),
+        )
+    console.print(table)
+    scores = sum(len(s.repeats) for s in plan.scores)
+    console.print(
+        f"{len(tasks)} tasks, {len(cached)} cached, {len(needed)} to run for {scores} scores;"
+        f" expected: {_duration(list(expected.values())) or 'nothing to do'} on {device}",
+        highlight=False,
+    )
+
+
+def _needed(plan: Plan, cached: set[str]) -> set[str]:
+    """Keys that a run would execute: what missing scores need, not everything that is absent."""
+    needed: set[str] = set()
+    waiting = [r.task for s in plan.scores for r in s.repeats]
+    while waiting:
+        task = plan.tasks[waiting.pop()]
+        if task.key not in cached and task.key not in needed:
+            needed.add(task.key)
+            waiting.extend(task.sources)
+    return needed
+
+
+def _duration(seconds: list[float | None]) -> str:
+    """A sum; ``+ ?`` where some of it was never timed on this device."""
+    known = [s for s in seconds if s is not None]
+    if not seconds:
+        return ""
+    total = sum(known)
+    text = f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min"
+    if not known:
+        return "?"
+    return text if len(known) == len(seconds) else f"{text} + ?"

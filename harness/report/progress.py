@@ -1,0 +1,102 @@
+"""What a person sees while a run goes on: a live bar on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from harness.plan import Plan, Task
+from harness.run import Event
+
+
+class RunProgress:
+    """Listens to a runner's events: ``with RunProgress(console, plan) as p: Runner(…, tell=p)``."""
+
+    def __init__(self, console: Console, plan: Plan) -> None:
+        self.console = console
+        self.total = len(plan.keys)
+        self.settled = 0
+        self.cached = 0
+        self._bar: TaskID | None = None
+        self._live = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[what]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> RunProgress:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._live.stop()
+        if self.cached:
+            self.console.print(
+                f"[dim]{self.cached} of {self.total} tasks came from the store[/dim]", highlight=False
+            )
+
+    def __call__(self, event: Event) -> None:
+        handle = {
+            "started": self._started,
+            "progress": self._progress,
+            "executed": self._finished,
+            "failed": self._finished,
+            "skipped": self._finished,
+            "cached": self._was_cached,
+            "waiting": self._said,
+            "damaged": self._said,
+        }[event.kind]
+        handle(event)
+
+    def _started(self, event: Event) -> None:
+        self._bar = self._live.add_task(label(event.task), total=1, what="")
+        if not self.console.is_terminal:
+            self._line(f"[{self.settled + 1}/{self.total}] {label(event.task)} …")
+
+    def _progress(self, event: Event) -> None:
+        if self._bar is not None:
+            self._live.update(self._bar, completed=event.done, total=event.total, what=event.what)
+
+    def _finished(self, event: Event) -> None:
+        if self._bar is not None:
+            self._live.remove_task(self._bar)
+            self._bar = None
+        self.settled += 1
+        mark = {"executed": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped": "[yellow]–[/yellow]"}[
+            event.kind
+        ]
+        suffix = f": {event.what}" if event.what else ""
+        self.console.print(f"{mark} {label(event.task)}", end="", highlight=False)
+        self.console.print(suffix, markup=False, highlight=False)
+
+    def _was_cached(self, event: Event) -> None:
+        self.settled += 1
+        self.cached += 1
+
+    def _said(self, event: Event) -> None:
+        text = {
+            "waiting": "is being made by another process; waiting for it",
+            "damaged": "was damaged in the store and is made again",
+        }[event.kind]
+        self._line(f"{label(event.task)} {text}")
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False)
+
+
+def label(task: Task) -> str:
+    """``train (epochs=8, seed=3)``: the node and what tells this task from its siblings."""
+    varying = {**task.point, **task.seeds}
+    parts = [
+        f"{name.partition('.')[2] if name.startswith(task.node + '.') else name}={v}"
+        for name, v in varying.items()
+    ]
+    return f"{task.node} ({', '.join(parts)})" if parts else task.node

@@ -1,0 +1,68 @@
+"""``harness stages``: what a suite can use, read off the signatures."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from harness import registry
+from harness.stage import REQUIRED, Parameter, Stage
+from harness.typed import describe, to_json
+
+
+def print_stages(console: Console, name: str | None) -> None:
+    """One stage in full, or all with their inputs and parameters.
+
+    Raises:
+        UsageError: no stage of that name.
+    """
+    if name is not None:
+        _print_one(console, registry.find(name))
+        return
+    stages = registry.all_stages()
+    for title, wanted in (("Stages", False), ("Metrics", True)):
+        console.print(f"[bold]{title}[/bold]")
+        for stage in stages:
+            if stage.is_metric is wanted:
+                console.print(f"  [bold cyan]{stage.name}[/bold cyan] → {_returns(stage)}", highlight=False)
+                console.print(
+                    f"      {stage.about.splitlines()[0] if stage.about else ''}",
+                    markup=False,
+                    highlight=False,
+                )
+                words = [*(_input(stage, n) for n in stage.inputs), *stage.parameters]
+                console.print(f"      {', '.join(words)}", style="dim", markup=False, highlight=False)
+        console.print()
+    console.print("harness stages NAME shows one in full.", style="dim", highlight=False)
+
+
+def _print_one(console: Console, stage: Stage) -> None:
+    console.print(
+        f"[bold cyan]{stage.name}[/bold cyan] (version {stage.version}) → {_returns(stage)}", highlight=False
+    )
+    console.print(stage.about, markup=False, highlight=False)
+    console.print("\n[bold]inputs[/bold]" if stage.inputs else "", highlight=False)
+    for name in stage.inputs:
+        console.print(f"  {_input(stage, name)}", markup=False, highlight=False)
+    console.print("[bold]parameters[/bold]")
+    for name, parameter in stage.parameters.items():
+        console.print(
+            f"  {name}: {describe(parameter.type)}{_default(parameter)}", markup=False, highlight=False
+        )
+
+
+def _input(stage: Stage, name: str) -> str:
+    spec = stage.inputs[name]
+    return (
+        f"{name}: {spec.kind.__name__}{' list' if spec.many else ''}{' (optional)' if spec.optional else ''}"
+    )
+
+
+def _default(parameter: Parameter) -> str:
+    mark = f" [{parameter.mark.value}]" if parameter.mark else ""
+    return f"{mark} (required)" if parameter.default is REQUIRED else f" = {to_json(parameter.default)}{mark}"
+
+
+def _returns(stage: Stage) -> str:
+    if stage.scores is not None:
+        return ", ".join(f"{f} ({d.better} is better)" if d else f for f, d in stage.scores.items())
+    return ", ".join(f"{n}: {k.__name__}" if n else k.__name__ for n, k in stage.outputs.items())

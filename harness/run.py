@@ -1,0 +1,214 @@
+"""Walk a plan: reuse what the store has, execute what a missing score needs, go on where a task fails."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.artifact import Artifact, Json
+from harness.environment import environment
+from harness.errors import HarnessError, StageError
+from harness.executors import Call, Executor
+from harness.plan import Plan, Task, TaskId
+from harness.record import canonical
+from harness.stage import Items, Scores
+from harness.store import ITEMS, Entry, Output, Result, Store
+from harness.typed import to_json
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something worth telling while a run goes on."""
+
+    kind: Literal["cached", "started", "progress", "executed", "failed", "skipped", "waiting", "damaged"]
+    task: Task
+    done: int = 0
+    total: int = 0
+    what: str = ""
+    """The unit of progress, or the message of a failure."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task."""
+
+    state: Literal["cached", "executed", "failed", "skipped"]
+    entry: Entry | None = None
+    error: str | None = None
+    log: Path | None = None
+
+
+@dataclass
+class Runner:
+    """Executes plans against one store.
+
+    Args:
+        fresh: nodes to execute again, with everything downstream of them, whatever the store has.
+        tell: gets every event, on the calling thread.
+    """
+
+    store: Store
+    executor: Executor
+    fresh: frozenset[str] = frozenset()
+    tell: Callable[[Event], None] = lambda event: None
+    _outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def run(self, plan: Plan) -> dict[TaskId, Outcome]:
+        """The outcome of every task of the plan; only what a score still lacks is executed.
+
+        Raises:
+            StoreError: the store cannot be used. KeyboardInterrupt passes; what is finished is kept.
+        """
+        stale = self._stale(plan)
+        for score in plan.scores:
+            for repeat in score.repeats:
+                self._ensure(plan, plan.tasks[repeat.task], stale)
+        return {t.id: self._outcome(t) for t in plan.tasks.values()}
+
+    def _outcome(self, task: Task) -> Outcome:
+        """Tasks that no missing score needed were not visited: their entry, if any, is still a fact."""
+        if task.key not in self._outcomes:
+            entry = self.store.get(task.key)
+            self._outcomes[task.key] = Outcome("cached", entry) if entry else Outcome("skipped")
+        return self._outcomes[task.key]
+
+    def _stale(self, plan: Plan) -> set[str]:
+        """Keys that ``fresh`` asks to make again."""
+        stale: set[str] = set()
+        for task in plan.tasks.values():
+            if task.node in self.fresh or any(key in stale for _, key in task.sources):
+                stale.add(task.key)
+        return stale
+
+    def _ensure(self, plan: Plan, task: Task, stale: set[str]) -> Outcome:
+        done = self._outcomes.get(task.key)
+        if done is None:
+            entry = None if task.key in stale else self.store.get(task.key)
+            if entry is not None:
+                done = self._settle(task, Outcome("cached", entry))
+            else:
+                done = self._settle(task, self._make(plan, task, stale))
+        return done
+
+    def _settle(self, task: Task, outcome: Outcome) -> Outcome:
+        self._outcomes[task.key] = outcome
+        self.tell(Event(outcome.state, task, what=outcome.error or ""))
+        return outcome
+
+    def _make(self, plan: Plan, task: Task, stale: set[str]) -> Outcome:
+        sources = [plan.tasks[s] for s in task.sources]
+        for source in sources:
+            outcome = self._intact(plan, source, stale)
+            if outcome.entry is None:
+                return Outcome("skipped", error=f"needs {source.node}, which {outcome.state}")
+        with self.store.claim(task.key, waiting=lambda: self.tell(Event("waiting", task))):
+            entry = None if task.key in stale else self.store.get(task.key)
+            if entry is not None:
+                return Outcome("cached", entry)
+            return self._execute(plan, task)
+
+    def _intact(self, plan: Plan, task: Task, stale: set[str]) -> Outcome:
+        """The outcome of an input, made again where its files are not what was stored."""
+        outcome = self._ensure(plan, task, stale)
+        if outcome.entry is not None and not self.store.is_intact(outcome.entry):
+            self.tell(Event("damaged", task))
+            self.store.discard(task.key)
+            del self._outcomes[task.key]
+            outcome = self._ensure(plan, task, stale)
+        return outcome
+
+    def _execute(self, plan: Plan, task: Task) -> Outcome:
+        work = self.store.begin(task.key, resume=task.node not in self.fresh)
+        self.tell(Event("started", task))
+        call = Call(task.stage, self._inputs(plan, task), task.parameters, work)
+        started = time.monotonic()
+        try:
+            returned = self.executor.execute(
+                call, lambda d, n, w: self.tell(Event("progress", task, d, n, w))
+            )
+            entry = _entry(task, returned, work, time.monotonic() - started)
+        except HarnessError as e:
+            if not isinstance(
+                e.__cause__, OSError
+            ):  # a full disk loses no training; anything else starts anew
+                shutil.rmtree(work / "scratch")
+            return Outcome("failed", error=str(e), log=work / "log.txt")
+        entry = self.store.commit(entry)
+        settings = {name: to_json(v) for name, v in task.parameters.items()}
+        self.store.note_timing(task.stage.name, settings, self.executor.device, entry.wall_s)
+        return Outcome("executed", entry)
+
+    def _inputs(self, plan: Plan, task: Task) -> dict[str, Artifact | tuple[Artifact, ...]]:
+        inputs: dict[str, Artifact | tuple[Artifact, ...]] = {}
+        for name, taken in task.inputs.items():
+            artifacts = tuple(self._artifact(plan.tasks[source], output) for source, output in taken)
+            inputs[name] = artifacts if task.stage.inputs[name].many else artifacts[0]
+        return inputs
+
+    def _artifact(self, source: Task, output: str) -> Artifact:
+        entry = self._outcomes[source.key].entry
+        assert entry is not None
+        stored = entry.outputs[output or "out"]
+        folder = self.store.folder(source.key) / (output or "out")
+        return source.stage.outputs[output](folder, stored.facts, stored.conditions)
+
+
+def _entry(task: Task, returned: Any, work: Path, wall_s: float) -> Entry:
+    """What a stage returned, checked against its signature.
+
+    Raises:
+        StageError: it returned something else, or a value that is not a finite number.
+    """
+    made = work / "entry"
+    outputs: dict[str, Output] = {}
+    result = None
+    if isinstance(returned, Scores):
+        result = _result(returned, made)
+    else:
+        for name, kind in task.stage.outputs.items():
+            value = getattr(returned, name) if name else returned
+            if not isinstance(value, kind) or value.path != made / (name or "out"):
+                raise StageError(f"{task.stage.name} did not return {kind.__name__} in job.folder({name!r})")
+            outputs[name or "out"] = Output(kind.__name__, _safe(value.facts), _safe(value.conditions))
+    return Entry(task.key, task.stage.name, outputs, result, round(wall_s, 3), environment(), {})
+
+
+def _safe(value: Mapping[str, Json]) -> Mapping[str, Json]:
+    try:
+        canonical(value)
+    except (TypeError, ValueError) as e:
+        raise StageError(f"facts, conditions and details must be plain JSON: {e}") from None
+    return value
+
+
+def _result(scores: Scores, made: Path) -> Result:
+    values = {f.name: getattr(scores, f.name) for f in fields(scores)}
+    for name in ("items", "conditions", "details"):
+        del values[name]
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise StageError(f"{name} is {value}, not a finite number")
+    if scores.items is not None:
+        _check_items(scores.items, values)
+        from harness.items import ItemRows, write_items
+
+        write_items(made / ITEMS, [ItemRows("", {}, {}, scores.items)])
+    values = {name: float(value) for name, value in values.items()}
+    return Result(values, _safe(scores.conditions), _safe(scores.details), scores.items is not None)
+
+
+def _check_items(items: Items, values: Mapping[str, float]) -> None:
+    """A column's mean must be its field's value, or an interval over items would be about something else."""
+    if len(set(items.item)) != len(items.item):
+        raise StageError("items: two rows have the same name")
+    for name, column in items.columns.items():
+        if len(column) != len(items.item) or name not in values:
+            raise StageError(f"items: column {name!r} does not fit the items or the fields")
+        mean = math.fsum(column) / len(column)
+        if not math.isclose(mean, values[name], rel_tol=1e-5, abs_tol=1e-7):
+            raise StageError(f"items: column {name!r} has mean {mean}, its field is {values[name]}")

@@ -1,0 +1,266 @@
+"""The contract of a stage: a typed function whose signature is the schema of its YAML.
+
+Parameters before ``*`` are inputs (artifacts of other stages), keyword-only ones are literals, the return
+annotation says what comes out. The contract is checked when the module is imported, so that a stage that
+breaks it never gets as far as a plan.
+
+    @stage(version=1, software=("torch",))
+    def train(data: LabelledImages, *, epochs: Count = 20, seed: Seed = 0, job: Job) -> Classifier: ...
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, ParamSpec, Protocol, TypeVar, get_args, get_origin
+
+from annotated_types import Ge, Gt, Interval
+
+from harness.artifact import Artifact, Json
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Mark(Enum):
+    """Roles that a parameter may have."""
+
+    SEED = "seed"
+    EXECUTION = "execution"
+
+
+Seed = Annotated[int, Mark.SEED, Ge(0)]
+"""A source of randomness. Swept under ``seeds:``; never part of a protocol; 0 where the suite is silent."""
+
+Execution = Annotated[T, Mark.EXECUTION]
+"""``Execution[int]``: how the work is done, not what (batch size). In the key, not in the protocol: a
+test proves in fp32 that the output does not depend on it."""
+
+Count = Annotated[int, Ge(1)]
+Fraction = Annotated[float, Interval(ge=0, le=1)]
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Which way a value gets better, and the least |baseline| that a relative margin is taken of."""
+
+    better: Literal["higher", "lower"]
+    floor: float = 0.0
+
+
+Higher = Annotated[float, Direction("higher")]
+"""A score field that is better when higher. ``Annotated[float, Direction("higher", floor=0.1)]`` adds a floor."""
+Lower = Annotated[float, Direction("lower")]
+
+
+@dataclass(frozen=True)
+class Items:
+    """Per-item rows behind a score.
+
+    ``columns[f]`` holds one float per item for a score field ``f``; its mean over the items *is* that
+    field's value, which is what makes an interval over items legitimate. Fields that are no mean of
+    items (F1, a Fréchet distance) have no column.
+    """
+
+    item: Sequence[str]
+    """One name per row, unique; the same item has the same name in every run."""
+    columns: Mapping[str, Sequence[float]]
+    cluster: Sequence[str] | None = None
+    """Where items are not independent (chunks of one document): the cluster of each row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Base of what a metric returns. Subclasses add float fields: ``Higher``, ``Lower``, or a plain float
+    that is reported and cannot be gated."""
+
+    items: Items | None = None
+    conditions: Mapping[str, Json] = field(default_factory=dict)
+    """What was observed and decides comparability, N per side above all. Joins the protocol."""
+    details: Mapping[str, Json] = field(default_factory=dict)
+    """Small evidence for the report: per-class tables, a confusion matrix."""
+
+
+class Job(Protocol):
+    """What a running stage may ask of whoever runs it. Nothing here changes what the stage computes."""
+
+    @property
+    def device(self) -> str:
+        """A torch device string: ``"cuda"`` where there is one, else ``"cpu"``."""
+
+    @property
+    def scratch(self) -> Path:
+        """A folder that survives a killed run and is handed to the next try: checkpoints go here."""
+
+    def folder(self, output: str = "") -> Path:
+        """A new, empty folder for one output (its field name where the stage returns several)."""
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """Tell how far the work is; cheap enough for every batch."""
+
+    def log(self, line: str) -> None:
+        """One line for the task's log, which is shown when the task fails."""
+
+
+@dataclass(frozen=True)
+class Input:
+    kind: type[Artifact]
+    many: bool = False
+    """Takes a list of ``stage.output`` (``tuple[Images, ...]``)."""
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Parameter:
+    type: Any
+    """The annotation without marks; what parses the suite's text."""
+    default: Any
+    """``REQUIRED`` where the suite must say."""
+    mark: Mark | None = None
+
+
+class _Required(Enum):
+    REQUIRED = "required"
+
+
+REQUIRED = _Required.REQUIRED
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage function and what its signature says."""
+
+    name: str
+    """``module.function``, as in ``use:``."""
+    function: Callable[..., Any]
+    version: int
+    software: tuple[str, ...]
+    inputs: Mapping[str, Input]
+    parameters: Mapping[str, Parameter]
+    outputs: Mapping[str, type[Artifact]]
+    """By output name; a single unnamed output is ``""``. Empty for a metric."""
+    scores: Mapping[str, Direction | None] | None
+    """For a metric: its value fields and which way each is better (None: not gateable)."""
+    takes_job: bool
+
+    @property
+    def is_metric(self) -> bool:
+        return self.scores is not None
+
+    @property
+    def about(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+
+def stage(*, version: int, software: tuple[str, ...] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare a function as a stage.
+
+    Args:
+        version: raised by the author when the *meaning* of the result changes; part of the protocol.
+        software: distributions (import names) whose versions the result may depend on; part of the key.
+
+    Raises:
+        TypeError: the signature breaks the contract.
+    """
+
+    def declare(function: Callable[P, R]) -> Callable[P, R]:
+        function.__stage__ = _inspect(function, version, software)  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def _inspect(function: Callable[..., Any], version: int, software: tuple[str, ...]) -> Stage:
+    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+    hints = typing.get_type_hints(function, include_extras=True)
+    inputs: dict[str, Input] = {}
+    parameters: dict[str, Parameter] = {}
+    takes_job = False
+    for p in inspect.signature(function).parameters.values():
+        if p.name not in hints:
+            raise TypeError(f"stage {name}: parameter {p.name!r} has no type")
+        if p.kind is p.POSITIONAL_OR_KEYWORD:
+            inputs[p.name] = _input(name, p.name, hints[p.name], optional=p.default is not p.empty)
+        elif p.kind is not p.KEYWORD_ONLY:
+            raise TypeError(f"stage {name}: {p.name!r} must be a named parameter")
+        elif hints[p.name] is Job:
+            takes_job = True
+        else:
+            default = REQUIRED if p.default is p.empty else p.default
+            parameters[p.name] = _parameter(hints[p.name], default)
+    clash = {"use"} & (inputs.keys() | parameters.keys())
+    if clash:
+        raise TypeError(f"stage {name}: {clash.pop()!r} is a word of the suite file, not a parameter name")
+    result = hints.get("return")
+    scores = _scores(name, result) if _is(result, Scores) else None
+    outputs = {} if scores is not None else _outputs(name, result)
+    return Stage(name, function, version, software, inputs, parameters, outputs, scores, takes_job)
+
+
+def _is(t: object, base: type) -> bool:
+    return isinstance(t, type) and issubclass(t, base)
+
+
+def _input(stage_name: str, name: str, hint: Any, optional: bool) -> Input:
+    args = get_args(hint)
+    if get_origin(hint) is tuple and len(args) == 2 and args[1] is Ellipsis and _is(args[0], Artifact):
+        return Input(args[0], many=True, optional=optional)
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = [a for a in args if a is not type(None)]
+        if len(kinds) == 1 and _is(kinds[0], Artifact) and len(args) == 2:
+            return Input(kinds[0], optional=True)
+    if _is(hint, Artifact):
+        return Input(hint, optional=optional)
+    raise TypeError(f"stage {stage_name}: input {name!r} must be a kind of artifact (literals go after *)")
+
+
+def _parameter(hint: Any, default: Any) -> Parameter:
+    mark = None
+    if get_origin(hint) is Annotated:
+        base, *extras = get_args(hint)
+        marks = [e for e in extras if isinstance(e, Mark)]
+        rest = [e for e in extras if not isinstance(e, Mark)]
+        if marks:
+            mark = marks[0]
+            hint = Annotated[(base, *rest)] if rest else base
+    if mark is Mark.SEED and default is REQUIRED:
+        default = 0
+    return Parameter(hint, default, mark)
+
+
+def _outputs(stage_name: str, result: Any) -> dict[str, type[Artifact]]:
+    if _is(result, Artifact):
+        return {"": result}
+    if _is(result, tuple) and hasattr(result, "_fields"):
+        kinds = typing.get_type_hints(result)
+        if kinds and all(_is(k, Artifact) for k in kinds.values()):
+            return kinds
+    raise TypeError(f"stage {stage_name}: must return an artifact, a NamedTuple of artifacts, or Scores")
+
+
+def _scores(stage_name: str, result: Any) -> dict[str, Direction | None]:
+    if not is_dataclass(result):
+        raise TypeError(f"stage {stage_name}: {result.__name__} must be a dataclass")
+    assert isinstance(result, type)
+    hints = typing.get_type_hints(result, include_extras=True)
+    found: dict[str, Direction | None] = {}
+    for f in fields(result):
+        if f.name in ("items", "conditions", "details"):
+            continue
+        hint = hints[f.name]
+        base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+        if base is not float:
+            raise TypeError(f"stage {stage_name}: score field {f.name!r} must be a float (the rest: details)")
+        extras = get_args(hint)[1:] if base is not hint else ()
+        found[f.name] = next((e for e in extras if isinstance(e, Direction)), None)
+    if not found:
+        raise TypeError(f"stage {stage_name}: {result.__name__} has no value")
+    return found

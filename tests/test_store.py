@@ -1,0 +1,164 @@
+"""The store: atomic, checksummed, one writer per key, never a torn artifact."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from harness.errors import StoreError, UsageError
+from harness.store import ENTRY, Entry, Output, Result, Store
+
+KEY = "ab" + "0" * 62
+
+
+def make(store: Store, key: str = KEY, content: bytes = b"weights") -> Entry:
+    with store.claim(key):
+        work = store.begin(key)
+        out = work / "entry" / "out"
+        out.mkdir()
+        (out / "model.bin").write_bytes(content)
+        result = Result({"accuracy": 0.5}, {"n": 3}, {}, items=False)
+        return store.commit(Entry(key, "toy.train", {"out": Output("Classifier")}, result, 1.5, {"torch": "2"}, {}))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def test_what_was_committed_is_read_back(store):
+    made = make(store)
+    assert store.get(KEY) == made
+    assert made.files["out/model.bin"][0] == 7
+    assert store.is_intact(made)
+    assert (store.folder(KEY) / "out" / "model.bin").read_bytes() == b"weights"
+    assert not store.work(KEY).exists()
+
+
+def test_an_unknown_key_is_none(store):
+    assert store.get(KEY) is None
+
+
+@pytest.mark.parametrize("damage", ["truncate", "delete", "edit entry", "torn entry", "no entry", "other key"])
+def test_a_damaged_entry_is_never_served(store, damage):
+    make(store)
+    folder = store.folder(KEY)
+    entry, model = folder / ENTRY, folder / "out" / "model.bin"
+    if damage == "truncate":
+        os.truncate(model, 3)
+    elif damage == "delete":
+        model.unlink()
+    elif damage == "edit entry":
+        entry.write_text(entry.read_text().replace("0.5", "0.9"))
+    elif damage == "torn entry":
+        entry.write_text(entry.read_text()[:40])
+    elif damage == "no entry":
+        entry.unlink()
+    else:
+        other = store.folder("cd" + "0" * 62)
+        other.parent.mkdir(parents=True)
+        folder.rename(other)
+        assert store.get("cd" + "0" * 62) is None
+    assert store.get(KEY) is None
+
+
+def test_same_size_damage_is_found_before_use(tmp_path, store):
+    make(store)
+    (store.folder(KEY) / "out" / "model.bin").write_bytes(b"weightz")
+    again = Store(store.root)  # another process: nothing verified yet
+    entry = again.get(KEY)
+    assert entry is not None
+    assert not again.is_intact(entry)
+
+
+def test_a_discarded_entry_can_be_made_again(store):
+    make(store)
+    store.discard(KEY)
+    assert store.get(KEY) is None
+    make(store, content=b"other")
+    assert (store.folder(KEY) / "out" / "model.bin").read_bytes() == b"other"
+
+
+def test_scratch_survives_a_try_and_outputs_do_not(store):
+    with store.claim(KEY):
+        work = store.begin(KEY)
+        (work / "scratch" / "checkpoint").write_text("epoch 3")
+        (work / "entry" / "half").write_text("torn")
+    with store.claim(KEY):
+        work = store.begin(KEY)
+        assert (work / "scratch" / "checkpoint").read_text() == "epoch 3"
+        assert list((work / "entry").iterdir()) == []
+        work = store.begin(KEY, resume=False)
+        assert list((work / "scratch").iterdir()) == []
+
+
+def test_a_key_is_made_by_one_process_and_a_killed_one_frees_it(store):
+    """A real second process holds the claim, is killed by SIGKILL, and the claim is ours."""
+    code = """
+        import sys, time
+        from harness.store import Store
+        from pathlib import Path
+        with Store(Path(sys.argv[1])).claim(sys.argv[2]):
+            print("held", flush=True)
+            sys.stdin.read()
+    """
+    other = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), str(store.root), KEY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "held\n"
+    waited = []
+
+    def waiting():
+        waited.append(True)
+        other.send_signal(signal.SIGKILL)
+
+    with store.claim(KEY, waiting=waiting):
+        assert waited == [True]
+        make_inside = store.begin(KEY)
+        assert make_inside.is_dir()
+    other.wait()
+    other.stdin.close()
+    other.stdout.close()
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    store = Store(tmp_path / "file" / "store")
+    with pytest.raises(UsageError, match="file/store: "):
+        store.check_writable()
+    with pytest.raises(StoreError, match="Not a directory"):
+        store.begin(KEY)
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path, store):
+    """The kernel's own full device stands in for a disk: the write fails with ENOSPC."""
+    make(store)
+    timings = store.root / "timings.jsonl"
+    timings.symlink_to("/dev/full")
+    with pytest.raises(StoreError, match="no space left on the device; free some, or set HARNESS_STORE"):
+        store.note_timing("toy.train", {}, "cpu", 1.0)
+    assert store.get(KEY) is not None
+
+
+def test_timings_leave_out_a_torn_line(store):
+    store.root.mkdir()
+    store.note_timing("toy.train", {"epochs": 3}, "cpu", 1.25)
+    with (store.root / "timings.jsonl").open("a") as f:
+        f.write('{"use": "toy')
+    assert store.timings() == [{"use": "toy.train", "settings": {"epochs": 3}, "device": "cpu", "wall_s": 1.25}]
+
+
+def test_an_entry_says_what_it_holds_to_a_person(store):
+    make(store)
+    body = json.loads((store.folder(KEY) / ENTRY).read_text())
+    assert body["use"] == "toy.train"
+    assert body["result"]["values"] == {"accuracy": 0.5}
+    assert set(body["files"]) == {"out/model.bin"}
