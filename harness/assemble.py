@@ -33,7 +33,7 @@ class Invocation:
         return cls(f"{moment:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}", moment.isoformat(timespec="seconds"))
 
 
-def record(
+def assemble(
     plan: Plan,
     outcomes: Mapping[TaskId, Outcome],
     invocation: Invocation,
@@ -53,7 +53,7 @@ def record(
         wall_s=round(wall_s, 3),
         declaration=declaration(suite),
         metrics=plan.metrics,
-        gates=gates(suite),
+        gates=gate_infos(suite),
         reference={name: _axis_json(suite, name, v) for name, v in suite.reference.items()},
         defaults=defaults(suite),
         scores=scores,
@@ -124,7 +124,7 @@ def item_rows(run: Run, store: Store) -> Iterator[ItemRows]:
                 yield ItemRows(score.metric, score.point, repeat.seeds, items)
 
 
-def gates(suite: Suite) -> tuple[GateInfo, ...]:
+def gate_infos(suite: Suite) -> tuple[GateInfo, ...]:
     return tuple(
         GateInfo(
             g.metric,

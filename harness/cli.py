@@ -7,9 +7,15 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.errors import Exit, HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.evaluate import Request
 
 EXIT_CODES = """\
 exit codes, the first that applies:
@@ -44,8 +50,10 @@ def _interrupt(*_: object) -> None:
 
 def _run(o: argparse.Namespace) -> Exit:
     from harness.evaluate import evaluate
+    from harness.judge import Against
 
-    return evaluate(_request(o), out=o.out, fresh=o.fresh, against=_against(o), strict=o.strict)
+    against = Against(o.baseline, o.baseline_ref)
+    return evaluate(_request(o), out=o.out, fresh=o.fresh, against=against, strict=o.strict)
 
 
 def _plan(o: argparse.Namespace) -> Exit:
@@ -53,20 +61,43 @@ def _plan(o: argparse.Namespace) -> Exit:
     from harness.report.plan import print_plan
 
     prepared = prepare(_request(o), download=False)
-    print_plan(prepared.plan, prepared.store, every=o.all)
+    print_plan(_console(), prepared.plan, prepared.store, every=o.all)
     return Exit.OK
 
 
 def _compare(o: argparse.Namespace) -> Exit:
-    from harness.evaluate import compare_stored
+    from harness import project, record
+    from harness.judge import Against, judge, parse_against, within
+    from harness.report.terminal import print_comparison
 
-    return compare_stored(o.run, o.baseline, o.against, strict=o.strict, as_json=o.json)
+    if o.against is not None and o.baseline is not None:
+        raise UsageError("compare: either a BASELINE or --against, not both")
+    home = project.of(Path.cwd())
+    folder = project.find_run(o.run, home)
+    run = record.load(folder)
+    comparison = (
+        within(folder, parse_against(o.against, run))
+        if o.against
+        else judge(folder, home, Against(o.baseline))
+    )
+    if o.json:
+        import json
+
+        print(json.dumps(comparison.to_json(), indent=1, ensure_ascii=False))
+    else:
+        print_comparison(_console(), run, comparison)
+    return comparison.exit(strict=o.strict)
 
 
 def _accept(o: argparse.Namespace) -> Exit:
-    from harness.evaluate import accept
+    from harness import project, record
+    from harness.compare.baseline import accept
+    from harness.judge import label_of
 
-    path = accept(o.run, label=o.label, reason=o.reason, new_protocol=o.new_protocol)
+    home = project.of(Path.cwd())
+    folder = project.find_run(o.run, home)
+    run = record.load(folder)
+    path = accept(run, folder, home, o.label or label_of(run), o.reason, o.new_protocol)
     print(f"accepted: {path}")
     return Exit.OK
 
@@ -103,20 +134,20 @@ def _schema(o: argparse.Namespace) -> Exit:
 def _stages(o: argparse.Namespace) -> Exit:
     from harness.report.stages import print_stages
 
-    print_stages(o.name)
+    print_stages(_console(), o.name)
     return Exit.OK
 
 
-def _request(o: argparse.Namespace):  # type: ignore[no-untyped-def]
+def _request(o: argparse.Namespace) -> Request:
     from harness.evaluate import Request
 
     return Request(o.suite, tuple(o.set), tuple(o.only), o.mirror, o.store)
 
 
-def _against(o: argparse.Namespace):  # type: ignore[no-untyped-def]
-    from harness.evaluate import Against
+def _console() -> Console:
+    from rich.console import Console
 
-    return Against(o.baseline, o.baseline_ref)
+    return Console()
 
 
 def _parser() -> argparse.ArgumentParser:

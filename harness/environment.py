@@ -10,6 +10,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -37,17 +38,19 @@ def environment() -> dict[str, Json]:
     return {k: v for k, v in found.items() if v is not None}
 
 
-def device_class() -> str:
-    """``"cpu"``, or the first visible accelerator's name (``"nvidia-h100-80gb-hbm3"``): the default label.
+def device_class(of: Mapping[str, Json]) -> str:
+    """The default label: ``"cpu"``, or the first accelerator's name (``"nvidia-h100-80gb-hbm3"``).
 
-    ``HARNESS_DEVICE=cpu`` keeps a machine's accelerator out of it.
+    Args:
+        of: an environment, this one's or a recorded one.
     """
-    name = None if os.environ.get("HARNESS_DEVICE") == "cpu" else _gpu().get("gpu")
+    name = of.get("gpu")
     return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-") if name else "cpu"
 
 
 @cache
 def _gpu() -> dict[str, Json]:
+    """``HARNESS_DEVICE=cpu`` and an empty ``CUDA_VISIBLE_DEVICES`` keep a machine's accelerators out of it."""
     if os.environ.get("HARNESS_DEVICE") == "cpu" or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return {}
     query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from harness import record, text
+from harness import project as places
 from harness import suite as suites
 from harness.artifact import Json
-from harness.assemble import Invocation, failure_logs, gates, item_rows
-from harness.assemble import record as assemble
-from harness.compare import baseline as baselines
-from harness.compare.comparison import Comparison
-from harness.compare.verdict import compare, within
-from harness.environment import device_class
+from harness.assemble import Invocation, assemble, failure_logs
 from harness.errors import Exit, UsageError, nearest
 from harness.executors.local import LocalExecutor
-from harness.items import ItemsReader, write_items
+from harness.judge import Against, judge
 from harness.plan import Plan, make
-from harness.record import GateInfo, Run
-from harness.report import junit, markdown
+from harness.record import Run
+from harness.report.files import write_reports, write_run
 from harness.report.progress import RunProgress
 from harness.report.terminal import print_comparison
 from harness.run import Runner
@@ -47,15 +39,9 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Against:
-    """What to compare with: a label, file or run, or the default label; possibly as of a git ref."""
-
-    baseline: str | None = None
-    ref: str | None = None
-
-
-@dataclass(frozen=True)
 class Prepared:
+    """A suite that is ready to run."""
+
     plan: Plan
     store: Store
     sources: list[dict[str, Json]]
@@ -65,16 +51,45 @@ def prepare(request: Request, *, download: bool) -> Prepared:
     """Load, resolve and plan: every mistake in the suite is found here, before anything runs."""
     suite = suites.load(request.suite, set_=request.set)
     only = suites.parse_only(suite, request.only)
-    store = Store(store_root(request.store, suite.project))
-    mirror = request.mirror or (Path(os.environ["HARNESS_MIRROR"]) if os.environ.get("HARNESS_MIRROR") else None)
-    if mirror is not None and not mirror.is_dir():
-        raise UsageError(f"mirror {mirror}: no such folder")
-    suite, sources = resolve(suite, mirror=mirror, store=store, download=download)
+    store = Store(places.store_root(request.store, suite.project))
+    suite, sources = resolve(suite, mirror=places.mirror(request.mirror), store=store, download=download)
     return Prepared(make(suite, only=only), store, sources)
 
 
-def store_root(given: Path | None, project: Path) -> Path:
-    if given is not None:
-        return given
-    named = os.environ.get("HARNESS_STORE")
-    return Path(named) if named else project / ".harness"
+def execute(
+    prepared: Prepared, console: Console, fresh: Sequence[str] = ()
+) -> tuple[Run, Mapping[str, Path]]:
+    """Run a prepared suite.
+
+    Returns:
+        The record, and the logs of the tasks that failed, by name.
+    """
+    plan, store = prepared.plan, prepared.store
+    for name in fresh:
+        if name not in plan.suite.nodes:
+            raise UsageError(f"--fresh {name}: no such stage{nearest(name, plan.suite.nodes)}")
+    store.check_writable()
+    invocation, started = Invocation.now(), time.monotonic()
+    with RunProgress(console, plan) as progress:
+        outcomes = Runner(store, LocalExecutor(), frozenset(fresh), progress).run(plan)
+    run = assemble(plan, outcomes, invocation, time.monotonic() - started, prepared.sources)
+    return run, failure_logs(outcomes)
+
+
+def evaluate(
+    request: Request, *, out: Path | None, fresh: Sequence[str], against: Against, strict: bool
+) -> Exit:
+    """Run a suite to its verdict: what ``harness run`` does."""
+    prepared = prepare(request, download=True)
+    project = prepared.plan.suite.project
+    run, logs = execute(prepared, Console(stderr=True), fresh)
+    folder = out or places.reports(project, run.suite) / run.id
+    write_run(run, folder, prepared.store, logs)
+    comparison = judge(folder, project, against, request.suite)
+    write_reports(run, comparison, folder, os.environ.get("GITHUB_STEP_SUMMARY"))
+    console = Console()
+    print_comparison(console, run, comparison)
+    console.print(
+        f"report: {folder / 'report.md'}", style="dim", markup=False, highlight=False, soft_wrap=True
+    )
+    return comparison.exit(strict=strict)

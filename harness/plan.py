@@ -20,7 +20,7 @@ from harness.artifact import Json
 from harness.errors import UsageError
 from harness.record import MetricInfo, canonical
 from harness.stage import REQUIRED, Mark, Stage
-from harness.suite import Axis, Node, Ref, Suite
+from harness.suite import Node, Ref, Suite
 from harness.typed import to_json
 
 TaskId = tuple[str, str]
@@ -135,12 +135,12 @@ class _Planner:
         nodes, axes, seeds = self.suite.nodes, self.suite.matrix, self.suite.seeds
         above = {name: self.suite.upstream(name) | {name} for name in nodes}
         self.above = above
-        self.axes_of = {n: [i for i, a in enumerate(axes) if _node(a) in above[n]] for n in nodes}
-        self.seeds_of = {n: [j for j, s in enumerate(seeds) if _node(s) in above[n]] for n in nodes}
+        self.axes_of = {n: [i for i, a in enumerate(axes) if a.node in above[n]] for n in nodes}
+        self.seeds_of = {n: [j for j, s in enumerate(seeds) if s.node in above[n]] for n in nodes}
         self.identity = {name: _identity(node.stage) for name, node in nodes.items()}
-        self.is_wiring = [_field(a) in nodes[_node(a)].stage.inputs for a in axes]
+        self.is_wiring = [a.name in nodes[a.node].stage.inputs for a in axes]
         self.json_values = [
-            [_refs_json(v, nodes[_node(a)], _field(a)) if wiring else to_json(v) for v in a.values]
+            [_refs_json(v, nodes[a.node], a.name) if wiring else to_json(v) for v in a.values]
             for a, wiring in zip(axes, self.is_wiring, strict=True)
         ]
         self.parameters_json = {
@@ -199,16 +199,16 @@ class _Planner:
         wiring = dict(node.inputs)
         for i in axes:
             axis = self.suite.matrix[i]
-            if _node(axis) != name:
+            if axis.node != name:
                 continue
             if self.is_wiring[i]:
-                wiring[_field(axis)] = axis.values[cell[i]]
+                wiring[axis.name] = axis.values[cell[i]]
             else:
-                parameters[_field(axis)] = axis.values[cell[i]]
-                spelled[_field(axis)] = self.json_values[i][cell[i]]
+                parameters[axis.name] = axis.values[cell[i]]
+                spelled[axis.name] = self.json_values[i][cell[i]]
         for j, value in zip(swept, seed_values, strict=True):
-            if _node(self.suite.seeds[j]) == name:
-                parameters[_field(self.suite.seeds[j])] = spelled[_field(self.suite.seeds[j])] = value
+            if self.suite.seeds[j].node == name:
+                parameters[self.suite.seeds[j].name] = spelled[self.suite.seeds[j].name] = value
         inputs = {
             n: tuple((self._task(ref.stage, cell, repeat), ref.output) for ref in refs)
             for n, refs in wiring.items()
@@ -251,8 +251,8 @@ class _Planner:
             return
         wiring = dict(node.inputs)
         for i in self.axes_of[name]:
-            if _node(self.suite.matrix[i]) == name and self.is_wiring[i]:
-                wiring[_field(self.suite.matrix[i])] = self.suite.matrix[i].values[cell[i]]
+            if self.suite.matrix[i].node == name and self.is_wiring[i]:
+                wiring[self.suite.matrix[i].name] = self.suite.matrix[i].values[cell[i]]
         swept = {s.field for s in self.suite.seeds}
         fields: dict[str, Json] = {f"{name}.use": f"{node.stage.name}@{node.stage.version}"}
         for parameter, value in self.parameters_json[name].items():
@@ -282,7 +282,7 @@ class _Planner:
         }
         order = list(self.suite.nodes)
         swept = sorted(
-            (self.suite.seeds[j] for j in self.seeds_of[metric]), key=lambda s: order.index(_node(s))
+            (self.suite.seeds[j] for j in self.seeds_of[metric]), key=lambda s: order.index(s.node)
         )
         return MetricInfo(f"{stage.name}@{stage.version}", fields, tuple(s.field for s in swept))
 
@@ -295,14 +295,6 @@ def defaults(suite: Suite) -> dict[str, Json]:
         for p, spec in node.stage.parameters.items()
         if spec.default is not REQUIRED
     }
-
-
-def _node(axis: Axis) -> str:
-    return axis.field.partition(".")[0]
-
-
-def _field(axis: Axis) -> str:
-    return axis.field.partition(".")[2]
 
 
 def _refs_json(refs: tuple[Ref, ...], node: Node, name: str) -> Json:

@@ -119,6 +119,8 @@ class Accepted:
     reason: str
     at: str
     """UTC, ISO 8601."""
+    digest: str = ""
+    """Checksum of the baseline and of its items; what was edited by hand no longer agrees with it."""
 
 
 @dataclass(frozen=True)

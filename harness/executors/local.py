@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
-from harness.environment import device_class
+from harness.environment import device_class, environment
 from harness.errors import HarnessError, StageError
 from harness.executors import Call, Progress
 
@@ -22,7 +22,7 @@ class LocalExecutor:
 
     @cached_property
     def device(self) -> str:
-        return device_class()
+        return device_class(environment())
 
     def execute(self, call: Call, progress: Progress) -> Any:
         with (call.work / "log.txt").open("a", encoding="utf-8", buffering=1) as log, _captured(log):

@@ -7,7 +7,7 @@ from collections import defaultdict
 from rich.console import Console
 from rich.table import Table
 
-from harness.environment import device_class
+from harness.environment import device_class, environment
 from harness.estimate import expected_s
 from harness.plan import Plan, Task
 from harness.report.progress import label
@@ -19,7 +19,7 @@ def print_plan(console: Console, plan: Plan, store: Store, *, every: bool) -> No
     tasks = list({t.key: t for t in plan.tasks.values()}.values())
     cached = {t.key for t in tasks if store.get(t.key) is not None}
     needed = _needed(plan, cached)
-    timings, device = store.timings(), device_class()
+    timings, device = store.timings(), device_class(environment())
     expected = {t.key: expected_s(t, timings, device) for t in tasks if t.key in needed}
     rows: dict[str, list[Task]] = defaultdict(list)
     for task in tasks:

@@ -1,0 +1,258 @@
+"""Baselines: accepted runs under ``baselines/<suite>/<label>.json``, their items beside them.
+
+``accept`` is the only writer. It signs what it writes, so that an edited or foreign file is refused instead
+of being compared with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from harness.artifact import Json
+from harness.compare.comparison import Difference
+from harness.compare.history import MergeBase
+from harness.compare.match import differences, match
+from harness.compare.sample import Side
+from harness.errors import UsageError
+from harness.items import ItemsReader
+from harness.record import Accepted, Run, canonical, items_file, loads, read_text, to_json
+
+FOLDER = PurePosixPath("baselines")
+LABEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+SUITE = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Baseline(Side):
+    """An accepted run, ready to be compared with."""
+
+    where: str = ""
+    """Its path, and for one from git the commit."""
+
+
+def find(project: Path, suite: str, label: str) -> Baseline | None:
+    """The baseline of a suite under a label, from the working tree; None where there is none.
+
+    Raises:
+        UsageError: a bad label; the file is unreadable, of another suite, or not as it was accepted.
+    """
+    return _find(_WorkingTree(project), suite, label)
+
+
+def read_at(project: Path, ref: str, suite: str, label: str) -> Baseline | None:
+    """As ``find``, but as the baseline was at the merge base of ``HEAD`` and a git reference.
+
+    Raises:
+        UsageError: also where git has no such reference or no common commit.
+    """
+    return _find(MergeBase.find(project, ref), suite, label)
+
+
+def labels(project: Path, suite: str) -> list[str]:
+    """The labels under which a suite has baselines in the working tree."""
+    return _labels(_WorkingTree(project), suite)
+
+
+def labels_at(project: Path, ref: str, suite: str) -> list[str]:
+    """As ``labels``, at the merge base."""
+    return _labels(MergeBase.find(project, ref), suite)
+
+
+def accept(
+    run: Run, run_folder: Path, project: Path, label: str, reason: str, new_protocol: bool = False
+) -> Path:
+    """Make a run the baseline of its suite under a label.
+
+    What only a report shows is left behind: tasks, facts and details. The run's items are taken from
+    ``run_folder``. ``new_protocol`` replaces a baseline whose scores mean something else.
+
+    Returns:
+        The JSON file that was written.
+
+    Raises:
+        UsageError: the label or the reason is none; the run is partial, failed or already a baseline; the
+            protocol changed; a file cannot be read or written.
+    """
+    file = project / _path(run.suite, label)
+    if not reason.strip():
+        raise UsageError("--reason: say in a few words why these figures are right now")
+    _check_acceptable(run)
+    if not new_protocol:
+        _check_protocol(run, file, label)
+    items = _items_of(run, run_folder)
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    body = to_json(replace(_trimmed(run), accepted=Accepted(label, " ".join(reason.split()), moment)))
+    body["accepted"]["digest"] = _digest(body, items)
+    text = json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # A kill between the two leaves a pair whose digest disagrees: refused at the next read, not misread.
+        if items is None:
+            items_file(file).unlink(missing_ok=True)
+        else:
+            _replace(items_file(file), items)
+        _replace(file, text.encode())
+    except OSError as e:
+        raise UsageError(f"{file}: cannot be written ({e.strerror})") from None
+    return file
+
+
+class _Place(Protocol):
+    """Where baselines are read from; paths are relative to the project."""
+
+    def read(self, path: PurePosixPath) -> bytes | None: ...
+
+    def names(self, folder: PurePosixPath) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class _WorkingTree:
+    project: Path
+
+    def read(self, path: PurePosixPath) -> bytes | None:
+        try:
+            return (self.project / path).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as e:
+            raise UsageError(f"{self.project / path}: cannot be read ({e.strerror})") from None
+
+    def names(self, folder: PurePosixPath) -> list[str]:
+        place = self.project / folder
+        return sorted(p.name for p in place.iterdir()) if place.is_dir() else []
+
+    def __str__(self) -> str:
+        return ""
+
+
+def _find(place: _Place, suite: str, label: str) -> Baseline | None:
+    path = _path(suite, label)
+    where = " at ".join(filter(None, (str(path), str(place))))
+    content = place.read(path)
+    if content is None:
+        return None
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{where}: cannot be read (not UTF-8 text)") from None
+    run = loads(text, where)
+    if run.accepted is None:
+        raise UsageError(f"{where}: a run, not a baseline; `harness accept` makes one of it")
+    if (run.suite, run.accepted.label) != (suite, label):
+        theirs = f"{run.suite!r} under the label {run.accepted.label!r}"
+        raise UsageError(f"{where}: a foreign baseline, of suite {theirs}")
+    items = place.read(PurePosixPath(items_file(Path(path)))) if _has_items(run) else None
+    if run.accepted.digest != _digest(json.loads(text), items):
+        anew = f"accept a run anew: harness accept RUN --label {label} --new-protocol --reason …"
+        raise UsageError(f"{where}: it or its items changed after it was accepted; {anew}")
+    reader = None if items is None else ItemsReader(items, str(items_file(Path(path))))
+    return Baseline(run, reader, where)
+
+
+def _labels(place: _Place, suite: str) -> list[str]:
+    names = place.names(_path(suite, "cpu").parent)
+    return sorted(n.removesuffix(".json") for n in names if n.endswith(".json"))
+
+
+def _path(suite: str, label: str) -> PurePosixPath:
+    """Relative to the project. Suite and label become folder and file, so neither may leave its place."""
+    if not LABEL.fullmatch(label):
+        better = re.sub(r"[^a-z0-9._-]+", "-", label.lower()).strip("-._")
+        hint = f"; did you mean {better!r}?" if LABEL.fullmatch(better) else ""
+        raise UsageError(f"label {label!r}: use small letters, digits and . _ - (at most 64){hint}")
+    if not SUITE.fullmatch(suite):
+        raise UsageError(f"suite {suite!r}: not a name that a baseline can be kept under")
+    return FOLDER / suite / f"{label}.json"
+
+
+def _check_acceptable(run: Run) -> None:
+    if run.accepted is not None:
+        raise UsageError(f"run {run.id} is already a baseline (label {run.accepted.label!r})")
+    if run.only:
+        raise UsageError(f"run {run.id} is partial (--only {', '.join(run.only)}); accept a whole one")
+    if run.failures:
+        first = run.failures[0]
+        message = (first.error or "no message").partition("\n")[0]
+        raise UsageError(
+            f"run {run.id}: {len(run.failures)} of its tasks failed, first {first.node}: {message}"
+        )
+    lacking = sorted({s.metric for s in run.scores if not s.complete})
+    if lacking or not run.scores:
+        raise UsageError(f"run {run.id}: no values of {', '.join(lacking) or 'any metric'}")
+
+
+def _check_protocol(run: Run, file: Path, label: str) -> None:
+    """Refuse to put a score in the place of one that means something else."""
+    if not file.exists():
+        return
+    replaces = "say --new-protocol to replace it"
+    try:
+        # Not ``find``: accepting is the way out for a baseline whose digest no longer holds.
+        before = loads(read_text(file), str(file))
+    except UsageError as e:
+        raise UsageError(f"{e}; {replaces}") from None
+    changed: dict[str, Difference] = {}
+    for pair in match(run, before).pairs:
+        for d in differences(pair.candidate, pair.baseline, run.defaults, before.defaults):
+            changed.setdefault(d.field, d)
+    if changed:
+        told = "; ".join(map(str, list(changed.values())[:5]))
+        rest = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+        raise UsageError(f"the protocol differs from the baseline {label!r} ({told}{rest}); {replaces}")
+
+
+def _items_of(run: Run, folder: Path) -> bytes | None:
+    if not _has_items(run):
+        return None
+    file = items_file(folder)
+    try:
+        return file.read_bytes()
+    except OSError as e:
+        raise UsageError(f"{file}: the items of this run cannot be read ({e.strerror})") from None
+
+
+def _has_items(run: Run) -> bool:
+    return any(r.items for s in run.scores for r in s.repeats)
+
+
+def _trimmed(run: Run) -> Run:
+    scores = tuple(
+        replace(s, repeats=tuple(replace(r, details={}) for r in s.repeats))
+        for s in sorted(run.scores, key=lambda s: (s.metric, canonical(s.point)))
+    )
+    used = {run.environment, *(e for s in scores for r in s.repeats for e in r.environments)}
+    environments = {name: e for name, e in run.environments.items() if name in used}
+    return replace(run, scores=scores, tasks=(), environments=environments)
+
+
+def _digest(body: Mapping[str, Any], items: bytes | None) -> str:
+    """Of everything in a baseline save the digest itself, and of its items; layout does not count."""
+    unsigned = {**body, "accepted": {**body["accepted"], "digest": ""}}
+    content: dict[str, Json] = {
+        "record": canonical(unsigned),
+        "items": None if items is None else sha256(items).hexdigest(),
+    }
+    return sha256(f"harness/baseline/1:{canonical(content)}".encode()).hexdigest()
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old or the new one, never half of it."""
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(file)
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -1,0 +1,169 @@
+"""Two sides, and one finding at a time about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from harness.artifact import Json
+from harness.compare import stats
+from harness.compare.comparison import Difference, Estimate, Finding, Verdict
+from harness.compare.decide import Judged, decide
+from harness.compare.match import Pair, differences, environment_differences
+from harness.compare.sample import Evidence, Side, gather
+from harness.record import GateInfo, Run, Score
+
+NAMED = 3
+"""A reason names at most so many fields; the finding has them all."""
+
+
+@dataclass
+class Contrast:
+    """A candidate against a baseline, or the points of one run against its reference point."""
+
+    candidate: Side
+    baseline: Side
+    reference: Mapping[str, Json] | None = None
+    """The reference point, where both sides are one run; its axes are no part of the protocols then."""
+    _differences: dict[int, tuple[Pair, tuple[Difference, ...]]] = field(default_factory=dict)
+    """By the identity of a pair, which is kept so that no other pair gets its id."""
+    _causes: dict[tuple[frozenset[str], frozenset[str]], tuple[Difference, ...]] = field(default_factory=dict)
+
+    def judge(
+        self, pairs: Sequence[Pair], name: str, at: Mapping[str, Json], gate: GateInfo | None, *, gated: bool
+    ) -> Judged:
+        """The finding on a field, as the mean over ``pairs``, which are scores of one metric.
+
+        Scores with failed repeats are left out: they are failures, not figures. Without a ``gate`` there is
+        no margin, and the finding has an estimate but no verdict.
+        """
+        usable = [p for p in pairs if p.candidate.complete and p.baseline.complete]
+        finding = replace(
+            self.unjudged(pairs[0].candidate.metric, name, at, gate, gated=gated), points=len(usable)
+        )
+        obstacle = self._obstacle(finding, usable)
+        if obstacle:
+            return Judged(replace(finding, reason=obstacle))
+        evidence = gather(usable, name, self.candidate, self.baseline)
+        finding = replace(
+            finding,
+            estimate=_estimate(evidence),
+            margin=None if gate is None else self._margin(gate, evidence.baseline),
+            claim=usable[0].candidate.claim,
+            executed=any(r.executed for p in usable for r in p.candidate.repeats),
+            causes=self._environments(usable),
+        )
+        changed = self._protocols(usable)
+        if changed:
+            return Judged(replace(finding, reason=_protocols_differ(changed), differences=changed))
+        if evidence.lacking:
+            return Judged(replace(finding, reason=evidence.lacking))
+        if finding.margin is None:
+            return Judged(replace(finding, verdict=None, reason="no margin is declared for it"))
+        judgement = decide(evidence, finding.better, finding.margin, same_environment=not finding.causes)
+        finding = replace(
+            finding,
+            verdict=judgement.verdict,
+            reason=judgement.reason,
+            p=judgement.p,
+            detectable=judgement.detectable,
+            more_repeats=judgement.more_repeats,
+        )
+        return Judged(finding, evidence)
+
+    def unjudged(
+        self,
+        metric: str,
+        name: str,
+        at: Mapping[str, Json],
+        gate: GateInfo | None,
+        *,
+        gated: bool,
+        reason: str = "",
+    ) -> Finding:
+        """A finding without figures: incomparable, for a reason."""
+        return Finding(
+            metric=metric,
+            field=name,
+            better=self._better(metric, name),
+            at=dict(at),
+            points=0,
+            against=None if self.reference is None else dict(self.reference),
+            gated=gated,
+            verdict=Verdict.INCOMPARABLE,
+            reason=reason,
+            estimate=None,
+            margin=None if gate is None or gate.relative else gate.margin,
+            executed=True,
+        )
+
+    def _better(self, metric: str, name: str) -> Literal["higher", "lower"]:
+        for side in (self.candidate, self.baseline):
+            info = side.run.metrics.get(metric)
+            direction = info.fields.get(name) if info else None
+            if direction:
+                return "lower" if direction["better"] == "lower" else "higher"
+        return "higher"
+
+    def _obstacle(self, finding: Finding, usable: Sequence[Pair]) -> str:
+        """Why there are no figures to set against one another; empty where there are."""
+        for run, where in ((self.candidate.run, "the run"), (self.baseline.run, "the baseline")):
+            if finding.field not in run.metrics[finding.metric].fields:
+                return f"{where} has no {finding.name}"
+        if not usable:
+            return "no score without failed repeats on both sides"
+        return ""
+
+    def _margin(self, gate: GateInfo, baseline: float) -> float:
+        if not gate.relative:
+            return gate.margin
+        direction = self.candidate.run.metrics[gate.metric].fields[gate.field] or {}
+        return stats.margin_of(gate.margin, baseline, direction.get("floor", 0.0))
+
+    def _protocols(self, pairs: Sequence[Pair]) -> tuple[Difference, ...]:
+        """All differences of protocol among ``pairs``, each once."""
+        found: dict[str, Difference] = {}
+        for pair in pairs:
+            if id(pair) not in self._differences:
+                defaults = self.candidate.run.defaults, self.baseline.run.defaults
+                changed = differences(pair.candidate, pair.baseline, *defaults, self.reference or ())
+                self._differences[id(pair)] = pair, changed
+            found.update((str(d), d) for d in self._differences[id(pair)][1])
+        return tuple(found.values())
+
+    def _environments(self, pairs: Sequence[Pair]) -> tuple[Difference, ...]:
+        ours, theirs = _ids(p.candidate for p in pairs), _ids(p.baseline for p in pairs)
+        if (ours, theirs) not in self._causes:
+            self._causes[ours, theirs] = environment_differences(
+                _tables(self.candidate.run, ours), _tables(self.baseline.run, theirs)
+            )
+        return self._causes[ours, theirs]
+
+
+def _ids(scores: Iterable[Score]) -> frozenset[str]:
+    return frozenset(e for score in scores for repeat in score.repeats for e in repeat.environments)
+
+
+def _tables(run: Run, ids: frozenset[str]) -> list[Mapping[str, Json]]:
+    return [run.environments[i] for i in sorted(ids) if i in run.environments]
+
+
+def _estimate(evidence: Evidence) -> Estimate:
+    low, high = evidence.interval
+    return Estimate(
+        evidence.baseline,
+        evidence.candidate,
+        evidence.change,
+        low,
+        high,
+        evidence.unit,
+        evidence.repeats,
+        evidence.paired,
+    )
+
+
+def _protocols_differ(changed: Sequence[Difference]) -> str:
+    names = list(dict.fromkeys(d.field for d in changed))
+    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"the protocols differ in {', '.join(names[:NAMED])}{rest}"

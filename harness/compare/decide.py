@@ -1,0 +1,157 @@
+"""From evidence and a margin to one of the verdicts, and from single verdicts to those that survive together.
+
+*d* is the change, oriented so that positive is worse, *m* the margin, [lo, hi] the 90 % interval of *d*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.compare import stats
+from harness.compare.comparison import Finding, Verdict
+from harness.compare.sample import Evidence
+
+CLAIMS = (Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.REGRESSED)
+"""The verdicts that assert something and can be wrong in it."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict on one field, as long as it stands alone."""
+
+    verdict: Verdict
+    reason: str
+    p: float | None = None
+    detectable: float | None = None
+    more_repeats: int | None = None
+
+
+@dataclass(frozen=True)
+class _Worsening:
+    """Evidence seen from the side on which more is worse."""
+
+    evidence: Evidence
+    sign: int
+
+    @property
+    def d(self) -> float:
+        return self.sign * self.evidence.change
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        low, high = self.evidence.interval
+        return (low, high) if self.sign > 0 else (-high, -low)
+
+    def p_not_worse(self) -> float:
+        """One-sided p of H0 "d ≤ 0"."""
+        spread = self.evidence.spread
+        if spread is None or self.evidence.exact:
+            return 0.0
+        return spread.p_at_most(0.0) if self.sign > 0 else spread.p_at_least(0.0)
+
+    def p_worse_by(self, margin: float) -> float:
+        """One-sided p of H0 "d ≥ margin"."""
+        spread = self.evidence.spread
+        if spread is None or self.evidence.exact:
+            return 0.0
+        return spread.p_at_least(margin) if self.sign > 0 else spread.p_at_most(-margin)
+
+
+def decide(
+    evidence: Evidence, better: Literal["higher", "lower"], margin: float, *, same_environment: bool
+) -> Judgement:
+    """The first that applies: regressed, improved, unchanged, inconclusive.
+
+    Evidence without any spread counts as exact. A margin of 0 then demands equal values, and that only in
+    an equal environment: elsewhere another order of summation is no regression.
+    """
+    worsening = _Worsening(evidence, 1 if better == "lower" else -1)
+    d, (lo, hi) = worsening.d, worsening.bounds
+    if evidence.exact and margin == 0 and d != 0 and not same_environment:
+        reason = "margin 0 asks for equal values, which can be demanded only in an equal environment"
+        return Judgement(Verdict.INCONCLUSIVE, f"{_moved(d)}; {reason}")
+    if lo > 0 and d >= margin:
+        return Judgement(Verdict.REGRESSED, _reason(worsening, margin), worsening.p_not_worse())
+    if hi < 0 and d <= -margin:
+        return Judgement(Verdict.IMPROVED, _reason(worsening, margin), worsening.p_worse_by(0.0))
+    if hi < margin or (evidence.exact and d <= margin):
+        return Judgement(Verdict.UNCHANGED, _reason(worsening, margin), worsening.p_worse_by(margin))
+    assert evidence.spread is not None  # an exact value is on one side of the margin
+    detectable, more = _needed(evidence.spread, d if d >= margin else margin - d, stats.ALPHA)
+    why = "the interval contains 0" if d >= margin else "the interval reaches the margin"
+    return Judgement(Verdict.INCONCLUSIVE, f"{_reason(worsening, margin)}: {why}", None, detectable, more)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A finding, and the evidence behind it where there is enough of it."""
+
+    finding: Finding
+    evidence: Evidence | None = None
+
+
+def correct(judged: Sequence[Judged]) -> tuple[Finding, ...]:
+    """Holm's correction over all gated findings: a claim that does not survive becomes inconclusive.
+
+    What is already inconclusive counts as a comparison with p = 1; what is incomparable was not tested.
+    """
+    family = [j for j in judged if j.finding.gated and j.finding.verdict in (*CLAIMS, Verdict.INCONCLUSIVE)]
+    p_values = [
+        j.finding.p if j.finding.verdict in CLAIMS and j.finding.p is not None else 1.0 for j in family
+    ]
+    fallen = {
+        id(j)
+        for j, survives in zip(family, stats.holm(p_values), strict=True)
+        if not survives and j.finding.verdict in CLAIMS
+    }
+    return tuple(_demoted(j, len(family)) if id(j) in fallen else j.finding for j in judged)
+
+
+def _demoted(judged: Judged, comparisons: int) -> Finding:
+    finding, evidence = judged.finding, judged.evidence
+    assert evidence is not None
+    assert evidence.spread is not None  # exact claims have p = 0 and survive
+    assert finding.margin is not None
+    d = evidence.change * (1 if finding.better == "lower" else -1)
+    gap = finding.margin - d if finding.verdict is Verdict.UNCHANGED else abs(d)
+    detectable, more = _needed(evidence.spread, gap, stats.ALPHA / comparisons)
+    reason = f"{finding.reason}: not sure enough among {comparisons} gated comparisons (p = {finding.p:.2g})"
+    return replace(
+        finding, verdict=Verdict.INCONCLUSIVE, reason=reason, detectable=detectable, more_repeats=more
+    )
+
+
+def _needed(spread: stats.Estimate, gap: float, alpha: float) -> tuple[float, int | None]:
+    """The smallest effect that these repeats could have shown, and how many more would settle it.
+
+    They would if the change stays where it is: the interval then has to shrink to less than ``gap``, the
+    distance from the change to what it has to be told from. None where ten thousand would not.
+    """
+    needed = stats.repeats_needed(spread.sd, gap, alpha) if gap > 0 else None
+    return spread.detectable(alpha), None if needed is None else max(needed - spread.n, 1)
+
+
+def _reason(worsening: _Worsening, margin: float) -> str:
+    evidence, (lo, hi) = worsening.evidence, worsening.bounds
+    told, limit = _moved(worsening.d), f"margin {_number(margin)}"
+    if evidence.exact:
+        repeats = "" if evidence.spread is None else f", the same over {_repeats(evidence)}"
+        return f"{told} (exact{repeats}), {limit}"
+    if worsening.d < 0:  # bounds of "better by"
+        lo, hi = -hi, -lo
+    return f"{told} (90 % interval {_number(lo)} to {_number(hi)}), {limit}, {_repeats(evidence)}"
+
+
+def _moved(d: float) -> str:
+    return "no change" if d == 0 else f"{'worse' if d > 0 else 'better'} by {_number(abs(d))}"
+
+
+def _repeats(evidence: Evidence) -> str:
+    assert evidence.spread is not None
+    return f"{evidence.spread.n} {'paired ' if evidence.paired else ''}{evidence.unit}"
+
+
+def _number(value: float) -> str:
+    return f"{value + 0.0:.3g}"

@@ -1,0 +1,150 @@
+"""Which score belongs to which, and where two protocols differ."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.artifact import Json
+from harness.compare.comparison import Difference, Point
+from harness.record import Run, Score, canonical
+
+ABSENT: Json = {"absent": True}
+"""Where a side knows nothing of an axis: no parameter has a value that reads like this."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One score on both sides."""
+
+    candidate: Score
+    baseline: Score
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The scores of a run and of its baseline, put side by side."""
+
+    pairs: tuple[Pair, ...]
+    new: tuple[Score, ...]
+    """Only in the candidate."""
+    missing: tuple[Score, ...]
+    """Only in the baseline."""
+    not_run: tuple[Score, ...]
+    """Only in the baseline, because the candidate deselected them."""
+
+
+def match(candidate: Run, baseline: Run) -> Matching:
+    """Match scores on the union of both sides' axes; linear in the number of scores.
+
+    An axis that one side does not sweep has that side's setting; one that it does not know has the other
+    side's default.
+    """
+    axes = _axes(candidate.scores, baseline.scores)
+    waiting = {_place(s, axes[s.metric], candidate.defaults): s for s in baseline.scores}
+    pairs, new = [], []
+    for score in candidate.scores:
+        other = waiting.pop(_place(score, axes[score.metric], baseline.defaults), None)
+        if other is None:
+            new.append(score)
+        else:
+            pairs.append(Pair(score, other))
+    not_run = [s for s in waiting.values() if is_deselected(s, candidate.only)]
+    missing = [s for s in waiting.values() if not is_deselected(s, candidate.only)]
+    return Matching(tuple(pairs), tuple(new), tuple(missing), tuple(not_run))
+
+
+def is_deselected(score: Score, only: Mapping[str, Sequence[Json]]) -> bool:
+    """Whether ``--only`` leaves a score out; one that does not depend on the axis stays."""
+    for axis, kept in only.items():
+        known = axis in score.point or axis in score.settings
+        if known and value_at(score, axis) not in kept:
+            return True
+    return False
+
+
+def value_at(score: Score, axis: str) -> Json:
+    """What a score has at an axis, swept or not; ``ABSENT`` where it knows no such field."""
+    return score.point[axis] if axis in score.point else score.settings.get(axis, ABSENT)
+
+
+def in_point(score: Score, at: Mapping[str, Json]) -> bool:
+    """Whether a score lies at the (perhaps partial) point ``at``."""
+    return all(value_at(score, axis) == value for axis, value in at.items())
+
+
+def point(score: Score) -> Point:
+    return Point(score.metric, score.point)
+
+
+def differences(
+    candidate: Score,
+    baseline: Score,
+    candidate_defaults: Mapping[str, Json],
+    baseline_defaults: Mapping[str, Json],
+    masked: Collection[str] = (),
+) -> tuple[Difference, ...]:
+    """The fields in which two protocols differ, observed conditions included, by name.
+
+    A field that one side lacks equals the other side's default. Fields in ``masked`` do not count: the
+    axes of a reference point within one run.
+    """
+    ours, theirs = candidate.whole_protocol(), baseline.whole_protocol()
+    if ours == theirs:
+        return ()
+    return tuple(
+        Difference(name, theirs.get(name), ours.get(name))
+        for name in sorted(ours.keys() | theirs.keys())
+        if name not in masked and not _agree(name, ours, theirs, candidate_defaults, baseline_defaults)
+    )
+
+
+def environment_differences(
+    candidate: Iterable[Mapping[str, Json]], baseline: Iterable[Mapping[str, Json]]
+) -> tuple[Difference, ...]:
+    """The fields in which the environments behind two sides differ; several values are a list."""
+    ours, theirs = _merged(candidate), _merged(baseline)
+    return tuple(
+        Difference(name, theirs.get(name), ours.get(name))
+        for name in sorted(ours.keys() | theirs.keys())
+        if ours.get(name) != theirs.get(name)
+    )
+
+
+def _axes(*sides: Iterable[Score]) -> dict[str, tuple[str, ...]]:
+    """Metric → every axis that either side sweeps for it."""
+    axes: dict[str, set[str]] = {}
+    for score in (s for side in sides for s in side):
+        axes.setdefault(score.metric, set()).update(score.point)
+    return {metric: tuple(sorted(names)) for metric, names in axes.items()}
+
+
+def _place(score: Score, axes: Iterable[str], other_defaults: Mapping[str, Json]) -> tuple[str, str]:
+    values: list[Json] = []
+    for axis in axes:
+        value = value_at(score, axis)
+        values.append(other_defaults.get(axis, ABSENT) if value is ABSENT else value)
+    return score.metric, canonical(values)
+
+
+def _agree(
+    name: str,
+    ours: Mapping[str, Json],
+    theirs: Mapping[str, Json],
+    our_defaults: Mapping[str, Json],
+    their_defaults: Mapping[str, Json],
+) -> bool:
+    if name not in ours:
+        return name in their_defaults and their_defaults[name] == theirs[name]
+    if name not in theirs:
+        return name in our_defaults and our_defaults[name] == ours[name]
+    return ours[name] == theirs[name]
+
+
+def _merged(environments: Iterable[Mapping[str, Json]]) -> dict[str, Json]:
+    values: dict[str, list[Json]] = {}
+    for environment in environments:
+        for name, value in environment.items():
+            if value not in values.setdefault(name, []):
+                values[name].append(value)
+    return {n: v[0] if len(v) == 1 else sorted(v, key=canonical) for n, v in values.items()}

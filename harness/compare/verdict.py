@@ -1,0 +1,153 @@
+"""The policy: which scores a verdict is about.
+
+A run is compared with a baseline (``compare``), and the points of a run with one of its own (``within``), by
+the same steps: ``match.py`` finds the pairs, ``contrast.py`` judges them one field at a time on the evidence
+that ``sample.py`` gathers, ``decide.py`` names the verdict and corrects for the number of gates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from harness.artifact import Json
+from harness.compare.comparison import Comparison, Finding
+from harness.compare.contrast import Contrast
+from harness.compare.decide import Judged, correct
+from harness.compare.match import Matching, Pair, in_point, match, point
+from harness.compare.sample import Side
+from harness.record import GateInfo, Score, canonical
+
+
+def compare(
+    candidate: Side,
+    baseline: Side | None,
+    gates: Sequence[GateInfo],
+    *,
+    name: str | None = None,
+    note: str = "",
+) -> Comparison:
+    """Compare a run with a baseline, and with its own reference point where its suite names one.
+
+    Args:
+        candidate: the run and its items.
+        baseline: an accepted run, or any other; None where there is none.
+        gates: what to judge: the run's own gates, or those of the merge base.
+        name: what to call the baseline, for people; by default the id of its run.
+        note: why there is no baseline, and the command that makes one.
+    """
+    run = candidate.run
+    inner = _within(candidate, run.reference, gates)
+    if baseline is None:
+        judged = [*_without_baseline(candidate, gates), *inner]
+        return Comparison(run.suite, run.id, None, None, note, correct(judged), failures=run.failures)
+    matching = match(run, baseline.run)
+    contrast = Contrast(candidate, baseline)
+    judged = [*_gated(contrast, matching, gates), *_ungated(contrast, matching, gates), *inner]
+    return Comparison(
+        suite=run.suite,
+        run=run.id,
+        baseline=name or baseline.run.id,
+        accepted=baseline.run.accepted,
+        note=note,
+        findings=correct(judged),
+        new=tuple(map(point, matching.new)),
+        missing=tuple(map(point, matching.missing)),
+        not_run=tuple(map(point, matching.not_run)),
+        failures=run.failures,
+    )
+
+
+def within(
+    candidate: Side, reference: Mapping[str, Json], gates: Sequence[GateInfo] = ()
+) -> tuple[Finding, ...]:
+    """Compare every other point of the reference's axes with the reference point of the same run.
+
+    The margin is that of the field's gate, if it has one. A finding is gated only where a gate is declared
+    against the reference, ``reference`` is the one that the suite declares, and the gate names this point or
+    none.
+    """
+    return correct(_within(candidate, reference, gates))
+
+
+def _without_baseline(candidate: Side, gates: Sequence[GateInfo]) -> Iterator[Judged]:
+    contrast = Contrast(candidate, candidate)
+    for g in _stored(gates):
+        reason = "there is no baseline for this suite"
+        yield Judged(contrast.unjudged(g.metric, g.field, g.at, g, gated=True, reason=reason))
+
+
+def _gated(contrast: Contrast, matching: Matching, gates: Sequence[GateInfo]) -> Iterator[Judged]:
+    """A finding per gate; none where all its scores are new or were deselected."""
+    run = contrast.candidate.run
+    for gate in _stored(gates):
+        pairs = [p for p in matching.pairs if _is_at(p.candidate, gate)]
+        if pairs:
+            yield contrast.judge(pairs, gate.field, gate.at, gate, gated=True)
+        elif not any(_is_at(s, gate) for s in (*matching.new, *matching.not_run)) and not _deselected(
+            gate, run.only
+        ):
+            reason = "the run has no such score"
+            yield Judged(contrast.unjudged(gate.metric, gate.field, gate.at, gate, gated=True, reason=reason))
+
+
+def _ungated(contrast: Contrast, matching: Matching, gates: Sequence[GateInfo]) -> Iterator[Judged]:
+    """Every other field that has a direction on both sides, as the mean over its points."""
+    gated = {(g.metric, g.field) for g in _stored(gates) if not g.at}
+    by_metric: dict[str, list[Pair]] = {}
+    for pair in matching.pairs:
+        if pair.candidate.complete and pair.baseline.complete:
+            by_metric.setdefault(pair.candidate.metric, []).append(pair)
+    for metric, pairs in by_metric.items():
+        theirs = contrast.baseline.run.metrics[metric].fields
+        for name, direction in contrast.candidate.run.metrics[metric].fields.items():
+            if direction and name in theirs and (metric, name) not in gated:
+                yield contrast.judge(pairs, name, {}, None, gated=False)
+
+
+def _within(side: Side, reference: Mapping[str, Json], gates: Sequence[GateInfo]) -> list[Judged]:
+    if not reference:
+        return []
+    run = side.run
+    contrast = Contrast(side, side, reference)
+    is_declared = reference == run.reference
+    judged: list[Judged] = []
+    met: set[int] = set()
+    for pair in _against(run.scores, reference):
+        for name, direction in run.metrics[pair.candidate.metric].fields.items():
+            mine = [
+                (i, g) for i, g in enumerate(gates) if (g.metric, g.field) == (pair.candidate.metric, name)
+            ]
+            named = [(i, g) for i, g in mine if g.against_reference and in_point(pair.candidate, g.at)]
+            met.update(i for i, _ in named)
+            gate = max((g for _, g in named), key=lambda g: len(g.at), default=mine[0][1] if mine else None)
+            is_gated = is_declared and bool(named)
+            if direction and (is_gated or (pair.candidate.complete and pair.baseline.complete)):
+                judged.append(contrast.judge([pair], name, pair.candidate.point, gate, gated=is_gated))
+    for i, g in enumerate(gates):
+        if g.against_reference and is_declared and i not in met and not run.only:
+            reason = "the run has no point of it to set against the reference point"
+            judged.append(Judged(contrast.unjudged(g.metric, g.field, g.at, g, gated=True, reason=reason)))
+    return judged
+
+
+def _against(scores: Iterable[Score], reference: Mapping[str, Json]) -> Iterator[Pair]:
+    """Each score with the one that has the reference's values where there are any and its own elsewhere."""
+    places = {(s.metric, canonical(s.point)): s for s in scores}
+    for place, score in places.items():
+        there = {axis: reference.get(axis, value) for axis, value in score.point.items()}
+        other = place[0], canonical(there)
+        if other != place and other in places:
+            yield Pair(score, places[other])
+
+
+def _stored(gates: Iterable[GateInfo]) -> list[GateInfo]:
+    """The gates that are judged against the baseline."""
+    return [g for g in gates if not g.against_reference]
+
+
+def _is_at(score: Score, gate: GateInfo) -> bool:
+    return score.metric == gate.metric and in_point(score, gate.at)
+
+
+def _deselected(gate: GateInfo, only: Mapping[str, Sequence[Json]]) -> bool:
+    return any(axis in only and value not in only[axis] for axis, value in gate.at.items())

@@ -1,0 +1,99 @@
+"""GeoTIFFs, one folder per class: three named bands, scaled to 8 bits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from harness.artifact import LabelledImages
+from harness.data.folders.classes import class_facts, class_folders, png_names
+from harness.data.hub import Source
+from harness.data.image_folder import Writer
+from harness.data.pixels import Decoder, Resize, Scale, to_8_bit
+from harness.errors import StageError, nearest
+from harness.stage import Count, Job, stage
+
+SUFFIXES = frozenset({".tif", ".tiff"})
+
+
+@stage(version=1, software=("rasterio", "pillow"))
+def geotiff(
+    *,
+    source: Source,
+    bands: tuple[str, str, str],
+    scale: Scale,
+    order: tuple[str, ...] | None = None,
+    size: Count | None = None,
+    resize: Resize = "bicubic",
+    job: Job,
+) -> LabelledImages:
+    """GeoTIFFs in one folder per class, as 8-bit RGB. Classes are in alphabetical order.
+
+    Pixels where one of the bands has no data are black; how many there are is in the facts, and how many
+    values lay outside ``scale`` and were clipped.
+
+    Args:
+        source: the folder.
+        bands: which bands become red, green and blue, by name.
+        scale: the values that become 0 and 255; what lies outside is clipped.
+        order: the names of the files' bands, in the files' order; null where the files name their bands.
+        size: cut to the middle square and resize to this width and height; null keeps images as they are.
+        resize: the filter of that, antialiased.
+
+    Raises:
+        StageError: a damaged file, a band of no such name, an image without any data, one class only.
+    """
+    sizer, seen = Decoder(scale, size, resize), Counter[str]()
+    root, folder = source.path, job.folder()
+    rows, classes, unread = class_folders(root, SUFFIXES)
+    facts = class_facts(Counter(name for name, _ in rows.values()), classes, root)
+    names = png_names(rows)
+    with Writer(folder) as out:
+        for name, (class_name, path) in rows.items():
+            values, mask = _read(path, bands, order)
+            seen["images with no-data pixels"] += bool(mask.any())
+            seen["no-data pixels"] += int(mask.sum())
+            outside = ((values < scale[0]) | (values > scale[1])) & ~mask
+            seen["clipped values"] += int(outside.sum())
+            pixels = to_8_bit(values, scale)
+            pixels[:, mask] = 0
+            out.add(sizer.sized(pixels.transpose(1, 2, 0)), names[name], label=class_name)
+            job.progress(out.count, len(rows), "images")
+    return LabelledImages(
+        folder, {**facts, **seen, "converted": dict(sizer.converted), "unread": dict(unread)}
+    )
+
+
+def _read(path: Path, bands: tuple[str, str, str], order: tuple[str, ...] | None) -> tuple[Any, Any]:
+    """Values of three bands, (3, H, W) float64, and where one of them has no data, (H, W) bool."""
+    import numpy as np
+    import rasterio
+
+    try:
+        with rasterio.open(path) as file:
+            indices = _indices(path, file, bands, order)
+            values = file.read(indices, masked=True)
+    except rasterio.errors.RasterioError as e:
+        raise StageError(f"{path}: not a readable raster ({e})") from None
+    if np.iscomplexobj(values):
+        raise StageError(f"{path}: complex numbers, not reflectances or counts")
+    numbers = values.data.astype(np.float64)
+    mask = (np.ma.getmaskarray(values) | ~np.isfinite(numbers)).any(axis=0)
+    if mask.all():
+        raise StageError(f"{path}: no pixel has data in all of {', '.join(bands)}")
+    return numbers, mask
+
+
+def _indices(path: Path, file: Any, bands: tuple[str, str, str], order: tuple[str, ...] | None) -> list[int]:
+    """Band numbers, from 1, of the named bands."""
+    names = list(order) if order is not None else [d or "" for d in file.descriptions]
+    if len(names) != file.count:
+        raise StageError(f"{path}: {file.count} bands, but order names {len(names)}")
+    if not any(names):
+        raise StageError(f"{path}: its {file.count} bands have no names; list them: order: [B01, B02, …]")
+    for band in bands:
+        if names.count(band) != 1:
+            which = "no band" if band not in names else "more than one band"
+            raise StageError(f"{path}: {which} {band!r} among {', '.join(names)}{nearest(band, names)}")
+    return [names.index(band) + 1 for band in bands]

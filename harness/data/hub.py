@@ -1,0 +1,105 @@
+"""What a suite brings in from outside: how it is named, where it is found, what pins it.
+
+    org/name@<40 hex>            a repository of the model hub at a commit, model or data set
+    org/name@unpinned            the same, from a mirror, pinned by its content alone
+    org/name@<40 hex>:data/a.pt  one file or folder inside it
+    path:../checkpoints/best     a file or folder of one's own, relative to the suite's file
+
+``resolve.py`` finds it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from harness.artifact import Json
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+Origin = Literal["mirror", "hub cache", "hub", "path"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a source was found and what it holds."""
+
+    path: Path
+    digest: str
+    origin: Origin
+    revision: str | None
+    """The commit, as the hub, its cache or the mirror's ``.revision`` says."""
+
+    @property
+    def verified(self) -> bool:
+        """The content is known to be that of a commit, not just of a folder with the right name."""
+        return self.revision is not None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A repository of the hub, or a file or folder of one's own. Equal when they name the same thing."""
+
+    text: str = field(compare=False)
+    """As the suite has it."""
+    repo: str = ""
+    """``org/name``; empty for ``path:``."""
+    commit: str | None = None
+    """40 hex digits; None where the suite says ``unpinned``, or for ``path:``."""
+    inside: str = ""
+    """A file or folder inside the repository; empty for all of it."""
+    place: Path | None = None
+    """What ``path:`` names."""
+    found: Found | None = field(default=None, compare=False)
+
+    @classmethod
+    def from_text(cls, text: str) -> Source:
+        """Read a reference.
+
+        Raises:
+            ValueError: it is none of the forms; one line that says which part is wrong.
+        """
+        if text.startswith("path:"):
+            if not text[5:].strip():
+                raise ValueError(f"{text!r}: a file or folder must follow 'path:'")
+            return cls(text, place=Path(text[5:]))
+        repo, at, rest = text.partition("@")
+        commit, colon, inside = rest.partition(":")
+        if not _REPO.fullmatch(repo):
+            raise ValueError(f"{text!r} is neither org/name@commit nor path:some/folder")
+        if not at:
+            raise ValueError(f"{text!r} needs a commit: {repo}@<40 hex digits>, or {repo}@unpinned")
+        if commit != "unpinned" and not COMMIT.fullmatch(commit):
+            raise ValueError(f"{text!r}: {commit!r} is neither a commit of 40 hex digits nor 'unpinned'")
+        if colon and (not inside or PurePosixPath(inside).is_absolute() or ".." in inside.split("/")):
+            raise ValueError(f"{text!r}: {inside!r} must be a file or folder inside {repo}")
+        return cls(text, repo, None if commit == "unpinned" else commit, inside)
+
+    def relative_to(self, folder: Path) -> Source:
+        """With a relative ``path:`` taken from ``folder``; anything else as it is."""
+        return self if self.place is None else replace(self, place=folder / self.place)
+
+    @property
+    def path(self) -> Path:
+        """The file or folder on this machine. Stages get resolved sources only."""
+        assert self.found is not None, f"{self.text} is not resolved"
+        return self.found.path
+
+    def to_key(self) -> Json:
+        """What the source is in a task's key: its content where it is known, else its name."""
+        return self.found.digest if self.found else self.text
+
+    def facts(self) -> dict[str, Json]:
+        """For the record: the reference, and where it was found and what pins it."""
+        if self.found is None:
+            return {"reference": self.text, "digest": None}
+        return {
+            "reference": self.text,
+            "digest": self.found.digest,
+            "revision": self.found.revision,
+            "verified": self.found.verified,
+            "from": self.found.origin,
+        }

@@ -1,0 +1,157 @@
+"""Encoded images as 8-bit RGB, knowing and counting what had to be converted; never silently fewer bits."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.errors import StageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Resize = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Scale = tuple[float, float]
+"""The pixel values that become 0 and 255; what lies outside is clipped."""
+
+_CONVERTED = {
+    "1": "bilevel",
+    "L": "grey",
+    "LA": "grey with alpha",
+    "La": "grey with alpha",
+    "P": "palette",
+    "PA": "palette",
+    "RGB": "alpha",
+    "RGBA": "alpha",
+    "RGBa": "alpha",
+    "RGBX": "padded",
+    "CMYK": "CMYK",
+    "YCbCr": "YCbCr",
+    "LAB": "Lab",
+    "HSV": "HSV",
+}
+_DEEP = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+
+
+@dataclass
+class Decoder:
+    """Decodes images and counts, for the facts, what it converted.
+
+    Grey is repeated in three channels, a palette is looked up, transparent pixels become black (as no-data
+    is in rasters), one channel of more than 8 bits is scaled.
+    """
+
+    scale: Scale | None = None
+    size: int | None = None
+    """Cut to the middle square and resized to this width and height; None keeps every image as it is."""
+    resize: Resize = "bicubic"
+    converted: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and not self.scale[0] < self.scale[1]:
+            raise StageError(f"scale: [{self.scale[0]:g}, {self.scale[1]:g}] must ascend")
+        if self.size is None and self.resize != "bicubic":
+            raise StageError(f"resize: {self.resize} changes nothing without a size; remove it or set size")
+
+    def decode(self, encoded: bytes | Path, where: object) -> Image:
+        """One image as RGB.
+
+        Args:
+            encoded: the file, or its bytes.
+            where: names it in messages.
+
+        Raises:
+            StageError: it is cut short, damaged, no image, has several frames, or more than 8 bits per
+                channel and there is no ``scale``.
+        """
+        import PIL.Image
+
+        try:
+            with PIL.Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
+                if getattr(image, "n_frames", 1) > 1:
+                    raise StageError(f"{where}: {image.n_frames} frames; one image was expected")
+                deep = _is_cut_to_8_bits(image)
+                image.load()
+                if deep:
+                    raise StageError(
+                        f"{where}: more than 8 bits in each of several channels; folders.geotiff reads these"
+                    )
+                return self.sized(self._rgb(image, where))
+        except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as e:
+            raise StageError(f"{where}: not a readable image ({e})") from None
+
+    def _rgb(self, image: Image, where: object) -> Image:
+        if image.mode == "RGB" and "transparency" not in image.info:
+            return image.copy()
+        if image.mode in _DEEP:
+            return self._scaled(image, where)
+        self.converted[_CONVERTED.get(image.mode, image.mode)] += 1
+        if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+            return _over_black(image.convert("RGBA"))
+        return image.convert("RGB")
+
+    def _scaled(self, image: Image, where: object) -> Image:
+        import numpy as np
+        import PIL.Image
+
+        values = np.asarray(image, dtype=np.float64)
+        if self.scale is None:
+            raise StageError(
+                f"{where}: more than 8 bits per pixel, values {values.min():g} to {values.max():g}; "
+                "say which become 0 and 255: scale: [low, high]"
+            )
+        self.converted["scaled"] += 1
+        return PIL.Image.fromarray(to_8_bit(values, self.scale)).convert("RGB")
+
+    def sized(self, image: Any) -> Image:
+        """A PIL image, or an array of uint8 with shape (H, W, 3), in the size asked for."""
+        import PIL.Image
+
+        image = image if isinstance(image, PIL.Image.Image) else PIL.Image.fromarray(image)
+        if self.size is None or image.size == (self.size, self.size):
+            return image
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        if image.width != image.height:
+            self.converted["cut to a square"] += 1
+        if side != self.size:
+            self.converted["resized"] += 1
+        filter_ = PIL.Image.Resampling[self.resize.upper()]
+        return image.resize((self.size, self.size), filter_, box=(left, top, left + side, top + side))
+
+    def check_used(self) -> None:
+        """Refuse a ``scale`` that did nothing.
+
+        Raises:
+            StageError: every image has 8 bits per channel.
+        """
+        if self.scale is not None and not self.converted["scaled"]:
+            raise StageError(
+                "scale: no image has more than 8 bits per pixel, so it changes nothing; remove it"
+            )
+
+
+def to_8_bit(values: Any, scale: Scale) -> Any:
+    """Array of numbers, any shape, to uint8: linear from ``scale`` to 0…255, clipped, rounded; NaN is 0."""
+    import numpy as np
+
+    low, high = scale
+    scaled = np.rint((values.astype(np.float64) - low) * (255 / (high - low)))
+    return np.nan_to_num(np.clip(scaled, 0, 255), nan=0).astype(np.uint8)
+
+
+def _over_black(image: Image) -> Image:
+    import PIL.Image
+
+    black = PIL.Image.new("RGBA", image.size, (0, 0, 0, 255))
+    return PIL.Image.alpha_composite(black, image).convert("RGB")
+
+
+def _is_cut_to_8_bits(image: Image) -> bool:
+    """Pillow opens 16-bit colour as 8-bit colour without a word; the raw mode of its tiles tells."""
+    modes = [a for tile in image.tile for a in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))]
+    return image.mode not in _DEEP and any(isinstance(m, str) and re.search(r";16[BLN]$", m) for m in modes)

@@ -1,0 +1,236 @@
+"""From names to files: where a source is on this machine, filling a mirror, writing commits into a suite.
+
+Looked for in the mirror (a folder laid out like the hub), then in the hub's local cache, then on the hub.
+What is found is pinned by its content.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from harness.data import snapshots
+from harness.data.content import DigestCache, content_digest, files_of, without_card
+from harness.data.hub import COMMIT, Found, Origin, Source
+from harness.errors import UsageError, nearest
+
+REVISION = ".revision"
+"""A file in a mirror's repository folder that says which commit the folder holds."""
+
+_PART = ".part"
+
+
+def resolve(source: Source, *, mirror: Path | None, cache: DigestCache, download: bool) -> Source:
+    """Find a source on this machine, or bring it here.
+
+    Args:
+        source: ``path:`` relative to the working folder, unless ``relative_to`` was called.
+        mirror: a folder laid out like the hub.
+        cache: of file digests.
+        download: may use the network. Without, a source that is only on the hub comes back unresolved.
+
+    Raises:
+        UsageError: it is nowhere, is something else than the suite says, or could not be downloaded.
+    """
+    if source.place is not None:
+        return _found(source, source.place, "path", None, cache)
+    folder = mirror / source.repo if mirror else None
+    if folder is not None and folder.is_dir():
+        held = _revision(folder)
+        if held and source.commit and held != source.commit:
+            raise UsageError(
+                f"{source.text}: the mirror's {folder} holds commit {held}, the suite wants {source.commit}"
+            )
+        if source.commit is None or (folder / source.inside).exists():
+            return _found(source, folder, "mirror", held, cache)
+    if source.commit is None:
+        raise UsageError(
+            f"{source.text}: {_missing(mirror)}, and the hub needs a commit; "
+            "'harness fetch SUITE --pin' looks it up and writes it into the suite"
+        )
+    return _from_hub(source, source.commit, mirror, cache, download)
+
+
+def _from_hub(source: Source, commit: str, mirror: Path | None, cache: DigestCache, download: bool) -> Source:
+    cached = snapshots.cached(source.repo, commit, source.inside)
+    if cached is not None:
+        return _found(source, cached, "hub cache", commit, cache)
+    if not download:
+        return source
+    try:
+        held = snapshots.listing(source.repo, commit)
+        folder = snapshots.download(held, snapshots.wanted(held, source.inside))
+    except snapshots.UnreachableError as e:
+        raise UsageError(
+            f"{source.text}: {_missing(mirror)} nor in the hub's cache, and the hub cannot be reached ({e}); "
+            "'harness fetch SUITE --to DIR' fills a mirror where there is a network"
+        ) from None
+    return _found(source, folder, "hub", commit, cache)
+
+
+def _missing(mirror: Path | None) -> str:
+    return f"not in the mirror {mirror}" if mirror else "not in a mirror (none is given: --mirror DIR)"
+
+
+def _revision(folder: Path) -> str | None:
+    """The commit that a mirror's repository folder says it holds."""
+    try:
+        text = (folder / REVISION).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"{folder / REVISION}: cannot be read ({e})") from None
+    if not COMMIT.fullmatch(text):
+        raise UsageError(f"{folder / REVISION}: {text[:60]!r} is not a commit of 40 hex digits")
+    return text
+
+
+def _found(source: Source, root: Path, origin: Origin, commit: str | None, cache: DigestCache) -> Source:
+    """``source`` with its place below ``root`` and the digest of what is there."""
+    place = root / source.inside if source.inside else root
+    if not place.exists():
+        beside = place.parent if place.parent.is_dir() else root
+        names = [p.name for p in beside.iterdir()] if beside.is_dir() else []
+        raise UsageError(f"{source.text}: no {place}{nearest(place.name, names)}")
+    within = root if origin == "mirror" else None
+    if within and not place.resolve().is_relative_to(within.resolve()):
+        raise UsageError(f"{source.text}: {place} leads out of {within}")
+    if place.is_file():
+        digest = content_digest(place, cache)
+    else:
+        files = files_of(place, within=within)
+        if origin != "path" and not source.inside:
+            files = without_card(files)
+        if not files:
+            raise UsageError(f"{source.text}: {place} holds no files")
+        digest = content_digest(files, cache)
+    return replace(source, found=Found(place.absolute(), digest, origin, commit))
+
+
+def fetch(sources: Iterable[Source], to: Path) -> Iterator[str]:
+    """Fill a mirror, one repository after the other; yields a line for each.
+
+    A repository is downloaded beside its place and appears by one rename, with its ``.revision``. What
+    was downloaded before a break is kept and not downloaded again. ``path:`` sources need no mirror.
+
+    Raises:
+        UsageError: a source without a commit, two commits of one repository (a mirror holds one), another
+            commit already in the mirror, nothing of that name on the hub, no network.
+    """
+    for repo, wanted in _by_repository(sources).items():
+        commit = wanted[0].commit
+        assert commit is not None
+        folder = to / repo
+        held = _revision(folder) if folder.is_dir() else None
+        if folder.is_dir() and held != commit:
+            holds = f"commit {held}" if held else "no known commit"
+            raise UsageError(
+                f"{folder} holds {holds}, the suite wants {commit}; move it away or fetch into another folder"
+            )
+        count = _complete(folder, repo, commit, wanted)
+        yield f"{repo}@{commit}: {f'{count} files fetched' if count else 'already there'}"
+
+
+def _by_repository(sources: Iterable[Source]) -> dict[str, list[Source]]:
+    found: dict[str, list[Source]] = {}
+    for source in sources:
+        if source.place is not None:
+            continue
+        if source.commit is None:
+            raise UsageError(f"{source.text}: the hub needs a commit; 'harness fetch SUITE --pin' writes it")
+        others = found.setdefault(source.repo, [])
+        if others and others[0].commit != source.commit:
+            raise UsageError(f"a mirror holds one commit of a repository: {others[0].text}, {source.text}")
+        others.append(source)
+    return found
+
+
+def _complete(folder: Path, repo: str, commit: str, wanted: list[Source]) -> int:
+    """Bring what ``folder`` lacks; returns how many files that were."""
+    part = folder.parent / f".{folder.name}.{commit[:12]}{_PART}"
+    try:
+        held = snapshots.listing(repo, commit)
+        missing = {
+            name
+            for source in wanted
+            for name in snapshots.wanted(held, source.inside)
+            if not (folder / name).is_file()
+        }
+        if not missing:
+            return 0
+        part.mkdir(parents=True, exist_ok=True)
+        snapshots.download(held, sorted(missing), to=part)
+        shutil.rmtree(part / ".cache", ignore_errors=True)
+        if folder.is_dir():
+            for name in sorted(missing):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (part / name).replace(folder / name)
+            shutil.rmtree(part)
+        else:
+            (part / REVISION).write_text(f"{commit}\n", encoding="utf-8")
+            part.rename(folder)
+    except snapshots.UnreachableError as e:
+        raise UsageError(
+            f"{repo}@{commit}: the hub cannot be reached ({e}); the same command goes on"
+        ) from None
+    except OSError as e:
+        raise UsageError(f"mirror {folder.parent.parent}: cannot be written ({e.strerror or e})") from None
+    return len(missing)
+
+
+def pin(suite_file: Path, sources: Iterable[Source]) -> list[str]:
+    """Write the current commit of each unpinned repository into a suite file; returns a line for each.
+
+    Nothing but the word ``unpinned`` changes; comments and layout stay. The file is replaced by one rename.
+
+    Raises:
+        UsageError: the file does not name the source itself (it extends one that does), the hub has no such
+            repository, no network, the file cannot be written.
+    """
+    repos = list(dict.fromkeys(s.repo for s in sources if s.place is None and s.commit is None))
+    try:
+        text = suite_file.read_bytes().decode("utf-8")
+        lines = []
+        for repo in repos:
+            if not _mentions(text, repo):
+                raise UsageError(
+                    f"{suite_file}: {repo}@unpinned is in the file that it extends; pin that one"
+                )
+            commit = snapshots.current_commit(repo)
+            text = _pinned(text, repo, commit)
+            lines.append(f"{suite_file}: {repo}@unpinned → {repo}@{commit}")
+        if lines:
+            _replace(suite_file, text)
+    except snapshots.UnreachableError as e:
+        raise UsageError(f"{suite_file}: nothing pinned, the hub cannot be reached ({e})") from None
+    except OSError as e:
+        raise UsageError(f"{suite_file}: cannot be rewritten ({e.strerror or e})") from None
+    return lines
+
+
+def _unpinned(repo: str) -> re.Pattern[str]:
+    # Outside comments: a comment may well say why something was unpinned.
+    return re.compile(
+        rf"^((?:(?!(?:^|\s)#).)*?(?<![\w./-]){re.escape(repo)}@)unpinned(?![\w-])", re.MULTILINE
+    )
+
+
+def _mentions(text: str, repo: str) -> bool:
+    return _unpinned(repo).search(text) is not None
+
+
+def _pinned(text: str, repo: str, commit: str) -> str:
+    while _mentions(text, repo):  # a line may name it more than once
+        text = _unpinned(repo).sub(rf"\g<1>{commit}", text)
+    return text
+
+
+def _replace(file: Path, text: str) -> None:
+    new = file.with_name(f".{file.name}{_PART}")
+    new.write_bytes(text.encode())
+    shutil.copymode(file, new)
+    os.replace(new, file)

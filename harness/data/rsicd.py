@@ -1,0 +1,143 @@
+"""RSICD: 10,921 aerial images of 30 classes with five sentences each, as ``arampacha/rsicd`` has them.
+
+Columns ``filename``, ``captions``, ``image``; splits train, valid, test. The class of an image is its file
+name up to the last underscore (``rsicd_images/pond_52.jpg``: pond); some files are only numbered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from harness.artifact import CaptionedImages, Json
+from harness.data.hub import Source
+from harness.data.image_folder import Writer
+from harness.data.order import drawn
+from harness.data.parquet_set import ParquetSet, Place, count, image_bytes, read, sentences
+from harness.data.pixels import Decoder, Resize
+from harness.errors import StageError
+from harness.stage import Count, Job, Seed, stage
+
+COLUMNS = {"filename": "filename", "captions": "captions", "image": "image"}
+
+
+class Split(NamedTuple):
+    train: CaptionedImages
+    test: CaptionedImages
+
+
+class Published(NamedTuple):
+    train: CaptionedImages
+    validation: CaptionedImages
+    test: CaptionedImages
+
+
+@stage(version=1, software=("pillow",))
+def split(
+    *,
+    source: Source,
+    size: Count = 224,
+    resize: Resize = "bicubic",
+    held_out: Count = 500,
+    seed: Seed = 0,
+    job: Job,
+) -> Split:
+    """Pool RSICD's three splits and hold out images at random, as the paper did.
+
+    Args:
+        source: the data set's folder of parquet files.
+        size: width and height in pixels.
+        resize: the filter, antialiased; images that already have the size are left as they are.
+        held_out: how many images go to ``test``; the others are ``train``.
+        seed: which ones.
+
+    Raises:
+        StageError: damaged files, another schema, or not more images than are to be held out.
+    """
+    files = [file for shards in ParquetSet.open(source.path).splits.values() for file in shards]
+    names = _names(files)
+    if held_out >= len(names):
+        raise StageError(f"held_out: {held_out} of {len(names)} images leaves nothing to train on")
+    test = frozenset(drawn(names, seed)[:held_out])
+    sides = {"train": names - test, "test": test}
+    return Split(**_write(files, sides, Decoder(size=size, resize=resize), job))
+
+
+@stage(version=1, software=("pillow",))
+def published(*, source: Source, size: Count = 224, resize: Resize = "bicubic", job: Job) -> Published:
+    """RSICD with the splits that its authors published, which most of the literature reports on.
+
+    Args:
+        source: the data set's folder of parquet files.
+        size: width and height in pixels.
+        resize: the filter, antialiased; images that already have the size are left as they are.
+
+    Raises:
+        StageError: damaged files, another schema, a split that is missing, an image that is in two.
+    """
+    found = ParquetSet.open(source.path)
+    validation = "valid" if "valid" in found.splits else "validation"
+    splits = {"train": "train", "validation": validation, "test": "test"}
+    files = {side: found.files(name) for side, name in splits.items()}
+    sides = {side: _names(shards) for side, shards in files.items()}
+    everything = [file for shards in files.values() for file in shards]
+    name, sightings = Counter(name for side in sides.values() for name in side).most_common(1)[0]
+    if sightings > 1:
+        raise StageError(f"{source.path}: {PurePosixPath(name).stem} is in more than one published split")
+    return Published(**_write(everything, sides, Decoder(size=size, resize=resize), job))
+
+
+def _name(row: Mapping[str, object], place: Place) -> str:
+    """What an image is called here: its file name without folder, as PNG."""
+    filename = row["filename"]
+    if not isinstance(filename, str) or not PurePosixPath(filename).stem:
+        raise StageError(f"{place}: filename is {filename!r:.60}, not a file name")
+    return f"{PurePosixPath(filename).stem}.png"
+
+
+def _names(files: Sequence[Path]) -> set[str]:
+    return {_name(row, place) for place, row in read(files, {"filename": "filename"})}
+
+
+def _write(
+    files: Sequence[Path], sides: Mapping[str, Collection[str]], decoder: Decoder, job: Job
+) -> dict[str, CaptionedImages]:
+    """Every image into the folder of its side. A file name that comes again must be the same image."""
+    side_of = {name: side for side, members in sides.items() for name in members}
+    folders = {side: job.folder(side) for side in sides}
+    classes = {side: Counter[str | None]() for side in sides}
+    digests: dict[str, bytes] = {}
+    total = count(files)
+    with ExitStack() as stack:
+        writers = {side: stack.enter_context(Writer(folder)) for side, folder in folders.items()}
+        for done, (place, row) in enumerate(read(files, COLUMNS), start=1):
+            job.progress(done, total, "images")
+            name, encoded = _name(row, place), image_bytes(row["image"], place)
+            digest = sha256(encoded).digest()
+            if name in digests:
+                if digests[name] != digest:
+                    raise StageError(f"{place}: {row['filename']} comes a second time, with another image")
+                continue
+            digests[name] = digest
+            label, captions = class_of(name), sentences(row["captions"], place)
+            columns: dict[str, Json] = {"label": label} if label else {}
+            picture = decoder.decode(encoded, f"{place}, {row['filename']}")
+            writers[side_of[name]].add(picture, name, captions=captions, **columns)
+            classes[side_of[name]][label] += 1
+    shared: dict[str, Json] = {"repeated": total - len(digests), "converted": dict(decoder.converted)}
+    return {side: CaptionedImages(folders[side], _facts(classes[side]) | shared) for side in sides}
+
+
+def _facts(classes: Counter[str | None]) -> dict[str, Json]:
+    named = sorted(label for label in classes if label is not None)
+    return {"count": classes.total(), "classes": named, "unlabelled": classes[None]}
+
+
+def class_of(name: str) -> str | None:
+    """The class in a file name: up to its last underscore; None where that is only a number."""
+    label = PurePosixPath(name).stem.rpartition("_")[0]
+    return label if any(c.isalpha() for c in label) else None

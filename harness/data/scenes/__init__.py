@@ -1,0 +1,57 @@
+"""Drawn land-cover scenes: the data set that needs no download.
+
+Each scene is seen from above, about 300 m across whatever its size in pixels, and is drawn from nothing but
+numbers: parcels, rows of trees, shorelines, crevasses, under a sun, a season and a sensor. Roads, houses,
+haze and patches of another land cover make the classes share colours, so that telling them apart takes
+looking at their structure.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+
+from harness.artifact import Scenes
+from harness.stage import Count, Job, Seed, stage
+
+Region = Literal["temperate", "arid", "boreal", "tropical"]
+
+
+@stage(version=1, software=("numpy",))
+def draw(
+    *,
+    per_class: Count,
+    size: Annotated[int, Ge(32)] = 64,
+    region: Region = "temperate",
+    seed: Seed = 0,
+    job: Job,
+) -> Scenes:
+    """Draw captioned scenes of the seven land-cover classes.
+
+    The same scene has the same content at every ``size``: scene i of a class is decided by seed, region,
+    class and i alone, so a larger data set holds the smaller one.
+
+    Args:
+        per_class: scenes of each class; rows go round the classes.
+        size: width and height in pixels. The ground it shows stays the same.
+        region: the palette of soils, plants and waters, and which kinds of a class are common.
+        seed: another seed, other scenes.
+        job: gives the folder and is told of each scene.
+
+    Returns:
+        8-bit RGB scenes with ``label``, five different ``captions`` that tell what was drawn, and ``region``.
+    """
+    from harness.data.image_folder import Writer
+    from harness.data.scenes.world import CLASSES, scene
+
+    total = per_class * len(CLASSES)
+    folder = job.folder()
+    with Writer(folder) as out:
+        for index in range(per_class):
+            for label in CLASSES:
+                pixels, captions = scene(label, index, size=size, region=region, seed=seed)
+                name = f"{label.lower().replace(' ', '_')}_{index:05d}.png"
+                out.add(pixels, name, label=label, captions=captions, region=region)
+                job.progress(out.count, total, "scenes")
+    return Scenes(folder, facts={"classes": list(CLASSES), "count": total, "region": region})

@@ -1,0 +1,154 @@
+"""What may lie in any scene, and the weather over it: the classes share these."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.data.scenes.canvas import Grid, Picture, paint
+from harness.data.scenes.palettes import mix
+from harness.data.scenes.site import Site, crowns
+from harness.data.scenes.waters import pour
+
+_CHANCE = {
+    "road": 0.22,
+    "track": 0.15,
+    "houses": 0.18,
+    "trees": 0.22,
+    "pond": 0.12,
+    "earth": 0.15,
+    "cloud": 0.12,
+}
+
+_LEAST = 0.006
+"""Share of the scene that a thing must cover to be mentioned."""
+Thing = tuple[str, Grid]
+"""A noun phrase, and what it covers (0–1)."""
+
+
+def furnish(site: Site, picture: Picture, label: str) -> list[str]:
+    """Draw a few things into ``picture``, in place.
+
+    Returns:
+        A noun phrase for each thing that can be seen.
+    """
+    fitting = {name: chance for name, chance in _CHANCE.items() if label not in _NOT_IN.get(name, ())}
+    chosen = [name for name, chance in fitting.items() if site.rng.random() < chance][:2]
+    drawn = [_THINGS[name](site, picture) for name in chosen]
+    return [words for words, cover in drawn if cover.mean() > _LEAST]
+
+
+def _line(site: Site, reach: float = 0.35) -> Grid:
+    """Distance across a slightly bent line through the scene."""
+    _, v = site.canvas.turned(site.rng.uniform(0, np.pi))
+    bent = v + 0.02 * site.canvas.noise(site.rng, 2)
+    return np.abs(bent - site.rng.uniform(-reach, reach))
+
+
+def _road(site: Site, picture: Picture) -> Thing:
+    away, half = _line(site), site.rng.uniform(0.014, 0.022)
+    grey = mix(site.colours.rock, site.colours.snow, site.rng.uniform(0.1, 0.45))
+    paint(picture, site.canvas.inside(away - half * 1.5) * 0.5, site.colours.soil)
+    tarmac = site.canvas.inside(away - half)
+    paint(picture, tarmac, grey)
+    return "a grey road", tarmac
+
+
+def _track(site: Site, picture: Picture) -> Thing:
+    path = site.canvas.inside(_line(site) - 0.012)
+    paint(picture, path * 0.75, site.colours.sand)
+    return "a pale track", path
+
+
+def _houses(site: Site, picture: Picture) -> Thing:
+    rng, canvas = site.rng, site.canvas
+    angle, count = rng.uniform(0, np.pi), int(rng.integers(2, 6))
+    u, v = canvas.turned(angle)
+    centre = rng.uniform(-0.22, 0.22, 2)
+    roof = np.array([0.62, 0.3, 0.22] if rng.random() < 0.5 else [0.72, 0.72, 0.74], np.float32)
+    walls = np.zeros_like(u)
+    for _ in range(count):
+        du, dv = centre + rng.normal(0, 0.09, 2)
+        half = rng.uniform(0.022, 0.04, 2)
+        box = np.maximum(
+            np.abs(u - np.float32(du)) - np.float32(half[0]), np.abs(v - np.float32(dv)) - np.float32(half[1])
+        )
+        wall = canvas.inside(box)
+        picture *= 1 - 0.5 * canvas.moved(wall, 0.02) * (1 - wall)
+        walls = np.maximum(walls, wall)
+        pitch = np.where(v > np.float32(dv), 1.05, 0.8)
+        paint(picture, wall, roof[:, None, None] * pitch * rng.uniform(0.85, 1.1))
+    return "a few houses", walls
+
+
+def _trees(site: Site, picture: Picture) -> Thing:
+    canvas, c = site.canvas, site.colours
+    grove = canvas.inside(1.2 - canvas.fractal(site.rng, 3), 0.1)
+    trees = crowns(site, canvas.turned(0.7), spacing=0.07, radius=0.5, jitter=0.35)
+    cover = grove * trees.cover
+    picture *= 1 - 0.4 * canvas.moved(cover, 0.03) * (1 - cover)
+    paint(picture, cover, c.leaf[:, None, None] * (0.75 + 0.45 * trees.height))
+    return "a group of trees", cover
+
+
+def _pond(site: Site, picture: Picture) -> Thing:
+    du, dv = (axis - site.rng.uniform(0.15, 0.85) for axis in (site.canvas.x, site.canvas.y))
+    wobble = 0.04 * site.canvas.fractal(site.rng, 4)
+    depth = site.rng.uniform(0.08, 0.16) - np.hypot(du, dv) + wobble
+    pour(site, picture, depth)
+    return "a small pond", site.canvas.inside(-depth)
+
+
+def _earth(site: Site, picture: Picture) -> Thing:
+    bare = site.canvas.inside(1.1 - site.canvas.fractal(site.rng, 3, octaves=4), 0.3)
+    colour = mix(site.colours.soil, site.colours.sand, site.rng.uniform(0, 0.8))
+    rough = 1 + 0.07 * site.canvas.fractal(site.rng, 12)
+    paint(picture, bare * 0.85, colour[:, None, None] * rough)
+    return "a patch of bare earth", bare
+
+
+def _cloud(site: Site, picture: Picture) -> Thing:
+    puff = np.clip(site.canvas.fractal(site.rng, 3, octaves=4) * 0.9 - 0.9, 0, 1)
+    picture *= 1 - 0.5 * site.canvas.moved(puff, 0.12)
+    paint(picture, puff, np.array([0.92, 0.93, 0.95], np.float32))
+    return "a small white cloud", puff
+
+
+_THINGS = {
+    "road": _road,
+    "track": _track,
+    "houses": _houses,
+    "trees": _trees,
+    "pond": _pond,
+    "earth": _earth,
+    "cloud": _cloud,
+}
+_NOT_IN = {
+    "houses": ("Snow Ice", "Water Body"),
+    "road": ("Water Body",),
+    "track": ("Water Body",),
+    "trees": ("Woody Vegetation", "Water Body"),
+    "pond": ("Water Body",),
+    "earth": ("Bare Land", "Water Body"),
+}
+
+
+def weather(site: Site, picture: Picture) -> str:
+    """Cloud shadow, haze and the light of the day, in place; returns the words for it, or nothing."""
+    rng, canvas = site.rng, site.canvas
+    words = ""
+    if rng.random() < 0.25:
+        shade = canvas.inside(0.4 - canvas.noise(rng, 2), 0.6)
+        picture *= 1 - rng.uniform(0.25, 0.45) * shade
+        words = "the shadow of a cloud"
+    grey = picture.mean(0)
+    paint(picture, rng.uniform(0, 0.55), grey)
+    gain, warmth = float(np.exp(rng.normal(-0.1, 0.2))), float(rng.normal(0, 0.05))
+    gain = min(gain, 0.97 / float(np.percentile(picture, 98)))
+    picture *= gain * np.array([1 + warmth, 1, 1 - warmth], np.float32)[:, None, None]
+    haze = float(rng.beta(1, 4)) * 0.5
+    paint(
+        picture,
+        haze * (1 + 0.2 * canvas.noise(rng, 2)),
+        np.array([0.72, 0.76, 0.8], np.float32),
+    )
+    return words or ("thin haze" if haze > 0.2 else "")

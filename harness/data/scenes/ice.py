@@ -1,0 +1,96 @@
+"""Snow and ice: mountains, crevassed glaciers, drifting floes, snowfields."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.data.scenes.canvas import Picture, paint, plain
+from harness.data.scenes.palettes import mix
+from harness.data.scenes.site import Drawn, Site, plates
+
+
+def snow_ice(site: Site) -> Drawn:
+    """Snow on mountains, crevassed glaciers, drifting floes, snowfields."""
+    kind = site.one_of({"mountain": 1.2, "glacier": 1.1, "floes": 1.0, "snowfield": 0.8})
+    picture = _ICE[kind](site)
+    subject, details, statement = _ICE_WORDS[kind]
+    return Drawn(picture, subject, details, statement)
+
+
+def _mountain(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    ridge = np.abs(canvas.fractal(rng, 3, octaves=5, gain=0.5))
+    height = -ridge * 0.11
+    picture = plain(canvas, c.snow)
+    stone = canvas.fractal(rng, 6, octaves=4, gain=0.7) + 1.2 * (0.7 - 3 * ridge) - rng.uniform(0.3, 1.2)
+    lit = canvas.light(height, 0.9)
+    picture *= lit
+    picture[2] += 0.08 * np.clip(1 - lit, 0, 1)
+    paint(picture, canvas.inside(-stone, 0.25), c.rock[:, None, None] * lit * 0.8)
+    return picture
+
+
+def _glacier(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    u, v = canvas.turned(rng.uniform(0, np.pi))
+    picture = plain(canvas, mix(c.snow, c.shallow, rng.uniform(0.05, 0.3)))
+    flow = v + rng.uniform(0.2, 0.5) * u * u + 0.035 * canvas.fractal(rng, 3)
+    phase = (flow / rng.uniform(0.09, 0.14)) % 1
+    broken = np.clip(canvas.fractal(rng, 6) * 1.5 + 0.7, 0, 1)
+    crack = np.clip(1 - np.abs(phase - 0.5) * 7, 0, 1) * broken
+    picture *= canvas.light(canvas.fractal(rng, 4, octaves=4) * 0.025, 0.9)
+    paint(picture, crack * 0.85, mix(c.deep, c.shallow, 0.6))
+    paint(picture, canvas.moved(crack, 0.012) * (1 - crack) * 0.5, c.snow)
+    moraine = canvas.inside(
+        np.abs(u - rng.uniform(-0.4, 0.4) + 0.05 * canvas.noise(rng, 3)) - 0.025,
+        0.03,
+    )
+    paint(picture, moraine * (0.7 * (rng.random() < 0.6)), c.rock)
+    return picture
+
+
+def _floes(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    edge, tone = plates(site, rng.uniform(0.16, 0.26))
+    picture = plain(canvas, mix(c.deep, c.shallow, rng.uniform(0, 0.5)))
+    ice = canvas.inside(rng.uniform(0.012, 0.028) - edge + (tone < 0.15))
+    pale = c.snow[:, None, None] * (0.8 + 0.2 * tone) * (1 + 0.04 * canvas.fractal(rng, 10))
+    paint(picture, canvas.inside(0.004 - edge + (tone < 0.15)) * 0.5, c.shallow)
+    paint(picture, ice, pale)
+    return picture
+
+
+def _snowfield(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    _, v = canvas.turned(rng.uniform(0, np.pi))
+    drift = np.sin((v + 0.06 * canvas.fractal(rng, 4)) * (2 * np.pi / rng.uniform(0.1, 0.16)))
+    height = (canvas.fractal(rng, 3, octaves=3) * 1.6 + drift * 0.5) * 0.02
+    picture = plain(canvas, c.snow) * canvas.light(height, 0.9)
+    thaw = canvas.fractal(rng, 5, octaves=4, gain=0.6) - rng.uniform(0.5, 1.6)
+    paint(picture, canvas.inside(-thaw, 0.2) * 0.85, mix(c.soil, c.dry, rng.uniform(0, 1)))
+    return picture
+
+
+_ICE = {"mountain": _mountain, "glacier": _glacier, "floes": _floes, "snowfield": _snowfield}
+_ICE_WORDS = {
+    "mountain": (
+        "snow and ice on a mountain",
+        ("dark rock that sticks out of the snow", "steep ridges", "blue shadows on the snow"),
+        "snow lies on the mountain ridges",
+    ),
+    "glacier": (
+        "snow and ice of a glacier",
+        ("long blue crevasses", "cracked ice", "curved lines of flow"),
+        "the glacier ice is full of crevasses",
+    ),
+    "floes": (
+        "snow and ice floes on dark water",
+        ("white plates of ice", "dark cracks of open water", "floes of many shapes"),
+        "ice floes drift on the water",
+    ),
+    "snowfield": (
+        "snow and ice, a wide snowfield",
+        ("soft snow drifts", "patches of ground where the snow melted", "gentle shadows"),
+        "snow covers the open field",
+    ),
+}

@@ -1,0 +1,159 @@
+"""What a painter gets and gives, and the patterns that several of them share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.scenes.canvas import Canvas, Grid, Picture
+from harness.data.scenes.palettes import Palette
+
+
+@dataclass(frozen=True)
+class Site:
+    """A piece of ground to be painted."""
+
+    canvas: Canvas
+    rng: np.random.Generator
+    colours: Palette
+    region: str
+    season: float
+    """0 the greenest time of the year, 1 the driest."""
+
+    def one_of(self, kinds: dict[str, float]) -> str:
+        """A kind, drawn with the given weights."""
+        weights = np.array(list(kinds.values()))
+        return list(kinds)[int(self.rng.choice(len(weights), p=weights / weights.sum()))]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A painted site and the words for it."""
+
+    picture: Picture
+    subject: str
+    """A noun phrase: ``"an orchard of round trees"``."""
+    details: tuple[str, ...]
+    """At least two noun phrases that fit after *with*: ``"wide gaps between the rows"``."""
+    statement: str
+    """A clause that names the class in its own words: ``"fruit trees are grown in rows"``."""
+
+
+@dataclass(frozen=True)
+class Crowns:
+    """Treetops, each grid of shape (N, N)."""
+
+    height: Grid
+    """0 at the rim of a crown and between crowns, 1 at the top of a large one."""
+    cover: Grid
+    """1 where there is a crown."""
+    tone: Grid
+    """One draw from 0–1 per crown."""
+
+
+def crowns(
+    site: Site,
+    frame: tuple[Grid, Grid],
+    *,
+    spacing: float,
+    radius: float,
+    jitter: float = 0.0,
+    missing: float = 0.0,
+) -> Crowns:
+    """Domes on a square lattice of ``spacing`` in ``frame``.
+
+    Args:
+        site: where they stand.
+        frame: the coordinates along the two sides of the lattice.
+        spacing: distance between stems, in scene widths.
+        radius: mean radius of a crown, of ``spacing``; below 0.6.
+        jitter: how far a stem strays from its place, of ``spacing``; below 0.4.
+        missing: share of the places without a tree.
+    """
+    k = int(1.6 / spacing) + 4
+    shift = site.rng.uniform(-jitter, jitter, (2, k * k)).astype(np.float32)
+    radii = (radius * site.rng.uniform(0.75, 1.15, k * k)).astype(np.float32)
+    radii[site.rng.random(k * k) < missing] = 1e-3
+    tones = site.rng.random(k * k, dtype=np.float32)
+    u, v = (axis / spacing + (k / 2) for axis in frame)
+    left, upper = np.floor(u - 0.5), np.floor(v - 0.5)
+    height, tone = np.zeros_like(u), np.zeros_like(u)
+    for i in (left, left + 1):
+        for j in (upper, upper + 1):
+            at = np.clip(i * k + j, 0, k * k - 1).astype(np.int32)
+            away = (u - i - 0.5 - shift[0][at]) ** 2 + (v - j - 0.5 - shift[1][at]) ** 2
+            dome = np.sqrt(np.maximum(radii[at] ** 2 - away, 0)) / radius
+            tone = np.where(dome > height, tones[at], tone)
+            height = np.maximum(height, dome)
+    soft = radius * spacing * site.canvas.n / 2
+    return Crowns(height, np.clip(height * soft, 0, 1), tone)
+
+
+def plates(site: Site, spacing: float, jitter: float = 0.45) -> tuple[Grid, Grid]:
+    """Irregular polygons about ``spacing`` wide: distance to their edge (scene widths), a tone for each."""
+    canvas, rng = site.canvas, site.rng
+    k = int(1 / spacing) + 4
+    shift = rng.uniform(-jitter, jitter, (2, k * k)).astype(np.float32)
+    tones = rng.random(k * k, dtype=np.float32)
+    bend = 0.25
+    u = canvas.x / spacing + 1 + bend * canvas.noise(rng, 6)
+    v = canvas.y / spacing + 1 + bend * canvas.noise(rng, 6)
+    column, row = np.floor(u), np.floor(v)
+    first, second = np.full_like(u, 9), np.full_like(u, 9)
+    tone = np.zeros_like(u)
+    for di in (-1, 0, 1):
+        for dj in (-1, 0, 1):
+            i, j = column + di, row + dj
+            at = np.clip(i * k + j, 0, k * k - 1).astype(np.int32)
+            away = np.hypot(u - i - 0.5 - shift[0][at], v - j - 0.5 - shift[1][at])
+            tone = np.where(away < first, tones[at], tone)
+            second = np.minimum(second, np.maximum(first, away))
+            first = np.minimum(first, away)
+    return (second - first) * (spacing / 2), tone
+
+
+@dataclass(frozen=True)
+class Parcels:
+    """Fields side by side."""
+
+    index: NDArray[np.intp]
+    """Which parcel a pixel belongs to, shape (N, N)."""
+    count: int
+    edge: Grid
+    """Distance to the nearest boundary, in scene widths."""
+    frame: tuple[Grid, Grid]
+    """Coordinates along and across the parcels."""
+
+
+def parcels(site: Site, width: float, length: float) -> Parcels:
+    """Strips of about ``width``, each cut into parcels of about ``length``, turned at random."""
+    rng = site.rng
+    u, v = site.canvas.turned(rng.uniform(0, np.pi))
+    bent = v + 0.02 * site.canvas.noise(rng, 2)
+    cuts = _cuts(rng, width)
+    strip = np.searchsorted(cuts, bent)
+    index, edge = np.zeros(u.shape, np.intp), _nearest_cut(bent, cuts)
+    count = 0
+    for s in range(len(cuts) + 1):
+        across = _cuts(rng, length)
+        here = strip == s
+        if here.any():
+            inner = u[here]
+            index[here] = np.searchsorted(across, inner) + count
+            edge[here] = np.minimum(edge[here], _nearest_cut(inner, across))
+        count += len(across) + 1
+    return Parcels(index, count, edge, (u, bent))
+
+
+def _cuts(rng: np.random.Generator, step: float) -> Grid:
+    steps = step * rng.uniform(0.65, 1.35, int(1.6 / step) + 1)
+    cuts: Grid = np.cumsum(steps) - steps.sum() / 2 + rng.uniform(-0.5, 0.5) * step
+    return cuts.astype(np.float32)
+
+
+def _nearest_cut(at: Grid, cuts: Grid) -> Grid:
+    after = np.clip(np.searchsorted(cuts, at), 1, len(cuts) - 1)
+    away: Grid = np.minimum(np.abs(at - cuts[after - 1]), np.abs(at - cuts[after]))
+    return away

@@ -1,0 +1,199 @@
+"""Land that nobody plants: grass and shrubs, forest, bare ground."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.data.scenes.canvas import Grid, Picture, paint, plain
+from harness.data.scenes.palettes import mix
+from harness.data.scenes.site import Drawn, Site, crowns
+
+
+def natural_vegetation(site: Site) -> Drawn:
+    """Patches of grass of several colours with scattered shrubs."""
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    kind = site.one_of({"grassland": 1.0, "shrubland": 1.3, "heath": 0.8})
+    picture = plain(canvas, mix(c.grass, c.dry, rng.uniform(0, 0.5)))
+    patch = canvas.fractal(rng, int(rng.integers(3, 6)), octaves=4, gain=0.6)
+    tall = mix(c.dry, c.soil, rng.uniform(0, 0.4))
+    paint(picture, np.clip(patch * 2.2 + 0.3, 0, 1) * 0.85, tall)
+    third = {"grassland": c.ripe, "shrubland": mix(c.grass, c.leaf, 0.7), "heath": mix(c.rock, c.leaf, 0.5)}[
+        kind
+    ]
+    other = canvas.fractal(rng, 5, octaves=3, gain=0.7)
+    paint(picture, np.clip(other * 3 - 1.0, 0, 1) * 0.7, third)
+    picture *= 1 + 0.06 * canvas.fractal(rng, 24, octaves=2, gain=0.8)
+    density = {"grassland": 0.12, "shrubland": 0.55, "heath": 0.3}[kind]
+    thicket = np.clip(canvas.fractal(rng, 4, octaves=3, gain=0.7) * 1.8 + 0.4, 0, 1)
+    for spacing in (rng.uniform(0.09, 0.13), rng.uniform(0.045, 0.065)):
+        frame = canvas.turned(rng.uniform(0, np.pi))
+        shrubs = crowns(site, frame, spacing=spacing, radius=0.36, jitter=0.39, missing=1 - density)
+        cover = thicket * shrubs.cover
+        picture *= 1 - 0.35 * canvas.moved(cover, 0.3 * spacing)
+        green = mix(c.leaf, c.grass, rng.uniform(0.1, 0.5))
+        paint(picture, cover * 0.9, green[:, None, None] * (0.75 + 0.35 * shrubs.height))
+    words = {
+        "grassland": (
+            "natural vegetation, open grassland",
+            "a few shrubs in the grass",
+            "wild grass covers the land",
+        ),
+        "shrubland": (
+            "natural vegetation, shrubs in the grass",
+            "scattered dark shrubs",
+            "shrubs grow wild in the grass",
+        ),
+        "heath": ("natural vegetation, a heath", "low dark bushes", "wild bushes and grass cover the heath"),
+    }[kind]
+    return Drawn(
+        picture,
+        words[0],
+        (words[1], "irregular patches of grass", "soft borders between the patches"),
+        words[2],
+    )
+
+
+def woody_vegetation(site: Site) -> Drawn:
+    """A closed canopy of crowns with shadows and clearings."""
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    kind = site.one_of(_FORESTS[site.region])
+    floor = mix(c.leaf, mix(c.soil, c.grass, 0.5), 0.35 if kind != "open" else 0.8)
+    picture = plain(canvas, floor * (0.7 if kind != "open" else 0.95))
+    big = kind in ("broadleaf", "open")
+    spacing = rng.uniform(0.075, 0.11) if big else rng.uniform(0.05, 0.07)
+    trees = crowns(
+        site,
+        canvas.turned(rng.uniform(0, 1.5)),
+        spacing=spacing,
+        radius=0.56 if kind != "open" else 0.46,
+        jitter=0.38,
+        missing=0.04 if kind != "open" else 0.2,
+    )
+    clearing = canvas.fractal(rng, 3) - rng.uniform(1.2, 2.4)
+    standing = canvas.inside(clearing, 0.2) * trees.cover
+    paint(picture, canvas.inside(-clearing, 0.2), mix(c.grass, c.soil, rng.uniform(0, 0.8)))
+    picture *= 1 - 0.5 * canvas.moved(standing, 0.4 * spacing) * (1 - standing)
+    light = canvas.light(trees.height * (0.5 * spacing), 1.2)
+    second = mix(c.leaf, c.grass, rng.uniform(0.2, 0.7))
+    if kind == "mixed" or site.season > 0.6:
+        second = mix(second, c.ripe, rng.uniform(0.1, 0.5))
+    tone = trees.tone * (1.0 if kind == "mixed" else 0.7)
+    leaves = c.leaf[:, None, None] + tone * (second - c.leaf)[:, None, None]
+    paint(picture, standing, leaves * light * (0.62 + 0.5 * trees.height))
+    words = {
+        "broadleaf": ("woody vegetation, a forest of broad crowns", "round treetops of many sizes"),
+        "conifer": ("woody vegetation, a forest of conifers", "small pointed treetops"),
+        "mixed": ("woody vegetation, a mixed forest", "treetops of several colours"),
+        "open": ("woody vegetation, an open woodland", "gaps between the trees"),
+    }[kind]
+    cleared = float((clearing > 0).mean()) > 0.04
+    details = (
+        words[1],
+        "dark shadows between the crowns",
+        "a clearing among the trees" if cleared else "a closed canopy",
+    )
+    return Drawn(
+        picture,
+        words[0],
+        details,
+        "trees cover the ground" if kind != "open" else "many trees stand on the ground",
+    )
+
+
+_FORESTS = {
+    "temperate": {"broadleaf": 1.2, "conifer": 0.8, "mixed": 0.8},
+    "arid": {"broadleaf": 1.0, "open": 1.5},
+    "boreal": {"conifer": 2.0, "mixed": 1.0, "open": 0.5},
+    "tropical": {"broadleaf": 2.0, "mixed": 0.6},
+}
+
+
+def bare_land(site: Site) -> Drawn:
+    """Dunes, gullies, rock or plain soil."""
+    kinds = {
+        "temperate": {"gullies": 1.0, "rock": 1.0, "plain": 1.2, "dunes": 0.5},
+        "arid": {"dunes": 1.5, "gullies": 1.0, "rock": 1.0, "plain": 0.6},
+        "boreal": {"gullies": 0.8, "rock": 1.5, "plain": 1.0, "dunes": 0.3},
+        "tropical": {"gullies": 1.2, "rock": 0.7, "plain": 1.3, "dunes": 0.5},
+    }
+    kind = site.one_of(kinds[site.region])
+    picture = _BARE[kind](site)
+    weeds = site.canvas.fractal(site.rng, 8) - site.rng.uniform(0.9, 2.5)
+    paint(picture, site.canvas.inside(-weeds, 0.4) * 0.6, site.colours.dry)
+    subject, details, statement = _BARE_WORDS[kind]
+    return Drawn(picture, subject, details, statement)
+
+
+def _dunes(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    u, v = canvas.turned(rng.uniform(0, np.pi))
+    period = rng.uniform(0.14, 0.24)
+    phase = (v + 0.05 * canvas.fractal(rng, 3)) / period
+    saw = phase % 1
+    height = np.where(saw < 0.7, saw / 0.7, (1 - saw) / 0.3).astype(np.float32)
+    height = height * height * (3 - 2 * height) * 0.06
+    ripples: Grid = np.sin((u + v * 0.3 + 0.02 * canvas.noise(rng, 6)) * (2 * np.pi / 0.045))
+    picture = plain(canvas, mix(c.sand, c.soil, rng.uniform(0, 0.5)))
+    picture *= canvas.light(height, 0.9) * (1 + 0.03 * ripples)
+    return picture
+
+
+def _gullies(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    warp = canvas.fractal(rng, 4, octaves=4, gain=0.55)
+    crest = np.abs(warp)
+    height = np.minimum(crest, 0.7) * 0.09 + 0.012 * canvas.fractal(rng, 10)
+    picture = plain(canvas, mix(c.soil, c.rock, rng.uniform(0, 0.4)))
+    paint(picture, np.clip(1 - crest * 5, 0, 1) * 0.6, c.soil * 0.55)
+    paint(picture, np.clip(crest - 0.6, 0, 1) * 0.6, c.sand)
+    return picture * canvas.light(height, 0.9)
+
+
+def _rock(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    height = canvas.fractal(rng, 4, octaves=5, gain=0.62) * 0.05
+    picture = plain(canvas, c.rock)
+    paint(
+        picture,
+        np.clip(canvas.fractal(rng, 3) * 0.8 + 0.3, 0, 1),
+        mix(c.soil, c.sand, rng.uniform(0, 0.7)),
+    )
+    return picture * canvas.light(height, 0.9)
+
+
+def _plain(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    picture = plain(canvas, c.soil)
+    stain = canvas.fractal(rng, 3, octaves=4, gain=0.6)
+    paint(picture, np.clip(stain * 0.7 + 0.4, 0, 1), mix(c.soil, c.sand, rng.uniform(0.3, 1)))
+    for _ in range(int(rng.integers(2, 5))):
+        _, v = canvas.turned(rng.uniform(0, np.pi))
+        away = v - rng.uniform(-0.4, 0.4) + 0.05 * canvas.noise(rng, 2)
+        wheels = np.abs(np.abs(away) - 0.014)
+        paint(picture, canvas.inside(wheels - 0.006) * 0.5, c.soil * 0.65)
+    return picture * (1 + 0.05 * canvas.fractal(rng, 16, octaves=3, gain=0.8))
+
+
+_BARE = {"dunes": _dunes, "gullies": _gullies, "rock": _rock, "plain": _plain}
+_BARE_WORDS = {
+    "dunes": (
+        "bare land of sand dunes",
+        ("long curved dune crests", "shadows behind the crests", "fine ripples in the sand"),
+        "sand dunes cover the ground",
+    ),
+    "gullies": (
+        "bare land cut by gullies",
+        ("dark branching gullies", "rough stony soil", "ridges between the gullies"),
+        "the bare soil is eroded",
+    ),
+    "rock": (
+        "bare land of rock and rubble",
+        ("rough grey stone", "patches of bare soil", "no plants between the rocks"),
+        "bare rock covers the ground",
+    ),
+    "plain": (
+        "bare land, an empty plain of soil",
+        ("wheel tracks on the ground", "pale stains in the soil", "hardly any plants"),
+        "the open ground is bare soil",
+    ),
+}

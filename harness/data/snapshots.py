@@ -1,0 +1,196 @@
+"""The model hub, as far as sources need it: what its cache holds, what a commit's files are, downloads.
+
+A commit belongs to one repository, so nobody has to say whether ``org/name`` is a model or a data set:
+both are tried. Every failure is one line; after an interrupted download, whole files are kept.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, TypeVar
+
+from harness.errors import UsageError, nearest
+
+T = TypeVar("T")
+
+KINDS = ("model", "dataset")
+
+_PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".h5", ".msgpack", ".onnx", ".ot", ".tflite"})
+
+
+class UnreachableError(Exception):
+    """There is no network, or the hub does not answer."""
+
+
+def cached(repo: str, commit: str, inside: str) -> Path | None:
+    """The local cache's folder of a commit, if it has all that a download would bring. Uses no network."""
+    from huggingface_hub import get_cached_repo_tree, snapshot_download
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
+
+    for kind in KINDS:
+        try:
+            names = [f.path for f in get_cached_repo_tree(repo, repo_type=kind, revision=commit)]
+            patterns: list[str] | None = _patterns(needed(names, inside))
+        except CachedRepoTreeNotFoundError:
+            patterns = None  # the folder is from an older version of the library: all that can be known
+        try:
+            folder = snapshot_download(
+                repo, repo_type=kind, revision=commit, allow_patterns=patterns, local_files_only=True
+            )
+        except LocalEntryNotFoundError:
+            continue
+        if (Path(folder) / inside).exists():
+            return Path(folder)
+    return None
+
+
+class Listing(NamedTuple):
+    """The files of a commit."""
+
+    repo: str
+    kind: str
+    """``model`` or ``dataset``."""
+    commit: str
+    names: list[str]
+
+
+def listing(repo: str, commit: str) -> Listing:
+    """What a commit of a repository holds.
+
+    Raises:
+        UnreachableError: no network.
+        UsageError: the hub has no such repository or commit.
+    """
+    from huggingface_hub import HfApi
+
+    def names(kind: str) -> list[str]:
+        info = HfApi().repo_info(repo, revision=commit, repo_type=kind)
+        return [file.rfilename for file in info.siblings]
+
+    kind, found = _first(repo, f"{repo}@{commit}", names)
+    return Listing(repo, kind, commit, found)
+
+
+def download(held: Listing, names: Sequence[str], *, to: Path | None = None) -> Path:
+    """Bring files of a commit into the local cache, or into the folder ``to``; returns the folder.
+
+    Raises:
+        UnreachableError: no network.
+        UsageError: the download broke off.
+    """
+    from huggingface_hub import snapshot_download
+
+    fetch = partial(snapshot_download, held.repo, repo_type=held.kind, revision=held.commit, local_dir=to)
+    folder = Path(_ask(f"{held.repo}@{held.commit}", partial(fetch, allow_patterns=_patterns(names))))
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise UnreachableError(f"{len(missing)} of {len(names)} files are missing")
+    return folder
+
+
+def current_commit(repo: str) -> str:
+    """The commit that the repository's main branch is at.
+
+    Raises:
+        UnreachableError: no network.
+        UsageError: the hub has no such repository.
+    """
+    from huggingface_hub import HfApi
+
+    def head(kind: str) -> str:
+        return str(HfApi().repo_info(repo, repo_type=kind).sha)
+
+    return _first(repo, repo, head)[1]
+
+
+def wanted(held: Listing, inside: str) -> list[str]:
+    """``needed``, where there must be something.
+
+    Raises:
+        UsageError: ``inside`` is not among the repository's files and folders.
+    """
+    found = needed(held.names, inside)
+    if not found:
+        what = f"{held.repo}@{held.commit}"
+        raise UsageError(f"{what}: no {inside or 'file'!r} in it{nearest(inside, held.names)}")
+    return found
+
+
+def needed(names: Iterable[str], inside: str = "") -> list[str]:
+    """The files of a repository that are downloaded: those inside ``inside``, or all but second copies.
+
+    Second copies are weights in another format beside safetensors, and a diffusers pipeline's single-file
+    twins at its root: of Stable Diffusion v1.5, about three quarters of the bytes.
+    """
+    names = sorted(names)
+    if inside:
+        return [n for n in names if n == inside or n.startswith(f"{inside.rstrip('/')}/")]
+    safe = {PurePosixPath(n).parent for n in names if n.endswith(".safetensors")}
+    root, pipeline = PurePosixPath(), "model_index.json" in names
+
+    def is_copy(name: str) -> bool:
+        path = PurePosixPath(name)
+        is_pickled = path.suffix in _PICKLED
+        if pipeline and path.parent == root:
+            return is_pickled or path.suffix == ".safetensors"
+        return is_pickled and path.parent in safe
+
+    return [n for n in names if not is_copy(n)]
+
+
+def _patterns(names: Iterable[str]) -> list[str]:
+    return [glob.escape(name) for name in names]
+
+
+def _first(repo: str, what: str, call: Callable[[str], T]) -> tuple[str, T]:
+    """``call`` of the first kind of repository that exists."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    for kind in KINDS:
+        try:
+            return kind, _ask(what, partial(call, kind))
+        except GatedRepoError:
+            raise UsageError(
+                f"{repo}: gated; accept its terms on the hub and log in ('hf auth login')"
+            ) from None
+        except RepositoryNotFoundError:
+            continue
+    raise UsageError(f"{repo}: the hub has no such repository, or it is private ('hf auth login')")
+
+
+def _ask(what: str, call: Callable[[], T]) -> T:
+    """``call``, with the hub's many ways to fail told apart: a wrong name, no network, a broken download."""
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        return call()
+    except RepositoryNotFoundError:
+        raise
+    except RevisionNotFoundError:
+        raise UsageError(f"{what}: the hub has the repository, but not this commit") from None
+    except HfHubHTTPError as e:
+        raise UnreachableError(f"it answered {e.response.status_code}") from None
+    except OfflineModeIsEnabled:
+        raise UnreachableError("HF_HUB_OFFLINE is set") from None
+    except LocalEntryNotFoundError as e:  # how the library wraps what stopped it
+        raise UnreachableError(_first_line(e.__cause__ or e)) from None
+    except HTTPError as e:  # of the HTTP library itself: it cannot connect, or the connection broke
+        raise UnreachableError(_first_line(e)) from None
+    except OSError as e:
+        raise UsageError(
+            f"{what}: the download broke off ({_first_line(e)}); the same command goes on"
+        ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

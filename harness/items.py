@@ -1,0 +1,204 @@
+"""Per-item rows on disk: one parquet file beside a run, a baseline, or a stored score.
+
+Long form, one row per item and field: ``metric``, ``point`` and ``seeds`` (canonical JSON), ``item``,
+``cluster`` (null where items are independent), ``field``, ``value`` (float64). The rows of one metric, point,
+repeat and field stand together, in the metric's own order.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness.artifact import Json
+from harness.errors import UsageError
+from harness.record import canonical
+from harness.stage import Items
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS = ("metric", "point", "seeds", "item", "cluster", "field", "value")
+GROUP_ROWS = 1 << 20
+"""Rows to collect before they are written: what bounds the writer's memory."""
+
+
+@dataclass(frozen=True)
+class ItemRows:
+    """The rows of one metric at one point for one repeat; all three are empty for a single stored score."""
+
+    metric: str
+    point: Mapping[str, Json]
+    seeds: Mapping[str, int]
+    items: Items
+
+
+class ItemColumn(NamedTuple):
+    """One field of one repeat, one value per item."""
+
+    items: Sequence[str]
+    clusters: Sequence[str] | None
+    values: Sequence[float]
+
+
+def write_items(path: Path, entries: Iterable[ItemRows]) -> None:
+    """Write all rows to a new file; equal rows make equal bytes.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    from pyarrow import parquet
+
+    with parquet.ParquetWriter(path, _schema(), compression="zstd") as writer:
+        waiting: list[pa.Table] = []
+        for entry in entries:
+            waiting.extend(_tables(entry))
+            if sum(t.num_rows for t in waiting) >= GROUP_ROWS:
+                writer.write_table(_joined(waiting))
+                waiting = []
+        if waiting:
+            writer.write_table(_joined(waiting))
+
+
+def read_stored_items(path: Path) -> Items:
+    """The rows of a file that holds one ``ItemRows``, as the metric returned them.
+
+    Raises:
+        UsageError: missing, or no such file.
+    """
+    reader = ItemsReader(path)
+    columns = {name[-1]: reader.column(*name) for name in reader.names()}
+    if not columns:
+        raise UsageError(f"{path}: no rows")
+    first = next(iter(columns.values()))
+    return Items(first.items, {f: c.values for f, c in columns.items()}, first.clusters)
+
+
+class ItemsReader:
+    """Reads such a file when it is first asked for rows, and then serves them from memory.
+
+    Args:
+        source: the file, or its bytes.
+        name: what to call it in errors; by default its path.
+    """
+
+    def __init__(self, source: Path | bytes, name: str = "") -> None:
+        self._source = source
+        self.name = name or (str(source) if isinstance(source, Path) else "items")
+
+    def items(
+        self, metric: str, point: Mapping[str, Json], seeds: Mapping[str, int], field: str
+    ) -> ItemColumn | None:
+        """The rows of one repeat and field; None where that field has no rows (it is no mean over items).
+
+        Raises:
+            UsageError: the file is missing or is not one of per-item rows.
+        """
+        key = (metric, canonical(point), canonical(seeds), field)
+        return self.column(*key) if key in self._spans else None
+
+    def names(self) -> Iterable[tuple[str, str, str, str]]:
+        """Metric, point, seeds (canonical JSON both) and field of everything in the file, in its order."""
+        return self._spans.keys()
+
+    def column(self, metric: str, point: str, seeds: str, field: str) -> ItemColumn:
+        """As ``items``, by what ``names`` gives."""
+        start, stop = self._spans[metric, point, seeds, field]
+        rows = self._table.slice(start, stop - start)
+        clusters = rows["cluster"].to_pylist()
+        clustered = clusters[0] is not None
+        names, values = rows["item"].to_pylist(), rows["value"].to_pylist()
+        sound = (
+            all((c is not None) == clustered for c in clusters)
+            and all(v is not None and math.isfinite(v) for v in values)
+            and len(set(names)) == len(names)
+        )
+        if not sound:
+            raise UsageError(
+                f"{self.name}: {metric}.{field}: an item twice, without cluster, or not a finite number"
+            )
+        return ItemColumn(names, clusters if clustered else None, values)
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        source = io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source
+        try:
+            table = parquet.read_table(source, schema=_schema(), partitioning=None)
+        except FileNotFoundError:
+            raise UsageError(f"{self.name}: missing, though its record says that there are items") from None
+        except (pa.ArrowException, OSError) as e:
+            problem = str(e).partition("\n")[0]
+            raise UsageError(f"{self.name}: not a parquet file of per-item rows ({problem})") from None
+        empty = [c for c in COLUMNS if c != "cluster" and table[c].null_count]
+        if empty:
+            raise UsageError(f"{self.name}: not a parquet file of per-item rows (nothing in {empty[0]!r})")
+        return table.combine_chunks()
+
+    @cached_property
+    def _spans(self) -> dict[tuple[str, str, str, str], tuple[int, int]]:
+        """Where the rows of each metric, point, repeat and field begin and end."""
+        import numpy as np
+
+        coded = [self._codes(c) for c in ("metric", "point", "seeds", "field")]
+        if not self._table.num_rows:
+            return {}
+        changed = np.zeros(self._table.num_rows, dtype=bool)
+        changed[0] = True
+        for codes, _ in coded:
+            changed[1:] |= codes[1:] != codes[:-1]
+        starts = np.flatnonzero(changed).tolist()
+        spans: dict[tuple[str, str, str, str], tuple[int, int]] = {}
+        for start, stop in zip(starts, [*starts[1:], self._table.num_rows], strict=True):
+            metric, point, seeds, field = (names[codes[start]] for codes, names in coded)
+            if (metric, point, seeds, field) in spans:
+                raise UsageError(f"{self.name}: the rows of {metric}.{field} at {point} stand in two places")
+            spans[metric, point, seeds, field] = start, stop
+        return spans
+
+    def _codes(self, column: str) -> tuple[Any, list[str]]:
+        """Per row an index into the distinct values of a column, and those values."""
+        array = self._table[column]
+        array = array.chunk(0) if array.num_chunks else array.combine_chunks()
+        return array.indices.to_numpy(), array.dictionary.to_pylist()
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    name = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([(c, pa.float64() if c == "value" else name) for c in COLUMNS])
+
+
+def _tables(entry: ItemRows) -> Iterable[pa.Table]:
+    import pyarrow as pa
+
+    n = len(entry.items.item)
+    items = pa.array(entry.items.item, pa.string()).dictionary_encode()
+    clusters = pa.array(entry.items.cluster or pa.nulls(n), pa.string()).dictionary_encode()
+    constants = (entry.metric, canonical(entry.point), canonical(entry.seeds))
+    for field, values in entry.items.columns.items():
+        same = [_repeated(v, n) for v in (*constants, field)]
+        arrays = [*same[:3], items, clusters, same[3], pa.array(values, pa.float64())]
+        yield pa.Table.from_arrays(arrays, schema=_schema())
+
+
+def _repeated(value: str, n: int) -> pa.DictionaryArray:
+    import numpy as np
+    import pyarrow as pa
+
+    zeros = pa.array(np.zeros(n, dtype=np.int32))
+    return pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
+
+
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()

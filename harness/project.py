@@ -1,0 +1,60 @@
+"""Where things are: the project's folder, its store, its runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.errors import UsageError
+
+
+def of(place: Path) -> Path:
+    """The nearest folder at or above ``place`` that holds ``suites/``; the working folder where there is none."""
+    start = place.resolve()
+    for folder in (start, *start.parents):
+        if (folder / "suites").is_dir():
+            return folder
+    return Path.cwd()
+
+
+def store_root(given: Path | None, project: Path) -> Path:
+    """``--store``, else ``HARNESS_STORE``, else ``.harness/`` in the project."""
+    named = os.environ.get("HARNESS_STORE")
+    return given or (Path(named) if named else project / ".harness")
+
+
+def mirror(given: Path | None) -> Path | None:
+    """``--mirror``, else ``HARNESS_MIRROR``, else none.
+
+    Raises:
+        UsageError: it is named and is no folder.
+    """
+    named = os.environ.get("HARNESS_MIRROR")
+    folder = given or (Path(named) if named else None)
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"mirror {folder}: no such folder")
+    return folder
+
+
+def reports(project: Path, suite: str) -> Path:
+    return project / "reports" / suite
+
+
+def find_run(text: str, project: Path) -> Path:
+    """The folder of a run that is given as a folder, a ``run.json``, an id, or a suite's name (its latest run).
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = Path(text)
+    if path.is_file():
+        return path.parent if path.name == "run.json" else path
+    if (path / "run.json").is_file():
+        return path
+    runs = {file.parent for file in reports(project, "").glob("**/run.json")}
+    named = [r for r in runs if r.name == text]
+    of_suite = sorted((r for r in runs if r.parent == reports(project, text)), key=lambda r: r.name)
+    if named or of_suite:
+        return (named or of_suite)[-1]
+    known = ", ".join(sorted(r.name for r in runs)[-3:]) or "none yet"
+    raise UsageError(f"no run {text!r}: not a run's folder, an id or a suite with runs (latest: {known})")

@@ -1,0 +1,125 @@
+"""Where stage names lead: ``use: module.function``.
+
+The module is one below ``harness.data``, ``harness.systems`` or ``harness.metrics``, or one that another
+package names in the entry-point group ``harness.stages`` (entry name = the word in ``use:``). Only the module
+that is asked for is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib import metadata
+
+from harness.errors import UsageError, nearest
+from harness.stage import Stage
+
+GROUP = "harness.stages"
+PACKAGES = ("harness.data", "harness.systems", "harness.metrics")
+
+
+class UnknownStageError(UsageError):
+    """Nothing has the name; the message names what comes nearest."""
+
+
+@dataclass(frozen=True)
+class _Home:
+    module: str
+    """What to import."""
+    origin: str
+    """Whose it is, for messages."""
+
+
+def find(name: str) -> Stage:
+    """The stage that ``use: name`` means.
+
+    Raises:
+        UnknownStageError: no such module, or none of its functions is that stage.
+        UsageError: two packages claim the module's word, or it cannot be imported.
+    """
+    word, _, function = name.partition(".")
+    if not word or not function or "." in function:
+        raise UnknownStageError(f"{name!r} is not of the form module.function, as in 'scenes.draw'")
+    homes = _homes()
+    if word in homes:
+        stages = _stages(word, homes[word])
+        if function in stages:
+            return stages[function]
+        raise UnknownStageError(f"no stage {name!r}; {word!r} has {_list(stages)}{_nearest(name, stages)}")
+    similar = {
+        s.name: s
+        for guess in get_close_matches(word, homes, n=1)
+        for s in _stages(guess, homes[guess]).values()
+    }
+    close = _nearest(name, similar) or nearest(word, homes)
+    raise UnknownStageError(f"no stage {name!r}, for there is no module {word!r}{close}")
+
+
+def all_stages() -> list[Stage]:
+    """Every stage and metric there is, by name.
+
+    Raises:
+        UsageError: two packages claim one word, or a module cannot be imported.
+    """
+    found = [s for word, home in _homes().items() for s in _stages(word, home).values()]
+    return sorted(found, key=lambda s: s.name)
+
+
+def _homes() -> Mapping[str, _Home]:
+    return _homes_on(tuple(sys.path))
+
+
+@lru_cache(maxsize=8)
+def _homes_on(_path: tuple[str, ...]) -> dict[str, _Home]:
+    """Module words and where they live; what is installed is looked up once for each ``sys.path``."""
+    homes: dict[str, _Home] = {}
+    for package in PACKAGES:
+        for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            if not info.name.startswith("_"):
+                _claim(homes, info.name, _Home(f"{package}.{info.name}", "this harness"))
+    for entry in metadata.entry_points(group=GROUP):
+        origin = entry.dist.name if entry.dist else "an unnamed package"
+        if not entry.name.isidentifier():
+            raise UsageError(
+                f"entry point {entry.name!r} of {origin} in {GROUP!r}: the name must be one word"
+            )
+        _claim(homes, entry.name, _Home(entry.value.strip(), origin))
+    return homes
+
+
+def _claim(homes: dict[str, _Home], word: str, home: _Home) -> None:
+    other = homes.setdefault(word, home)
+    if other != home:
+        raise UsageError(
+            f"two packages claim stages '{word}.…': {other.module} ({other.origin}) and "
+            f"{home.module} ({home.origin}); uninstall one or rename its entry point"
+        )
+
+
+def _stages(word: str, home: _Home) -> dict[str, Stage]:
+    """The stages that are defined in a module, or below it where it is a folder, by function name."""
+    try:
+        module = importlib.import_module(home.module)
+    except (ImportError, SyntaxError, TypeError) as e:
+        raise UsageError(f"stages '{word}.…' of {home.origin}: {home.module} does not import: {e}") from e
+    found: dict[str, Stage] = {}
+    for name, value in vars(module).items():
+        declared = getattr(value, "__stage__", None)
+        if not isinstance(declared, Stage) or value.__name__ != name:
+            continue
+        if f"{value.__module__}.".startswith(f"{module.__name__}."):
+            found[name] = replace(declared, name=f"{word}.{name}")
+    return found
+
+
+def _nearest(name: str, stages: Mapping[str, Stage]) -> str:
+    return nearest(name, (s.name for s in stages.values()))
+
+
+def _list(stages: Mapping[str, Stage]) -> str:
+    return ", ".join(sorted(stages)) or "no stages"

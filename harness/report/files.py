@@ -1,0 +1,61 @@
+"""What a run leaves in its folder: ``run.json``, ``items.parquet``, ``report.md``, ``junit.xml``, logs of failures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.assemble import item_rows
+from harness.compare.comparison import Comparison
+from harness.errors import StoreError
+from harness.items import write_items
+from harness.record import Run, to_json
+from harness.report import junit, markdown
+from harness.store import Store
+
+
+def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) -> None:
+    """The record and its per-item rows, before anything is compared.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in ("items.parquet", "report.md", "junit.xml"):
+            (folder / leftover).unlink(missing_ok=True)
+        if any(r.items for s in run.scores for r in s.repeats):
+            write_items(folder / "items.parquet", item_rows(run, store))
+        for name, log in logs.items():
+            (folder / "logs").mkdir(exist_ok=True)
+            shutil.copyfile(log, folder / "logs" / f"{name}.txt")
+        _write(folder / "run.json", json.dumps(to_json(run), indent=1, ensure_ascii=False, allow_nan=False))
+    except OSError as e:
+        raise StoreError(
+            folder, f"the run cannot be written ({e.strerror}); it is all in the store, run again"
+        ) from None
+
+
+def write_reports(run: Run, comparison: Comparison, folder: Path, step_summary: str | None) -> None:
+    """The renderings of a comparison, and the comparison itself in ``run.json``.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    body = {**to_json(run), "comparison": comparison.to_json()}
+    try:
+        _write(folder / "run.json", json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False))
+        _write(folder / "report.md", markdown.render(run, comparison))
+        _write(folder / "junit.xml", junit.render(comparison))
+    except OSError as e:
+        raise StoreError(folder, f"the report cannot be written ({e.strerror})") from None
+    if step_summary:
+        markdown.append_step_summary(Path(step_summary), markdown.render(run, comparison))
+
+
+def _write(file: Path, text: str) -> None:
+    torn = file.with_name(file.name + ".torn")
+    torn.write_text(text + ("" if text.endswith("\n") else "\n"), encoding="utf-8")
+    torn.replace(file)

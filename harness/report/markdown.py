@@ -1,0 +1,299 @@
+"""The comparison as Markdown: ``report.md``, and what a GitHub step summary shows.
+
+Everything from outside (names, reasons, details, facts) is escaped. Sections stand in the order of their
+use; where the limit is reached rows are left out from the end, and a line says how many.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.artifact import Json
+from harness.compare.comparison import Comparison, Finding, Verdict
+from harness.errors import UsageError
+from harness.record import Run, Score, canonical
+from harness.report import numbers
+
+STEP_SUMMARY_BYTES = 1024 * 1024
+"""GitHub drops a step's summary that is larger, whole."""
+
+LEAST_BYTES = 16 * 1024
+"""Banner and provenance always fit into so much."""
+
+CELL = 300
+"""Longer values are cut; ``run.json`` has them whole."""
+
+MARKS = {
+    Verdict.REGRESSED: "🔴",
+    Verdict.INCOMPARABLE: "🟠",
+    Verdict.INCONCLUSIVE: "🟡",
+    Verdict.UNCHANGED: "⚪",
+    Verdict.IMPROVED: "🟢",
+    "failed": "❌",
+    "missing": "🟠",
+    "no baseline": "🟠",
+    "not gated": "⚪",
+}
+
+
+def render(run: Run, comparison: Comparison, limit_bytes: int = STEP_SUMMARY_BYTES) -> str:
+    """The report, at most ``limit_bytes`` long in UTF-8.
+
+    Raises:
+        ValueError: a limit below ``LEAST_BYTES``.
+    """
+    if limit_bytes < LEAST_BYTES:
+        raise ValueError(f"limit_bytes: {limit_bytes} is less than {LEAST_BYTES}")
+    text = _top(run, comparison)
+    room = limit_bytes - len(text.encode()) - 512  # for the last line
+    left_out: list[str] = []
+    for section in _sections(run, comparison):
+        body = section.fit(room // 2)  # no section takes the room of all that follow
+        if body:
+            text += body
+            room -= len(body.encode())
+        elif section.rows:
+            left_out.append(section.title)
+    if left_out:
+        # Titles with names from outside are only counted: they are long, and escaped for another place.
+        named = numbers.listed([t for t in left_out if re.fullmatch(r"[A-Za-z ]{1,40}", t)], 8)
+        lead = f"{numbers.counted(len(left_out), 'section')} left out to stay within {limit_bytes:,} bytes"
+        text += f"\n_{lead}{f' ({named})' if named else ''}. `run.json` has all._\n"
+    return text
+
+
+def append_step_summary(path: Path, text: str) -> None:
+    """Append to the file that ``$GITHUB_STEP_SUMMARY`` names.
+
+    What earlier commands of the step wrote counts towards GitHub's limit: a text that no longer fits is
+    replaced by one line, since a summary over the limit is dropped whole.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    try:
+        used = path.stat().st_size if path.exists() else 0
+        if used + len(text.encode()) + 1 > STEP_SUMMARY_BYTES:
+            banner = text.partition("\n")[0][:CELL]
+            text = f"{banner}\n\n_The rest is in `report.md`: this summary is full._\n"
+        if used + len(text.encode()) + 1 <= STEP_SUMMARY_BYTES:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(text + "\n")
+    except OSError as e:
+        raise UsageError(f"step summary {path}: cannot be written ({e.strerror})") from None
+
+
+def escape(text: str, most: int = CELL) -> str:
+    """Text from outside as inline Markdown that reads as itself: no markup, HTML, mention or new cell."""
+    text = numbers.clean(text, most=most)
+    isolate = any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"([\\`*\[\]|~])", r"\\\1", text)
+    text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
+    text = text.replace("$", "<span>$</span>")
+    text = re.sub(r"(?<![\w/])@(?=\w)", "@<!-- -->", text)
+    # An isolate keeps right-to-left text from reordering the numbers beside it.
+    return f"\u2068{text}\u2069" if isolate else text
+
+
+@dataclass(frozen=True)
+class _Section:
+    """Rows between a head and a tail; what cannot be shown whole loses rows from its end."""
+
+    title: str
+    rows: Sequence[str]
+    columns: Sequence[str] = ()
+    """A table with these columns; none: a list."""
+    folded: bool = False
+    right: int = 0
+    """So many columns from the end on the left hold numbers and are set to the right."""
+
+    def fit(self, room: int) -> str:
+        head = f"\n<details><summary>{self.title}</summary>\n\n" if self.folded else f"\n### {self.title}\n\n"
+        if self.columns:
+            left = len(self.columns) - self.right
+            head += _row(self.columns) + _row([":--"] * left + ["--:"] * self.right)
+        tail = "\n</details>\n" if self.folded else ""
+        room -= len((head + tail).encode()) + 128  # for the line that counts what was cut
+        kept: list[str] = []
+        for row in self.rows:
+            room -= len(row.encode())
+            if room < 0:
+                break
+            kept.append(row)
+        if not kept:
+            return ""
+        cut = len(self.rows) - len(kept)
+        what = f"{numbers.counted(cut, 'row')} more, cut for size; worst first"
+        note = f"\n_{what}. `run.json` has all._\n" if cut else ""
+        return head + "".join(kept) + note + tail
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _top(run: Run, comparison: Comparison) -> str:
+    result = numbers.outcome(comparison)
+    claims = numbers.claims(comparison.findings)
+    about = f" Verdicts are {escape(claims)}." if claims else ""
+    parts = [
+        f"## {MARKS[result.word]} {result.word}: {escape(run.suite, 80)}\n",
+        f"{result.sentence}.{about}\n",
+    ]
+    if comparison.note:
+        note = numbers.clean(comparison.note, lines=True, most=1000)
+        parts.append(f"```text\n{note.replace('```', '` ` `')}\n```\n")
+    environment = run.environments.get(run.environment, {})
+    strip = {
+        "commit": str(run.provenance.get("commit", ""))[:12],
+        "tree": "with uncommitted changes" if run.provenance.get("dirty") else "",
+        "device": str(environment.get("gpu") or environment.get("cpu") or ""),
+        "driver": str(environment.get("driver") or ""),
+        "image": str(environment.get("image") or ""),
+        "run": run.id,
+    }
+    told = [f"{k} {escape(v, 80)}" for k, v in strip.items() if v]
+    if comparison.baseline is not None:
+        told.append(f"baseline {escape(numbers.against(run, comparison), 200)}")
+    parts.append(" · ".join(told) + "\n")
+    return "\n".join(parts)
+
+
+def _sections(run: Run, comparison: Comparison) -> Iterator[_Section]:
+    findings = numbers.worst_first(comparison.findings)
+    failed = comparison.failures
+    errors = [f"- **{escape(numbers.label(t))}**: {escape(numbers.first_line(t.error))}\n" for t in failed]
+    yield _Section(numbers.counted(len(failed), "failed task"), errors)
+    stored = [f for f in findings if f.against is None]
+    yield _verdicts("Verdicts", [f for f in stored if f.gated], "baseline")
+    yield _Section("Why", _reasons(findings))
+    causes = dict.fromkeys(str(c) for f in findings for c in f.causes)
+    yield _Section("The environment differs, a likely cause of change", [f"- {escape(c)}\n" for c in causes])
+    within = [f for f in findings if f.against is not None]
+    for reference in {canonical(f.against): f.against for f in within if f.against is not None}.values():
+        title = f"Within the run, against {escape(numbers.point(reference))}"
+        yield _verdicts(title, [f for f in within if f.against == reference], "reference")
+    for title, points in (
+        ("missing: only in the baseline", comparison.missing),
+        ("new: not in the baseline", comparison.new),
+        ("not run: deselected", comparison.not_run),
+    ):
+        names = [f"- {escape(numbers.label(p))}\n" for p in points]
+        yield _Section(f"{len(names):,} {title}", names, folded=True)
+    yield _verdicts("Not gated", [f for f in stored if not f.gated], "baseline", folded=True)
+    values = [
+        _row((escape(name), escape(numbers.point(at)), escape(", ".join(numbers.together(v)))))
+        for name, at, v in numbers.uncompared(run, comparison)
+    ]
+    columns = ("metric", "point", "one value per repeat")
+    folded = comparison.baseline is not None
+    yield _Section("Values that were compared with nothing", values, columns, folded)
+    yield from _record(run)
+    yield from _details(run.scores, findings)
+
+
+def _verdicts(title: str, findings: Sequence[Finding], other: str, folded: bool = False) -> _Section:
+    columns = ("verdict", "metric", "repeats", other, "candidate", "change", "90 % interval", "margin")
+    rows = []
+    for f in findings:
+        shown = numbers.figures(f)
+        verdict = f"{MARKS[f.verdict]} {f.verdict}" if f.verdict else "not judged"
+        verdict += "" if f.executed else ", _not re-executed_"
+        verdict += " (gated)" if f.gated and f.against is not None else ""
+        name = escape(f.name) + (f"<br>{escape(numbers.place(f))}" if numbers.place(f) else "")
+        change = (shown.change, shown.interval, shown.margin)
+        rows.append(_row((verdict, name, shown.repeats, shown.baseline, shown.candidate, *change)))
+    return _Section(title, rows, columns, folded, right=5)
+
+
+def _reasons(findings: Sequence[Finding]) -> list[str]:
+    """A line per verdict that is not *unchanged*, its differing protocol fields below it."""
+    rows = []
+    for f in findings:
+        if f.verdict is None or f.verdict is Verdict.UNCHANGED:
+            continue
+        lines = [f"- {MARKS[f.verdict]} {f.verdict}, **{escape(numbers.label(f))}**: {escape(f.reason)}"]
+        lines += [f"  - {escape(str(d))}" for d in f.differences]
+        lines += [f"  - {numbers.evidence(f)}"] if numbers.evidence(f) else []
+        rows.append("\n".join(lines) + "\n")
+    return rows
+
+
+def _details(scores: Sequence[Score], findings: Sequence[Finding]) -> Iterator[_Section]:
+    """What metrics left as evidence, of the first repeat of each score; the worst metric comes first."""
+    rank = {f.metric: i for i, f in reversed(list(enumerate(findings)))}
+    for score in sorted(scores, key=lambda s: rank.get(s.metric, len(rank))):
+        repeat = next((r for r in score.repeats if r.details), None)
+        if repeat is None:
+            continue
+        where = ", ".join(filter(None, (numbers.point(score.point), numbers.point(repeat.seeds))))
+        for name, value in repeat.details.items():
+            columns, rows = detail_table(value)
+            # GitHub reads no Markdown inside <summary>: only HTML has to be escaped there.
+            title = html.escape(
+                numbers.clean(f"{score.metric}: {name.replace('_', ' ')} ({where or 'whole'})")
+            )
+            cells = [_row(escape(_cell(c)) for c in row) for row in rows]
+            yield _Section(title, cells, [escape(c) for c in columns], folded=True)
+
+
+def detail_table(value: Json) -> tuple[list[str], list[list[Json]]]:
+    """A detail as columns and rows.
+
+    A table where it is a mapping or list of mappings; a matrix with names where it is
+    ``{"classes": [C names], "matrix": C × C}``; else one row per entry.
+    """
+    if isinstance(value, Mapping):
+        matrix, classes = _members(value.get("matrix"), _LISTS), _members(value.get("classes"), str)
+        if matrix and len(matrix) == len(classes):
+            return ["label \\ prediction", *classes], [[c, *r] for c, r in zip(classes, matrix, strict=True)]
+        if rows := _members(list(value.values()), Mapping):
+            columns, cells = detail_table(rows)
+            return ["", *columns], [[k, *row] for k, row in zip(value, cells, strict=True)]
+        return ["", "value"], [[k, v] for k, v in value.items()]
+    if rows := _members(value, Mapping):
+        columns = list(dict.fromkeys(k for row in rows for k in row))
+        return columns, [[row.get(c, "") for c in columns] for row in rows]
+    if lists := _members(value, _LISTS):
+        return [""] * max(map(len, lists)), [list(row) for row in lists]
+    return ["value"], [[v] for v in _members(value, object) or [value]]
+
+
+_LISTS = (list, tuple)
+
+
+def _members(value: Json, kind: type | tuple[type, ...]) -> list[Any]:
+    """The members of a list that are all of one kind; else none."""
+    members = list(value) if isinstance(value, _LISTS) else []
+    return members if all(isinstance(m, kind) for m in members) else []
+
+
+def _cell(value: Json) -> str:
+    if isinstance(value, float):
+        return numbers.number(value)
+    return value if isinstance(value, str) else canonical(value)
+
+
+def _record(run: Run) -> Iterator[_Section]:
+    facts = [(t.node, name, _cell(value)) for t in run.tasks for name, value in t.facts.items()]
+    facts_rows = list(dict.fromkeys(_row(map(escape, fact)) for fact in facts))
+    yield _Section("Facts", facts_rows, ("stage", "fact", "value"), folded=True)
+    sources = [f"- {escape(canonical(s))}\n" for s in run.sources]
+    yield _Section("Sources", sources, folded=True)
+    order = ("failed", "skipped", "executed", "cached")
+    tasks = [
+        _row((t.state, escape(numbers.label(t)), f"{t.wall_s:.1f}"))
+        for t in sorted(run.tasks, key=lambda t: (order.index(t.state), -t.wall_s))
+    ]
+    title = f"{numbers.counted(len(tasks), 'task')}, {run.wall_s:.1f} s"
+    yield _Section(title, tasks, ("state", "task", "s"), folded=True, right=1)
+    environment = {**run.environments.get(run.environment, {}), **run.provenance}
+    rows = [_row((escape(k), escape(_cell(v)))) for k, v in environment.items()]
+    yield _Section("Environment", rows, ("field", "value"), folded=True)

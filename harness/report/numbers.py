@@ -1,0 +1,292 @@
+"""How figures, points, verdicts and the outcome are put into words, the same in every rendering.
+
+Nothing statistical happens here: a comparison's numbers are only rounded, ordered and named.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from harness.artifact import Json
+from harness.compare.comparison import Comparison, Estimate, Finding, Point, Verdict
+from harness.errors import Exit
+from harness.record import Run, TaskInfo, canonical
+
+DIGITS = 3
+"""Significant digits, unless more are needed to tell two different numbers apart."""
+
+WORST_FIRST = (
+    Verdict.REGRESSED,
+    Verdict.INCOMPARABLE,
+    Verdict.INCONCLUSIVE,
+    Verdict.UNCHANGED,
+    Verdict.IMPROVED,
+)
+
+
+def together(values: Sequence[float], *, scale: float | None = None) -> list[str]:
+    """Numbers that stand side by side: equal decimals, three significant digits of the largest.
+
+    More digits are shown until different numbers read differently and none but zero reads as zero.
+    Whole numbers below a million stay whole.
+
+    Args:
+        values: finite or infinite.
+        scale: the magnitude that gets the three digits; by default the largest of ``values``.
+    """
+    values = [v + 0.0 for v in values]  # no negative zero
+    if all(v.is_integer() and abs(v) < 1e6 for v in values):
+        return [f"{v:.0f}" for v in values]
+    sizes = [abs(v) for v in values if v and math.isfinite(v)]
+    top = abs(scale) if scale else max(sizes, default=0.0)
+    for digits in range(DIGITS, 18):
+        texts = [_number(v, digits, top, sizes) for v in values]
+        telling = len(set(zip(values, texts, strict=True))) == len(set(texts))
+        if telling and not any(
+            v and math.isfinite(v) and float(t) == 0 for v, t in zip(values, texts, strict=True)
+        ):
+            return texts
+    return [repr(v) for v in values]
+
+
+def _number(value: float, digits: int, top: float, sizes: Sequence[float]) -> str:
+    if not math.isfinite(value):
+        return "nan" if math.isnan(value) else "∞" if value > 0 else "-∞"
+    if top == 0:
+        return "0"
+    if top >= 1e6 or top < 1e-4:
+        return f"{value:.{digits - 1}e}" if value else "0"
+    if max(sizes) > 1e4 * min(sizes):
+        return f"{value:.{digits}g}"
+    return f"{value:.{max(digits - 1 - math.floor(math.log10(top)), 0)}f}"
+
+
+def number(value: float) -> str:
+    """One number by itself, three significant digits."""
+    return together([value])[0]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a row about one finding shows; empty where there is nothing to show."""
+
+    baseline: str = ""
+    candidate: str = ""
+    change: str = ""
+    interval: str = ""
+    margin: str = ""
+    repeats: str = ""
+
+
+def figures(finding: Finding) -> Figures:
+    """A finding's numbers. The interval shows enough digits to be told from the margin and from zero."""
+    estimate, margin = finding.estimate, finding.margin
+    if estimate is None:
+        return Figures(margin="" if margin is None else number(margin))
+    baseline, candidate = together([estimate.baseline, estimate.candidate])
+    spread = [estimate.change, estimate.low, estimate.high]
+    bounds = [] if margin is None else [margin, -margin]
+    scale = max((abs(v) for v in spread if math.isfinite(v)), default=0.0)
+    change, low, high, *bound = together([*spread, *bounds], scale=scale)
+    exact = estimate.low == estimate.high
+    return Figures(
+        baseline,
+        candidate,
+        f"+{change}" if estimate.change > 0 else change,
+        "exact" if exact else f"[{low}, {high}]",
+        bound[0] if bound else "",
+        repeats(estimate),
+    )
+
+
+def repeats(estimate: Estimate) -> str:
+    """``"5 paired seeds"``; ``"exact"`` where nothing was repeated."""
+    if estimate.unit == "exact":
+        return "exact"
+    unit = estimate.unit.removesuffix("s") if estimate.repeats == 1 else estimate.unit
+    return f"{estimate.repeats} {'paired ' if estimate.paired else ''}{unit}"
+
+
+def point(at: Mapping[str, Json]) -> str:
+    """``"scheduler=pndm, steps=50"``; a field keeps its node where two of the point share its name."""
+    short = Counter(field.rpartition(".")[2] for field in at)
+    names = {field: field.rpartition(".")[2] for field in at}
+    return ", ".join(
+        f"{names[f] if short[names[f]] == 1 else f}={v if isinstance(v, str) else canonical(v)}"
+        for f, v in at.items()
+    )
+
+
+def place(finding: Finding) -> str:
+    """Where a finding holds, beside its name: its point, or the points it is the mean over, or nothing."""
+    if finding.at:
+        return point(finding.at)
+    return f"mean over {finding.points} points" if finding.points > 1 else ""
+
+
+def label(item: Finding | Point | TaskInfo) -> str:
+    """A finding, a score or a task on one line: name and place."""
+    match item:
+        case Finding():
+            parts = (place(item), "" if item.against is None else "against the reference")
+            name, where = item.name, ", ".join(filter(None, parts))
+        case Point():
+            name, where = item.metric, point(item.point)
+        case TaskInfo():
+            name, where = item.node, point({**item.point, **item.seeds})
+    return f"{name} ({where})" if where else name
+
+
+def evidence(finding: Finding) -> str:
+    """What an inconclusive finding could have shown and what it would take; empty where it says neither."""
+    parts = []
+    if finding.detectable is not None:
+        parts.append(f"smallest effect that these repeats could have shown: {number(finding.detectable)}")
+    if finding.more_repeats is not None:
+        parts.append(f"{counted(finding.more_repeats, 'more repeat')} needed")
+    return "; ".join(parts)
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first ``most`` names, and how many there are besides."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def first_line(error: str | None) -> str:
+    """What a failure says in one line; its log follows it."""
+    return (error or "no message").strip().partition("\n")[0]
+
+
+def counted(n: int, word: str) -> str:
+    """``"1 task"``, ``"2,000 tasks"``."""
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
+def tally(findings: Iterable[Finding]) -> str:
+    """``"1 regressed, 2 unchanged"``, worst first."""
+    counts = Counter(f.verdict for f in findings)
+    told = [f"{counts[v]:,} {v}" for v in WORST_FIRST if counts[v]]
+    return ", ".join([*told, *([f"{counts[None]:,} not judged"] if counts[None] else [])])
+
+
+def claims(findings: Iterable[Finding]) -> str:
+    """What the verdicts are about: ``"about this recipe"``, with the metrics' names where they differ."""
+    names: dict[str, list[str]] = {}
+    for f in findings:
+        if f.gated:
+            names.setdefault(f.claim, []).append(f.name)
+    told = {claim: listed(list(dict.fromkeys(of)), 3) for claim, of in sorted(names.items())}
+    return "; ".join(f"about {claim}" + (f": {of}" if len(told) > 1 else "") for claim, of in told.items())
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Gated before the rest, by verdict, then by how many margins worse; names break ties."""
+
+    def key(f: Finding) -> tuple[bool, int, float, str, str]:
+        rank = len(WORST_FIRST) if f.verdict is None else WORST_FIRST.index(f.verdict)
+        return (not f.gated, rank, -_worse(f), f.name, canonical(f.at))
+
+    return sorted(findings, key=key)
+
+
+def _worse(finding: Finding) -> float:
+    if finding.estimate is None:
+        return 0.0
+    change = finding.estimate.change * (1 if finding.better == "lower" else -1)
+    return change / (finding.margin or abs(finding.estimate.baseline) or 1.0)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The whole comparison in a word and a sentence."""
+
+    word: str
+    """A verdict's word, ``"failed"``, ``"missing"``, ``"no baseline"`` or ``"not gated"``."""
+    sentence: str
+    exit: Exit
+
+
+def outcome(comparison: Comparison) -> Outcome:
+    """What the comparison as a whole comes to: the word follows the exit code."""
+    gated = [f for f in comparison.findings if f.gated]
+    verdicts = {f.verdict for f in gated}
+    code = comparison.exit()
+    if code is Exit.FAILED:
+        word = "failed"
+    elif code is Exit.INCOMPARABLE and comparison.baseline is None:
+        word = "no baseline"
+    elif code is Exit.INCOMPARABLE and Verdict.INCOMPARABLE not in verdicts:
+        word = "missing"
+    else:
+        order = (*WORST_FIRST[:3], Verdict.IMPROVED, Verdict.UNCHANGED)
+        word = next((str(v) for v in order if v in verdicts), "not gated")
+    silent = "nothing is gated" if comparison.baseline else "nothing to compare with"
+    parts = [f"{len(gated):,} gated: {tally(gated)}" if gated else silent]
+    if comparison.failures:
+        parts.append(f"{counted(len(comparison.failures), 'task')} failed")
+    if comparison.missing:
+        parts.append(f"{counted(len(comparison.missing), 'score')} missing")
+    return Outcome(word, "; ".join(parts), code)
+
+
+def against(run: Run, comparison: Comparison) -> str:
+    """``"cpu, accepted 3 days before this run (reason)"``; empty where there is no baseline."""
+    if comparison.baseline is None:
+        return ""
+    accepted = comparison.accepted
+    if accepted is None:
+        return comparison.baseline
+    label = "" if accepted.label == comparison.baseline else f" [{accepted.label}]"
+    return f"{comparison.baseline}{label}, accepted {_age(accepted.at, run.started)} ({accepted.reason})"
+
+
+def _age(accepted: str, started: str) -> str:
+    try:
+        then, now = (datetime.fromisoformat(t) for t in (accepted, started))
+    except ValueError:
+        return accepted
+    then, now = (t if t.tzinfo else t.replace(tzinfo=UTC) for t in (then, now))
+    days = (now - then).days
+    return f"{counted(days, 'day')} before this run" if days > 0 else then.date().isoformat()
+
+
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def clean(text: str, *, lines: bool = False, most: int = 500) -> str:
+    """Text from outside, harmless on a terminal and in XML: no control characters, direction overrides,
+    lone surrogates or non-characters. Line ends become spaces, or stay where ``lines``; what is longer
+    than ``most`` characters is cut, visibly.
+    """
+    text = text if len(text) <= most else text[: most - 1] + "…"
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
+    text = text if lines else text.replace("\n", " ")
+    return "".join(
+        c
+        for c in text
+        if c == "\n"
+        or (unicodedata.category(c) not in ("Cc", "Cs") and c not in _BIDI_CONTROLS and not _void(c))
+    )
+
+
+def _void(character: str) -> bool:
+    return ord(character) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(character) <= 0xFDEF
+
+
+def uncompared(run: Run, comparison: Comparison) -> list[tuple[str, Mapping[str, Json], list[float]]]:
+    """Values that no finding sets against anything: (``metric.field``, point, one value per repeat)."""
+    compared = {f.name for f in comparison.findings if f.estimate}
+    new = {(p.metric, canonical(p.point)) for p in comparison.new}
+    return [
+        (f"{s.metric}.{name}", s.point, [r.values[name] for r in s.repeats if r.values])
+        for s in run.scores
+        if any(r.values for r in s.repeats)
+        for name in run.metrics[s.metric].fields
+        if f"{s.metric}.{name}" not in compared or (s.metric, canonical(s.point)) in new
+    ]

@@ -1,0 +1,245 @@
+"""The comparison on a terminal: what ``harness run`` and ``harness compare`` end in.
+
+Readable at 80 columns, without colour, and in a log file; wider terminals get one line per verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.compare.comparison import Comparison, Finding, Verdict
+from harness.record import Run, canonical
+from harness.report.numbers import (
+    against,
+    claims,
+    clean,
+    counted,
+    evidence,
+    figures,
+    first_line,
+    label,
+    listed,
+    outcome,
+    place,
+    point,
+    tally,
+    together,
+    uncompared,
+    worst_first,
+)
+
+ROWS = 30
+"""At most so many rows of a table; the rest is counted."""
+
+WIDE = 110
+"""From so many columns on, interval and repeats stand on the verdict's own line."""
+
+NARROW_NAME = 26
+"""Below that width, names longer than this are broken after the metric."""
+
+MARKS: dict[str, tuple[str, str, str]] = {
+    Verdict.REGRESSED: ("✗", "x", "bold red"),
+    Verdict.INCOMPARABLE: ("≠", "#", "magenta"),
+    Verdict.INCONCLUSIVE: ("?", "?", "yellow"),
+    Verdict.UNCHANGED: ("=", "=", "green"),
+    Verdict.IMPROVED: ("✓", "+", "bold green"),
+    "failed": ("✗", "x", "bold red"),
+    "missing": ("≠", "#", "magenta"),
+    "no baseline": ("≠", "#", "magenta"),
+    "not gated": ("-", "-", "dim"),
+}
+"""Word → symbol, its ASCII stand-in, and style."""
+
+
+def print_comparison(console: Console, run: Run, comparison: Comparison) -> None:
+    """Print verdicts worst first, why, what else differs, failures, counts, and the outcome as last line."""
+    page = _Page(console)
+    page.heading(f"{run.suite}  run {run.id}")
+    if comparison.baseline is not None:
+        page.line(f"against {against(run, comparison)}")
+    findings = worst_first(comparison.findings)
+    stored = [f for f in findings if f.against is None]
+    page.verdicts(stored, "baseline")
+    within = [f for f in findings if f.against is not None]
+    for reference in {canonical(f.against): f.against for f in within if f.against is not None}.values():
+        page.heading(f"within the run, against {point(reference)}")
+        page.verdicts([f for f in within if f.against == reference], "reference")
+    page.values(run, comparison)
+    page.reasons(findings)
+    page.environment(findings)
+    page.failures(comparison)
+    page.counts(comparison)
+    page.outcome(run, comparison)
+
+
+class _Page:
+    """A console, and how the parts of a comparison are laid out on it."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.wide = console.width >= WIDE
+        self.unicode = console.encoding.startswith("utf")
+
+    def text(self, text: str, style: str = "") -> Text:
+        """Text from outside is cleaned, never read as markup, and fits the terminal's encoding."""
+        safe = clean(text, lines=True, most=2000)
+        if not self.unicode:
+            safe = safe.replace("→", "->").replace("∞", "inf")
+            safe = safe.encode(self.console.encoding, "replace").decode(self.console.encoding)
+        return Text(safe, style=style)
+
+    def mark(self, word: str) -> Text:
+        symbol, plain, style = MARKS[word]
+        return Text(f"{symbol if self.unicode else plain} {word}", style=style)
+
+    def line(self, text: str | Text, style: str = "") -> None:
+        self.console.print(self.text(text, style) if isinstance(text, str) else text, highlight=False)
+
+    def heading(self, text: str) -> None:
+        self.line("")
+        self.line(clean(text), "bold")
+
+    def table(self, columns: Sequence[str], right: Iterable[str] = ()) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, 2 if self.wide else 1, 0, 0), header_style="bold")
+        for name in columns:
+            table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        return table
+
+    def grid(self) -> Table:
+        """Marked sentences, wrapped beside their mark."""
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        return grid
+
+    def verdicts(self, findings: Sequence[Finding], other: str) -> None:
+        """The table of verdicts; ``other`` names the column of the side compared with."""
+        if not findings:
+            return
+        if other == "baseline":
+            self.line("")
+        if self.wide:
+            numbers: tuple[str, ...] = (other, "candidate", "change", "margin")
+            table = self.table(("verdict", "metric", *numbers, "repeats"), numbers)
+        else:
+            numbers = (f"{other}\ncandidate", "change\ninterval", "margin")
+            table = self.table(("verdict\nrepeats", "metric", *numbers), numbers)
+        table.columns[0].no_wrap = True
+        for finding in findings[:ROWS]:
+            table.add_row(*self.row(finding), style="" if finding.gated else "dim")
+        self.console.print(table)
+        if len(findings) > ROWS:
+            self.line(f"and {len(findings) - ROWS:,} more: {tally(findings[ROWS:])}", "dim")
+        if about := claims(findings):
+            self.line(f"verdicts are {clean(about)}", "dim")
+
+    def row(self, finding: Finding) -> list[Text]:
+        shown = figures(finding)
+        verdict = [self.mark(finding.verdict) if finding.verdict else Text("- not judged")]
+        if not finding.executed:
+            verdict.append(Text("not re-executed", style="italic"))
+        metric = [self.text(finding.name)]
+        if not self.wide and len(finding.name) > NARROW_NAME:
+            metric = [self.text(f"{finding.metric}."), self.text(finding.field)]
+        if place(finding):
+            metric.append(self.text(clean(place(finding)), "dim"))
+        sides, change = (shown.baseline, shown.candidate), (shown.change, shown.interval)
+        plain: tuple[str, ...]
+        if self.wide:
+            plain = (*sides, " ".join(c for c in change if c != shown.repeats), shown.margin, shown.repeats)
+        else:
+            if shown.repeats and shown.repeats != shown.interval:
+                verdict.append(Text(shown.repeats, style="dim"))
+            plain = ("\n".join(sides).strip(), "\n".join(change).strip(), shown.margin)
+        return [Text("\n").join(verdict), Text("\n").join(metric), *map(self.text, plain)]
+
+    def values(self, run: Run, comparison: Comparison) -> None:
+        """What was measured and is compared with nothing: all of it where there is no baseline."""
+        rows = uncompared(run, comparison)
+        if not rows:
+            return
+        self.heading("values that were compared with nothing, one per repeat")
+        table = self.table(("metric", "values"))
+        dim = "" if comparison.baseline is None else "dim"
+        for name, at, values in rows[:ROWS]:
+            texts = listed(together(values[:5]), 5) + (
+                f" and {len(values) - 5} more" if len(values) > 5 else ""
+            )
+            table.add_row(
+                self.text(clean(f"{name} ({point(at)})" if at else name)), self.text(texts), style=dim
+            )
+        self.console.print(table)
+        if len(rows) > ROWS:
+            self.line(f"and {len(rows) - ROWS:,} more in run.json", "dim")
+
+    def reasons(self, findings: Sequence[Finding]) -> None:
+        """Why each verdict that is not *unchanged*; findings with one and the same reason share a line."""
+        groups: dict[tuple[str, ...], list[Finding]] = {}
+        for finding in findings:
+            if finding.verdict not in (None, Verdict.UNCHANGED):
+                key = (str(finding.verdict), finding.reason, *map(str, finding.differences))
+                groups.setdefault(key, []).append(finding)
+        if not groups:
+            return
+        self.heading("why")
+        grid = self.grid()
+        for (verdict, reason, *differences), members in list(groups.items())[:ROWS]:
+            names = listed(list(dict.fromkeys(label(f) for f in members)), 3)
+            lines = [f"{clean(names)}: {clean(reason)}", *(f"  {clean(d)}" for d in differences[:ROWS])]
+            if len(differences) > ROWS:
+                lines.append(f"  and {len(differences) - ROWS:,} more fields")
+            if len(members) == 1 and (needed := evidence(members[0])):
+                lines.append(needed)
+            grid.add_row(self.mark(verdict), self.text("\n".join(lines)))
+        self.console.print(grid)
+        if len(groups) > ROWS:
+            self.line(f"and {len(groups) - ROWS:,} more reasons in run.json", "dim")
+
+    def environment(self, findings: Sequence[Finding]) -> None:
+        causes = list(dict.fromkeys(str(c) for f in findings for c in f.causes))
+        if causes:
+            self.heading("the environment differs, a likely cause of change")
+            for cause in causes[:ROWS]:
+                self.line(f"  {clean(cause)}")
+            if len(causes) > ROWS:
+                self.line(f"  and {len(causes) - ROWS:,} more fields")
+
+    def failures(self, comparison: Comparison) -> None:
+        if not comparison.failures:
+            return
+        self.heading(f"{counted(len(comparison.failures), 'task')} failed")
+        grid = self.grid()
+        for task in comparison.failures[:ROWS]:
+            grid.add_row(
+                self.mark("failed"), self.text(f"{clean(label(task))}: {clean(first_line(task.error))}")
+            )
+        self.console.print(grid)
+        if len(comparison.failures) > ROWS:
+            self.line(f"and {len(comparison.failures) - ROWS:,} more", "dim")
+
+    def counts(self, comparison: Comparison) -> None:
+        told = (
+            ("missing (only in the baseline)", comparison.missing),
+            ("new (not in the baseline)", comparison.new),
+            ("not run (deselected)", comparison.not_run),
+        )
+        if any(points for _, points in told):
+            self.line("")
+        for what, points in told:
+            if points:
+                self.line(clean(f"{len(points):,} {what}: {listed([label(p) for p in points], 5)}"))
+
+    def outcome(self, run: Run, comparison: Comparison) -> None:
+        if comparison.note:
+            self.line("")
+            self.line(comparison.note)
+        self.line("")
+        result = outcome(comparison)
+        cached = sum(t.state == "cached" for t in run.tasks)
+        work = f"{counted(len(run.tasks), 'task')}, {cached:,} cached, {run.wall_s:.1f} s"
+        told = self.text(f": {result.sentence} ({work}, exit {result.exit:d})")
+        self.line(Text.assemble(self.mark(result.word), told))

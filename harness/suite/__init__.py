@@ -1,0 +1,115 @@
+"""From a suite file to a ``Suite``, or to one precise error that lists every mistake found.
+
+The steps: text with places (``harness.text``), inheritance and ``--set`` (``harness.merge``), stage functions
+and what their signatures say of inputs and parameters, axes and points, gates, and what reaches what.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness import merge, project
+from harness.errors import Where
+from harness.suite import nodes, points, reach
+from harness.suite.fields import Fields
+from harness.suite.gates import gates
+from harness.suite.model import Axis, Gate, Margin, Node, Ref, Suite
+from harness.suite.points import Points, parse_only
+from harness.suite.problems import Problems, closed
+from harness.text import Map, Read, Scalar, Tree, read_file
+
+__all__ = ["Axis", "Gate", "Margin", "Node", "Ref", "Suite", "load", "parse_only"]
+
+KEYS = (
+    "suite",
+    "about",
+    "extends",
+    "subject",
+    "stages",
+    "metrics",
+    "matrix",
+    "exclude",
+    "seeds",
+    "reference",
+    "gate",
+)
+REQUIRED = ("suite", "stages", "metrics")
+
+_SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
+
+
+def load(path: Path, *, set_: Sequence[str] = (), read: Read = read_file) -> Suite:
+    """Read and check a suite. Nothing heavy is imported and nothing outside the files is looked at.
+
+    Args:
+        path: the suite file; it and what it extends are YAML.
+        set_: ``node.field=value`` each, laid over the file; see ``harness.merge.assign``.
+        read: how a file's text is got, so that it can come from a git reference.
+
+    Raises:
+        UsageError: the file cannot be read.
+        SuiteError: mistakes in it, one line each with file:line and the nearest right name.
+    """
+    tree, collapsed = merge.assign(merge.load(path, read), set_)
+    problems = Problems()
+    closed(tree.entries, KEYS, "a suite", problems)
+    for key in REQUIRED:
+        if key not in tree.entries:
+            problems.add(Where(str(path), 1), f"the suite has no {key!r}")
+    name = _text(tree, "suite", problems)
+    about = _text(tree, "about", problems)
+    if name and not _SUITE_NAME.fullmatch(name):
+        place = tree.entries["suite"].value.where
+        problems.add(
+            place, f"suite: {name!r} is no name: words of letters, digits, '_', '-', '.' with '/' between"
+        )
+    problems.stop()
+    suite = _assemble(tree, collapsed, name, about, path)
+    reach.check(suite, tree, problems)
+    problems.stop()
+    return suite
+
+
+def _assemble(tree: Map, collapsed: Mapping[str, Tree], name: str, about: str, path: Path) -> Suite:
+    problems = Problems()
+    declared: dict[str, nodes.Declared] = {}
+    with problems.collect():
+        declared = nodes.declared(tree, problems)
+    problems.stop()
+    fields = Fields({n: d.stage for n, d in declared.items()})
+    bound = {n: nodes.bind(d, fields, problems) for n, d in declared.items()}
+    subject = reach.subject(tree.entries.get("subject"), fields, problems)
+    matrix = points.matrix(tree.entries.get("matrix"), fields, problems)
+    seeds = points.seeds(tree.entries.get("seeds"), fields, problems)
+    problems.stop()
+    at = Points(matrix, collapsed, fields, problems)
+    exclude = at.exclude(tree.entries.get("exclude"))
+    reference = at.reference(tree.entries.get("reference"), exclude)
+    judged = gates(tree.entries.get("gate"), bound, at, exclude, reference, problems)
+    problems.stop()
+    return Suite(
+        name=name,
+        about=about,
+        file=path,
+        project=project.of(path.parent),
+        subject=subject,
+        nodes=nodes.ordered(bound, matrix),
+        metrics=tuple(n for n, d in declared.items() if d.stage.is_metric),
+        matrix=matrix,
+        exclude=exclude,
+        seeds=seeds,
+        reference=reference,
+        gates=judged,
+    )
+
+
+def _text(tree: Map, key: str, problems: Problems) -> str:
+    entry = tree.entries.get(key)
+    if entry is None:
+        return ""
+    if isinstance(entry.value, Scalar) and not entry.value.is_null and entry.value.text.strip():
+        return " ".join(entry.value.text.split())
+    problems.add(entry.value.where, f"{key}: expected text, not {entry.value}")
+    return ""

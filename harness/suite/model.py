@@ -1,0 +1,122 @@
+"""What a suite is once it is read: frozen, complete, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.errors import Where
+from harness.stage import Stage
+
+
+@dataclass(frozen=True)
+class Ref:
+    """An output of a stage."""
+
+    stage: str
+    output: str = ""
+    """``""`` where the stage has a single, unnamed output."""
+
+    def __str__(self) -> str:
+        return f"{self.stage}.{self.output}" if self.output else self.stage
+
+
+@dataclass(frozen=True)
+class Node:
+    """A stage or a metric of the suite."""
+
+    name: str
+    stage: Stage
+    inputs: Mapping[str, tuple[Ref, ...]]
+    """Those that the suite wires; an optional one that it leaves out is absent."""
+    parameters: Mapping[str, Any]
+    """All of them, bound by their types, defaults included."""
+    given: frozenset[str]
+    """The parameters that the suite gives; the others have their defaults."""
+    where: Where
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values that a field takes in turn."""
+
+    field: str
+    """``node.field``."""
+    values: tuple[Any, ...]
+    """Bound by the field's type; for an input, a ``tuple[Ref, ...]`` each."""
+
+    @property
+    def node(self) -> str:
+        return self.field.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.field.partition(".")[2]
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How much worse is too much: not negative, in the metric's unit or as a fraction of the baseline."""
+
+    value: float
+    relative: bool = False
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A score field that is judged."""
+
+    metric: str
+    field: str
+    margin: Margin
+    at: Mapping[str, Any]
+    """Axis → value. Empty: the mean over all points."""
+    against_reference: bool
+    """Compared with the suite's reference within the run, and not with the baseline."""
+    where: Where
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A declared evaluation."""
+
+    name: str
+    about: str
+    file: Path
+    project: Path
+    """The nearest folder above the file that holds ``suites/``, else the working folder."""
+    subject: tuple[str, ...]
+    """``node`` or ``node.field``."""
+    nodes: Mapping[str, Node]
+    """Stages and metrics, each after everything that it can take."""
+    metrics: tuple[str, ...]
+    matrix: tuple[Axis, ...]
+    exclude: tuple[Mapping[str, Any], ...]
+    """Points of the matrix, or parts of points, that are left out: axis → value."""
+    seeds: tuple[Axis, ...]
+    """Of equal length: repeat *i* takes the *i*-th value of each."""
+    reference: Mapping[str, Any]
+    """Axis → the value that the other values of that axis are compared with."""
+    gates: tuple[Gate, ...]
+
+    def upstream(self, node: str) -> frozenset[str]:
+        """The nodes that can reach ``node``, itself left out, at whatever point of the matrix."""
+        return self._upstream[node]
+
+    @cached_property
+    def _upstream(self) -> dict[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        for name, node in self.nodes.items():
+            direct = sources(node, self.matrix)
+            found[name] = direct.union(*(found[s] for s in direct))
+        return found
+
+
+def sources(node: Node, matrix: tuple[Axis, ...]) -> frozenset[str]:
+    """The nodes that ``node`` takes from directly; a swept input counts with each of its alternatives."""
+    swept = {a.name: a.values for a in matrix if a.node == node.name}
+    wirings = [w for name, refs in node.inputs.items() for w in swept.get(name, (refs,))]
+    return frozenset(ref.stage for refs in wirings for ref in refs)

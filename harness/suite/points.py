@@ -1,0 +1,187 @@
+"""The points that a suite asks for: ``matrix``, ``exclude``, ``seeds``, ``reference``, and ``--only``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from harness import text
+from harness.errors import SuiteError, Where, nearest
+from harness.suite.fields import Fields
+from harness.suite.model import Axis, Suite
+from harness.suite.problems import Problems, closed, listed, mapping
+from harness.text import Entry, List, Map, Tree, shorten
+
+Point = Mapping[str, Any]
+"""Axis → value; the axes left out may have any."""
+
+_BEFORE_AXIS = re.compile(r",(?=\s*[^\s.=,\[\]{}'\"]+\.[^\s.=,\[\]{}'\"]+\s*=)")
+
+
+def matrix(entry: Entry | None, fields: Fields, problems: Problems) -> tuple[Axis, ...]:
+    """The axes: any field that is no seed."""
+    found = []
+    for name, axis in _entries(entry, "matrix", problems):
+        with problems.collect():
+            field = fields.find(name, axis.key_where)
+            if field.is_seed:
+                raise SuiteError(axis.key_where, f"{name} is a seed; it is swept under 'seeds'")
+            found.append(_axis(fields, name, axis))
+    return tuple(found)
+
+
+def seeds(entry: Entry | None, fields: Fields, problems: Problems) -> tuple[Axis, ...]:
+    """The repeats: seeds only, lists of one length, no repeat twice."""
+    found: list[Axis] = []
+    for name, axis in _entries(entry, "seeds", problems):
+        with problems.collect():
+            field = fields.find(name, axis.key_where)
+            if not field.is_seed:
+                raise SuiteError(axis.key_where, f"{name} is no seed; it is swept under 'matrix'")
+            values = listed(axis.value, name)
+            found.append(Axis(name, tuple(fields.bind(field, item) for item in values.items)))
+            first = found[0]
+            if len(found[-1].values) != len(first.values):
+                counts = f"{len(found[-1].values)} seeds, and {first.field} {len(first.values)}"
+                raise SuiteError(axis.key_where, f"{name} has {counts}: repeat i takes the i-th of each")
+    repeats = list(zip(*(a.values for a in found), strict=False))
+    if entry is not None and len(set(repeats)) < len(repeats):
+        twice = next(r for r in repeats if repeats.count(r) > 1)
+        shown = ", ".join(f"{a.field} = {v}" for a, v in zip(found, twice, strict=True))
+        problems.add(entry.key_where, f"seeds: two repeats are the same ({shown})")
+    return tuple(found)
+
+
+def _axis(fields: Fields, name: str, entry: Entry) -> Axis:
+    field = fields.find(name, entry.key_where)
+    values: list[Any] = []
+    for item in listed(entry.value, name).items:
+        value = fields.bind(field, item)
+        if value in values:
+            raise SuiteError(item.where, f"{name}: {item} stands twice")
+        values.append(value)
+    return Axis(name, tuple(values))
+
+
+def _entries(entry: Entry | None, section: str, problems: Problems) -> Iterator[tuple[str, Entry]]:
+    if entry is not None:
+        with problems.collect():
+            yield from mapping(entry, section).entries.items()
+
+
+class Points:
+    """Reads points of a matrix; knows the axes that ``--set`` has reduced to one value."""
+
+    def __init__(
+        self, axes: Sequence[Axis], collapsed: Mapping[str, Tree], fields: Fields, problems: Problems
+    ) -> None:
+        self.axes = {a.field: a for a in axes}
+        self.fields = fields
+        self.problems = problems
+        self.fixed: dict[str, Any] = {}
+        for name, tree in collapsed.items():
+            with problems.collect():
+                self.fixed[name] = fields.bind(fields.find(name, tree.where), tree)
+
+    def point(self, tree: Map, what: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A point, and what it says of axes that ``--set`` has reduced; what is wrong is a problem."""
+        point: dict[str, Any] = {}
+        gone: dict[str, Any] = {}
+        closed(tree.entries, [*self.axes, *self.fixed], f"{what}: the matrix", self.problems)
+        for name, entry in tree.entries.items():
+            with self.problems.collect():
+                if name in self.fixed:
+                    gone[name] = self.fields.bind(self.fields.find(name, entry.key_where), entry.value)
+                elif name in self.axes:
+                    point[name] = self.value(name, entry.value, what)
+        return point, gone
+
+    def value(self, name: str, tree: Tree, what: str) -> Any:
+        """A value of an axis.
+
+        Raises:
+            SuiteError: the axis does not have it.
+        """
+        value = self.fields.bind(self.fields.find(name, tree.where), tree)
+        if value not in self.axes[name].values:
+            raise SuiteError(tree.where, f"{what}: {tree} is no value of the axis {name}")
+        return value
+
+    def reference(self, entry: Entry | None, exclude: Sequence[Point]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if entry is None:
+            return found
+        with self.problems.collect():
+            found, _ = self.point(mapping(entry, "reference"), "reference")
+            self.kept(found, exclude, entry.key_where, "reference")
+        return found
+
+    def kept(self, point: Point, exclude: Sequence[Point], where: Where, what: str) -> None:
+        """Refuse a point that is excluded.
+
+        Raises:
+            SuiteError: it is.
+        """
+        if any(_covers(e, point) for e in exclude):
+            raise SuiteError(where, f"{what}: this point is excluded")
+
+    def exclude(self, entry: Entry | None) -> tuple[dict[str, Any], ...]:
+        found: list[dict[str, Any]] = []
+        if entry is None:
+            return ()
+        with self.problems.collect():
+            if not isinstance(entry.value, List):
+                raise SuiteError(entry.key_where, f"exclude: expected a list of points, not {entry.value}")
+            for item in entry.value.items:
+                if not isinstance(item, Map) or not item.entries:
+                    raise SuiteError(item.where, f"exclude: expected axis: value, not {item}")
+                point, gone = self.point(item, "exclude")
+                if all(self.fixed.get(name) == value for name, value in gone.items()) and point:
+                    found.append(point)
+            if self._all_excluded(found):
+                raise SuiteError(entry.key_where, "exclude: no point of the matrix is left")
+        return tuple(found)
+
+    def _all_excluded(self, exclude: Sequence[Point]) -> bool:
+        named = [a for a in self.axes.values() if any(a.field in e for e in exclude)]
+        if not exclude or self.problems.found:
+            return False
+        points = (
+            dict(zip([a.field for a in named], p, strict=True)) for p in product(*(a.values for a in named))
+        )
+        return all(any(_covers(e, point) for e in exclude) for point in points)
+
+
+def _covers(exclude: Point, point: Point) -> bool:
+    return all(name in point and point[name] == value for name, value in exclude.items())
+
+
+def parse_only(suite: Suite, only: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """``--only axis=value[,value…][,axis=value…]``: axis → the values to keep, in the axis's order.
+
+    Given several times, the values of one axis add up.
+
+    Raises:
+        SuiteError: no such axis, or the axis has no such value.
+    """
+    problems = Problems()
+    fields = Fields({name: node.stage for name, node in suite.nodes.items()})
+    points = Points(suite.matrix, {}, fields, problems)
+    kept: dict[str, list[Any]] = {}
+    for number, constraint in enumerate(only, start=1):
+        where = Where("--only", number)
+        for part in _BEFORE_AXIS.split(constraint):
+            name, equals, spelled = (p.strip() for p in part.partition("="))
+            if not equals or not spelled:
+                raise SuiteError(where, f"expected axis=value, not {shorten(part.strip())!r}")
+            if name not in points.axes:
+                raise SuiteError(
+                    where, f"the matrix has no axis {shorten(name)!r}{nearest(name, points.axes)}"
+                )
+            values = text.parse(f"[{spelled}]", *where)
+            if not isinstance(values, List):
+                raise SuiteError(where, f"expected axis=value, not {shorten(part.strip())!r}")
+            kept.setdefault(name, []).extend(points.value(name, v, "--only") for v in values.items)
+    return {name: tuple(v for v in points.axes[name].values if v in values) for name, values in kept.items()}

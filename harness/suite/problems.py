@@ -1,0 +1,64 @@
+"""Several mistakes at once: a person mends them all before the next try."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from harness.errors import SuiteError, Where, nearest
+from harness.text import Entry, List, Map, Tree, shorten
+
+
+class Problems:
+    """Collects mistakes, in the order in which they were found."""
+
+    def __init__(self) -> None:
+        self.found: list[SuiteError] = []
+
+    def add(self, where: Where, message: str) -> None:
+        self.found.append(SuiteError(where, message))
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """What is raised in the block is collected; the rest of the block is left out."""
+        try:
+            yield
+        except SuiteError as e:
+            self.found.append(e)
+
+    def stop(self) -> None:
+        """Raise what was found, one line each.
+
+        Raises:
+            SuiteError: there was a mistake; its place is that of the first.
+        """
+        if not self.found:
+            return
+        first, *rest = dict.fromkeys(str(e) for e in self.found)
+        where = self.found[0].where
+        raise SuiteError(where, "\n".join([first.removeprefix(f"{where}: "), *rest])) from None
+
+
+def mapping(entry: Entry, name: str) -> Map:
+    """The entry's value, which must be a mapping."""
+    if not isinstance(entry.value, Map):
+        raise SuiteError(entry.key_where, f"{name}: expected a mapping, not {entry.value}")
+    return entry.value
+
+
+def listed(tree: Tree, name: str) -> List:
+    """The tree, which must be a list with something in it."""
+    if not isinstance(tree, List):
+        raise SuiteError(tree.where, f"{name}: expected a list, not {tree}")
+    if not tree.items:
+        raise SuiteError(tree.where, f"{name}: the list is empty")
+    return tree
+
+
+def closed(entries: Mapping[str, Entry], known: Iterable[str], name: str, problems: Problems) -> None:
+    """Every key that is not ``known`` is a mistake."""
+    words = list(known)
+    for key, entry in entries.items():
+        if key not in words:
+            hint = nearest(key, words) or f"; it has {', '.join(words) or 'nothing'}"
+            problems.add(entry.key_where, f"{name} has no {shorten(key)!r}{hint}")

@@ -1,0 +1,175 @@
+"""Land-cover classification of images: TorchGeo's task on Lightning, trained and applied as stages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from harness.artifact import Artifact, Classifier, LabelledImages, Predictions
+from harness.errors import StageError
+from harness.stage import Count, Execution, Fraction, Job, Positive, Seed, stage
+from harness.systems.land_cover.weights import Weights
+
+MODEL = "model.safetensors"
+DESCRIPTION = "classifier.json"
+HISTORY = "history.jsonl"
+
+
+@stage(version=1, software=("torch", "torchvision", "torchgeo", "timm", "lightning", "torchmetrics"))
+def train(
+    train: LabelledImages,
+    validation: LabelledImages,
+    *,
+    weights: Weights | None,
+    model: Literal["resnet18", "resnet34", "resnet50"] = "resnet18",
+    epochs: Count = 20,
+    batch_size: Count = 32,
+    lr: Positive = 3e-4,
+    loss: Literal["ce", "focal", "jaccard"] = "ce",
+    patience: Count = 10,
+    freeze_backbone: bool = False,
+    crop: Count | None = None,
+    flips: bool = True,
+    brightness: Fraction = 0.2,
+    contrast: Fraction = 0.2,
+    normalisation: Literal["dataset", "unit"] = "dataset",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    keep: Literal["best", "last"] = "best",
+    seed: Seed = 0,
+    job: Job,
+) -> Classifier:
+    """Train a ResNet with TorchGeo's ClassificationTask (AdamW, learning rate divided by ten on a plateau).
+
+    Args:
+        train: images to train on; their classes are the classifier's.
+        validation: images that choose the epoch and the learning rate; never tested on.
+        weights: a TorchGeo weight name (``ResNet18_Weights.SENTINEL2_RGB_MOCO``), ``path:file.safetensors``, or null
+            for random weights. A head of other classes is replaced.
+        model: the architecture, by timm's name.
+        epochs: passes over the training images.
+        batch_size: images per step.
+        lr: learning rate.
+        loss: cross-entropy, focal or Jaccard loss.
+        patience: epochs without a lower validation loss before the learning rate falls.
+        freeze_backbone: train the classification layer only.
+        crop: side in pixels of the random crop (centre crop when testing); null for the whole image.
+        flips: flip at random, horizontally and vertically.
+        brightness: largest relative change of brightness.
+        contrast: largest relative change of contrast.
+        normalisation: ``dataset`` subtracts the training pixels' mean and divides by their standard deviation;
+            ``unit`` only scales 8 bits to [0, 1]. (Sentinel-2 weights come with a division by 10,000, which is for
+            reflectances: 8-bit images are scaled to [0, 1] here.)
+        precision: fp32, or mixed bf16/fp16.
+        keep: the epoch of the lowest validation loss, or the last.
+        seed: of initialisation, order and augmentation.
+        job: the runner's side.
+
+    Raises:
+        StageError: fewer than two classes, a class without a training image, a validation class that is not
+            trained, an unreadable image, sizes that differ without ``crop``, or a loss that is not a number.
+    """
+    from safetensors.torch import save_file
+
+    from harness.systems.land_cover.loading import (
+        Images,
+        LandCoverData,
+        Preparation,
+        labelled_items,
+        statistics,
+    )
+    from harness.systems.land_cover.training import Recipe, fit
+
+    classes = _classes(train)
+    seen = labelled_items(train, classes, "training")
+    watched = labelled_items(validation, classes, "validation")
+    _every_class(classes, [item.label for item in seen])
+    mean, std = statistics(seen) if normalisation == "dataset" else ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    preparation = Preparation(crop, mean, std)
+    data = LandCoverData(
+        Images(seen, preparation.training(flips, brightness, contrast), crop, seed),
+        Images(watched, preparation.evaluation(), crop, seed),
+        batch_size,
+        seed,
+        drop_last=len(seen) > batch_size
+        and len(seen) % batch_size == 1,  # batch norm has no statistics of one image
+    )
+    recipe = Recipe(model, loss, lr, patience, freeze_backbone, epochs, precision, keep, seed)
+    trained = fit(recipe, len(classes), weights.load() if weights else None, data, job)
+
+    folder = job.folder()
+    save_file({name: tensor.contiguous() for name, tensor in trained.state.items()}, folder / MODEL)
+    described = {"model": model, "classes": list(classes), "preparation": preparation.to_json()}
+    (folder / DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
+    lines = "".join(json.dumps(epoch) + "\n" for epoch in trained.history)
+    (folder / HISTORY).write_text(lines, encoding="utf-8")
+    return Classifier(
+        folder,
+        facts={
+            "classes": list(classes),
+            "kept_epoch": trained.epoch,
+            "images": len(seen),
+            "history": trained.history,
+        },
+        conditions={} if precision == "fp32" else {"precision": precision},
+    )
+
+
+@stage(version=1, software=("torch", "torchvision", "timm"))
+def predict(
+    classifier: Classifier, images: LabelledImages, *, batch_size: Execution[Count] = 64, job: Job
+) -> Predictions:
+    """Logits of every image, in fp32.
+
+    Args:
+        classifier: says how images are prepared.
+        images: labelled with classes that the classifier knows.
+        batch_size: images at once; the logits do not depend on it.
+        job: the runner's side.
+
+    Raises:
+        StageError: a label that the classifier does not know, or an unreadable image.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import timm
+    import torch
+    from safetensors.torch import load_file
+
+    from harness.systems.land_cover.loading import Images, Preparation, in_order, labelled_items
+
+    described = json.loads((classifier.path / DESCRIPTION).read_text(encoding="utf-8"))
+    classes = described["classes"]
+    preparation = Preparation(**described["preparation"])
+    items = labelled_items(images, classes, "test")
+    network = timm.create_model(described["model"], num_classes=len(classes), in_chans=3, pretrained=False)
+    network.load_state_dict(load_file(classifier.path / MODEL))
+    network = network.eval().to(job.device)
+
+    loader = in_order(Images(items, preparation.evaluation(), preparation.crop, seed=0), batch_size)
+    schema = pa.schema([("item", pa.string()), ("label", pa.int64()), ("logits", pa.list_(pa.float32()))])
+    folder = job.folder()
+    done = 0
+    with pq.ParquetWriter(folder / "predictions.parquet", schema) as out, torch.inference_mode():
+        for batch in loader:
+            logits = network(batch["image"].to(job.device)).float().cpu()
+            names = [item.name for item in items[done : done + len(logits)]]
+            out.write_table(pa.table([names, batch["label"].tolist(), logits.tolist()], schema=schema))
+            done += len(logits)
+            job.progress(done, len(items), "images")
+    return Predictions(folder, facts={"classes": classes, "count": done})
+
+
+def _classes(images: Artifact) -> Sequence[str]:
+    classes: Any = images.facts["classes"]
+    if len(classes) < 2:
+        raise StageError(
+            f"a classifier needs at least two classes; the training images have {len(classes)}: {classes}"
+        )
+    return list(classes)
+
+
+def _every_class(classes: Sequence[str], labels: Sequence[int]) -> None:
+    absent = [name for i, name in enumerate(classes) if i not in set(labels)]
+    if absent:
+        raise StageError(f"no training image of class {', '.join(absent)}")

@@ -1,0 +1,202 @@
+"""Images for the classifier: read one by one, transformed, batched. Memory does not grow with their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision.transforms import v2
+from torchvision.transforms.v2.functional import pil_to_tensor
+
+from harness.artifact import Artifact, Json
+from harness.data import image_folder
+from harness.errors import StageError, nearest
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """From a stored 8-bit image to what the network sees; kept with the classifier."""
+
+    crop: int | None
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def to_json(self) -> dict[str, Json]:
+        return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}
+
+    def evaluation(self) -> v2.Transform:
+        """Centre crop and normalisation."""
+        return v2.Compose([*self._cropping(v2.CenterCrop), *self._normalising()])
+
+    def training(self, flips: bool, brightness: float, contrast: float) -> v2.Transform:
+        """Random crop, flips, brightness and contrast, normalisation."""
+        steps: list[Any] = self._cropping(v2.RandomCrop)
+        if flips:
+            steps += [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]
+        if brightness or contrast:
+            steps.append(v2.ColorJitter(brightness=brightness, contrast=contrast))
+        return v2.Compose([*steps, *self._normalising()])
+
+    def _cropping(self, crop: Any) -> list[Any]:
+        return [] if self.crop is None else [crop(self.crop)]
+
+    def _normalising(self) -> list[Any]:
+        return [v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(self.mean), list(self.std))]
+
+
+@dataclass(frozen=True)
+class Item:
+    name: str
+    path: Path
+    label: int
+
+
+def labelled_items(images: Artifact, classes: Sequence[str], what: str) -> list[Item]:
+    """The rows of an image folder with their labels as indices into ``classes``.
+
+    Raises:
+        StageError: no rows, a row without a label, or a label that is none of the classes.
+    """
+    items = []
+    for row in image_folder.rows(images):
+        if row.label not in classes:
+            known = ", ".join(classes)
+            raise StageError(
+                f"{what} image {row.name}: label {row.label!r} is none of {known}{nearest(str(row.label), classes)}"
+            )
+        items.append(Item(row.name, row.path, classes.index(row.label)))
+    if not items:
+        raise StageError(f"no {what} images")
+    return items
+
+
+class Images(Dataset[dict[str, Any]]):
+    """Indexed by ``(epoch, index)``; augmentation depends on nothing but those two and the seed, so neither
+    batch size, nor order, nor a resumed run changes an image."""
+
+    def __init__(self, items: Sequence[Item], transform: v2.Transform, crop: int | None, seed: int) -> None:
+        self.items = items
+        self.transform = transform
+        self.crop = crop
+        self.seed = seed
+        self.size: tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, at: tuple[int, int]) -> dict[str, Any]:
+        """``image`` float32 (3, H, W) and ``label`` int64."""
+        epoch, index = at
+        item = self.items[index]
+        pixels = self._check(item, read(item.path))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_mix(self.seed, epoch, index))
+            image = self.transform(pixels)
+        return {"image": image, "label": torch.tensor(item.label)}
+
+    def _check(self, item: Item, pixels: Tensor) -> Tensor:
+        size = (pixels.shape[1], pixels.shape[2])
+        if self.crop is not None:
+            if min(size) < self.crop:
+                raise StageError(
+                    f"{item.path}: {size[1]}×{size[0]} pixels, smaller than the crop of {self.crop}"
+                )
+            return pixels
+        self.size = self.size or size
+        if size != self.size:
+            raise StageError(
+                f"{item.path}: {size[1]}×{size[0]} pixels where others have {self.size[1]}×{self.size[0]}; "
+                "set crop, or resize them"
+            )
+        return pixels
+
+
+def read(path: Path) -> Tensor:
+    """An image as uint8 RGB, (3, H, W).
+
+    Raises:
+        StageError: missing or not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            return pil_to_tensor(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+        raise StageError(f"{path}: not a readable image ({e})") from None
+
+
+def _mix(seed: int, epoch: int, index: int) -> int:
+    """One 63-bit seed from three numbers: neighbours do not resemble one another."""
+    mixed = ((seed * 1_000_003 + epoch) * 1_000_003 + index) % 2**63
+    generator = torch.Generator().manual_seed(mixed)
+    return int(torch.randint(2**62, (1,), generator=generator))
+
+
+class Order(Sampler[tuple[int, int]]):
+    """``(epoch, index)`` for one epoch, shuffled by seed and epoch alone, or in file order."""
+
+    def __init__(self, count: int, seed: int, shuffle: bool) -> None:
+        self.count = count
+        self.seed = seed
+        self.shuffle = shuffle
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before every epoch, the first after a resume included."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        if not self.shuffle:
+            return iter([(0, i) for i in range(self.count)])
+        generator = torch.Generator().manual_seed(_mix(self.seed, self.epoch, -1))
+        return iter([(self.epoch, i) for i in torch.randperm(self.count, generator=generator).tolist()])
+
+
+class LandCoverData(LightningDataModule):
+    """Training and validation images."""
+
+    def __init__(
+        self, train: Images, validation: Images, batch_size: int, seed: int, drop_last: bool
+    ) -> None:
+        super().__init__()
+        self.train = train
+        self.validation = validation
+        self.batch_size = batch_size
+        self.seed = seed
+        self.drop_last = drop_last
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        order = Order(len(self.train), self.seed, shuffle=True)
+        return DataLoader(self.train, self.batch_size, sampler=order, drop_last=self.drop_last)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+        return in_order(self.validation, self.batch_size)
+
+
+def in_order(images: Images, batch_size: int) -> DataLoader[dict[str, Any]]:
+    """Every image once, in file order."""
+    return DataLoader(images, batch_size, sampler=Order(len(images), 0, shuffle=False))
+
+
+def statistics(items: Sequence[Item]) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and standard deviation per channel of all pixels scaled to [0, 1]: exact, in one pass, in float64."""
+    total = torch.zeros(3, dtype=torch.float64)
+    squares = torch.zeros(3, dtype=torch.float64)
+    count = 0
+    for item in items:
+        pixels = read(item.path).double().flatten(1) / 255
+        total += pixels.sum(dim=1)
+        squares += pixels.square().sum(dim=1)
+        count += pixels.shape[1]
+    mean = total / count
+    std = (squares / count - mean.square()).clamp_min(1e-12).sqrt()
+    return tuple(mean.tolist()), tuple(std.tolist())

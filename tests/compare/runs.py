@@ -1,0 +1,94 @@
+"""Small records to compare: a metric ``m`` whose field ``score`` (higher is better) is what most tests vary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.artifact import Json
+from harness.compare.sample import Side
+from harness.items import ItemRows, ItemsReader, write_items
+from harness.record import GateInfo, MetricInfo, Repeat, Run, Score
+from harness.stage import Items
+
+FIELDS: Mapping[str, Mapping[str, Any] | None] = {"score": {"better": "higher", "floor": 0.0}}
+HERE: Mapping[str, Json] = {"torch": "2.15.0", "cpu": "Example CPU"}
+
+
+def repeats(
+    values: Sequence[float | None], seed: str = "train.seed", field: str = "score"
+) -> tuple[Repeat, ...]:
+    """One repeat per value, seeds from 0; None is one that failed."""
+    return tuple(
+        Repeat({seed: i}, f"k{i}", {} if v is None else {field: v}, executed=True, environments=("here",))
+        for i, v in enumerate(values)
+    )
+
+
+def single(value: float, field: str = "score", *, items: bool = False) -> tuple[Repeat, ...]:
+    """What a metric has that no seed reaches."""
+    return (Repeat({}, "k", {field: value}, environments=("here",), items=items, executed=True),)
+
+
+def score(
+    given: tuple[Repeat, ...], point: Mapping[str, Json] | None = None, metric: str = "m", **changes: Any
+) -> Score:
+    point = point or {}
+    usual: dict[str, Any] = {"settings": {**point, "m.use": "m@1"}, "protocol": {"m.use": "m@1"}}
+    return Score(
+        **{"metric": metric, "point": point, "claim": "this recipe", "repeats": given, **usual, **changes}
+    )
+
+
+def run(*scores: Score, **changes: Any) -> Run:
+    """A run of these scores; every metric among them has the fields of ``FIELDS``."""
+    seeds = {s.metric: tuple(n for r in s.repeats[:1] for n in r.seeds) for s in scores}
+    usual: dict[str, Any] = {
+        "id": "20260304-101500-ab12",
+        "suite": "smoke/toy",
+        "about": "A toy.",
+        "started": "2026-03-04T10:15:00+00:00",
+        "wall_s": 1.5,
+        "declaration": {},
+        "metrics": {name: MetricInfo(f"{name}@1", FIELDS, swept) for name, swept in seeds.items()},
+        "gates": (gate(0.02),),
+        "reference": {},
+        "defaults": {},
+        "tasks": (),
+        "environments": {"here": HERE},
+        "environment": "here",
+    }
+    return Run(**{**usual, "scores": scores, **changes})
+
+
+def gate(margin: float, *, metric: str = "m", field: str = "score", **changes: Any) -> GateInfo:
+    usual: dict[str, Any] = {"relative": False, "at": {}, "against_reference": False}
+    return GateInfo(metric, field, margin, **{**usual, **changes})
+
+
+def side(*scores: Score, **changes: Any) -> Side:
+    return Side(run(*scores, **changes))
+
+
+def seeded(values: Sequence[float | None], **changes: Any) -> Side:
+    """A run whose one score has a value per seed."""
+    return side(score(repeats(values)), **changes)
+
+
+def itemised(
+    folder: Path,
+    columns: Sequence[Mapping[str, float]],
+    clusters: Mapping[str, str] | None = None,
+    **changes: Any,
+) -> Side:
+    """A run without seeds: per point of an axis ``m.k`` the value of each item."""
+    scores, rows = [], []
+    for k, values in enumerate(columns):
+        at = {"m.k": k} if len(columns) > 1 else {}
+        scores.append(score(single(sum(values.values()) / len(values), items=True), at))
+        cluster = [clusters[name] for name in values] if clusters else None
+        rows.append(ItemRows("m", at, {}, Items(list(values), {"score": list(values.values())}, cluster)))
+    folder.mkdir(exist_ok=True)
+    write_items(folder / "items.parquet", rows)
+    return Side(run(*scores, **changes), ItemsReader(folder / "items.parquet"))
