@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
-Json: TypeAlias = Union[None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]]
+Json: TypeAlias = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 
 @dataclass(frozen=True)
@@ -54,4 +54,5 @@ class Classifier(Artifact):
 
 class Predictions(Artifact):
     """``predictions.parquet``: ``item`` str, ``label`` int64, ``logits`` list<float32> of length C, where
-    C classes are named in ``facts["classes"]``."""
+    C classes are named in ``facts["classes"]``.
+    """

@@ -103,9 +103,9 @@ def _accept(o: argparse.Namespace) -> Exit:
 
 
 def _calibrate(o: argparse.Namespace) -> Exit:
-    from harness.calibrate import calibrate
+    from harness.calibrate import run_calibration
 
-    return calibrate(_request(o), repeats=o.repeats)
+    return run_calibration(_request(o), repeats=o.repeats)
 
 
 def _fetch(o: argparse.Namespace) -> Exit:

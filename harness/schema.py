@@ -93,7 +93,7 @@ def _named(stages: Sequence[Stage]) -> dict[str, Any]:
     """Nodes by name; each one's fields follow from what it uses."""
     choose = [
         {
-            "if": {"properties": {"use": {"const": s.name}}, "required": ["use"]},
+            "if": {"type": "object", "properties": {"use": {"const": s.name}}, "required": ["use"]},
             "then": {"$ref": f"#/$defs/{s.name}"},
         }
         for s in stages

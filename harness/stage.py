@@ -80,7 +80,8 @@ class Items:
 @dataclass(frozen=True, kw_only=True)
 class Scores:
     """Base of what a metric returns. Subclasses add float fields: ``Higher``, ``Lower``, or a plain float
-    that is reported and cannot be gated."""
+    that is reported and cannot be gated.
+    """
 
     items: Items | None = None
     conditions: Mapping[str, Json] = field(default_factory=dict)

@@ -125,7 +125,8 @@ def parse(source: str, file: str, first_line: int = 1) -> Tree:
         return _Builder(file, first_line).document(yaml.parse(source, Loader=_LOADER))
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
-        line = first_line + (mark.line if mark else 0)
+        last = max(len(source.splitlines()) - 1, 0)  # at the end of the text the mark is one line too far
+        line = first_line + (min(mark.line, last) if mark else 0)
         problem = ", ".join(p for p in (e.problem, e.context) if p)
         raise SuiteError(Where(file, line), f"not YAML: {problem}") from None
     except yaml.reader.ReaderError as e:
@@ -173,7 +174,8 @@ class _Builder:
             )
             raise SuiteError(where, f"{shorten(what)}: suites have no anchors and aliases; see 'extends'")
         if event.tag is not None:
-            raise SuiteError(where, f"tag {shorten(event.tag)}: suites have no tags; the stage says the type")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise SuiteError(where, f"tag {shorten(tag)}: suites have no tags; the stage says the type")
         if depth > MAX_DEPTH:
             raise SuiteError(where, f"nested more than {MAX_DEPTH} deep")
         if isinstance(event, yaml.ScalarEvent):

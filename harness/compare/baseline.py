@@ -57,6 +57,20 @@ def read_at(project: Path, ref: str, suite: str, label: str) -> Baseline | None:
     return _find(MergeBase.find(project, ref), suite, label)
 
 
+def read_file(file: Path) -> Baseline:
+    """A baseline by its file, wherever that lies and whatever suite it is of; or a run, which has no digest.
+
+    Raises:
+        UsageError: it is unreadable, or a baseline that is not as it was accepted.
+    """
+    text = read_text(file)
+    run = loads(text, str(file))
+    items = _items_of(run, file)
+    if run.accepted is not None:
+        _check_digest(run.accepted, text, items, str(file))
+    return Baseline(run, None if items is None else ItemsReader(items, str(items_file(file))), str(file))
+
+
 def labels(project: Path, suite: str) -> list[str]:
     """The labels under which a suite has baselines in the working tree."""
     return _labels(_WorkingTree(project), suite)
@@ -151,11 +165,15 @@ def _find(place: _Place, suite: str, label: str) -> Baseline | None:
         theirs = f"{run.suite!r} under the label {run.accepted.label!r}"
         raise UsageError(f"{where}: a foreign baseline, of suite {theirs}")
     items = place.read(PurePosixPath(items_file(Path(path)))) if _has_items(run) else None
-    if run.accepted.digest != _digest(json.loads(text), items):
-        anew = f"accept a run anew: harness accept RUN --label {label} --new-protocol --reason …"
-        raise UsageError(f"{where}: it or its items changed after it was accepted; {anew}")
+    _check_digest(run.accepted, text, items, where)
     reader = None if items is None else ItemsReader(items, str(items_file(Path(path))))
     return Baseline(run, reader, where)
+
+
+def _check_digest(accepted: Accepted, text: str, items: bytes | None, where: str) -> None:
+    if accepted.digest != _digest(json.loads(text), items):
+        anew = f"accept a run anew: harness accept RUN --label {accepted.label} --new-protocol --reason …"
+        raise UsageError(f"{where}: it or its items changed after it was accepted; {anew}")
 
 
 def _labels(place: _Place, suite: str) -> list[str]:

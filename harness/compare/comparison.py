@@ -39,7 +39,8 @@ def _show(value: Json) -> str:
 @dataclass(frozen=True)
 class Estimate:
     """How far the candidate is from the baseline. ``change`` is candidate − baseline in the metric's own
-    unit and sign; ``low`` and ``high`` bound it with 90 % confidence (both equal it where it is exact)."""
+    unit and sign; ``low`` and ``high`` bound it with 90 % confidence (both equal it where it is exact).
+    """
 
     baseline: float
     candidate: float

@@ -75,6 +75,22 @@ def gather(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side) -
     return found or Evidence(_value(theirs, field), _value(ours, field), "exact", True, 1, None)
 
 
+def alone(scores: Sequence[Score], field: str, side: Side) -> stats.Estimate | None:
+    """The mean of one side by itself, and how much its repeats vary; None where nothing is repeated.
+
+    Every score is complete; they are of one metric.
+    """
+    order = side.run.metrics[scores[0].metric].seeds
+    if order:
+        values = _by_seeds(scores, field)
+        nested = _nested(values, list(values), order)
+        return stats.clustered(nested) if len(nested) >= LEAST else None
+    items = _by_item(scores, field, side.items)
+    if items is None or _independent(list(items.values), items.clusters) < LEAST:
+        return None
+    return stats.clustered(list(items.values.values()), _clusters_of(items))
+
+
 def _over_seeds(
     theirs: Sequence[Score],
     ours: Sequence[Score],

@@ -121,7 +121,7 @@ class Decoder:
         if side != self.size:
             self.converted["resized"] += 1
         filter_ = PIL.Image.Resampling[self.resize.upper()]
-        return image.resize((self.size, self.size), filter_, box=(left, top, left + side, top + side))
+        return image.crop((left, top, left + side, top + side)).resize((self.size, self.size), filter_)
 
     def check_used(self) -> None:
         """Refuse a ``scale`` that did nothing.

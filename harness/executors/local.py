@@ -78,14 +78,23 @@ def _one_line(e: Exception) -> str:
 @contextlib.contextmanager
 def _captured(log: TextIO) -> Iterator[None]:
     """What a stage and its libraries print, log and warn goes to the task's log, not between our lines."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        log.write(warnings.formatwarning(message, category, filename, lineno, line))
+
     handler = logging.StreamHandler(log)
     root = logging.getLogger()
     root.addHandler(handler)
     try:
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log), warnings.catch_warnings():
-            warnings.showwarning = lambda message, category, filename, lineno, file=None, line=None: (
-                log.write(warnings.formatwarning(message, category, filename, lineno, line)) and None
-            )
+            warnings.showwarning = show
             yield
     finally:
         root.removeHandler(handler)

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from harness.artifact import Json, Predictions
 from harness.errors import StageError
 from harness.stage import Higher, Items, Lower, Scores, stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FILE = "predictions.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationScores(Scores):
-    """Of C classes and N items; every field is in [0, 1] but the loss. TorchGeo's own names, made explicit."""
+    """Of C classes and N items; every field but the loss is in [0, 1].
+
+    TorchGeo logs ``OverallAccuracy`` (micro), ``AverageAccuracy`` (macro), ``F1Score`` (micro) and
+    ``JaccardIndex`` (macro); a paper that reports its figures reports these.
+    """
 
     overall_accuracy: Higher
-    """Share of items whose first largest logit is the label (micro)."""
+    """Share of items whose largest logit is the label's; of equal logits the first counts."""
     average_accuracy: Higher
-    """Mean of the per-class recalls (macro)."""
+    """Mean of the classes' recalls (macro)."""
     f1_micro: Higher
-    """What TorchGeo logs as F1Score. With one label per item it equals the overall accuracy."""
+    """TorchGeo's F1Score. With one label per item it equals the overall accuracy."""
     f1_macro: Higher
-    """Mean of the per-class F1."""
+    """Mean of the classes' F1."""
     jaccard: Higher
-    """Mean of the per-class intersection over union, what TorchGeo logs as JaccardIndex (macro)."""
+    """TorchGeo's JaccardIndex: mean of the classes' intersection over union (macro)."""
     loss: Lower
     """Mean cross-entropy in nats."""
 
@@ -34,82 +42,101 @@ class ClassificationScores(Scores):
 def scores(predictions: Predictions) -> ClassificationScores:
     """Overall and average accuracy, F1, Jaccard and loss, with a per-class table and the confusion matrix.
 
-    As torchmetrics has it, a class that neither occurs nor is predicted does not enter the macro means, and one
-    that is predicted but does not occur enters them as 0.
+    Macro means are torchmetrics': over the classes that occur or are predicted. A class without an item that
+    is predicted all the same enters as 0; one that is not predicted either is left out. Classes without an
+    item are listed in the details.
 
     Raises:
-        StageError: no items, a logit that is not finite, or a label outside the classes.
+        StageError: no items, a logit that is not finite, not one logit per class, or a label outside the classes.
     """
     import torch
-    from torchmetrics.functional import classification as tm
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-    item, labels, logits = _read(predictions)
-    count = logits.shape[1]
-    predicted = logits.argmax(dim=1)  # the first of equal logits
-    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-    hits = (predicted == labels).double()
-
-    def metric(function: Any, average: str) -> float:
-        return float(function(predicted, labels, num_classes=count, average=average))
-
-    confusion = tm.multiclass_confusion_matrix(predicted, labels, num_classes=count)
     classes = predictions.facts["classes"]
+    assert isinstance(classes, list)
+    item, labels, logits = _read(predictions, len(classes))
+    predicted = logits.argmax(dim=1)
+    hits = (predicted == labels).double()
+    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    confusion = multiclass_confusion_matrix(predicted, labels, num_classes=len(classes))
+    table = _per_class(confusion)
+    macro = {name: float(column[_counted(confusion)].mean()) for name, column in table.items()}
+    overall = float(hits.mean())
+    support = confusion.sum(dim=1).tolist()
     return ClassificationScores(
-        overall_accuracy=float(hits.mean()),
-        average_accuracy=metric(tm.multiclass_accuracy, "macro"),
-        f1_micro=metric(tm.multiclass_f1_score, "micro"),
-        f1_macro=metric(tm.multiclass_f1_score, "macro"),
-        jaccard=metric(tm.multiclass_jaccard_index, "macro"),
+        overall_accuracy=overall,
+        average_accuracy=macro["recall"],
+        f1_micro=overall,
+        f1_macro=macro["f1"],
+        jaccard=macro["jaccard"],
         loss=float(losses.mean()),
         items=Items(item, {"overall_accuracy": hits.tolist(), "loss": losses.tolist()}),
         conditions={"n": len(item)},
         details={
-            "per_class": _per_class(classes, predicted, labels),
+            "per_class": _rows(classes, table, support),
             "confusion": {"classes": classes, "matrix": confusion.tolist()},
+            "classes_without_items": [name for name, n in zip(classes, support, strict=True) if n == 0],
         },
     )
 
 
-def _per_class(classes: Any, predicted: Any, labels: Any) -> list[Json]:
-    """One row per class: precision, recall, F1, Jaccard and the number of its items."""
-    from torchmetrics.functional import classification as tm
+def _per_class(confusion: Tensor) -> dict[str, Tensor]:
+    """Per class in float64; 0 where there is nothing to divide by.
 
-    functions = {
-        "precision": tm.multiclass_precision,
-        "recall": tm.multiclass_recall,
-        "f1": tm.multiclass_f1_score,
-        "jaccard": tm.multiclass_jaccard_index,
+    torchmetrics' own ratios are float32: seven digits, where published figures and the differences of paired
+    repeats need more.
+
+    Args:
+        confusion: int64, C × C; rows are labels, columns are predictions.
+    """
+    hit = confusion.diagonal().double()
+    label, predicted = confusion.sum(dim=1).double(), confusion.sum(dim=0).double()
+    ratios = {
+        "precision": hit / predicted,
+        "recall": hit / label,
+        "f1": 2 * hit / (label + predicted),
+        "jaccard": hit / (label + predicted - hit),
     }
-    columns = {
-        n: f(predicted, labels, num_classes=len(classes), average="none") for n, f in functions.items()
-    }
-    support = labels.bincount(minlength=len(classes))
+    return {name: ratio.nan_to_num(nan=0.0) for name, ratio in ratios.items()}
+
+
+def _counted(confusion: Tensor) -> Tensor:
+    """Which classes enter macro means: those that occur or are predicted."""
+    return (confusion.sum(dim=0) + confusion.sum(dim=1)) > 0
+
+
+def _rows(classes: Sequence[Json], table: dict[str, Tensor], support: Sequence[int]) -> list[Json]:
+    """One row per class: precision, recall, F1, Jaccard, and how many items it has."""
+    columns = {name: column.tolist() for name, column in table.items()}
     return [
-        {"class": name, **{n: float(column[i]) for n, column in columns.items()}, "support": int(support[i])}
+        {"class": name, **{n: column[i] for n, column in columns.items()}, "support": support[i]}
         for i, name in enumerate(classes)
     ]
 
 
-def _read(predictions: Predictions) -> tuple[list[str], Any, Any]:
+def _read(predictions: Predictions, classes: int) -> tuple[list[str], Tensor, Tensor]:
     """Item names, labels (int64, N) and logits (float64, N × C), checked."""
-    import numpy as np
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
     import torch
 
     table = pq.read_table(predictions.path / FILE)
-    classes = predictions.facts["classes"]
-    assert isinstance(classes, list)
     if table.num_rows == 0:
         raise StageError("no predictions to score")
-    flat = table["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    if flat.size != table.num_rows * len(classes):
-        raise StageError(f"{flat.size} logits for {table.num_rows} items of {len(classes)} classes")
-    logits = torch.from_numpy(flat.astype(np.float64).reshape(table.num_rows, len(classes)))
     item = table["item"].to_pylist()
+    lengths = pc.fill_null(pc.list_value_length(table["logits"]), 0).to_numpy()
+    if (lengths != classes).any():
+        at = int((lengths != classes).argmax())
+        raise StageError(f"{item[at]}: {lengths[at]} logits for {classes} classes")
+    flat = pc.list_flatten(table["logits"]).to_numpy()
+    logits = torch.from_numpy(flat.astype("float64")).reshape(-1, classes)
     broken = (~logits.isfinite()).any(dim=1).nonzero().flatten().tolist()
     if broken:
-        raise StageError(f"{item[broken[0]]}: logits that are not finite numbers ({len(broken)} items)")
-    labels = torch.from_numpy(table["label"].to_numpy().astype(np.int64))
-    if int(labels.min()) < 0 or int(labels.max()) >= len(classes):
-        raise StageError(f"labels {int(labels.min())} to {int(labels.max())}, but {len(classes)} classes")
+        raise StageError(
+            f"{item[broken[0]]}: logits that are not finite numbers ({len(broken)} of {len(item)} items)"
+        )
+    labels = torch.from_numpy(table["label"].to_numpy().astype("int64"))
+    outside = ((labels < 0) | (labels >= classes)).nonzero().flatten().tolist()
+    if outside:
+        raise StageError(f"{item[outside[0]]}: label {int(labels[outside[0]])} of {classes} classes")
     return item, labels, logits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 
 from rich.console import Console
@@ -9,6 +10,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from harness.plan import Plan, Task
 from harness.run import Event
+
+TELL_EVERY_S = 30
+"""Between two plain lines about one task."""
 
 
 class RunProgress:
@@ -20,6 +24,7 @@ class RunProgress:
         self.settled = 0
         self.cached = 0
         self._bar: TaskID | None = None
+        self._begun = self._told = time.monotonic()
         self._live = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -58,12 +63,14 @@ class RunProgress:
 
     def _started(self, event: Event) -> None:
         self._bar = self._live.add_task(label(event.task), total=1, what="")
-        if not self.console.is_terminal:
-            self._line(f"[{self.settled + 1}/{self.total}] {label(event.task)} …")
+        self._begun = self._told = time.monotonic()
 
     def _progress(self, event: Event) -> None:
         if self._bar is not None:
             self._live.update(self._bar, completed=event.done, total=event.total, what=event.what)
+        if not self.console.is_terminal and time.monotonic() - self._told > TELL_EVERY_S:
+            self._told = time.monotonic()
+            self._line(f"  {label(event.task)}: {event.done}/{event.total} {event.what}")
 
     def _finished(self, event: Event) -> None:
         if self._bar is not None:
@@ -73,9 +80,9 @@ class RunProgress:
         mark = {"executed": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped": "[yellow]–[/yellow]"}[
             event.kind
         ]
-        suffix = f": {event.what}" if event.what else ""
-        self.console.print(f"{mark} {label(event.task)}", end="", highlight=False)
-        self.console.print(suffix, markup=False, highlight=False)
+        took = f" {time.monotonic() - self._begun:.1f} s" if event.kind == "executed" else ""
+        self.console.print(f"{mark} [dim]{self.settled}/{self.total}[/dim] ", end="", highlight=False)
+        self._line(f"{label(event.task)}{took}{': ' if event.what else ''}{event.what}")
 
     def _was_cached(self, event: Event) -> None:
         self.settled += 1

@@ -107,4 +107,5 @@ def _no_output(name: str, text: str, stage: Stage) -> str:
     if "" in stage.outputs:
         return f"{shorten(text)!r}: {stage.name} has a single output; write {name!r}"
     listed = ", ".join(f"'{name}.{o}'" for o in stage.outputs)
-    return f"{shorten(text)!r} is no output of {stage.name}; it has {listed}"
+    hint = nearest(text, [f"{name}.{o}" for o in stage.outputs])
+    return f"{shorten(text)!r} is no output of {stage.name}; it has {listed}{hint if '.' in text else ''}"

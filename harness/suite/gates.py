@@ -95,7 +95,7 @@ def _margin(tree: Tree, name: str) -> Margin:
     number = text.removesuffix("%")
     if not _NUMBER.fullmatch(number):
         raise SuiteError(
-            tree.where, f"{name}: expected a margin such as 0.002 or 2%, not negative; not {tree}"
+            tree.where, f"{name}: expected a margin of at least 0, such as 0.002 or 2%, not {tree}"
         )
     value: float = parse(float, Scalar(tree.where, number), name)
     return Margin(value / 100 if relative else value, relative)

@@ -1,4 +1,4 @@
-"""Small records to compare: a metric ``m`` whose field ``score`` (higher is better) is what most tests vary."""
+"""Small records to compare: metric ``m``, whose field ``score`` (higher is better) is what most tests set."""
 
 from __future__ import annotations
 

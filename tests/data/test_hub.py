@@ -63,7 +63,7 @@ def test_any_text_is_read_or_refused_with_one_line(text):
     except ValueError as e:
         lines = str(e).splitlines()
     else:
-        lines = [source.text]
+        lines = [repr(source.text)]
     assert len(lines) == 1
 
 

@@ -176,7 +176,9 @@ def test_captions_are_sentences_of_a_length_that_a_text_encoder_takes() -> None:
 
 
 def test_captions_tell_what_lies_in_the_scene() -> None:
-    drawn = Drawn(np.zeros((3, 2, 2), np.float32), "crop land", ("hedges", "furrows"), "fields lie here")
+    drawn = Drawn(
+        np.zeros((3, 2, 2), np.float32), "crop land", ("hedges", "furrows", "a gate"), "fields lie here"
+    )
     told = captions(drawn, ["a grey road", "a few houses"], "thin haze", np.random.default_rng(0))
     assert "Crop land with a grey road, a few houses and thin haze." in told
     assert all("road" not in c for c in captions(drawn, [], "", np.random.default_rng(0)))
@@ -230,77 +232,3 @@ def test_rows_of_an_orchard_repeat_and_a_forest_does_not() -> None:
         return float(np.median(shares))
 
     assert peak("Cultivated Vegetation") > 1.8 * peak("Woody Vegetation")
-
-
-def colours_of(images: np.ndarray) -> np.ndarray:
-    """Square roots of the 8×8×8 colour histogram of each image of (M, H, W, 3), shape (M, 512)."""
-    bins = (images.astype(np.int64) // 32) @ np.array([64, 8, 1])
-    return np.sqrt([np.bincount(b.ravel(), minlength=512) / b.size for b in bins])
-
-
-def colour_accuracy(train: np.ndarray, test: np.ndarray) -> float:
-    """Accuracy of a logistic regression on colour histograms; both arrays (7, n, H, W, 3)."""
-    import torch
-
-    def flat(images: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        features = torch.tensor(colours_of(images.reshape(-1, *images.shape[2:])), dtype=torch.float32)
-        return features, torch.arange(7).repeat_interleave(images.shape[1])
-
-    (x, y), (held_out, truth) = flat(train), flat(test)
-    weights = torch.zeros(512, 7, requires_grad=True)
-    bias = torch.zeros(7, requires_grad=True)
-    solver = torch.optim.LBFGS([weights, bias], max_iter=100)
-
-    def loss() -> torch.Tensor:
-        solver.zero_grad()
-        value = torch.nn.functional.cross_entropy(x @ weights + bias, y) + 1e-3 * weights.square().sum()
-        value.backward()
-        return value
-
-    solver.step(loss)
-    return float(((held_out @ weights + bias).argmax(1) == truth).float().mean())
-
-
-def network_accuracy(train: np.ndarray, test: np.ndarray, epochs: int) -> float:
-    """Accuracy of a ResNet-18 from random weights, trained with flips."""
-    import torch
-    from torchvision.models import resnet18
-
-    def flat(images: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        pixels = torch.tensor(images.reshape(-1, *images.shape[2:])).permute(0, 3, 1, 2).float()
-        return (pixels - 110) / 45, torch.arange(7).repeat_interleave(images.shape[1])
-
-    (x, y), (held_out, truth) = flat(train), flat(test)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = resnet18(weights=None, num_classes=7)
-        solver = torch.optim.AdamW(model.parameters(), 5e-4)
-        steps = epochs * (len(x) // 16)
-        pace = torch.optim.lr_scheduler.OneCycleLR(solver, 5e-4, total_steps=steps)
-        for step in range(steps):
-            if step % (len(x) // 16) == 0:
-                order = torch.randperm(len(x))
-            batch = order[step * 16 % (len(x) // 16 * 16) :][:16]
-            images = x[batch]
-            for turn in (lambda i: i.flip(2), lambda i: i.flip(3), lambda i: i.transpose(2, 3)):
-                images = turn(images) if torch.rand(()) < 0.5 else images
-            solver.zero_grad()
-            torch.nn.functional.cross_entropy(model(images), y[batch]).backward()
-            solver.step()
-            pace.step()
-        model.eval()
-        with torch.no_grad():
-            return float((model(held_out).argmax(1) == truth).float().mean())
-
-
-def test_colours_alone_are_some_help_and_not_enough() -> None:
-    accuracy = colour_accuracy(pictures(60), pictures(30, seed=1))
-    assert 0.35 < accuracy < 0.68
-
-
-@pytest.mark.slow
-def test_a_network_that_sees_structure_beats_colours_by_far() -> None:
-    train, test = pictures(80), pictures(40, seed=1)
-    colour, network = colour_accuracy(train, test), network_accuracy(train, test, epochs=10)
-    assert network > 0.72
-    assert network > colour + 0.1

@@ -2,7 +2,11 @@
 
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -184,23 +188,58 @@ def test_weights_with_another_head_keep_the_backbone_and_others_are_refused(imag
         train(images, tmp_path / "b", weights=_found(Weights.from_text(f"path:{tmp_path}/few.safetensors")), **settings)
 
 
-def _found(weights: Weights) -> Weights:
+def _found(weights: Weights, mirror: Path | None = None) -> Weights:
+    """As a run hands it to the stage."""
     from harness.data.content import DigestCache
     from harness.data.resolve import resolve
 
-    assert weights.source is not None
-    place = weights.source.place
-    cache = DigestCache(place.parent / "digests")
-    return Weights(source=resolve(weights.source, mirror=None, cache=cache, download=False))
+    cache = DigestCache(Path(os.devnull) / "digests")
+    return replace(weights, source=resolve(weights.source, mirror=mirror, cache=cache, download=False))
 
 
-def test_weight_names_are_checked_without_torch():
-    assert "ResNet18_Weights.SENTINEL2_RGB_MOCO" in torchgeo_weights()
-    assert Weights.from_text("ResNet18_Weights.SENTINEL2_RGB_MOCO").to_key() == "ResNet18_Weights.SENTINEL2_RGB_MOCO"
-    with pytest.raises(ValueError, match="did you mean 'ResNet18_Weights.SENTINEL2_RGB_MOCO'"):
-        Weights.from_text("ResNet18_Weights.SENTINEL2_RGB_MOKO")
-    with pytest.raises(ValueError, match=r"is a pickle.*safetensors"):
-        Weights.from_text("path:model.pth")
+def test_torchgeo_weight_names_are_files_of_the_hub_at_a_commit():
+    """So a mirror serves them, ``harness fetch`` fills it, and what they hold is in the key."""
+    reference = re.compile(r"torchgeo/resnet18_sentinel2_rgb_moco@[0-9a-f]{40}:resnet18_sentinel2_rgb_moco-\w+\.pth")
+    named = Weights.from_text("ResNet18_Weights.SENTINEL2_RGB_MOCO")
+    assert reference.fullmatch(named.source.text)
+    assert named.to_key() == named.source.text
+    assert len(torchgeo_weights()) > 40
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ResNet18_Weights.SENTINEL2_RGB_MOKO", "did you mean 'ResNet18_Weights.SENTINEL2_RGB_MOCO'"),
+        ("ResNet18_Weights.SENTINEL2_ALL_MOCO", "13 bands, images here have three; did you mean '.*RGB_MOCO'"),
+        ("path:model.pth", r"is a pickle.*safetensors"),
+        ("someone/model@main:model.safetensors", "neither a commit of 40 hex digits nor 'unpinned'"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_refused_with_a_way_on(text, message):
+    with pytest.raises(ValueError, match=message):
+        Weights.from_text(text)
+
+
+def test_weight_names_are_read_without_importing_torch():
+    code = (
+        "import sys; from harness.systems.land_cover import train; from harness.systems.land_cover.weights import Weights;"
+        "Weights.from_text('ResNet18_Weights.SENTINEL2_RGB_MOCO');"
+        "print(sorted({'torch', 'torchgeo', 'lightning', 'torchvision'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_a_torchgeo_file_that_is_not_what_its_name_promises_is_refused(tmp_path):
+    import torch
+
+    weights = Weights.from_text("ResNet18_Weights.SENTINEL2_RGB_MOCO")
+    file = tmp_path / "mirror" / weights.source.repo / weights.source.inside
+    file.parent.mkdir(parents=True)
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, file)
+    with pytest.raises(StageError, match="its sha256 does not begin with e3a335e3"):
+        _found(weights, mirror=tmp_path / "mirror").load()
 
 
 def test_a_class_without_training_images_is_named(tmp_path, images):

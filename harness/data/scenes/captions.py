@@ -10,17 +10,16 @@ _OPENINGS = ("an aerial view of", "a satellite image of", "a view from above of"
 
 
 def captions(drawn: Drawn, things: list[str], light: str, rng: np.random.Generator) -> list[str]:
-    """Five different captions; together they tell everything that was drawn."""
+    """Five different captions; the last one tells what else lies in the scene, where anything does."""
     opening = _OPENINGS[int(rng.integers(len(_OPENINGS)))]
-    first, second, *rest = (drawn.details[int(i)] for i in rng.permutation(len(drawn.details)))
+    first, second, third = (drawn.details[int(i)] for i in rng.permutation(len(drawn.details)))
     around = [*things, *([light] if light else [])]
-    beside = _listed(around) if around else _listed(rest)
     sentences = [
         f"{opening} {drawn.subject}",
         f"{drawn.subject} with {first}",
         f"{drawn.statement}, with {first} and {second}",
         f"{drawn.statement}, seen from above",
-        f"{drawn.subject} with {beside}" if beside else f"{drawn.subject} with {second}",
+        f"{drawn.subject} with {_listed(around or [third])}",
     ]
     return [s[0].upper() + s[1:] + "." for s in sentences]
 

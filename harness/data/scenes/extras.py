@@ -139,16 +139,12 @@ def weather(site: Site, picture: Picture) -> str:
     if rng.random() < 0.25:
         shade = canvas.inside(0.4 - canvas.noise(rng, 2), 0.6)
         picture *= 1 - rng.uniform(0.25, 0.45) * shade
-        words = "the shadow of a cloud"
-    grey = picture.mean(0)
-    paint(picture, rng.uniform(0, 0.55), grey)
-    gain, warmth = float(np.exp(rng.normal(-0.1, 0.2))), float(rng.normal(0, 0.05))
+        words = "the shadow of a cloud" if shade.mean() > 0.05 else ""
+    paint(picture, rng.uniform(0, 0.55), picture.mean(0))
+    gain, warmth = float(np.exp(rng.normal(-0.1, 0.2))), rng.normal(0, 0.05)
+    # An automatic exposure: without it, snow in bright light is a white rectangle.
     gain = min(gain, 0.97 / float(np.percentile(picture, 98)))
     picture *= gain * np.array([1 + warmth, 1, 1 - warmth], np.float32)[:, None, None]
-    haze = float(rng.beta(1, 4)) * 0.5
-    paint(
-        picture,
-        haze * (1 + 0.2 * canvas.noise(rng, 2)),
-        np.array([0.72, 0.76, 0.8], np.float32),
-    )
+    haze = rng.beta(1, 4) * 0.5
+    paint(picture, haze * (1 + 0.2 * canvas.noise(rng, 2)), np.array([0.72, 0.76, 0.8], np.float32))
     return words or ("thin haze" if haze > 0.2 else "")

@@ -79,21 +79,21 @@ def cultivated_vegetation(site: Site) -> Drawn:
     for kind, where in ((main, first * blocks), (other, (1 - first) * blocks)):
         if where.mean() > 0.01:
             _PLANTINGS[kind](site, picture, where, land.frame)
-    beside = (_BESIDE[other],) if (1 - first).mean() > 0.08 else ("the same spacing everywhere",)
+    beside = _BESIDE[other] if (1 - first).mean() > 0.08 else "the same planting everywhere"
     subject, details, statement = _WORDS[main]
-    return Drawn(picture, subject, details + beside, statement)
+    return Drawn(picture, subject, (*details, beside), statement)
 
 
 def _orchard(site: Site, picture: Picture, where: Grid, frame: tuple[Grid, Grid]) -> None:
     spacing = site.rng.uniform(0.1, 0.15)
-    trees = crowns(site, frame, spacing=spacing, radius=site.rng.uniform(0.3, 0.4), jitter=0.04, missing=0.05)
+    trees = crowns(site, frame, spacing=spacing, radius=site.rng.uniform(0.3, 0.4), jitter=0.04, missing=0.03)
     _plant(site, picture, where, trees.height, trees.cover, 0.35 * spacing)
 
 
 def _plantation(site: Site, picture: Picture, where: Grid, frame: tuple[Grid, Grid]) -> None:
-    spacing = site.rng.uniform(0.08, 0.1)
+    spacing = site.rng.uniform(0.085, 0.105)
     skewed = (frame[0] + frame[1] * 0.5, frame[1])
-    trees = crowns(site, skewed, spacing=spacing, radius=0.4, jitter=0.03, missing=0.02)
+    trees = crowns(site, skewed, spacing=spacing, radius=0.36, jitter=0.03, missing=0.02)
     _plant(site, picture, where, trees.height, trees.cover, 0.3 * spacing)
 
 

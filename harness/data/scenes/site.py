@@ -35,8 +35,8 @@ class Drawn:
     picture: Picture
     subject: str
     """A noun phrase: ``"an orchard of round trees"``."""
-    details: tuple[str, ...]
-    """At least two noun phrases that fit after *with*: ``"wide gaps between the rows"``."""
+    details: tuple[str, str, str]
+    """Noun phrases that fit after *with*: ``"wide gaps between the rows"``."""
     statement: str
     """A clause that names the class in its own words: ``"fruit trees are grown in rows"``."""
 

@@ -25,9 +25,9 @@ def natural_vegetation(site: Site) -> Drawn:
     picture *= 1 + 0.06 * canvas.fractal(rng, 24, octaves=2, gain=0.8)
     density = {"grassland": 0.12, "shrubland": 0.55, "heath": 0.3}[kind]
     thicket = np.clip(canvas.fractal(rng, 4, octaves=3, gain=0.7) * 1.8 + 0.4, 0, 1)
-    for spacing in (rng.uniform(0.09, 0.13), rng.uniform(0.045, 0.065)):
+    for spacing, share in ((rng.uniform(0.09, 0.13), 0.5), (rng.uniform(0.045, 0.065), 1.0)):
         frame = canvas.turned(rng.uniform(0, np.pi))
-        shrubs = crowns(site, frame, spacing=spacing, radius=0.36, jitter=0.39, missing=1 - density)
+        shrubs = crowns(site, frame, spacing=spacing, radius=0.36, jitter=0.39, missing=1 - density * share)
         cover = thicket * shrubs.cover
         picture *= 1 - 0.35 * canvas.moved(cover, 0.3 * spacing)
         green = mix(c.leaf, c.grass, rng.uniform(0.1, 0.5))

@@ -111,7 +111,6 @@ def train(
             "images": len(seen),
             "history": trained.history,
         },
-        conditions={} if precision == "fp32" else {"precision": precision},
     )
 
 

@@ -79,7 +79,8 @@ def labelled_items(images: Artifact, classes: Sequence[str], what: str) -> list[
 
 class Images(Dataset[dict[str, Any]]):
     """Indexed by ``(epoch, index)``; augmentation depends on nothing but those two and the seed, so neither
-    batch size, nor order, nor a resumed run changes an image."""
+    batch size, nor order, nor a resumed run changes an image.
+    """
 
     def __init__(self, items: Sequence[Item], transform: v2.Transform, crop: int | None, seed: int) -> None:
         self.items = items
@@ -141,15 +142,16 @@ def _mix(seed: int, epoch: int, index: int) -> int:
 class Order(Sampler[tuple[int, int]]):
     """``(epoch, index)`` for one epoch, shuffled by seed and epoch alone, or in file order."""
 
-    def __init__(self, count: int, seed: int, shuffle: bool) -> None:
+    def __init__(self, count: int, seed: int, shuffle: bool, first_epoch: int = 0) -> None:
         self.count = count
         self.seed = seed
         self.shuffle = shuffle
-        self.epoch = 0
+        self.first_epoch = first_epoch
+        self.epoch = first_epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before every epoch, the first after a resume included."""
-        self.epoch = epoch
+        """Called by Lightning before every epoch; it counts from 0 in a resumed training too."""
+        self.epoch = self.first_epoch + epoch
 
     def __len__(self) -> int:
         return self.count
@@ -173,9 +175,11 @@ class LandCoverData(LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.drop_last = drop_last
+        self.first_epoch = 0
+        """How many epochs were done before this process; a resumed training goes on with the next."""
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        order = Order(len(self.train), self.seed, shuffle=True)
+        order = Order(len(self.train), self.seed, shuffle=True, first_epoch=self.first_epoch)
         return DataLoader(self.train, self.batch_size, sampler=order, drop_last=self.drop_last)
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:

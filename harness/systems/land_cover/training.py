@@ -7,9 +7,8 @@ import math
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as L
@@ -21,7 +20,7 @@ from harness.errors import StageError
 from harness.stage import Job
 from harness.systems.land_cover.loading import LandCoverData
 
-CHECKPOINT = "last.ckpt"
+CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SHARE = 0.1
 """At most this share of the time goes into checkpoints: short runs save often, large models seldom."""
 
@@ -56,8 +55,8 @@ def fit(
 ) -> Trained:
     """Train to the end, from the checkpoint in ``job.scratch`` where there is one.
 
-    The optimiser is the one that TorchGeo configures: AdamW at ``lr``, divided by ten when the validation loss has
-    not fallen for ``patience`` epochs.
+    The optimiser is the one that TorchGeo configures: AdamW at ``lr`` with torch's weight decay (0.01), divided by
+    ten when the validation loss has not fallen for ``patience`` epochs.
 
     Raises:
         StageError: the loss is not a finite number.
@@ -65,23 +64,29 @@ def fit(
     torch.manual_seed(recipe.seed)
     task = _task(recipe, classes, weights)
     keeper = Keeper(recipe, job)
-    with _quiet(), _own_interrupts():
+    data.first_epoch = keeper.epochs_done
+    with _quiet(), _own_interrupts(), exact():
         trainer = L.Trainer(
             accelerator="cpu" if job.device == "cpu" else "gpu",
             devices=1,
             precision={"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[recipe.precision],
-            max_epochs=recipe.epochs,
+            max_epochs=recipe.epochs - keeper.epochs_done,
             callbacks=[keeper],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
-            benchmark=False,
         )
-        checkpoint = job.scratch / CHECKPOINT
-        trainer.fit(task, datamodule=data, ckpt_path=checkpoint if checkpoint.exists() else None)
-    return Trained(keeper.state, keeper.epoch, keeper.history)
+        trainer.fit(task, datamodule=data)
+    return Trained(keeper.kept, keeper.kept_epoch, keeper.history)
+
+
+def exact() -> AbstractContextManager[None]:
+    """CuDNN without TF32 and without algorithms that add in another order every time; nothing on a CPU."""
+    return torch.backends.cudnn.flags(  # type: ignore[no-any-return]
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
 
 
 def _task(recipe: Recipe, classes: int, weights: Mapping[str, Tensor] | None) -> L.LightningModule:
@@ -122,72 +127,93 @@ def load_backbone(model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None
 
 
 class Keeper(L.Callback):
-    """Keeps the weights to return, the history and the checkpoint, reports progress, and refuses a NaN loss."""
+    """Keeps the weights to return and the history, checkpoints, reports progress, and refuses a NaN loss.
+
+    Checkpoints are our own: Lightning saves before the plateau scheduler has moved on, so that what it resumes is
+    another training. No random state is in them, for there is none: images and order depend on seed and epoch alone.
+    """
 
     def __init__(self, recipe: Recipe, job: Job) -> None:
         self.recipe = recipe
         self.job = job
-        self.state: dict[str, Tensor] = {}
-        self.epoch = 0
+        self.kept: dict[str, Tensor] = {}
+        self.kept_epoch = 0
         self.best = math.inf
         self.history: list[dict[str, Json]] = []
+        self._file = job.scratch / CHECKPOINT
         self._saved_at = time.monotonic()
         self._save_took = 0.0
+        self._resumed = torch.load(self._file, weights_only=True) if self._file.exists() else None
+        if self._resumed:
+            self.kept, self.kept_epoch = self._resumed["kept"], self._resumed["kept_epoch"]
+            self.best, self.history = self._resumed["best"], self._resumed["history"]
+        self._first_epoch = self.epochs_done
 
-    def state_dict(self) -> dict[str, Any]:
-        kept = self.state if self.recipe.keep == "best" else {}
-        return {"state": kept, "epoch": self.epoch, "best": self.best, "history": self.history}
+    @property
+    def epochs_done(self) -> int:
+        return len(self.history)
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.state, self.epoch = state_dict["state"], state_dict["epoch"]
-        self.best, self.history = state_dict["best"], state_dict["history"]
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._resumed:
+            for name, part in _parts(trainer, pl_module).items():
+                part.load_state_dict(self._resumed[name])
+            self._resumed = None
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save, once all of the epoch before is done."""
+        before = time.monotonic()
+        due = self._saved_at + self._save_took / CHECKPOINT_SHARE
+        if trainer.current_epoch == 0 or before < due:
+            return
+        kept = {"kept": self.kept, "kept_epoch": self.kept_epoch, "best": self.best, "history": self.history}
+        states = {name: part.state_dict() for name, part in _parts(trainer, pl_module).items()}
+        torn = self._file.with_suffix(".torn")
+        torch.save(kept | states, torn)
+        torn.replace(self._file)
+        self._saved_at = time.monotonic()
+        self._save_took = self._saved_at - before
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        steps = int(trainer.num_training_batches)
+        done = self.epochs_done * steps + batch_idx + 1
         loss = float(outputs["loss"])
         if not math.isfinite(loss):
             raise StageError(
-                f"the training loss became {loss} at step {trainer.global_step} "
-                f"(epoch {trainer.current_epoch + 1}); lower lr, or use precision: fp32"
+                f"the training loss became {loss} at step {done} (epoch {self.epochs_done + 1}); "
+                "lower lr, or use precision: fp32"
             )
-        done = trainer.current_epoch * trainer.num_training_batches + batch_idx + 1
-        self.job.progress(done, self.recipe.epochs * int(trainer.num_training_batches), "steps")
+        self.job.progress(done, self.recipe.epochs * steps, "steps")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        epoch = self.epochs_done + 1
+        if not math.isfinite(measured["val_loss"]):
+            raise StageError(f"the validation loss became {measured['val_loss']} in epoch {epoch}; lower lr")
         self.history.append(
             {
-                "epoch": trainer.current_epoch + 1,
+                "epoch": epoch,
                 "train_loss": measured["train_loss"],
                 "val_loss": measured["val_loss"],
                 "val_overall_accuracy": measured["val_OverallAccuracy"],
             }
         )
-        if not math.isfinite(measured["val_loss"]):
-            raise StageError(
-                f"the validation loss became {measured['val_loss']} in epoch {trainer.current_epoch + 1}"
-            )
         if self.recipe.keep == "last" or measured["val_loss"] < self.best:
             self.best = min(self.best, measured["val_loss"])
-            self.epoch = trainer.current_epoch + 1
-            self.state = {n: t.detach().cpu().clone() for n, t in pl_module.model.state_dict().items()}
-        self._checkpoint(trainer)
-
-    def _checkpoint(self, trainer: L.Trainer) -> None:
-        """Save so that a killed run goes on from here."""
-        before = time.monotonic()
-        if before - self._saved_at < self._save_took / CHECKPOINT_SHARE:
-            return
-        _save(trainer, self.job.scratch / CHECKPOINT)
-        self._saved_at = time.monotonic()
-        self._save_took = self._saved_at - before
+            self.kept_epoch = epoch
+            if self.recipe.keep == "best" or epoch == self.recipe.epochs:
+                self.kept = {n: t.detach().cpu().clone() for n, t in pl_module.model.state_dict().items()}
 
 
-def _save(trainer: L.Trainer, path: Path) -> None:
-    torn = path.with_suffix(".torn")
-    trainer.save_checkpoint(torn)
-    torn.replace(path)
+def _parts(trainer: L.Trainer, task: L.LightningModule) -> dict[str, Any]:
+    """What a training consists of besides its data: all that has a state, by its name in the checkpoint."""
+    return {
+        "model": task.model,
+        "optimizer": trainer.optimizers[0],
+        "scheduler": trainer.lr_scheduler_configs[0].scheduler,
+        "precision": trainer.precision_plugin,
+    }
 
 
 @contextmanager

@@ -1,15 +1,19 @@
-"""Where a classifier's first weights come from: a TorchGeo weight name, a file of one's own, or the hub."""
+"""Where a classifier's first weights come from: a TorchGeo weight name, a file of one's own, or the hub.
+
+All three are sources: looked for in the mirror, the local cache and on the hub, fetched into a mirror, and pinned
+by their content, before anything runs.
+"""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
-import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.artifact import Json
 from harness.data.hub import Source
@@ -18,114 +22,130 @@ from harness.errors import StageError, nearest
 if TYPE_CHECKING:
     from torch import Tensor
 
-_URL = re.compile(r"https://(?:hf\.co|huggingface\.co)/([^/]+/[^/]+)/resolve/([0-9a-f]{40})/(.+)")
+_URL = re.compile(r"https://(?:hf\.co|huggingface\.co)/([^/]+/[^/]+)/resolve/([0-9a-f]{40})/([^?]+)")
+_HASH = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 _PICKLED = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
+_CONVERT = (
+    'python -c "import torch, safetensors.torch as s; '
+    "s.save_file(torch.load('IN', weights_only=True), 'OUT.safetensors')\""
+)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Exactly one of the two is set."""
+    """First weights of a network for RGB images."""
 
-    name: str | None = None
-    """Of TorchGeo, e.g. ``ResNet18_Weights.SENTINEL2_RGB_MOCO``; TorchGeo pins its file to a commit."""
-    source: Source | None = None
-    """A safetensors file: ``path:…`` or ``org/name@commit:file``."""
+    text: str
+    """As the suite has it."""
+    source: Source
+    """One file, or a classifier's folder."""
+    torchgeo: bool = False
+    """The source is TorchGeo's: a pickle, which is read as tensors and nothing else."""
 
     @classmethod
     def from_text(cls, text: str) -> Weights:
         """Read a weight name or a reference to a file; nothing heavy is imported.
 
         Raises:
-            ValueError: no such name in the installed TorchGeo, a malformed reference, or a pickled file.
+            ValueError: no such name in the installed TorchGeo, weights for other than three bands, a malformed
+                reference, or a pickled file.
         """
         if ":" not in text and "@" not in text:
-            names = torchgeo_weights()
-            if text not in names:
-                raise ValueError(
-                    f"{text!r} is no weight name of the installed TorchGeo{nearest(text, names)}"
-                )
-            return cls(name=text)
+            return cls(text, Source.from_text(_reference(text)), torchgeo=True)
         if text.endswith(_PICKLED):
             raise ValueError(
-                f"{text!r} is a pickle, which can run code when it is read; convert it once: "
-                'python -c "import torch, safetensors.torch as s; '
-                "s.save_file(torch.load('IN', weights_only=True), 'OUT.safetensors')\""
+                f"{text!r} is a pickle, which can run code when it is read; convert it once: {_CONVERT}"
             )
-        return cls(source=Source.from_text(text))
+        return cls(text, Source.from_text(text))
 
     def relative_to(self, folder: Path) -> Weights:
         """With a relative ``path:`` taken from ``folder``."""
-        return self if self.source is None else Weights(source=self.source.relative_to(folder))
+        return replace(self, source=self.source.relative_to(folder))
 
     def to_key(self) -> Json:
-        """The name, which TorchGeo's version pins, or the content of the file."""
-        return self.name if self.source is None else self.source.to_key()
+        """The content where it is known, else the reference."""
+        return self.source.to_key()
 
     def load(self) -> dict[str, Tensor]:
-        """The state dict.
+        """The state dict, on the CPU.
 
         Raises:
-            StageError: it is not here and cannot be fetched, or is no safetensors file.
+            StageError: it is no safetensors file, or not the file that TorchGeo's name for it promises.
         """
         import torch
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        if self.source is None:
-            assert self.name is not None
-            state: dict[str, Tensor] = torch.load(
-                _torchgeo_file(self.name), map_location="cpu", weights_only=True
-            )
+        path = self.source.path
+        if self.torchgeo:
+            self._check_hash(path)
+            state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
             return state
-        path = self.source.path / "model.safetensors" if self.source.path.is_dir() else self.source.path
         try:
-            return load_file(path)
+            return load_file(path / "model.safetensors" if path.is_dir() else path)  # type: ignore[no-any-return]
         except (SafetensorError, OSError) as e:
-            raise StageError(f"weights {self.source.text}: not a readable safetensors file ({e})") from None
+            raise StageError(f"weights {self.text}: not a readable safetensors file ({e})") from None
+
+    def _check_hash(self, path: Path) -> None:
+        """TorchGeo's files carry the beginning of their sha256 in their names."""
+        promised = _HASH.search(self.source.inside)
+        found = self.source.found
+        if promised and found and not found.digest.removeprefix("sha256:").startswith(promised[1]):
+            raise StageError(
+                f"weights {self.text}: {path} is damaged, its sha256 does not begin with {promised[1]}"
+            )
+
+
+def _reference(name: str) -> str:
+    """``org/name@commit:file`` of a TorchGeo weight name.
+
+    Raises:
+        ValueError: there is none of that name for three bands on the model hub.
+    """
+    known = torchgeo_weights()
+    if name not in known:
+        raise ValueError(f"{name!r} is no weight name of the installed TorchGeo{nearest(name, known)}")
+    weight = known[name]
+    if weight.bands != 3:
+        rgb = nearest(name, (n for n, w in known.items() if w.bands == 3))
+        raise ValueError(f"{name!r} takes {weight.bands} bands, images here have three{rgb}")
+    found = _URL.fullmatch(weight.url)
+    if found is None:
+        raise ValueError(f"{name!r} is not on the model hub ({weight.url})")
+    repo, commit, file = found.groups()
+    return f"{repo}@{commit}:{file}"
+
+
+@dataclass(frozen=True)
+class TorchGeoWeights:
+    """One entry of TorchGeo's list."""
+
+    url: str
+    bands: int
 
 
 @cache
-def torchgeo_weights() -> tuple[str, ...]:
-    """Names like ``ResNet18_Weights.SENTINEL2_RGB_MOCO``, read off TorchGeo's source without importing it."""
+def torchgeo_weights() -> Mapping[str, TorchGeoWeights]:
+    """By names like ``ResNet18_Weights.SENTINEL2_RGB_MOCO``, read off TorchGeo's source without importing it."""
     spec = importlib.util.find_spec("torchgeo")
     if spec is None or not spec.submodule_search_locations:
-        return ()
-    tree = ast.parse((Path(spec.submodule_search_locations[0]) / "models" / "resnet.py").read_text())
-    return tuple(
-        f"{node.name}.{target.id}"
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and node.name.endswith("_Weights")
-        for statement in node.body
-        if isinstance(statement, ast.Assign)
-        for target in statement.targets
-        if isinstance(target, ast.Name)
-    )
+        return {}
+    tree = ast.parse((Path(spec.submodule_search_locations[0]) / "models" / "resnet.py").read_bytes())
+    found = {}
+    for enum in tree.body:
+        if not isinstance(enum, ast.ClassDef) or not enum.name.endswith("_Weights"):
+            continue
+        for entry in enum.body:
+            if isinstance(entry, ast.Assign) and isinstance(entry.value, ast.Call):
+                assert isinstance(entry.targets[0], ast.Name)
+                found[f"{enum.name}.{entry.targets[0].id}"] = _entry(entry.value)
+    return found
 
 
-def _torchgeo_file(name: str) -> Path:
-    """The file behind a weight name: mirror, local hub cache, hub. TorchGeo ships pickles; they are read with
-    ``weights_only``, which runs no code."""
-    from torchgeo.models import get_weight
-
-    weight: Any = get_weight(name)
-    match = _URL.fullmatch(weight.url)
-    if match is None:
-        raise StageError(f"{name} is not on the model hub ({weight.url})")
-    repo, commit, file = match.groups()
-    mirror = os.environ.get("HARNESS_MIRROR")
-    if mirror and (Path(mirror) / repo / file).is_file():
-        return Path(mirror) / repo / file
-    return _from_hub(name, repo, commit, file)
-
-
-def _from_hub(name: str, repo: str, commit: str, file: str) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(repo, file, revision=commit))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as e:
-        raise StageError(
-            f"{name}: {repo}@{commit}:{file} is neither in the mirror nor in the hub cache, and the hub did not "
-            f"answer ({type(e).__name__}); put it at MIRROR/{repo}/{file}"
-        ) from None
+def _entry(call: ast.Call) -> TorchGeoWeights:
+    """What ``Weights(url=…, transforms=…, meta={'in_chans': …})`` says."""
+    arguments = {keyword.arg: keyword.value for keyword in call.keywords}
+    url, meta = arguments["url"], arguments["meta"]
+    assert isinstance(meta, ast.Dict)
+    entries = {ast.literal_eval(key): value for key, value in zip(meta.keys, meta.values, strict=True) if key}
+    return TorchGeoWeights(str(ast.literal_eval(url)), int(ast.literal_eval(entries["in_chans"])))

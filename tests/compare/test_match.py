@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from compare.runs import repeats, run, score
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.compare.comparison import Difference
+from harness.compare.match import differences, environment_differences, match
+from harness.record import Repeat, Score
+
+ONE = repeats([0.5])
+
+
+def at(steps: int, **changes: object) -> Score:
+    return score(ONE, {"images.steps": steps}, **changes)
+
+
+def steps(scores: tuple[Score, ...]) -> list[object]:
+    return [s.settings.get("images.steps") for s in scores]
+
+
+def test_scores_at_equal_points_are_a_pair() -> None:
+    found = match(run(at(10), at(25)), run(at(25), at(10)))
+    assert [(p.candidate.point, p.baseline.point) for p in found.pairs] == [
+        ({"images.steps": n},) * 2 for n in (10, 25)
+    ]
+    assert not (found.new or found.missing or found.not_run)
+
+
+def test_an_axis_that_one_side_does_not_sweep_comes_from_its_settings() -> None:
+    fixed = score(ONE, settings={"images.steps": 25})
+    found = match(run(fixed), run(at(10), at(25), at(50)))
+    assert [p.baseline.point for p in found.pairs] == [{"images.steps": 25}]
+    assert steps(found.missing) == [10, 50]
+    turned = match(run(at(10), at(25), at(50)), run(fixed))
+    assert [p.candidate.point for p in turned.pairs] == [{"images.steps": 25}]
+    assert steps(turned.new) == [10, 50]
+
+
+def test_an_axis_that_one_side_does_not_know_has_the_other_sides_default() -> None:
+    unknown = score(ONE, settings={})
+    found = match(run(at(10), at(25), defaults={"images.steps": 25}), run(unknown))
+    assert [p.candidate.point for p in found.pairs] == [{"images.steps": 25}]
+    assert not match(run(at(10), at(25)), run(unknown)).pairs
+
+
+def test_what_was_deselected_is_not_run_and_the_rest_is_missing() -> None:
+    kid = score(ONE, metric="kid")
+    found = match(run(at(10), only={"images.steps": [10]}), run(at(10), at(25), kid))
+    assert steps(found.not_run) == [25]
+    assert [s.metric for s in found.missing] == ["kid"], (
+        "it does not depend on the axis, so nothing deselected it"
+    )
+
+
+def test_metrics_match_on_their_own_axes_only() -> None:
+    text = score(ONE, metric="text")
+    found = match(run(at(10), text), run(at(25), text))
+    assert [p.candidate.metric for p in found.pairs] == ["text"]
+
+
+@given(st.lists(st.integers(0, 30), unique=True), st.lists(st.integers(0, 30), unique=True))
+def test_every_score_lands_in_exactly_one_place(ours: list[int], theirs: list[int]) -> None:
+    found = match(run(*map(at, ours)), run(*map(at, theirs)))
+    assert sorted([*steps(tuple(p.candidate for p in found.pairs)), *steps(found.new)]) == sorted(ours)  # type: ignore[type-var]
+    assert sorted([*steps(tuple(p.baseline for p in found.pairs)), *steps(found.missing)]) == sorted(theirs)  # type: ignore[type-var]
+    assert {p.candidate.point["images.steps"] for p in found.pairs} == set(ours) & set(theirs)
+
+
+def protocol(**fields: object) -> Score:
+    return score(ONE, protocol={f"real.{k}": v for k, v in fields.items()})
+
+
+def test_equal_protocols_do_not_differ_in_anything() -> None:
+    assert differences(protocol(n=250, size=224), protocol(size=224, n=250), {}, {}) == ()
+
+
+def test_differing_fields_are_named_with_both_values() -> None:
+    found = differences(protocol(n=500, size=224), protocol(n=250, size=224), {}, {})
+    assert found == (Difference("real.n", 250, 500),)
+    assert str(found[0]) == "real.n: 250 → 500"
+
+
+def test_a_field_that_one_side_lacks_equals_the_other_sides_default() -> None:
+    old, new = protocol(n=1), protocol(n=1, antialias=True)
+    assert differences(new, old, {"real.antialias": True}, {}) == ()
+    assert differences(old, new, {}, {"real.antialias": True}) == ()
+    assert differences(new, old, {"real.antialias": False}, {}) == (Difference("real.antialias", None, True),)
+    assert differences(new, old, {}, {"real.antialias": True}), (
+        "the default of the side that lacks it says nothing"
+    )
+
+
+def test_observed_conditions_are_part_of_the_protocol() -> None:
+    def observed(*n: int) -> Score:
+        return score(tuple(Repeat({"s.seed": i}, "k", {"score": 0.5}, {"m.n": v}) for i, v in enumerate(n)))
+
+    assert differences(observed(250, 250), observed(250), {}, {}) == ()
+    assert differences(observed(250, 249), observed(250), {}, {}) == (Difference("m.n", 250, [249, 250]),)
+
+
+def test_masked_fields_do_not_count() -> None:
+    assert differences(protocol(n=1, k=2), protocol(n=3, k=4), {}, {}, {"real.n"}) == (
+        Difference("real.k", 4, 2),
+    )
+
+
+def test_environments_differ_by_field_and_several_values_are_a_list() -> None:
+    found = environment_differences(
+        [{"torch": "2.15.0", "gpu": "H100"}, {"torch": "2.15.0", "gpu": "H200"}], [{"torch": "2.14.0"}]
+    )
+    assert found == (Difference("gpu", None, ["H100", "H200"]), Difference("torch", "2.14.0", "2.15.0"))

@@ -1,0 +1,123 @@
+"""GeoTIFFs with named bands, no data, and a scale."""
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from image_files import everything, pixels, source
+from jobs import FolderJob
+
+from harness.data.folders import geotiff
+from harness.data.image_folder import rows
+from harness.errors import StageError
+
+NAMES = ("B02", "B03", "B04", "B08")
+
+
+def write(file, values, names=NAMES, nodata=None):
+    """Values: (bands, H, W)."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    count, height, width = values.shape
+    shape = {"count": count, "height": height, "width": width, "dtype": values.dtype, "nodata": nodata}
+    place = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
+    with rasterio.open(file, "w", driver="GTiff", **shape, **place) as out:
+        out.write(values)
+        if names:
+            out.descriptions = names
+
+
+def values(index, dtype=np.uint16):
+    return np.random.default_rng(index).integers(1, 4000, (4, 8, 8)).astype(dtype)
+
+
+@pytest.fixture
+def data(tmp_path):
+    for i, name in enumerate(["lake", "lake", "town", "town"]):
+        write(tmp_path / "rasters" / name / f"{i}.tif", values(i))
+    return tmp_path / "rasters"
+
+
+def read(root, job_root, **parameters):
+    parameters = {"bands": ("B04", "B03", "B02"), "scale": (0.0, 3000.0), **parameters}
+    return geotiff(source=source(root), **parameters, job=FolderJob(job_root))
+
+
+def test_named_bands_become_red_green_blue_scaled_to_8_bits(data, tmp_path):
+    made = read(data, tmp_path / "job")
+    found = {row.name: row for row in rows(made)}
+    expected = np.rint(np.clip(values(2)[[2, 1, 0]] / 3000 * 255, 0, 255)).astype(np.uint8)
+    assert (pixels(found["town/2.png"].path) == expected.transpose(1, 2, 0)).all()
+    assert found["town/2.png"].label == "town"
+    assert made.facts["classes"] == ["lake", "town"]
+    clipped = sum(int((values(i)[:3] > 3000).sum()) for i in range(4))
+    assert made.facts["clipped values"] == clipped > 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bands": ("B08", "B04", "B03")},
+        {"scale": (0.0, 2000.0)},
+        {"order": ("B04", "B03", "B02", "B08")},
+        {"size": 6},
+        {"size": 6, "resize": "nearest"},
+    ],
+    ids=str,
+)
+def test_every_parameter_changes_the_output(data, tmp_path, change):
+    before = {"size": 6} if "resize" in change else {}
+    assert everything(read(data, tmp_path / "a", **before)) != everything(
+        read(data, tmp_path / "b", **change)
+    )
+
+
+def test_pixels_without_data_are_black_and_counted(data, tmp_path):
+    holed = values(0)
+    holed[1, :2] = 0
+    write(data / "lake" / "0.tif", holed, nodata=0)
+    made = read(data, tmp_path / "job")
+    assert (made.facts["images with no-data pixels"], made.facts["no-data pixels"]) == (1, 16)
+    picture = pixels(made.path / "lake" / "0.png")
+    assert (picture[:2] == 0).all()
+    assert (picture[2:] > 0).any()
+
+
+def test_nan_is_no_data(data, tmp_path):
+    holed = values(0, np.float32)
+    holed[0, 0, 0] = np.nan
+    write(data / "lake" / "0.tif", holed)
+    assert read(data, tmp_path / "job").facts["no-data pixels"] == 1
+
+
+def test_a_raster_without_any_data_is_refused(data, tmp_path):
+    write(data / "lake" / "0.tif", np.zeros((4, 8, 8), np.uint16), nodata=0)
+    with pytest.raises(StageError, match=r"lake/0\.tif: no pixel has data in all of B04, B03, B02"):
+        read(data, tmp_path / "job")
+
+
+def test_unnamed_bands_need_an_order(data, tmp_path):
+    write(data / "lake" / "0.tif", values(0), names=None)
+    with pytest.raises(StageError, match=r"lake/0\.tif: its 4 bands have no names; list them: order"):
+        read(data, tmp_path / "job")
+    assert everything(read(data, tmp_path / "ordered", order=NAMES))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"bands": ("B4", "B03", "B02")}, "no band 'B4' among B02, B03, B04, B08; did you mean 'B04'"),
+        ({"order": ("B02", "B03")}, "4 bands, but order names 2"),
+        ({"order": ("B02", "B03", "B03", "B04")}, "more than one band 'B03'"),
+        ({"scale": (3000.0, 0.0)}, "must ascend"),
+    ],
+)
+def test_what_does_not_fit_is_refused(data, tmp_path, parameters, message):
+    with pytest.raises(StageError, match=message):
+        read(data, tmp_path / "job", **parameters)
+
+
+def test_a_truncated_raster_is_named(data, tmp_path):
+    file = data / "town" / "3.tif"
+    file.write_bytes(file.read_bytes()[:400])
+    with pytest.raises(StageError, match=r"town/3\.tif: not a readable raster"):
+        read(data, tmp_path / "job")
