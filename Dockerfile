@@ -15,7 +15,7 @@ ENV VIRTUAL_ENV=/opt/venv \
 
 # The same lock as everywhere, test tools included: the tests run in the very image that is shipped, and the tools
 # are under 2 % of it. Compiled here because the user below may not write to the environment.
-# The two certificate arguments are for a network with an authority of its own; nothing of them stays in the image.
+# The two certificate arguments are for a network with an authority of its own; no certificate stays in the image.
 ARG PIP_CERT
 ARG SSL_CERT_FILE
 COPY requirements.setup requirements.lock /tmp/requirements/

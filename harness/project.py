@@ -43,6 +43,8 @@ def reports(project: Path, suite: str) -> Path:
 def find_run(text: str, project: Path) -> Path:
     """The folder of a run that is given as a folder, a ``run.json``, an id, or a suite's name (its latest run).
 
+    Any other file is taken for a baseline's and returned as it is.
+
     Raises:
         UsageError: there is none.
     """

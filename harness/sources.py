@@ -31,7 +31,7 @@ def resolve(
     Raises:
         UsageError: something is missing, unpinned, or not what the suite pins.
     """
-    cache = DigestCache(store.root / "digests.sqlite")
+    cache = DigestCache(store.root / "digests.jsonl")
     done: dict[Source, Source] = {}
 
     def look_up(source: Source) -> Source:

@@ -47,7 +47,7 @@ def scores(predictions: Predictions) -> ClassificationScores:
     item are listed in the details.
 
     Raises:
-        StageError: no items, a logit that is not finite, not one logit per class, or a label outside the classes.
+        StageError: no items, a logit that is not finite, not a logit for each class, a label outside of them.
     """
     import torch
     from torchmetrics.functional.classification import multiclass_confusion_matrix

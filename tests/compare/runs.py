@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.artifact import Json
+from harness.compare import baseline
+from harness.compare.comparison import Comparison, Finding
 from harness.compare.sample import Side
+from harness.compare.verdict import compare
 from harness.items import ItemRows, ItemsReader, write_items
-from harness.record import GateInfo, MetricInfo, Repeat, Run, Score
+from harness.record import GateInfo, MetricInfo, Repeat, Run, Score, to_json
 from harness.stage import Items
 
 FIELDS: Mapping[str, Mapping[str, Any] | None] = {"score": {"better": "higher", "floor": 0.0}}
@@ -92,3 +96,35 @@ def itemised(
     folder.mkdir(exist_ok=True)
     write_items(folder / "items.parquet", rows)
     return Side(run(*scores, **changes), ItemsReader(folder / "items.parquet"))
+
+
+BASE = [0.80, 0.82, 0.81, 0.79, 0.83]
+"""What the baseline of most tests has, one value per seed."""
+
+
+def compared(candidate: Side, baseline: Side | None) -> Comparison:
+    """With the candidate's own gates."""
+    return compare(candidate, baseline, candidate.run.gates)
+
+
+def only(comparison: Comparison) -> Finding:
+    """The one finding there is."""
+    (finding,) = comparison.findings
+    return finding
+
+
+def shifted(by: list[float]) -> list[float]:
+    return [b + d for b, d in zip(BASE, by, strict=True)]
+
+
+def stored(folder: Path, made: Run) -> Path:
+    """A run's folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(to_json(made)))
+    return folder
+
+
+def accepted(project: Path, made: Run, label: str = "cpu", **given: Any) -> Path:
+    """Accept a run into a project; returns the baseline's file."""
+    usual = {"reason": "first figures", **given}
+    return baseline.accept(made, stored(project / "run", made), project, label, **usual)

@@ -24,7 +24,7 @@ def test_scores_at_equal_points_are_a_pair() -> None:
     assert [(p.candidate.point, p.baseline.point) for p in found.pairs] == [
         ({"images.steps": n},) * 2 for n in (10, 25)
     ]
-    assert not (found.new or found.missing or found.not_run)
+    assert (found.new, found.missing, found.not_run) == ((), (), ())
 
 
 def test_an_axis_that_one_side_does_not_sweep_comes_from_its_settings() -> None:

@@ -1,4 +1,4 @@
-"""The land-cover classifier on tiny labelled folders: every knob turns something, and a kill loses nothing."""
+"""The land-cover classifier on tiny labelled folders: every knob turns something, a kill loses nothing."""
 
 import json
 import os
@@ -22,7 +22,9 @@ from harness.systems.land_cover.weights import Weights, torchgeo_weights
 CLASSES = ["Bare Land", "Water Body", "Woody Vegetation"]
 
 
-def folder(path: Path, *, count: int = 6, size: int = 32, seed: int = 0, classes=CLASSES, used=None) -> LabelledImages:
+def folder(
+    path: Path, *, count: int = 6, size: int = 32, seed: int = 0, classes=CLASSES, used=None
+) -> LabelledImages:
     """Noise around a colour per class: quick to tell apart, not at once."""
     generator = np.random.default_rng(seed)
     path.mkdir(parents=True)
@@ -92,7 +94,8 @@ def plain(images, tmp_path_factory):
 def test_patience_decides_when_the_learning_rate_falls(images, tmp_path):
     """At this learning rate the validation loss does not keep falling."""
     results = [
-        weights_of(train(images, tmp_path / str(p), keep="last", epochs=6, lr=0.01, patience=p)) for p in (1, 10)
+        weights_of(train(images, tmp_path / str(p), keep="last", epochs=6, lr=0.01, patience=p))
+        for p in (1, 10)
     ]
     assert not same(*results)
 
@@ -108,8 +111,8 @@ def test_best_and_last_differ_when_the_best_epoch_is_not_the_last(images, tmp_pa
     assert not same(weights_of(best), weights_of(last))
 
 
-class Stop(Exception):
-    pass
+class StopError(Exception):
+    """What interrupts a training here."""
 
 
 @pytest.mark.slow
@@ -121,9 +124,9 @@ def test_an_interrupted_training_ends_in_the_same_weights(images, tmp_path, step
 
     def stop(done, total, what):
         if done == step:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(images, tmp_path / "killed", stop, **settings)
     assert (tmp_path / "killed" / "scratch").exists()
     resumed_at = []
@@ -164,6 +167,19 @@ def test_predictions_do_not_depend_on_batch_size(images, tmp_path):
     assert tables[0]["label"].to_pylist() == [0, 1, 2] * 3
 
 
+def test_a_test_image_of_an_unknown_class_or_unreadable_is_named(images, tmp_path):
+    classifier = train(images, tmp_path / "train", epochs=1)
+    strange = folder(tmp_path / "strange", classes=["Bare Land", "Snow Ice"])
+    with pytest.raises(
+        StageError, match=r"test image 1-0\.png: label 'Snow Ice' is none of Bare Land, Water"
+    ):
+        land_cover.predict(classifier, strange, job=FolderJob(tmp_path / "a"))
+    torn = folder(tmp_path / "torn", count=1)
+    (torn.path / "2-0.png").write_bytes(b"\x89PNG")
+    with pytest.raises(StageError, match=r"2-0\.png: not a readable image"):
+        land_cover.predict(classifier, torn, job=FolderJob(tmp_path / "b"))
+
+
 @pytest.mark.slow
 def test_own_weights_are_where_training_starts(images, tmp_path):
     first = train(images, tmp_path / "first", epochs=1)
@@ -181,11 +197,21 @@ def test_weights_with_another_head_keep_the_backbone_and_others_are_refused(imag
     other = dict(first, **{"fc.weight": np.zeros((9, 512), np.float32), "fc.bias": np.zeros(9, np.float32)})
     save_file(other, tmp_path / "nine.safetensors")
     settings = {"epochs": 1, "lr": 1e-9, "keep": "last"}
-    own = train(images, tmp_path / "a", weights=_found(Weights.from_text(f"path:{tmp_path}/nine.safetensors")), **settings)
+    own = train(
+        images,
+        tmp_path / "a",
+        weights=_found(Weights.from_text(f"path:{tmp_path}/nine.safetensors")),
+        **settings,
+    )
     np.testing.assert_allclose(weights_of(own)["conv1.weight"], first["conv1.weight"], atol=1e-5)
     save_file({"conv1.weight": first["conv1.weight"]}, tmp_path / "few.safetensors")
     with pytest.raises(StageError, match=r"weights do not fit the model: .* layers"):
-        train(images, tmp_path / "b", weights=_found(Weights.from_text(f"path:{tmp_path}/few.safetensors")), **settings)
+        train(
+            images,
+            tmp_path / "b",
+            weights=_found(Weights.from_text(f"path:{tmp_path}/few.safetensors")),
+            **settings,
+        )
 
 
 def _found(weights: Weights, mirror: Path | None = None) -> Weights:
@@ -199,7 +225,9 @@ def _found(weights: Weights, mirror: Path | None = None) -> Weights:
 
 def test_torchgeo_weight_names_are_files_of_the_hub_at_a_commit():
     """So a mirror serves them, ``harness fetch`` fills it, and what they hold is in the key."""
-    reference = re.compile(r"torchgeo/resnet18_sentinel2_rgb_moco@[0-9a-f]{40}:resnet18_sentinel2_rgb_moco-\w+\.pth")
+    reference = re.compile(
+        r"torchgeo/resnet18_sentinel2_rgb_moco@[0-9a-f]{40}:resnet18_sentinel2_rgb_moco-\w+\.pth"
+    )
     named = Weights.from_text("ResNet18_Weights.SENTINEL2_RGB_MOCO")
     assert reference.fullmatch(named.source.text)
     assert named.to_key() == named.source.text
@@ -210,7 +238,10 @@ def test_torchgeo_weight_names_are_files_of_the_hub_at_a_commit():
     ("text", "message"),
     [
         ("ResNet18_Weights.SENTINEL2_RGB_MOKO", "did you mean 'ResNet18_Weights.SENTINEL2_RGB_MOCO'"),
-        ("ResNet18_Weights.SENTINEL2_ALL_MOCO", "13 bands, images here have three; did you mean '.*RGB_MOCO'"),
+        (
+            "ResNet18_Weights.SENTINEL2_ALL_MOCO",
+            "13 bands, images here have three; did you mean '.*RGB_MOCO'",
+        ),
         ("path:model.pth", r"is a pickle.*safetensors"),
         ("someone/model@main:model.safetensors", "neither a commit of 40 hex digits nor 'unpinned'"),
     ],
@@ -222,7 +253,8 @@ def test_weights_that_cannot_be_used_are_refused_with_a_way_on(text, message):
 
 def test_weight_names_are_read_without_importing_torch():
     code = (
-        "import sys; from harness.systems.land_cover import train; from harness.systems.land_cover.weights import Weights;"
+        "import sys; from harness.systems.land_cover import train;"
+        "from harness.systems.land_cover.weights import Weights;"
         "Weights.from_text('ResNet18_Weights.SENTINEL2_RGB_MOCO');"
         "print(sorted({'torch', 'torchgeo', 'lightning', 'torchvision'} & set(sys.modules)))"
     )
@@ -256,7 +288,7 @@ def test_one_class_is_refused(tmp_path, images):
 
 def test_an_unknown_validation_class_is_named_with_the_nearest(tmp_path, images):
     strange = folder(tmp_path / "strange", classes=["Water Bodies", "Bare Land"])
-    with pytest.raises(StageError, match="label 'Water Bodies' is none of .*did you mean 'Water Body'"):
+    with pytest.raises(StageError, match=r"label 'Water Bodies' is none of .*did you mean 'Water Body'"):
         train({**images, "validation": strange}, tmp_path / "job")
 
 
@@ -276,7 +308,10 @@ def test_a_bad_image_is_named(tmp_path, images, fault):
         Image.new("RGB", (48, 40)).save(victim)
     else:
         settings["crop"] = 33
-    message = {"size": "48×40 pixels where others have 32×32; set crop", "crop": "smaller than the crop of 33"}
+    message = {
+        "size": "48×40 pixels where others have 32×32; set crop",
+        "crop": "smaller than the crop of 33",
+    }
     with pytest.raises(StageError, match=message.get(fault, r"1-3\.png: not a readable image")):
         train({**images, "train": bad}, tmp_path / "job", **settings)
 

@@ -44,8 +44,9 @@ def train(
     Args:
         train: images to train on; their classes are the classifier's.
         validation: images that choose the epoch and the learning rate; never tested on.
-        weights: a TorchGeo weight name (``ResNet18_Weights.SENTINEL2_RGB_MOCO``), ``path:file.safetensors``, or null
-            for random weights. A head of other classes is replaced.
+        weights: a TorchGeo weight name (``ResNet18_Weights.SENTINEL2_RGB_MOCO``), a safetensors file or a
+            classifier's folder (``path:…``, ``org/name@commit:file``), or null for random ones. A last layer
+            for another number of classes starts anew.
         model: the architecture, by timm's name.
         epochs: passes over the training images.
         batch_size: images per step.
@@ -57,9 +58,9 @@ def train(
         flips: flip at random, horizontally and vertically.
         brightness: largest relative change of brightness.
         contrast: largest relative change of contrast.
-        normalisation: ``dataset`` subtracts the training pixels' mean and divides by their standard deviation;
-            ``unit`` only scales 8 bits to [0, 1]. (Sentinel-2 weights come with a division by 10,000, which is for
-            reflectances: 8-bit images are scaled to [0, 1] here.)
+        normalisation: 8 bits are scaled to [0, 1], and that is ``unit``; ``dataset`` then subtracts the
+            training pixels' mean and divides by their standard deviation, per channel. (TorchGeo's division
+            by 10,000 for Sentinel-2 weights is for reflectances.)
         precision: fp32, or mixed bf16/fp16.
         keep: the epoch of the lowest validation loss, or the last.
         seed: of initialisation, order and augmentation.
@@ -136,6 +137,7 @@ def predict(
     from safetensors.torch import load_file
 
     from harness.systems.land_cover.loading import Images, Preparation, in_order, labelled_items
+    from harness.systems.land_cover.training import exact
 
     described = json.loads((classifier.path / DESCRIPTION).read_text(encoding="utf-8"))
     classes = described["classes"]
@@ -149,7 +151,7 @@ def predict(
     schema = pa.schema([("item", pa.string()), ("label", pa.int64()), ("logits", pa.list_(pa.float32()))])
     folder = job.folder()
     done = 0
-    with pq.ParquetWriter(folder / "predictions.parquet", schema) as out, torch.inference_mode():
+    with pq.ParquetWriter(folder / "predictions.parquet", schema) as out, torch.inference_mode(), exact():
         for batch in loader:
             logits = network(batch["image"].to(job.device)).float().cpu()
             names = [item.name for item in items[done : done + len(logits)]]

@@ -1,4 +1,4 @@
-"""Training with TorchGeo's classification task on Lightning: resumable, and silent but for our own progress."""
+"""Training with TorchGeo's classification task on Lightning: resumable, silent but for our own progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import lightning.pytorch as L
+import lightning.pytorch as L  # noqa: N812 - as its own documentation has it
 import torch
 from torch import Tensor
 
@@ -55,8 +55,8 @@ def fit(
 ) -> Trained:
     """Train to the end, from the checkpoint in ``job.scratch`` where there is one.
 
-    The optimiser is the one that TorchGeo configures: AdamW at ``lr`` with torch's weight decay (0.01), divided by
-    ten when the validation loss has not fallen for ``patience`` epochs.
+    The optimiser is the one that TorchGeo configures: AdamW with torch's weight decay (0.01), at ``lr``,
+    which is divided by ten when the validation loss has not fallen for more than ``patience`` epochs.
 
     Raises:
         StageError: the loss is not a finite number.
@@ -105,7 +105,7 @@ def _task(recipe: Recipe, classes: int, weights: Mapping[str, Tensor] | None) ->
     )
     if weights is not None:
         load_backbone(task.model, weights)
-    return task  # type: ignore[no-any-return]
+    return task
 
 
 def load_backbone(model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -126,11 +126,12 @@ def load_backbone(model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None
     model.load_state_dict(fitting, strict=False)
 
 
-class Keeper(L.Callback):
+class Keeper(L.Callback):  # type: ignore[misc]
     """Keeps the weights to return and the history, checkpoints, reports progress, and refuses a NaN loss.
 
-    Checkpoints are our own: Lightning saves before the plateau scheduler has moved on, so that what it resumes is
-    another training. No random state is in them, for there is none: images and order depend on seed and epoch alone.
+    Checkpoints are our own: Lightning's are made before the plateau scheduler has moved on, so what it
+    resumes is another training. They hold no random state, for there is none: images and their order depend
+    on seed and epoch alone.
     """
 
     def __init__(self, recipe: Recipe, job: Job) -> None:

@@ -1,7 +1,7 @@
 """Where a classifier's first weights come from: a TorchGeo weight name, a file of one's own, or the hub.
 
-All three are sources: looked for in the mirror, the local cache and on the hub, fetched into a mirror, and pinned
-by their content, before anything runs.
+All three are sources: looked for in the mirror, the local cache and on the hub, and pinned by their content,
+before anything runs.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Weights:
         """Read a weight name or a reference to a file; nothing heavy is imported.
 
         Raises:
-            ValueError: no such name in the installed TorchGeo, weights for other than three bands, a malformed
-                reference, or a pickled file.
+            ValueError: no such name in the installed TorchGeo, weights that do not take three bands, a
+                malformed reference, or a pickled file.
         """
         if ":" not in text and "@" not in text:
             return cls(text, Source.from_text(_reference(text)), torchgeo=True)
@@ -82,7 +82,7 @@ class Weights:
             state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
             return state
         try:
-            return load_file(path / "model.safetensors" if path.is_dir() else path)  # type: ignore[no-any-return]
+            return load_file(path / "model.safetensors" if path.is_dir() else path)
         except (SafetensorError, OSError) as e:
             raise StageError(f"weights {self.text}: not a readable safetensors file ({e})") from None
 
@@ -126,7 +126,7 @@ class TorchGeoWeights:
 
 @cache
 def torchgeo_weights() -> Mapping[str, TorchGeoWeights]:
-    """By names like ``ResNet18_Weights.SENTINEL2_RGB_MOCO``, read off TorchGeo's source without importing it."""
+    """By name (``ResNet18_Weights.SENTINEL2_RGB_MOCO``), read off TorchGeo's source without importing it."""
     spec = importlib.util.find_spec("torchgeo")
     if spec is None or not spec.submodule_search_locations:
         return {}
