@@ -80,8 +80,10 @@ def _print(console: Console, rows: tuple[Calibration, ...]) -> None:
         table.add_column(column, justify="left" if column == "gate" else "right")
     for row in rows:
         at = " ".join(f"{name}={value}" for name, value in row.at.items())
-        mean, sd, change, low, high, detectable, margin, proposed = together(
-            [row.mean, row.sd, row.change, row.low, row.high, row.detectable, row.margin, row.proposed]
+        figures = [row.mean, row.sd, row.change, row.low, row.high, row.detectable, row.margin, row.proposed]
+        spelled = iter(together([f for f in figures if f is not None]))
+        mean, sd, change, low, high, detectable, margin, proposed = (
+            "–" if f is None else next(spelled) for f in figures
         )
         percent = (
             f" ({row.proposed_fraction:.2%})" if row.relative and row.proposed_fraction is not None else ""

@@ -181,7 +181,7 @@ def to_json(run: Run) -> dict[str, Any]:
     body = asdict(replace(run, scores=()))
     body["scores"] = [
         {
-            **{k: v for k, v in asdict(replace(s, settings={}, protocol={})).items()},
+            **asdict(replace(s, settings={}, protocol={})),
             "settings": interned("settings", s.settings),
             "protocol": interned("protocols", s.protocol),
         }
@@ -272,7 +272,7 @@ def read_text(file: Path) -> str:
 
 
 def items_file(record: Path) -> Path:
-    """Where the per-item rows of a record lie: ``items.parquet`` beside ``run.json``, else ``<label>.items.parquet``."""
+    """The per-item rows of a record: ``items.parquet`` beside ``run.json``, else ``<label>.items.parquet``."""
     if record.is_dir():
         return record / "items.parquet"
     return record.with_name("items.parquet" if record.name == "run.json" else f"{record.stem}.items.parquet")

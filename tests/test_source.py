@@ -55,7 +55,12 @@ def digest_of(tmp_path, monkeypatch):
         root = tmp_path / str(len(list(tmp_path.iterdir())))
         folder = root / "edited"
         folder.mkdir(parents=True)
-        for name, text in {"__init__.py": "", "stages.py": STAGE, "other.py": OTHER, "inner.py": INNER}.items():
+        for name, text in {
+            "__init__.py": "",
+            "stages.py": STAGE,
+            "other.py": OTHER,
+            "inner.py": INNER,
+        }.items():
             for old, new in (edits or {}).items():
                 text = text.replace(old, new)
             (folder / name).write_text(text)
@@ -98,7 +103,15 @@ def test_an_edit_of_anything_reached_changes_the_digest(digest_of, edit):
         {"def measure(data):\n    return 1": "def measure(data):\n    return 2"},
         {"@stage(version=1)": "@stage(version=2)"},
     ],
-    ids=["comment", "docstring", "annotation", "layout", "unreached helper", "sibling metric", "declared version"],
+    ids=[
+        "comment",
+        "docstring",
+        "annotation",
+        "layout",
+        "unreached helper",
+        "sibling metric",
+        "declared version",
+    ],
 )
 def test_what_changes_no_behaviour_keeps_the_digest(digest_of, edit):
     assert digest_of(edit) == digest_of()

@@ -22,7 +22,9 @@ def make(store: Store, key: str = KEY, content: bytes = b"weights") -> Entry:
         out.mkdir()
         (out / "model.bin").write_bytes(content)
         result = Result({"accuracy": 0.5}, {"n": 3}, {}, items=False)
-        return store.commit(Entry(key, "toy.train", {"out": Output("Classifier")}, result, 1.5, {"torch": "2"}, {}))
+        return store.commit(
+            Entry(key, "toy.train", {"out": Output("Classifier")}, result, 1.5, {"torch": "2"}, {})
+        )
 
 
 @pytest.fixture
@@ -43,7 +45,9 @@ def test_an_unknown_key_is_none(store):
     assert store.get(KEY) is None
 
 
-@pytest.mark.parametrize("damage", ["truncate", "delete", "edit entry", "torn entry", "no entry", "other key"])
+@pytest.mark.parametrize(
+    "damage", ["truncate", "delete", "edit entry", "torn entry", "no entry", "other key"]
+)
 def test_a_damaged_entry_is_never_served(store, damage):
     make(store)
     folder = store.folder(KEY)
@@ -153,7 +157,9 @@ def test_timings_leave_out_a_torn_line(store):
     store.note_timing("toy.train", {"epochs": 3}, "cpu", 1.25)
     with (store.root / "timings.jsonl").open("a") as f:
         f.write('{"use": "toy')
-    assert store.timings() == [{"use": "toy.train", "settings": {"epochs": 3}, "device": "cpu", "wall_s": 1.25}]
+    assert store.timings() == [
+        {"use": "toy.train", "settings": {"epochs": 3}, "device": "cpu", "wall_s": 1.25}
+    ]
 
 
 def test_an_entry_says_what_it_holds_to_a_person(store):

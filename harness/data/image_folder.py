@@ -16,7 +16,7 @@ from harness.artifact import Artifact, Json
 from harness.errors import StageError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Image as Picture
 
 METADATA = "metadata.jsonl"
 
@@ -47,7 +47,9 @@ def rows(images: Artifact) -> Iterator[Row]:
                 name = columns.pop("file_name")
             except (ValueError, KeyError, AttributeError) as e:
                 raise StageError(f"{images.path / METADATA}:{number}: not an image row ({e})") from None
-            label, captions = columns.pop("label", None), columns.pop("captions", ())
+            label, captions = columns.pop("label", None), columns.pop("captions", [])
+            if not isinstance(captions, list):
+                raise StageError(f"{images.path / METADATA}:{number}: captions must be a list of sentences")
             yield Row(name, images.path / name, label, tuple(captions), columns)
 
 
@@ -69,7 +71,7 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         self._lines.close()
 
-    def add(self, image: Image | Any, name: str, **columns: Json) -> None:
+    def add(self, image: Picture | Any, name: str, **columns: Json) -> None:
         """Append one image.
 
         Args:
@@ -77,9 +79,9 @@ class Writer:
             name: its file name below the folder, ending in ``.png``.
             columns: further columns of its row.
         """
-        from PIL import Image as pil
+        from PIL import Image
 
-        picture = image if isinstance(image, pil.Image) else pil.fromarray(image)
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.convert("RGB").save(path, format="PNG", compress_level=1)

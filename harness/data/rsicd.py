@@ -37,6 +37,22 @@ class Published(NamedTuple):
 
 
 @stage(version=1, software=("pillow",))
+def load(*, source: Source, size: Count = 224, resize: Resize = "bicubic", job: Job) -> CaptionedImages:
+    """All of RSICD, its three splits pooled: for suites that give the images other classes before they split.
+
+    Args:
+        source: the data set's folder of parquet files.
+        size: width and height in pixels.
+        resize: the filter, antialiased; images that already have the size are left as they are.
+
+    Raises:
+        StageError: damaged files, or another schema.
+    """
+    files = [file for shards in ParquetSet.open(source.path).splits.values() for file in shards]
+    return _write(files, {"": _names(files)}, Decoder(size=size, resize=resize), job)[""]
+
+
+@stage(version=1, software=("pillow",))
 def split(
     *,
     source: Source,

@@ -78,7 +78,7 @@ def labelled_items(images: Artifact, classes: Sequence[str], what: str) -> list[
     return items
 
 
-class Images(Dataset[dict[str, Any]]):  # type: ignore[misc]
+class Images(Dataset[dict[str, Any]]):
     """Indexed by ``(epoch, index)``; augmentation depends on nothing but those two and the seed, so neither
     batch size, nor order, nor a resumed run changes an image.
     """
@@ -154,7 +154,7 @@ def _mix(seed: int, epoch: int, index: int) -> int:
     return int(torch.randint(2**62, (1,), generator=generator))
 
 
-class Order(Sampler[tuple[int, int]]):  # type: ignore[misc]
+class Order(Sampler[tuple[int, int]]):
     """``(epoch, index)`` for one epoch, shuffled by seed and epoch alone, or in file order."""
 
     def __init__(self, count: int, seed: int, shuffle: bool, first_epoch: int = 0) -> None:
@@ -178,7 +178,7 @@ class Order(Sampler[tuple[int, int]]):  # type: ignore[misc]
         return iter([(self.epoch, i) for i in torch.randperm(self.count, generator=generator).tolist()])
 
 
-class LandCoverData(LightningDataModule):  # type: ignore[misc]
+class LandCoverData(LightningDataModule):
     """Training and validation images."""
 
     def __init__(

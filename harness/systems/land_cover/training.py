@@ -126,7 +126,7 @@ def load_backbone(model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None
     model.load_state_dict(fitting, strict=False)
 
 
-class Keeper(L.Callback):  # type: ignore[misc]
+class Keeper(L.Callback):
     """Keeps the weights to return and the history, checkpoints, reports progress, and refuses a NaN loss.
 
     Checkpoints are our own: Lightning's are made before the plateau scheduler has moved on, so what it
