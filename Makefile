@@ -6,7 +6,7 @@ UV     := $(VENV)/setup/bin/uv
 READY  := $(VENV)/.ready
 
 SUITE    := suites/smoke/land-cover.yaml
-DEMO_OUT ?= reports/demo
+DEMO     := reports/demo
 
 .PHONY: help setup demo smoke test lint format bench lock clean
 
@@ -27,8 +27,15 @@ $(READY): requirements.setup requirements.lock pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The second run must end in exit code 1 (regressed): anything else fails the demo.
 demo: $(READY)
-	@$(BIN)/python -m harness.demo $(SUITE) --out $(DEMO_OUT)
+	@echo "1. harness run $(SUITE)"
+	@$(BIN)/harness run $(SUITE) --out $(DEMO)/as-declared
+	@echo
+	@echo "2. the subject, broken:  harness run $(SUITE) --set classifier.epochs=1"
+	@$(BIN)/harness run $(SUITE) --set classifier.epochs=1 --out $(DEMO)/broken; test $$? -eq 1
+	@echo
+	@echo "Unchanged, then regressed, as it should be. The reports: $(DEMO)/*/report.md"
 
 smoke: $(READY)
 	@for suite in suites/smoke/*.yaml; do $(BIN)/harness run $$suite || exit $$?; done
@@ -50,7 +57,7 @@ bench: $(READY)
 
 # No index address gets into the lock; one version of each package serves Python 3.11 to 3.13.
 lock: $(READY)
-	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(UV) pip compile - --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.setup
+	@version=$$($(UV) --version | cut -d' ' -f2); rm -f requirements.setup; echo "uv==$$version" | $(UV) pip compile - --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.setup
 	@$(UV) pip compile pyproject.toml --quiet --universal --fork-strategy fewest --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file requirements.lock
 
 clean:

@@ -12,7 +12,8 @@ from typing import Any
 from harness.artifact import Json
 from harness.environment import command_line, environment, provenance
 from harness.items import ItemRows, read_stored_items
-from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, defaults
+from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
+from harness.protocol import defaults
 from harness.record import GateInfo, Repeat, Run, Score, TaskInfo, environment_id
 from harness.run import Outcome
 from harness.store import ITEMS, Store

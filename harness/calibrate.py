@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rich.console import Console
-from rich.table import Table
 
 from harness import project as places
 from harness.assemble import gate_infos
@@ -65,19 +64,6 @@ def _seeds(suite: Suite, repeats: int | None) -> tuple[tuple[Axis, ...], tuple[A
 
 
 def _print(console: Console, rows: tuple[Calibration, ...]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in (
-        "gate",
-        "repeats",
-        "mean",
-        "sd",
-        "A/A change",
-        "detectable",
-        "margin",
-        "needs",
-        "proposed",
-    ):
-        table.add_column(column, justify="left" if column == "gate" else "right")
     for row in rows:
         at = " ".join(f"{name}={value}" for name, value in row.at.items())
         figures = [row.mean, row.sd, row.change, row.low, row.high, row.detectable, row.margin, row.proposed]
@@ -88,24 +74,22 @@ def _print(console: Console, rows: tuple[Calibration, ...]) -> None:
         percent = (
             f" ({row.proposed_fraction:.2%})" if row.relative and row.proposed_fraction is not None else ""
         )
-        table.add_row(
-            f"{row.metric}.{row.field} {at}".strip(),
-            f"{row.repeats} {row.unit}",
-            mean,
-            sd,
-            f"{change} [{low}, {high}]",
-            detectable,
-            margin if row.is_wide_enough else f"[yellow]{margin}[/yellow]",
-            "–" if row.repeats_needed is None else str(row.repeats_needed),
-            proposed + percent,
+        needs = "more than 10,000" if row.repeats_needed is None else str(row.repeats_needed)
+        verdict = (
+            "[green]wide enough[/green]"
+            if row.is_wide_enough
+            else f"[yellow]too narrow: needs {needs} repeats[/yellow]"
         )
-    console.print(table)
+        console.print(f"[bold]{row.metric}.{row.field}[/bold] {at}", highlight=False)
+        console.print(
+            f"  mean {mean}, deviation of one repeat {sd} ({row.repeats} {row.unit} a side)", highlight=False
+        )
+        console.print(
+            f"  A/A change {change}, 90 % interval {low} to {high}; detectable {detectable}", highlight=False
+        )
+        console.print(f"  margin {margin} is {verdict}; proposed {proposed}{percent}\n", highlight=False)
     console.print(
-        "An unchanged subject ends 'unchanged' with 95 % probability at the proposed margin; 'needs' is the number of"
-        " repeats for the declared one.",
+        "At the proposed margin an unchanged subject ends 'unchanged' with 95 % probability.",
         style="dim",
         highlight=False,
     )
-    narrow = [f"{row.metric}.{row.field}" for row in rows if not row.is_wide_enough]
-    if narrow:
-        console.print(f"too narrow to be decided with these repeats: {', '.join(narrow)}", style="yellow")

@@ -39,13 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return int(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return int(Exit.OK)
+    except Exception as e:
+        from harness.crash import describe
+
+        print(f"harness: {describe(e)}", file=sys.stderr)
+        return int(Exit.INTERNAL)
 
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    _console().out(text, highlight=False)
 
 
 def _run(o: argparse.Namespace) -> Exit:
@@ -83,9 +89,9 @@ def _compare(o: argparse.Namespace) -> Exit:
     if o.json:
         import json
 
-        print(json.dumps(comparison.to_json(), indent=1, ensure_ascii=False))
+        _say(json.dumps(comparison.to_json(), indent=1, ensure_ascii=False))
     else:
-        print_comparison(_console(), run, comparison)
+        print_comparison(_console(), run, comparison, strict=o.strict)
     return comparison.exit(strict=o.strict)
 
 
@@ -98,7 +104,7 @@ def _accept(o: argparse.Namespace) -> Exit:
     folder = project.find_run(o.run, home)
     run = record.load(folder)
     path = accept(run, folder, home, o.label or label_of(run), o.reason, o.new_protocol)
-    print(f"accepted: {path}")
+    _say(f"accepted: {path}")
     return Exit.OK
 
 
@@ -113,10 +119,10 @@ def _fetch(o: argparse.Namespace) -> Exit:
 
     if o.pin:
         for line in pin_all(o.suites):
-            print(line)
+            _say(line)
     if o.to is not None:
         for line in fetch_all(o.suites, o.to):
-            print(line)
+            _say(line)
     if o.to is None and not o.pin:
         raise UsageError("fetch: say --to DIR (fill a mirror), --pin (write commits into the suite), or both")
     return Exit.OK
@@ -127,7 +133,7 @@ def _schema(o: argparse.Namespace) -> Exit:
 
     from harness.schema import json_schema
 
-    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    _say(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return Exit.OK
 
 
@@ -145,9 +151,9 @@ def _request(o: argparse.Namespace) -> Request:
 
 
 def _console() -> Console:
-    from rich.console import Console
+    from harness.report.console import ReportConsole
 
-    return Console()
+    return ReportConsole()
 
 
 def _parser() -> argparse.ArgumentParser:

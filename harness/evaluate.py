@@ -13,13 +13,14 @@ from rich.console import Console
 from harness import project as places
 from harness import suite as suites
 from harness.artifact import Json
-from harness.assemble import Invocation, assemble, failure_logs
+from harness.assemble import Invocation, assemble, failure_logs, gate_infos
 from harness.errors import Exit, UsageError, nearest
 from harness.executors.local import LocalExecutor
-from harness.judge import Against, judge
+from harness.judge import Against, check, judge
 from harness.plan import Plan, make
 from harness.record import Run
-from harness.report.files import write_reports, write_run
+from harness.report.console import ReportConsole
+from harness.report.files import check_writable, write_reports, write_run
 from harness.report.progress import RunProgress
 from harness.report.terminal import print_comparison
 from harness.run import Runner
@@ -81,14 +82,16 @@ def evaluate(
 ) -> Exit:
     """Run a suite to its verdict: what ``harness run`` does."""
     prepared = prepare(request, download=True)
-    project = prepared.plan.suite.project
-    run, logs = execute(prepared, Console(stderr=True), fresh)
+    suite, project = prepared.plan.suite, prepared.plan.suite.project
+    check(project, against, suite.name, request.suite, gate_infos(suite))
+    check_writable(out or places.reports(project, suite.name))
+    run, logs = execute(prepared, ReportConsole(stderr=True), fresh)
     folder = out or places.reports(project, run.suite) / run.id
     write_run(run, folder, prepared.store, logs)
     comparison = judge(folder, project, against, request.suite)
     write_reports(run, comparison, folder, os.environ.get("GITHUB_STEP_SUMMARY"))
-    console = Console()
-    print_comparison(console, run, comparison)
+    console = ReportConsole()
+    print_comparison(console, run, comparison, strict=strict)
     console.print(
         f"report: {folder / 'report.md'}", style="dim", markup=False, highlight=False, soft_wrap=True
     )

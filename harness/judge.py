@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,7 @@ from harness.compare import verdict
 from harness.compare.comparison import Comparison
 from harness.compare.history import MergeBase
 from harness.compare.sample import Side
-from harness.environment import device_class
+from harness.environment import device_class, environment
 from harness.errors import UsageError, nearest
 from harness.items import ItemsReader
 from harness.record import GateInfo, Run
@@ -53,25 +54,50 @@ def judge(folder: Path, project: Path, against: Against, suite_file: Path | None
     """
     candidate = side(folder)
     run = candidate.run
-    gates = run.gates if against.ref is None else _gates_at(project, against.ref, suite_file, run)
-    if (
-        against.baseline is not None
-        and against.ref is None
-        and not baselines.LABEL.fullmatch(against.baseline)
-    ):
-        path = places.find_run(against.baseline, project)
-        return verdict.compare(candidate, side(path), gates, name=str(path))
+    gates = run.gates if against.ref is None else _gates_at(project, against.ref, suite_file, run.gates)
     label = against.baseline or label_of(run)
-    if against.ref is None:
-        found, known = baselines.find(project, run.suite, label), baselines.labels(project, run.suite)
-    else:
-        found = baselines.read_at(project, against.ref, run.suite, label)
-        known = baselines.labels_at(project, against.ref, run.suite)
-    if found is None:
-        return verdict.compare(
-            candidate, None, gates, note=_no_baseline(run, folder, label, known, against.ref)
-        )
-    return verdict.compare(candidate, found, gates, name=label)
+    found, name = opponent(project, against, run.suite, label)
+    note = "" if found else _no_baseline(run, folder, project, label, against.ref)
+    return verdict.compare(candidate, found, gates, name=name, note=note)
+
+
+def check(
+    project: Path, against: Against, suite_name: str, suite_file: Path, gates: Sequence[GateInfo]
+) -> None:
+    """Find out before anything runs whether ``judge`` can do its part.
+
+    Raises:
+        UsageError: as ``judge`` would.
+    """
+    if against.ref is not None:
+        _gates_at(project, against.ref, suite_file, gates)
+    opponent(project, against, suite_name, against.baseline or device_class(environment()))
+
+
+def opponent(project: Path, against: Against, suite_name: str, label: str) -> tuple[Side | None, str]:
+    """The other side and what to call it: the baseline under the label, else the file or the run it names.
+
+    Raises:
+        UsageError: a baseline that is not as it was accepted; a name that leads nowhere.
+    """
+    if against.ref is not None:
+        return baselines.read_at(project, against.ref, suite_name, label), label
+    is_label = baselines.LABEL.fullmatch(label) is not None
+    found = baselines.find(project, suite_name, label) if is_label else None
+    if found is not None or against.baseline is None:
+        return found, label
+    try:
+        path = places.find_run(label, project)
+    except UsageError:
+        if is_label and not label.endswith(".json"):
+            return None, label  # may yet be accepted under it
+        known = baselines.labels(project, suite_name)
+        there = f"whose labels are {', '.join(known)}" if known else "which has no baseline yet"
+        close = nearest(label, known)
+        raise UsageError(
+            f"no baseline {label!r}: not a label of {suite_name} ({there}), a file, or a run{close}"
+        ) from None
+    return side(path), str(path)
 
 
 def label_of(run: Run) -> str:
@@ -121,7 +147,9 @@ def parse_against(text: str, run: Run) -> dict[str, Json]:
     return point
 
 
-def _gates_at(project: Path, ref: str, suite_file: Path | None, run: Run) -> Sequence[GateInfo]:
+def _gates_at(
+    project: Path, ref: str, suite_file: Path | None, own: Sequence[GateInfo]
+) -> Sequence[GateInfo]:
     """The gate of the merge base: a change to the suite cannot loosen what judges it.
 
     A suite that is new since then has no baseline there either; its own gate changes nothing.
@@ -142,12 +170,18 @@ def _gates_at(project: Path, ref: str, suite_file: Path | None, run: Run) -> Seq
             raise FileNotFoundError(errno.ENOENT, f"not there at {base}")
         return found.decode("utf-8")
 
-    return run.gates if content(suite_file) is None else gate_infos(suite.load(suite_file, read=read))
+    return own if content(suite_file) is None else gate_infos(suite.load(suite_file, read=read))
 
 
-def _no_baseline(run: Run, folder: Path, label: str, known: Sequence[str], ref: str | None) -> str:
+def _no_baseline(run: Run, folder: Path, project: Path, label: str, ref: str | None) -> str:
     """Why there is nothing to compare with, and the command that changes that."""
+    known = (
+        baselines.labels(project, run.suite) if ref is None else baselines.labels_at(project, ref, run.suite)
+    )
     place = f" at the merge base with {ref}" if ref else ""
     others = f"; there are: {', '.join(known)} (--baseline LABEL compares with one)" if known else ""
-    accept = f'harness accept {folder} --label {label} --reason "…"'
+    short = places.reports(places.of(Path.cwd()), run.suite) / run.id
+    named = run.id if short.resolve() == folder.resolve() else shlex.quote(str(folder))
+    option = "" if label == label_of(run) else f" --label {label}"
+    accept = f'harness accept {named}{option} --reason "…"'
     return f"no baseline {label!r} for {run.suite}{place}{others}. If these figures are right: {accept}"

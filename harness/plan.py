@@ -13,18 +13,21 @@ from functools import cached_property
 from hashlib import sha256
 from importlib import metadata
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 from harness import source
 from harness.artifact import Json
 from harness.errors import UsageError
+from harness.protocol import Bindings, Cell, Claim, Protocols
 from harness.record import MetricInfo, canonical
-from harness.stage import REQUIRED, Mark, Stage
-from harness.suite import Node, Ref, Suite
-from harness.typed import to_json
+from harness.stage import Stage
+from harness.suite import Ref, Suite
 
 TaskId = tuple[str, str]
 """Node and key. Tasks of different nodes may have equal keys: they run once, and mean different things."""
+
+_Place = tuple[str, Cell, tuple[int, ...]]
+"""Node, what of the cell reaches it, and the values of the swept seeds that reach it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class PlannedScore:
     point: Mapping[str, Json]
     settings: Mapping[str, Json]
     protocol: Mapping[str, Json]
-    claim: Literal["this checkpoint", "this recipe"]
+    claim: Claim
     repeats: tuple[PlannedRepeat, ...]
 
 
@@ -128,24 +131,12 @@ class _Planner:
     suite: Suite
     only: Mapping[str, tuple[Any, ...]]
     tasks: dict[TaskId, Task] = field(default_factory=dict)
-    _made: dict[tuple[Any, ...], TaskId] = field(default_factory=dict)
-    _walks: dict[tuple[Any, ...], tuple[dict[str, Json], set[str]]] = field(default_factory=dict)
+    _made: dict[_Place, TaskId] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        nodes, axes, seeds = self.suite.nodes, self.suite.matrix, self.suite.seeds
-        above = {name: self.suite.upstream(name) | {name} for name in nodes}
-        self.above = above
-        self.axes_of = {n: [i for i, a in enumerate(axes) if a.node in above[n]] for n in nodes}
-        self.seeds_of = {n: [j for j, s in enumerate(seeds) if s.node in above[n]] for n in nodes}
-        self.identity = {name: _identity(node.stage) for name, node in nodes.items()}
-        self.is_wiring = [a.name in nodes[a.node].stage.inputs for a in axes]
-        self.json_values = [
-            [_refs_json(v, nodes[a.node], a.name) if wiring else to_json(v) for v in a.values]
-            for a, wiring in zip(axes, self.is_wiring, strict=True)
-        ]
-        self.parameters_json = {
-            name: {p: to_json(v) for p, v in node.parameters.items()} for name, node in nodes.items()
-        }
+        self.bindings = Bindings(self.suite)
+        self.protocols = Protocols(self.bindings)
+        self.identity = {name: _identity(node.stage) for name, node in self.suite.nodes.items()}
 
     def plan(self) -> Plan:
         cells = list(self._cells())
@@ -155,8 +146,8 @@ class _Planner:
         info = {m: self._metric_info(m) for m in self.suite.metrics}
         return Plan(self.suite, self.tasks, tuple(scores), info, self.only)
 
-    def _cells(self) -> Iterator[tuple[int, ...]]:
-        """The points of the matrix as indices into the axes' values, without what is excluded."""
+    def _cells(self) -> Iterator[Cell]:
+        """The points of the matrix, without what is deselected or excluded."""
         axes = self.suite.matrix
         kept = [
             [i for i, v in enumerate(a.values) if a.field not in self.only or v in self.only[a.field]]
@@ -170,109 +161,78 @@ class _Planner:
             if not any(all(cell[i] == v for i, v in e.items()) for e in excluded):
                 yield cell
 
-    def _scores_of(self, metric: str, cells: Iterable[tuple[int, ...]]) -> Iterator[PlannedScore]:
-        axes, swept = self.axes_of[metric], self.seeds_of[metric]
-        count = len(self.suite.seeds[0].values) if self.suite.seeds else 1
-        seed_rows = dict.fromkeys(tuple(self.suite.seeds[j].values[r] for j in swept) for r in range(count))
-        repeat_of = {tuple(self.suite.seeds[j].values[r] for j in swept): r for r in reversed(range(count))}
+    def _scores_of(self, metric: str, cells: Iterable[Cell]) -> Iterator[PlannedScore]:
+        axes, repeats = self.bindings.axes[metric], list(self._repeats_of(metric))
         for cell in {tuple(c[i] for i in axes): c for c in cells}.values():
-            settings, protocol = self._fields(metric, cell)
-            repeats = tuple(
-                PlannedRepeat(
-                    {self.suite.seeds[j].field: s for j, s in zip(swept, row, strict=True)},
-                    self._task(metric, cell, repeat_of[row]),
-                )
-                for row in seed_rows
-            )
+            meaning = self.protocols.of(metric, cell)
             yield PlannedScore(
-                metric, self._point(axes, cell), settings, protocol, self._claim(metric), repeats
+                metric,
+                self.bindings.point(metric, cell),
+                meaning.settings,
+                meaning.protocol,
+                meaning.claim,
+                tuple(PlannedRepeat(self._seeds(metric, r), self._task(metric, cell, r)) for r in repeats),
             )
 
-    def _task(self, name: str, cell: tuple[int, ...], repeat: int) -> TaskId:
-        axes, swept = self.axes_of[name], self.seeds_of[name]
-        seed_values = tuple(self.suite.seeds[j].values[repeat] for j in swept)
-        place = (name, tuple(cell[i] for i in axes), seed_values)
-        if place in self._made:
-            return self._made[place]
+    def _repeats_of(self, metric: str) -> Iterable[int]:
+        """The repeats that differ for a metric: those in which the seeds that reach it do."""
+        seeds = self.suite.seeds
+        count = len(seeds[0].values) if seeds else 1
+        rows = (tuple(seeds[j].values[r] for j in self.bindings.seeds[metric]) for r in range(count))
+        first: dict[tuple[int, ...], int] = {}
+        for repeat, row in enumerate(rows):
+            first.setdefault(row, repeat)
+        return first.values()
+
+    def _seeds(self, name: str, repeat: int) -> dict[str, int]:
+        swept = (self.suite.seeds[j] for j in self.bindings.seeds[name])
+        return {axis.field: axis.values[repeat] for axis in swept}
+
+    def _task(self, name: str, cell: Cell, repeat: int) -> TaskId:
+        """The task of a node, planned after those that it takes from."""
+        waiting = [name]
+        while waiting:
+            place = self._place(waiting[-1], cell, repeat)
+            if place not in self._made:
+                wiring = self.bindings.wiring(waiting[-1], cell)
+                sources = dict.fromkeys(ref.stage for refs in wiring.values() for ref in refs)
+                lacking = [s for s in sources if self._place(s, cell, repeat) not in self._made]
+                if lacking:
+                    waiting.extend(reversed(lacking))
+                    continue
+                self._made[place] = self._make(waiting[-1], cell, repeat, wiring)
+            waiting.pop()
+        return self._made[self._place(name, cell, repeat)]
+
+    def _place(self, name: str, cell: Cell, repeat: int) -> _Place:
+        axes, swept = self.bindings.axes[name], self.bindings.seeds[name]
+        return (
+            name,
+            tuple(cell[i] for i in axes),
+            tuple(self.suite.seeds[j].values[repeat] for j in swept),
+        )
+
+    def _make(self, name: str, cell: Cell, repeat: int, wiring: Mapping[str, tuple[Ref, ...]]) -> TaskId:
         node = self.suite.nodes[name]
-        parameters, spelled = dict(node.parameters), dict(self.parameters_json[name])
-        wiring = dict(node.inputs)
-        for i in axes:
-            axis = self.suite.matrix[i]
-            if axis.node != name:
-                continue
-            if self.is_wiring[i]:
-                wiring[axis.name] = axis.values[cell[i]]
-            else:
+        parameters, spelled = dict(node.parameters), self.bindings.parameters(name, cell)
+        for i in self.bindings.own_axes[name]:
+            if not self.bindings.is_wiring[i]:
+                axis = self.suite.matrix[i]
                 parameters[axis.name] = axis.values[cell[i]]
-                spelled[axis.name] = self.json_values[i][cell[i]]
-        for j, value in zip(swept, seed_values, strict=True):
-            if self.suite.seeds[j].node == name:
-                parameters[self.suite.seeds[j].name] = spelled[self.suite.seeds[j].name] = value
+        for seed in self.suite.seeds:
+            if seed.node == name:
+                parameters[seed.name] = spelled[seed.name] = seed.values[repeat]
         inputs = {
-            n: tuple((self._task(ref.stage, cell, repeat), ref.output) for ref in refs)
+            n: tuple((self._made[self._place(ref.stage, cell, repeat)], ref.output) for ref in refs)
             for n, refs in wiring.items()
         }
         taken = {n: [[key, output] for (_, key), output in t] for n, t in inputs.items()}
         body = canonical({**self.identity[name], "parameters": spelled, "inputs": taken})
         key = sha256(f"harness/task/1:{body}".encode()).hexdigest()
-        seeds = {self.suite.seeds[j].field: v for j, v in zip(swept, seed_values, strict=True)}
-        task = Task(name, key, node.stage, parameters, inputs, self._point(axes, cell), seeds)
-        self.tasks[task.id] = task
-        self._made[place] = task.id
-        return task.id
-
-    def _point(self, axes: list[int], cell: tuple[int, ...]) -> dict[str, Json]:
-        return {self.suite.matrix[i].field: self.json_values[i][cell[i]] for i in axes}
-
-    def _fields(self, metric: str, cell: tuple[int, ...]) -> tuple[dict[str, Json], dict[str, Json]]:
-        """Settings and protocol. The walk depends on the wiring alone; parameter axes are laid over it."""
-        wired = tuple(cell[i] for i in self.axes_of[metric] if self.is_wiring[i])
-        if (metric, wired) not in self._walks:
-            settings: dict[str, Json] = {}
-            in_protocol: set[str] = set()
-            self._walk(metric, cell, settings, None)
-            self._walk(metric, cell, {}, in_protocol)
-            self._walks[metric, wired] = settings, in_protocol
-        base, in_protocol = self._walks[metric, wired]
-        settings = dict(base)
-        for i in self.axes_of[metric]:
-            name = self.suite.matrix[i].field
-            if name in settings:
-                settings[name] = self.json_values[i][cell[i]]
-        return settings, {n: v for n, v in settings.items() if n in in_protocol}
-
-    def _walk(
-        self, name: str, cell: tuple[int, ...], seen: dict[str, Json], protocol: set[str] | None
-    ) -> None:
-        """Collect the fields of a node and of what is above it; for a protocol, cut at the subject."""
-        node, subject = self.suite.nodes[name], self.suite.subject
-        if f"{name}.use" in seen or (protocol is not None and name in subject):
-            return
-        wiring = dict(node.inputs)
-        for i in self.axes_of[name]:
-            if self.suite.matrix[i].node == name and self.is_wiring[i]:
-                wiring[self.suite.matrix[i].name] = self.suite.matrix[i].values[cell[i]]
-        swept = {s.field for s in self.suite.seeds}
-        fields: dict[str, Json] = {f"{name}.use": f"{node.stage.name}@{node.stage.version}"}
-        for parameter, value in self.parameters_json[name].items():
-            if f"{name}.{parameter}" not in swept:
-                fields[f"{name}.{parameter}"] = value
-        for n, refs in wiring.items():
-            fields[f"{name}.{n}"] = _refs_json(refs, node, n)
-        seen.update(fields)
-        if protocol is not None:
-            execution = {f"{name}.{p}" for p, s in node.stage.parameters.items() if s.mark is Mark.EXECUTION}
-            protocol.update(fields.keys() - execution - set(subject))
-        for n, refs in wiring.items():
-            if protocol is None or f"{name}.{n}" not in subject:
-                for ref in refs:
-                    self._walk(ref.stage, cell, seen, protocol)
-
-    def _claim(self, metric: str) -> Literal["this checkpoint", "this recipe"]:
-        """A swept seed that reaches the subject makes it the recipe that is judged, not one outcome of it."""
-        subject = {s.partition(".")[0] for s in self.suite.subject} & self.above[metric]
-        return "this recipe" if any(self.seeds_of[s] for s in subject) else "this checkpoint"
+        point, seeds = self.bindings.point(name, cell), self._seeds(name, repeat)
+        task = Task(name, key, node.stage, parameters, inputs, point, seeds)
+        # The first stays where alternatives turn out equal: the tasks that it names come before it.
+        return self.tasks.setdefault(task.id, task).id
 
     def _metric_info(self, metric: str) -> MetricInfo:
         stage = self.suite.nodes[metric].stage
@@ -282,24 +242,9 @@ class _Planner:
         }
         order = list(self.suite.nodes)
         swept = sorted(
-            (self.suite.seeds[j] for j in self.seeds_of[metric]), key=lambda s: order.index(s.node)
+            (self.suite.seeds[j] for j in self.bindings.seeds[metric]), key=lambda s: order.index(s.node)
         )
         return MetricInfo(f"{stage.name}@{stage.version}", fields, tuple(s.field for s in swept))
-
-
-def defaults(suite: Suite) -> dict[str, Json]:
-    """``node.field`` → the stage function's own default, for every parameter that has one."""
-    return {
-        f"{name}.{p}": to_json(spec.default)
-        for name, node in suite.nodes.items()
-        for p, spec in node.stage.parameters.items()
-        if spec.default is not REQUIRED
-    }
-
-
-def _refs_json(refs: tuple[Ref, ...], node: Node, name: str) -> Json:
-    names: list[Json] = [str(r) for r in refs]
-    return names if node.stage.inputs[name].many else names[0]
 
 
 def _identity(stage: Stage) -> dict[str, Json]:

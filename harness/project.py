@@ -55,8 +55,13 @@ def find_run(text: str, project: Path) -> Path:
         return path
     runs = {file.parent for file in reports(project, "").glob("**/run.json")}
     named = [r for r in runs if r.name == text]
-    of_suite = sorted((r for r in runs if r.parent == reports(project, text)), key=lambda r: r.name)
+    of_suite = sorted((r for r in runs if r.parent == reports(project, text)), key=_age)
     if named or of_suite:
         return (named or of_suite)[-1]
-    known = ", ".join(sorted(r.name for r in runs)[-3:]) or "none yet"
+    known = ", ".join(r.name for r in sorted(runs, key=_age)[-3:]) or "none yet"
     raise UsageError(f"no run {text!r}: not a run's folder, an id or a suite with runs (latest: {known})")
+
+
+def _age(run: Path) -> tuple[str, int]:
+    """Ids begin with the second of the start; within one, the file's time tells."""
+    return run.name[: len("20260304-101500")], (run / "run.json").stat().st_mtime_ns

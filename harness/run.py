@@ -65,17 +65,16 @@ class Runner:
             StoreError: the store cannot be used. KeyboardInterrupt passes; what is finished is kept.
         """
         stale = self._stale(plan)
+        for task in plan.tasks.values():
+            if task.key not in stale and task.key not in self._outcomes:
+                entry = self.store.get(task.key)
+                if entry is not None:
+                    self._settle(task, Outcome("cached", entry))
         for score in plan.scores:
             for repeat in score.repeats:
-                self._ensure(plan, plan.tasks[repeat.task], stale)
-        return {t.id: self._outcome(t) for t in plan.tasks.values()}
-
-    def _outcome(self, task: Task) -> Outcome:
-        """Tasks that no missing score needed were not visited: their entry, if any, is still a fact."""
-        if task.key not in self._outcomes:
-            entry = self.store.get(task.key)
-            self._outcomes[task.key] = Outcome("cached", entry) if entry else Outcome("skipped")
-        return self._outcomes[task.key]
+                self._intact(plan, plan.tasks[repeat.task], stale)
+        # What is not there and what no missing score needed was not visited.
+        return {t.id: self._outcomes.get(t.key, Outcome("skipped")) for t in plan.tasks.values()}
 
     def _stale(self, plan: Plan) -> set[str]:
         """Keys that ``fresh`` asks to make again."""
@@ -113,7 +112,7 @@ class Runner:
             return self._execute(plan, task)
 
     def _intact(self, plan: Plan, task: Task, stale: set[str]) -> Outcome:
-        """The outcome of an input, made again where its files are not what was stored."""
+        """The outcome of a task whose files will be read, made again where they are not what was stored."""
         outcome = self._ensure(plan, task, stale)
         if outcome.entry is not None and not self.store.is_intact(outcome.entry):
             self.tell(Event("damaged", task))

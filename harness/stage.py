@@ -36,7 +36,8 @@ class Mark(Enum):
 
 
 Seed = Annotated[int, Mark.SEED, Ge(0)]
-"""A source of randomness. Swept under ``seeds:``; never part of a protocol; 0 where the suite is silent."""
+"""A source of randomness; 0 where the suite is silent. Swept under ``seeds:`` it makes repeats and is no part of
+a protocol; fixed, it is one, for it decides which data it is."""
 
 Execution = Annotated[T, Mark.EXECUTION]
 """``Execution[int]``: how the work is done, not what (batch size). In the key, not in the protocol: a
@@ -234,7 +235,29 @@ def _parameter(hint: Any, default: Any) -> Parameter:
             hint = Annotated[(base, *rest)] if rest else base
     if mark is Mark.SEED and default is REQUIRED:
         default = 0
-    return Parameter(hint, default, mark)
+    return Parameter(hint, default if default is REQUIRED else _as_read(hint, default), mark)
+
+
+def _as_read(hint: Any, default: Any) -> Any:
+    """A default as it would be read from a suite's text: ``1`` for a float is ``1.0``, under one key."""
+    origin, args = get_origin(hint), get_args(hint)
+    if hint is float and type(default) in (int, float):
+        return float(default) + 0.0  # -0.0 and 0.0 are one value
+    if origin is Annotated:
+        return _as_read(args[0], default)
+    if origin in (typing.Union, types.UnionType):
+        if type(default) is int and any(int in (a, *get_args(a)[:1]) for a in args):
+            return default
+        for member in args:
+            default = _as_read(member, default)
+    elif origin is tuple and isinstance(default, tuple):
+        items = args[:1] * len(default) if args[-1] is Ellipsis else args
+        return tuple(_as_read(item, value) for item, value in zip(items, default, strict=True))
+    elif origin is list and isinstance(default, list):
+        return [_as_read(args[0], value) for value in default]
+    elif _is(origin, Mapping) and isinstance(default, Mapping):
+        return {name: _as_read(args[1], value) for name, value in default.items()}
+    return default
 
 
 def _outputs(stage_name: str, result: Any) -> dict[str, type[Artifact]]:

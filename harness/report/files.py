@@ -9,18 +9,36 @@ from pathlib import Path
 
 from harness.assemble import item_rows
 from harness.compare.comparison import Comparison
-from harness.errors import StoreError
+from harness.errors import Exit, HarnessError, UsageError
 from harness.items import write_items
 from harness.record import Run, to_json
 from harness.report import junit, markdown
 from harness.store import Store
 
 
+class ReportError(HarnessError):
+    """A run's folder cannot be written. What ran is in the store, so running again costs next to nothing."""
+
+    exit = Exit.FAILED
+
+
+def check_writable(folder: Path) -> None:
+    """Fail before an hour of training rather than after it.
+
+    Raises:
+        UsageError: the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise UsageError(f"{folder}: no place for a run ({e.strerror})") from None
+
+
 def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) -> None:
     """The record and its per-item rows, before anything is compared.
 
     Raises:
-        StoreError: the folder cannot be written.
+        ReportError: the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,8 +51,8 @@ def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) ->
             shutil.copyfile(log, folder / "logs" / f"{name}.txt")
         _write(folder / "run.json", json.dumps(to_json(run), indent=1, ensure_ascii=False, allow_nan=False))
     except OSError as e:
-        raise StoreError(
-            folder, f"the run cannot be written ({e.strerror}); it is all in the store, run again"
+        raise ReportError(
+            f"{folder}: the run cannot be written ({e.strerror}); its results are in the store, run it again"
         ) from None
 
 
@@ -42,7 +60,7 @@ def write_reports(run: Run, comparison: Comparison, folder: Path, step_summary: 
     """The renderings of a comparison, and the comparison itself in ``run.json``.
 
     Raises:
-        StoreError: the folder cannot be written.
+        ReportError: the folder cannot be written.
     """
     body = {**to_json(run), "comparison": comparison.to_json()}
     try:
@@ -50,7 +68,7 @@ def write_reports(run: Run, comparison: Comparison, folder: Path, step_summary: 
         _write(folder / "report.md", markdown.render(run, comparison))
         _write(folder / "junit.xml", junit.render(comparison))
     except OSError as e:
-        raise StoreError(folder, f"the report cannot be written ({e.strerror})") from None
+        raise ReportError(f"{folder}: the report cannot be written ({e.strerror})") from None
     if step_summary:
         markdown.append_step_summary(Path(step_summary), markdown.render(run, comparison))
 

@@ -56,8 +56,8 @@ class RunProgress:
             "failed": self._finished,
             "skipped": self._finished,
             "cached": self._was_cached,
-            "waiting": self._said,
-            "damaged": self._said,
+            "waiting": self._waits,
+            "damaged": self._was_damaged,
         }[event.kind]
         handle(event)
 
@@ -88,12 +88,14 @@ class RunProgress:
         self.settled += 1
         self.cached += 1
 
-    def _said(self, event: Event) -> None:
-        text = {
-            "waiting": "is being made by another process; waiting for it",
-            "damaged": "was damaged in the store and is made again",
-        }[event.kind]
-        self._line(f"{label(event.task)} {text}")
+    def _was_damaged(self, event: Event) -> None:
+        """It was taken for cached until its files were to be read."""
+        self.settled -= 1
+        self.cached -= 1
+        self._line(f"{label(event.task)} was damaged in the store and is made again")
+
+    def _waits(self, event: Event) -> None:
+        self._line(f"{label(event.task)} is being made by another process; waiting for it")
 
     def _line(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.compare.comparison import Comparison, Finding, Verdict
+from harness.errors import Exit
 from harness.record import Run, canonical
 from harness.report.numbers import (
     against,
@@ -55,7 +56,7 @@ MARKS: dict[str, tuple[str, str, str]] = {
 """Word → symbol, its ASCII stand-in, and style."""
 
 
-def print_comparison(console: Console, run: Run, comparison: Comparison) -> None:
+def print_comparison(console: Console, run: Run, comparison: Comparison, *, strict: bool = False) -> None:
     """Print verdicts worst first, why, what else differs, failures, counts, and the outcome as last line."""
     page = _Page(console)
     page.heading(f"{run.suite}  run {run.id}")
@@ -73,7 +74,7 @@ def print_comparison(console: Console, run: Run, comparison: Comparison) -> None
     page.environment(findings)
     page.failures(comparison)
     page.counts(comparison)
-    page.outcome(run, comparison)
+    page.outcome(run, comparison, comparison.exit(strict=strict))
 
 
 class _Page:
@@ -233,7 +234,7 @@ class _Page:
             if points:
                 self.line(clean(f"{len(points):,} {what}: {listed([label(p) for p in points], 5)}"))
 
-    def outcome(self, run: Run, comparison: Comparison) -> None:
+    def outcome(self, run: Run, comparison: Comparison, code: Exit) -> None:
         if comparison.note:
             self.line("")
             self.line(comparison.note)
@@ -241,5 +242,5 @@ class _Page:
         result = outcome(comparison)
         cached = sum(t.state == "cached" for t in run.tasks)
         work = f"{counted(len(run.tasks), 'task')}, {cached:,} cached, {run.wall_s:.1f} s"
-        told = self.text(f": {result.sentence} ({work}, exit {result.exit:d})")
+        told = self.text(f": {result.sentence} ({work}, exit {code:d})")
         self.line(Text.assemble(self.mark(result.word), told))

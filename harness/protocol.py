@@ -1,0 +1,156 @@
+"""What a score means: the settings behind it, the part of them that is its protocol, and what it claims.
+
+The settings are every field upstream of a metric. The protocol is what of them reaches the metric without
+passing through the subject: two scores are comparable exactly when their protocols are equal (see
+``docs/keys.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.artifact import Json
+from harness.stage import REQUIRED, Mark
+from harness.suite import Node, Ref, Suite
+from harness.typed import to_json
+
+Cell = tuple[int, ...]
+"""A point of the matrix: for each axis the index of its value."""
+
+Claim = Literal["this checkpoint", "this recipe"]
+
+
+class Bindings:
+    """What the fields of a suite's nodes have at each cell of its matrix; plain forms are spelled once."""
+
+    def __init__(self, suite: Suite) -> None:
+        nodes, axes = suite.nodes, suite.matrix
+        self.suite = suite
+        above = {name: suite.upstream(name) | {name} for name in nodes}
+        self.axes = {n: [i for i, a in enumerate(axes) if a.node in above[n]] for n in nodes}
+        """Node → the axes upstream of it or on it."""
+        self.own_axes = {n: [i for i in found if axes[i].node == n] for n, found in self.axes.items()}
+        self.seeds = {n: [j for j, s in enumerate(suite.seeds) if s.node in above[n]] for n in nodes}
+        """Node → the swept seeds upstream of it or on it."""
+        self.is_wiring = [a.name in nodes[a.node].stage.inputs for a in axes]
+        self._spelled_axes = [
+            [_spell_refs(v, nodes[a.node], a.name) if wiring else to_json(v) for v in a.values]
+            for a, wiring in zip(axes, self.is_wiring, strict=True)
+        ]
+        self._spelled = {n: {p: to_json(v) for p, v in node.parameters.items()} for n, node in nodes.items()}
+
+    def wiring(self, name: str, cell: Cell) -> dict[str, tuple[Ref, ...]]:
+        """What a node's inputs are taken from."""
+        wiring = dict(self.suite.nodes[name].inputs)
+        for i in self.own_axes[name]:
+            if self.is_wiring[i]:
+                wiring[self.suite.matrix[i].name] = self.suite.matrix[i].values[cell[i]]
+        return wiring
+
+    def parameters(self, name: str, cell: Cell) -> dict[str, Json]:
+        """A node's parameters in plain form; a swept seed has what the suite gives it outside ``seeds``."""
+        spelled = dict(self._spelled[name])
+        for i in self.own_axes[name]:
+            if not self.is_wiring[i]:
+                spelled[self.suite.matrix[i].name] = self._spelled_axes[i][cell[i]]
+        return spelled
+
+    def point(self, name: str, cell: Cell) -> dict[str, Json]:
+        """The values of the axes that reach a node, in plain form."""
+        return {self.suite.matrix[i].field: self._spelled_axes[i][cell[i]] for i in self.axes[name]}
+
+    def reaching(self, metric: str, cell: Cell, *, cut: bool) -> Iterator[str]:
+        """The nodes that reach a metric, itself included; with ``cut``, without passing the subject."""
+        subject = self.suite.subject
+        seen, waiting = set(), [metric]
+        while waiting:
+            name = waiting.pop()
+            if name in seen or (cut and name in subject):
+                continue
+            seen.add(name)
+            yield name
+            for n, refs in self.wiring(name, cell).items():
+                if not (cut and f"{name}.{n}" in subject):
+                    waiting.extend(ref.stage for ref in refs)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """See ``record.Score`` for the fields."""
+
+    settings: dict[str, Json]
+    protocol: dict[str, Json]
+    claim: Claim
+
+
+class Protocols:
+    """The meanings of a suite's scores."""
+
+    def __init__(self, bindings: Bindings) -> None:
+        self.bindings = bindings
+        self.suite = bindings.suite
+        self._swept = {s.field for s in self.suite.seeds}
+        self._walked: dict[tuple[str, Cell], tuple[dict[str, Json], set[str]]] = {}
+
+    def of(self, metric: str, cell: Cell) -> Meaning:
+        """What a score of ``metric`` at ``cell`` means."""
+        base, in_protocol = self._walk(metric, cell)
+        settings = dict(base)
+        for name, value in self.bindings.point(metric, cell).items():
+            if name in settings:
+                settings[name] = value
+        protocol = {n: v for n, v in settings.items() if n in in_protocol}
+        return Meaning(settings, protocol, self._claim(metric))
+
+    def _walk(self, metric: str, cell: Cell) -> tuple[dict[str, Json], set[str]]:
+        """The fields behind a metric, and which of them are in its protocol.
+
+        That depends on the wiring alone, so it is found once for each; other axes are laid over it.
+        """
+        axes, is_wiring = self.bindings.axes[metric], self.bindings.is_wiring
+        wired = (metric, tuple(cell[i] for i in axes if is_wiring[i]))
+        if wired not in self._walked:
+            settings: dict[str, Json] = {}
+            in_protocol: set[str] = set()
+            for name in self.bindings.reaching(metric, cell, cut=False):
+                settings.update(self._fields(name, cell))
+            for name in self.bindings.reaching(metric, cell, cut=True):
+                specs = self.suite.nodes[name].stage.parameters
+                execution = {f"{name}.{p}" for p, spec in specs.items() if spec.mark is Mark.EXECUTION}
+                in_protocol.update(self._fields(name, cell).keys() - execution - set(self.suite.subject))
+            self._walked[wired] = settings, in_protocol
+        return self._walked[wired]
+
+    def _fields(self, name: str, cell: Cell) -> dict[str, Json]:
+        """A node's stage, parameters and wiring. A swept seed is left out: it makes repeats, not meanings."""
+        node = self.suite.nodes[name]
+        fields: dict[str, Json] = {f"{name}.use": f"{node.stage.name}@{node.stage.version}"}
+        for parameter, value in self.bindings.parameters(name, cell).items():
+            if f"{name}.{parameter}" not in self._swept:
+                fields[f"{name}.{parameter}"] = value
+        for n, refs in self.bindings.wiring(name, cell).items():
+            fields[f"{name}.{n}"] = _spell_refs(refs, node, n)
+        return fields
+
+    def _claim(self, metric: str) -> Claim:
+        """A swept seed that reaches the subject makes it the recipe that is judged, not one outcome of it."""
+        above = self.suite.upstream(metric)
+        subject = {s.partition(".")[0] for s in self.suite.subject} & above
+        return "this recipe" if any(self.bindings.seeds[s] for s in subject) else "this checkpoint"
+
+
+def defaults(suite: Suite) -> dict[str, Json]:
+    """``node.field`` → the stage function's own default, for every parameter that has one."""
+    return {
+        f"{name}.{p}": to_json(spec.default)
+        for name, node in suite.nodes.items()
+        for p, spec in node.stage.parameters.items()
+        if spec.default is not REQUIRED
+    }
+
+
+def _spell_refs(refs: tuple[Ref, ...], node: Node, name: str) -> Json:
+    names: list[Json] = [str(r) for r in refs]
+    return names if node.stage.inputs[name].many else names[0]
