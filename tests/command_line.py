@@ -86,7 +86,7 @@ def environment(*packages: Path) -> dict[str, str]:
 
 def start(project: Path, *arguments: str | Path, packages: tuple[Path, ...] = ()) -> subprocess.Popen[str]:
     """A command in a process of its own, with its output piped."""
-    command = [sys.executable, "-m", "harness.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "harness", *map(str, arguments)]
     return subprocess.Popen(
         command,
         cwd=project,

@@ -7,9 +7,7 @@ from command_line import Project
 
 
 @pytest.fixture
-def project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Project:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Project:
     """An empty project that is the working folder, with nothing of the developer's environment in it."""
     (tmp_path / "suites").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -13,8 +13,9 @@ import math
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeVar
+
+from harness.compare.student import in_range, student_cdf, student_quantile
 
 K = TypeVar("K", bound=Hashable)
 
@@ -123,7 +124,7 @@ def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
     _open_unit(alpha, "alpha")
     survives = [False] * len(p_values)
     for p in p_values:
-        _in_range(p, 0.0 <= p <= 1.0, "a p-value must lie between 0 and 1")
+        in_range(p, 0.0 <= p <= 1.0, "a p-value must lie between 0 and 1")
     for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
         if p_values[i] > alpha / (len(p_values) - rank):
             break
@@ -141,7 +142,7 @@ def detectable(sd: float, n: int, alpha: float = ALPHA, power: float = POWER) ->
         alpha: one-sided level; each side of a 90 % interval has 0.05.
         power: between 0.5 and 1.
     """
-    _in_range(n, n >= 2, "n must be at least 2")
+    in_range(n, n >= 2, "n must be at least 2")
     return _effect_in_se(n - 1.0, alpha, power) * _not_negative(sd, "sd") / math.sqrt(n)
 
 
@@ -156,8 +157,8 @@ def repeats_needed(
     Returns:
         At least 2; None where even ``most`` repeats are too few, so that a larger margin is the answer.
     """
-    _in_range(margin, 0.0 < margin <= LARGEST, "margin must be finite and positive")
-    _in_range(most, most >= 2, "most must be at least 2")
+    in_range(margin, 0.0 < margin <= LARGEST, "margin must be finite and positive")
+    in_range(most, most >= 2, "most must be at least 2")
     enough = bisect_left(range(2, most + 1), True, key=lambda n: detectable(sd, n, alpha, power) <= margin)
     return enough + 2 if enough + 2 <= most else None
 
@@ -181,80 +182,9 @@ def margin_of(relative: float, baseline_mean: float, floor: float) -> float:
     return _not_negative(relative, "relative margin") * max(size, _not_negative(floor, "floor"))
 
 
-def student_cdf(t: float, df: float) -> float:
-    """P(T <= t) for Student's t with real ``df`` from 1 to 1e9; to 1e-10 relative in the lower tail to 1e6.
-
-    For the upper tail take ``student_cdf(-t, df)``, not ``1 - student_cdf(t, df)``.
-    """
-    _in_range(t, not math.isnan(t), "t must be a number")
-    inside, outside, _ = _student(abs(t), _degrees(df))
-    if t <= 0.0:
-        return outside / 2
-    return 1.0 - outside / 2 if outside < inside else 0.5 + inside / 2
-
-
-@lru_cache(maxsize=4096)
-def student_quantile(p: float, df: float) -> float:
-    """The t with P(T <= t) = ``p``, 1e-100 < p < 1, to 1e-10 relative up to df = 1e6.
-
-    Newton's method from the left of the root: P(abs(T) > t) is convex in t > 0, so that every step stays
-    left of it and no bracket is needed.
-    """
-    _in_range(p, 1e-100 < p < 1.0, "p must lie strictly between 1e-100 and 1")
-    inside, outside = abs(2 * p - 1), 2 * min(p, 1 - p)
-    t = inside * math.sqrt(_degrees(df)) / (2 * _one_over_beta(df))
-    while True:
-        within, beyond, density = _student(t, df)
-        error = inside - within if inside < outside else beyond - outside
-        step = error / (2 * density)
-        t += step
-        if step <= 1e-14 * t:
-            return math.copysign(t, p - 0.5)
-
-
-def _student(t: float, df: float) -> tuple[float, float, float]:
-    """P(|T| < t), P(|T| >= t) and the density at t, for t >= 0; each relatively accurate where it is small.
-
-    Both are regularised incomplete beta functions with parameters 1/2 and df/2 (DLMF 8.17.22).
-    """
-    r = (t / math.sqrt(df)) * (t / math.sqrt(df))
-    if r in (0.0, math.inf):  # t = 0, under- or overflow: the limits
-        return (1.0, 0.0, 0.0) if r else (0.0, 1.0, _one_over_beta(df) / math.sqrt(df))
-    front = _one_over_beta(df) * math.exp(-df / 2 * math.log1p(r)) * math.sqrt(r / (1 + r))
-    if t * t < 3.0:
-        inside = 2 * front * _beta_fraction(0.5, df / 2, r / (1 + r))
-        return inside, 1.0 - inside, front / t
-    outside = 2 / df * front * _beta_fraction(df / 2, 0.5, 1 / (1 + r))
-    return 1.0 - outside, outside, front / t
-
-
-def _one_over_beta(df: float) -> float:
-    """1 / B(df/2, 1/2). Beyond a = 100 two log-gammas cancel, and the series for their ratio takes over."""
-    a = df / 2
-    if a < 100:
-        return math.exp(math.lgamma(a + 0.5) - math.lgamma(a)) / math.sqrt(math.pi)
-    series = 1 - 1 / (8 * a) + 1 / (128 * a**2) + 5 / (1024 * a**3) - 21 / (32768 * a**4)  # DLMF 5.11.13
-    return math.sqrt(a / math.pi) * series
-
-
-def _beta_fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction of the incomplete beta function I_x(a, b), by Lentz's method."""
-    tiny = 1e-300  # instead of a zero denominator
-    c, d = 1.0, 1.0 / ((1 - (a + b) * x / (a + 1)) or tiny)
-    value, m = d, 0
-    while True:
-        m += 1
-        even, odd = m * (b - m) / (a + 2 * m - 1), -(a + m) * (a + b + m) / (a + 2 * m + 1)
-        for step in (even * x / (a + 2 * m), odd * x / (a + 2 * m)):
-            d, c = 1.0 / ((1 + step * d) or tiny), (1 + step / c) or tiny
-            value *= c * d
-        if abs(c * d - 1) < 1e-15:
-            return value
-
-
 def _effect_in_se(df: float, alpha: float, power: float) -> float:
     """Sum of two quantiles, within 1.2 % of the exact (noncentral t) answer; 6 % below it at df = 1."""
-    _in_range(power, 0.5 <= power < 1.0, "power must be at least 0.5 and below 1")
+    in_range(power, 0.5 <= power < 1.0, "power must be at least 0.5 and below 1")
     return student_quantile(1 - _open_unit(alpha, "alpha"), df) + student_quantile(power, df)
 
 
@@ -277,22 +207,12 @@ def _grouped(values: Iterable[float], groups: Iterable[K]) -> Mapping[K, list[fl
 
 
 def _finite(values: Iterable[float], name: str) -> list[float]:
-    return [_in_range(float(v), abs(v) <= LARGEST, f"{name} must be finite") for v in values]
+    return [in_range(float(v), abs(v) <= LARGEST, f"{name} must be finite") for v in values]
 
 
 def _not_negative(value: float, name: str) -> float:
-    return _in_range(value, 0.0 <= value <= LARGEST, f"{name} must be finite and not negative")
+    return in_range(value, 0.0 <= value <= LARGEST, f"{name} must be finite and not negative")
 
 
 def _open_unit(value: float, name: str) -> float:
-    return _in_range(value, 0.0 < value < 1.0, f"{name} must lie strictly between 0 and 1")
-
-
-def _degrees(df: float) -> float:
-    return _in_range(df, 1.0 <= df <= 1e9, "df must be between 1 and 1e9")
-
-
-def _in_range(value: float, holds: bool, rule: str) -> float:
-    if not holds:
-        raise ValueError(f"{rule}; it is {value!r}")
-    return value
+    return in_range(value, 0.0 < value < 1.0, f"{name} must lie strictly between 0 and 1")

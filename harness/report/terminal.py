@@ -39,7 +39,7 @@ ROWS = 30
 WIDE = 110
 """From so many columns on, interval and repeats stand on the verdict's own line."""
 
-NARROW_NAME = 26
+NARROW_NAME = 28
 """Below that width, names longer than this are broken after the metric."""
 
 MARKS: dict[str, tuple[str, str, str]] = {
@@ -127,8 +127,8 @@ class _Page:
             numbers: tuple[str, ...] = (other, "candidate", "change", "margin")
             table = self.table(("verdict", "metric", *numbers, "repeats"), numbers)
         else:
-            numbers = (f"{other}\ncandidate", "change\ninterval", "margin")
-            table = self.table(("verdict\nrepeats", "metric", *numbers), numbers)
+            numbers = (other, "candidate", "change")
+            table = self.table(("verdict", "metric", *numbers), numbers)
         table.columns[0].no_wrap = True
         for finding in findings[:ROWS]:
             table.add_row(*self.row(finding), style="" if finding.gated else "dim")
@@ -153,9 +153,11 @@ class _Page:
         if self.wide:
             plain = (*sides, " ".join(c for c in change if c != shown.repeats), shown.margin, shown.repeats)
         else:
-            if shown.repeats and shown.repeats != shown.interval:
-                verdict.append(Text(shown.repeats, style="dim"))
-            plain = ("\n".join(sides).strip(), "\n".join(change).strip(), shown.margin)
+            margin = f"margin {shown.margin}" if shown.margin else ""
+            told = ", ".join(filter(None, (margin, shown.repeats)))
+            if told:
+                metric.append(self.text(told, "dim"))
+            plain = (*sides, "\n".join(c for c in change if c != shown.repeats).strip())
         return [Text("\n").join(verdict), Text("\n").join(metric), *map(self.text, plain)]
 
     def values(self, run: Run, comparison: Comparison) -> None:
