@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -17,11 +16,18 @@ from harness import __version__
 
 SUITE = "suites/suite.yaml"
 
+# The subject may learn from numbers that lie elsewhere, which makes it worse whatever its seed.
+WITH_OTHERS = changed(
+    ("  model: ", "  others:  {use: toy.draw, count: 30, mean: 6}\n  model: "),
+    ("metrics:\n", "metrics:\n  many: {use: toy.size, data: others}\n"),
+)
+WORSE = ("--set", "model.data=others")
+
 
 @pytest.fixture
 def accepted(project: Project) -> Project:
     """A project whose toy suite has run once and been accepted."""
-    write_suite(project.folder)
+    write_suite(project.folder, WITH_OTHERS)
     assert project.harness("run", SUITE).code == 4
     project.accept()
     return project
@@ -71,20 +77,26 @@ def test_a_rerun_does_no_work_and_says_so(accepted: Project) -> None:
     said = accepted.harness("run", SUITE)
     assert said.code == 0, said.err
     assert verdicts(accepted) == {"fit.error": "unchanged", "fit.within": "unchanged"}
-    assert accepted.states() == {n: {"cached"} for n in ("numbers", "parts", "model", "fit")}
-    assert said.err == "26 of 26 tasks came from the store\n"
+    assert accepted.states() == {
+        n: {"cached"} for n in ("numbers", "parts", "others", "model", "many", "fit")
+    }
+    assert said.err == "28 of 28 tasks came from the store\n"
     assert "not re-executed" in said.out
-    assert "26 tasks, 26 cached" in said.out
+    assert "28 tasks, 28 cached" in said.out
 
 
 def test_a_worse_subject_regresses(accepted: Project) -> None:
-    said = accepted.harness("run", SUITE, "--set", "model.rate=[0.001, 0.002]")
-    assert said.code == 4, "another axis is another set of scores"
-    said = accepted.harness("run", SUITE, "--set", "model.weights={negative: 9, positive: 0.001}")
+    said = accepted.harness("run", SUITE, *WORSE)
     assert said.code == 1
     assert verdicts(accepted)["fit.error"] == "regressed"
-    assert accepted.states()["numbers"] == {"cached"}
-    assert accepted.states()["model"] == {"executed"}
+    assert accepted.states() == {
+        "numbers": {"cached"},
+        "parts": {"cached"},
+        "others": {"cached"},
+        "many": {"cached"},
+        "model": {"executed"},
+        "fit": {"executed"},
+    }
     assert "exit 1)" in said.out
 
 
@@ -123,7 +135,8 @@ def test_a_smaller_matrix_is_missing_scores(accepted: Project) -> None:
 
 
 def test_a_larger_matrix_has_new_scores(accepted: Project) -> None:
-    said = accepted.harness("run", SUITE, "--set", "model.rate=[0.1, 0.2, 0.3]")
+    write_suite(accepted.folder, changed(("rate: [0.1, 0.2]", "rate: [0.1, 0.2, 0.3]"), text=WITH_OTHERS))
+    said = accepted.harness("run", SUITE)
     assert said.code == 0, said.out
     assert "2 new (not in the baseline)" in said.out
 
@@ -134,6 +147,8 @@ def test_fresh_executes_a_stage_again_and_what_follows(accepted: Project) -> Non
     assert accepted.states() == {
         "numbers": {"cached"},
         "parts": {"cached"},
+        "others": {"cached"},
+        "many": {"cached"},
         "model": {"executed"},
         "fit": {"executed"},
     }
@@ -252,7 +267,7 @@ def test_points_of_a_run_are_compared_with_one_of_its_own(accepted: Project) -> 
 
 def test_another_label_is_another_baseline(accepted: Project) -> None:
     first = accepted.runs[0].name
-    accepted.harness("run", SUITE, "--set", "model.weights={negative: 9, positive: 0.001}")
+    accepted.harness("run", SUITE, *WORSE)
     accepted.accept("toy/centre", "--label", "worse")
     assert accepted.harness("run", SUITE, "--baseline", "cpu").code == 0
     said = accepted.harness("run", SUITE, "--baseline", "worse")
@@ -284,14 +299,13 @@ def test_a_baselines_file_may_lie_anywhere_and_may_not_be_edited(accepted: Proje
 
 def test_a_change_cannot_loosen_the_gate_that_judges_it(in_git: Project) -> None:
     """Gate and baseline are those of the merge base, whatever the working tree says."""
-    loose = changed(("fit: 0.1", "fit: 100"), ("fit.within: 5%", "fit.within: 500%"))
+    loose = changed(("fit: 0.1", "fit: 100"), ("fit.within: 5%", "fit.within: 500%"), text=WITH_OTHERS)
     write_suite(in_git.folder, loose)
-    worse = ("--set", "model.weights={negative: 9, positive: 0.001}")
-    assert in_git.harness("run", SUITE, *worse).code == 0, "by its own gate"
-    assert in_git.harness("run", SUITE, *worse, "--baseline-ref", "main").code == 1
+    assert in_git.harness("run", SUITE, *WORSE).code == 0, "by its own gate"
+    assert in_git.harness("run", SUITE, *WORSE, "--baseline-ref", "main").code == 1
     in_git.accept()
-    assert in_git.harness("run", SUITE, *worse).code == 0, "against its own baseline"
-    assert in_git.harness("run", SUITE, *worse, "--baseline-ref", "main").code == 1
+    assert in_git.harness("run", SUITE, *WORSE).code == 0, "against its own baseline"
+    assert in_git.harness("run", SUITE, *WORSE, "--baseline-ref", "main").code == 1
 
 
 def test_a_suite_that_is_new_since_the_merge_base_has_no_baseline_there(in_git: Project) -> None:
@@ -325,7 +339,7 @@ def test_a_run_leaves_its_record_and_its_reports(accepted: Project, monkeypatch:
     report = (folder / "report.md").read_text()
     assert "fit.error" in report
     assert summary.read_text().startswith("what was there\n")
-    assert summary.read_text().endswith(report)
+    assert summary.read_text().rstrip().endswith(report.rstrip())
 
 
 def test_the_json_of_a_comparison_is_what_the_record_holds(accepted: Project) -> None:
@@ -339,7 +353,7 @@ def test_the_plan_says_what_would_run_and_runs_nothing(accepted: Project) -> Non
     runs = len(accepted.runs)
     said = accepted.harness("plan", SUITE, "--set", "model.epochs=9")
     assert said.code == 0, said.err
-    assert "26 tasks" in said.out
+    assert "28 tasks" in said.out
     assert len(accepted.runs) == runs
 
 
@@ -351,7 +365,7 @@ def test_the_plan_says_what_would_run_and_runs_nothing(accepted: Project) -> Non
         (("run", SUITE, "--fresh", "mdel"), "--fresh mdel: no such stage; did you mean 'model'?"),
         (("run", SUITE, "--set", "model.epoch=1"), "did you mean 'epochs'?"),
         (("run", SUITE, "--only", "model.rat=1"), "did you mean 'model.rate'?"),
-        (("run", SUITE, "--only", "model.rate=7"), "'7' is no value of the axis model.rate"),
+        (("run", SUITE, "--only", "model.rate=0.7"), "'0.7' is no value of the axis model.rate"),
         (("run", SUITE, "--mirror", "none"), "mirror none: no such folder"),
         (("run", SUITE, "--out", "file/x"), "file/x: no place for a run (Not a directory)"),
         (("run", SUITE, "--store", "file/x"), "store file/x: Not a directory"),
@@ -387,22 +401,6 @@ def test_a_damaged_record_is_one_line(project: Project, content: str) -> None:
     assert said.error.startswith("run/run.json: ")
 
 
-def test_a_record_whose_every_part_may_be_damaged_is_one_line(accepted: Project) -> None:
-    """Each top-level field in turn is taken away, emptied, or of another type."""
-    body = accepted.latest
-    codes = set()
-    for name in body.keys() - {"comparison"}:
-        for value in (None, 7, "x", [], {}, [7], {"x": 7}):
-            Path("run").mkdir(exist_ok=True)
-            Path("run/run.json").write_text(json.dumps({**body, name: value}))
-            said = accepted.harness("compare", "run")
-            assert said.code in (0, 2, 4), (name, value, said.err)
-            if said.code == 2:
-                assert said.error
-            codes.add(said.code)
-    assert 2 in codes
-
-
 def test_the_version_is_said(project: Project) -> None:
     said = project.harness("--version")
     assert (said.code, said.out) == (0, f"harness {__version__}\n")
@@ -421,7 +419,7 @@ def test_a_reader_that_leaves_early_does_not_change_the_exit_code(accepted: Proj
     err = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=60) == 0
-    assert err == "26 of 26 tasks came from the store\n"
+    assert err == "28 of 28 tasks came from the store\n"
 
 
 def test_the_installed_command_runs_and_its_module_too(project: Project) -> None:

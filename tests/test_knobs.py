@@ -1,0 +1,266 @@
+"""No parameter of a built-in stage does nothing: each has a test that shows what changing it changes.
+
+Most of these tests stand beside their stage. The table below names them, and this file fails when a parameter
+has none, when a test is gone or is not about the parameter any more, and when a parameter is.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from image_files import class_folders, colour, everything, parquet, png, source
+from jobs import FolderJob
+from toy_plans import keys_of
+from toy_suites import write_suite
+
+from harness import registry, sources
+from harness.artifact import Artifact
+from harness.plan import make
+from harness.stage import Stage
+from harness.store import Store
+from harness.suite import load
+
+TESTS = Path(__file__).parent
+DRAWN, OWN = "data/test_scenes.py", "data/folders/test_own.py"
+PARQUET, RASTERS = "data/folders/test_parquet.py", "data/folders/test_rasters.py"
+LABELS, TORCHGEO = "data/folders/test_labels.py", "data/folders/test_torchgeo_sets.py"
+RSICD, LAND_COVER = "data/test_rsicd.py", "systems/test_land_cover.py"
+EACH = "test_every_parameter_changes_the_output"
+KNOBS = "test_every_knob_changes_the_weights"
+HERE = "test_knobs.py", "test_another_value_is_another_output"
+KEYED = "test_knobs.py", "test_another_torchgeo_data_set_is_another_key"
+
+PROOFS: dict[str, dict[tuple[str, str], str]] = {
+    "folders.captioned": {
+        HERE: "source scale",
+        (OWN, "test_every_parameter_of_captioned_changes_the_output"): "captions size resize",
+    },
+    "folders.geotiff": {HERE: "source", (RASTERS, EACH): "bands scale order size resize"},
+    "folders.hub": {
+        HERE: "source",
+        (PARQUET, EACH): "split columns size resize",
+        (PARQUET, "test_scale_changes_the_output"): "scale",
+    },
+    "folders.hub_captioned": {HERE: "source split columns size resize scale"},
+    "folders.images": {
+        HERE: "source",
+        (OWN, "test_another_column_is_another_label"): "label",
+        (OWN, "test_size_and_filter_change_the_output"): "size resize",
+        (OWN, "test_scale_changes_the_output"): "scale",
+    },
+    "folders.relabel": {(LABELS, "test_another_mapping_is_another_output"): "classes"},
+    "folders.split": {(LABELS, EACH): "held_out stratified seed"},
+    "folders.torchgeo": {
+        KEYED: "dataset source",
+        (
+            TORCHGEO,
+            "test_eurosat_is_read_where_it_lies_and_every_parameter_changes_the_output",
+        ): "split bands scale size resize",
+    },
+    "land_cover.predict": {(LAND_COVER, "test_predictions_do_not_depend_on_batch_size"): "batch_size"},
+    "land_cover.train": {
+        (LAND_COVER, KNOBS): "model epochs batch_size lr loss freeze_backbone crop flips brightness contrast "
+        "normalisation precision seed",
+        (LAND_COVER, "test_own_weights_are_where_training_starts"): "weights",
+        (LAND_COVER, "test_patience_decides_when_the_learning_rate_falls"): "patience",
+        (LAND_COVER, "test_best_and_last_differ_when_the_best_epoch_is_not_the_last"): "keep",
+    },
+    "rsicd.load": {HERE: "source size resize"},
+    "rsicd.published": {HERE: "source size resize"},
+    "rsicd.split": {HERE: "source", (RSICD, EACH): "size resize held_out seed"},
+    "scenes.draw": {(DRAWN, "test_each_parameter_changes_what_is_drawn"): "per_class size region seed"},
+}
+"""Stage → test → the parameters that it proves. An ``Execution`` parameter is proved to change nothing."""
+
+Change = tuple[str, str, dict[str, Any], dict[str, Any]]
+"""Stage, parameter, and the two bindings that differ in it."""
+
+RGB = {"bands": ("red", "green", "blue"), "scale": (0.0, 255.0)}
+TEXTS, PLACES = {"image": "image", "captions": "captions"}, {"image": "image", "captions": "place"}
+SCALES = {"scale": (0.0, 6300.0)}, {"scale": (0.0, 5000.0)}
+SIZES = {"size": 12}, {"size": 6}
+FILTERS = {"size": 6, "resize": "bicubic"}, {"size": 6, "resize": "nearest"}
+
+CHANGES: list[Change] = [
+    ("folders.captioned", "source", {"source": "listed"}, {"source": "listed again"}),
+    ("folders.captioned", "scale", *({"source": "listed deep", **s} for s in SCALES)),
+    ("folders.geotiff", "source", {"source": "rasters", **RGB}, {"source": "rasters again", **RGB}),
+    ("folders.hub", "source", {"source": "hub"}, {"source": "hub again"}),
+    ("folders.hub_captioned", "source", {"source": "hub"}, {"source": "hub again"}),
+    ("folders.hub_captioned", "split", {"source": "hub"}, {"source": "hub", "split": "test"}),
+    ("folders.hub_captioned", "columns", *({"source": "hub", "columns": c} for c in (TEXTS, PLACES))),
+    ("folders.hub_captioned", "size", *({"source": "hub", **s} for s in SIZES)),
+    ("folders.hub_captioned", "resize", *({"source": "hub", **f} for f in FILTERS)),
+    ("folders.hub_captioned", "scale", *({"source": "hub deep", **s} for s in SCALES)),
+    ("folders.images", "source", {"source": "classes"}, {"source": "classes again"}),
+    *(
+        change
+        for stage, rest in (("load", {}), ("published", {}), ("split", {"held_out": 2}))
+        for change in (
+            (f"rsicd.{stage}", "source", {"source": "hub", **rest}, {"source": "hub again", **rest}),
+            (f"rsicd.{stage}", "size", *({"source": "hub", **rest, **s} for s in SIZES)),
+            (f"rsicd.{stage}", "resize", *({"source": "hub", **rest, **f} for f in FILTERS)),
+        )
+    ),
+]
+
+
+def built_in() -> dict[str, Stage]:
+    """The stages of the harness itself (the tests' toys are another package)."""
+    return {s.name: s for s in registry.all_stages() if s.function.__module__.startswith("harness.")}
+
+
+def test_each_parameter_of_each_stage_has_a_proof() -> None:
+    parameters = {f"{s.name}.{p}" for s in built_in().values() for p in s.parameters}
+    proved = [f"{stage}.{p}" for stage, tests in PROOFS.items() for ps in tests.values() for p in ps.split()]
+    assert sorted(parameters - set(proved)) == [], "without a test that shows what they change"
+    assert sorted(set(proved) - parameters) == [], "no such parameters"
+    assert len(proved) == len(set(proved)) > 50
+
+
+@pytest.mark.parametrize(
+    ("file", "test", "parameters"),
+    [(*test, p) for tests in PROOFS.values() for test, p in tests.items() if test != HERE],
+)
+def test_the_proof_is_there_and_about_its_parameters(file: str, test: str, parameters: str) -> None:
+    words = words_of(TESTS / file, test)
+    assert [p for p in parameters.split() if p not in words] == []
+
+
+def test_what_is_proved_here_is_proved_for_each_parameter_by_itself() -> None:
+    here = {f"{stage}.{p}" for stage, tests in PROOFS.items() for p in tests.get(HERE, "").split()}
+    changed = {f"{stage}.{p}" for stage, p, _, _ in CHANGES}
+    assert here <= changed
+    for stage, parameter, before, after in CHANGES:
+        differing = {n for n in before.keys() | after.keys() if before.get(n) != after.get(n)}
+        assert differing == {parameter}, stage
+
+
+@pytest.mark.parametrize(
+    ("stage", "before", "after"), [pytest.param(s, b, a, id=f"{s}.{p}") for s, p, b, a in CHANGES]
+)
+def test_another_value_is_another_output(
+    places: Path, tmp_path: Path, stage: str, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    function = registry.find(stage).function
+    assert output(function, before, places, tmp_path / "a") == output(
+        function, before, places, tmp_path / "b"
+    )
+    assert output(function, before, places, tmp_path / "c") != output(function, after, places, tmp_path / "d")
+
+
+def test_another_torchgeo_data_set_is_another_key(tmp_path: Path) -> None:
+    """By the key: another class of TorchGeo's wants files of another layout, all of which it checks."""
+    for name in ("one", "other"):
+        (tmp_path / "suites" / name).mkdir(parents=True)
+        (tmp_path / "suites" / name / "file").write_text(name)
+    keys = {key_of(tmp_path, dataset=d, source=s) for d in ("EuroSAT", "UCMerced") for s in ("one", "other")}
+    assert len(keys) == 4
+
+
+def key_of(folder: Path, *, dataset: str, source: str) -> str:
+    suite = load(
+        write_suite(
+            folder,
+            "suite: toy/sets\nabout: Two data sets of TorchGeo.\nsubject: [parts]\nstages:\n"
+            f"  own: {{use: folders.torchgeo, dataset: {dataset}, source: 'path:{source}'}}\n"
+            "  parts: {use: folders.split, images: own, held_out: 0.5}\n"
+            "  model: {use: land_cover.train, train: parts.train, validation: parts.held_out, weights: null}\n"
+            "  predictions: {use: land_cover.predict, classifier: model, images: parts.held_out}\n"
+            "metrics:\n  scores: {use: classification.scores, predictions: predictions}\n",
+        )
+    )
+    resolved, _ = sources.resolve(suite, mirror=None, store=Store(folder / "store"), download=False)
+    (key,) = keys_of(make(resolved), "own")
+    return key
+
+
+def output(function: Callable[..., Any], bound: dict[str, Any], places: Path, job: Path) -> list[Any]:
+    """Everything in the folders of all that a stage returns."""
+    given = {**bound, "source": replace(source(places / bound["source"]), text="the same")}
+    made = function(**given, job=FolderJob(job))
+    sides = [made] if isinstance(made, Artifact) else list(made)
+    found = [everything(side) for side in sides]
+    assert all(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small data of every layout, each with a second folder that has other pixels."""
+    root = tmp_path_factory.mktemp("places")
+    for name, first in (("", 0), (" again", 40)):
+        class_folders(root / f"classes{name}", ("lake", f"town{name}"))
+        listed(root / f"listed{name}", [colour(first + i) for i in range(2)])
+        hub(root / f"hub{name}", first)
+        for i, label in enumerate(("lake", "town")):
+            raster(root / f"rasters{name}" / label / "0.tif", first + i)
+    deep = np.arange(0, 6400, 100, dtype=np.uint16).reshape(8, 8)
+    listed(root / "listed deep", [deep, deep])
+    parquet(root / "hub deep" / "train-00000-of-00001.parquet", [{"image": png(deep), "captions": "sea"}])
+    return root
+
+
+def listed(root: Path, images: list[np.ndarray]) -> None:
+    root.mkdir()
+    lines = [f'{{"file_name": "{i}.png", "captions": "scene {i}"}}\n' for i in range(len(images))]
+    (root / "metadata.jsonl").write_text("".join(lines))
+    for i, pixels in enumerate(images):
+        (root / f"{i}.png").write_bytes(png(pixels))
+
+
+def hub(root: Path, first: int) -> None:
+    """RSICD's columns, and a few more that other data sets have."""
+    for split, start in (("train", 0), ("valid", 4), ("test", 8)):
+        rows = [
+            {
+                "filename": f"{('pond', 'beach')[i % 2]}_{i}.jpg",
+                "captions": [f"scene {i}"],
+                "place": f"place {i}",
+                "label": ("pond", "beach")[i % 2],
+                "image": {"bytes": png(colour(first + i, size=16)), "path": None},
+            }
+            for i in range(start, start + 4)
+        ]
+        parquet(root / f"{split}-00000-of-00001.parquet", rows)
+
+
+def raster(file: Path, index: int) -> None:
+    file.parent.mkdir(parents=True)
+    shape = {"driver": "GTiff", "count": 3, "height": 8, "width": 8, "dtype": "uint8"}
+    with rasterio.open(file, "w", **shape, transform=Affine(10, 0, 5e5, 0, -10, 5e6)) as out:
+        out.write(colour(index).transpose(2, 0, 1))
+        out.descriptions = RGB["bands"]
+
+
+def words_of(file: Path, test: str) -> set[str]:
+    """Names and strings in a test, its decorators, and what of its own module these name."""
+    body = ast.parse(file.read_text()).body
+    defined: dict[str, ast.stmt] = {s.name: s for s in body if isinstance(s, ast.FunctionDef)}
+    for s in body:
+        if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name):
+            defined[s.targets[0].id] = s
+    assert test in defined, f"{file}: no {test}"
+    words: set[str] = set()
+    waiting = [defined[test]]
+    for statement in waiting:
+        for node in ast.walk(statement):
+            found = {
+                ast.Name: lambda n: n.id,
+                ast.Constant: lambda n: n.value,
+                ast.keyword: lambda n: n.arg,
+                ast.arg: lambda n: n.arg,
+            }.get(type(node), lambda n: None)(node)
+            if isinstance(found, str) and found not in words:
+                words.add(found)
+                if isinstance(node, ast.Name) and isinstance(defined.get(found), ast.Assign):
+                    waiting.append(defined[found])
+    return words
