@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import toy
@@ -249,61 +244,3 @@ def test_the_subject_path_runs_from_the_subject_to_the_metric(tmp_path: Path) ->
     whole = planned(tmp_path, *ONE_POINT, ("[model]", "[parts]"))
     fit = whole.scores[0].repeats[0].task
     assert {t.node for t in whole.subject_path(fit)} == {"parts", "model", "fit"}
-
-
-PLANNED = """\
-import json, sys
-from importlib import metadata
-from pathlib import Path
-from harness.plan import make
-from harness.suite import load
-plan = make(load(Path(sys.argv[1])))
-print(json.dumps({
-    "torch": metadata.version("torch"),
-    "imported": "torch" in sys.modules,
-    "keys": {node: key for node, key in plan.tasks},
-    "protocols": [s.protocol for s in plan.scores],
-}))
-"""
-
-CLASSIFIER = """\
-suite: land-cover
-subject: [classifier]
-stages:
-  seen:   {use: scenes.draw, per_class: 4, seed: 1}
-  unseen: {use: scenes.draw, per_class: 4, seed: 3}
-  classifier: {use: land_cover.train, train: seen, validation: seen, weights: null}
-  predictions: {use: land_cover.predict, classifier: classifier, images: unseen}
-metrics:
-  land_cover: {use: classification.scores, predictions: predictions}
-"""
-
-
-def planned_with(folder: Path, file: Path) -> dict[str, Any]:
-    """What a process plans that finds the packages of ``folder`` before the installed ones."""
-    path = os.pathsep.join([str(folder), *sys.path])
-    printed = subprocess.run(
-        [sys.executable, "-c", PLANNED, str(file)],
-        env={**os.environ, "PYTHONPATH": path},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    found: dict[str, Any] = json.loads(printed.stdout)
-    return found
-
-
-def test_another_torch_runs_again_and_stays_comparable(tmp_path: Path) -> None:
-    file = write_suite(tmp_path, CLASSIFIER)
-    (tmp_path / "none").mkdir()
-    other = tmp_path / "other" / "torch-99.0.dist-info"
-    other.mkdir(parents=True)
-    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 99.0\n")
-    here, there = planned_with(tmp_path / "none", file), planned_with(other.parent, file)
-    assert there["torch"] == "99.0" != here["torch"]
-    assert not there["imported"]
-    changed_nodes = {n for n in here["keys"] if here["keys"][n] != there["keys"][n]}
-    assert changed_nodes == {"classifier", "predictions", "land_cover"}, "the scenes are drawn without torch"
-    assert len(here["protocols"]) == 1
-    assert here["protocols"] == there["protocols"]
-    assert here["protocols"][0]["unseen.per_class"] == 4

@@ -2,65 +2,21 @@
 
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from jobs import FolderJob
+from tiny_land_cover import CLASSES, folder, same, three_folders, train, weights_of
 
 from harness.artifact import LabelledImages
-from harness.data.image_folder import Writer
 from harness.errors import StageError
 from harness.systems import land_cover
-from harness.systems.land_cover.weights import Weights, torchgeo_weights
-
-CLASSES = ["Bare Land", "Water Body", "Woody Vegetation"]
-
-
-def folder(
-    path: Path, *, count: int = 6, size: int = 32, seed: int = 0, classes=CLASSES, used=None
-) -> LabelledImages:
-    """Noise around a colour per class: quick to tell apart, not at once."""
-    generator = np.random.default_rng(seed)
-    path.mkdir(parents=True)
-    with Writer(path) as out:
-        for i in range(count):
-            for c, name in enumerate(used or classes):
-                pixels = generator.normal(90 + 25 * c, 60, (size, size, 3)).clip(0, 255).astype(np.uint8)
-                out.add(pixels, f"{c}-{i}.png", label=name)
-    return LabelledImages(path, facts={"classes": list(classes)})
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    root = tmp_path_factory.mktemp("images")
-    return {
-        "train": folder(root / "train"),
-        "validation": folder(root / "validation", count=2, seed=1),
-        "test": folder(root / "test", count=3, seed=2),
-    }
-
-
-def train(images, root: Path, on_progress=None, **changed):
-    settings = {"weights": None, "epochs": 2, "batch_size": 6, "seed": 0, "lr": 1e-3} | changed
-    return land_cover.train(
-        images["train"], images["validation"], **settings, job=FolderJob(root, on_progress)
-    )
-
-
-def weights_of(classifier) -> dict:
-    from safetensors.numpy import load_file
-
-    return load_file(classifier.path / land_cover.MODEL)
-
-
-def same(a: dict, b: dict) -> bool:
-    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+    return three_folders(tmp_path_factory.mktemp("images"))
 
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(images, tmp_path):
@@ -178,100 +134,6 @@ def test_a_test_image_of_an_unknown_class_or_unreadable_is_named(images, tmp_pat
     (torn.path / "2-0.png").write_bytes(b"\x89PNG")
     with pytest.raises(StageError, match=r"2-0\.png: not a readable image"):
         land_cover.predict(classifier, torn, job=FolderJob(tmp_path / "b"))
-
-
-@pytest.mark.slow
-def test_own_weights_are_where_training_starts(images, tmp_path):
-    first = train(images, tmp_path / "first", epochs=1)
-    reference = Weights.from_text(f"path:{first.path / land_cover.MODEL}")
-    started = train(images, tmp_path / "second", epochs=1, weights=_found(reference), lr=1e-9, keep="last")
-    head = "fc.weight"
-    np.testing.assert_allclose(weights_of(started)[head], weights_of(first)[head], atol=1e-5)
-
-
-@pytest.mark.slow
-def test_weights_with_another_head_keep_the_backbone_and_others_are_refused(images, tmp_path):
-    from safetensors.numpy import save_file
-
-    first = weights_of(train(images, tmp_path / "first", epochs=1))
-    other = dict(first, **{"fc.weight": np.zeros((9, 512), np.float32), "fc.bias": np.zeros(9, np.float32)})
-    save_file(other, tmp_path / "nine.safetensors")
-    settings = {"epochs": 1, "lr": 1e-9, "keep": "last"}
-    own = train(
-        images,
-        tmp_path / "a",
-        weights=_found(Weights.from_text(f"path:{tmp_path}/nine.safetensors")),
-        **settings,
-    )
-    np.testing.assert_allclose(weights_of(own)["conv1.weight"], first["conv1.weight"], atol=1e-5)
-    save_file({"conv1.weight": first["conv1.weight"]}, tmp_path / "few.safetensors")
-    with pytest.raises(StageError, match=r"weights do not fit the model: .* layers"):
-        train(
-            images,
-            tmp_path / "b",
-            weights=_found(Weights.from_text(f"path:{tmp_path}/few.safetensors")),
-            **settings,
-        )
-
-
-def _found(weights: Weights, mirror: Path | None = None) -> Weights:
-    """As a run hands it to the stage."""
-    from harness.data.content import DigestCache
-    from harness.data.resolve import resolve
-
-    cache = DigestCache(Path(os.devnull) / "digests")
-    return replace(weights, source=resolve(weights.source, mirror=mirror, cache=cache, download=False))
-
-
-def test_torchgeo_weight_names_are_files_of_the_hub_at_a_commit():
-    """So a mirror serves them, ``harness fetch`` fills it, and what they hold is in the key."""
-    reference = re.compile(
-        r"torchgeo/resnet18_sentinel2_rgb_moco@[0-9a-f]{40}:resnet18_sentinel2_rgb_moco-\w+\.pth"
-    )
-    named = Weights.from_text("ResNet18_Weights.SENTINEL2_RGB_MOCO")
-    assert reference.fullmatch(named.source.text)
-    assert named.to_key() == named.source.text
-    assert len(torchgeo_weights()) > 40
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("ResNet18_Weights.SENTINEL2_RGB_MOKO", "did you mean 'ResNet18_Weights.SENTINEL2_RGB_MOCO'"),
-        (
-            "ResNet18_Weights.SENTINEL2_ALL_MOCO",
-            "13 bands, images here have three; did you mean '.*RGB_MOCO'",
-        ),
-        ("path:model.pth", r"is a pickle.*safetensors"),
-        ("someone/model@main:model.safetensors", "neither a commit of 40 hex digits nor 'unpinned'"),
-    ],
-)
-def test_weights_that_cannot_be_used_are_refused_with_a_way_on(text, message):
-    with pytest.raises(ValueError, match=message):
-        Weights.from_text(text)
-
-
-def test_weight_names_are_read_without_importing_torch():
-    code = (
-        "import sys; from harness.systems.land_cover import train;"
-        "from harness.systems.land_cover.weights import Weights;"
-        "Weights.from_text('ResNet18_Weights.SENTINEL2_RGB_MOCO');"
-        "print(sorted({'torch', 'torchgeo', 'lightning', 'torchvision'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.slow
-def test_a_torchgeo_file_that_is_not_what_its_name_promises_is_refused(tmp_path):
-    import torch
-
-    weights = Weights.from_text("ResNet18_Weights.SENTINEL2_RGB_MOCO")
-    file = tmp_path / "mirror" / weights.source.repo / weights.source.inside
-    file.parent.mkdir(parents=True)
-    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, file)
-    with pytest.raises(StageError, match="its sha256 does not begin with e3a335e3"):
-        _found(weights, mirror=tmp_path / "mirror").load()
 
 
 def test_a_class_without_training_images_is_named(tmp_path, images):

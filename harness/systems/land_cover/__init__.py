@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from harness.artifact import Artifact, Classifier, LabelledImages, Predictions
+from harness.data.hub import Source
 from harness.errors import StageError
 from harness.stage import Count, Execution, Fraction, Job, Positive, Seed, stage
 from harness.systems.land_cover.weights import Weights
@@ -115,6 +118,26 @@ def train(
     )
 
 
+@stage(version=1, software=("timm",))
+def load(*, source: Source, job: Job) -> Classifier:
+    """A classifier that was trained before, as ``train`` leaves it.
+
+    Args:
+        source: a folder with ``model.safetensors`` and ``classifier.json``: ``path:…``, or a repository of the hub.
+        job: the runner's side.
+
+    Raises:
+        StageError: a file is missing or damaged, or the weights are not of the model that is described.
+    """
+    folder = job.folder()
+    for name in (MODEL, DESCRIPTION):
+        if not (source.path / name).is_file():
+            raise StageError(f"{source.text}: no {name}; expected a classifier's folder")
+        shutil.copyfile(source.path / name, folder / name)
+    classes, _, _ = _restore(folder, source.text)
+    return Classifier(folder, facts={"classes": classes})
+
+
 @stage(version=1, software=("torch", "torchvision", "timm"))
 def predict(
     classifier: Classifier, images: LabelledImages, *, batch_size: Execution[Count] = 64, job: Job
@@ -132,19 +155,13 @@ def predict(
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
-    import timm
     import torch
-    from safetensors.torch import load_file
 
-    from harness.systems.land_cover.loading import Images, Preparation, in_order, labelled_items
+    from harness.systems.land_cover.loading import Images, in_order, labelled_items
     from harness.systems.land_cover.training import exact
 
-    described = json.loads((classifier.path / DESCRIPTION).read_text(encoding="utf-8"))
-    classes = described["classes"]
-    preparation = Preparation(**described["preparation"])
+    classes, preparation, network = _restore(classifier.path, "the classifier")
     items = labelled_items(images, classes, "test")
-    network = timm.create_model(described["model"], num_classes=len(classes), in_chans=3, pretrained=False)
-    network.load_state_dict(load_file(classifier.path / MODEL))
     network = network.eval().to(job.device)
 
     loader = in_order(Images(items, preparation.evaluation(), preparation.crop, seed=0), batch_size)
@@ -159,6 +176,30 @@ def predict(
             done += len(logits)
             job.progress(done, len(items), "images")
     return Predictions(folder, facts={"classes": classes, "count": done})
+
+
+def _restore(folder: Path, what: str) -> tuple[list[str], Any, Any]:
+    """Class names, ``loading.Preparation`` and network of a classifier's folder.
+
+    Raises:
+        StageError: what is there is not what ``train`` writes.
+    """
+    import timm
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from harness.systems.land_cover.loading import Preparation
+
+    try:
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        classes = [str(name) for name in described["classes"]]
+        preparation = Preparation(**described["preparation"])
+        network = timm.create_model(described["model"], num_classes=len(classes), in_chans=3, pretrained=False)
+        network.load_state_dict(load_file(folder / MODEL))
+    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, OSError) as e:
+        problem = str(e).strip().partition("\n")[0]
+        raise StageError(f"{what}: not a land-cover classifier ({type(e).__name__}: {problem})") from None
+    return classes, preparation, network
 
 
 def _classes(images: Artifact) -> Sequence[str]:

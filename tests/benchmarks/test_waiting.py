@@ -1,0 +1,68 @@
+"""Why ``executors/local.py`` asks OpenMP's threads to sleep while they wait for one another.
+
+They spin by default (ACTIVE), which is the fastest on an idle machine and stalls as soon as a second process
+wants one of the cores: a spinning thread then keeps from its core the very thread that it waits for.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from statistics import median
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+STEPS = """
+import time
+import timm
+import torch
+
+network = timm.create_model("resnet18", num_classes=7)
+images, labels = torch.rand(8, 3, 64, 64), torch.arange(8) % 7
+
+def step():
+    torch.nn.functional.cross_entropy(network(images), labels).backward()
+
+step()
+started, done = time.perf_counter(), 0
+while done < 12 and time.perf_counter() - started < 20:
+    step()
+    done += 1
+print((time.perf_counter() - started) / done)
+"""
+BUSY = "while True: pass"
+ROUNDS = 2
+
+
+@pytest.mark.timeout(280)
+def test_a_training_step_beside_a_busy_process(benchmark: BenchmarkFixture) -> None:
+    """A ResNet-18 at 64 px, eight images. The policies take turns, each time beside one new busy process.
+
+    ``extra_info`` has the median seconds of a step under each policy, and how many times ACTIVE's is PASSIVE's.
+    """
+    seconds: dict[str, list[float]] = {"PASSIVE": [], "ACTIVE": []}
+
+    def turns() -> None:
+        for policy, found in seconds.items():
+            found.append(step_seconds(policy))
+
+    benchmark.pedantic(turns, rounds=ROUNDS)
+    passive, active = (median(seconds[p]) for p in ("PASSIVE", "ACTIVE"))
+    benchmark.extra_info |= {"passive_s": round(passive, 3), "active_s": round(active, 3)}
+    benchmark.extra_info["active_over_passive"] = round(active / passive, 1)
+
+
+def step_seconds(policy: str) -> float:
+    cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    setting = {**os.environ, "OMP_WAIT_POLICY": policy, "OMP_NUM_THREADS": cores, "CUDA_VISIBLE_DEVICES": ""}
+    busy = subprocess.Popen([sys.executable, "-c", BUSY])
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", STEPS], env=setting, capture_output=True, text=True, check=True
+        )
+    finally:
+        busy.kill()
+        busy.wait()
+    return float(done.stdout)
