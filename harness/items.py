@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.artifact import Json
 from harness.errors import UsageError
@@ -131,10 +131,12 @@ class ItemsReader:
 
         source = io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source
         try:
-            table = parquet.read_table(source, schema=_schema(), partitioning=None)
+            # Not read_table, which imports pyarrow.dataset and with it pandas: half of a warm run's time.
+            with parquet.ParquetFile(source) as file:
+                table = file.read().select(list(COLUMNS)).cast(_schema())
         except FileNotFoundError:
             raise UsageError(f"{self.name}: missing, though its record says that there are items") from None
-        except (pa.ArrowException, OSError) as e:
+        except (pa.ArrowException, KeyError, OSError) as e:
             problem = str(e).partition("\n")[0]
             raise UsageError(f"{self.name}: not a parquet file of per-item rows ({problem})") from None
         empty = [c for c in COLUMNS if c != "cluster" and table[c].null_count]
@@ -165,9 +167,11 @@ class ItemsReader:
 
     def _codes(self, column: str) -> tuple[Any, list[str]]:
         """Per row an index into the distinct values of a column, and those values."""
+        import numpy as np
+
         array = self._table[column]
         array = array.chunk(0) if array.num_chunks else array.combine_chunks()
-        return array.indices.to_numpy(), array.dictionary.to_pylist()
+        return np.from_dlpack(array.indices), array.dictionary.to_pylist()  # to_numpy would import pandas
 
 
 def _schema() -> pa.Schema:
@@ -181,21 +185,41 @@ def _tables(entry: ItemRows) -> Iterable[pa.Table]:
     import pyarrow as pa
 
     n = len(entry.items.item)
-    items = pa.array(entry.items.item, pa.string()).dictionary_encode()
-    clusters = pa.array(entry.items.cluster or pa.nulls(n), pa.string()).dictionary_encode()
+    items = _strings(entry.items.item).dictionary_encode()
+    clusters = (
+        _strings(entry.items.cluster) if entry.items.cluster else pa.nulls(n, pa.string())
+    ).dictionary_encode()
     constants = (entry.metric, canonical(entry.point), canonical(entry.seeds))
     for field, values in entry.items.columns.items():
         same = [_repeated(v, n) for v in (*constants, field)]
-        arrays = [*same[:3], items, clusters, same[3], pa.array(values, pa.float64())]
+        arrays = [*same[:3], items, clusters, same[3], _numbers(values, "float64")]
         yield pa.Table.from_arrays(arrays, schema=_schema())
 
 
 def _repeated(value: str, n: int) -> pa.DictionaryArray:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(_numbers([0] * n, "int32"), _strings([value]))
+
+
+def _numbers(values: Sequence[float], dtype: Literal["float64", "int32"]) -> pa.Array:
+    """As ``pa.array``, which would import pandas to ask whether it was given something of pandas'."""
     import numpy as np
     import pyarrow as pa
 
-    zeros = pa.array(np.zeros(n, dtype=np.int32))
-    return pa.DictionaryArray.from_arrays(zeros, pa.array([value], pa.string()))
+    kind = {"float64": pa.float64(), "int32": pa.int32()}[dtype]
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.array(values, dtype).tobytes())])
+
+
+def _strings(values: Sequence[str]) -> pa.StringArray:
+    import numpy as np
+    import pyarrow as pa
+
+    encoded = [value.encode() for value in values]
+    ends = np.cumsum([0, *map(len, encoded)], dtype="int32")
+    return pa.StringArray.from_buffers(
+        len(values), pa.py_buffer(ends.tobytes()), pa.py_buffer(b"".join(encoded))
+    )
 
 
 def _joined(tables: Sequence[pa.Table]) -> pa.Table:

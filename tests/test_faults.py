@@ -172,10 +172,12 @@ from pathlib import Path
 import harness.evaluate  # here rather than in every child
 from harness.cli import main
 from harness.environment import environment
+from harness.registry import find
 
 store = os.path.realpath(".harness")
 CHANGES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree"}
 environment()
+find("toy.size")
 
 
 def run(kill_at):
@@ -219,6 +221,7 @@ print(json.dumps(told))
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_step_of_a_write_loses_nothing_and_serves_nothing_torn(
     faulty: tuple[Project, Path],
 ) -> None:

@@ -91,7 +91,7 @@ def table(**changes: list[object]) -> pa.Table:
         (table(value=[0.1, None]), "nothing in 'value'"),
         (table(item=["x", None]), "nothing in 'item'"),
         (table(value=["high", "low"]), "not a parquet file of per-item rows"),
-        (table().drop_columns("seeds"), "nothing in 'seeds'"),
+        (table().drop_columns("seeds"), "not a parquet file of per-item rows"),
         (pa.concat_tables([table(), table(metric=["n", "n"]), table()]), "stand in two places"),
     ],
 )

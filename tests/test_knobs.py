@@ -250,9 +250,7 @@ def words_of(file: Path, test: str) -> set[str]:
     waiting = [defined[test]]
     for statement in waiting:
         for node in ast.walk(statement):
-            found = next((getattr(node, f) for f in ("id", "value", "arg") if hasattr(node, f)), None)
-            if isinstance(found, str) and found not in words:
-                words.add(found)
-                if isinstance(node, ast.Name) and isinstance(defined.get(found), ast.Assign):
-                    waiting.append(defined[found])
+            words.update(w for f in ("id", "value", "arg") if isinstance(w := getattr(node, f, None), str))
+            if isinstance(node, ast.Name) and isinstance(constant := defined.get(node.id), ast.Assign):
+                waiting.append(constant)
     return words

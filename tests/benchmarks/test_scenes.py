@@ -9,6 +9,7 @@ import pytest
 from jobs import FolderJob
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from harness.artifact import Scenes
 from harness.data import scenes
 
 PER_CLASS = 4
@@ -19,7 +20,7 @@ def test_drawing_scenes(tmp_path: Path, benchmark: BenchmarkFixture, size: int) 
     """The time is that of 28 scenes, four of each class; ``ms_per_scene`` is of one."""
     folders = count()
 
-    def draw() -> scenes.Scenes:
+    def draw() -> Scenes:
         job = FolderJob(tmp_path / str(next(folders)))
         return scenes.draw(per_class=PER_CLASS, size=size, region="temperate", seed=0, job=job)
 

@@ -1,0 +1,226 @@
+"""Walking a plan: what is executed, in which order, what is reused, and what a stage may return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from command_line import package
+from toy_suites import changed, write_suite
+
+from harness import suite
+from harness.executors.local import LocalExecutor
+from harness.plan import Plan, make
+from harness.run import Event, Outcome, Runner
+from harness.store import Store
+
+ONE = changed(
+    ("  model.rate: [0.1, 0.2]\n", ""), (", model.rate: 0.1}", "}"), ("[square, absolute]", "[square]")
+)
+"""One point, three seeds: numbers and parts once, model and fit for each seed."""
+
+
+def planned(folder: Path, text: str = ONE, set_: tuple[str, ...] = ()) -> Plan:
+    return make(suite.load(write_suite(folder, text), set_=set_))
+
+
+def walked(folder: Path, plan: Plan, *fresh: str) -> tuple[list[Event], dict[str, list[Outcome]]]:
+    """The events of a run, and the outcomes by node."""
+    events: list[Event] = []
+    outcomes: dict[str, list[Outcome]] = {}
+    runner = Runner(Store(folder / "store"), LocalExecutor(), frozenset(fresh), events.append)
+    for (node, _), outcome in runner.run(plan).items():
+        outcomes.setdefault(node, []).append(outcome)
+    return events, outcomes
+
+
+def states(outcomes: dict[str, list[Outcome]]) -> dict[str, list[str]]:
+    return {node: [o.state for o in found] for node, found in outcomes.items()}
+
+
+def test_every_task_runs_once_and_after_what_it_takes(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    events, outcomes = walked(tmp_path, plan)
+    assert states(outcomes) == {
+        "numbers": ["executed"],
+        "parts": ["executed"],
+        "model": ["executed"] * 3,
+        "fit": ["executed"] * 3,
+    }
+    done: set[str] = set()
+    for event in events:
+        if event.kind == "started":
+            assert {key for _, key in event.task.sources} <= done
+        if event.kind == "executed":
+            done.add(event.task.key)
+    assert len(done) == 8
+    assert [e.kind for e in events].count("started") == 8
+
+
+def test_a_stage_tells_how_far_it_is(tmp_path: Path) -> None:
+    events, _ = walked(tmp_path, planned(tmp_path))
+    told = [(e.done, e.total, e.what) for e in events if e.kind == "progress"]
+    assert told == [(i, 5, "epochs") for i in range(1, 6)] * 3
+
+
+def test_a_second_walk_executes_nothing(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    _, before = walked(tmp_path, plan)
+    events, after = walked(tmp_path, plan)
+    assert [e.kind for e in events] == ["cached"] * 8
+    assert {n: [o.entry for o in found] for n, found in before.items()} == {
+        n: [o.entry for o in found] for n, found in after.items()
+    }
+
+
+def test_only_what_a_missing_score_needs_is_executed(tmp_path: Path) -> None:
+    """Scores that are there need no artifacts: those may have been thrown away."""
+    plan = planned(tmp_path)
+    walked(tmp_path, plan)
+    store = Store(tmp_path / "store")
+    for task in plan.tasks.values():
+        if task.node in ("numbers", "parts", "model"):
+            store.discard(task.key)
+    events, outcomes = walked(tmp_path, plan)
+    assert {e.kind for e in events} == {"cached"}
+    assert states(outcomes)["model"] == ["skipped"] * 3
+    first = next(t for t in plan.tasks.values() if t.node == "fit")
+    store.discard(first.key)
+    _, outcomes = walked(tmp_path, plan)
+    assert states(outcomes) == {
+        "numbers": ["executed"],
+        "parts": ["executed"],
+        "model": ["executed", "skipped", "skipped"],
+        "fit": ["executed", "cached", "cached"],
+    }
+
+
+def test_another_suite_shares_what_is_equal(tmp_path: Path) -> None:
+    walked(tmp_path, planned(tmp_path))
+    _, outcomes = walked(tmp_path, planned(tmp_path, set_=("fit.power=2",)))
+    assert states(outcomes) == {
+        "numbers": ["cached"],
+        "parts": ["cached"],
+        "model": ["cached"] * 3,
+        "fit": ["executed"] * 3,
+    }
+
+
+def test_fresh_reaches_everything_downstream_and_nothing_else(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    walked(tmp_path, plan)
+    _, outcomes = walked(tmp_path, plan, "parts")
+    assert states(outcomes) == {
+        "numbers": ["cached"],
+        "parts": ["executed"],
+        "model": ["executed"] * 3,
+        "fit": ["executed"] * 3,
+    }
+
+
+def test_what_needs_a_failed_task_is_skipped_and_says_what_it_needs(tmp_path: Path) -> None:
+    text = ONE.replace("\nmetrics:", "  small: {use: toy.limit, numbers: parts.test, at_most: 0}\n\nmetrics:")
+    text = text.replace("\nmatrix:", "  size: {use: toy.size, data: small}\n\nmatrix:")
+    events, outcomes = walked(tmp_path, planned(tmp_path, text))
+    assert states(outcomes)["fit"] == ["executed"] * 3
+    [small], [size] = outcomes["small"], outcomes["size"]
+    assert (small.state, size.state) == ("failed", "skipped")
+    assert small.error is not None
+    assert small.error.endswith("is larger than 0")
+    assert size.error == "needs small, which failed"
+    assert small.log is not None
+    assert small.error in small.log.read_text()
+    assert [e.what for e in events if e.kind == "failed"] == [small.error]
+
+
+BAD = {
+    "elsewhere": ("return Numbers(Path('.'))", "did not return Numbers in job.folder"),
+    "another kind": ("return Model(job.folder())", "did not return Numbers in job.folder"),
+    "nothing": ("return None", "did not return Numbers in job.folder"),
+    "facts": ("return Numbers(job.folder(), {'a': {1}})", "must be plain JSON"),
+    "not a number in facts": ("return Numbers(job.folder(), {'a': float('nan')})", "must be plain JSON"),
+    "an exception": ("raise RuntimeError('first line\\nsecond line')", "RuntimeError: first line"),
+    "memory": ("raise MemoryError", "out of memory"),
+}
+
+
+BAD_SCORES = {
+    "not finite": ("Error(error=float('nan'))", "error is nan, not a finite number"),
+    "infinite": ("Error(error=float('inf'))", "error is inf, not a finite number"),
+    "items twice": (
+        "Error(error=1.0, items=Items(['a', 'a'], {'error': [1, 1]}))",
+        "two rows have the same name",
+    ),
+    "items short": (
+        "Error(error=1.0, items=Items(['a', 'b'], {'error': [1]}))",
+        "column 'error' does not fit",
+    ),
+    "items of no field": ("Error(error=1.0, items=Items(['a'], {'x': [1]}))", "column 'x' does not fit"),
+    "other mean": (
+        "Error(error=2.0, items=Items(['a', 'b'], {'error': [1, 2]}))",
+        "has mean 1.5, its field is 2.0",
+    ),
+    "conditions": ("Error(error=1.0, conditions={'n': {1}})", "must be plain JSON"),
+}
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Install a module of stages, and get the word that suites know it by."""
+
+    def installed(code: str) -> str:
+        word = f"stages_{sha256(code.encode()).hexdigest()[:12]}"
+        package(tmp_path / "site", word, code)
+        monkeypatch.syspath_prepend(tmp_path / "site")
+        return word
+
+    return installed
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_stage_that_does_not_keep_its_word_fails(
+    tmp_path: Path, install: Callable[[str], str], what: str
+) -> None:
+    statement, told = BAD[what]
+    word = install(
+        "from pathlib import Path\nfrom harness.stage import Job, stage\nfrom toy import Model, Numbers\n"
+        f"@stage(version=1)\ndef make(*, job: Job) -> Numbers:\n    {statement}\n"
+    )
+    plan = planned(
+        tmp_path,
+        f"suite: x\nstages:\n  bad: {{use: {word}.make}}\nmetrics:\n  n: {{use: toy.size, data: bad}}\n",
+    )
+    _, outcomes = walked(tmp_path, plan)
+    check_failed(tmp_path, plan, outcomes, "bad", told)
+    assert states(outcomes)["n"] == ["skipped"]
+
+
+@pytest.mark.parametrize("what", BAD_SCORES)
+def test_scores_that_are_no_scores_fail(tmp_path: Path, install: Callable[[str], str], what: str) -> None:
+    returned, told = BAD_SCORES[what]
+    word = install(
+        "from dataclasses import dataclass\nfrom harness.stage import Items, Lower, Scores, stage\n"
+        "from toy import Numbers\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Error(Scores):\n    error: Lower\n"
+        f"@stage(version=1)\ndef score(data: Numbers) -> Error:\n    return {returned}\n"
+    )
+    text = f"suite: x\nstages:\n  d: {{use: toy.draw, count: 2}}\nmetrics:\n  bad: {{use: {word}.score, data: d}}\n"
+    plan = planned(tmp_path, text)
+    _, outcomes = walked(tmp_path, plan)
+    check_failed(tmp_path, plan, outcomes, "bad", told)
+    assert states(outcomes)["d"] == ["executed"]
+
+
+def check_failed(
+    tmp_path: Path, plan: Plan, outcomes: dict[str, list[Outcome]], node: str, told: str
+) -> None:
+    """It failed in one line, and nothing of it is served later."""
+    [outcome] = outcomes[node]
+    assert outcome.state == "failed"
+    assert outcome.error is not None
+    assert told in outcome.error
+    assert "\n" not in outcome.error
+    [task] = [t for t in plan.tasks.values() if t.node == node]
+    assert Store(tmp_path / "store").get(task.key) is None
