@@ -13,6 +13,7 @@ from harness.errors import Exit, UsageError
 from harness.evaluate import Prepared, Request, execute, prepare
 from harness.judge import side
 from harness.plan import make
+from harness.report.console import ReportConsole
 from harness.report.files import write_run
 from harness.report.numbers import together
 from harness.suite import Axis, Suite
@@ -46,7 +47,7 @@ def run_calibration(request: Request, *, repeats: int | None) -> Exit:
                 f"calibrate: {run.failures[0].node} failed ({run.failures[0].error}); see {folder}/logs"
             )
         sides.append(side(folder))
-    _print(Console(), calibrate(sides[0], sides[1], gate_infos(suite)))
+    _print(ReportConsole(), calibrate(sides[0], sides[1], gate_infos(suite)))
     return Exit.OK
 
 

@@ -51,7 +51,7 @@ class Score:
     metric: str
     point: Mapping[str, Json]
     settings: Mapping[str, Json]
-    """Every ``node.field`` upstream of the metric, seeds excluded: what matching looks axes up in."""
+    """Every ``node.field`` upstream of the metric, swept seeds excluded: what matching looks axes up in."""
     protocol: Mapping[str, Json]
     """The part of ``settings`` that reaches the metric without passing through the subject."""
     claim: Literal["this checkpoint", "this recipe"]
@@ -226,9 +226,28 @@ def from_json(body: Mapping[str, Any], where: str) -> Run:
         )
     except (KeyError, TypeError, AttributeError, ValueError) as e:
         raise UsageError(f"{where}: damaged record ({type(e).__name__}: {e})") from None
+    _check_shape(run, where)
     for score in run.scores:
         _check(score, run, where)
     return run
+
+
+def _check_shape(run: Run, where: str) -> None:
+    """JSON of the right names may still hold anything."""
+    texts = {name: getattr(run, name) for name in ("id", "suite", "about", "started", "environment")}
+    names = ("declaration", "reference", "defaults", "environments", "only", "provenance")
+    mappings = {name: getattr(run, name) for name in names}
+    for i, score in enumerate(run.scores):
+        mappings |= {f"scores[{i}].{name}": getattr(score, name) for name in ("point", "settings", "protocol")}
+        for repeat in score.repeats:
+            inner = ("seeds", "values", "conditions", "details")
+            mappings |= {f"scores[{i}].repeats.{name}": getattr(repeat, name) for name in inner}
+    wrong = [n for n, v in texts.items() if not isinstance(v, str)]
+    wrong += [n for n, v in mappings.items() if not isinstance(v, dict)]
+    if not wrong and not isinstance(run.environments.get(run.environment), dict):
+        wrong = ["environment"]
+    if wrong:
+        raise UsageError(f"{where}: damaged record ({wrong[0]} is not what it should be)")
 
 
 def _score(body: Mapping[str, Any], tables: Mapping[str, Any]) -> Score:

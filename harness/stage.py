@@ -197,7 +197,7 @@ def _inspect(function: Callable[..., Any], version: int, software: tuple[str, ..
             takes_job = True
         else:
             default = REQUIRED if p.default is p.empty else p.default
-            parameters[p.name] = _parameter(hints[p.name], default)
+            parameters[p.name] = _parameter(name, p.name, hints[p.name], default)
     clash = {"use"} & (inputs.keys() | parameters.keys())
     if clash:
         raise TypeError(f"stage {name}: {clash.pop()!r} is a word of the suite file, not a parameter name")
@@ -224,8 +224,12 @@ def _input(stage_name: str, name: str, hint: Any, optional: bool) -> Input:
     raise TypeError(f"stage {stage_name}: input {name!r} must be a kind of artifact (literals go after *)")
 
 
-def _parameter(hint: Any, default: Any) -> Parameter:
+def _parameter(stage_name: str, name: str, hint: Any, default: Any) -> Parameter:
     mark = None
+    if any(isinstance(e, Mark) for alternative in get_args(hint) for e in get_args(alternative)[1:]):
+        raise TypeError(
+            f"stage {stage_name}: {name!r}: Seed and Execution mark a whole parameter, as in Execution[int | None]"
+        )
     if get_origin(hint) is Annotated:
         base, *extras = get_args(hint)
         marks = [e for e in extras if isinstance(e, Mark)]

@@ -33,6 +33,7 @@ DRAWN, OWN = "data/test_scenes.py", "data/folders/test_own.py"
 PARQUET, RASTERS = "data/folders/test_parquet.py", "data/folders/test_rasters.py"
 LABELS, TORCHGEO = "data/folders/test_labels.py", "data/folders/test_torchgeo_sets.py"
 RSICD, LAND_COVER = "data/test_rsicd.py", "systems/test_land_cover.py"
+WEIGHTS = "systems/test_land_cover_weights.py"
 EACH = "test_every_parameter_changes_the_output"
 KNOBS = "test_every_knob_changes_the_weights"
 HERE = "test_knobs.py", "test_another_value_is_another_output"
@@ -65,11 +66,17 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
             "test_eurosat_is_read_where_it_lies_and_every_parameter_changes_the_output",
         ): "split bands scale size resize",
     },
+    "land_cover.load": {
+        (
+            "systems/test_land_cover_weights.py",
+            "test_a_stored_classifier_is_loaded_and_predicts_the_same",
+        ): "source"
+    },
     "land_cover.predict": {(LAND_COVER, "test_predictions_do_not_depend_on_batch_size"): "batch_size"},
     "land_cover.train": {
         (LAND_COVER, KNOBS): "model epochs batch_size lr loss freeze_backbone crop flips brightness contrast "
         "normalisation precision seed",
-        (LAND_COVER, "test_own_weights_are_where_training_starts"): "weights",
+        (WEIGHTS, "test_own_weights_are_where_training_starts"): "weights",
         (LAND_COVER, "test_patience_decides_when_the_learning_rate_falls"): "patience",
         (LAND_COVER, "test_best_and_last_differ_when_the_best_epoch_is_not_the_last"): "keep",
     },

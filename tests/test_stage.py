@@ -153,6 +153,10 @@ def several(*images: Images) -> Images:
     raise NotImplementedError
 
 
+def marked_inside(*, size: Execution[int] | None = None) -> Images:
+    raise NotImplementedError
+
+
 def reserved(*, use: str) -> Images:
     raise NotImplementedError
 
@@ -185,6 +189,10 @@ def returns_words() -> Worded:
         (two_kinds, "input 'images' must be a kind of artifact (literals go after *)"),
         (whatever, "'options' must be a named parameter"),
         (several, "'images' must be a named parameter"),
+        (
+            marked_inside,
+            "'size': Seed and Execution mark a whole parameter, as in Execution[int | None]",
+        ),
         (reserved, "'use' is a word of the suite file, not a parameter name"),
         (returns_nothing, "must return an artifact, a NamedTuple of artifacts, or Scores"),
         (returns_mixed, "must return an artifact, a NamedTuple of artifacts, or Scores"),

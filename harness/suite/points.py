@@ -106,7 +106,7 @@ class Points:
         """
         value = self.fields.bind(self.fields.find(name, tree.where), tree)
         if value not in self.axes[name].values:
-            raise SuiteError(tree.where, f"{what}: {tree} is no value of the axis {name}")
+            raise SuiteError(tree.where, f"{what}: {tree} is no value of {'the axis' if what == name else f'the axis {name}'}")
         return value
 
     def reference(self, entry: Entry | None, exclude: Sequence[Point]) -> dict[str, Any]:
@@ -183,5 +183,5 @@ def parse_only(suite: Suite, only: Sequence[str]) -> dict[str, tuple[Any, ...]]:
             values = text.parse(f"[{spelled}]", *where)
             if not isinstance(values, List):
                 raise SuiteError(where, f"expected axis=value, not {shorten(part.strip())!r}")
-            kept.setdefault(name, []).extend(points.value(name, v, "--only") for v in values.items)
+            kept.setdefault(name, []).extend(points.value(name, v, name) for v in values.items)
     return {name: tuple(v for v in points.axes[name].values if v in values) for name, values in kept.items()}
