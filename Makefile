@@ -53,7 +53,7 @@ format: $(READY)
 	@$(BIN)/ruff format .
 
 bench: $(READY)
-	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-disable-gc
+	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,max,rounds
 
 # No index address gets into the lock; one version of each package serves Python 3.11 to 3.13.
 lock: $(READY)

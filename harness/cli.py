@@ -72,7 +72,7 @@ def _plan(o: argparse.Namespace) -> Exit:
 
 
 def _compare(o: argparse.Namespace) -> Exit:
-    from harness import project, record
+    from harness import project, record_file
     from harness.judge import Against, judge, parse_against, within
     from harness.report.terminal import print_comparison
 
@@ -80,7 +80,7 @@ def _compare(o: argparse.Namespace) -> Exit:
         raise UsageError("compare: either a BASELINE or --against, not both")
     home = project.of(Path.cwd())
     folder = project.find_run(o.run, home)
-    run = record.load(folder)
+    run = record_file.load(folder)
     comparison = (
         within(folder, parse_against(o.against, run))
         if o.against
@@ -96,13 +96,13 @@ def _compare(o: argparse.Namespace) -> Exit:
 
 
 def _accept(o: argparse.Namespace) -> Exit:
-    from harness import project, record
+    from harness import project, record_file
     from harness.compare.baseline import accept
     from harness.judge import label_of
 
     home = project.of(Path.cwd())
     folder = project.find_run(o.run, home)
-    run = record.load(folder)
+    run = record_file.load(folder)
     path = accept(run, folder, home, o.label or label_of(run), o.reason, o.new_protocol)
     _say(f"accepted: {path}")
     return Exit.OK

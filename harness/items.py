@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.artifact import Json
+from harness.canonical import canonical
 from harness.errors import UsageError
-from harness.record import canonical
 from harness.stage import Items
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from harness import project as places
-from harness import record, suite
+from harness import record_file, suite
 from harness.artifact import Json
 from harness.assemble import gate_infos
+from harness.canonical import canonical
 from harness.compare import baseline as baselines
 from harness.compare import verdict
 from harness.compare.comparison import Comparison
@@ -36,8 +37,8 @@ def side(path: Path) -> Side:
     """A stored run (or a baseline's file) with its per-item rows."""
     if path.is_file() and path.name != "run.json":
         return baselines.read_file(path)
-    items = record.items_file(path)
-    return Side(record.load(path), ItemsReader(items) if items.exists() else None)
+    items = record_file.items_file(path)
+    return Side(record_file.load(path), ItemsReader(items) if items.exists() else None)
 
 
 def judge(folder: Path, project: Path, against: Against, suite_file: Path | None = None) -> Comparison:
@@ -134,7 +135,7 @@ def within(folder: Path, against: Mapping[str, Json]) -> Comparison:
 def parse_against(text: str, run: Run) -> dict[str, Json]:
     """``axis=value,…`` with the values spelled as the run has them."""
     spelled = {
-        (name, record.canonical(value) if not isinstance(value, str) else value): value
+        (name, canonical(value) if not isinstance(value, str) else value): value
         for score in run.scores
         for name, value in score.point.items()
     }

@@ -17,9 +17,10 @@ from typing import Any
 
 from harness import source
 from harness.artifact import Json
+from harness.canonical import canonical
 from harness.errors import UsageError
 from harness.protocol import Bindings, Cell, Claim, Protocols
-from harness.record import MetricInfo, canonical
+from harness.record import MetricInfo
 from harness.stage import Stage
 from harness.suite import Ref, Suite
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.artifact import Artifact, Json
+from harness.canonical import canonical
 from harness.environment import environment
 from harness.errors import HarnessError, StageError
 from harness.executors import Call, Executor
 from harness.plan import Plan, Task, TaskId
-from harness.record import canonical
 from harness.stage import Items, Scores
 from harness.store import ITEMS, Entry, Output, Result, Store
 from harness.typed import to_json

@@ -28,8 +28,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness.artifact import Json
+from harness.canonical import canonical
 from harness.errors import StoreError, UsageError
-from harness.record import canonical
 
 ENTRY = "entry.json"
 ITEMS = "items.parquet"

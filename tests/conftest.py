@@ -1,9 +1,17 @@
+"""What every test gets: no time limits of hypothesis on machines that are shared, and threads that do not spin."""
+
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from command_line import Project
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see harness/executors/local.py
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 
 @pytest.fixture

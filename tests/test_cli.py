@@ -365,7 +365,7 @@ def test_the_plan_says_what_would_run_and_runs_nothing(accepted: Project) -> Non
         (("run", SUITE, "--fresh", "mdel"), "--fresh mdel: no such stage; did you mean 'model'?"),
         (("run", SUITE, "--set", "model.epoch=1"), "did you mean 'epochs'?"),
         (("run", SUITE, "--only", "model.rat=1"), "did you mean 'model.rate'?"),
-        (("run", SUITE, "--only", "model.rate=0.7"), "'0.7' is no value of the axis model.rate"),
+        (("run", SUITE, "--only", "model.rate=0.7"), "model.rate: '0.7' is no value of the axis"),
         (("run", SUITE, "--mirror", "none"), "mirror none: no such folder"),
         (("run", SUITE, "--out", "file/x"), "file/x: no place for a run (Not a directory)"),
         (("run", SUITE, "--store", "file/x"), "store file/x: Not a directory"),

@@ -258,6 +258,6 @@ def words_of(file: Path, test: str) -> set[str]:
     for statement in waiting:
         for node in ast.walk(statement):
             words.update(w for f in ("id", "value", "arg") if isinstance(w := getattr(node, f, None), str))
-            if isinstance(node, ast.Name) and isinstance(constant := defined.get(node.id), ast.Assign):
+            if isinstance(node, ast.Name) and isinstance(constant := defined.pop(node.id, None), ast.Assign):
                 waiting.append(constant)
     return words

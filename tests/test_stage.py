@@ -13,9 +13,9 @@ from toy_plans import declared
 
 from harness import registry
 from harness.artifact import Captions, Images, LabelledImages
+from harness.canonical import canonical
 from harness.errors import SuiteError, Where
 from harness.plan import make
-from harness.record import canonical
 from harness.stage import (
     REQUIRED,
     Count,

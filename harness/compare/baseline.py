@@ -18,13 +18,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from harness.artifact import Json
+from harness.canonical import canonical
 from harness.compare.comparison import Difference
 from harness.compare.history import MergeBase
 from harness.compare.match import differences, match
 from harness.compare.sample import Side
 from harness.errors import UsageError
 from harness.items import ItemsReader
-from harness.record import Accepted, Run, canonical, items_file, loads, read_text, to_json
+from harness.record import Accepted, Run
+from harness.record_file import items_file, loads, read_text, to_json
 
 FOLDER = PurePosixPath("baselines")
 LABEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.artifact import Json
+from harness.canonical import canonical
 from harness.compare.comparison import Difference, Point
-from harness.record import Run, Score, canonical
+from harness.record import Run, Score
 
 ABSENT: Json = {"absent": True}
 """Where a side knows nothing of an axis: no parameter has a value that reads like this."""

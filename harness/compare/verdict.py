@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.artifact import Json
+from harness.canonical import canonical
 from harness.compare.comparison import Comparison, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
 from harness.compare.match import Matching, Pair, in_point, match, point
 from harness.compare.sample import Side
-from harness.record import GateInfo, Score, canonical
+from harness.record import GateInfo, Score
 
 
 def compare(

@@ -11,7 +11,8 @@ from harness.assemble import item_rows
 from harness.compare.comparison import Comparison
 from harness.errors import Exit, HarnessError, UsageError
 from harness.items import write_items
-from harness.record import Run, to_json
+from harness.record import Run
+from harness.record_file import to_json
 from harness.report import junit, markdown
 from harness.store import Store
 

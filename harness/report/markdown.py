@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifact import Json
+from harness.canonical import canonical
 from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.errors import UsageError
-from harness.record import Run, Score, canonical
+from harness.record import Run, Score
 from harness.report import numbers
 
 STEP_SUMMARY_BYTES = 1024 * 1024

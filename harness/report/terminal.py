@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.canonical import canonical
 from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.errors import Exit
-from harness.record import Run, canonical
+from harness.record import Run
 from harness.report.numbers import (
     against,
     claims,

@@ -106,7 +106,10 @@ class Points:
         """
         value = self.fields.bind(self.fields.find(name, tree.where), tree)
         if value not in self.axes[name].values:
-            raise SuiteError(tree.where, f"{what}: {tree} is no value of {'the axis' if what == name else f'the axis {name}'}")
+            raise SuiteError(
+                tree.where,
+                f"{what}: {tree} is no value of {'the axis' if what == name else f'the axis {name}'}",
+            )
         return value
 
     def reference(self, entry: Entry | None, exclude: Sequence[Point]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from harness.compare.comparison import Comparison, Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
-from harness.record import Run, from_json, to_json
+from harness.record import Run
+from harness.record_file import from_json, to_json
 from harness.store import Entry, Result, Store
 
 POINTS = 10_000

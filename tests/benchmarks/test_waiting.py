@@ -27,7 +27,7 @@ def step():
 
 step()
 started, done = time.perf_counter(), 0
-while done < 12 and time.perf_counter() - started < 20:
+while done < 10 and time.perf_counter() - started < 10:
     step()
     done += 1
 print((time.perf_counter() - started) / done)

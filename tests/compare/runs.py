@@ -13,7 +13,8 @@ from harness.compare.comparison import Comparison, Finding
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.items import ItemRows, ItemsReader, write_items
-from harness.record import GateInfo, MetricInfo, Repeat, Run, Score, to_json
+from harness.record import GateInfo, MetricInfo, Repeat, Run, Score
+from harness.record_file import to_json
 from harness.stage import Items
 
 FIELDS: Mapping[str, Mapping[str, Any] | None] = {"score": {"better": "higher", "floor": 0.0}}

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from report.test_golden import COMPARISON, RUN
 
-from harness import record
+from harness import record, record_file
 from harness.compare import comparison
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "run-json.md"
@@ -38,7 +38,7 @@ def test_every_field_of_the_record_is_documented_where_it_belongs(kind: type) ->
 
 
 def test_a_real_record_has_the_documented_top_level() -> None:
-    body = {**record.to_json(RUN), "comparison": COMPARISON.to_json()}
+    body = {**record_file.to_json(RUN), "comparison": COMPARISON.to_json()}
     assert set(json.loads(json.dumps(body))) == documented()["Run"]
     assert set(body["comparison"]) == documented()["Comparison"]
 
@@ -49,4 +49,4 @@ def test_the_columns_of_the_item_rows_are_documented() -> None:
 
 
 def test_the_document_names_the_schema_that_the_code_writes() -> None:
-    assert f"`{record.SCHEMA}`" in DOCUMENT.read_text(encoding="utf-8").splitlines()[0]
+    assert f"`{record_file.SCHEMA}`" in DOCUMENT.read_text(encoding="utf-8").splitlines()[0]

@@ -194,7 +194,9 @@ def _restore(folder: Path, what: str) -> tuple[list[str], Any, Any]:
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         classes = [str(name) for name in described["classes"]]
         preparation = Preparation(**described["preparation"])
-        network = timm.create_model(described["model"], num_classes=len(classes), in_chans=3, pretrained=False)
+        network = timm.create_model(
+            described["model"], num_classes=len(classes), in_chans=3, pretrained=False
+        )
         network.load_state_dict(load_file(folder / MODEL))
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, OSError) as e:
         problem = str(e).strip().partition("\n")[0]
