@@ -89,7 +89,7 @@ def test_only_keeps_values_of_axes(tmp_path: Path) -> None:
     }
     assert parse_only(suite, ["model.rate=0.2", "model.rate=0.1"]) == {"model.rate": (0.1, 0.2)}
     for wrong, message in [
-        ("model.rate=0.3", "--only:1: --only: '0.3' is no value of the axis model.rate"),
+        ("model.rate=0.3", "--only:1: model.rate: '0.3' is no value of the axis"),
         ("model.rat=0.1", "--only:1: the matrix has no axis 'model.rat'; did you mean 'model.rate'?"),
         ("model.rate", "--only:1: expected axis=value, not 'model.rate'"),
         ("model.rate=], [", "--only:1: not YAML"),
