@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from harness import registry
 from harness.stage import REQUIRED, Parameter, Stage
@@ -19,18 +21,14 @@ def print_stages(console: Console, name: str | None) -> None:
         _print_one(console, registry.find(name))
         return
     stages = registry.all_stages()
-    for title, wanted in (("Stages", False), ("Metrics", True)):
+    for title, metrics in (("Stages", False), ("Metrics", True)):
         console.print(f"[bold]{title}[/bold]")
         for stage in stages:
-            if stage.is_metric is wanted:
+            if stage.is_metric is metrics:
                 console.print(f"  [bold cyan]{stage.name}[/bold cyan] → {_returns(stage)}", highlight=False)
-                console.print(
-                    f"      {stage.about.splitlines()[0] if stage.about else ''}",
-                    markup=False,
-                    highlight=False,
-                )
                 words = [*(_input(stage, n) for n in stage.inputs), *stage.parameters]
-                console.print(f"      {', '.join(words)}", style="dim", markup=False, highlight=False)
+                for text, style in ((stage.about.partition("\n")[0], ""), (", ".join(words), "dim")):
+                    console.print(Padding(Text(text, style), (0, 0, 0, 6)))
         console.print()
     console.print("harness stages NAME shows one in full.", style="dim", highlight=False)
 
