@@ -112,7 +112,7 @@ def _task(task: Task, outcome: Outcome) -> TaskInfo:
     facts: dict[str, Json] = {}
     for name, output in entry.outputs.items() if entry else ():
         facts.update({(k if name == "out" else f"{name}.{k}"): v for k, v in output.facts.items()})
-    wall_s = entry.wall_s if entry else 0.0
+    wall_s = entry.wall_s if entry else outcome.wall_s
     return TaskInfo(task.node, task.key, task.point, task.seeds, outcome.state, wall_s, facts, outcome.error)
 
 

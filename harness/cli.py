@@ -103,6 +103,8 @@ def _accept(o: argparse.Namespace) -> Exit:
     home = project.of(Path.cwd())
     folder = project.find_run(o.run, home)
     run = record_file.load(folder)
+    if not record_file.is_sealed(folder):
+        raise UsageError(f"{folder}: not as the harness wrote it; run the suite again and accept that run")
     path = accept(run, folder, home, o.label or label_of(run), o.reason, o.new_protocol)
     _say(f"accepted: {path}")
     return Exit.OK

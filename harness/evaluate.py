@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from harness.plan import Plan, make
 from harness.record import Run
 from harness.report.console import ReportConsole
 from harness.report.files import check_writable, write_reports, write_run
+from harness.report.markdown import append_step_summary, render
 from harness.report.progress import RunProgress
 from harness.report.terminal import print_comparison
 from harness.run import Runner
@@ -89,9 +91,14 @@ def evaluate(
     folder = out or places.reports(project, run.suite) / run.id
     write_run(run, folder, prepared.store, logs)
     comparison = judge(folder, project, against, request.suite)
-    write_reports(run, comparison, folder, os.environ.get("GITHUB_STEP_SUMMARY"))
+    write_reports(run, comparison, folder)
     console = ReportConsole()
     print_comparison(console, run, comparison, strict=strict)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            append_step_summary(Path(summary), render(run, comparison))
+        except UsageError as e:  # a courtesy: the verdict stands without it
+            print(f"harness: {e}", file=sys.stderr)
     console.print(
         f"report: {folder / 'report.md'}", style="dim", markup=False, highlight=False, soft_wrap=True
     )

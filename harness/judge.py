@@ -176,6 +176,8 @@ def _gates_at(
 
 def _no_baseline(run: Run, folder: Path, project: Path, label: str, ref: str | None) -> str:
     """Why there is nothing to compare with, and the command that changes that."""
+    if not run.is_complete:
+        return f"no baseline {label!r} for {run.suite}, and a partial or failed run cannot become one"
     known = (
         baselines.labels(project, run.suite) if ref is None else baselines.labels_at(project, ref, run.suite)
     )

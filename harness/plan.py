@@ -7,6 +7,7 @@ the protocol says what a score means (see ``docs/keys.md``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,9 @@ from harness.protocol import Bindings, Cell, Claim, Protocols
 from harness.record import MetricInfo
 from harness.stage import Stage
 from harness.suite import Ref, Suite
+
+MOST_POINTS = 200_000
+"""More than anybody runs, and a quarter of a minute to plan."""
 
 TaskId = tuple[str, str]
 """Node and key. Tasks of different nodes may have equal keys: they run once, and mean different things."""
@@ -158,6 +162,11 @@ class _Planner:
         excluded = [
             {index[f]: axes[index[f]].values.index(v) for f, v in e.items()} for e in self.suite.exclude
         ]
+        points = math.prod(map(len, kept))
+        if points > MOST_POINTS:
+            raise UsageError(
+                f"{self.suite.file}: a matrix of {points:,} points; at most {MOST_POINTS:,} are planned"
+            )
         for cell in product(*kept):
             if not any(all(cell[i] == v for i, v in e.items()) for e in excluded):
                 yield cell

@@ -46,6 +46,23 @@ def to_json(run: Run) -> dict[str, Any]:
     return {"schema": SCHEMA, **body, **tables}
 
 
+def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of a run with a digest of it, so that `harness accept` takes no figures that somebody typed."""
+    return {**body, "digest": _seal(body)}
+
+
+def is_sealed(file: Path) -> bool:
+    """Whether a run's file is as the harness wrote it."""
+    body = json.loads(read_text(file / "run.json" if file.is_dir() else file))
+    return isinstance(body, dict) and body.get("digest") == _seal(body)
+
+
+def _seal(body: Mapping[str, Any]) -> str:
+    """Of the record alone: the comparison is what can be made again from it."""
+    record = {name: value for name, value in body.items() if name not in ("digest", "comparison")}
+    return sha256(f"harness/run/1:{canonical(record)}".encode()).hexdigest()
+
+
 def from_json(body: Mapping[str, Any], where: str) -> Run:
     """The inverse of ``to_json``.
 
@@ -58,7 +75,11 @@ def from_json(body: Mapping[str, Any], where: str) -> Run:
     if schema != SCHEMA:
         raise UsageError(f"{where}: written by another version ({schema}); this one reads {SCHEMA}")
     try:
-        fields = {k: v for k, v in body.items() if k not in ("schema", "settings", "protocols", "comparison")}
+        fields = {
+            k: v
+            for k, v in body.items()
+            if k not in ("schema", "settings", "protocols", "comparison", "digest")
+        }
         run = Run(
             **{
                 **fields,

@@ -13,12 +13,15 @@ from typing import Any, Literal
 from harness.artifact import Artifact, Json
 from harness.canonical import canonical
 from harness.environment import environment
-from harness.errors import HarnessError, StageError
+from harness.errors import HarnessError, StageError, StoreError
 from harness.executors import Call, Executor
 from harness.plan import Plan, Task, TaskId
 from harness.stage import Items, Scores
 from harness.store import ITEMS, Entry, Output, Result, Store
 from harness.typed import to_json
+
+LEAST_FREE_BYTES = 64 * 1024
+"""A task that fails with less than this left on the store's disk has failed for want of it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Outcome:
     entry: Entry | None = None
     error: str | None = None
     log: Path | None = None
+    wall_s: float = 0.0
+    """How long a failed execution took; for the others the entry says it."""
 
 
 @dataclass
@@ -136,11 +141,21 @@ class Runner:
                 e.__cause__, OSError
             ):  # a full disk loses no training; anything else starts anew
                 shutil.rmtree(work / "scratch")
-            return Outcome("failed", error=str(e), log=work / "log.txt")
+            self._check_space()
+            return Outcome(
+                "failed", error=str(e), log=work / "log.txt", wall_s=round(time.monotonic() - started, 3)
+            )
         entry = self.store.commit(entry)
         settings = {name: to_json(v) for name, v in task.parameters.items()}
         self.store.note_timing(task.stage.name, settings, self.executor.device, entry.wall_s)
         return Outcome("executed", entry)
+
+    def _check_space(self) -> None:
+        """Libraries have their own words for a full disk, and every further task would only find it again."""
+        if shutil.disk_usage(self.store.root).free < LEAST_FREE_BYTES:
+            raise StoreError(
+                self.store.root, "no space left; free some, or set HARNESS_STORE to a larger place"
+            )
 
     def _inputs(self, plan: Plan, task: Task) -> dict[str, Artifact | tuple[Artifact, ...]]:
         inputs: dict[str, Artifact | tuple[Artifact, ...]] = {}

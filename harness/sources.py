@@ -13,6 +13,7 @@ from harness.data.content import DigestCache
 from harness.data.hub import Source
 from harness.data.resolve import fetch, pin
 from harness.data.resolve import resolve as resolve_source
+from harness.errors import SuiteError, UsageError
 from harness.store import Store
 from harness.suite import Suite
 
@@ -67,10 +68,12 @@ def named(file: Path) -> list[Source]:
 
 
 def _replaced(suite: Suite, change: Callable[[Source], Source]) -> Suite:
-    nodes = {
-        name: replace(node, parameters={p: _value(v, change) for p, v in node.parameters.items()})
-        for name, node in suite.nodes.items()
-    }
+    nodes = {}
+    for name, node in suite.nodes.items():
+        try:
+            nodes[name] = replace(node, parameters={p: _value(v, change) for p, v in node.parameters.items()})
+        except UsageError as e:
+            raise SuiteError(node.where, f"{name}: {e}") from None
     matrix = tuple(replace(a, values=tuple(_value(v, change) for v in a.values)) for a in suite.matrix)
     exclude = tuple({n: _value(v, change) for n, v in e.items()} for e in suite.exclude)
     reference = {n: _value(v, change) for n, v in suite.reference.items()}

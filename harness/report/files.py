@@ -12,7 +12,7 @@ from harness.compare.comparison import Comparison
 from harness.errors import Exit, HarnessError, UsageError
 from harness.items import write_items
 from harness.record import Run
-from harness.record_file import to_json
+from harness.record_file import sealed, to_json
 from harness.report import junit, markdown
 from harness.store import Store
 
@@ -50,28 +50,29 @@ def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) ->
         for name, log in logs.items():
             (folder / "logs").mkdir(exist_ok=True)
             shutil.copyfile(log, folder / "logs" / f"{name}.txt")
-        _write(folder / "run.json", json.dumps(to_json(run), indent=1, ensure_ascii=False, allow_nan=False))
+        _write(
+            folder / "run.json",
+            json.dumps(sealed(to_json(run)), indent=1, ensure_ascii=False, allow_nan=False),
+        )
     except OSError as e:
         raise ReportError(
             f"{folder}: the run cannot be written ({e.strerror}); its results are in the store, run it again"
         ) from None
 
 
-def write_reports(run: Run, comparison: Comparison, folder: Path, step_summary: str | None) -> None:
+def write_reports(run: Run, comparison: Comparison, folder: Path) -> None:
     """The renderings of a comparison, and the comparison itself in ``run.json``.
 
     Raises:
         ReportError: the folder cannot be written.
     """
-    body = {**to_json(run), "comparison": comparison.to_json()}
+    body = {**sealed(to_json(run)), "comparison": comparison.to_json()}
     try:
         _write(folder / "run.json", json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False))
         _write(folder / "report.md", markdown.render(run, comparison))
         _write(folder / "junit.xml", junit.render(comparison))
     except OSError as e:
         raise ReportError(f"{folder}: the report cannot be written ({e.strerror})") from None
-    if step_summary:
-        markdown.append_step_summary(Path(step_summary), markdown.render(run, comparison))
 
 
 def _write(file: Path, text: str) -> None:

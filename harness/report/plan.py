@@ -10,6 +10,7 @@ from rich.table import Table
 from harness.environment import device_class, environment
 from harness.estimate import expected_s
 from harness.plan import Plan, Task
+from harness.report.numbers import counted
 from harness.report.progress import label
 from harness.store import Store
 
@@ -43,7 +44,7 @@ def print_plan(console: Console, plan: Plan, store: Store, *, every: bool) -> No
     console.print(table)
     scores = sum(len(s.repeats) for s in plan.scores)
     console.print(
-        f"{len(tasks)} tasks, {len(cached)} cached, {len(needed)} to run for {scores} scores;"
+        f"{len(tasks)} tasks, {len(cached)} cached, {len(needed)} to run for {counted(scores, 'score')};"
         f" expected: {_duration(list(expected.values())) or 'nothing to do'} on {device}",
         highlight=False,
     )

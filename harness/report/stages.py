@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
@@ -57,7 +59,9 @@ def _input(stage: Stage, name: str) -> str:
 
 def _default(parameter: Parameter) -> str:
     mark = f" [{parameter.mark.value}]" if parameter.mark else ""
-    return f"{mark} (required)" if parameter.default is REQUIRED else f" = {to_json(parameter.default)}{mark}"
+    if parameter.default is REQUIRED:
+        return f"{mark} (required)"
+    return f" = {json.dumps(to_json(parameter.default), ensure_ascii=False)}{mark}"
 
 
 def _returns(stage: Stage) -> str:

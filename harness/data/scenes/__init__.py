@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from harness.artifact import Scenes
 from harness.stage import Count, Job, Seed, stage
@@ -22,7 +22,7 @@ Region = Literal["temperate", "arid", "boreal", "tropical"]
 def draw(
     *,
     per_class: Count,
-    size: Annotated[int, Ge(32)] = 64,
+    size: Annotated[int, Interval(ge=32, le=2048)] = 64,
     region: Region = "temperate",
     seed: Seed = 0,
     job: Job,
