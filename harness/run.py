@@ -143,7 +143,7 @@ class Runner:
                 shutil.rmtree(work / "scratch")
             self._check_space()
             return Outcome(
-                "failed", error=str(e), log=work / "log.txt", wall_s=round(time.monotonic() - started, 3)
+                "failed", error=str(e), log=work / "log.txt", wall_s=round(time.monotonic() - started, 6)
             )
         entry = self.store.commit(entry)
         settings = {name: to_json(v) for name, v in task.parameters.items()}
