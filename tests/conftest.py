@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +11,8 @@ import pytest
 from command_line import Project
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see harness/executors/local.py
+# A shell starts background jobs with Ctrl-C ignored, and what ignores it hands that on: the tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
