@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 from rich.console import Console
@@ -39,7 +40,9 @@ def run_calibration(request: Request, *, repeats: int | None) -> Exit:
     sides = []
     for name, seeds, fresh in (("a", first, []), ("b", second, subject)):
         planned = make(replace(suite, seeds=seeds), only=prepared.plan.only)
-        run, logs = execute(Prepared(planned, prepared.store, prepared.sources), Console(stderr=True), fresh)
+        run, logs = execute(
+            Prepared(planned, prepared.store, prepared.sources), ReportConsole(file=sys.stderr), fresh
+        )
         folder = places.reports(suite.project, suite.name) / "calibrate" / name
         write_run(run, folder, prepared.store, logs)
         if run.failures:

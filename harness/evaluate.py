@@ -87,7 +87,7 @@ def evaluate(
     suite, project = prepared.plan.suite, prepared.plan.suite.project
     check(project, against, suite.name, request.suite, gate_infos(suite))
     check_writable(out or places.reports(project, suite.name))
-    run, logs = execute(prepared, ReportConsole(stderr=True), fresh)
+    run, logs = execute(prepared, ReportConsole(file=sys.stderr), fresh)
     folder = out or places.reports(project, run.suite) / run.id
     write_run(run, folder, prepared.store, logs)
     comparison = judge(folder, project, against, request.suite)

@@ -92,3 +92,24 @@ def test_an_unpinned_source_is_named_with_its_place(project: Project) -> None:
     said = project.harness("plan", SUITE)
     assert said.code == 2
     assert said.error.startswith(f"{Path(SUITE)}:4: rsicd: some/set@unpinned: not in a mirror")
+
+
+def test_calibrating_shows_the_noise_of_each_gate_and_a_margin(project: Project) -> None:
+    write_suite(project.folder)
+    said = project.harness("calibrate", SUITE, "--repeats", "4")
+    assert said.code == 0
+    assert "fit.error" in said.out
+    assert "4 seeds a side" in said.out
+    assert said.out.count("proposed") >= 2
+    a, b = ({s for t in json.loads((f / "run.json").read_text())["tasks"] for s in t["seeds"].values()} for f in (
+        project.folder / "reports/toy/centre/calibrate" / side for side in "ab"
+    ))  # fmt: skip
+    assert len(a) == len(b) == 4
+    assert not a & b
+
+
+def test_calibrating_needs_a_gate_and_three_repeats(project: Project) -> None:
+    write_suite(project.folder)
+    assert "at least 3" in project.harness("calibrate", SUITE, "--repeats", "2").error
+    write_suite(project.folder, TOY.partition("gate:")[0])
+    assert "no gate to calibrate" in project.harness("calibrate", SUITE).error

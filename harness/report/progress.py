@@ -16,7 +16,10 @@ TELL_EVERY_S = 30
 
 
 class RunProgress:
-    """Listens to a runner's events: ``with RunProgress(console, plan) as p: Runner(…, tell=p)``."""
+    """Listens to a runner's events: ``with RunProgress(console, plan) as p: Runner(…, tell=p)``.
+
+    The console needs a file of its own: while a stage runs, ``sys.stderr`` is the task's log.
+    """
 
     def __init__(self, console: Console, plan: Plan) -> None:
         self.console = console
