@@ -20,9 +20,6 @@ from harness.stage import Items, Scores
 from harness.store import ITEMS, Entry, Output, Result, Store
 from harness.typed import to_json
 
-LEAST_FREE_BYTES = 64 * 1024
-"""A task that fails with less than this left on the store's disk has failed for want of it."""
-
 
 @dataclass(frozen=True)
 class Event:
@@ -136,12 +133,13 @@ class Runner:
                 call, lambda d, n, w: self.tell(Event("progress", task, d, n, w))
             )
             entry = _entry(task, returned, work, time.monotonic() - started)
+        except StoreError:  # a full disk: every further task would only find it again
+            raise
         except HarnessError as e:
             if not isinstance(
                 e.__cause__, OSError
             ):  # a full disk loses no training; anything else starts anew
                 shutil.rmtree(work / "scratch")
-            self._check_space()
             return Outcome(
                 "failed", error=str(e), log=work / "log.txt", wall_s=round(time.monotonic() - started, 6)
             )
@@ -149,13 +147,6 @@ class Runner:
         settings = {name: to_json(v) for name, v in task.parameters.items()}
         self.store.note_timing(task.stage.name, settings, self.executor.device, entry.wall_s)
         return Outcome("executed", entry)
-
-    def _check_space(self) -> None:
-        """Libraries have their own words for a full disk, and every further task would only find it again."""
-        if shutil.disk_usage(self.store.root).free < LEAST_FREE_BYTES:
-            raise StoreError(
-                self.store.root, "no space left; free some, or set HARNESS_STORE to a larger place"
-            )
 
     def _inputs(self, plan: Plan, task: Task) -> dict[str, Artifact | tuple[Artifact, ...]]:
         inputs: dict[str, Artifact | tuple[Artifact, ...]] = {}

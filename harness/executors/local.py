@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import traceback
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from harness.environment import device_class, environment
-from harness.errors import HarnessError, StageError
+from harness.errors import HarnessError, StageError, StoreError
 from harness.executors import Call, Progress
 
 # Threads of OpenMP that wait for one another by spinning do 20 times less work as soon as another process wants
 # a core. Read when the library is loaded, which is when the first stage imports torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+NO_SPACE = "no space left on the device; free some, or set HARNESS_STORE to a larger place"
 
 
 class LocalExecutor:
@@ -41,7 +44,9 @@ class LocalExecutor:
             except MemoryError:
                 raise StageError("out of memory") from None
             except Exception as e:  # whatever a library raises: the task fails, the run goes on
-                log.write(traceback.format_exc())
+                _write_if_it_fits(log, traceback.format_exc())
+                if os.strerror(errno.ENOSPC) in str(e):  # libraries raise it under names of their own
+                    raise StoreError(call.work, NO_SPACE) from e
                 raise StageError(_one_line(e)) from e
 
 
@@ -72,6 +77,12 @@ class LocalJob:
 
     def log(self, line: str) -> None:
         self.sink.write(line + "\n")
+
+
+def _write_if_it_fits(log: TextIO, text: str) -> None:
+    """The log is on the disk that may be full."""
+    with contextlib.suppress(OSError):
+        log.write(text)
 
 
 def _one_line(e: Exception) -> str:
