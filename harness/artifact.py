@@ -56,3 +56,43 @@ class Predictions(Artifact):
     """``predictions.parquet``: ``item`` str, ``label`` int64, ``logits`` list<float32> of length C, where
     C classes are named in ``facts["classes"]``.
     """
+
+
+class GeneratedImages(CaptionedImages):
+    """What a generator made: one image per prompt. Rows have ``captions``, the prompt alone; ``of``, the
+    ``file_name`` of the real row that the prompt is from, where there is one; ``label``, where that has one.
+    """
+
+
+class Tokenizer(Artifact):
+    """A CLIP tokenizer as ``transformers`` saves it."""
+
+
+class Pipeline(Artifact):
+    """A text-to-image pipeline as ``diffusers`` saves it (``model_index.json``), weights as safetensors only."""
+
+
+class FinetunedPipeline(Pipeline):
+    """A pipeline after its training, with ``checkpoints/<step>/`` of it where any were kept."""
+
+
+class EncodedPrompts(Artifact):
+    """Prompts as a pipeline's text encoder sees them: ``metadata.jsonl`` with one row per image to be made
+    (``captions``, ``of`` and ``label`` as in ``GeneratedImages``; ``tokens``, how many the prompt has;
+    ``row``, its index in the embeddings) and ``embeddings.safetensors`` (``prompts`` of shape (P, T, D),
+    one per different prompt, and ``negative`` of shape (1, T, D)).
+    """
+
+
+class Extractor(Artifact):
+    """A network from image to feature vector: ``extractor.json`` (how to build and feed it) and its weights."""
+
+
+class Features(Artifact):
+    """``features.npy``, float32 of shape (N, D), and ``metadata.jsonl`` with one row per vector: ``item``, the
+    image's ``file_name``, and ``label`` where it has one. ``facts["extractor"]`` is the extractor's digest.
+    """
+
+
+class ImageTextModel(Artifact):
+    """A dual encoder of images and sentences, as ``transformers`` saves a CLIP model with its processor."""

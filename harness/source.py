@@ -146,15 +146,24 @@ def _resolve(chain: tuple[str, ...], module: _Module, packages: set[str]) -> Ite
     if base.partition(".")[0] not in packages or base in CONTRACT:
         return
     target = _module(base)
-    if attribute is not None and target and (attribute in target.definitions or attribute in target.imports):
+    here = (base, attribute)  # a package that imports its own submodule names it as if it re-exported it
+    if attribute is not None and target and (
+        attribute in target.definitions or target.imports.get(attribute, here) != here
+    ):
         yield from _resolve((attribute, *rest), target, packages)
         return
     path = f"{base}.{attribute}" if attribute is not None else base
-    while rest and (inner := _module(f"{path}.{rest[0]}")) is not None:
+    while rest and _is_package(path) and (inner := _module(f"{path}.{rest[0]}")) is not None:
         path, rest = inner.name, rest[1:]
     submodule = None if path in CONTRACT else _module(path)
     if submodule and rest:
         yield from _resolve(tuple(rest), submodule, packages)
+
+
+def _is_package(name: str) -> bool:
+    """Looking for a submodule imports what it should be in, so only a package is asked."""
+    module = _module(name)
+    return module is not None and module.package == module.name
 
 
 _UNHASHED = frozenset({"annotation", "returns", "type_comment", "type_params", "ctx"})

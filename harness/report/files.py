@@ -1,9 +1,10 @@
-"""What a run leaves in its folder: ``run.json``, ``items.parquet``, ``report.md``, ``junit.xml``, logs of failures."""
+"""What a run leaves in its folder: record, per-item rows, pictures, report, ``junit.xml``, logs of failures."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from harness.errors import Exit, HarnessError, UsageError
 from harness.items import write_items
 from harness.record import Run
 from harness.record_file import sealed, to_json
-from harness.report import junit, markdown
+from harness.report import figures, junit, markdown
 from harness.store import Store
 
 
@@ -36,7 +37,7 @@ def check_writable(folder: Path) -> None:
 
 
 def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) -> None:
-    """The record and its per-item rows, before anything is compared.
+    """The record, its per-item rows and its pictures, before anything is compared.
 
     Raises:
         ReportError: the folder cannot be written.
@@ -58,6 +59,8 @@ def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) ->
         raise ReportError(
             f"{folder}: the run cannot be written ({e.strerror}); its results are in the store, run it again"
         ) from None
+    for problem in figures.draw(run, folder, store):  # a run has its verdict without its pictures
+        print(f"harness: {problem}", file=sys.stderr)
 
 
 def write_reports(run: Run, comparison: Comparison, folder: Path) -> None:
@@ -69,7 +72,7 @@ def write_reports(run: Run, comparison: Comparison, folder: Path) -> None:
     body = {**sealed(to_json(run)), "comparison": comparison.to_json()}
     try:
         _write(folder / "run.json", json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False))
-        _write(folder / "report.md", markdown.render(run, comparison))
+        _write(folder / "report.md", markdown.render(run, comparison, pictures=figures.drawn(folder)))
         _write(folder / "junit.xml", junit.render(comparison))
     except OSError as e:
         raise ReportError(f"{folder}: the report cannot be written ({e.strerror})") from None

@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from harness.artifact import Json
 from harness.canonical import canonical
 from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.errors import UsageError
 from harness.record import Run, Score
 from harness.report import numbers
+from harness.report.figures import Picture
+from harness.report.figures.curves import HISTORY, summary
+from harness.report.markup import CELL, Section, cell_text, detail_table, escape, table_row
 
 STEP_SUMMARY_BYTES = 1024 * 1024
 """GitHub drops a step's summary that is larger, whole."""
 
 LEAST_BYTES = 16 * 1024
 """Banner and provenance always fit into so much."""
-
-CELL = 300
-"""Longer values are cut; ``run.json`` has them whole."""
 
 MARKS = {
     Verdict.REGRESSED: "🔴",
@@ -43,8 +39,19 @@ MARKS = {
 }
 
 
-def render(run: Run, comparison: Comparison, limit_bytes: int = STEP_SUMMARY_BYTES) -> str:
+def render(
+    run: Run,
+    comparison: Comparison,
+    limit_bytes: int = STEP_SUMMARY_BYTES,
+    pictures: Sequence[Picture] = (),
+) -> str:
     """The report, at most ``limit_bytes`` long in UTF-8.
+
+    Args:
+        run: the candidate.
+        comparison: of the run.
+        limit_bytes: at least ``LEAST_BYTES``.
+        pictures: to be shown from files beside the report; a text that will stand elsewhere has none.
 
     Raises:
         ValueError: a limit below ``LEAST_BYTES``.
@@ -54,7 +61,7 @@ def render(run: Run, comparison: Comparison, limit_bytes: int = STEP_SUMMARY_BYT
     text = _top(run, comparison)
     room = limit_bytes - len(text.encode()) - 512  # for the last line
     left_out: list[str] = []
-    for section in _sections(run, comparison):
+    for section in _sections(run, comparison, pictures):
         body = section.fit(room // 2)  # no section takes the room of all that follow
         if body:
             text += body
@@ -90,56 +97,6 @@ def append_step_summary(path: Path, text: str) -> None:
         raise UsageError(f"step summary {path}: cannot be written ({e.strerror})") from None
 
 
-def escape(text: str, most: int = CELL) -> str:
-    """Text from outside as inline Markdown that reads as itself: no markup, HTML, mention or new cell."""
-    text = numbers.clean(text, most=most)
-    isolate = any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"([\\`*\[\]|~])", r"\\\1", text)
-    text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
-    text = text.replace("$", "<span>$</span>")
-    text = re.sub(r"(?<![\w/])@(?=\w)", "@<!-- -->", text)
-    # An isolate keeps right-to-left text from reordering the numbers beside it.
-    return f"\u2068{text}\u2069" if isolate else text
-
-
-@dataclass(frozen=True)
-class _Section:
-    """Rows between a head and a tail; what cannot be shown whole loses rows from its end."""
-
-    title: str
-    rows: Sequence[str]
-    columns: Sequence[str] = ()
-    """A table with these columns; none: a list."""
-    folded: bool = False
-    right: int = 0
-    """So many columns from the end on the left hold numbers and are set to the right."""
-
-    def fit(self, room: int) -> str:
-        head = f"\n<details><summary>{self.title}</summary>\n\n" if self.folded else f"\n### {self.title}\n\n"
-        if self.columns:
-            left = len(self.columns) - self.right
-            head += _row(self.columns) + _row([":--"] * left + ["--:"] * self.right)
-        tail = "\n</details>\n" if self.folded else ""
-        room -= len((head + tail).encode()) + 128  # for the line that counts what was cut
-        kept: list[str] = []
-        for row in self.rows:
-            room -= len(row.encode())
-            if room < 0:
-                break
-            kept.append(row)
-        if not kept:
-            return ""
-        cut = len(self.rows) - len(kept)
-        what = f"{numbers.counted(cut, 'row')} more, cut for size; worst first"
-        note = f"\n_{what}. `run.json` has all._\n" if cut else ""
-        return head + "".join(kept) + note + tail
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
-
-
 def _top(run: Run, comparison: Comparison) -> str:
     result = numbers.outcome(comparison)
     claims = numbers.claims(comparison.findings)
@@ -167,40 +124,55 @@ def _top(run: Run, comparison: Comparison) -> str:
     return "\n".join(parts)
 
 
-def _sections(run: Run, comparison: Comparison) -> Iterator[_Section]:
+def _sections(run: Run, comparison: Comparison, pictures: Sequence[Picture]) -> Iterator[Section]:
     findings = numbers.worst_first(comparison.findings)
     failed = comparison.failures
     errors = [f"- **{escape(numbers.label(t))}**: {escape(numbers.first_line(t.error))}\n" for t in failed]
-    yield _Section(numbers.counted(len(failed), "failed task"), errors)
+    yield Section(numbers.counted(len(failed), "failed task"), errors)
     stored = [f for f in findings if f.against is None]
     yield _verdicts("Verdicts", [f for f in stored if f.gated], "baseline")
-    yield _Section("Why", _reasons(findings))
+    yield Section("Why", _reasons(findings))
     causes = dict.fromkeys(str(c) for f in findings for c in f.causes)
-    yield _Section("The environment differs, a likely cause of change", [f"- {escape(c)}\n" for c in causes])
+    yield Section("The environment differs, a likely cause of change", [f"- {escape(c)}\n" for c in causes])
     within = [f for f in findings if f.against is not None]
     for reference in {canonical(f.against): f.against for f in within if f.against is not None}.values():
         title = f"Within the run, against {escape(numbers.point(reference))}"
         yield _verdicts(title, [f for f in within if f.against == reference], "reference")
+    yield from _pictures(pictures)
     for title, points in (
         ("missing: only in the baseline", comparison.missing),
         ("new: not in the baseline", comparison.new),
         ("not run: deselected", comparison.not_run),
     ):
         names = [f"- {escape(numbers.label(p))}\n" for p in points]
-        yield _Section(f"{len(names):,} {title}", names, folded=True)
+        yield Section(f"{len(names):,} {title}", names, folded=True)
     yield _verdicts("Not gated", [f for f in stored if not f.gated], "baseline", folded=True)
     values = [
-        _row((escape(name), escape(numbers.point(at)), escape(", ".join(numbers.together(v)))))
+        table_row((escape(name), escape(numbers.point(at)), escape(", ".join(numbers.together(v)))))
         for name, at, v in numbers.uncompared(run, comparison)
     ]
     columns = ("metric", "point", "one value per repeat")
     folded = comparison.baseline is not None
-    yield _Section("Values that were compared with nothing", values, columns, folded)
+    yield Section("Values that were compared with nothing", values, columns, folded)
     yield from _record(run)
     yield from _details(run.scores, findings)
 
 
-def _verdicts(title: str, findings: Sequence[Finding], other: str, folded: bool = False) -> _Section:
+def _pictures(pictures: Sequence[Picture]) -> Iterator[Section]:
+    for name, title, folded in (
+        ("cost", "Quality against cost", False),
+        ("samples", "Samples", False),
+        ("losses", "Loss curves", True),
+    ):
+        shown = [
+            f"**{escape(p.title)}**: {escape(p.alt)}\n\n![{escape(p.alt)}]({p.file})\n\n"
+            for p in pictures
+            if p.section == name
+        ]
+        yield Section(title, shown, folded=folded)
+
+
+def _verdicts(title: str, findings: Sequence[Finding], other: str, folded: bool = False) -> Section:
     columns = ("verdict", "metric", "repeats", other, "candidate", "change", "90 % interval", "margin")
     rows = []
     for f in findings:
@@ -210,8 +182,8 @@ def _verdicts(title: str, findings: Sequence[Finding], other: str, folded: bool 
         verdict += " (gated)" if f.gated and f.against is not None else ""
         name = escape(f.name) + (f"<br>{escape(numbers.place(f))}" if numbers.place(f) else "")
         change = (shown.change, shown.interval, shown.margin)
-        rows.append(_row((verdict, name, shown.repeats, shown.baseline, shown.candidate, *change)))
-    return _Section(title, rows, columns, folded, right=5)
+        rows.append(table_row((verdict, name, shown.repeats, shown.baseline, shown.candidate, *change)))
+    return Section(title, rows, columns, folded, right=5)
 
 
 def _reasons(findings: Sequence[Finding]) -> list[str]:
@@ -227,7 +199,7 @@ def _reasons(findings: Sequence[Finding]) -> list[str]:
     return rows
 
 
-def _details(scores: Sequence[Score], findings: Sequence[Finding]) -> Iterator[_Section]:
+def _details(scores: Sequence[Score], findings: Sequence[Finding]) -> Iterator[Section]:
     """What metrics left as evidence, of the first repeat of each score; the worst metric comes first."""
     rank = {f.metric: i for i, f in reversed(list(enumerate(findings)))}
     for score in sorted(scores, key=lambda s: rank.get(s.metric, len(rank))):
@@ -241,60 +213,27 @@ def _details(scores: Sequence[Score], findings: Sequence[Finding]) -> Iterator[_
             title = html.escape(
                 numbers.clean(f"{score.metric}: {name.replace('_', ' ')} ({where or 'whole'})")
             )
-            cells = [_row(escape(_cell(c)) for c in row) for row in rows]
-            yield _Section(title, cells, [escape(c) for c in columns], folded=True)
+            cells = [table_row(escape(cell_text(c)) for c in row) for row in rows]
+            yield Section(title, cells, [escape(c) for c in columns], folded=True)
 
 
-def detail_table(value: Json) -> tuple[list[str], list[list[Json]]]:
-    """A detail as columns and rows.
-
-    A table where it is a mapping or list of mappings; a matrix with names where it is
-    ``{"classes": [C names], "matrix": C × C}``; else one row per entry.
-    """
-    if isinstance(value, Mapping):
-        matrix, classes = _members(value.get("matrix"), _LISTS), _members(value.get("classes"), str)
-        if matrix and len(matrix) == len(classes):
-            return ["label \\ prediction", *classes], [[c, *r] for c, r in zip(classes, matrix, strict=True)]
-        if rows := _members(list(value.values()), Mapping):
-            columns, cells = detail_table(rows)
-            return ["", *columns], [[k, *row] for k, row in zip(value, cells, strict=True)]
-        return ["", "value"], [[k, v] for k, v in value.items()]
-    if rows := _members(value, Mapping):
-        columns = list(dict.fromkeys(k for row in rows for k in row))
-        return columns, [[row.get(c, "") for c in columns] for row in rows]
-    if lists := _members(value, _LISTS):
-        return [""] * max(map(len, lists)), [list(row) for row in lists]
-    return ["value"], [[v] for v in _members(value, object) or [value]]
-
-
-_LISTS = (list, tuple)
-
-
-def _members(value: Json, kind: type | tuple[type, ...]) -> list[Any]:
-    """The members of a list that are all of one kind; else none."""
-    members = list(value) if isinstance(value, _LISTS) else []
-    return members if all(isinstance(m, kind) for m in members) else []
-
-
-def _cell(value: Json) -> str:
-    if isinstance(value, float):
-        return numbers.number(value)
-    return value if isinstance(value, str) else canonical(value)
-
-
-def _record(run: Run) -> Iterator[_Section]:
-    facts = [(t.node, name, _cell(value)) for t in run.tasks for name, value in t.facts.items()]
-    facts_rows = list(dict.fromkeys(_row(map(escape, fact)) for fact in facts))
-    yield _Section("Facts", facts_rows, ("stage", "fact", "value"), folded=True)
+def _record(run: Run) -> Iterator[Section]:
+    facts = [
+        (t.node, name, summary(value) if name.rpartition(".")[2] == HISTORY else cell_text(value))
+        for t in run.tasks
+        for name, value in t.facts.items()
+    ]
+    facts_rows = list(dict.fromkeys(table_row(map(escape, fact)) for fact in facts))
+    yield Section("Facts", facts_rows, ("stage", "fact", "value"), folded=True)
     sources = [f"- {escape(canonical(s))}\n" for s in run.sources]
-    yield _Section("Sources", sources, folded=True)
+    yield Section("Sources", sources, folded=True)
     order = ("failed", "skipped", "executed", "cached")
     tasks = [
-        _row((t.state, escape(numbers.label(t)), f"{t.wall_s:.1f}"))
+        table_row((t.state, escape(numbers.label(t)), f"{t.wall_s:.1f}"))
         for t in sorted(run.tasks, key=lambda t: (order.index(t.state), -t.wall_s))
     ]
     title = f"{numbers.counted(len(tasks), 'task')}, {run.wall_s:.1f} s"
-    yield _Section(title, tasks, ("state", "task", "s"), folded=True, right=1)
+    yield Section(title, tasks, ("state", "task", "s"), folded=True, right=1)
     environment = {**run.environments.get(run.environment, {}), **run.provenance}
-    rows = [_row((escape(k), escape(_cell(v)))) for k, v in environment.items()]
-    yield _Section("Environment", rows, ("field", "value"), folded=True)
+    rows = [table_row((escape(k), escape(cell_text(v)))) for k, v in environment.items()]
+    yield Section("Environment", rows, ("field", "value"), folded=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report.test_golden import COMPARISON, EMPTY, EXAMPLES, FINDINGS, HOSTILE, NASTY, RUN, many
+from report.test_golden import COMPARISON, EMPTY, EXAMPLES, FINDINGS, HOSTILE, RUN, many
 
 from harness.artifact import Json
 from harness.errors import UsageError
@@ -16,8 +16,6 @@ from harness.report.markdown import (
     LEAST_BYTES,
     STEP_SUMMARY_BYTES,
     append_step_summary,
-    detail_table,
-    escape,
     render,
 )
 
@@ -59,27 +57,6 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(example: str) -> Non
         found = len(re.findall(r"(?<!\\)\|", line)) - 1
         cells = cells or found
         assert found == cells
-
-
-@given(st.text())
-def test_escaped_text_stays_one_line_in_one_cell_without_markup(text: str) -> None:
-    escaped = escape(text)
-    bare = escaped.replace("<span>$</span>", "").replace("@<!-- -->", "")
-    assert "\n" not in escaped
-    assert not re.search(r"[<>]", bare)
-    assert not re.search(r"(?<!\\)(?:\\\\)*(?<!\\)[|`*]", bare)
-
-
-def test_ordinary_names_are_left_as_they_are() -> None:
-    assert escape("scores.overall_accuracy: 0.5 (5 seeds), org/name@abc") == (
-        "scores.overall_accuracy: 0.5 (5 seeds), org/name@abc"
-    )
-
-
-def test_mentions_notify_nobody_and_right_to_left_text_is_isolated() -> None:
-    assert "@<!-- -->team" in escape(NASTY)
-    assert escape(NASTY).startswith("\u2068")
-    assert escape(NASTY).endswith("\u2069")
 
 
 def test_the_banner_and_the_provenance_come_first() -> None:
@@ -135,29 +112,6 @@ def test_counts_of_unmapped_classes_and_the_confusion_matrix_are_there() -> None
     assert '| scenes | unmapped | {"Airport":12,"Bridge":3} |' in text
     assert "| Bare Land | 39 | 13 |" in text
     assert "| Snow \\| Ice | 1 | 0.966 | 58 |" in text
-
-
-@pytest.mark.parametrize(
-    ("detail", "columns", "rows"),
-    [
-        ({"a": 1, "b": "x"}, ["", "value"], [["a", 1], ["b", "x"]]),
-        ({"a": {"n": 1}, "b": {"m": 2}}, ["", "n", "m"], [["a", 1, ""], ["b", "", 2]]),
-        ([{"n": 1}, {"n": 2}], ["n"], [[1], [2]]),
-        ([[1, 2], [3, 4]], ["", ""], [[1, 2], [3, 4]]),
-        ({"classes": ["x"], "matrix": [[7]]}, ["label \\ prediction", "x"], [["x", 7]]),
-        (
-            {"classes": ["x"], "matrix": [[7], [8]]},
-            ["", "value"],
-            [["classes", ["x"]], ["matrix", [[7], [8]]]],
-        ),
-        ([1, 2], ["value"], [[1], [2]]),
-        ("text", ["value"], [["text"]]),
-        (None, ["value"], [[None]]),
-        ({}, ["", "value"], []),
-    ],
-)
-def test_a_detail_becomes_a_table(detail: Json, columns: list[str], rows: list[list[Json]]) -> None:
-    assert detail_table(detail) == (columns, rows)
 
 
 def test_a_step_summary_is_appended_to(tmp_path: Path) -> None:

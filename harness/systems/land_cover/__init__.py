@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.artifact import Artifact, Classifier, LabelledImages, Predictions
+from harness.artifact import Artifact, Classifier, Images, LabelledImages, Predictions
 from harness.data.hub import Source
 from harness.errors import StageError
 from harness.stage import Count, Execution, Fraction, Job, Positive, Seed, stage
@@ -75,8 +75,8 @@ def train(
     """
     from safetensors.torch import save_file
 
+    from harness.systems.land_cover import loading
     from harness.systems.land_cover.loading import (
-        Images,
         LandCoverData,
         Preparation,
         labelled_items,
@@ -91,8 +91,8 @@ def train(
     mean, std = statistics(seen) if normalisation == "dataset" else ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     preparation = Preparation(crop, mean, std)
     data = LandCoverData(
-        Images(seen, preparation.training(flips, brightness, contrast), crop, seed),
-        Images(watched, preparation.evaluation(), crop, seed),
+        loading.Images(seen, preparation.training(flips, brightness, contrast), crop, seed),
+        loading.Images(watched, preparation.evaluation(), crop, seed),
         batch_size,
         seed,
         drop_last=len(seen) > batch_size
@@ -140,13 +140,14 @@ def load(*, source: Source, job: Job) -> Classifier:
 
 @stage(version=1, software=("torch", "torchvision", "timm"))
 def predict(
-    classifier: Classifier, images: LabelledImages, *, batch_size: Execution[Count] = 64, job: Job
+    classifier: Classifier, images: Images, *, batch_size: Execution[Count] = 64, job: Job
 ) -> Predictions:
     """Logits of every image, in fp32.
 
     Args:
         classifier: says how images are prepared.
-        images: labelled with classes that the classifier knows.
+        images: labelled with classes that the classifier knows; generated ones have the labels of the images
+            that their prompts are from.
         batch_size: images at once; the logits do not depend on it.
         job: the runner's side.
 
@@ -157,14 +158,15 @@ def predict(
     import pyarrow.parquet as pq
     import torch
 
-    from harness.systems.land_cover.loading import Images, in_order, labelled_items
+    from harness.systems.land_cover import loading
+    from harness.systems.land_cover.loading import in_order, labelled_items
     from harness.systems.land_cover.training import exact
 
     classes, preparation, network = _restore(classifier.path, "the classifier")
     items = labelled_items(images, classes, "test")
     network = network.eval().to(job.device)
 
-    loader = in_order(Images(items, preparation.evaluation(), preparation.crop, seed=0), batch_size)
+    loader = in_order(loading.Images(items, preparation.evaluation(), preparation.crop, seed=0), batch_size)
     schema = pa.schema([("item", pa.string()), ("label", pa.int64()), ("logits", pa.list_(pa.float32()))])
     folder = job.folder()
     done = 0

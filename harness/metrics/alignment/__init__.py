@@ -1,0 +1,10 @@
+"""Does an image show what its caption says? The cosine of the two in a dual encoder (a CLIP-type score).
+
+The encoder is loaded, or a small one is trained on captioned images, so that nothing has to be downloaded.
+"""
+
+from harness.metrics.alignment.loading import load
+from harness.metrics.alignment.scoring import score
+from harness.metrics.alignment.training import train
+
+__all__ = ["load", "score", "train"]

@@ -1,0 +1,173 @@
+"""A dual encoder, CLIP or SigLIP: opened from its folder, and from images and sentences to unit vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
+
+from harness.errors import StageError, nearest
+
+CONFIG = "config.json"
+_KINDS: dict[str, tuple[Any, Any]] = {
+    "clip": (CLIPModel, CLIPProcessor),
+    "siglip": (SiglipModel, SiglipProcessor),
+}
+"""``model_type`` of the configuration → its network and its processor."""
+_WORDS = ({"tokenizer.json"}, {"vocab.json", "merges.txt"}, {"spiece.model"})
+"""Files that a tokenizer may be kept in."""
+_PICKLED = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
+_UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, IndexError, RuntimeError,
+    SafetensorError,
+)  # fmt: skip
+"""What the library raises for a folder that is not what it should be."""
+
+
+class Tokens(NamedTuple):
+    """Sentences as the text tower reads them."""
+
+    ids: Tensor
+    """int64 (S, L), padded to the L positions of the text tower."""
+    cut: int
+    """How many sentences had more tokens than that and lost the end."""
+
+
+@dataclass(frozen=True)
+class DualEncoder:
+    """Network and processor; everything is computed in fp32."""
+
+    network: Any
+    processor: Any
+    device: str
+
+    def tokens(self, sentences: Sequence[str]) -> Tokens:
+        """Padded to one length always, which SigLIP was trained with and which leaves CLIP as it is: it looks at
+        what comes before the end of the text only.
+        """
+        length = self.network.config.text_config.max_position_embeddings
+        tokenizer = self.processor.tokenizer
+        whole = tokenizer(list(sentences)).input_ids
+        padded = tokenizer(
+            list(sentences), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+        )
+        return Tokens(padded.input_ids, sum(len(ids) > length for ids in whole))
+
+    def images(self, pictures: Sequence[Any]) -> Tensor:
+        """PIL images in RGB to unit vectors, float32 (n, D), on the CPU."""
+        pixels = self.processor.image_processor(list(pictures), return_tensors="pt").pixel_values
+        return self._unit(self.network.get_image_features, pixels)
+
+    def sentences(self, ids: Tensor) -> Tensor:
+        """Token ids (n, L) to unit vectors, float32 (n, D), on the CPU."""
+        return self._unit(self.network.get_text_features, ids)
+
+    def _unit(self, tower: Any, given: Tensor) -> Tensor:
+        with torch.inference_mode(), exact():
+            made = tower(given.to(self.device)).pooler_output
+            unit = torch.nn.functional.normalize(made.float(), dim=-1).cpu()
+        if not bool(unit.isfinite().all()):
+            raise StageError("the image-text model makes vectors that are not finite numbers")
+        return unit
+
+
+def exact() -> AbstractContextManager[None]:
+    """CuDNN without TF32 and without algorithms that add in another order every time; nothing on a CPU."""
+    return torch.backends.cudnn.flags(  # type: ignore[no-any-return]
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+
+
+def open_encoder(folder: Path, what: str, device: str) -> DualEncoder:
+    """A dual encoder as ``transformers`` saves it, ready to run.
+
+    Args:
+        folder: configuration, safetensors, and the files of its processor; no code of its own is run.
+        what: what messages call it.
+        device: where the network goes.
+
+    Raises:
+        StageError: it is none, a file is missing or damaged, a weight is missing or not finite, or it does not
+            turn an image and a sentence into vectors of one length.
+    """
+    network_class, processor_class = _KINDS[_kind(folder, what)]
+    _check_files(folder, what)
+    try:
+        network, info = network_class.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+        processor = processor_class.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except _UNREADABLE as e:
+        raise StageError(f"{what}: cannot be opened as an image-text model ({_one_line(e)})") from None
+    if missing := sorted(info["missing_keys"]):
+        raise StageError(f"{what}: no weights for {missing[0]} ({len(missing)} tensors)")
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise StageError(f"{what}: {name} has values that are not finite numbers")
+    encoder = DualEncoder(network.eval().to(device), processor, device)
+    _try_out(encoder, what)
+    return encoder
+
+
+def _kind(folder: Path, what: str) -> str:
+    try:
+        kind = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["model_type"]
+    except FileNotFoundError:
+        raise StageError(
+            f"{what}: no {CONFIG}; expected a CLIP model's folder as transformers saves it"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise StageError(f"{what}: {CONFIG} cannot be read ({_one_line(e)})") from None
+    if kind not in _KINDS:
+        raise StageError(
+            f"{what}: a model of type {kind!r}; expected {' or '.join(_KINDS)}{nearest(str(kind), _KINDS)}"
+        )
+    return str(kind)
+
+
+def _check_files(folder: Path, what: str) -> None:
+    """Weights are safetensors, and there are words: without them the library makes a tokenizer that knows none."""
+    names = sorted(path.name for path in folder.iterdir())
+    if not any(words <= set(names) for words in _WORDS):
+        raise StageError(
+            f"{what}: no tokenizer; expected {', or '.join(' and '.join(sorted(words)) for words in _WORDS)}"
+        )
+    if any(name.endswith(".safetensors") for name in names):
+        return
+    if pickles := [name for name in names if Path(name).suffix in _PICKLED]:
+        raise StageError(
+            f"{what}: {pickles[0]} is a pickle, which can run code when it is opened; convert it where it is "
+            'trusted: python -c "from transformers import AutoModel, AutoProcessor; '
+            f"[A.from_pretrained('{folder.name}').save_pretrained('{folder.name}-safe') "
+            'for A in (AutoModel, AutoProcessor)]"'
+        )
+    raise StageError(f"{what}: no safetensors")
+
+
+def _try_out(encoder: DualEncoder, what: str) -> None:
+    """Tokenizer, image processor and both towers fit one another: better known now than after the sampling."""
+    from PIL import Image
+
+    words, known = len(encoder.processor.tokenizer), encoder.network.config.text_config.vocab_size
+    if words > known:
+        raise StageError(f"{what}: the tokenizer has {words} tokens, the text tower knows {known}")
+    try:
+        image = encoder.images([Image.new("RGB", (32, 32))])
+        sentence = encoder.sentences(encoder.tokens(["a lake"]).ids)
+    except _UNREADABLE as e:
+        raise StageError(f"{what}: does not take an image and a sentence ({_one_line(e)})") from None
+    if image.shape != sentence.shape:
+        raise StageError(f"{what}: {image.shape[1]} features of images, {sentence.shape[1]} of sentences")
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:199]}…"

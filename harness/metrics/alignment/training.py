@@ -1,0 +1,81 @@
+"""A small CLIP model, trained from random weights on captioned images."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+
+from harness.artifact import CaptionedImages, ImageTextModel, Tokenizer
+from harness.errors import StageError
+from harness.stage import Count, Job, Positive, Seed, stage
+
+HISTORY = "history.jsonl"
+
+
+@stage(version=1, software=("torch", "torchvision", "transformers"))
+def train(
+    data: CaptionedImages,
+    tokenizer: Tokenizer,
+    *,
+    size: Count = 64,
+    patch: Count = 8,
+    width: Count = 64,
+    layers: Count = 3,
+    epochs: Count = 40,
+    batch_size: Annotated[int, Ge(2)] = 64,
+    lr: Positive = 2e-3,
+    augment: Literal["dihedral"] | None = "dihedral",
+    seed: Seed = 0,
+    job: Job,
+) -> ImageTextModel:
+    """Train a CLIP model (vision and text transformer, contrastive loss) that knows these images and no others.
+
+    AdamW with a weight decay of 0.1, the learning rate warmed up over a tenth of the steps and then let down as
+    a cosine. Each epoch takes one caption of each image at random, one that the batch does not have yet where
+    there is one: the same sentence twice would be told from itself. What is left of an epoch after its last
+    whole batch is not used; which images these are changes with the epoch.
+
+    Args:
+        data: at least two images, each with a caption; other images than those to be scored.
+        tokenizer: reads the captions, 77 tokens at most.
+        size: side in pixels to which images are resized and cut.
+        patch: side in pixels of the vision transformer's patches; divides ``size``.
+        width: of both transformers, and of the common space; a multiple of 32, which is what a head has.
+        layers: of each of the two.
+        epochs: passes over the images.
+        batch_size: images per step, each told from all the others; at most all of them.
+        lr: highest learning rate.
+        augment: ``dihedral`` turns and mirrors images at random (seen from above, nothing is upright); null for
+            captions that say where left is.
+        seed: of the weights, the order, the captions and the turns.
+        job: the runner's side.
+
+    Raises:
+        StageError: a size that the patches do not fill, a width that heads do not, too few images, a row without
+            a caption, an unreadable image, or a loss that is not a number.
+    """
+    from harness.metrics.alignment.contrastive import Recipe, fit
+
+    if size % patch:
+        raise StageError(f"size: {size} pixels are not a whole number of patches of {patch}")
+    if width % 32:
+        raise StageError(f"width: {width} is no multiple of 32")
+    recipe = Recipe(size, patch, width, layers, epochs, batch_size, lr, augment == "dihedral", seed)
+    trained = fit(recipe, data, tokenizer, job)
+
+    folder = job.folder()
+    trained.network.save_pretrained(folder)
+    trained.processor.save_pretrained(folder)
+    lines = "".join(json.dumps(epoch) + "\n" for epoch in trained.history)
+    (folder / HISTORY).write_text(lines, encoding="utf-8")
+    return ImageTextModel(
+        folder,
+        facts={
+            "images": trained.images,
+            "captions_cut": trained.captions_cut,
+            "parameters": trained.network.num_parameters(),
+            "history": trained.history,
+        },
+    )

@@ -1,0 +1,9 @@
+"""Images as feature vectors: which network sees them, how they are prepared for it, and what it says.
+
+Features are artifacts: every distance between two sets of images is computed from the same ones.
+"""
+
+from harness.metrics.features.extracting import extract
+from harness.metrics.features.loading import from_classifier, load
+
+__all__ = ["extract", "from_classifier", "load"]

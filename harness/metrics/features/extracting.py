@@ -1,0 +1,75 @@
+"""The stage that turns an image folder into features."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.artifact import Extractor, Features, Images
+from harness.errors import StageError
+from harness.stage import Count, Execution, Job, stage
+
+
+@stage(version=1, software=("torch", "torchvision", "timm", "transformers", "pillow"))
+def extract(
+    images: Images,
+    extractor: Extractor,
+    *,
+    batch_size: Execution[Count] = 32,
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    job: Job,
+) -> Features:
+    """The features of every image, in file order.
+
+    Images are read ahead by other threads and never all in memory. Out of memory in fp32, the batch halves
+    itself and the features stay the same.
+
+    Args:
+        images: 8-bit RGB.
+        extractor: says how they are prepared.
+        batch_size: images at once; in fp32 the features do not depend on it, at half precision it is a condition.
+        precision: of the network's arithmetic: fp32 (never TF32), or bf16 or fp16 where torch's autocast has it.
+            Features of two precisions are not compared.
+        job: the runner's side.
+
+    Raises:
+        StageError: no images, an image that is damaged or not 8-bit RGB or too small for the crop, sizes that
+            differ where the extractor takes images as they are, features that are not finite numbers, out of
+            memory with a single image or at half precision.
+    """
+    from contextlib import closing
+
+    from harness.data.image_folder import rows
+    from harness.metrics.features.networks import restore
+    from harness.metrics.features.reading import batches, first_size
+    from harness.metrics.features.running import Runner
+    from harness.metrics.features.vectors import Writer
+
+    first = next(rows(images), None)
+    if first is None:
+        raise StageError("no images to extract features of")
+    description, module = restore(extractor.path)
+    seen = first_size(first, description.view)
+    identity = _identity(extractor, precision, seen if description.view.size is None else None)
+    runner = Runner(module, description.view, batch_size, precision, job)
+    count = sum(1 for _ in rows(images))
+    folder = job.folder()
+    with (
+        Writer(folder, description.dim, identity) as out,
+        closing(batches(images, description.view, seen, batch_size)) as read,
+    ):
+        for names, labels, pixels in read:
+            out.add(names, labels, runner.features(pixels))
+            job.progress(out.count, count, "images")
+    made = out.features({"network": description.architecture.text, "precision": precision})
+    conditions = {} if precision == "fp32" else {"batch_size": batch_size}
+    return Features(made.path, made.facts, conditions)
+
+
+def _identity(extractor: Extractor, precision: str, size: tuple[int, int] | None) -> str:
+    """What must be equal for features to be comparable: the extractor's digest, and what it left open."""
+    parts = [str(extractor.facts["extractor"])]
+    if precision != "fp32":
+        parts.append(f"in {precision}")
+    if size is not None:
+        parts.append(f"at {size[0]}×{size[1]}")
+    return " ".join(parts)

@@ -1,0 +1,151 @@
+"""Extractors: a network and its weights, with everything about how pictures reach it, under one digest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from harness.artifact import Classifier, Extractor
+from harness.errors import StageError
+from harness.metrics.features.architectures import Architecture
+from harness.stage import Count, Job, stage
+from harness.systems.land_cover.weights import Weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+Resize = Literal[
+    "own",
+    "pil-bilinear",
+    "pil-bicubic",
+    "pil-lanczos",
+    "tensor-bilinear",
+    "tensor-bicubic",
+    "tensorflow-bilinear",
+]
+Normalisation = Literal["own", "unit", "symmetric", "inception", "imagenet", "clip"]
+
+
+@stage(version=1, software=("torch", "torchvision", "timm", "transformers", "pillow"))
+def load(
+    *,
+    architecture: Architecture,
+    weights: Weights | None,
+    size: Count | None = None,
+    resize: Resize = "own",
+    normalisation: Normalisation = "own",
+    job: Job,
+) -> Extractor:
+    """A feature extractor: a known network with weights from outside.
+
+    Two sets of features are compared only where all of this is equal.
+
+    Args:
+        architecture: ``inception-v3`` (2048 features; ``inception-v3:768``, ``:192``, ``:64``, ``:logits``,
+            ``:logits_unbiased``), ``torchvision:resnet50`` and any other of torchvision's or ``timm:``'s
+            networks (features before the head), or ``transformers`` for a folder of DINOv2, CLIP or another
+            vision model (its pooled output; ``transformers:cls``, ``transformers:projected``).
+        weights: a safetensors file or a folder with ``model.safetensors`` (``path:…``, ``org/name@commit``), a
+            TorchGeo weight name for a timm ResNet (``ResNet18_Weights.SENTINEL2_RGB_MOCO``), or null for random
+            ones, always the same.
+        size: width and height that pictures are resized to; null for the network's own (299 for Inception, 224
+            for torchvision's, what timm or the folder says for others).
+        resize: the filter, by the library whose pixels it gives: Pillow's and torchvision's tensors are
+            antialiased, TensorFlow 1's, which is in Inception's graph, is not. ``own``: that one for Inception,
+            Pillow's bicubic for all others.
+        normalisation: what happens to 8-bit values: ``unit`` to [0, 1], ``symmetric`` to [-1, 1], ``inception``
+            (value − 128) / 128, ``imagenet`` and ``clip`` by those data sets' mean and deviation; ``own``: what
+            the network was trained with. TorchGeo's weights have ``unit``, for its division by 10,000 is for
+            reflectances.
+        job: the runner's side.
+
+    Raises:
+        StageError: weights that do not fit, are damaged or not finite; a size that the network does not take;
+            torch-fidelity is not installed (``inception-v3``).
+    """
+    from harness.metrics.features import networks
+    from harness.metrics.features.description import Description
+
+    folder = job.folder()
+    what = f"weights {weights.text if weights else 'null'} for {architecture.text}"
+    module = _filled(architecture, weights, folder, what)
+    source = weights.source.path if weights else None
+    view = networks.own_view(architecture, module, source)
+    if normalisation != "own" or (weights and weights.torchgeo):
+        mean, std = networks.NORMALISATIONS["unit" if normalisation == "own" else normalisation]
+        view = replace(view, mean=mean, std=std)
+    view = replace(view, size=size or view.size, fit=view.fit if resize == "own" else resize)
+    dim = networks.feature_count(module, view, architecture.text)
+    networks.save(module, folder, what)
+    description = Description(architecture, view, dim)
+    description.write(folder)
+    return description.artifact(folder, weights.text if weights else "random")
+
+
+def _filled(architecture: Architecture, weights: Weights | None, folder: Path, what: str) -> nn.Module:
+    """The network with its weights; of ``transformers``, its configuration goes into ``folder``."""
+    import torch
+
+    from harness.metrics.features import networks
+
+    if architecture.family == "transformers":
+        if weights is None or not weights.source.path.is_dir():
+            raise StageError(f"{architecture.text} needs a folder with config.json as its weights")
+        from harness.metrics.features.transformer import pretrained
+
+        return pretrained(weights.source.path, architecture.name, folder)
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would seed the devices too: they are not forked.
+        torch.default_generator.manual_seed(0)
+        network = networks.build(architecture, None)
+    if weights is not None:
+        networks.fill(network, weights.load(), what)
+    return network.module
+
+
+@stage(version=1, software=("torch", "torchvision", "timm", "pillow"))
+def from_classifier(classifier: Classifier, *, job: Job) -> Extractor:
+    """The features before the last layer of a classifier that was trained on the real classes.
+
+    Pictures are prepared as for the classifier: cut to the middle as it says, never resized. Where it takes them
+    whole, all of them must have one size, and that size is part of what makes features comparable.
+
+    Args:
+        classifier: as ``land_cover.train`` leaves it.
+        job: the runner's side.
+
+    Raises:
+        StageError: the classifier's folder is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from harness.metrics.features import networks
+    from harness.metrics.features.description import Description
+    from harness.metrics.features.view import View
+    from harness.systems.land_cover import DESCRIPTION, MODEL
+
+    try:
+        described = json.loads((classifier.path / DESCRIPTION).read_text(encoding="utf-8"))
+        architecture = Architecture.from_text(f"timm:{described['model']}")
+        crop = described["preparation"]["crop"]
+        red, green, blue = described["preparation"]["mean"]
+        mean = (255 * red, 255 * green, 255 * blue)
+        red, green, blue = described["preparation"]["std"]
+        view = View(
+            crop, "as it is" if crop is None else "centre-crop", mean, (255 * red, 255 * green, 255 * blue)
+        )
+        state = load_file(classifier.path / MODEL)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as e:
+        raise StageError(f"{classifier.path}: not a land-cover classifier ({e})") from None
+    network = networks.build(architecture, None)
+    networks.fill(network, state, "the classifier's weights")
+    folder = job.folder()
+    networks.save(network.module, folder, "the classifier's weights")
+    dim = networks.feature_count(network.module, view, "the classifier")
+    description = Description(architecture, view, dim)
+    description.write(folder)
+    return description.artifact(folder, "the classifier's")

@@ -1,0 +1,195 @@
+"""Networks from image to feature vector: built by name, filled with weights, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from harness.errors import StageError
+from harness.metrics.features.architectures import Architecture
+from harness.metrics.features.description import MODEL, Description
+from harness.metrics.features.view import Channels, View
+
+NORMALISATIONS: Mapping[str, tuple[Channels, Channels]] = {
+    "unit": ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
+    "symmetric": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+    "inception": ((128.0, 128.0, 128.0), (128.0, 128.0, 128.0)),
+    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "clip": ((122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.6321579, 70.32316305)),
+}
+"""Mean and deviation of 8-bit values, as in ``View``: to [0, 1], to [-1, 1], and what networks were trained with."""
+
+ANY_SIZE = 64
+"""For trying networks that take pictures as they are: ResNets."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network without its weights."""
+
+    module: nn.Module
+    """(N, 3, H, W), normalised, to (N, D)."""
+    head: tuple[str, ...] = ()
+    """Layers of classification, cut off here; a state dict may still have them."""
+
+
+def build(architecture: Architecture, folder: Path | None) -> Network:
+    """A network in evaluation mode.
+
+    Args:
+        architecture: its name and layer.
+        folder: of ``transformers``: has the configuration. The other families need none.
+
+    Raises:
+        StageError: the package has no such network after all, or a package is missing.
+    """
+    match architecture.family:
+        case "inception-v3":
+            from harness.metrics.features.inception import Inception
+
+            network = Network(Inception(architecture.name))
+        case "torchvision":
+            network = _torchvision(architecture.name)
+        case "timm":
+            network = _timm(architecture.name)
+        case "transformers":
+            from harness.metrics.features.transformer import empty
+
+            assert folder is not None
+            network = Network(empty(folder, architecture.name))
+    network.module.eval().requires_grad_(False)
+    return network
+
+
+def _torchvision(name: str) -> Network:
+    """Without its last linear layer; SqueezeNet, which has none, ends in the mean of its feature maps."""
+    from torchvision import models
+
+    module: Any = models.get_model(name, weights=None)
+    linear = [layer for layer, part in module.named_modules() if isinstance(part, nn.Linear)]
+    if linear:
+        module.set_submodule(linear[-1], nn.Identity())
+    else:
+        module.classifier = nn.AdaptiveAvgPool2d(1)
+    return Network(module, (linear[-1] if linear else "classifier",))
+
+
+def _timm(name: str) -> Network:
+    import timm
+
+    try:
+        module = timm.create_model(name, pretrained=False, num_classes=0)
+    except RuntimeError as e:
+        raise StageError(f"timm:{name}: {e}") from None
+    head = module.pretrained_cfg.get("classifier") or ()
+    return Network(module, (head,) if isinstance(head, str) else tuple(head))
+
+
+def own_view(architecture: Architecture, module: nn.Module, folder: Path | None) -> View:
+    """How a network has pictures by default: what it was trained with, resized by Pillow's bicubic filter.
+
+    Inception resizes as TensorFlow did, for published distances are of that. torchvision's networks are taken
+    to be ImageNet's at 224 pixels; timm's and transformers' say what they are.
+
+    Raises:
+        StageError: the ``transformers`` folder does not say it.
+    """
+    match architecture.family:
+        case "inception-v3":
+            return View(299, "tensorflow-bilinear", *NORMALISATIONS["inception"])
+        case "torchvision":
+            return View(224, "pil-bicubic", *NORMALISATIONS["imagenet"])
+        case "timm":
+            own: Mapping[str, Any] = module.pretrained_cfg
+            red, green, blue = ((255 * m, 255 * s) for m, s in zip(own["mean"], own["std"], strict=True))
+            means, stds = (red[0], green[0], blue[0]), (red[1], green[1], blue[1])
+            return View(own["input_size"][-1], "pil-bicubic", means, stds)
+        case "transformers":
+            from harness.metrics.features import transformer
+
+            assert folder is not None
+            return transformer.own_view(folder)
+
+
+def fill(network: Network, state: Mapping[str, Tensor], what: str) -> None:
+    """Load weights; but for layers of classification, everything must fit.
+
+    Args:
+        network: gets them.
+        state: by layer, of any float type.
+        what: names them in messages.
+
+    Raises:
+        StageError: a layer is missing, unknown or of another shape.
+    """
+    heads = tuple(f"{name}." for name in network.head)
+    own = network.module.state_dict()
+    used = {n: t for n, t in state.items() if n in own or not n.startswith(heads)}
+    absent = [n for n in own if n not in used and not n.endswith("num_batches_tracked")]
+    wrong = [n for n, t in used.items() if n not in own or t.shape != own[n].shape]
+    for problem, names in (("nothing for", absent), ("no place for", wrong)):
+        if names:
+            raise StageError(f"{what} does not fit: {problem} {names[0]} ({len(names)} layers)")
+    network.module.load_state_dict(used, strict=False)
+
+
+def feature_count(module: nn.Module, view: View, what: str) -> int:
+    """How many features there are of a picture, by trying a black one.
+
+    Raises:
+        StageError: the network takes no such pictures, or gives no vector.
+    """
+    size = view.size or ANY_SIZE
+    try:
+        with torch.inference_mode():
+            features = module(view.normalised(torch.zeros(1, 3, size, size)))
+    except (RuntimeError, ValueError, TypeError, AssertionError, AttributeError) as e:
+        problem = str(e).strip().partition("\n")[0]
+        raise StageError(f"{what}: no features of {size}×{size} pixels ({problem})") from None
+    if features.ndim != 2:
+        raise StageError(
+            f"{what}: features of shape {tuple(features.shape[1:])}, expected one vector per image"
+        )
+    return int(features.shape[1])
+
+
+def save(module: nn.Module, folder: Path, what: str) -> None:
+    """Write a network's weights into an extractor's folder.
+
+    Raises:
+        StageError: they have values that are not finite.
+    """
+    # Copies, for safetensors refuses weights that two layers share.
+    layout = torch.contiguous_format
+    state = {name: tensor.clone(memory_format=layout) for name, tensor in module.state_dict().items()}
+    broken = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+    if broken:
+        raise StageError(f"{what}: values that are not finite numbers in {broken[0]} ({len(broken)} layers)")
+    save_file(state, folder / MODEL)
+
+
+def restore(folder: Path) -> tuple[Description, nn.Module]:
+    """The network of an extractor's folder, ready to be used on a CPU.
+
+    Raises:
+        StageError: the folder is damaged.
+    """
+    description = Description.read(folder)
+    network = build(description.architecture, folder)
+    try:
+        state = load_file(folder / MODEL)
+    except (SafetensorError, OSError) as e:
+        raise StageError(f"{folder / MODEL}: not a readable safetensors file ({e})") from None
+    fill(network, state, f"{folder / MODEL}")
+    if description.architecture.family == "inception-v3":
+        from harness.metrics.features.inception import fuse
+
+        fuse(network.module)
+    return description, network.module

@@ -1,0 +1,144 @@
+"""Vision models and dual encoders as ``transformers`` saves them: a folder with configuration, weights and the
+preparation of pictures. No code of the folder is run, no weight is made up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoImageProcessor, AutoModel
+from transformers.utils import logging
+
+from harness.errors import StageError
+from harness.metrics.features.view import View
+
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
+
+
+class Vision(nn.Module):
+    """A model's features of pictures.
+
+    Args:
+        model: a vision model, or a dual encoder with ``get_image_features``.
+        layer: where they are taken (``architectures.TRANSFORMERS_LAYERS``).
+    """
+
+    def __init__(self, model: Any, layer: str) -> None:
+        super().__init__()
+        self.model = model
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W), normalised, to (N, D)."""
+        if self.layer == "projected":
+            return self.model.get_image_features(pixel_values=x).pooler_output
+        tower = self.model.vision_model if hasattr(self.model, "get_image_features") else self.model
+        seen = tower(pixel_values=x)
+        if self.layer == "cls":
+            return seen.last_hidden_state[:, 0]
+        if getattr(seen, "pooler_output", None) is None:
+            raise ValueError("it has no pooled output; transformers:cls takes its first token")
+        return seen.pooler_output.flatten(1)
+
+
+def empty(folder: Path, layer: str) -> Vision:
+    """The network that a folder's ``config.json`` describes, with weights still to be loaded.
+
+    Raises:
+        StageError: nothing in the folder that says so, or no such layer in the network.
+    """
+    with _readable(folder):
+        config = AutoConfig.from_pretrained(folder, **LOCAL)
+        model = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)
+    return _checked(model, layer, folder)
+
+
+def pretrained(folder: Path, layer: str, to: Path) -> Vision:
+    """A folder's network with its weights, in fp32, ready to be used.
+
+    Args:
+        folder: where they are.
+        layer: which features.
+        to: gets ``config.json``, for ``empty``.
+
+    Raises:
+        StageError: no safetensors weights, some of the network's weights missing, or no such layer.
+    """
+    with _readable(folder), _quiet():
+        model, found = AutoModel.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **LOCAL
+        )
+    # What a checkpoint lacks, transformers draws at random with a warning. A pooler that is not asked is no loss.
+    missing = [n for n in sorted(found["missing_keys"]) if layer != "cls" or "pooler" not in n]
+    if missing:
+        hint = "; transformers:cls needs no pooler" if all("pooler" in name for name in missing) else ""
+        raise StageError(f"{folder}: no weights for {missing[0]} ({len(missing)} layers){hint}")
+    (to / "config.json").write_text(_described(model.config), encoding="utf-8")
+    vision = _checked(model, layer, folder)
+    vision.eval().requires_grad_(False)
+    return vision
+
+
+def _described(config: Any) -> str:
+    """A configuration without who wrote it and where it lay: the extractor's digest is of what the network is."""
+    described = json.loads(config.to_json_string())
+    for name in ("transformers_version", "_name_or_path"):
+        described.pop(name, None)
+    return json.dumps(described, indent=1, sort_keys=True)
+
+
+def own_view(folder: Path) -> View:
+    """How the folder's image processor prepares pictures, but for its resize filter.
+
+    Raises:
+        StageError: the folder has none, or one without size, mean and deviation.
+    """
+    with _readable(folder):
+        processor = AutoImageProcessor.from_pretrained(folder, **LOCAL)
+    size = dict((processor.do_center_crop and processor.crop_size) or processor.size)
+    side = next((size[name] for name in ("height", "shortest_edge") if size.get(name)), None)
+    mean, std = processor.image_mean, processor.image_std
+    if side is None or mean is None or std is None:
+        raise StageError(f"{folder}: its image processor says no size, mean and standard deviation")
+    red, green, blue = ((255 * m, 255 * s) for m, s in zip(mean, std, strict=True))
+    return View(int(side), "pil-bicubic", (red[0], green[0], blue[0]), (red[1], green[1], blue[1]))
+
+
+def _checked(model: Any, layer: str, folder: Path) -> Vision:
+    if layer == "projected" and not hasattr(model, "get_image_features"):
+        raise StageError(
+            f"{folder}: {type(model).__name__} is no dual encoder; transformers:projected needs one"
+        )
+    return Vision(model, layer)
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError) as e:
+        problem = str(e).strip().partition("\n")[0]
+        raise StageError(
+            f"{folder}: not a vision model that transformers reads from config.json, "
+            f"preprocessor_config.json and safetensors weights ({problem})"
+        ) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Loading announces every weight that it leaves out, a dual encoder's other half included."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,104 @@
+"""From a stored 8-bit picture to the numbers that a network sees. The resize filter alone moves a Fréchet
+distance by more than most models differ, so all of it is part of the extractor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+from harness.errors import StageError
+
+Fit = Literal[
+    "as it is",
+    "centre-crop",
+    "pil-bilinear",
+    "pil-bicubic",
+    "pil-lanczos",
+    "tensor-bilinear",
+    "tensor-bicubic",
+    "tensorflow-bilinear",
+]
+Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class View:
+    """How pictures are fitted and normalised."""
+
+    size: int | None
+    """Width and height in pixels, whatever the picture's shape; None where it stays as it is."""
+    fit: Fit
+    """``pil-`` and ``tensor-`` filters are antialiased and round to 8 bits; TensorFlow 1's does neither."""
+    mean: Channels
+    """Subtracted; in units of 8-bit values, 0 to 255, of red, green and blue."""
+    std: Channels
+    """Divided by, afterwards."""
+
+    def pixels(self, picture: Image.Image) -> NDArray[np.uint8 | np.float32]:
+        """An RGB picture fitted: (H, W, 3), values from 0 to 255.
+
+        Raises:
+            StageError: it is smaller than the crop.
+        """
+        if self.size is None:
+            return np.asarray(picture)
+        if self.fit == "centre-crop":
+            return _cropped(picture, self.size)
+        library, _, filter_ = self.fit.partition("-")
+        if library == "tensorflow":
+            return tensorflow_bilinear(np.asarray(picture), self.size)
+        if picture.size == (self.size, self.size):
+            return np.asarray(picture)
+        if library == "pil":
+            return np.asarray(picture.resize((self.size, self.size), Image.Resampling[filter_.upper()]))
+        mode = transforms.InterpolationMode(filter_)
+        image = transforms.pil_to_tensor(picture)
+        resized: Tensor = transforms.resize(image, [self.size, self.size], mode, antialias=True)
+        return np.asarray(resized.permute(1, 2, 0))
+
+    def normalised(self, batch: Tensor) -> Tensor:
+        """(N, 3, H, W) of values from 0 to 255 as float32, less the mean, over the deviation."""
+        mean, std = (torch.tensor(c, device=batch.device).view(1, 3, 1, 1) for c in (self.mean, self.std))
+        return (batch.float() - mean) / std
+
+
+def _cropped(picture: Image.Image, side: int) -> NDArray[np.uint8]:
+    if min(picture.size) < side:
+        raise StageError(f"{picture.width}×{picture.height} pixels, smaller than the crop of {side}")
+    left, top = round((picture.width - side) / 2), round((picture.height - side) / 2)
+    return np.asarray(picture)[top : top + side, left : left + side]
+
+
+def tensorflow_bilinear(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """The resize inside the Inception graph of published Fréchet distances, bit for bit as torch-fidelity has it.
+
+    TensorFlow 1's ``resize_bilinear`` without aligned corners: two source pixels per axis whatever the scale,
+    so that reducing a picture aliases. Done here on one small axis after the other instead of on four copies
+    of the whole batch.
+
+    Args:
+        pixels: (H, W, 3).
+        size: height and width of the result.
+    """
+    low, high, share = _taps(pixels.shape[1], size)
+    left = pixels.take(low, axis=1).astype(np.float32)
+    rows = left + (pixels.take(high, axis=1) - left) * share[:, None]
+    low, high, share = _taps(pixels.shape[0], size)
+    top = rows.take(low, axis=0)
+    resized: NDArray[np.float32] = top + (rows.take(high, axis=0) - top) * share[:, None, None]
+    return resized
+
+
+def _taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Per target pixel: the source pixels before and after it, and how far it is on the way to the latter."""
+    at = np.arange(target, dtype=np.float32) * np.float32(source / target)
+    low = at.astype(np.int64)
+    return low, np.minimum(low + 1, source - 1), at - low.astype(np.float32)

@@ -1,0 +1,153 @@
+"""The Fréchet distance between real and generated images, with what is needed to read it at a small N.
+
+The distance (FID, where the extractor is Inception) compares means and covariances of features. From a few hundred
+images in 2048 dimensions it is mostly the bias of the covariances' estimates, so it stands beside a real-against-real
+floor, a distance in few dimensions, and its standard error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.artifact import Features, Json
+from harness.errors import StageError
+from harness.stage import Count, Lower, Scores, stage
+
+if TYPE_CHECKING:
+    from harness.metrics._gaussian import Gaussian, Rows
+    from harness.metrics.features.vectors import Vectors
+
+LEAST = 4
+"""Vectors a side: the floor needs two disjoint pairs."""
+DRAWS = 4
+"""Comparisons of real with real images that the floor is the mean of, at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrechetScores(Scores):
+    """In squared units of the features; none is negative."""
+
+    distance: Lower
+    """‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2√(Σ₁Σ₂)) with unbiased covariances: FID, as torchmetrics computes it."""
+    pca_distance: Lower
+    """The same on the first principal axes of the real features, where N suffices for a covariance."""
+    floor: float
+    """What real images score in place of the generated ones; the details say at which N."""
+    standard_error: float
+    """Of ``distance``, over generated images, the real ones as they are (jackknife)."""
+
+
+@stage(version=1, software=("numpy",))
+def distance(
+    real: Features, generated: Features, reserve: Features | None = None, *, pca: Count = 32
+) -> FrechetScores:
+    """Fréchet distance, the same on few principal axes, its real-against-real floor and its standard error.
+
+    The *floor* is the mean distance between two disjoint sets of real images. With ``reserve``, sets of as many
+    images as were generated are drawn from it and compared with all of ``real``: the same N on both sides, which is
+    what an ideal generator would score on average. Without it, ``real`` itself is parted, in a set of as many
+    images as were generated (at most half) and the rest: fewer images, so the floor is somewhat too high; the
+    details give both N. Draws go by the images' names, so they are the same in every run.
+
+    The *standard error* is the jackknife's over all M generated images, in closed form. It says how far another M
+    images of the same generator would land, not how far the distance is from its value at infinite N. Its square
+    is too large rather than too small on average (Efron and Stein, 1981).
+
+    Args:
+        real: features of N real images.
+        generated: features of M generated images.
+        reserve: features of further real images, none of them in ``real``: the training images, for instance.
+        pca: number of principal axes; fewer where the real features have fewer (``components`` in the conditions).
+
+    Raises:
+        StageError: fewer than four images a side, real features that are all equal, a reserve that is ``real``,
+            and what ``features.vectors.pair`` refuses.
+    """
+    from harness.metrics import _gaussian
+    from harness.metrics.features.vectors import pair
+
+    a, b = pair(real, generated)
+    for side, vectors in (("real", a), ("generated", b)):
+        if vectors.count < LEAST:
+            raise StageError(f"{vectors.count} {side} images; a Fréchet distance needs {LEAST} a side")
+    ours, theirs = _gaussian.fit(a.values), _gaussian.fit(b.values)
+    axes = _gaussian.principal_axes(ours, pca)
+    if axes.shape[1] == 0:
+        raise StageError(f"the features of all {a.count} real images are equal")
+    found = _gaussian.frechet(ours, theirs)
+    without = _gaussian.leave_one_out(ours, theirs, b.values)
+    further = None if reserve is None else _further(real, generated, reserve)
+    floor, draws = _floor(a, ours, b.count, further)
+    return FrechetScores(
+        distance=found.value,
+        pca_distance=_gaussian.frechet(ours.project(axes), theirs.project(axes)).value,
+        floor=floor,
+        standard_error=float((without.var() * (b.count - 1)) ** 0.5),
+        conditions={
+            "n_real": a.count,
+            "n_generated": b.count,
+            "dimensions": a.dim,
+            "components": axes.shape[1],
+        },
+        details={
+            "terms": {"means": found.means, "covariances": found.covariances},
+            "floor": draws,
+            "reading": _reading(a, b),
+        },
+    )
+
+
+def _further(real: Features, generated: Features, reserve: Features) -> Vectors:
+    from harness.metrics.features.vectors import pair
+
+    if reserve.path == real.path:
+        raise StageError("reserve: the same features as real; expected those of other real images")
+    return pair(reserve, generated)[0]
+
+
+def _floor(real: Vectors, whole: Gaussian, generated: int, further: Vectors | None) -> tuple[float, Json]:
+    """The mean distance of real from real images, and what it is a mean of.
+
+    Args:
+        real: N vectors.
+        whole: all of them, fitted.
+        generated: how many images the floor is for.
+        further: other real images, where there are any.
+    """
+    from harness.metrics._gaussian import fit, frechet
+
+    if further is not None:
+        size, rest = min(generated, further.count), real.count
+        dealt = _dealt(further, 0)
+        sets = [dealt[i * size : (i + 1) * size] for i in range(min(DRAWS, further.count // size))]
+        found = [frechet(whole, fit(further.values, rows)).value for rows in sets]
+    else:
+        size = min(generated, real.count // 2)
+        rest = real.count - size
+        parted = [(rows[size:], rows[:size]) for rows in (_dealt(real, draw) for draw in range(DRAWS))]
+        found = [frechet(fit(real.values, most), fit(real.values, few)).value for most, few in parted]
+    same = (rest, size) == (real.count, generated)
+    told = "the N of the distance" if same else f"the distance is of {real.count} against {generated}"
+    draws: Json = {"compared": f"{rest} against {size} real images", "N": told, "distances": found}
+    return sum(found) / len(found), draws
+
+
+def _dealt(vectors: Vectors, draw: int) -> Rows:
+    """All rows in random order, by the images' names and the number of the draw."""
+    import numpy as np
+
+    from harness.data.order import drawn
+
+    row = {item: i for i, item in enumerate(vectors.items)}
+    return np.array([row[item] for item in drawn(vectors.items, draw)], dtype=np.int64)
+
+
+def _reading(real: Vectors, generated: Vectors) -> str:
+    fewest = min(real.count, generated.count)
+    if fewest <= real.dim:
+        return (
+            f"{fewest} images in {real.dim} dimensions: a covariance of rank {fewest - 1} at most, so the distance "
+            "is largely bias; read it beside the floor and compare it at this N only"
+        )
+    return f"{fewest} images in {real.dim} dimensions; the bias falls as 1/N, so compare it at this N only"

@@ -1,0 +1,115 @@
+"""Whether generated images repeat the training images: nearer to them than unseen real images are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Interval
+
+from harness.artifact import Features
+from harness.errors import StageError
+from harness.metrics.features.vectors import pair
+from harness.stage import Items, Lower, Scores, stage
+
+if TYPE_CHECKING:
+    from harness.metrics.neighbours.distances import Doubles
+
+SAME = 1e-3
+"""Of the median distance of held-out images: what is nearer than this is the same picture, up to the rounding of
+its features, which depends on batch and machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemorisationScores(Scores):
+    """Of M generated and N held-out images, each by its distance d to the nearest training image."""
+
+    copies: Lower
+    """Share of the generated images with d below the held-out images' quantile: at most ``quantile`` on average
+    for a generator that draws anew from the real distribution, whatever that is."""
+    duplicates: Lower
+    """Share of the generated images with d next to nothing: training images as they are."""
+    median_ratio: float
+    """Median d of the generated over that of the held-out images: 1 as near as unseen images, less nearer. Not
+    gated: further away is no better."""
+    data_copying: float
+    """Mann–Whitney z of d, generated against held-out (Z_U of Meehan et al. 2020, with all of space as one cell):
+    about N(0, 1) where neither is nearer, far below 0 for copying, far above for images unlike any real one."""
+
+
+@stage(version=1, software=("numpy",))
+def memorisation(
+    generated: Features,
+    training: Features,
+    real: Features,
+    *,
+    quantile: Annotated[float, Interval(gt=0, le=0.5)] = 0.05,
+) -> MemorisationScores:
+    """Data copying: distances to the nearest training image, held against those of held-out real images.
+
+    After Meehan, Chaudhuri and Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models"
+    (2020): how near is too near is decided by real images that were not trained on. The threshold is their
+    ⌊quantile · (N + 1)⌋-th smallest distance, so that a new real image is below it with probability at
+    most ``quantile`` at any N.
+
+    Per-item rows are those of the generated images, for copies and duplicates.
+
+    Args:
+        generated: what the generator made.
+        training: what it was trained on; all of it, or a copy may be missed.
+        real: held out from training, of the same distribution, of the same extractor as the other two.
+        quantile: the share of new real images that would be called copies.
+
+    Raises:
+        StageError: too few held-out images for the quantile, most of them in the training images, or what
+            ``features.vectors.pair`` refuses.
+    """
+    import numpy as np
+
+    from harness.metrics.neighbours.distances import SLACK, nearest
+
+    seen, made = pair(training, generated)
+    _, unseen = pair(training, real)
+    rank = math.floor(quantile * (unseen.count + 1) + 1e-9)  # 0.29 · 100 is 28.999999999999996
+    if rank < 1:
+        needed = math.ceil(1 / quantile) - 1
+        raise StageError(
+            f"{unseen.count} held-out images have no {quantile:g} quantile; {needed} or more are needed"
+        )
+    ours = np.sqrt(nearest(made.values, seen.values).squared)
+    theirs = np.sort(np.sqrt(nearest(unseen.values, seen.values).squared))
+    median, threshold = float(np.median(theirs)), float(theirs[rank - 1])
+    if median == 0:
+        raise StageError(
+            "at least half of the held-out images are in the training images; hold out others, or split first"
+        )
+    copies = (ours < threshold * (1 - SLACK)).astype(np.float64)
+    duplicates = (ours <= SAME * median).astype(np.float64)
+    return MemorisationScores(
+        copies=float(copies.mean()),
+        duplicates=float(duplicates.mean()),
+        median_ratio=float(np.median(ours)) / median,
+        data_copying=mann_whitney(ours, theirs),
+        items=Items(made.items, {"copies": copies.tolist(), "duplicates": duplicates.tolist()}),
+        conditions={"n_real": unseen.count, "n_generated": made.count, "n_training": seen.count},
+        details={
+            "threshold": threshold,
+            "median_distance": {"generated": float(np.median(ours)), "held-out": median},
+            "held_out_duplicates": int((theirs <= SAME * median).sum()),
+        },
+    )
+
+
+def mann_whitney(ours: Doubles, theirs: Doubles) -> float:
+    """Standardised number of pairs in which ours is the larger; equal ones count half.
+
+    Args:
+        ours: (M,), in any order.
+        theirs: (N,), ascending.
+    """
+    import numpy as np
+
+    m, n = len(ours), len(theirs)
+    below = (np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")) / 2
+    return (float(below.sum()) - m * n / 2) / math.sqrt(m * n * (m + n + 1) / 12)

@@ -1,0 +1,66 @@
+"""The Sinkhorn divergence of generated from real images: what it costs to turn one set into the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.artifact import Features
+from harness.errors import StageError
+from harness.metrics.features.vectors import pair
+from harness.stage import Count, Execution, Lower, Positive, Scores, stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class SinkhornScores(Scores):
+    """Of N real and M generated images."""
+
+    divergence: Lower
+    """In mean squared distances of two real images; 0 for equal sets, never negative. Of two draws of one
+    distribution it is above 0, the more so the smaller N, M and ε."""
+
+
+@stage(version=1, software=("numpy",))
+def divergence(
+    real: Features, generated: Features, *, epsilon: Positive = 0.1, iterations: Execution[Count] = 10_000
+) -> SinkhornScores:
+    """Debiased Sinkhorn divergence in feature space: OT_ε(x, y) − ½ OT_ε(x, x) − ½ OT_ε(y, y).
+
+    After Genevay, Peyré and Cuturi (2018) and Feydy et al. (2019), with OT_ε including its entropy, as
+    KL from the product of the marginals. The cost is the squared Euclidean distance over its mean between two
+    different real images, and ε is in that unit: neither depends on the features' scale, nor on what was
+    generated. For ε → 0 it becomes the squared Wasserstein distance, for ε → ∞ the squared distance
+    of the means.
+
+    Args:
+        real: what the generated images should be like; sets the unit.
+        generated: of the same extractor.
+        epsilon: the blur. Less is nearer to the Wasserstein distance, needs more images and more iterations.
+        iterations: at most so many of each of the three problems; they stop when they have converged.
+
+    Raises:
+        StageError: not converged, all real vectors equal, or what ``features.vectors.pair`` refuses.
+    """
+    from harness.metrics.neighbours.distances import mean_squared
+    from harness.metrics.sinkhorn.transport import debiased
+
+    ours, theirs = pair(real, generated)
+    scale = mean_squared(ours.values)
+    if scale == 0:
+        raise StageError(
+            f"all {ours.count} real feature vectors are equal; there is no distance to measure by"
+        )
+    found = debiased(ours.values, theirs.values, scale=scale, epsilon=epsilon, iterations=iterations)
+    terms = {"real, generated": found.between, "real": found.within[0], "generated": found.within[1]}
+    return SinkhornScores(
+        divergence=found.value,
+        conditions={"n_real": ours.count, "n_generated": theirs.count},
+        details={
+            "space": f"{ours.dim} features of extractor {ours.extractor}",
+            "cost": "squared Euclidean distance over its mean between two real images",
+            "mean_squared_distance": scale,
+            "epsilon": epsilon,
+            "n": {"real": ours.count, "generated": theirs.count},
+            "transport": {name: t.value for name, t in terms.items()},
+            "iterations": {name: t.iterations for name, t in terms.items()},
+        },
+    )

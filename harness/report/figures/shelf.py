@@ -1,0 +1,102 @@
+"""The artifacts of a run that the store still has, and what each was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.artifact import Artifact
+from harness.canonical import canonical
+from harness.record import Run, TaskInfo
+from harness.store import Store
+
+
+@dataclass(frozen=True)
+class Made:
+    """An artifact."""
+
+    task: TaskInfo
+    output: str
+    """Its name among the task's outputs; empty where there is one only."""
+    kind: str
+    """Of the stage's signature, by name."""
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.task.node}.{self.output}" if self.output else self.task.node
+
+    @property
+    def content(self) -> str:
+        """What decides every byte of it."""
+        return f"{self.task.key}/{self.output}"
+
+    def is_a(self, kind: type[Artifact]) -> bool:
+        return self.kind in _names(kind)
+
+
+class Shelf:
+    """What a run's stages left, as far as it is there.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+
+    def __init__(self, run: Run, store: Store) -> None:
+        self.run = run
+        self._made: dict[str, list[Made]] = {}
+        """Node → its artifacts, in the plan's order."""
+        for task in run.tasks:
+            entry = None if task.node in run.metrics else store.get(task.key)
+            for folder, output in entry.outputs.items() if entry else ():
+                name = "" if folder == "out" else folder
+                made = Made(task, name, output.kind, store.folder(task.key) / folder)
+                self._made.setdefault(task.node, []).append(made)
+
+    def by_name(self, kind: type[Artifact]) -> Mapping[str, list[Made]]:
+        """The artifacts of a kind, by stage and output."""
+        found: dict[str, list[Made]] = {}
+        for made in (m for of_node in self._made.values() for m in of_node if m.is_a(kind)):
+            found.setdefault(made.name, []).append(made)
+        return found
+
+    def behind(self, made: Made) -> Iterator[Made]:
+        """What an artifact was made from, the nearest first."""
+        level, seen = [made], {made.content}
+        while level:
+            above: list[Made] = []
+            for current in level:
+                for source in self._inputs(current.task):
+                    if source.content not in seen:
+                        seen.add(source.content)
+                        above.append(source)
+            yield from above
+            level = above
+
+    def _inputs(self, task: TaskInfo) -> Iterator[Made]:
+        """As the suite wires them; where an axis sweeps the wiring, as it is at the task's point."""
+        stages = self.run.declaration.get("stages")
+        node = stages.get(task.node) if isinstance(stages, Mapping) else None
+        inputs = node.get("inputs") if isinstance(node, Mapping) else None
+        for name, declared in inputs.items() if isinstance(inputs, Mapping) else ():
+            wired = task.point.get(f"{task.node}.{name}", declared)
+            for ref in [wired] if isinstance(wired, str) else wired if isinstance(wired, list) else ():
+                stage, _, output = str(ref).partition(".")
+                for made in self._made.get(stage, ()):
+                    if made.output == output and _is_upstream(made.task, task):
+                        yield made
+
+
+def _is_upstream(source: TaskInfo, task: TaskInfo) -> bool:
+    """Whether a task of a node above lies at the point and the repeat of one below: its axes are among theirs."""
+    below = {**task.point, **task.seeds}
+    return all(
+        axis in below and canonical(below[axis]) == canonical(value)
+        for axis, value in {**source.point, **source.seeds}.items()
+    )
+
+
+def _names(kind: type[Artifact]) -> set[str]:
+    """Of a kind and of those below it."""
+    return {kind.__name__}.union(*(_names(below) for below in kind.__subclasses__()))
