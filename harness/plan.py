@@ -84,6 +84,8 @@ class Plan:
     """Inputs before what takes them."""
     scores: tuple[PlannedScore, ...]
     metrics: Mapping[str, MetricInfo]
+    pictures: tuple[TaskId, ...]
+    """Tasks that no score needs: their images are for the report, in the first repeat."""
     only: Mapping[str, tuple[Any, ...]]
 
     @cached_property
@@ -148,8 +150,9 @@ class _Planner:
         if not cells:
             raise UsageError(f"{self.suite.file}: --only leaves no point of the matrix")
         scores = [s for metric in self.suite.metrics for s in self._scores_of(metric, cells)]
+        pictures = [self._task(name, cell, 0) for name in self.suite.pictures for cell in cells]
         info = {m: self._metric_info(m) for m in self.suite.metrics}
-        return Plan(self.suite, self.tasks, tuple(scores), info, self.only)
+        return Plan(self.suite, self.tasks, tuple(scores), info, tuple(dict.fromkeys(pictures)), self.only)
 
     def _cells(self) -> Iterator[Cell]:
         """The points of the matrix, without what is deselected or excluded."""

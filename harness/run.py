@@ -61,7 +61,7 @@ class Runner:
     _outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def run(self, plan: Plan) -> dict[TaskId, Outcome]:
-        """The outcome of every task of the plan; only what a score still lacks is executed.
+        """The outcome of every task of the plan; only what a score or a picture still lacks is executed.
 
         Raises:
             StoreError: the store cannot be used. KeyboardInterrupt passes; what is finished is kept.
@@ -75,6 +75,8 @@ class Runner:
         for score in plan.scores:
             for repeat in score.repeats:
                 self._intact(plan, plan.tasks[repeat.task], stale)
+        for picture in plan.pictures:
+            self._intact(plan, plan.tasks[picture], stale)
         # What is not there and what no missing score needed was not visited.
         return {t.id: self._outcomes.get(t.key, Outcome("skipped")) for t in plan.tasks.values()}
 

@@ -147,8 +147,10 @@ def _resolve(chain: tuple[str, ...], module: _Module, packages: set[str]) -> Ite
         return
     target = _module(base)
     here = (base, attribute)  # a package that imports its own submodule names it as if it re-exported it
-    if attribute is not None and target and (
-        attribute in target.definitions or target.imports.get(attribute, here) != here
+    if (
+        attribute is not None
+        and target
+        and (attribute in target.definitions or target.imports.get(attribute, here) != here)
     ):
         yield from _resolve((attribute, *rest), target, packages)
         return

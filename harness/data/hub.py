@@ -4,6 +4,7 @@
     org/name@unpinned            the same, from a mirror, pinned by its content alone
     org/name@<40 hex>:data/a.pt  one file or folder inside it
     path:../checkpoints/best     a file or folder of one's own, relative to the suite's file
+    path:../best@sha256:<64 hex> the same, only if its content has this digest
 
 ``resolve.py`` finds it.
 """
@@ -18,6 +19,7 @@ from typing import Literal
 from harness.artifact import Json
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+_PINNED = re.compile(r"(.+)@sha256:([0-9a-f]*)")
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 Origin = Literal["mirror", "hub cache", "hub", "path"]
@@ -53,6 +55,8 @@ class Source:
     """A file or folder inside the repository; empty for all of it."""
     place: Path | None = None
     """What ``path:`` names."""
+    pin: str | None = None
+    """The content digest that ``path:`` must have; None where any will do."""
     found: Found | None = field(default=None, compare=False)
 
     @classmethod
@@ -65,7 +69,12 @@ class Source:
         if text.startswith("path:"):
             if not text[5:].strip():
                 raise ValueError(f"{text!r}: a file or folder must follow 'path:'")
-            return cls(text, place=Path(text[5:]))
+            pinned = _PINNED.fullmatch(text[5:].strip())
+            if pinned is None:
+                return cls(text, place=Path(text[5:]))
+            if len(pinned[2]) != 64:
+                raise ValueError(f"{text!r}: a digest has 64 hex digits, not {len(pinned[2])}")
+            return cls(text, place=Path(pinned[1]), pin=pinned[2])
         repo, at, rest = text.partition("@")
         commit, colon, inside = rest.partition(":")
         if not _REPO.fullmatch(repo):

@@ -37,7 +37,12 @@ def resolve(source: Source, *, mirror: Path | None, cache: DigestCache, download
         UsageError: it is nowhere, is something else than the suite says, or could not be downloaded.
     """
     if source.place is not None:
-        return _found(source, source.place, "path", None, cache)
+        found = _found(source, source.place, "path", None, cache)
+        if source.pin is not None and found.to_key() != source.pin:
+            raise UsageError(
+                f"{source.text}: its content is not what the suite pins; it has sha256:{found.to_key()}"
+            )
+        return found
     folder = mirror / source.repo if mirror else None
     if folder is not None and folder.is_dir():
         held = _revision(folder)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from harness.artifact import Images
 from harness.errors import Where
 from harness.stage import Stage
 
@@ -105,6 +106,18 @@ class Suite:
     def upstream(self, node: str) -> frozenset[str]:
         """The nodes that can reach ``node``, itself left out, at whatever point of the matrix."""
         return self._upstream[node]
+
+    @cached_property
+    def pictures(self) -> tuple[str, ...]:
+        """Stages that nothing needs and whose output is plain ``Images``, pictures to look at: run for the report."""
+        needed = set(self.metrics).union(*(self.upstream(m) for m in self.metrics))
+        return tuple(
+            name
+            for name, node in self.nodes.items()
+            if name not in needed
+            and not any(name in self.upstream(other) for other in self.nodes)
+            and set(node.stage.outputs.values()) == {Images}
+        )
 
     @cached_property
     def _upstream(self) -> dict[str, frozenset[str]]:

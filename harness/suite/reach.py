@@ -34,8 +34,9 @@ def subject(entry: Entry | None, fields: Fields, problems: Problems) -> tuple[st
 
 
 def check(suite: Suite, tree: Map, problems: Problems) -> None:
-    """Stages, axes, seeds and subject reach a metric; gates depend on the subject and on their axes."""
-    used = set(suite.metrics).union(*(suite.upstream(m) for m in suite.metrics))
+    """Stages, axes, seeds and subject reach a metric or a picture; gates depend on the subject and on their axes."""
+    wanted = (*suite.metrics, *suite.pictures)
+    used = set(wanted).union(*(suite.upstream(name) for name in wanted))
     for name, node in suite.nodes.items():
         if name not in used:
             problems.add(node.where, f"stage {name!r} reaches no metric")

@@ -55,9 +55,7 @@ class Resume:
         if before < self._saved_at + self._took / self.SHARE:
             return
         torn = self._file.with_suffix(".torn")
-        torch.save(
-            {"parts": {n: p.state_dict() for n, p in self.parts.items()}, "told": dict(told)}, torn
-        )
+        torch.save({"parts": {n: p.state_dict() for n, p in self.parts.items()}, "told": dict(told)}, torn)
         torn.replace(self._file)
         self._saved_at = time.monotonic()
         self._took = self._saved_at - before

@@ -6,6 +6,7 @@ round. Weights are safetensors only.
 
 from harness.systems.text_to_image.architectures import build
 from harness.systems.text_to_image.autoencoder import train_autoencoder
+from harness.systems.text_to_image.casting import cast
 from harness.systems.text_to_image.encoding import encode
 from harness.systems.text_to_image.finetuning import checkpoint, finetune
 from harness.systems.text_to_image.loading import load
@@ -16,6 +17,7 @@ from harness.systems.text_to_image.tokenizers import load_tokenizer, train_token
 
 __all__ = [
     "build",
+    "cast",
     "checkpoint",
     "encode",
     "finetune",

@@ -16,7 +16,7 @@ def train_autoencoder(
     steps: Count,
     batch_size: Count = 16,
     lr: Positive = 1e-3,
-    kl: NonNegative = 1e-3,
+    kl: NonNegative = 1e-6,
     augment: Literal["none", "flips", "dihedral"] = "dihedral",
     precision: Literal["fp32", "bf16"] = "fp32",
     seed: Seed = 0,

@@ -54,7 +54,7 @@ def fit(recipe: Recipe, vae: AutoencoderKL, frames: Frames, job: Job) -> list[di
     for step in range(int(told.get("step", 0)), recipe.steps):  # type: ignore[arg-type]
         optimizer.zero_grad()
         loss = _loss(recipe, vae, frames, step)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -117,7 +117,9 @@ def white(vae: AutoencoderKL, frames: Frames, device: str) -> dict[str, Json]:
     errors, noises = [], []
     for images in _batches(frames, device):
         latents = vae.encode(images).latent_dist
-        errors.append((vae.decode(latents.mean).sample.clamp(-1, 1) - images).square().mean((1, 2, 3)).double())
+        errors.append(
+            (vae.decode(latents.mean).sample.clamp(-1, 1) - images).square().mean((1, 2, 3)).double()
+        )
         noises.append(latents.std.mean((1, 2, 3)))
     return {
         "psnr_db": -10 * math.log10(float(torch.cat(errors).mean()) / 4),

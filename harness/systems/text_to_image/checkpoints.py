@@ -80,7 +80,7 @@ def trainable(recipe: Recipe, pipeline: StableDiffusionPipeline) -> Trainable:
 
 
 def put_into(pipeline: StableDiffusionPipeline, recipe: Recipe, weights: Path, adapter: Path | None) -> None:
-    """The weights that a training saved, in fp32; an adapter is merged, and kept in its own folder where one is named."""
+    """The weights that a training saved, in fp32; an adapter is merged, and kept in ``adapter`` where that is named."""
     pipeline.unet.to(torch.float32)
     if recipe.text_encoder:
         pipeline.text_encoder.to(torch.float32)

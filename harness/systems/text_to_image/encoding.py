@@ -150,7 +150,7 @@ class _Encoder:
         what = "the pipeline: text_encoder"
         with quiet():
             network = read_network(pipeline.path / "text_encoder", what, CLIPTextModel, torch.float32)
-            finite(network, what)
+            finite(network.state_dict(), what)
             parts = StableDiffusionPipeline(
                 text_encoder=network,
                 tokenizer=CLIPTokenizer.from_pretrained(pipeline.path / "tokenizer", local_files_only=True),

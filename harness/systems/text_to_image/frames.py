@@ -19,7 +19,11 @@ from harness.errors import StageError
 from harness.stage import Job
 
 Augment = Literal["none", "flips", "dihedral"]
-ORIENTATIONS: dict[Augment, tuple[int, ...]] = {"none": (0,), "flips": (0, 2, 4, 6), "dihedral": tuple(range(8))}
+ORIENTATIONS: dict[Augment, tuple[int, ...]] = {
+    "none": (0,),
+    "flips": (0, 2, 4, 6),
+    "dihedral": tuple(range(8)),
+}
 """Which of the eight flips and quarter turns an augmentation draws from; 0 is the image as it is."""
 
 
@@ -87,7 +91,9 @@ def decode(sources: Sequence[Artifact], file: Path, multiple: int, what: str, jo
     first = _read(rows[0].path)
     if any(side % multiple for side in first.shape[:2]):
         height, width = first.shape[:2]
-        raise StageError(f"{what} images are {width}×{height} pixels; the networks need multiples of {multiple}")
+        raise StageError(
+            f"{what} images are {width}×{height} pixels; the networks need multiples of {multiple}"
+        )
     shape = (len(rows), 3, *first.shape[:2])
     pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
     for i, row in enumerate(rows):

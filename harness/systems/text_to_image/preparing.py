@@ -61,7 +61,9 @@ def prepare(
     for side, read in frames.items():
         _captioned(read, side)
     if len({read.size for read in frames.values()}) > 1:
-        raise StageError(f"held-out images have {frames['held-out'].size} pixels, {frames['training'].size} the others")
+        raise StageError(
+            f"held-out images have {frames['held-out'].size} pixels, {frames['training'].size} the others"
+        )
     pixels = VAE_PIXELS if recipe.normalisation == "vae" else Pixels(*frames["training"].statistics())
     described: dict[str, Json] = {}
     for side, read in frames.items():

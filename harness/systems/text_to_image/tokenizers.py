@@ -71,7 +71,9 @@ def load_tokenizer(*, source: Source, job: Job) -> Tokenizer:
 
     files = {path.name for path in source.path.iterdir()} if source.path.is_dir() else set()
     if not ({"vocab.json", "merges.txt"} <= files or "tokenizer.json" in files):
-        raise StageError(f"{source.text}: no tokenizer: neither vocab.json with merges.txt nor tokenizer.json")
+        raise StageError(
+            f"{source.text}: no tokenizer: neither vocab.json with merges.txt nor tokenizer.json"
+        )
     try:
         tokenizer = CLIPTokenizer.from_pretrained(source.path, local_files_only=True)
     except (ValueError, KeyError, TypeError, OSError) as e:

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from harness.artifact import Json
 from harness.errors import StageError
 from harness.systems._resume import Resume, Stateful
-from harness.systems.text_to_image.checkpoints import Trainable, trainable
+from harness.systems.text_to_image.checkpoints import trainable
 from harness.systems.text_to_image.components import read_pipeline
 from harness.systems.text_to_image.denoising import Denoiser, Drawing, held_out_loss
 from harness.systems.text_to_image.preparing import Prepared, prepared
@@ -75,7 +75,7 @@ def run(task: Task, tell: Tell) -> None:
     except torch.OutOfMemoryError:
         raise StageError(
             f"out of memory at batch_size {recipe.batch_size}; halve it and double accumulate, "
-            "or set gradient_checkpointing: yes"
+            "or set gradient_checkpointing: true"
         ) from None
     finally:
         accelerator.end_training()
@@ -177,10 +177,10 @@ class _Loop:
         """The held-out loss of the weights that would be kept now."""
         self.network.eval()
         if self.ema is None:
-            return held_out_loss(self.held_out[0], self.network)
+            return float(held_out_loss(self.held_out[0], self.network))
         self.ema.store(self.trained.parameters())
         self.ema.copy_to(self.trained.parameters())
-        loss = held_out_loss(self.held_out[0], self.network)
+        loss = float(held_out_loss(self.held_out[0], self.network))
         self.ema.restore(self.trained.parameters())
         return loss
 

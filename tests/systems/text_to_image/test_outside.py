@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from image_files import colour, everything, pixels, png, source
+from image_files import colour, everything, pixels, png
+from image_files import source as resolved
 from jobs import FolderJob
 
 from harness.artifact import GeneratedImages
@@ -34,8 +35,8 @@ def elsewhere(tmp_path):
 
 @pytest.fixture
 def read(elsewhere, tmp_path_factory):
-    def generated(place=elsewhere, **parameters):
-        return folder(source=source(place), **parameters, job=FolderJob(tmp_path_factory.mktemp("job")))
+    def generated(source=elsewhere, **parameters):
+        return folder(source=resolved(source), **parameters, job=FolderJob(tmp_path_factory.mktemp("job")))
 
     return generated
 
@@ -71,7 +72,7 @@ def test_every_parameter_changes_the_output(read, before, after):
 
 def test_another_source_is_another_output(read, tmp_path):
     other = made_elsewhere(tmp_path / "other", *reversed(LINES))
-    assert everything(read(place=other)) != everything(read())
+    assert everything(read(source=other)) != everything(read())
 
 
 def test_their_cost_is_unknown_and_not_made_up(read):
@@ -98,7 +99,7 @@ def test_their_cost_is_unknown_and_not_made_up(read):
 )
 def test_a_row_that_does_not_say_what_it_should_is_named(read, tmp_path, lines, parameters, message):
     with pytest.raises(StageError, match=message):
-        read(place=made_elsewhere(tmp_path / "bad", *lines), **parameters)
+        read(source=made_elsewhere(tmp_path / "bad", *lines), **parameters)
 
 
 def test_a_damaged_image_is_named(read, elsewhere):
@@ -110,4 +111,4 @@ def test_a_damaged_image_is_named(read, elsewhere):
 def test_a_folder_without_prompts_is_refused(read, tmp_path):
     (tmp_path / "bare").mkdir()
     with pytest.raises(StageError, match=r"no metadata\.jsonl"):
-        read(place=tmp_path / "bare")
+        read(source=tmp_path / "bare")

@@ -1,0 +1,70 @@
+"""What a stage made, copied out of the store: a checkpoint to keep, images to look at, weights to ship."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.artifact import Json
+from harness.errors import UsageError, nearest
+from harness.record import Run, TaskInfo
+from harness.store import Store
+
+
+def export(run: Run, store: Store, stage: str, at: str, to: Path) -> Path:
+    """Copy one artifact of a run.
+
+    Args:
+        run: whose tasks are looked at.
+        store: has the artifacts.
+        stage: its name in the suite, or ``stage.output`` where it has several.
+        at: ``axis=value,…``: the point and the seeds, as far as they are needed to tell its tasks apart.
+        to: a folder that does not exist.
+
+    Raises:
+        UsageError: no such stage, point or output, several that fit, one that is not in the store or was
+            damaged there, or a folder that exists.
+    """
+    node, _, output = stage.partition(".")
+    task = _task(run, node, at)
+    entry = store.get(task.key)
+    if entry is None:
+        raise UsageError(f"{node}: not in the store ({store.root}); run the suite again")
+    if output not in entry.outputs:
+        names = (
+            ", ".join(f"{node}.{name}" if name else node for name in entry.outputs) or "none: it is a metric"
+        )
+        raise UsageError(f"{stage}: no such output; it has {names}")
+    if not store.is_intact(entry):
+        raise UsageError(f"{node}: its files in the store are damaged; run the suite again")
+    try:
+        shutil.copytree(store.folder(task.key) / (output or "out"), to)
+    except OSError as e:
+        raise UsageError(f"{to}: cannot be written ({e.strerror or e})") from None
+    return to
+
+
+def _task(run: Run, node: str, at: str) -> TaskInfo:
+    nodes = {t.node for t in run.tasks}
+    if node not in nodes:
+        raise UsageError(f"no stage {node!r} in the run of {run.suite}{nearest(node, nodes)}")
+    wanted = dict(_pair(part) for part in at.split(",") if part.strip())
+    there = [t for t in run.tasks if t.node == node]
+    fitting = [t for t in there if all(_places(t).get(axis) == value for axis, value in wanted.items())]
+    if len({t.key for t in fitting}) == 1:
+        return fitting[0]
+    choices = "; ".join(",".join(f"{a}={v}" for a, v in _places(t).items()) for t in (fitting or there)[:8])
+    raise UsageError(f"{node}: {len(fitting) or 'none'} of {len(there)} tasks fit; --at one of: {choices}")
+
+
+def _pair(part: str) -> tuple[str, str]:
+    axis, equals, value = (p.strip() for p in part.partition("="))
+    if not equals:
+        raise UsageError(f"--at: expected axis=value,…, not {part!r}")
+    return axis, value
+
+
+def _places(task: TaskInfo) -> dict[str, str]:
+    found: Mapping[str, Json] = {**task.point, **task.seeds}
+    return {axis: str(value) for axis, value in found.items()}
