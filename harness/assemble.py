@@ -16,7 +16,7 @@ from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
 from harness.protocol import defaults
 from harness.record import GateInfo, Repeat, Run, Score, TaskInfo, environment_id
 from harness.run import Outcome
-from harness.store import ITEMS, Store
+from harness.store import ITEMS, ONLY, Store
 from harness.suite import Suite
 from harness.typed import to_json
 
@@ -111,7 +111,7 @@ def _task(task: Task, outcome: Outcome) -> TaskInfo:
     entry = outcome.entry
     facts: dict[str, Json] = {}
     for name, output in entry.outputs.items() if entry else ():
-        facts.update({(k if name == "out" else f"{name}.{k}"): v for k, v in output.facts.items()})
+        facts.update({(k if name == ONLY else f"{name}.{k}"): v for k, v in output.facts.items()})
     wall_s = entry.wall_s if entry else outcome.wall_s
     return TaskInfo(task.node, task.key, task.point, task.seeds, outcome.state, wall_s, facts, outcome.error)
 

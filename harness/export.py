@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.artifact import Json
 from harness.errors import UsageError, nearest
 from harness.record import Run, TaskInfo
-from harness.store import Store
+from harness.store import ONLY, Store
 
 
 def export(run: Run, store: Store, stage: str, at: str, to: Path) -> Path:
@@ -31,15 +31,14 @@ def export(run: Run, store: Store, stage: str, at: str, to: Path) -> Path:
     entry = store.get(task.key)
     if entry is None:
         raise UsageError(f"{node}: not in the store ({store.root}); run the suite again")
-    if output not in entry.outputs:
-        names = (
-            ", ".join(f"{node}.{name}" if name else node for name in entry.outputs) or "none: it is a metric"
-        )
-        raise UsageError(f"{stage}: no such output; it has {names}")
+    folder = output or ONLY
+    if folder not in entry.outputs:
+        names = [node if name == ONLY else f"{node}.{name}" for name in sorted(entry.outputs)]
+        raise UsageError(f"{stage}: no such output; it has {', '.join(names) or 'none: it is a metric'}")
     if not store.is_intact(entry):
         raise UsageError(f"{node}: its files in the store are damaged; run the suite again")
     try:
-        shutil.copytree(store.folder(task.key) / (output or "out"), to)
+        shutil.copytree(store.folder(task.key) / folder, to)
     except OSError as e:
         raise UsageError(f"{to}: cannot be written ({e.strerror or e})") from None
     return to

@@ -17,7 +17,7 @@ from harness.errors import HarnessError, StageError, StoreError
 from harness.executors import Call, Executor
 from harness.plan import Plan, Task, TaskId
 from harness.stage import Items, Scores
-from harness.store import ITEMS, Entry, Output, Result, Store
+from harness.store import ITEMS, ONLY, Entry, Output, Result, Store
 from harness.typed import to_json
 
 
@@ -160,8 +160,8 @@ class Runner:
     def _artifact(self, source: Task, output: str) -> Artifact:
         entry = self._outcomes[source.key].entry
         assert entry is not None
-        stored = entry.outputs[output or "out"]
-        folder = self.store.folder(source.key) / (output or "out")
+        stored = entry.outputs[output or ONLY]
+        folder = self.store.folder(source.key) / (output or ONLY)
         return source.stage.outputs[output](folder, stored.facts, stored.conditions)
 
 
@@ -179,9 +179,9 @@ def _entry(task: Task, returned: Any, work: Path, wall_s: float) -> Entry:
     else:
         for name, kind in task.stage.outputs.items():
             value = getattr(returned, name) if name else returned
-            if not isinstance(value, kind) or value.path != made / (name or "out"):
+            if not isinstance(value, kind) or value.path != made / (name or ONLY):
                 raise StageError(f"{task.stage.name} did not return {kind.__name__} in job.folder({name!r})")
-            outputs[name or "out"] = Output(kind.__name__, _safe(value.facts), _safe(value.conditions))
+            outputs[name or ONLY] = Output(kind.__name__, _safe(value.facts), _safe(value.conditions))
     return Entry(task.key, task.stage.name, outputs, result, round(wall_s, 3), environment(), {})
 
 

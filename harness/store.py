@@ -33,6 +33,8 @@ from harness.errors import StoreError, UsageError
 
 ENTRY = "entry.json"
 ITEMS = "items.parquet"
+ONLY = "out"
+"""The folder of the artifact of a stage that has one unnamed output."""
 
 
 @dataclass(frozen=True)

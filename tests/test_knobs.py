@@ -39,7 +39,121 @@ KNOBS = "test_every_knob_changes_the_weights"
 HERE = "test_knobs.py", "test_another_value_is_another_output"
 KEYED = "test_knobs.py", "test_another_torchgeo_data_set_is_another_key"
 
+T2I, IMAGES = "systems/text_to_image/test_", "metrics/"
+TUNING = f"{T2I}finetuning.py"
+
 PROOFS: dict[str, dict[tuple[str, str], str]] = {
+    "alignment.load": {
+        (
+            f"{IMAGES}alignment/test_alignment_loading.py",
+            "test_a_stored_model_is_loaded_and_scores_the_same",
+        ): "source"
+    },
+    "alignment.score": {
+        (
+            f"{IMAGES}alignment/test_alignment_scoring.py",
+            "test_scores_do_not_depend_on_batch_size",
+        ): "batch_size"
+    },
+    "alignment.train": {
+        (
+            f"{IMAGES}alignment/test_alignment_training.py",
+            "test_every_knob_of_training_changes_the_weights",
+        ): "size patch width layers epochs batch_size lr augment seed"
+    },
+    "features.extract": {
+        (
+            f"{IMAGES}features/test_extracting.py",
+            "test_batch_size_changes_nothing_in_fp32",
+        ): "batch_size",
+        (
+            f"{IMAGES}features/test_extracting.py",
+            "test_half_precision_is_another_extractor_and_batch_size_a_condition",
+        ): "precision",
+    },
+    "features.load": {
+        (
+            f"{IMAGES}features/test_feature_loading.py",
+            "test_every_parameter_changes_the_features",
+        ): "architecture weights size resize normalisation"
+    },
+    "frechet.distance": {
+        (
+            f"{IMAGES}test_frechet.py",
+            "test_pca_is_how_many_principal_axes_of_the_real_features_are_compared",
+        ): "pca"
+    },
+    "kernel.distance": {(f"{IMAGES}test_kernel.py", "test_degree_is_that_of_the_kernel"): "degree"},
+    "neighbours.closest": {(f"{IMAGES}test_neighbours.py", "test_count_changes_the_output"): "count"},
+    "neighbours.manifold": {(f"{IMAGES}test_neighbours.py", "test_k_changes_the_output"): "k"},
+    "neighbours.memorisation": {
+        (f"{IMAGES}test_neighbours.py", "test_quantile_changes_the_output"): "quantile"
+    },
+    "sinkhorn.divergence": {
+        (f"{IMAGES}test_sinkhorn.py", "test_epsilon_changes_the_output"): "epsilon",
+        (
+            f"{IMAGES}test_sinkhorn.py",
+            "test_iterations_change_nothing_once_it_has_converged",
+        ): "iterations",
+    },
+    "text_to_image.build": {
+        (f"{T2I}architectures.py", "test_a_seed_is_its_weights"): "seed",
+        (f"{T2I}architectures.py", "test_an_architecture_has_its_sizes"): "architecture",
+    },
+    "text_to_image.cast": {(f"{T2I}autoencoder.py", "test_a_cast_changes_the_type_and_rounds"): "dtype"},
+    "text_to_image.checkpoint": {(TUNING, "test_checkpoints_are_what_a_shorter_training_ends_in"): "step"},
+    "text_to_image.encode": {
+        (
+            f"{T2I}encoding.py",
+            "test_every_knob_changes_the_output",
+        ): "count positive negative caption seed",
+        (f"{T2I}encoding.py", "test_long_prompts_can_be_refused"): "long_prompts",
+    },
+    "text_to_image.finetune": {
+        (TUNING, KNOBS): "epochs max_steps batch_size accumulate lr optimiser weight_decay schedule warm_up "
+        "max_norm method text_encoder ema caption caption_drop augment normalisation precision seed",
+        (TUNING, "test_rank_and_alpha_change_what_adapters_learn"): "rank alpha",
+        (TUNING, "test_checkpoints_are_what_a_shorter_training_ends_in"): "checkpoint_every",
+        (TUNING, "test_gradient_checkpointing_changes_nothing"): "gradient_checkpointing",
+        (TUNING, "test_two_processes_learn_what_one_learns"): "processes",
+        (TUNING, "test_a_tracker_changes_nothing_and_leaves_its_log"): "tracker",
+    },
+    "text_to_image.folder": {
+        (f"{T2I}outside.py", "test_another_source_is_another_output"): "source",
+        (f"{T2I}outside.py", "test_every_parameter_changes_the_output"): "prompt label of size resize",
+    },
+    "text_to_image.load": {
+        (f"{T2I}loading.py", "test_another_source_is_another_pipeline"): "source",
+        (f"{T2I}single_file.py", "test_the_config_decides_what_the_network_predicts"): "config",
+        (f"{T2I}adapters.py", "test_every_format_is_the_sum_computed_by_hand"): "adapter",
+        (f"{T2I}adapters.py", "test_adapter_scale_changes_the_output"): "adapter_scale",
+    },
+    "text_to_image.load_tokenizer": {(f"{T2I}tokenizers.py", "test_a_stored_tokenizer_is_loaded"): "source"},
+    "text_to_image.reconstruct": {
+        (
+            f"{T2I}autoencoder.py",
+            "test_reconstructions_keep_names_and_do_not_depend_on_the_batch",
+        ): "batch_size"
+    },
+    "text_to_image.sample": {
+        (
+            f"{T2I}sampling.py",
+            "test_every_knob_gives_images_of_its_own",
+        ): "scheduler steps guidance size precision seed",
+        (
+            f"{T2I}sampling.py",
+            "test_batches_of_1_and_3_and_16_give_the_same_images",
+        ): "batch_size",
+    },
+    "text_to_image.train_autoencoder": {
+        (
+            f"{T2I}autoencoder.py",
+            "test_every_knob_changes_the_autoencoder",
+        ): "steps batch_size lr kl augment precision seed"
+    },
+    "text_to_image.train_tokenizer": {
+        (f"{T2I}tokenizers.py", "test_vocabulary_bounds_how_many_tokens_there_are"): "vocabulary"
+    },
     "folders.captioned": {
         HERE: "source scale",
         (OWN, "test_every_parameter_of_captioned_changes_the_output"): "captions size resize",

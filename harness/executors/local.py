@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from harness.environment import device_class, environment
 from harness.errors import HarnessError, StageError, StoreError
 from harness.executors import Call, Progress
+from harness.store import ONLY
 
 # Threads of OpenMP that wait for one another by spinning do 20 times less work as soon as another process wants
 # a core. Read when the library is loaded, which is when the first stage imports torch.
@@ -68,7 +69,7 @@ class LocalJob:
         return self.work / "scratch"
 
     def folder(self, output: str = "") -> Path:
-        folder = self.work / "entry" / (output or "out")
+        folder = self.work / "entry" / (output or ONLY)
         folder.mkdir()
         return folder
 

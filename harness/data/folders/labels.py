@@ -23,27 +23,32 @@ class Split(NamedTuple):
 
 
 @stage(version=1)
-def relabel(images: Images, *, classes: Mapping[str, tuple[str, ...]], job: Job) -> LabelledImages:
-    """Give images the classes of another scheme, many to one.
+def relabel(
+    images: Images, *, classes: Mapping[str, tuple[str, ...]] | None = None, job: Job
+) -> LabelledImages:
+    """Give images the classes of another scheme, many to one; or make what has labels a labelled set.
 
     Images of a class that no list names are left out and counted in the facts, as are images without any.
 
     Args:
         images: with ``label`` in their rows.
-        classes: new class → the old ones it takes in. Its order is the order of the classes.
+        classes: new class → the old ones it takes in. Its order is the order of the classes. Null keeps every
+            class as it is, in alphabetical order.
 
     Raises:
         StageError: a listed class that does not occur, or is listed twice; fewer than two new classes, or
             one without images.
     """
+    every = list(rows(images))
+    present = Counter(row.label for row in every)
+    known = sorted(label for label in present if label is not None)
+    if classes is None:
+        classes = {label: (label,) for label in known}
     new_of: dict[str, str] = {}
     for new, olds in classes.items():
         for old in olds:
             if new_of.setdefault(old, new) != new or olds.count(old) > 1:
                 raise StageError(f"classes: {old!r} is listed twice, under {new_of[old]!r} and {new!r}")
-    every = list(rows(images))
-    present = Counter(row.label for row in every)
-    known = sorted(label for label in present if label is not None)
     for old, new in new_of.items():
         if old not in present:
             raise StageError(f"classes: no image has the class {old!r} (for {new!r}){nearest(old, known)}")

@@ -53,8 +53,8 @@ def test_a_stored_model_is_loaded_and_scores_the_same(images, tokenizer, trained
         alignment.score(images, m, job=FolderJob(tmp_path / n)) for n, m in (("a", trained), ("b", loaded))
     ]
     assert scores[0] == scores[1]
-    other = train(images, tokenizer, tmp_path / "other", seed=1)
-    assert not same(weights_of(load(other.path, tmp_path / "changed")), weights_of(loaded))
+    source = train(images, tokenizer, tmp_path / "other", seed=1)
+    assert not same(weights_of(load(source.path, tmp_path / "changed")), weights_of(loaded))
 
 
 def test_half_precision_weights_are_computed_in_fp32(copy, images, tmp_path):

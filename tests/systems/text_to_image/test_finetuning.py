@@ -49,9 +49,7 @@ def far(one: Pipeline, other: Pipeline, part: str = "unet") -> float:
 
 
 @pytest.fixture(scope="module")
-def trained(
-    base: Pipeline, drawn: Scenes, tmp_path_factory: pytest.TempPathFactory
-) -> FinetunedPipeline:
+def trained(base: Pipeline, drawn: Scenes, tmp_path_factory: pytest.TempPathFactory) -> FinetunedPipeline:
     return finetune(base, drawn, drawn, **BRIEF, job=FolderJob(tmp_path_factory.mktemp("trained")))
 
 
@@ -81,7 +79,7 @@ def test_training_lowers_the_held_out_loss(base: Pipeline, drawn: Scenes, tmp_pa
     assert losses[-1] < 0.8 * losses[0]
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill: raised between two steps."""
 
 
@@ -95,9 +93,9 @@ def test_a_killed_training_goes_on_exactly(
 
     def kill(done: int, total: int, what: str) -> None:
         if what == "steps" and done == 3:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         finetune(base, drawn, drawn, **BRIEF, **more, job=FolderJob(tmp_path / "killed", kill))
     job = FolderJob(tmp_path / "killed")
     resumed = finetune(base, drawn, drawn, **BRIEF, **more, job=job)
@@ -106,7 +104,7 @@ def test_a_killed_training_goes_on_exactly(
     assert whole.facts["history"] == resumed.facts["history"]
 
 
-KNOBS: list[dict[str, Any]] = [
+KNOBS = [
     {"epochs": 1, "max_steps": None},
     {"max_steps": 3},
     {"batch_size": 5},

@@ -66,7 +66,8 @@ def test_every_weight_and_the_configuration_are_kept(original, tmp_path):
 
 
 def test_another_source_is_another_pipeline(original, tmp_path):
-    other = loaded(saved(tmp_path / "other", seed=1), tmp_path)
+    source = saved(tmp_path / "other", seed=1)
+    other = loaded(source, tmp_path)
     assert any(not torch.equal(w, state(other.path)[name]) for name, w in state(original).items())
 
 

@@ -51,8 +51,8 @@ def test_one_file_and_a_configuration_are_the_pipeline_that_they_were(original, 
 
 
 def test_the_config_decides_what_the_network_predicts(file, tmp_path):
-    other = saved(tmp_path / "other", prediction_type="epsilon")
-    assert loaded(file, tmp_path, other).facts["prediction_type"] == "epsilon"
+    config = saved(tmp_path / "other", prediction_type="epsilon")
+    assert loaded(file, tmp_path, config).facts["prediction_type"] == "epsilon"
 
 
 def test_each_network_stays_in_the_type_that_the_file_has(file, config, tmp_path):
