@@ -28,7 +28,7 @@ def environment() -> dict[str, Json]:
         "harness": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "image": os.environ.get("HARNESS_IMAGE_DIGEST"),
@@ -66,7 +66,7 @@ def _gpu() -> dict[str, Json]:
     return {"gpu": name, "gpus": len(lines), "driver": driver, "gpu_memory": memory}
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

@@ -19,6 +19,8 @@ T = TypeVar("T")
 KINDS = ("model", "dataset")
 
 _PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".h5", ".msgpack", ".onnx", ".ot", ".tflite"})
+_UNUSED = frozenset({"safety_checker", "feature_extractor"})
+"""Folders of a diffusers pipeline that no stage reads."""
 
 
 class UnreachableError(Exception):
@@ -122,13 +124,15 @@ def wanted(held: Listing, inside: str) -> list[str]:
 def needed(names: Iterable[str], inside: str = "") -> list[str]:
     """The files of a repository that are downloaded: those inside ``inside``, or all but second copies.
 
-    Second copies are weights in another format beside safetensors, and a diffusers pipeline's single-file
-    twins at its root: of Stable Diffusion v1.5, about three quarters of the bytes.
+    Second copies are weights in another format beside safetensors, and of a diffusers pipeline its single-file
+    twins at the root, variants (``….fp16.safetensors``) beside the plain weights, and the safety checker: of
+    Stable Diffusion v1.5, nine tenths of the bytes.
     """
     names = sorted(names)
     if inside:
         return [n for n in names if n == inside or n.startswith(f"{inside.rstrip('/')}/")]
-    safe = {PurePosixPath(n).parent for n in names if n.endswith(".safetensors")}
+    weights = {PurePosixPath(n) for n in names if n.endswith(".safetensors")}
+    safe = {w.parent for w in weights}
     root, pipeline = PurePosixPath(), "model_index.json" in names
 
     def is_copy(name: str) -> bool:
@@ -136,6 +140,10 @@ def needed(names: Iterable[str], inside: str = "") -> list[str]:
         is_pickled = path.suffix in _PICKLED
         if pipeline and path.parent == root:
             return is_pickled or path.suffix == ".safetensors"
+        if pipeline and path.parts[0] in _UNUSED:
+            return True
+        if pipeline and path in weights and path.name.count(".") > 1:
+            return path.parent / f"{path.name.partition('.')[0]}.safetensors" in weights
         return is_pickled and path.parent in safe
 
     return [n for n in names if not is_copy(n)]

@@ -25,6 +25,7 @@ def build(tokenizer: Tokenizer, *, architecture: Architecture, seed: Seed = 0, j
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+    from harness.systems.text_to_image.components import quiet
     from harness.systems.text_to_image.linear_start import start_linear
 
     words = CLIPTokenizer.from_pretrained(tokenizer.path, local_files_only=True)
@@ -51,7 +52,8 @@ def build(tokenizer: Tokenizer, *, architecture: Architecture, seed: Seed = 0, j
         if architecture == "tiny":
             start_linear(pipeline.vae)
     folder = job.folder()
-    pipeline.save_pretrained(folder, safe_serialization=True)
+    with quiet():
+        pipeline.save_pretrained(folder, safe_serialization=True)
     return Pipeline(folder, facts={"architecture": architecture, "parameters": parameters(pipeline)})
 
 

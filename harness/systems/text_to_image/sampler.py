@@ -19,7 +19,7 @@ from torch import Tensor
 
 from harness.artifact import EncodedPrompts, Pipeline
 from harness.data.image_folder import Row
-from harness.environment import _cpu
+from harness.environment import cpu_name
 from harness.errors import StageError
 from harness.stage import Job
 from harness.systems.text_to_image.components import open_pipeline
@@ -132,7 +132,7 @@ class Sampler:
             wall_s,
             len(rows),
             _peak(self.job.device),
-            device=_cpu() if self.job.device == "cpu" else torch.cuda.get_device_name(),
+            device=cpu_name() if self.job.device == "cpu" else torch.cuda.get_device_name(),
             threads=torch.get_num_threads(),
         )
         return Batch((images * 255).round().astype(np.uint8), cost)

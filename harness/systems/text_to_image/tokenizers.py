@@ -75,6 +75,8 @@ def load_tokenizer(*, source: Source, job: Job) -> Tokenizer:
             f"{source.text}: no tokenizer: neither vocab.json with merges.txt nor tokenizer.json"
         )
     try:
+        for file in sorted(source.path.glob("*.json")):
+            json.loads(file.read_bytes())  # the library has no type of its own for a file that is damaged
         tokenizer = CLIPTokenizer.from_pretrained(source.path, local_files_only=True)
     except (ValueError, KeyError, TypeError, OSError) as e:
         raise StageError(f"{source.text}: not a CLIP tokenizer ({e})") from None

