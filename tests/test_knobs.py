@@ -39,8 +39,8 @@ KNOBS = "test_every_knob_changes_the_weights"
 HERE = "test_knobs.py", "test_another_value_is_another_output"
 KEYED = "test_knobs.py", "test_another_torchgeo_data_set_is_another_key"
 
-T2I, IMAGES = "systems/text_to_image/test_", "metrics/"
-TUNING = f"{T2I}finetuning.py"
+T2I, IMAGES = "systems/text_to_image/", "metrics/"
+TUNING = f"{T2I}training/test_finetuning.py"
 
 PROOFS: dict[str, dict[tuple[str, str], str]] = {
     "alignment.load": {
@@ -97,17 +97,19 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
         ): "iterations",
     },
     "text_to_image.build": {
-        (f"{T2I}architectures.py", "test_a_seed_is_its_weights"): "seed",
-        (f"{T2I}architectures.py", "test_an_architecture_has_its_sizes"): "architecture",
+        (f"{T2I}architectures/test_building.py", "test_a_seed_is_its_weights"): "seed",
+        (f"{T2I}architectures/test_building.py", "test_an_architecture_has_its_sizes"): "architecture",
     },
-    "text_to_image.cast": {(f"{T2I}autoencoder.py", "test_a_cast_changes_the_type_and_rounds"): "dtype"},
+    "text_to_image.cast": {
+        (f"{T2I}training/test_autoencoder.py", "test_a_cast_changes_the_type_and_rounds"): "dtype"
+    },
     "text_to_image.checkpoint": {(TUNING, "test_checkpoints_are_what_a_shorter_training_ends_in"): "step"},
     "text_to_image.encode": {
         (
-            f"{T2I}encoding.py",
+            f"{T2I}sampling/test_encoding.py",
             "test_every_knob_changes_the_output",
         ): "count positive negative caption seed",
-        (f"{T2I}encoding.py", "test_long_prompts_can_be_refused"): "long_prompts",
+        (f"{T2I}sampling/test_encoding.py", "test_long_prompts_can_be_refused"): "long_prompts",
     },
     "text_to_image.finetune": {
         (TUNING, KNOBS): "epochs max_steps batch_size accumulate lr optimiser weight_decay schedule warm_up "
@@ -119,40 +121,51 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
         (TUNING, "test_a_tracker_changes_nothing_and_leaves_its_log"): "tracker",
     },
     "text_to_image.folder": {
-        (f"{T2I}outside.py", "test_another_source_is_another_output"): "source",
-        (f"{T2I}outside.py", "test_every_parameter_changes_the_output"): "prompt label of size resize",
+        (f"{T2I}sampling/test_outside.py", "test_another_source_is_another_output"): "source",
+        (
+            f"{T2I}sampling/test_outside.py",
+            "test_every_parameter_changes_the_output",
+        ): "prompt label of size resize",
     },
     "text_to_image.load": {
-        (f"{T2I}loading.py", "test_another_source_is_another_pipeline"): "source",
-        (f"{T2I}single_file.py", "test_the_config_decides_what_the_network_predicts"): "config",
-        (f"{T2I}adapters.py", "test_every_format_is_the_sum_computed_by_hand"): "adapter",
-        (f"{T2I}adapters.py", "test_adapter_scale_changes_the_output"): "adapter_scale",
+        (f"{T2I}pipelines/test_loading.py", "test_another_source_is_another_pipeline"): "source",
+        (
+            f"{T2I}pipelines/test_single_file.py",
+            "test_the_config_decides_what_the_network_predicts",
+        ): "config",
+        (f"{T2I}pipelines/test_adapters.py", "test_every_format_is_the_sum_computed_by_hand"): "adapter",
+        (f"{T2I}pipelines/test_adapters.py", "test_adapter_scale_changes_the_output"): "adapter_scale",
     },
-    "text_to_image.load_tokenizer": {(f"{T2I}tokenizers.py", "test_a_stored_tokenizer_is_loaded"): "source"},
+    "text_to_image.load_tokenizer": {
+        (f"{T2I}architectures/test_tokenizers.py", "test_a_stored_tokenizer_is_loaded"): "source"
+    },
     "text_to_image.reconstruct": {
         (
-            f"{T2I}autoencoder.py",
+            f"{T2I}training/test_autoencoder.py",
             "test_reconstructions_keep_names_and_do_not_depend_on_the_batch",
         ): "batch_size"
     },
     "text_to_image.sample": {
         (
-            f"{T2I}sampling.py",
+            f"{T2I}sampling/test_images.py",
             "test_every_knob_gives_images_of_its_own",
         ): "scheduler steps guidance size precision seed",
         (
-            f"{T2I}sampling.py",
+            f"{T2I}sampling/test_images.py",
             "test_batches_of_1_and_3_and_16_give_the_same_images",
         ): "batch_size",
     },
     "text_to_image.train_autoencoder": {
         (
-            f"{T2I}autoencoder.py",
+            f"{T2I}training/test_autoencoder.py",
             "test_every_knob_changes_the_autoencoder",
         ): "steps batch_size lr kl augment precision seed"
     },
     "text_to_image.train_tokenizer": {
-        (f"{T2I}tokenizers.py", "test_vocabulary_bounds_how_many_tokens_there_are"): "vocabulary"
+        (
+            f"{T2I}architectures/test_tokenizers.py",
+            "test_vocabulary_bounds_how_many_tokens_there_are",
+        ): "vocabulary"
     },
     "folders.captioned": {
         HERE: "source scale",

@@ -18,7 +18,7 @@ from harness.data import scenes
 from harness.data.image_folder import Writer, rows
 from harness.metrics import features
 from harness.systems.text_to_image import encode, sample
-from harness.systems.text_to_image.schedulers import Scheduler, scheduler_for
+from harness.systems.text_to_image.sampling.schedulers import Scheduler, scheduler_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

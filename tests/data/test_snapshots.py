@@ -5,18 +5,38 @@ from __future__ import annotations
 from harness.data.snapshots import needed
 
 # The files of Stable Diffusion v1.5's repository.
-PIPELINE = """\
-.gitattributes README.md model_index.json v1-inference.yaml
-v1-5-pruned.ckpt v1-5-pruned.safetensors v1-5-pruned-emaonly.ckpt v1-5-pruned-emaonly.safetensors
-feature_extractor/preprocessor_config.json scheduler/scheduler_config.json
-safety_checker/config.json safety_checker/model.safetensors safety_checker/pytorch_model.bin
-text_encoder/config.json text_encoder/model.safetensors text_encoder/model.fp16.safetensors
-text_encoder/pytorch_model.bin text_encoder/pytorch_model.fp16.bin
-tokenizer/merges.txt tokenizer/special_tokens_map.json tokenizer/tokenizer_config.json tokenizer/vocab.json
-unet/config.json unet/diffusion_pytorch_model.bin unet/diffusion_pytorch_model.safetensors
-unet/diffusion_pytorch_model.fp16.safetensors unet/diffusion_pytorch_model.non_ema.safetensors
-vae/config.json vae/diffusion_pytorch_model.safetensors vae/diffusion_pytorch_model.fp16.safetensors
-""".split()
+PIPELINE = [
+    ".gitattributes",
+    "README.md",
+    "model_index.json",
+    "v1-inference.yaml",
+    "v1-5-pruned.ckpt",
+    "v1-5-pruned.safetensors",
+    "v1-5-pruned-emaonly.ckpt",
+    "v1-5-pruned-emaonly.safetensors",
+    "feature_extractor/preprocessor_config.json",
+    "scheduler/scheduler_config.json",
+    "safety_checker/config.json",
+    "safety_checker/model.safetensors",
+    "safety_checker/pytorch_model.bin",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "text_encoder/model.fp16.safetensors",
+    "text_encoder/pytorch_model.bin",
+    "text_encoder/pytorch_model.fp16.bin",
+    "tokenizer/merges.txt",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/vocab.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.bin",
+    "unet/diffusion_pytorch_model.safetensors",
+    "unet/diffusion_pytorch_model.fp16.safetensors",
+    "unet/diffusion_pytorch_model.non_ema.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+    "vae/diffusion_pytorch_model.fp16.safetensors",
+]
 
 
 def test_of_a_pipeline_one_copy_of_each_network() -> None:

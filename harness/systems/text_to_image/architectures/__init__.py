@@ -1,0 +1,1 @@
+"""Pipelines from nothing: architectures by name, tokenizers, how a small one starts."""

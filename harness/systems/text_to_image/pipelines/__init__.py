@@ -1,0 +1,1 @@
+"""Pipelines as files: what is read, checked, merged and written."""

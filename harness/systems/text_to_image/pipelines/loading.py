@@ -1,0 +1,89 @@
+"""Pipelines from elsewhere: the hub's, one's own, single files, and adapters on any of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.artifact import Json, Pipeline
+from harness.data.hub import Source
+from harness.errors import StageError
+from harness.stage import Job, stage
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+
+@stage(version=1, software=("torch", "diffusers", "transformers", "peft"))
+def load(
+    *,
+    source: Source,
+    config: Source | None = None,
+    adapter: Source | None = None,
+    adapter_scale: float = 1.0,
+    job: Job,
+) -> Pipeline:
+    """A Stable Diffusion pipeline that was trained before, with every weight accounted for.
+
+    It is read and written anew, in the type of number that it is stored in, so that it stays what it is when the
+    source changes. Left out are the safety checker, its feature extractor, and whatever else the folder holds.
+    Pickles are never opened, code beside the weights is never run. A scheduler's configuration is kept, save
+    ``steps_offset`` 0 and ``clip_sample`` true, which diffusers corrects in every pipeline.
+
+    Args:
+        source: a folder as diffusers saves a pipeline, or one safetensors file in Stable Diffusion's own layout:
+            ``org/name@commit``, ``org/name@commit:file.safetensors``, ``path:…``.
+        config: for a single file, a pipeline's folder of the same architecture, for all that is not weights:
+            tokenizer, scheduler and what the network predicts.
+        adapter: a LoRA adapter to merge into the weights (diffusers', PEFT's or kohya's format): a safetensors
+            file, or a folder with one. What comes out is a plain pipeline.
+        adapter_scale: how much of the adapter is added; 1 is all of it.
+        job: the runner's side.
+
+    Raises:
+        StageError: a part is missing, damaged, a pickle, of another class or shape than the others take; a
+            weight is missing or not finite; an adapter is for another pipeline.
+    """
+    import torch
+
+    from harness.systems.text_to_image.pipelines.adapters import merge_adapter
+    from harness.systems.text_to_image.pipelines.checks import finite
+    from harness.systems.text_to_image.pipelines.components import NETWORKS, quiet, read_pipeline
+    from harness.systems.text_to_image.pipelines.single_file import read_single_file
+
+    if adapter is None and adapter_scale != 1.0:
+        raise StageError("adapter_scale without an adapter changes nothing; set adapter")
+    if config is not None and source.path.is_dir():
+        raise StageError(f"{source.text}: a folder has its own configuration; config is for a single file")
+    facts: dict[str, Json] = {}
+    with quiet():
+        if source.path.is_dir():
+            pipeline = read_pipeline(source.path, source.text, None)
+        else:
+            pipeline = read_single_file(source.path, source.text, config.path if config else None)
+        networks = {name: getattr(pipeline, name) for name in NETWORKS}
+        if adapter is not None:
+            stored = {name: network.dtype for name, network in networks.items()}
+            for network in networks.values():
+                network.to(torch.float32)
+            merged = merge_adapter(pipeline, adapter.path, adapter.text, adapter_scale)
+            for name, network in networks.items():
+                finite(network.to(stored[name]).state_dict(), f"{adapter.text}: merged {name}")
+            facts["adapter"] = {"tensors": merged, "scale": adapter_scale}
+        folder = job.folder()
+        pipeline.save_pretrained(folder, safe_serialization=True)
+    return Pipeline(folder, facts={**describe(pipeline), **facts})
+
+
+def describe(pipeline: StableDiffusionPipeline) -> dict[str, Json]:
+    """What is worth knowing of a pipeline: sizes, types of number, what it predicts."""
+    from harness.systems.text_to_image.architectures.building import parameters
+    from harness.systems.text_to_image.pipelines.components import NETWORKS
+
+    return {
+        "parameters": parameters(pipeline),
+        "dtype": {name: str(getattr(pipeline, name).dtype).removeprefix("torch.") for name in NETWORKS},
+        "scheduler": type(pipeline.scheduler).__name__,
+        "prediction_type": pipeline.scheduler.config.get("prediction_type"),
+        "size": pipeline.unet.config.sample_size * pipeline.vae_scale_factor,
+        "tokens": pipeline.tokenizer.model_max_length,
+    }

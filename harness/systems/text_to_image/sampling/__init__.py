@@ -1,0 +1,1 @@
+"""From captions to images: prompts, schedulers, the sampler, and images that other systems made."""

@@ -1,0 +1,192 @@
+"""Prompts drawn from captions and encoded once, for however many settings are sampled with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.artifact import Captions, EncodedPrompts, Json, Pipeline
+from harness.data.image_folder import METADATA, Row, rows
+from harness.data.order import drawn
+from harness.errors import StageError
+from harness.stage import Count, Job, Seed, stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EMBEDDINGS = "embeddings.safetensors"
+_SHOWN = 3
+"""How many of the prompts that are too long the facts quote."""
+
+
+@stage(version=1, software=("torch", "diffusers", "transformers"))
+def encode(
+    pipeline: Pipeline,
+    captions: Captions,
+    *,
+    count: Count,
+    positive: tuple[str, ...] = (),
+    negative: tuple[str, ...] = (),
+    caption: Literal["first", "random"] = "first",
+    long_prompts: Literal["cut", "refuse"] = "cut",
+    seed: Seed = 0,
+    job: Job,
+) -> EncodedPrompts:
+    """Draw prompts from captions, without replacement, and encode each different one once, in fp32.
+
+    Sweep ``seed`` along with the sampling's (``seeds: {drawn.seed: [0, 1, 2], images.seed: [0, 1, 2]}``) and
+    every repeat has prompts of its own. Leave it alone and all repeats share one draw: then repeats differ by
+    their noise only, and what they say holds for these prompts. With the same seed, a larger count begins with
+    the prompts of a smaller one.
+
+    Args:
+        pipeline: its tokenizer and text encoder. The embeddings suit every pipeline that has these same two, as
+            one has whose UNet alone was fine-tuned.
+        captions: one prompt from each row that is drawn; with images or without.
+        count: how many rows.
+        positive: cues that end each prompt, after commas.
+        negative: cues of the negative prompt, joined by commas; without any it is empty.
+        caption: the sentence of a row that is taken, where it has several.
+        long_prompts: a prompt that has more tokens than the text encoder takes (77 in Stable Diffusion, start
+            and end among them) loses the last ones and is counted in the facts, or is an error.
+        seed: which rows, and which of their sentences.
+        job: its device and folder.
+
+    Raises:
+        StageError: fewer rows than ``count``, a row without a sentence, a prompt that is too long and may not be.
+    """
+    from safetensors.torch import save_file
+
+    every = {row.name: row for row in rows(captions)}
+    if count > len(every):
+        raise StageError(
+            f"count: {count} prompts from {len(every)} rows of captions; each row is drawn once at most"
+        )
+    chosen = [every[name] for name in drawn(every, seed)[:count]]
+    sentences = [_sentence(row, caption, seed) for row in chosen]
+    prompts = [_with_cues(sentence, positive) for sentence in sentences]
+    different = list(dict.fromkeys(prompts))
+    encoder = _Encoder.open(pipeline, job.device)
+    lengths = {text: encoder.tokens(text) for text in (*different, _joined(negative))}
+    too_long = [text for text in lengths if lengths[text] > encoder.limit]
+    if too_long and long_prompts == "refuse":
+        raise StageError(
+            f"{len(too_long)} of {len(lengths)} prompts have more than {encoder.limit} tokens; "
+            f"the first has {lengths[too_long[0]]}: {too_long[0]!r}"
+        )
+    if too_long:
+        job.log(f"{len(too_long)} prompts have more than {encoder.limit} tokens, cut: {too_long[:_SHOWN]}")
+
+    folder = job.folder()
+    embeddings = {
+        "prompts": encoder.encode(different, job),
+        "negative": encoder.encode([_joined(negative)], job),
+    }
+    save_file(embeddings, folder / EMBEDDINGS)
+    index = {text: i for i, text in enumerate(different)}
+    with (folder / METADATA).open("w", encoding="utf-8") as lines:
+        for i, (row, sentence, text) in enumerate(zip(chosen, sentences, prompts, strict=True)):
+            columns: dict[str, Json] = {
+                "file_name": f"{i:05d}.png",
+                "captions": [sentence],
+                "prompt": text,
+                "of": row.name,
+                **({} if row.label is None else {"label": row.label}),
+                "tokens": lengths[text],
+                "cut": lengths[text] > encoder.limit,
+                "row": index[text],
+            }
+            lines.write(json.dumps(columns, ensure_ascii=False) + "\n")
+    quoted: list[Json] = [{"prompt": text, "tokens": lengths[text]} for text in too_long[:_SHOWN]]
+    return EncodedPrompts(
+        folder,
+        facts={
+            "count": count,
+            "different": len(different),
+            "positive": _joined(positive),
+            "negative": _joined(negative),
+            f"over_{encoder.limit}_tokens": {"count": len(too_long), "first": quoted},
+        },
+    )
+
+
+def _sentence(row: Row, which: Literal["first", "random"], seed: int) -> str:
+    if not row.captions:
+        raise StageError(f"{row.name}: no caption to make a prompt of")
+    if which == "first":
+        return row.captions[0]
+    named = {f"{row.name}#{i}": sentence for i, sentence in enumerate(row.captions)}
+    return named[drawn(named, seed)[0]]
+
+
+def _with_cues(sentence: str, cues: Sequence[str]) -> str:
+    """``a lake in a forest, aerial view, sharp``; a full stop before the cues goes, other prompts stay as they are."""
+    return ", ".join([sentence.rstrip(" ."), *cues]) if cues else sentence
+
+
+def _joined(cues: Sequence[str]) -> str:
+    return ", ".join(cues)
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """A pipeline's tokenizer and text encoder."""
+
+    pipeline: Any
+    device: str
+
+    @classmethod
+    def open(cls, pipeline: Pipeline, device: str) -> _Encoder:
+        """Nothing else of the pipeline is loaded: its UNet is most of what it weighs."""
+        import torch
+        from diffusers import StableDiffusionPipeline
+        from transformers import CLIPTextModel, CLIPTokenizer
+
+        from harness.systems.text_to_image.pipelines.checks import finite
+        from harness.systems.text_to_image.pipelines.components import quiet, read_network
+
+        what = "the pipeline: text_encoder"
+        with quiet():
+            network = read_network(pipeline.path / "text_encoder", what, CLIPTextModel, torch.float32)
+            finite(network.state_dict(), what)
+            parts = StableDiffusionPipeline(
+                text_encoder=network,
+                tokenizer=CLIPTokenizer.from_pretrained(pipeline.path / "tokenizer", local_files_only=True),
+                vae=None,
+                unet=None,
+                scheduler=None,
+                safety_checker=None,
+                feature_extractor=None,
+                requires_safety_checker=False,
+            )
+            return cls(parts.to(device), device)
+
+    @property
+    def limit(self) -> int:
+        """The most tokens that a prompt can have, start and end among them."""
+        return int(self.pipeline.tokenizer.model_max_length)
+
+    def tokens(self, text: str) -> int:
+        """How many tokens a text has, start and end among them."""
+        return len(self.pipeline.tokenizer(text, verbose=False).input_ids)
+
+    def encode(self, texts: Sequence[str], job: Job) -> Tensor:
+        """Float32 of shape (len(texts), T, D), on the CPU. One by one, so that no text depends on its neighbours."""
+        import torch
+
+        from harness.systems.text_to_image.pipelines.components import quiet
+
+        embeddings = []
+        exact = torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        )
+        with torch.inference_mode(), quiet(), exact:
+            for text in texts:
+                embedding, _ = self.pipeline.encode_prompt(
+                    text, self.device, 1, do_classifier_free_guidance=False
+                )
+                embeddings.append(embedding.cpu())
+                job.progress(len(embeddings), len(texts), "prompts")
+        return torch.cat(embeddings).contiguous()

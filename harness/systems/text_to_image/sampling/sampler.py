@@ -1,0 +1,244 @@
+"""Batches of images from noise, by diffusers' own loop; measured, and checked for numbers that are none."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from torch import Tensor
+
+from harness.artifact import EncodedPrompts, Pipeline
+from harness.data.image_folder import Row
+from harness.environment import cpu_name
+from harness.errors import StageError
+from harness.stage import Job
+from harness.systems.text_to_image.pipelines.components import open_pipeline
+from harness.systems.text_to_image.sampling.encoding import EMBEDDINGS
+from harness.systems.text_to_image.sampling.schedulers import Scheduler, scheduler_for
+
+Precision = Literal["fp32", "bf16", "fp16"]
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to sample, as the stage's parameters say."""
+
+    scheduler: Scheduler
+    steps: int
+    guidance: float
+    size: int | None
+    precision: Precision
+    seed: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one batch: decoding included, loading and writing not."""
+
+    evaluations: int
+    """Of the network, for each image."""
+    wall_s: float
+    images: int
+    peak_bytes: int
+    """Allocated on the device; on a CPU, resident in this process."""
+    device: str
+    """What hardware it is."""
+    threads: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some images, and what they cost."""
+
+    pixels: NDArray[np.uint8]
+    """(B, H, W, 3)."""
+    cost: Cost
+
+
+class Sampler:
+    """A pipeline on its device with the scheduler asked for.
+
+    Raises:
+        StageError: prompts of another text encoder, or a size, scheduler or number of steps that cannot be.
+    """
+
+    def __init__(self, pipeline: Pipeline, prompts: EncodedPrompts, settings: Settings, job: Job) -> None:
+        self.settings, self.job = settings, job
+        self.prompts = prompts.path / EMBEDDINGS
+        self.pipe: Any = open_pipeline(pipeline, dtype=_DTYPES[settings.precision], device=job.device)
+        self.pipe.scheduler = scheduler_for(settings.scheduler, self.pipe.scheduler, settings.steps)
+        self.height, self.width = _size(self.pipe, settings.size)
+        self.evaluations = 0
+        self.pipe.unet.register_forward_hook(self._evaluated)
+        self._check_prompts()
+
+    def draw(self, rows: Sequence[Row], first: int, total: int) -> Batch | None:
+        """Images for consecutive rows; None where memory does not suffice for so many at once.
+
+        Args:
+            rows: of the encoded prompts.
+            first: the index of the first of them, which its noise depends on.
+            total: how many there are in all, for the progress.
+
+        Raises:
+            StageError: an image is not finite.
+        """
+        try:
+            return self._draw(rows, first, total)
+        except (RuntimeError, MemoryError) as e:
+            if not _out_of_memory(e):
+                raise
+        # Outside of the handler, for the exception holds on to what filled the memory.
+        if self.job.device != "cpu":
+            torch.cuda.empty_cache()
+        return None
+
+    def _draw(self, rows: Sequence[Row], first: int, total: int) -> Batch:
+        generators = [generator(self.settings.seed, first + i) for i in range(len(rows))]
+        self.evaluations = 0
+        _forget_peak(self.job.device)
+        started = time.perf_counter()
+        exact = torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        )
+        with torch.inference_mode(), exact:
+            images = self.pipe(
+                prompt_embeds=self._embeddings("prompts", [int(str(row.columns["row"])) for row in rows]),
+                negative_prompt_embeds=self._embeddings("negative", [0] * len(rows)),
+                latents=self._noise(generators),
+                generator=generators,  # goes on where the first noise ended, for schedulers that add more
+                height=self.height,
+                width=self.width,
+                num_inference_steps=self.settings.steps,
+                guidance_scale=self.settings.guidance,
+                output_type="np",
+                callback_on_step_end=self._watcher(rows, first, total),
+            ).images
+        wall_s = time.perf_counter() - started
+        self._refuse_not_finite(np.isfinite(images).reshape(len(rows), -1).all(axis=1), rows)
+        cost = Cost(
+            self.evaluations,
+            wall_s,
+            len(rows),
+            _peak(self.job.device),
+            device=cpu_name() if self.job.device == "cpu" else torch.cuda.get_device_name(),
+            threads=torch.get_num_threads(),
+        )
+        return Batch((images * 255).round().astype(np.uint8), cost)
+
+    def _noise(self, generators: Sequence[torch.Generator]) -> Tensor:
+        """The same numbers at every precision and on every device: drawn on the CPU, in fp32."""
+        factor = self.pipe.vae_scale_factor
+        shape = (1, self.pipe.unet.config.in_channels, self.height // factor, self.width // factor)
+        noise = torch.cat([torch.randn(shape, generator=g) for g in generators])
+        return noise.to(self.job.device, _DTYPES[self.settings.precision])
+
+    def _embeddings(self, name: str, indices: Sequence[int]) -> Tensor:
+        """Only these rows are read."""
+        with safe_open(self.prompts, "pt") as stored:
+            rows = stored.get_slice(name)
+            chosen = torch.cat([rows[i : i + 1] for i in indices])
+        return chosen.to(self.job.device, _DTYPES[self.settings.precision])
+
+    def _evaluated(self, *_: object) -> None:
+        self.evaluations += 1
+
+    def _watcher(self, rows: Sequence[Row], first: int, total: int) -> Any:
+        """What diffusers calls after every evaluation: reports progress, and looks at the last latents."""
+
+        def watch(pipe: Any, step: int, _time: object, given: dict[str, Tensor]) -> dict[str, Tensor]:
+            every = pipe.num_timesteps
+            self.job.progress(first * every + len(rows) * (step + 1), total * every, "denoising steps")
+            if step + 1 == every:
+                finite = given["latents"].isfinite().flatten(start_dim=1).all(dim=1)
+                self._refuse_not_finite(finite.cpu().numpy(), rows)
+            return {}
+
+        return watch
+
+    def _refuse_not_finite(self, finite: NDArray[np.bool_], rows: Sequence[Row]) -> None:
+        if finite.all():
+            return
+        first = rows[int(finite.argmin())]
+        precision = self.settings.precision
+        advice = {
+            "fp16": "try precision: bf16 or fp32",
+            "bf16": "try precision: fp32",
+            "fp32": "look at the losses of the pipeline's training, or try a lower guidance",
+        }
+        raise StageError(
+            f"{first.name} ({first.columns['prompt']!r}): numbers that are not finite in {precision}, with "
+            f"{self.settings.scheduler}, {self.settings.steps} steps, guidance {self.settings.guidance:g}; "
+            f"{advice[precision]}"
+        )
+
+    def _check_prompts(self) -> None:
+        with safe_open(self.prompts, "pt") as stored:
+            width = stored.get_slice("prompts").get_shape()[2]
+        taken = self.pipe.unet.config.cross_attention_dim
+        if width != taken:
+            raise StageError(
+                f"prompts: encoded in {width} features by another pipeline; this one takes {taken}"
+            )
+
+
+def generator(seed: int, index: int) -> torch.Generator:
+    """Of one image, on the CPU: by the hash of seed and index, so that no two images of any seeds share noise."""
+    digest = sha256(f"{seed}:{index}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def _size(pipe: Any, size: int | None) -> tuple[int, int]:
+    """Height and width in pixels."""
+    factor = pipe.vae_scale_factor
+    if size is None:
+        own = pipe.unet.config.sample_size
+        height, width = (own, own) if isinstance(own, int) else own
+        return height * factor, width * factor
+    unit = math.lcm(8, factor)  # diffusers refuses anything but multiples of 8
+    if size % unit:
+        below = size // unit * unit
+        near = f"{below} or {below + unit}" if below else str(unit)
+        raise StageError(
+            f"size: {size} is not a multiple of {unit}, as this pipeline needs; the nearest: {near}"
+        )
+    return size, size
+
+
+def _out_of_memory(e: Exception) -> bool:
+    """On a CPU, torch has no class for it."""
+    said = ("can't allocate memory", "not enough memory")
+    return isinstance(e, torch.OutOfMemoryError | MemoryError) or any(words in str(e) for words in said)
+
+
+def _forget_peak(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+        return
+    with suppress(OSError):  # Linux; elsewhere the peak is that of the process so far
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak(device: str) -> int:
+    if device != "cpu":
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    except (OSError, IndexError):
+        import resource
+        import sys
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,148 @@
+"""Training of an AutoencoderKL, and the whitening of what it makes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from harness.artifact import Json
+from harness.errors import StageError
+from harness.stage import Job
+from harness.systems._resume import Resume, mixed
+from harness.systems.text_to_image.training.frames import ORIENTATIONS, Augment, Frames, oriented
+
+ROWS = 100
+"""At most so many rows of a history, however long the training is."""
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train, as the stage's parameters say."""
+
+    steps: int
+    batch_size: int
+    lr: float
+    kl: float
+    augment: Augment
+    precision: Literal["fp32", "bf16"]
+    seed: int
+
+
+def fit(recipe: Recipe, vae: AutoencoderKL, frames: Frames, job: Job) -> list[dict[str, Json]]:
+    """Train ``vae`` in place, going on from what a killed run left; the history of its loss.
+
+    Raises:
+        StageError: the loss is not a finite number.
+    """
+    vae.train().to(job.device, torch.float32, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=recipe.lr, betas=(0.9, 0.99), weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.lr, total_steps=recipe.steps + 1, pct_start=0.05
+    )
+    resume = Resume(job.scratch, {"vae": vae, "optimizer": optimizer, "schedule": schedule})
+    told = resume.restore()
+    history: list[dict[str, Json]] = told.get("history", [])  # type: ignore[assignment]
+    every = math.ceil(recipe.steps / ROWS)
+    since: list[float] = []
+    for step in range(int(told.get("step", 0)), recipe.steps):  # type: ignore[arg-type]
+        optimizer.zero_grad()
+        loss = _loss(recipe, vae, frames, step)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        since.append(loss.item())
+        if not math.isfinite(since[-1]):
+            raise StageError(f"the autoencoder's loss became {since[-1]} at step {step + 1}; lower lr")
+        job.progress(step + 1, recipe.steps, "autoencoder steps")
+        if (step + 1) % every == 0 or step + 1 == recipe.steps:
+            history.append({"step": step + 1, "train_loss": sum(since) / len(since)})
+            since = []
+            resume.save_if_due({"step": step + 1, "history": history})
+    vae.eval()
+    return history
+
+
+def _loss(recipe: Recipe, vae: AutoencoderKL, frames: Frames, step: int) -> Tensor:
+    """Of one batch; which images, how they lie and the latents' noise follow from seed and step."""
+    generator = torch.Generator().manual_seed(mixed(recipe.seed, step))
+    chosen = torch.randint(len(frames), (recipe.batch_size,), generator=generator).tolist()
+    orientations = ORIENTATIONS[recipe.augment]
+    orientation = orientations[int(torch.randint(len(orientations), (1,), generator=generator))]
+    images = oriented(frames.batch(chosen) * 2 - 1, orientation)
+    images = images.to(vae.device).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(vae.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        latents = vae.encode(images).latent_dist
+        noise = torch.randn(latents.mean.shape, generator=generator).to(vae.device)
+        decoded = vae.decode(latents.mean + latents.std * noise).sample.float()
+    error = decoded - images
+    divergence = latents.kl().float().mean() / images[0].numel()
+    return error.abs().mean() + error.square().mean() + recipe.kl * divergence
+
+
+@torch.inference_mode()
+def white(vae: AutoencoderKL, frames: Frames, device: str) -> dict[str, Json]:
+    """Give the latents mean 0 and covariance 1 over the training images, by an affine map that is exact.
+
+    Encoder and decoder meet in two 1 × 1 convolutions: ``quant_conv``, whose first half of outputs is the
+    latents' mean and second half their log variance, and ``post_quant_conv``. The map goes into the one and its
+    inverse into the other, so that a mean decodes to what it did before. A full map would mix the log
+    variances, which cannot be; so the noise gets the mean of the mapped variances' logarithms, by channel.
+
+    Returns:
+        ``psnr_db`` of the reconstructions on the training images (peak 255), and the latents' noise.
+    """
+    channels = vae.config.latent_channels
+    mean, covariance = _moments(vae, frames, device)
+    values, vectors = torch.linalg.eigh(covariance)
+    whitening = vectors / values.clamp_min(1e-8).sqrt() @ vectors.T  # symmetric: the channels stay themselves
+    inverse = vectors * values.clamp_min(1e-8).sqrt() @ vectors.T
+    weight, bias = vae.quant_conv.weight.data, vae.quant_conv.bias.data
+    flat = weight[:channels].flatten(1).double()
+    shifted = whitening @ (bias[:channels].double() - mean)
+    weight[:channels] = (whitening @ flat).to(weight)[..., None, None]
+    bias[:channels] = shifted.to(bias)
+    bias[channels:] += whitening.diagonal().square().log().to(bias)
+    post = vae.post_quant_conv
+    flat = post.weight.data.flatten(1).double()
+    post.bias.data += (flat @ mean).to(post.bias)
+    post.weight.data = (flat @ inverse).to(post.weight)[..., None, None]
+    errors, noises = [], []
+    for images in _batches(frames, device):
+        latents = vae.encode(images).latent_dist
+        errors.append(
+            (vae.decode(latents.mean).sample.clamp(-1, 1) - images).square().mean((1, 2, 3)).double()
+        )
+        noises.append(latents.std.mean((1, 2, 3)))
+    return {
+        "psnr_db": -10 * math.log10(float(torch.cat(errors).mean()) / 4),
+        "latent_noise": float(torch.cat(noises).mean()),
+    }
+
+
+def _moments(vae: AutoencoderKL, frames: Frames, device: str) -> tuple[Tensor, Tensor]:
+    """Mean (C,) and covariance (C, C) of the latents over images and positions, in float64."""
+    channels = vae.config.latent_channels
+    total = torch.zeros(channels, dtype=torch.float64, device=device)
+    products = torch.zeros(channels, channels, dtype=torch.float64, device=device)
+    count = 0
+    for images in _batches(frames, device):
+        flat = vae.encode(images).latent_dist.mean.double().transpose(0, 1).flatten(1)
+        total += flat.sum(dim=1)
+        products += flat @ flat.T
+        count += flat.shape[1]
+    mean = total / count
+    return mean, products / count - torch.outer(mean, mean)
+
+
+def _batches(frames: Frames, device: str) -> Iterator[Tensor]:
+    for start in range(0, len(frames), _CHUNK):
+        images = frames.batch(range(start, min(start + _CHUNK, len(frames)))) * 2 - 1
+        yield images.to(device).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,109 @@
+"""The weights that a fine-tuning trains, and how they get back into a pipeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusionPipeline
+from peft import LoraConfig
+from safetensors.torch import load_file
+from torch import Tensor
+
+from harness.artifact import FinetunedPipeline, Pipeline
+from harness.errors import StageError
+from harness.stage import Job
+from harness.systems.text_to_image.pipelines.components import read_network, read_pipeline
+from harness.systems.text_to_image.training.recipe import Recipe
+
+CHECKPOINTS, BASE, RECIPE = "checkpoints", "base", "recipe.json"
+_ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """Parameters by name (``unet.…``, ``text_encoder.…``); all others are frozen."""
+
+    found: Mapping[str, torch.nn.Parameter]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.found)
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        return list(self.found.values())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {name: p.detach() for name, p in self.found.items()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Tensor], /) -> None:
+        for name, p in self.found.items():
+            p.copy_(state[name])
+
+
+def trainable(recipe: Recipe, pipeline: StableDiffusionPipeline) -> Trainable:
+    """Freeze what is not trained, add adapters where they are asked for."""
+    networks = {"unet": pipeline.unet, "text_encoder": pipeline.text_encoder}
+    for network in networks.values():
+        network.requires_grad_(False)
+    if recipe.method == "lora":
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(recipe.seed)
+            pipeline.unet.add_adapter(
+                LoraConfig(
+                    r=recipe.rank,
+                    lora_alpha=recipe.alpha,
+                    init_lora_weights="gaussian",
+                    target_modules=_ATTENTION,
+                )
+            )
+    else:
+        pipeline.unet.requires_grad_(True)
+    if recipe.text_encoder:
+        pipeline.text_encoder.requires_grad_(True)
+    if recipe.gradient_checkpointing:
+        pipeline.unet.enable_gradient_checkpointing()
+        if recipe.text_encoder:
+            pipeline.text_encoder.gradient_checkpointing_enable()
+    return Trainable(
+        {
+            f"{part}.{name}": p
+            for part, network in networks.items()
+            for name, p in network.named_parameters()
+            if p.requires_grad
+        }
+    )
+
+
+def put_into(pipeline: StableDiffusionPipeline, recipe: Recipe, weights: Path, adapter: Path | None) -> None:
+    """The weights that a training saved, in fp32; an adapter is merged, and kept in ``adapter`` where that is named."""
+    pipeline.unet.to(torch.float32)
+    if recipe.text_encoder:
+        pipeline.text_encoder.to(torch.float32)
+    trainable(recipe, pipeline).load_state_dict(load_file(weights))
+    if recipe.method == "lora":
+        if adapter is not None:
+            pipeline.unet.save_lora_adapter(adapter, weight_name="pytorch_lora_weights.safetensors")
+        pipeline.fuse_lora()
+        pipeline.unload_lora_weights()
+
+
+def restore(of: FinetunedPipeline, step: int, job: Job) -> Pipeline:
+    """See ``text_to_image.checkpoint``."""
+    kept = sorted(int(file.stem) for file in (of.path / CHECKPOINTS).glob("*.safetensors"))
+    if step not in kept:
+        there = ", ".join(map(str, kept)) or "none: it was trained without checkpoint_every"
+        raise StageError(f"no checkpoint of step {step}; there are {there}")
+    recipe = Recipe(**json.loads((of.path / RECIPE).read_text(encoding="utf-8")))
+    pipeline = read_pipeline(of.path, "the pipeline", None)
+    if recipe.method == "lora":  # an adapter is added to the weights it was trained on
+        unet = read_network(of.path / BASE, "the weights before training", type(pipeline.unet), None)
+        pipeline.register_modules(unet=unet)
+    put_into(pipeline, recipe, of.path / CHECKPOINTS / f"{step}.safetensors", None)
+    folder = job.folder()
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return Pipeline(folder, facts={"step": step})

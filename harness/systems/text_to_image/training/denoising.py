@@ -1,0 +1,153 @@
+"""What one step of a fine-tuning computes: which data it draws, and the loss of the noise that it predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import DDPMScheduler
+from torch import Tensor
+from transformers import CLIPTokenizer
+
+from harness.errors import StageError
+from harness.systems._resume import mixed
+from harness.systems.text_to_image.training.frames import ORIENTATIONS
+from harness.systems.text_to_image.training.latents import Latents
+from harness.systems.text_to_image.training.recipe import Recipe
+
+LEVELS = 4
+"""Timesteps at which the loss of each held-out image is measured, spread evenly."""
+
+
+class Denoiser(torch.nn.Module):
+    """UNet and text encoder as one module, so that one wrapper distributes both."""
+
+    def __init__(self, unet: torch.nn.Module, text_encoder: torch.nn.Module) -> None:
+        super().__init__()
+        self.unet = unet
+        self.text_encoder = text_encoder
+
+    def forward(self, noisy: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
+        """Prediction (B, C, h, w) for noisy latents of that shape, timesteps (B,) and tokens (B, T)."""
+        text = self.text_encoder(tokens)[0]
+        predicted: Tensor = self.unet(noisy, timesteps, text).sample
+        return predicted
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Noisy latents, and what is to be predicted from them."""
+
+    noisy: Tensor
+    target: Tensor
+    timesteps: Tensor
+    tokens: Tensor
+
+    def part(self, number: int, parts: int) -> Batch:
+        """The ``number``-th of ``parts`` equal parts."""
+        return Batch(
+            *(t.chunk(parts)[number] for t in (self.noisy, self.target, self.timesteps, self.tokens))
+        )
+
+    def loss(self, denoiser: torch.nn.Module) -> Tensor:
+        """Mean squared error of the prediction."""
+        device = next(denoiser.parameters()).device
+        predicted = denoiser(self.noisy.to(device), self.timesteps.to(device), self.tokens.to(device))
+        return torch.nn.functional.mse_loss(predicted.float(), self.target.to(device))
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Draws a step's batch from seed and step alone: neither a resumed run nor more processes change it."""
+
+    recipe: Recipe
+    captions: Sequence[Sequence[str]]
+    """Of each image."""
+    latents: Latents
+    noise: DDPMScheduler
+    tokenizer: CLIPTokenizer
+
+    def step(self, step: int) -> Batch:
+        """All images of one step of the optimiser, ``recipe.per_step`` of them."""
+        recipe = self.recipe
+        generator = torch.Generator().manual_seed(mixed(recipe.seed, step))
+        images = self._images(step)
+        count = len(ORIENTATIONS[recipe.augment])
+        orientations = torch.randint(count, (len(images),), generator=generator).tolist()
+        shape = (len(images), self.latents.moments.shape[2] // 2, *self.latents.moments.shape[3:])
+        latents = self.latents.sample(images, orientations, torch.randn(shape, generator=generator))
+        timesteps = torch.randint(self.noise.config.num_train_timesteps, (len(images),), generator=generator)
+        which, dropped = torch.rand(2, len(images), generator=generator).tolist()
+        captions = [
+            "" if drop < recipe.caption_drop else self._caption(image, at)
+            for image, at, drop in zip(images, which, dropped, strict=True)
+        ]
+        return batch(self.noise, self.tokenizer, latents, timesteps, captions, generator)
+
+    def _images(self, step: int) -> list[int]:
+        """The next images of an endless row of shuffled passes over the data."""
+        count, first = len(self.captions), step * self.recipe.per_step
+        wanted = range(first, first + self.recipe.per_step)
+        orders = {epoch: self._order(epoch) for epoch in {i // count for i in wanted}}
+        return [orders[i // count][i % count] for i in wanted]
+
+    def _order(self, epoch: int) -> list[int]:
+        generator = torch.Generator().manual_seed(mixed(self.recipe.seed, -1, epoch))
+        order: list[int] = torch.randperm(len(self.captions), generator=generator).tolist()
+        return order
+
+    def _caption(self, image: int, at: float) -> str:
+        captions = self.captions[image]
+        return captions[0 if self.recipe.caption == "first" else int(at * len(captions))]
+
+
+def batch(
+    noise: DDPMScheduler,
+    tokenizer: CLIPTokenizer,
+    latents: Tensor,
+    timesteps: Tensor,
+    captions: Sequence[str],
+    generator: torch.Generator,
+) -> Batch:
+    """Noise ``latents`` up to ``timesteps``; the target is what the scheduler's configuration says.
+
+    Raises:
+        StageError: a prediction type that is none of Stable Diffusion's.
+    """
+    added = torch.randn(latents.shape, generator=generator)
+    kind = noise.config.prediction_type
+    targets: dict[str, Any] = {
+        "epsilon": lambda: added,
+        "v_prediction": lambda: noise.get_velocity(latents, added, timesteps),
+        "sample": lambda: latents,
+    }
+    if kind not in targets:
+        raise StageError(f"the pipeline's scheduler predicts {kind!r}; expected one of {', '.join(targets)}")
+    tokens = tokenizer(
+        list(captions),
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    ).input_ids
+    return Batch(noise.add_noise(latents, added, timesteps), targets[kind](), timesteps, tokens)
+
+
+@torch.no_grad()
+def held_out_loss(drawing: Drawing, denoiser: torch.nn.Module) -> float:
+    """Mean loss over the held-out images at ``LEVELS`` noise levels each; its noise is always the same."""
+    generator = torch.Generator().manual_seed(0)
+    total, size, count = 0.0, drawing.recipe.batch_size, len(drawing.captions)
+    training = drawing.noise.config.num_train_timesteps
+    for start in range(0, count, size):
+        images = list(range(start, min(start + size, count)))
+        captions = [drawing.captions[i][0] for i in images]
+        for level in range(LEVELS):
+            timesteps = torch.full((len(images),), int((level + 0.5) * training / LEVELS))
+            held = batch(
+                drawing.noise, drawing.tokenizer, drawing.latents.mean(images), timesteps, captions, generator
+            )
+            total += float(held.loss(denoiser)) * len(images)
+    return total / (count * LEVELS)

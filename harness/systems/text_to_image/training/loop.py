@@ -1,0 +1,111 @@
+"""From a recipe to a fine-tuned pipeline: prepare, train in one process or several, put the parts together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.artifact import Artifact, FinetunedPipeline, Json, Pipeline
+from harness.errors import StageError
+from harness.stage import Job
+from harness.systems.text_to_image.architectures.building import parameters
+from harness.systems.text_to_image.pipelines.components import quiet, read_pipeline
+from harness.systems.text_to_image.training import worker
+from harness.systems.text_to_image.training.checkpoints import BASE, CHECKPOINTS, RECIPE, put_into
+from harness.systems.text_to_image.training.preparing import prepare, prepared
+from harness.systems.text_to_image.training.recipe import Recipe
+
+ADAPTER = "adapter"
+
+
+def train(
+    recipe: Recipe, pipeline: Pipeline, data: Artifact, validation: Artifact | None, processes: int, job: Job
+) -> FinetunedPipeline:
+    """See ``text_to_image.finetune``."""
+    with quiet():
+        prepare(recipe, pipeline, data, validation, job)
+        recipe.steps(len(prepared(job.scratch).training.captions))
+        task = worker.Task(recipe, str(pipeline.path), str(job.scratch), job.device)
+        if processes == 1:
+            worker.run(task, job.progress)
+        else:
+            _launch(task, processes, job)
+        return _finished(recipe, pipeline, job)
+
+
+def _launch(task: worker.Task, processes: int, job: Job) -> None:
+    """Start the processes and relay what they tell.
+
+    Raises:
+        StageError: what one of them raised, or that it died.
+    """
+    file = job.scratch / "task.json"
+    file.write_text(task.to_json(), encoding="utf-8")
+    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu"]
+    command += ["--num_processes", str(processes), "--num_machines", "1", "--dynamo_backend", "no"]
+    command += ["--mixed_precision", "no" if task.recipe.precision == "fp32" else task.recipe.precision]
+    command += ["-m", worker.__name__, str(file)]
+    errors: list[str] = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=False
+    ) as started:
+        assert started.stdout is not None
+        try:
+            for line in started.stdout:
+                _relay(line, errors, job)
+        except BaseException:
+            started.send_signal(signal.SIGTERM)  # the launcher ends its processes
+            raise
+    if errors:
+        raise StageError(errors[0])
+    if started.returncode:
+        raise StageError(f"a training process died (exit {started.returncode}); see the log")
+
+
+def _relay(line: str, errors: list[str], job: Job) -> None:
+    try:
+        told = json.loads(line)
+        kind, value = next(iter(told.items()))
+    except (ValueError, AttributeError, StopIteration):
+        job.log(line.rstrip())
+        return
+    if kind == "progress":
+        job.progress(*value)
+    elif kind == "error":
+        errors.append(value)
+
+
+def _finished(recipe: Recipe, pipeline: Pipeline, job: Job) -> FinetunedPipeline:
+    """The folder that a training leaves: the pipeline, its checkpoints, and what was recorded."""
+    scratch, folder = job.scratch, job.folder()
+    opened = read_pipeline(pipeline.path, "the pipeline", None)
+    data = prepared(scratch)
+    keeps_base = recipe.method == "lora" and recipe.checkpoint_every is not None
+    if keeps_base:
+        opened.unet.save_pretrained(folder / BASE, safe_serialization=True)
+    adapter = folder / ADAPTER if recipe.method == "lora" else None
+    put_into(opened, recipe, scratch / worker.RESULT, adapter)
+    if recipe.normalisation == "dataset":
+        data.pixels.fold_into(opened.vae)
+    opened.save_pretrained(folder, safe_serialization=True)
+    (folder / RECIPE).write_text(json.dumps(recipe.to_json(), indent=1), encoding="utf-8")
+    _move(scratch / worker.CHECKPOINTS, folder / CHECKPOINTS)
+    _move(scratch / "wandb", folder / "wandb")
+    history: list[Json] = json.loads((scratch / worker.HISTORY).read_text(encoding="utf-8"))
+    facts: dict[str, Json] = {
+        **data.facts,
+        "parameters": parameters(opened),
+        "steps": recipe.steps(len(data.training.captions)),
+        "checkpoints": sorted(int(file.stem) for file in (folder / CHECKPOINTS).glob("*.safetensors")),
+        "history": history,
+    }
+    return FinetunedPipeline(folder, facts)
+
+
+def _move(source: Path, target: Path) -> None:
+    if source.exists():
+        shutil.move(source, target)

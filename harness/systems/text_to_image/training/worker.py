@@ -1,0 +1,240 @@
+"""One process of a fine-tuning: the loop itself, alone or as one of several that ``accelerate launch`` starts."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from diffusers import DDPMScheduler
+from diffusers.optimization import get_scheduler
+from diffusers.training_utils import EMAModel
+from safetensors.torch import save_file
+
+from harness.artifact import Json
+from harness.errors import StageError
+from harness.systems._resume import Resume, Stateful
+from harness.systems.text_to_image.pipelines.components import read_pipeline
+from harness.systems.text_to_image.training.checkpoints import trainable
+from harness.systems.text_to_image.training.denoising import Denoiser, Drawing, held_out_loss
+from harness.systems.text_to_image.training.preparing import Prepared, prepared
+from harness.systems.text_to_image.training.recipe import Recipe
+
+Tell = Callable[[int, int, str], None]
+RESULT, HISTORY, CHECKPOINTS = "trained.safetensors", "history.json", "checkpoints"
+ROWS, LOOKS = 100, 10
+"""At most so many rows of the history, and so many looks at the held-out images."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a process is told. Paths are text, so that it travels as JSON."""
+
+    recipe: Recipe
+    pipeline: str
+    scratch: str
+    device: str
+
+    def to_json(self) -> str:
+        return json.dumps({**asdict(self), "recipe": self.recipe.to_json()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Task:
+        told = json.loads(text)
+        return cls(**{**told, "recipe": Recipe(**told["recipe"])})
+
+
+def run(task: Task, tell: Tell) -> None:
+    """Train to the end, from where a killed run stopped; the weights and the history are left in the scratch folder.
+
+    Raises:
+        StageError: the loss is not a finite number, or there is not enough memory.
+    """
+    AcceleratorState._reset_state(reset_partial_state=True)  # another training of this process had its own
+    recipe, scratch = task.recipe, Path(task.scratch)
+    accelerator = Accelerator(
+        cpu=task.device == "cpu",
+        mixed_precision="no" if recipe.precision == "fp32" else recipe.precision,
+        gradient_accumulation_steps=recipe.accumulate,
+        log_with=None if recipe.tracker == "none" else recipe.tracker,
+    )
+    if recipe.batch_size % accelerator.num_processes:
+        raise StageError(
+            f"batch_size: {recipe.batch_size} images cannot be shared by {accelerator.num_processes} processes"
+        )
+    try:
+        _Loop(task, accelerator, prepared(scratch), tell).run()
+    except torch.OutOfMemoryError:
+        raise StageError(
+            f"out of memory at batch_size {recipe.batch_size}; halve it and double accumulate, "
+            "or set gradient_checkpointing: true"
+        ) from None
+    finally:
+        accelerator.end_training()
+
+
+class _Loop:
+    """The parts of a training, and what happens at each step."""
+
+    def __init__(self, task: Task, accelerator: Accelerator, data: Prepared, tell: Tell) -> None:
+        self.recipe, self.scratch = task.recipe, Path(task.scratch)
+        self.accelerator, self.tell = accelerator, tell
+        self.steps = self.recipe.steps(len(data.training.captions))
+        pipeline = read_pipeline(Path(task.pipeline), "the pipeline", torch.float32)
+        noise = DDPMScheduler.from_config(pipeline.scheduler.config)
+        sides = [(data.training, self.recipe)]
+        sides += [(data.held_out, self.recipe)] if data.held_out else []
+        self.drawing, *self.held_out = (
+            Drawing(recipe, side.captions, side.latents, noise, pipeline.tokenizer) for side, recipe in sides
+        )
+        self.trained = trainable(self.recipe, pipeline)
+        network = Denoiser(pipeline.unet, pipeline.text_encoder)
+        if self.recipe.precision != "fp32" and not self.recipe.text_encoder:
+            network.text_encoder.to(torch.bfloat16 if self.recipe.precision == "bf16" else torch.float16)
+        parameters = self.trained.parameters()
+        self.ema = EMAModel(parameters, decay=self.recipe.ema) if self.recipe.ema is not None else None
+        optimizer = _optimizer(self.recipe, parameters)
+        self.schedule = get_scheduler(
+            self.recipe.schedule if self.recipe.schedule != "constant" else "constant_with_warmup",
+            optimizer,
+            num_warmup_steps=self.recipe.warm_up,
+            num_training_steps=self.steps,
+        )
+        self.network, self.optimizer = accelerator.prepare(network, optimizer)
+        if self.ema is not None:
+            self.ema.to(accelerator.device)
+        self.history: list[dict[str, Json]] = []
+
+    def run(self) -> None:
+        resume = Resume(self.scratch, self._parts(), "training")
+        told = resume.restore()
+        self.history = list(told.get("history", []))  # type: ignore[arg-type]
+        since: list[float] = list(told.get("since", []))  # type: ignore[arg-type]
+        first = int(told.get("step", 0))  # type: ignore[arg-type]
+        main = self.accelerator.is_main_process
+        self._track()
+        for step in range(first + 1, self.steps + 1):
+            since.append(self._step(step - 1))
+            if main:
+                self.tell(step, self.steps, "steps")
+            if step % math.ceil(self.steps / ROWS) == 0 or step == self.steps:
+                self._note(step, sum(since) / len(since))
+                since = []
+            every = self.recipe.checkpoint_every
+            if main and every and step % every == 0:
+                self._save(self.scratch / CHECKPOINTS / f"{step}.safetensors")
+            if main:
+                resume.save_if_due({"step": step, "history": self.history, "since": since})
+        if main:
+            self._save(self.scratch / RESULT)
+            (self.scratch / HISTORY).write_text(json.dumps(self.history), encoding="utf-8")
+        self.accelerator.wait_for_everyone()
+
+    def _step(self, step: int) -> float:
+        """One step of the optimiser; the mean loss of its images."""
+        accelerator, recipe = self.accelerator, self.recipe
+        whole, losses = self.drawing.step(step), []
+        self.network.train()
+        for number in range(recipe.accumulate):
+            part = whole.part(number, recipe.accumulate)
+            part = part.part(accelerator.process_index, accelerator.num_processes)
+            with accelerator.accumulate(self.network):
+                loss = part.loss(self.network)
+                accelerator.backward(loss)
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(self.trained.parameters(), recipe.max_norm)
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            losses.append(loss.detach())
+        self.schedule.step()
+        if self.ema is not None:
+            self.ema.step(self.trained.parameters())
+        mean = float(accelerator.reduce(torch.stack(losses).mean(), reduction="mean"))
+        if not math.isfinite(mean):
+            raise StageError(
+                f"the training loss became {mean} at step {step + 1}; lower lr, or use precision: fp32"
+            )
+        return mean
+
+    def _note(self, step: int, loss: float) -> None:
+        """A row of the history; with a look at the held-out images at every tenth of the way."""
+        looks = {math.ceil(self.steps * k / LOOKS) for k in range(1, LOOKS + 1)}
+        due = any(step - math.ceil(self.steps / ROWS) < look <= step for look in looks)
+        row: dict[str, Json] = {"step": step, "train_loss": loss, "lr": self.schedule.get_last_lr()[0]}
+        row["validation_loss"] = self._look() if self.held_out and due else None
+        self.history.append(row)
+        self.accelerator.log({k: v for k, v in row.items() if v is not None and k != "step"}, step=step)
+
+    def _look(self) -> float:
+        """The held-out loss of the weights that would be kept now."""
+        self.network.eval()
+        if self.ema is None:
+            return float(held_out_loss(self.held_out[0], self.network))
+        self.ema.store(self.trained.parameters())
+        self.ema.copy_to(self.trained.parameters())
+        loss = float(held_out_loss(self.held_out[0], self.network))
+        self.ema.restore(self.trained.parameters())
+        return loss
+
+    def _save(self, file: Path) -> None:
+        """The trained weights, or their moving average, in fp32."""
+        file.parent.mkdir(exist_ok=True)
+        weights = dict(zip(self.trained.names, self.ema.shadow_params, strict=True)) if self.ema else {}
+        state = weights or self.trained.state_dict()
+        torn = file.with_suffix(".torn")
+        save_file({n: t.detach().float().cpu().contiguous() for n, t in state.items()}, torn)
+        torn.replace(file)
+
+    def _parts(self) -> dict[str, Stateful]:
+        parts: dict[str, Any] = {
+            "weights": self.trained,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+        }
+        if self.ema is not None:
+            parts["ema"] = self.ema
+        if self.accelerator.scaler is not None:
+            parts["scaler"] = self.accelerator.scaler
+        return parts
+
+    def _track(self) -> None:
+        if self.recipe.tracker == "none":
+            return
+        if "WANDB_API_KEY" not in os.environ:
+            os.environ.setdefault("WANDB_MODE", "offline")
+        self.accelerator.init_trackers(
+            "harness", config=self.recipe.to_json(), init_kwargs={"wandb": {"dir": str(self.scratch)}}
+        )
+
+
+def _optimizer(recipe: Recipe, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    if recipe.optimiser == "adamw":
+        return torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    return torch.optim.Adafactor(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+
+
+def main() -> int:
+    """``python -m harness.systems.text_to_image.training.worker TASK``: lines of JSON tell the stage how far it is."""
+    task = Task.from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+
+    def tell(*done: Any) -> None:
+        print(json.dumps({"progress": done}), flush=True)
+
+    try:
+        run(task, tell)
+    except StageError as e:
+        print(json.dumps({"error": str(e)}), flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""Fine-tuning learns, resumes exactly, says what is wrong, and each of its parameters does something."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from jobs import FolderJob
+from PIL import Image
+from safetensors.torch import load_file
+from tiny_pipeline import tiny_pipeline
+
+from harness.artifact import CaptionedImages, FinetunedPipeline, Pipeline, Scenes
+from harness.data import scenes
+from harness.data.image_folder import Writer
+from harness.errors import StageError
+from harness.systems.text_to_image import checkpoint, finetune
+from harness.systems.text_to_image.pipelines.components import read_pipeline
+
+BRIEF: dict[str, Any] = {"max_steps": 4, "batch_size": 4, "accumulate": 1, "lr": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return tiny_pipeline(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
+    """Fourteen scenes, two of each class, with five captions each."""
+    return scenes.draw(per_class=2, seed=7, job=FolderJob(tmp_path_factory.mktemp("drawn")))
+
+
+def weights(pipeline: Pipeline, part: str = "unet") -> Mapping[str, torch.Tensor]:
+    names = {"text_encoder": "model.safetensors"}
+    return load_file(pipeline.path / part / names.get(part, "diffusion_pytorch_model.safetensors"))
+
+
+def far(one: Pipeline, other: Pipeline, part: str = "unet") -> float:
+    """The largest difference of a weight."""
+    a, b = weights(one, part), weights(other, part)
+    assert a.keys() == b.keys()
+    return max(float((a[n] - b[n]).abs().max()) for n in a)
+
+
+@pytest.fixture(scope="module")
+def trained(base: Pipeline, drawn: Scenes, tmp_path_factory: pytest.TempPathFactory) -> FinetunedPipeline:
+    return finetune(base, drawn, drawn, **BRIEF, job=FolderJob(tmp_path_factory.mktemp("trained")))
+
+
+def test_only_the_unet_learns(base: Pipeline, trained: FinetunedPipeline) -> None:
+    assert far(base, trained) > 1e-4
+    assert far(base, trained, "vae") == far(base, trained, "text_encoder") == 0
+
+
+def test_the_same_training_gives_the_same_weights(
+    base: Pipeline, drawn: Scenes, trained: FinetunedPipeline, tmp_path: Path
+) -> None:
+    assert far(trained, finetune(base, drawn, drawn, **BRIEF, job=FolderJob(tmp_path))) == 0
+
+
+def test_the_history_has_both_losses(trained: FinetunedPipeline) -> None:
+    history: Any = trained.facts["history"]
+    assert [row["step"] for row in history] == [1, 2, 3, 4]
+    assert all(row["train_loss"] > 0 and row["validation_loss"] > 0 and row["lr"] == 1e-3 for row in history)
+
+
+@pytest.mark.slow
+def test_training_lowers_the_held_out_loss(base: Pipeline, drawn: Scenes, tmp_path: Path) -> None:
+    long = {**BRIEF, "max_steps": 30, "epochs": 20, "lr": 2e-3}
+    history: Any = finetune(base, drawn, drawn, **long, job=FolderJob(tmp_path)).facts["history"]
+    losses = [row["validation_loss"] for row in history if row["validation_loss"] is not None]
+    assert len(losses) == 10
+    assert losses[-1] < 0.8 * losses[0]
+
+
+class KilledError(Exception):
+    """Stands for a kill: raised between two steps."""
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"ema": 0.9, "method": "lora"}, {"optimiser": "adafactor", "schedule": "linear"}]
+)
+def test_a_killed_training_goes_on_exactly(
+    base: Pipeline, drawn: Scenes, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    whole = finetune(base, drawn, drawn, **BRIEF, **more, job=FolderJob(tmp_path / "whole"))
+
+    def kill(done: int, total: int, what: str) -> None:
+        if what == "steps" and done == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        finetune(base, drawn, drawn, **BRIEF, **more, job=FolderJob(tmp_path / "killed", kill))
+    job = FolderJob(tmp_path / "killed")
+    resumed = finetune(base, drawn, drawn, **BRIEF, **more, job=job)
+    repeated = [done for done, _, what in job.reports if what == "steps"]
+    assert repeated in ([2, 3, 4], [3, 4])  # a save that would cost too much is left out
+    assert far(whole, resumed) == 0
+    assert whole.facts["history"] == resumed.facts["history"]
+
+
+KNOBS = [
+    {"epochs": 1, "max_steps": None},
+    {"max_steps": 3},
+    {"batch_size": 5},
+    {"accumulate": 2},
+    {"lr": 2e-3},
+    {"optimiser": "adafactor"},
+    {"weight_decay": 0.5},
+    {"schedule": "cosine"},
+    {"schedule": "linear"},
+    {"warm_up": 2},
+    {"max_norm": 0.01},
+    {"method": "lora"},
+    {"text_encoder": True},
+    {"ema": 0.9},
+    {"caption": "first"},
+    {"caption_drop": 0.9},
+    {"augment": "flips"},
+    {"augment": "dihedral"},
+    {"normalisation": "dataset"},
+    {"precision": "bf16"},
+    {"seed": 1},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("knob", KNOBS, ids=lambda k: "-".join(map(str, k.items())))
+def test_every_knob_changes_the_weights(
+    base: Pipeline, drawn: Scenes, trained: FinetunedPipeline, tmp_path: Path, knob: dict[str, Any]
+) -> None:
+    assert far(trained, finetune(base, drawn, drawn, **{**BRIEF, **knob}, job=FolderJob(tmp_path))) > 0
+
+
+@pytest.mark.slow
+def test_rank_and_alpha_change_what_adapters_learn(base: Pipeline, drawn: Scenes, tmp_path: Path) -> None:
+    low = {**BRIEF, "method": "lora"}
+    one = finetune(base, drawn, **low, job=FolderJob(tmp_path / "one"))
+    assert far(one, finetune(base, drawn, **low, rank=4, job=FolderJob(tmp_path / "rank"))) > 0
+    assert far(one, finetune(base, drawn, **low, alpha=64.0, job=FolderJob(tmp_path / "alpha"))) > 0
+    assert (one.path / "adapter" / "pytorch_lora_weights.safetensors").is_file()
+
+
+def test_accumulated_batches_are_one_large_batch(base: Pipeline, drawn: Scenes, tmp_path: Path) -> None:
+    once = finetune(base, drawn, **BRIEF, job=FolderJob(tmp_path / "once"))
+    halves = {**BRIEF, "batch_size": 2, "accumulate": 2}
+    twice = finetune(base, drawn, **halves, job=FolderJob(tmp_path / "twice"))
+    assert far(once, twice) < 2e-4  # AdamW's first steps are signs: rounding of a tiny gradient shows
+
+
+@pytest.mark.slow
+def test_gradient_checkpointing_changes_nothing(
+    base: Pipeline, drawn: Scenes, trained: FinetunedPipeline, tmp_path: Path
+) -> None:
+    saved = finetune(base, drawn, drawn, **BRIEF, gradient_checkpointing=True, job=FolderJob(tmp_path))
+    assert far(trained, saved) < 2e-4
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(
+    base: Pipeline, drawn: Scenes, trained: FinetunedPipeline, tmp_path: Path
+) -> None:
+    shared = finetune(base, drawn, drawn, **BRIEF, processes=2, job=FolderJob(tmp_path))
+    assert far(trained, shared) < 2e-4
+    with pytest.raises(StageError, match="batch_size: 3 images cannot be shared by 2 processes"):
+        finetune(base, drawn, **{**BRIEF, "batch_size": 3}, processes=2, job=FolderJob(tmp_path / "odd"))
+
+
+@pytest.mark.slow
+def test_a_tracker_changes_nothing_and_leaves_its_log(
+    base: Pipeline, drawn: Scenes, trained: FinetunedPipeline, tmp_path: Path
+) -> None:
+    pytest.importorskip("wandb")
+    tracked = finetune(base, drawn, drawn, **BRIEF, tracker="wandb", job=FolderJob(tmp_path))
+    assert far(trained, tracked) == 0
+    assert list((tracked.path / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_checkpoints_are_what_a_shorter_training_ends_in(
+    base: Pipeline, drawn: Scenes, tmp_path: Path
+) -> None:
+    """With a constant learning rate, step 2 of 4 is the end of 2."""
+    for method in ("full", "lora"):
+        here = tmp_path / method
+        kept = finetune(base, drawn, **BRIEF, method=method, checkpoint_every=2, job=FolderJob(here / "kept"))
+        assert kept.facts["checkpoints"] == [2, 4]
+        short = finetune(
+            base, drawn, **{**BRIEF, "max_steps": 2}, method=method, job=FolderJob(here / "short")
+        )
+        two = checkpoint(kept, step=2, job=FolderJob(here / "two"))
+        four = checkpoint(kept, step=4, job=FolderJob(here / "four"))
+        assert far(two, short) == far(four, kept) == 0
+        assert far(two, four) > 0
+        with pytest.raises(StageError, match=r"no checkpoint of step 3; there are 2, 4"):
+            checkpoint(kept, step=3, job=FolderJob(here / "three"))
+
+
+def test_data_set_normalisation_is_exact_and_undone(base: Pipeline, drawn: Scenes, tmp_path: Path) -> None:
+    made = finetune(base, drawn, **BRIEF, normalisation="dataset", job=FolderJob(tmp_path))
+    pixels = np.stack([np.asarray(Image.open(p)) for p in sorted(drawn.path.glob("*.png"))]) / 255
+    recorded: Any = made.facts["normalisation"]
+    assert recorded["mean"] == pytest.approx(pixels.mean((0, 1, 2)).tolist(), rel=1e-12)
+    assert recorded["std"] == pytest.approx(pixels.std((0, 1, 2)).tolist(), rel=1e-9)
+    latents = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before, after = (
+            read_pipeline(p.path, "it", torch.float32).vae.decode(latents).sample for p in (base, made)
+        )
+    mean, std = (torch.tensor(recorded[k]).float()[:, None, None] for k in ("mean", "std"))
+    torch.testing.assert_close(after, 2 * (before * std + mean) - 1, rtol=1e-4, atol=1e-4)
+
+
+def test_mistakes_are_one_line(base: Pipeline, drawn: Scenes, tmp_path: Path) -> None:
+    def refused(message: str, data: CaptionedImages = drawn, **more: Any) -> None:
+        with pytest.raises(StageError, match=message) as caught:
+            finetune(base, data, **{**BRIEF, **more}, job=FolderJob(tmp_path / message[:12]))
+        assert "\n" not in str(caught.value)
+
+    refused(r"warm_up: 4 of 4 steps leaves nothing", warm_up=4)
+    refused(r"checkpoint_every: 9 is more than all 4 steps", checkpoint_every=9)
+    refused(r"the training loss became (nan|inf) at step \d; lower lr", lr=1e30, max_norm=1e30)
+    refused(r"training images are 40×40 pixels; the networks need multiples of 16", folder(tmp_path, 40))
+    refused(r"training image 1\.png has no caption \(1 of 2 images\)", folder(tmp_path, 64, "bare"))
+    refused(r"pixels where others have 64×64; resize them", folder(tmp_path, 64, "mixed"))
+    cut = folder(tmp_path, 64, "cut")
+    (cut.path / "1.png").write_bytes((cut.path / "1.png").read_bytes()[:200])
+    refused(r"1\.png: not a readable image", cut)
+
+
+def folder(root: Path, size: int, flaw: str = "") -> CaptionedImages:
+    path = root / f"images-{size}-{flaw}"
+    path.mkdir()
+    with Writer(path) as out:
+        for i in range(2):
+            side = 32 if flaw == "mixed" and i else size
+            image = np.random.default_rng(i).integers(0, 256, (side, side, 3), dtype=np.uint8)
+            out.add(image, f"{i}.png", captions=[] if flaw == "bare" and i else ["a field"])
+    return CaptionedImages(path)
+
+
+def test_long_captions_are_counted(base: Pipeline, tmp_path: Path) -> None:
+    path = tmp_path / "wordy"
+    path.mkdir()
+    with Writer(path) as out:
+        for i, words in enumerate((3, 200)):
+            out.add(np.zeros((64, 64, 3), dtype=np.uint8), f"{i}.png", captions=["field " * words])
+    made = finetune(base, CaptionedImages(path), **{**BRIEF, "max_steps": 1}, job=FolderJob(tmp_path / "job"))
+    assert made.facts["captions_cut_at_77_tokens"] == 1
+    assert json.loads((made.path / "recipe.json").read_text())["max_steps"] == 1
