@@ -4,6 +4,7 @@
     objects/<2 hex>/<key>/<output>/…     the artifacts' folders ("out" where a stage has one output)
     work/<key>/                          being made: outputs, log, and the scratch that survives a kill
     claims/<key>.lock                    held while a key is being made; freed by the kernel with its holder
+    pictures/<digest>.<ext>              what reports have drawn, by what was drawn and how; a cache, free to delete
     timings.jsonl                        what executions took, for ``harness plan``
 
 An entry appears by one rename of a finished, checksummed and synced folder, so a reader sees all of it or

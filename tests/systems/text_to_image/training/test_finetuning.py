@@ -207,7 +207,7 @@ def test_data_set_normalisation_is_exact_and_undone(base: Pipeline, drawn: Scene
     recorded: Any = made.facts["normalisation"]
     assert recorded["mean"] == pytest.approx(pixels.mean((0, 1, 2)).tolist(), rel=1e-12)
     assert recorded["std"] == pytest.approx(pixels.std((0, 1, 2)).tolist(), rel=1e-9)
-    latents = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
+    latents = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         before, after = (
             read_pipeline(p.path, "it", torch.float32).vae.decode(latents).sample for p in (base, made)
