@@ -22,10 +22,10 @@ from transformers import (
 )
 
 from harness.artifact import CaptionedImages, Json, Tokenizer
+from harness.compute.arithmetic import exact
 from harness.data.image_folder import Row
 from harness.data.pixels import Decoder
 from harness.errors import StageError
-from harness.metrics.alignment.dual_encoder import exact
 from harness.metrics.alignment.rows import captioned
 from harness.stage import Job
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 
+from harness.compute.arithmetic import exact
 from harness.errors import StageError, nearest
 
 CONFIG = "config.json"
@@ -77,13 +77,6 @@ class DualEncoder:
         if not bool(unit.isfinite().all()):
             raise StageError("the image-text model makes vectors that are not finite numbers")
         return unit
-
-
-def exact() -> AbstractContextManager[None]:
-    """CuDNN without TF32 and without algorithms that add in another order every time; nothing on a CPU."""
-    return torch.backends.cudnn.flags(  # type: ignore[no-any-return]
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-    )
 
 
 def open_encoder(folder: Path, what: str, device: str) -> DualEncoder:

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from harness.compute.arithmetic import is_out_of_memory
 from harness.errors import StageError
 from harness.metrics.features.view import View
 from harness.stage import Job
@@ -46,7 +47,7 @@ class Runner:
                 parts = torch.from_numpy(pixels).permute(0, 3, 1, 2).split(self.batch_size)
                 return np.concatenate([self._part(part) for part in parts])
             except (RuntimeError, MemoryError) as e:
-                if not _out_of_memory(e):
+                if not is_out_of_memory(e):
                     raise
             # Outside of the handler, for the exception holds on to what filled the memory.
             self._halve()
@@ -75,8 +76,3 @@ class Runner:
         self.batch_size = smaller
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _out_of_memory(e: Exception) -> bool:
-    """On a CPU, torch has no class for it."""
-    return isinstance(e, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(e)

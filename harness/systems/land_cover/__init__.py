@@ -158,9 +158,9 @@ def predict(
     import pyarrow.parquet as pq
     import torch
 
+    from harness.compute.arithmetic import exact
     from harness.systems.land_cover import loading
     from harness.systems.land_cover.loading import in_order, labelled_items
-    from harness.systems.land_cover.training import exact
 
     classes, preparation, network = _restore(classifier.path, "the classifier")
     items = labelled_items(images, classes, "test")

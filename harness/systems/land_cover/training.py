@@ -7,7 +7,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from harness.artifact import Json
+from harness.compute.arithmetic import exact
 from harness.errors import StageError
 from harness.stage import Job
 from harness.systems.land_cover.loading import LandCoverData
@@ -80,13 +81,6 @@ def fit(
         )
         trainer.fit(task, datamodule=data)
     return Trained(keeper.kept, keeper.kept_epoch, keeper.history)
-
-
-def exact() -> AbstractContextManager[None]:
-    """CuDNN without TF32 and without algorithms that add in another order every time; nothing on a CPU."""
-    return torch.backends.cudnn.flags(  # type: ignore[no-any-return]
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-    )
 
 
 def _task(recipe: Recipe, classes: int, weights: Mapping[str, Tensor] | None) -> L.LightningModule:

@@ -26,8 +26,8 @@ def reconstruct(
     """
     import torch
 
+    from harness.compute.arithmetic import exact
     from harness.data import image_folder
-    from harness.systems.land_cover.training import exact
     from harness.systems.text_to_image.pipelines.components import open_pipeline
     from harness.systems.text_to_image.training.frames import decode
 

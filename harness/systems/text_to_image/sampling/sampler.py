@@ -18,6 +18,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from harness.artifact import EncodedPrompts, Pipeline
+from harness.compute.arithmetic import exact, is_out_of_memory
 from harness.data.image_folder import Row
 from harness.environment import cpu_name
 from harness.errors import StageError
@@ -97,7 +98,7 @@ class Sampler:
         try:
             return self._draw(rows, first, total)
         except (RuntimeError, MemoryError) as e:
-            if not _out_of_memory(e):
+            if not is_out_of_memory(e):
                 raise
         # Outside of the handler, for the exception holds on to what filled the memory.
         if self.job.device != "cpu":
@@ -109,10 +110,7 @@ class Sampler:
         self.evaluations = 0
         _forget_peak(self.job.device)
         started = time.perf_counter()
-        exact = torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        )
-        with torch.inference_mode(), exact:
+        with torch.inference_mode(), exact():
             images = self.pipe(
                 prompt_embeds=self._embeddings("prompts", [int(str(row.columns["row"])) for row in rows]),
                 negative_prompt_embeds=self._embeddings("negative", [0] * len(rows)),
@@ -214,12 +212,6 @@ def _size(pipe: Any, size: int | None) -> tuple[int, int]:
             f"size: {size} is not a multiple of {unit}, as this pipeline needs; the nearest: {near}"
         )
     return size, size
-
-
-def _out_of_memory(e: Exception) -> bool:
-    """On a CPU, torch has no class for it."""
-    said = ("can't allocate memory", "not enough memory")
-    return isinstance(e, torch.OutOfMemoryError | MemoryError) or any(words in str(e) for words in said)
 
 
 def _forget_peak(device: str) -> None:

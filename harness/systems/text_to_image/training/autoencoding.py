@@ -12,9 +12,9 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from harness.artifact import Json
+from harness.compute.resume import Resume, mixed
 from harness.errors import StageError
 from harness.stage import Job
-from harness.systems._resume import Resume, mixed
 from harness.systems.text_to_image.training.frames import ORIENTATIONS, Augment, Frames, oriented
 
 ROWS = 100

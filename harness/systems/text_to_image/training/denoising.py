@@ -11,8 +11,8 @@ from diffusers import DDPMScheduler
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from harness.compute.resume import mixed
 from harness.errors import StageError
-from harness.systems._resume import mixed
 from harness.systems.text_to_image.training.frames import ORIENTATIONS
 from harness.systems.text_to_image.training.latents import Latents
 from harness.systems.text_to_image.training.recipe import Recipe

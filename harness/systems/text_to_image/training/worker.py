@@ -20,8 +20,9 @@ from diffusers.training_utils import EMAModel
 from safetensors.torch import save_file
 
 from harness.artifact import Json
+from harness.compute.arithmetic import is_out_of_memory
+from harness.compute.resume import Resume, Stateful
 from harness.errors import StageError
-from harness.systems._resume import Resume, Stateful
 from harness.systems.text_to_image.pipelines.components import read_pipeline
 from harness.systems.text_to_image.training.checkpoints import trainable
 from harness.systems.text_to_image.training.denoising import Denoiser, Drawing, held_out_loss
@@ -72,7 +73,9 @@ def run(task: Task, tell: Tell) -> None:
         )
     try:
         _Loop(task, accelerator, prepared(scratch), tell).run()
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as e:
+        if not is_out_of_memory(e):
+            raise
         raise StageError(
             f"out of memory at batch_size {recipe.batch_size}; halve it and double accumulate, "
             "or set gradient_checkpointing: true"
