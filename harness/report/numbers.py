@@ -33,14 +33,15 @@ WORST_FIRST = (
 def together(values: Sequence[float], *, scale: float | None = None) -> list[str]:
     """Numbers that stand side by side: equal decimals, three significant digits of the largest.
 
-    More digits are shown until different numbers read differently and none but zero reads as zero.
+    More digits are shown until different numbers read differently and none but zero reads as zero. Numbers that
+    only rounding parts (beyond the twelfth digit) are not different.
     Whole numbers below a million stay whole.
 
     Args:
         values: finite or infinite.
         scale: the magnitude that gets the three digits; by default the largest of ``values``.
     """
-    values = [v + 0.0 for v in values]  # no negative zero
+    values = [float(f"{v:.12g}") + 0.0 for v in values]  # no negative zero
     if all(v.is_integer() and abs(v) < 1e6 for v in values):
         return [f"{v:.0f}" for v in values]
     sizes = [abs(v) for v in values if v and math.isfinite(v)]

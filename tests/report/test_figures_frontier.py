@@ -20,7 +20,7 @@ from harness.report.figures import style
 from harness.report.figures.drawing import Drawing
 from harness.report.figures.frontier import MOST, frontiers
 from harness.report.figures.labels import place_labels
-from harness.report.figures.scatter import Frontier, Spot, scatter
+from harness.report.figures.scatter import Frontier, Spot, plotted, scatter
 
 LOWER, HIGHER = {"better": "lower", "floor": 0.0}, {"better": "higher", "floor": 0.0}
 EVALUATIONS = {("pndm", 10): 11, ("pndm", 50): 51, ("unipc", 10): 10, ("unipc", 50): 50}
@@ -257,3 +257,11 @@ def test_labels_overlap_neither_one_another_nor_a_point_nor_the_frame(
 def test_names_from_outside_are_text(name: str) -> None:
     made = tuple(Spot(name, str(i), i, 2.0 - i / 1000, 1.5, 2.5, i == 1) for i in (1.0, 20.0, 300.0))
     ET.fromstring(scatter(Frontier(f"m.{name}", "lower", "cost", made, 1.0, 0.5)))
+
+
+def test_the_axis_of_costs_reaches_every_point() -> None:
+    with style.settings():
+        (axes,) = plotted(figures(drawn(swept())[0])).axes
+    low, high = axes.get_xlim()
+    assert low == 0
+    assert 51 < high < 70

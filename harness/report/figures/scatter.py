@@ -12,6 +12,7 @@ from harness.report.figures.labels import place_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NAME = 26
 """Longer names of groups are cut."""
@@ -63,21 +64,27 @@ class Frontier:
 def scatter(frontier: Frontier) -> bytes:
     """An SVG: one colour and marker per group, lines along the numeric axis, efficient points filled and named."""
     with style.settings():
-        figure, axes = style.plot(height_in=4.0)
-        groups = list(dict.fromkeys(spot.group for spot in frontier.spots))
-        if not style.plain_ticks(axes.xaxis, [s.cost for s in frontier.spots], at_least=6.0):
-            axes.set_xlim(left=0)
-        axes.margins(x=0.08, y=0.12)
-        for i, group in enumerate(groups):
-            _draw_group(axes, frontier, [s for s in frontier.spots if s.group == group], i)
-        _draw_levels(axes, frontier)
-        axes.set_xlabel(frontier.cost)
-        axes.set_ylabel(f"{numbers.clean(frontier.name, most=40)}  ({frontier.better} is better)")
-        figure.legend(handles=_legend(frontier, groups), loc="outside right upper")
-        figure.canvas.draw()  # lays the plot out; what follows measures in pixels
-        figure.set_layout_engine("none")
-        place_labels(axes, [(s.cost, s.value, *_label(frontier, s)) for s in _by_weight(frontier)])
-        return style.to_svg(figure)
+        return style.to_svg(plotted(frontier))
+
+
+def plotted(frontier: Frontier) -> Figure:
+    """The plot itself, laid out."""
+    figure, axes = style.plot(height_in=4.0)
+    groups = list(dict.fromkeys(spot.group for spot in frontier.spots))
+    is_log = style.plain_ticks(axes.xaxis, [s.cost for s in frontier.spots], at_least=6.0)
+    axes.margins(x=0.08, y=0.12)
+    for i, group in enumerate(groups):
+        _draw_group(axes, frontier, [s for s in frontier.spots if s.group == group], i)
+    if not is_log:
+        axes.set_xlim(left=0)  # once the points are there: it ends the scaling to them
+    _draw_levels(axes, frontier)
+    axes.set_xlabel(frontier.cost)
+    axes.set_ylabel(f"{numbers.clean(frontier.name, most=40)}  ({frontier.better} is better)")
+    figure.legend(handles=_legend(frontier, groups), loc="outside right upper")
+    figure.canvas.draw()  # lays the plot out; what follows measures in pixels
+    figure.set_layout_engine("none")
+    place_labels(axes, [(s.cost, s.value, *_label(frontier, s)) for s in _by_weight(frontier)])
+    return figure
 
 
 def _draw_group(axes: Axes, frontier: Frontier, spots: Sequence[Spot], index: int) -> None:

@@ -106,7 +106,7 @@ def test_a_killed_training_goes_on_exactly(
 
 
 KNOBS = [
-    {"epochs": 1, "max_steps": None},
+    {"epochs": 2, "max_steps": None},
     {"max_steps": 3},
     {"batch_size": 5},
     {"accumulate": 2},
