@@ -146,10 +146,9 @@ about: Does fine-tuning bring the embedded pipeline nearer to a region of anothe
 extends: {ROOT}/suites/smoke/text-to-image.yaml
 subject: [model]
 stages:
-  seen:    {{per_class: 40}}
   unseen:  {{per_class: 20}}
-  model:   {{epochs: 8}}
-  drawn:   {{count: 50, pipeline: base}}
+  model:   {{epochs: 12}}
+  drawn:   {{count: 80, pipeline: base}}
   images:  {{steps: 8}}
   closest: null
   words:   null
@@ -161,8 +160,11 @@ metrics:
 matrix:
   images.pipeline: [base, model]
 reference: {{images.pipeline: base}}
+seeds:
+  drawn.seed:  [0, 1, 2, 3, 4]
+  images.seed: [0, 1, 2, 3, 4]
 gate:
-  kid.distance: {{margin: 0.05, at: {{images.pipeline: model}}, against: reference}}
+  kid.distance: {{margin: 0.02, at: {{images.pipeline: model}}, against: reference}}
   manifold.recall: null
   classes.overall_accuracy: null
 """
@@ -171,7 +173,7 @@ gate:
 def test_fine_tuning_brings_the_generator_nearer_to_its_region(project: Project) -> None:
     (project.folder / "suites" / "tuned.yaml").write_text(TUNED)
     said = project.harness("run", "suites/tuned.yaml")
-    assert said.code == 0, said.out + said.err
+    assert said.code == 4, said.out + said.err  # nothing was accepted yet; within the run all is compared
     (finding,) = (f for f in project.latest["comparison"]["findings"] if f["gated"])
     assert finding["verdict"] == "improved"
     losses = [row["validation_loss"] for row in next(history(project.latest)) if row["validation_loss"]]

@@ -54,7 +54,8 @@ class Batch:
     def loss(self, denoiser: torch.nn.Module) -> Tensor:
         """Mean squared error of the prediction."""
         device = next(denoiser.parameters()).device
-        predicted = denoiser(self.noisy.to(device), self.timesteps.to(device), self.tokens.to(device))
+        noisy = self.noisy.to(device).contiguous(memory_format=torch.channels_last)
+        predicted = denoiser(noisy, self.timesteps.to(device), self.tokens.to(device))
         return torch.nn.functional.mse_loss(predicted.float(), self.target.to(device))
 
 

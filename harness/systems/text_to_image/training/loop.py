@@ -43,40 +43,39 @@ def _launch(task: worker.Task, processes: int, job: Job) -> None:
     Raises:
         StageError: what one of them raised, or that it died.
     """
-    file = job.scratch / "task.json"
+    if task.recipe.batch_size % processes:
+        raise StageError(
+            f"batch_size: {task.recipe.batch_size} images cannot be shared by {processes} processes"
+        )
+    file, error = job.scratch / "task.json", job.scratch / worker.ERROR
     file.write_text(task.to_json(), encoding="utf-8")
+    error.unlink(missing_ok=True)
     command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu"]
     command += ["--num_processes", str(processes), "--num_machines", "1", "--dynamo_backend", "no"]
     command += ["--mixed_precision", "no" if task.recipe.precision == "fp32" else task.recipe.precision]
     command += ["-m", worker.__name__, str(file)]
-    errors: list[str] = []
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=False
-    ) as started:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as started:
         assert started.stdout is not None
         try:
             for line in started.stdout:
-                _relay(line, errors, job)
+                _relay(line, job)
         except BaseException:
             started.send_signal(signal.SIGTERM)  # the launcher ends its processes
             raise
-    if errors:
-        raise StageError(errors[0])
+    if error.exists():
+        raise StageError(error.read_text(encoding="utf-8"))
     if started.returncode:
         raise StageError(f"a training process died (exit {started.returncode}); see the log")
 
 
-def _relay(line: str, errors: list[str], job: Job) -> None:
+def _relay(line: str, job: Job) -> None:
+    """A line of JSON is progress; any other belongs to the log."""
     try:
-        told = json.loads(line)
-        kind, value = next(iter(told.items()))
-    except (ValueError, AttributeError, StopIteration):
+        done, total, what = json.loads(line)["progress"]
+    except (ValueError, TypeError, KeyError):
         job.log(line.rstrip())
-        return
-    if kind == "progress":
-        job.progress(*value)
-    elif kind == "error":
-        errors.append(value)
+    else:
+        job.progress(done, total, what)
 
 
 def _finished(recipe: Recipe, pipeline: Pipeline, job: Job) -> FinetunedPipeline:

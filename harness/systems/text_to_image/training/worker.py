@@ -31,6 +31,8 @@ from harness.systems.text_to_image.training.recipe import Recipe
 
 Tell = Callable[[int, int, str], None]
 RESULT, HISTORY, CHECKPOINTS = "trained.safetensors", "history.json", "checkpoints"
+ERROR = "error.txt"
+"""What stopped a process that the stage started."""
 ROWS, LOOKS = 100, 10
 """At most so many rows of the history, and so many looks at the held-out images."""
 
@@ -67,10 +69,6 @@ def run(task: Task, tell: Tell) -> None:
         gradient_accumulation_steps=recipe.accumulate,
         log_with=None if recipe.tracker == "none" else recipe.tracker,
     )
-    if recipe.batch_size % accelerator.num_processes:
-        raise StageError(
-            f"batch_size: {recipe.batch_size} images cannot be shared by {accelerator.num_processes} processes"
-        )
     try:
         _Loop(task, accelerator, prepared(scratch), tell).run()
     except (RuntimeError, MemoryError) as e:
@@ -99,6 +97,7 @@ class _Loop:
             Drawing(recipe, side.captions, side.latents, noise, pipeline.tokenizer) for side, recipe in sides
         )
         self.trained = trainable(self.recipe, pipeline)
+        pipeline.unet.to(memory_format=torch.channels_last)  # a fifth faster on CPUs
         network = Denoiser(pipeline.unet, pipeline.text_encoder)
         if self.recipe.precision != "fp32" and not self.recipe.text_encoder:
             network.text_encoder.to(torch.bfloat16 if self.recipe.precision == "bf16" else torch.float16)
@@ -234,7 +233,8 @@ def main() -> int:
     try:
         run(task, tell)
     except StageError as e:
-        print(json.dumps({"error": str(e)}), flush=True)
+        # A file, for lines of several processes may run into one another.
+        (Path(task.scratch) / ERROR).write_text(str(e), encoding="utf-8")
         return 1
     return 0
 

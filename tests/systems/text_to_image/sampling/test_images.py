@@ -1,8 +1,6 @@
 """Sampling: the images are diffusers' own, whatever the batch, the memory and the kills on the way."""
 
 import json
-import resource
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -216,30 +214,6 @@ def test_out_of_memory_in_fp32_halves_the_batch_and_the_images_stay(draw):
 def test_out_of_memory_that_nothing_can_be_done_about_says_what_to_set(draw, setting, times, message):
     with pytest.raises(StageError, match=message):
         draw(**setting, on_progress=out_of_memory(times))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    not Path("/proc/self/statm").exists(), reason="needs Linux to limit this process's memory"
-)
-def test_a_machine_that_really_has_no_memory_left_halves_the_batch(draw, prompts_of):
-    """At the first step the limit leaves 24 MB more, where the decoder of 32 images takes more than 50."""
-    many = prompts_of(32)
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    armed = []
-
-    def arm(done, total, what):
-        if not armed:
-            armed.append(int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize())
-            resource.setrlimit(resource.RLIMIT_AS, (armed[0] + 24_000_000, before[1]))
-
-    try:
-        made = draw(many, batch_size=32, on_progress=arm)
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
-    assert armed
-    assert made.facts["cost"]["batch_size"] < 32
-    np.testing.assert_allclose(images(made), images(draw(many, batch_size=4)), atol=1)
 
 
 def test_the_batch_size_is_a_condition_at_half_precision_only(draw):

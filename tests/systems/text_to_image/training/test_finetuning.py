@@ -170,6 +170,9 @@ def test_two_processes_learn_what_one_learns(
     assert far(trained, shared) < 2e-4
     with pytest.raises(StageError, match="batch_size: 3 images cannot be shared by 2 processes"):
         finetune(base, drawn, **{**BRIEF, "batch_size": 3}, processes=2, job=FolderJob(tmp_path / "odd"))
+    wild = {**BRIEF, "lr": 1e30, "max_norm": 1e30}
+    with pytest.raises(StageError, match=r"the training loss became (nan|inf) at step \d"):
+        finetune(base, drawn, **wild, processes=2, job=FolderJob(tmp_path / "wild"))
 
 
 @pytest.mark.slow
