@@ -167,7 +167,9 @@ def test_two_processes_learn_what_one_learns(
     base: Pipeline, drawn: Scenes, trained: FinetunedPipeline, tmp_path: Path
 ) -> None:
     shared = finetune(base, drawn, drawn, **BRIEF, processes=2, job=FolderJob(tmp_path))
-    assert far(trained, shared) < 2e-4
+    assert (
+        far(trained, shared) < 1e-3
+    )  # the first steps of AdamW are signs: rounding of a tiny gradient shows
     with pytest.raises(StageError, match="batch_size: 3 images cannot be shared by 2 processes"):
         finetune(base, drawn, **{**BRIEF, "batch_size": 3}, processes=2, job=FolderJob(tmp_path / "odd"))
     wild = {**BRIEF, "lr": 1e30, "max_norm": 1e30}
