@@ -96,3 +96,26 @@ class Features(Artifact):
 
 class ImageTextModel(Artifact):
     """A dual encoder of images and sentences, as ``transformers`` saves a CLIP model with its processor."""
+
+
+class Corpus(Artifact):
+    """``corpus.parquet``, one row per page or text as it was read, or per chunk: ``text`` str; ``document`` str;
+    ``page`` int32 on which it begins, from 1, or 0 where the source has no pages; ``row`` int32 within its
+    document.
+    """
+
+
+class LanguageModel(Artifact):
+    """A causal language model with its tokenizer, as ``transformers`` saves them; or an adapter, as PEFT saves one,
+    with ``training.json``: on which base, quantised how, it was trained. An adapter is opened on that base only.
+    """
+
+
+class Likelihoods(Artifact):
+    """``likelihoods.parquet``, one row per scored text: ``item`` str, ``document`` str, ``tokens`` int64 and ``bytes``
+    int64 that were predicted, ``nll`` float64, the sum of their negative log-likelihoods in nats.
+    """
+
+
+class Texts(Artifact):
+    """``metadata.jsonl`` with one row per text: ``prompt``, ``text`` (what followed it), ``tokens`` (how many)."""

@@ -72,6 +72,10 @@ class StageError(HarnessError):
     exit = Exit.FAILED
 
 
+class ResourceError(StageError):
+    """The machine did not suffice, which is no fault of the work: what a training did so far is kept."""
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the closest of ``names``, or ``""``."""
     close = get_close_matches(name, list(names), n=1, cutoff=0.5)

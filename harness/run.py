@@ -13,7 +13,7 @@ from typing import Any, Literal
 from harness.artifact import Artifact, Json
 from harness.canonical import canonical
 from harness.environment import environment
-from harness.errors import HarnessError, StageError, StoreError
+from harness.errors import HarnessError, ResourceError, StageError, StoreError
 from harness.executors import Call, Executor
 from harness.plan import Plan, Task, TaskId
 from harness.stage import Items, Scores
@@ -138,10 +138,10 @@ class Runner:
         except StoreError:  # a full disk: every further task would only find it again
             raise
         except HarnessError as e:
-            if not isinstance(
-                e.__cause__, OSError
-            ):  # a full disk loses no training; anything else starts anew
-                shutil.rmtree(work / "scratch")
+            if not isinstance(e, ResourceError) and not isinstance(e.__cause__, OSError):
+                shutil.rmtree(
+                    work / "scratch"
+                )  # a full disk or memory loses no training; anything else starts anew
             return Outcome(
                 "failed", error=str(e), log=work / "log.txt", wall_s=round(time.monotonic() - started, 6)
             )

@@ -197,6 +197,24 @@ def test_a_stage_that_does_not_keep_its_word_fails(
     assert states(outcomes)["n"] == ["skipped"]
 
 
+def test_a_full_machine_loses_no_training_and_names_the_batch_size(
+    tmp_path: Path, install: Callable[[str], str]
+) -> None:
+    for error, kept in (("MemoryError", True), ("ValueError('of the work')", False)):
+        word = install(
+            "from harness.stage import Count, Job, stage\nfrom toy import Model, Numbers\n@stage(version=1)\n"
+            "def make(*, batch_size: Count, job: Job) -> Numbers:\n"
+            f"    (job.scratch / 'so-far').touch()\n    raise {error}\n"
+        )
+        bad = f"  bad: {{use: {word}.make, batch_size: 6}}\n"
+        plan = planned(tmp_path, f"suite: x\nstages:\n{bad}metrics:\n  n: {{use: toy.size, data: bad}}\n")
+        _, outcomes = walked(tmp_path, plan)
+        [outcome] = outcomes["bad"]
+        assert outcome.log is not None
+        assert (outcome.log.parent / "scratch" / "so-far").exists() == kept
+        assert (outcome.error == "out of memory with batch_size: 6; set a smaller one") == kept
+
+
 @pytest.mark.parametrize("what", BAD_SCORES)
 def test_scores_that_are_no_scores_fail(tmp_path: Path, install: Callable[[str], str], what: str) -> None:
     returned, told = BAD_SCORES[what]

@@ -6,7 +6,9 @@ from contextlib import AbstractContextManager
 
 import torch
 
-_FULL = ("can't allocate memory", "not enough memory")
+_FULL = ("can't allocate memory", "not enough memory", "std::bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED")
+_ONEDNN = "could not create a primitive"
+"""All that oneDNN says. Of a primitive that it does not have it says more."""
 
 
 def exact() -> AbstractContextManager[None]:
@@ -18,4 +20,8 @@ def exact() -> AbstractContextManager[None]:
 
 def is_out_of_memory(e: Exception) -> bool:
     """Whether an exception means that a device is full; on a CPU torch has no class for it."""
-    return isinstance(e, torch.OutOfMemoryError | MemoryError) or any(words in str(e) for words in _FULL)
+    return isinstance(e, torch.OutOfMemoryError | MemoryError) or _says(str(e).strip())
+
+
+def _says(text: str) -> bool:
+    return text == _ONEDNN or any(words in text for words in _FULL)

@@ -38,9 +38,9 @@ def resolve(source: Source, *, mirror: Path | None, cache: DigestCache, download
     """
     if source.place is not None:
         found = _found(source, source.place, "path", None, cache)
-        if source.pin is not None and found.to_key() != source.pin:
+        if source.pin is not None and found.to_key() != f"sha256:{source.pin}":
             raise UsageError(
-                f"{source.text}: its content is not what the suite pins; it has sha256:{found.to_key()}"
+                f"{source.text}: its content is not what the suite pins; it has {found.to_key()}"
             )
         return found
     folder = mirror / source.repo if mirror else None

@@ -18,7 +18,10 @@ T = TypeVar("T")
 
 KINDS = ("model", "dataset")
 
-_PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".h5", ".msgpack", ".onnx", ".ot", ".tflite"})
+_OTHER_FORMATS = frozenset(
+    {".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".ot", ".pkl", ".pt", ".pth", ".tflite"}
+)
+"""That weights may be in beside safetensors."""
 _UNUSED = frozenset({"safety_checker", "feature_extractor"})
 """Folders of a diffusers pipeline that no stage reads."""
 
@@ -126,7 +129,8 @@ def needed(names: Iterable[str], inside: str = "") -> list[str]:
 
     Second copies are weights in another format beside safetensors, and of a diffusers pipeline its single-file
     twins at the root, variants (``….fp16.safetensors``) beside the plain weights, and the safety checker: of
-    Stable Diffusion v1.5, nine tenths of the bytes.
+    Stable Diffusion v1.5, nine tenths of the bytes. Of a language model, also other formats in folders of their
+    own (``onnx/``, ``original/``) and Mistral's ``consolidated.safetensors``.
     """
     names = sorted(names)
     if inside:
@@ -134,17 +138,21 @@ def needed(names: Iterable[str], inside: str = "") -> list[str]:
     weights = {PurePosixPath(n) for n in names if n.endswith(".safetensors")}
     safe = {w.parent for w in weights}
     root, pipeline = PurePosixPath(), "model_index.json" in names
+    plain = any(w.parent == root and w.name.startswith("model") for w in weights)
+    model = plain and "config.json" in names and not pipeline
 
     def is_copy(name: str) -> bool:
         path = PurePosixPath(name)
-        is_pickled = path.suffix in _PICKLED
+        other_format = path.suffix in _OTHER_FORMATS
         if pipeline and path.parent == root:
-            return is_pickled or path.suffix == ".safetensors"
+            return other_format or path.suffix == ".safetensors"
         if pipeline and path.parts[0] in _UNUSED:
             return True
         if pipeline and path in weights and path.name.count(".") > 1:
             return path.parent / f"{path.name.partition('.')[0]}.safetensors" in weights
-        return is_pickled and path.parent in safe
+        if model and path in weights and path.parent == root:
+            return path.name.startswith("consolidated")
+        return other_format and (model or path.parent in safe)
 
     return [n for n in names if not is_copy(n)]
 

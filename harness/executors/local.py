@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from harness.environment import device_class, environment
-from harness.errors import HarnessError, StageError, StoreError
+from harness.errors import HarnessError, ResourceError, StageError, StoreError
 from harness.executors import Call, Progress
 from harness.store import ONLY
 
@@ -42,12 +43,12 @@ class LocalExecutor:
             except HarnessError as e:
                 log.write(f"{e}\n")
                 raise
-            except MemoryError:
-                raise StageError("out of memory") from None
             except Exception as e:  # whatever a library raises: the task fails, the run goes on
                 _write_if_it_fits(log, traceback.format_exc())
                 if os.strerror(errno.ENOSPC) in str(e):  # libraries raise it under names of their own
                     raise StoreError(call.work, NO_SPACE) from e
+                if _is_out_of_memory(e):
+                    raise ResourceError(_out_of_memory(call)) from None
                 raise StageError(_one_line(e)) from e
 
 
@@ -84,6 +85,21 @@ def _write_if_it_fits(log: TextIO, text: str) -> None:
     """The log is on the disk that may be full."""
     with contextlib.suppress(OSError):
         log.write(text)
+
+
+def _is_out_of_memory(e: Exception) -> bool:
+    if "torch" not in sys.modules:  # then it cannot be torch's
+        return isinstance(e, MemoryError)
+    from harness.compute.arithmetic import is_out_of_memory
+
+    return is_out_of_memory(e)
+
+
+def _out_of_memory(call: Call) -> str:
+    size = call.parameters.get("batch_size")
+    if not isinstance(size, int) or size == 1:
+        return "out of memory"
+    return f"out of memory with batch_size: {size}; set a smaller one"
 
 
 def _one_line(e: Exception) -> str:

@@ -1,6 +1,6 @@
-"""What making the images cost, as the sampling stage measured it.
+"""What the work cost, as the stage that did it measured it.
 
-Two metrics, because they are comparable in two ways. Network evaluations are the same on every machine. Times
+Several metrics, because they are comparable in several ways. Network evaluations are the same on every machine. Times
 and bytes say something beside those of the same hardware only, so they carry it as a condition.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.artifact import GeneratedImages, Json
+from harness.artifact import Artifact, GeneratedImages, Json
 from harness.errors import StageError
 from harness.stage import Higher, Lower, Scores, stage
 
@@ -34,6 +34,22 @@ class SpeedScores(Scores):
     """Its inverse."""
     peak_bytes: Lower
     """Largest memory in use while sampling: the device's, or the process's on a CPU."""
+    host_bytes: Lower
+    """Largest memory of the process that sampled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenScores(Scores):
+    """Of one machine: device, threads and number of tokens are conditions."""
+
+    s_per_1000_tokens: Lower
+    """Seconds of wall time per thousand tokens that were learnt, predicted or written."""
+    tokens_per_s: Higher
+    """Its inverse, times a thousand."""
+    peak_bytes: Lower
+    """Largest memory in use: the device's, or the process's on a CPU."""
+    host_bytes: Lower
+    """Largest memory of the process."""
 
 
 @stage(version=1)
@@ -43,7 +59,7 @@ def sampling(images: GeneratedImages) -> SamplingScores:
     Raises:
         StageError: images of another system, of which nobody knows it.
     """
-    return SamplingScores(evaluations=_number(_cost(images), "evaluations"))
+    return SamplingScores(evaluations=_number(_cost(images, "text_to_image.sample"), "evaluations"))
 
 
 @stage(version=1)
@@ -53,21 +69,49 @@ def speed(images: GeneratedImages) -> SpeedScores:
     Raises:
         StageError: images of another system, of which nobody knows it.
     """
-    cost = _cost(images)
+    cost = _cost(images, "text_to_image.sample")
     wall_s, count = _number(cost, "wall_s"), _number(cost, "images")
     return SpeedScores(
         s_per_image=wall_s / count,
         images_per_s=count / wall_s,
         peak_bytes=_number(cost, "peak_bytes"),
+        host_bytes=_number(cost, "host_bytes"),
         conditions={"device": cost["device"], "threads": cost["threads"], "n": cost["images"]},
-        details={"batch_size": cost["batch_size"]},
+        details={"batch_size": cost["batch_size"], **_energy(cost, count, "j_per_image")},
     )
 
 
-def _cost(images: GeneratedImages) -> Mapping[str, Json]:
-    cost = images.facts.get("cost")
+@stage(version=1)
+def tokens(work: Artifact) -> TokenScores:
+    """Time and memory of a language model's work, on the machine that did it.
+
+    Args:
+        work: what ``language_model.finetune``, ``likelihood`` or ``generate`` left.
+
+    Raises:
+        StageError: work of which nobody knows it.
+    """
+    cost = _cost(work, "language_model.finetune, likelihood or generate")
+    wall_s, count = _number(cost, "wall_s"), _number(cost, "tokens")
+    return TokenScores(
+        s_per_1000_tokens=1000 * wall_s / count,
+        tokens_per_s=count / wall_s,
+        peak_bytes=_number(cost, "peak_bytes"),
+        host_bytes=_number(cost, "host_bytes"),
+        conditions={"device": cost["device"], "threads": cost["threads"], "n": cost["tokens"]},
+        details={"batch_size": cost["batch_size"], **_energy(cost, count / 1000, "j_per_1000_tokens")},
+    )
+
+
+def _energy(cost: Mapping[str, Json], count: float, name: str) -> dict[str, Json]:
+    """Joules per unit of work, where the accelerator counts them."""
+    return {} if cost["energy_j"] is None else {name: _number(cost, "energy_j") / count}
+
+
+def _cost(work: Artifact, measured_by: str) -> Mapping[str, Json]:
+    cost = work.facts.get("cost")
     if not isinstance(cost, Mapping):
-        raise StageError("these images have no known cost; only text_to_image.sample measures it")
+        raise StageError(f"{type(work).__name__} without a known cost; only {measured_by} measures it")
     return cost
 
 

@@ -31,7 +31,7 @@ class FrechetScores(Scores):
     distance: Lower
     """‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2√(Σ₁Σ₂)) with unbiased covariances: FID, as torchmetrics computes it."""
     pca_distance: Lower
-    """The same on the first principal axes of the real features, where N suffices for a covariance."""
+    """The same on the first principal axes of the real features: few, so that N may suffice for a covariance."""
     floor: float
     """What real images score in place of the generated ones; the details say at which N."""
     standard_error: float
@@ -93,7 +93,7 @@ def distance(
         details={
             "terms": {"means": found.means, "covariances": found.covariances},
             "floor": draws,
-            "reading": _reading(a, b),
+            "reading": _reading(a, b, axes.shape[1]),
         },
     )
 
@@ -143,11 +143,16 @@ def _dealt(vectors: Vectors, draw: int) -> Rows:
     return np.array([row[item] for item in drawn(vectors.items, draw)], dtype=np.int64)
 
 
-def _reading(real: Vectors, generated: Vectors) -> str:
+def _reading(real: Vectors, generated: Vectors, components: int) -> str:
     fewest = min(real.count, generated.count)
-    if fewest <= real.dim:
+    if fewest > real.dim:
         return (
-            f"{fewest} images in {real.dim} dimensions: a covariance of rank {fewest - 1} at most, so the distance "
-            "is largely bias; read it beside the floor and compare it at this N only"
+            f"{fewest} images in {real.dim} dimensions; the bias falls as 1/N, so compare it at this N only"
         )
-    return f"{fewest} images in {real.dim} dimensions; the bias falls as 1/N, so compare it at this N only"
+    told = (
+        f"{fewest} images in {real.dim} dimensions: a covariance of rank {fewest - 1} at most, so the distance "
+        "is largely bias; read it beside the floor and compare it at this N only"
+    )
+    if fewest > components:
+        return told
+    return f"{told}; nor do they make a covariance on {components} principal axes: take a smaller pca"

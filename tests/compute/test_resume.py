@@ -60,4 +60,6 @@ def test_different_numbers_give_different_seeds(one: tuple[int, int], other: tup
 def test_what_full_devices_say_is_understood() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
+    assert is_out_of_memory(RuntimeError("could not create a primitive"))  # all that oneDNN says
+    assert not is_out_of_memory(RuntimeError("could not create a primitive descriptor for a convolution"))
     assert not is_out_of_memory(RuntimeError("shapes cannot be multiplied"))

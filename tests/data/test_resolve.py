@@ -48,6 +48,17 @@ def test_what_a_mirror_serves_is_pinned_by_content_and_marked_unverified(mirror,
     }
 
 
+def test_a_path_of_ones_own_is_held_to_the_digest_that_the_suite_pins(tmp_path, cache):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "weights.txt").write_text("content")
+    found = find(f"path:{tmp_path / 'own'}", None, cache)
+    pinned = find(f"path:{tmp_path / 'own'}@{found.to_key()}", None, cache)
+    assert pinned.to_key() == found.to_key()
+    (tmp_path / "own" / "weights.txt").write_text("other content")
+    with pytest.raises(UsageError, match=r"not what the suite pins; it has sha256:[0-9a-f]{64}$"):
+        find(f"path:{tmp_path / 'own'}@{found.to_key()}", None, cache)
+
+
 def test_a_mirror_that_says_its_revision_is_verified(mirror, cache):
     (mirror / "org" / "name" / ".revision").write_text(f"{COMMIT}\n")
     for text in ("org/name@unpinned", f"org/name@{COMMIT}"):

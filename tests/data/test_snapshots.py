@@ -67,3 +67,33 @@ def test_what_is_no_pipeline_keeps_its_variants() -> None:
 def test_what_is_asked_for_is_brought() -> None:
     assert needed(PIPELINE, "v1-5-pruned.ckpt") == ["v1-5-pruned.ckpt"]
     assert "safety_checker/model.safetensors" in needed(PIPELINE, "safety_checker")
+
+
+def test_of_a_language_model_one_copy_of_the_weights() -> None:
+    shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    kept = [
+        "config.json",
+        "generation_config.json",
+        *shards,
+        "model.safetensors.index.json",
+        "tokenizer.json",
+    ]
+    copies = [
+        "consolidated.safetensors",
+        "model.q4.gguf",
+        "onnx/model.onnx",
+        "original/consolidated.00.pth",
+        "pytorch_model-00001-of-00002.bin",
+        "tf_model.h5",
+    ]
+    assert needed([*kept, *copies]) == sorted(kept)
+
+
+def test_the_only_weights_of_a_model_are_no_copy() -> None:
+    for names in (
+        ["config.json", "consolidated.safetensors"],
+        ["config.json", "pytorch_model.bin", "x.gguf"],
+    ):
+        assert needed(names) == names
+    adapter = ["adapter_config.json", "adapter_model.safetensors", "training.json"]
+    assert needed([*adapter, "adapter_model.bin"]) == adapter

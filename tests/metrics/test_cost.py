@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.artifact import GeneratedImages
+from harness.artifact import GeneratedImages, LanguageModel, Likelihoods, Texts
 from harness.errors import StageError
 from harness.metrics import cost
 
@@ -12,6 +12,8 @@ MEASURED = {
     "images": 250,
     "batch_size": 16,
     "peak_bytes": 3_000_000,
+    "host_bytes": 4_000_000,
+    "energy_j": None,
     "device": "a processor",
     "threads": 2,
 }
@@ -34,6 +36,7 @@ def test_speed_is_per_image_and_of_one_machine(tmp_path):
     assert scores.s_per_image == pytest.approx(0.08)
     assert scores.images_per_s == pytest.approx(12.5)
     assert scores.peak_bytes == 3_000_000
+    assert scores.host_bytes == 4_000_000
     assert scores.conditions == {"device": "a processor", "threads": 2, "n": 250}
     assert scores.details == {"batch_size": 16}
     assert cost.speed(images(tmp_path, batch_size=1)).conditions == scores.conditions
@@ -41,8 +44,29 @@ def test_speed_is_per_image_and_of_one_machine(tmp_path):
         assert cost.speed(images(tmp_path, **changed)).conditions != scores.conditions
 
 
+def test_energy_stands_beside_it_where_the_device_counts_it(tmp_path):
+    assert cost.speed(images(tmp_path, energy_j=500.0)).details == {"batch_size": 16, "j_per_image": 2.0}
+
+
 @pytest.mark.parametrize("metric", [cost.sampling, cost.speed])
 def test_images_of_another_system_have_no_cost(tmp_path, metric):
     strangers = GeneratedImages(tmp_path, facts={"count": 3})
-    with pytest.raises(StageError, match=r"no known cost; only text_to_image\.sample measures it"):
+    with pytest.raises(StageError, match=r"GeneratedImages without a known cost; only text_to_image"):
         metric(strangers)
+
+
+def test_tokens_are_counted_alike_in_training_reading_and_writing(tmp_path):
+    for kind in (LanguageModel, Likelihoods, Texts):
+        scores = cost.tokens(kind(tmp_path, facts={"cost": MEASURED | {"tokens": 5_000, "energy_j": 100.0}}))
+        assert scores.s_per_1000_tokens == pytest.approx(4.0)
+        assert scores.tokens_per_s == pytest.approx(250.0)
+        assert (scores.peak_bytes, scores.host_bytes) == (3_000_000, 4_000_000)
+        assert scores.conditions == {"device": "a processor", "threads": 2, "n": 5_000}
+        assert scores.details == {"batch_size": 16, "j_per_1000_tokens": 20.0}
+
+
+def test_a_model_that_was_loaded_has_no_cost(tmp_path):
+    with pytest.raises(
+        StageError, match=r"LanguageModel without a known cost; only language_model\.finetune"
+    ):
+        cost.tokens(LanguageModel(tmp_path, facts={"parameters": 3}))

@@ -252,6 +252,10 @@ def test_n_and_d_are_conditions_and_a_rank_deficient_covariance_is_said(score):
     assert few.conditions == {"n_real": 40, "n_generated": 30, "dimensions": 60, "components": 32}
     assert "30 images in 60 dimensions: a covariance of rank 29 at most" in few.details["reading"]
     assert "rank" not in many.details["reading"]
+    assert few.details["reading"].endswith("on 32 principal axes: take a smaller pca")
+    enough = score(cloud(1, 40, 60), cloud(2, 30, 60), pca=8).details["reading"]
+    assert "rank 29" in enough
+    assert "principal axes" not in enough
     assert few.details["terms"]["means"] + few.details["terms"]["covariances"] == few.distance
 
 

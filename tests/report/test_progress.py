@@ -6,6 +6,7 @@ import contextlib
 import io
 from pathlib import Path
 
+import pytest
 from toy_suites import write_suite
 
 from harness import suite
@@ -43,3 +44,14 @@ def test_without_a_terminal_there_is_one_line_per_finished_task(tmp_path: Path) 
     assert len(lines) == 2
     assert lines[0].startswith(f"✓ 1/{len(plan.keys)} {first.node}")
     assert lines[1].endswith("it broke")
+
+
+def test_a_log_has_no_right_margin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    plan = make(suite.load(write_suite(tmp_path)))
+    said = io.StringIO()
+    with RunProgress(ReportConsole(file=said), plan) as progress:
+        progress(
+            Event("failed", next(iter(plan.tasks.values())), what="it broke, " * 30 + "as one line says")
+        )
+    assert len(said.getvalue().splitlines()) == 1

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 
 from harness.compute.arithmetic import exact
+from harness.compute.weights import UNREADABLE, finite, one_line
+from harness.data.pickles import PICKLED, refusal
 from harness.errors import StageError, nearest
 
 CONFIG = "config.json"
@@ -24,12 +25,6 @@ _KINDS: dict[str, tuple[Any, Any]] = {
 """``model_type`` of the configuration → its network and its processor."""
 _WORDS = ({"tokenizer.json"}, {"vocab.json", "merges.txt"}, {"spiece.model"})
 """Files that a tokenizer may be kept in."""
-_PICKLED = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
-_UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, IndexError, RuntimeError,
-    SafetensorError,
-)  # fmt: skip
-"""What the library raises for a folder that is not what it should be."""
 
 
 class Tokens(NamedTuple):
@@ -98,13 +93,11 @@ def open_encoder(folder: Path, what: str, device: str) -> DualEncoder:
             folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
         )
         processor = processor_class.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except _UNREADABLE as e:
-        raise StageError(f"{what}: cannot be opened as an image-text model ({_one_line(e)})") from None
+    except UNREADABLE as e:
+        raise StageError(f"{what}: cannot be opened as an image-text model ({one_line(e)})") from None
     if missing := sorted(info["missing_keys"]):
         raise StageError(f"{what}: no weights for {missing[0]} ({len(missing)} tensors)")
-    for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise StageError(f"{what}: {name} has values that are not finite numbers")
+    finite(network.state_dict(), what)
     encoder = DualEncoder(network.eval().to(device), processor, device)
     _try_out(encoder, what)
     return encoder
@@ -118,7 +111,7 @@ def _kind(folder: Path, what: str) -> str:
             f"{what}: no {CONFIG}; expected a CLIP model's folder as transformers saves it"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as e:
-        raise StageError(f"{what}: {CONFIG} cannot be read ({_one_line(e)})") from None
+        raise StageError(f"{what}: {CONFIG} cannot be read ({one_line(e)})") from None
     if kind not in _KINDS:
         raise StageError(
             f"{what}: a model of type {kind!r}; expected {' or '.join(_KINDS)}{nearest(str(kind), _KINDS)}"
@@ -135,13 +128,13 @@ def _check_files(folder: Path, what: str) -> None:
         )
     if any(name.endswith(".safetensors") for name in names):
         return
-    if pickles := [name for name in names if Path(name).suffix in _PICKLED]:
-        raise StageError(
-            f"{what}: {pickles[0]} is a pickle, which can run code when it is opened; convert it where it is "
-            'trusted: python -c "from transformers import AutoModel, AutoProcessor; '
+    if pickles := [name for name in names if Path(name).suffix in PICKLED]:
+        convert = (
+            'python -c "from transformers import AutoModel, AutoProcessor; '
             f"[A.from_pretrained('{folder.name}').save_pretrained('{folder.name}-safe') "
             'for A in (AutoModel, AutoProcessor)]"'
         )
+        raise StageError(f"{what}: {refusal(pickles[0], convert)}")
     raise StageError(f"{what}: no safetensors")
 
 
@@ -155,12 +148,7 @@ def _try_out(encoder: DualEncoder, what: str) -> None:
     try:
         image = encoder.images([Image.new("RGB", (32, 32))])
         sentence = encoder.sentences(encoder.tokens(["a lake"]).ids)
-    except _UNREADABLE as e:
-        raise StageError(f"{what}: does not take an image and a sentence ({_one_line(e)})") from None
+    except UNREADABLE as e:
+        raise StageError(f"{what}: does not take an image and a sentence ({one_line(e)})") from None
     if image.shape != sentence.shape:
         raise StageError(f"{what}: {image.shape[1]} features of images, {sentence.shape[1]} of sentences")
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:199]}…"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.compute.arithmetic import is_out_of_memory
-from harness.errors import StageError
+from harness.errors import ResourceError
 from harness.metrics.features.view import View
 from harness.stage import Job
 
@@ -40,7 +40,7 @@ class Runner:
         """(N, H, W, 3) of values from 0 to 255 to (N, D).
 
         Raises:
-            StageError: out of memory with one image, or at half precision.
+            ResourceError: out of memory with one image, or at half precision.
         """
         while True:
             try:
@@ -66,9 +66,9 @@ class Runner:
     def _halve(self) -> None:
         smaller = self.batch_size // 2
         if smaller == 0:
-            raise StageError(f"out of memory on {self.device} with a single image")
+            raise ResourceError(f"out of memory on {self.device} with a single image")
         if self.precision != "fp32":
-            raise StageError(
+            raise ResourceError(
                 f"out of memory on {self.device} with {self.batch_size} images at {self.precision}, where the "
                 f"batch decides about the features; set batch_size: {smaller}"
             )

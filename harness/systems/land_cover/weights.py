@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from harness.artifact import Json
 from harness.data.hub import Source
+from harness.data.pickles import PICKLED, refusal
 from harness.errors import StageError, nearest
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"https://(?:hf\.co|huggingface\.co)/([^/]+/[^/]+)/resolve/([0-9a-f]{40})/([^?]+)")
 _HASH = re.compile(r"-([0-9a-f]{8,64})\.pth$")
-_PICKLED = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
 _CONVERT = (
     'python -c "import torch, safetensors.torch as s; '
     "s.save_file(torch.load('IN', weights_only=True), 'OUT.safetensors')\""
@@ -52,10 +52,8 @@ class Weights:
         """
         if ":" not in text and "@" not in text:
             return cls(text, Source.from_text(_reference(text)), torchgeo=True)
-        if text.endswith(_PICKLED):
-            raise ValueError(
-                f"{text!r} is a pickle, which can run code when it is read; convert it once: {_CONVERT}"
-            )
+        if text.endswith(tuple(PICKLED)):
+            raise ValueError(refusal(repr(text), _CONVERT))
         return cls(text, Source.from_text(text))
 
     def relative_to(self, folder: Path) -> Weights:

@@ -134,7 +134,7 @@ FAULTS = {
         "cannot be opened as an image-text",
     ),
     "weight lost": (lose, r"no weights for visual_projection\.weight \(1 tensors\)"),
-    "not finite": (poison, r"visual_projection\.weight has values that are not finite"),
+    "not finite": (poison, r"visual_projection\.weight has \d+ of \d+ values that are not finite"),
     "other width": (lambda f: configure(f, projection_dim=16), "cannot be opened as an image-text"),
     "no words": (
         lambda f: (f / "tokenizer.json").unlink(),

@@ -12,8 +12,10 @@ from diffusers import StableDiffusionPipeline
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import load_file
 
+from harness.compute.weights import UNREADABLE, finite, header, one_line
+from harness.data.pickles import PICKLED
 from harness.errors import StageError
-from harness.systems.text_to_image.pipelines import checks, weight_files
+from harness.systems.text_to_image.pipelines import weight_files
 
 _NAME = "adapter"
 _PEFT_WEIGHTS, _PEFT_CONFIG, _PEFT_PREFIX = (
@@ -45,13 +47,13 @@ def merge_adapter(pipeline: StableDiffusionPipeline, path: Path, what: str, scal
     held: Counter[tuple[object, ...]] = Counter()
     try:
         for state, alphas, metadata in _read(path, what):
-            checks.finite(state, what)
+            finite(state, what)
             held += _marks(tensor for name, tensor in state.items() if not name.endswith(".alpha"))
             settings = {"adapter_name": _NAME, "network_alphas": alphas, "metadata": metadata}
             pipeline.load_lora_into_unet(state, unet=pipeline.unet, **settings)
             pipeline.load_lora_into_text_encoder(state, text_encoder=pipeline.text_encoder, **settings)
-    except checks.UNREADABLE as e:
-        raise StageError(f"{what}: does not fit the pipeline ({checks.one_line(e)})") from None
+    except UNREADABLE as e:
+        raise StageError(f"{what}: does not fit the pipeline ({one_line(e)})") from None
 
     adapted = [n for n in (pipeline.unet, pipeline.text_encoder) if _NAME in getattr(n, "peft_config", {})]
     placed = sum(
@@ -80,7 +82,7 @@ def _read(path: Path, what: str) -> Iterable[tuple[State, Any, Any]]:
         yield weights, None, {f"{part}.{name}": value for name, value in config.items()}
     if not peft:
         file = _file(path, _DIFFUSERS_WEIGHTS, what)
-        if not any("lora" in name for name in weight_files.header(file, what)):
+        if not any("lora" in name for name in header(file, what)):
             raise StageError(f"{what}: {file.name} has no LoRA weights")
         yield StableDiffusionPipeline.lora_state_dict(
             str(file.parent), weight_name=file.name, local_files_only=True, return_lora_metadata=True
@@ -94,13 +96,11 @@ def _file(path: Path, usual: str, what: str) -> Path:
     elif (path / usual).is_file():
         found = [path / usual]
     else:
-        found = sorted(path.glob("*.safetensors")) or sorted(
-            p for p in path.iterdir() if p.suffix in weight_files.PICKLED
-        )
+        found = sorted(path.glob("*.safetensors")) or sorted(p for p in path.iterdir() if p.suffix in PICKLED)
     if len(found) != 1:
         raise StageError(f"{what}: {len(found) or 'no'} files that may be the adapter; expected {usual}")
     weight_files.refuse_pickle(found[0], what)
-    names = weight_files.header(found[0], what)
+    names = header(found[0], what)
     if any("dora_scale" in name or "lora_magnitude" in name for name in names):
         raise StageError(
             f"{what}: a DoRA adapter, which diffusers cannot load into a pipeline; expected LoRA"

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import diffusers
-import torch
 from diffusers import SchedulerMixin
-from safetensors import SafetensorError
 
+from harness.compute.weights import one_line
 from harness.errors import StageError, nearest
 
 INDEX = "model_index.json"
-
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError)
-"""What the libraries raise for a file that is not what it should be."""
 
 _PARTS = {
     "vae": ("AutoencoderKL",),
@@ -88,38 +84,6 @@ def _class(index: Mapping[str, Any], part: str, what: str) -> str:
             )
 
 
-def complete(info: Mapping[str, Iterable[Any]], what: str) -> None:
-    """Every weight has its place and every place its weight.
-
-    Args:
-        info: as ``from_pretrained(output_loading_info=True)`` gives it.
-        what: the network.
-    """
-    if mismatched := sorted(info["mismatched_keys"]):
-        name, stored, expected = mismatched[0]
-        raise StageError(
-            f"{what}: {name} has shape {tuple(stored)} where the configuration says {tuple(expected)}"
-        )
-    if missing := sorted(info["missing_keys"]):
-        raise StageError(f"{what}: no weights for {_some(missing)}")
-    # CLIP's positions are 0, 1, 2, …: older versions of transformers stored them.
-    if unexpected := sorted(k for k in info["unexpected_keys"] if not k.endswith("position_ids")):
-        raise StageError(f"{what}: the configuration has no place for {_some(unexpected)}")
-
-
-def finite(state: Mapping[str, torch.Tensor], what: str) -> None:
-    """Raises StageError where a weight is missing, or is NaN or infinite in the type that it is in."""
-    for name, tensor in state.items():
-        if tensor.is_meta:
-            raise StageError(f"{what}: no weights for {name}")
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            count = int((~tensor.isfinite()).sum())
-            kind = str(tensor.dtype).removeprefix("torch.")
-            raise StageError(
-                f"{what}: {name} has {count} of {tensor.numel()} values that are not finite in {kind}"
-            )
-
-
 def fit(what: str, *, vae: Any, text_encoder: Any, unet: Any, tokenizer: Any) -> None:
     """Raises StageError where what one part makes is not what the next one takes."""
     if not isinstance(unet.config.sample_size, int):
@@ -140,13 +104,3 @@ def fit(what: str, *, vae: Any, text_encoder: Any, unet: Any, tokenizer: Any) ->
         raise StageError(
             f"{what}: the tokenizer allows {length:.3g} tokens, the text encoder has {places} positions"
         )
-
-
-def one_line(error: BaseException) -> str:
-    """What a library says, in one line of bearable length."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 400 else f"{text[:399]}…"
-
-
-def _some(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -6,8 +6,7 @@ the place of weights that are missing. Here the classes are ours to say, and a g
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
 from harness.artifact import Pipeline
+from harness.compute.quiet import hushed
+from harness.compute.weights import UNREADABLE, complete, finite, one_line
 from harness.errors import StageError
 from harness.systems.text_to_image.pipelines import checks, weight_files
 
@@ -77,7 +78,7 @@ def assemble(
         StageError: they do not fit, or a weight is not finite.
     """
     for name, network in networks.items():
-        checks.finite(network.state_dict(), f"{what}: {name}")
+        finite(network.state_dict(), f"{what}: {name}")
         if isinstance(network, ModelMixin):
             network.register_to_config(_name_or_path="")  # else a saved copy has this machine's paths in it
     checks.fit(what, tokenizer=tokenizer, **networks)
@@ -106,9 +107,9 @@ def read_network(folder: Path, what: str, kind: Any, dtype: torch.dtype | None) 
             ignore_mismatched_sizes=True,  # to name them: ``complete`` refuses them
             output_loading_info=True,
         )
-    except checks.UNREADABLE as e:
-        raise StageError(f"{what}: cannot be opened ({checks.one_line(e)})") from None
-    checks.complete(info, what)
+    except UNREADABLE as e:
+        raise StageError(f"{what}: cannot be opened ({one_line(e)})") from None
+    complete(info, what)
     return network.eval()
 
 
@@ -116,22 +117,10 @@ def _configured(folder: Path, what: str, kind: Any) -> Any:
     """A part without weights."""
     try:
         return kind.from_pretrained(folder, local_files_only=True)
-    except checks.UNREADABLE as e:
-        raise StageError(f"{what}: cannot be opened ({checks.one_line(e)})") from None
+    except UNREADABLE as e:
+        raise StageError(f"{what}: cannot be opened ({one_line(e)})") from None
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> AbstractContextManager[None]:
     """No bars and no remarks of diffusers and transformers; what matters of them is checked instead."""
-    before = diffusers_logging.get_verbosity(), transformers_logging.get_verbosity()
-    bars = diffusers_logging.is_progress_bar_enabled(), transformers_logging.is_progress_bar_enabled()
-    for library in (diffusers_logging, transformers_logging):
-        library.set_verbosity(diffusers_logging.CRITICAL)
-        library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library, level, bar in zip((diffusers_logging, transformers_logging), before, bars, strict=True):
-            library.set_verbosity(level)
-            if bar:
-                library.enable_progress_bar()
+    return hushed(diffusers_logging, transformers_logging)

@@ -45,8 +45,8 @@ def load(
     """
     import torch
 
+    from harness.compute.weights import finite
     from harness.systems.text_to_image.pipelines.adapters import merge_adapter
-    from harness.systems.text_to_image.pipelines.checks import finite
     from harness.systems.text_to_image.pipelines.components import NETWORKS, quiet, read_pipeline
     from harness.systems.text_to_image.pipelines.single_file import read_single_file
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from diffusers import StableDiffusionPipeline
 
+from harness.compute.weights import UNREADABLE, header, one_line, stored_dtype
 from harness.errors import StageError
 from harness.systems.text_to_image.pipelines import checks, weight_files
 from harness.systems.text_to_image.pipelines.components import NETWORKS, assemble
@@ -30,7 +31,7 @@ def read_single_file(file: Path, what: str, config: Path | None) -> StableDiffus
         StageError: a pickle, another layout, no configuration or one of another model, a damaged file.
     """
     weight_files.refuse_pickle(file, what)
-    names = weight_files.header(file, what)
+    names = header(file, what)
     if not any(name.startswith(_PREFIXES["unet"]) for name in names):
         raise StageError(f"{what}: {_instead(list(names))}; expected a pipeline with {_PREFIXES['unet']}…")
     if config is None:
@@ -38,7 +39,7 @@ def read_single_file(file: Path, what: str, config: Path | None) -> StableDiffus
             f"{what}: one file has no tokenizer and no noise schedule; set config to a pipeline's folder of the same "
             "architecture (org/name@commit or path:…; its weights are not needed)"
         )
-    dtypes = {part: weight_files.stored_dtype([file], f"{what}: {part}", p) for part, p in _PREFIXES.items()}
+    dtypes = {part: stored_dtype([file], f"{what}: {part}", p) for part, p in _PREFIXES.items()}
     checks.layout(config, f"{what}: config")  # nothing is imported but what it lets through
     try:
         pipeline = StableDiffusionPipeline.from_single_file(
@@ -52,8 +53,8 @@ def read_single_file(file: Path, what: str, config: Path | None) -> StableDiffus
         )
     except NotImplementedError:  # torch, of a network that was left without some of its weights
         raise StageError(f"{what}: it lacks weights that the vae or the unet of its config has") from None
-    except checks.UNREADABLE as e:
-        raise StageError(f"{what}: does not fit its config ({checks.one_line(e)})") from None
+    except UNREADABLE as e:
+        raise StageError(f"{what}: does not fit its config ({one_line(e)})") from None
     networks = {part: getattr(pipeline, part).eval().to(dtypes[part]) for part in NETWORKS}
     return assemble(what, networks, tokenizer=pipeline.tokenizer, scheduler=pipeline.scheduler)
 

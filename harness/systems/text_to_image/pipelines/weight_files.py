@@ -1,23 +1,20 @@
-"""Files of weights: safetensors, by their headers. Pickles are told apart and never opened."""
+"""The files of a network's weights in a pipeline. Pickles are told apart and never opened."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 
+from harness.compute.weights import stored_dtype
+from harness.data.pickles import PICKLED, refusal
 from harness.errors import StageError
-from harness.systems.text_to_image.pipelines.checks import one_line
 
-PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
 _WEIGHTS = re.compile(
     r"(?:diffusion_pytorch_model|model)(?:\.(\w+))?(?:-\d+-of-\d+)?(?:\.(\w+))?\.safetensors"
 )
-_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 class Weights(NamedTuple):
@@ -42,7 +39,7 @@ def weights(folder: Path, what: str) -> Weights:
             variants.setdefault(match[1] or match[2], []).append(name)
     if not variants:
         if pickles := [name for name in names if Path(name).suffix in PICKLED]:
-            raise StageError(f"{what}: {_refused(pickles[0])}: {_convert_folder(folder.parent)}")
+            raise StageError(f"{what}: {refusal(pickles[0], _convert_folder(folder.parent))}")
         raise StageError(
             f"{what}: no safetensors in {folder.name}/" if names else f"{what}: no {folder.name}/"
         )
@@ -54,58 +51,15 @@ def weights(folder: Path, what: str) -> Weights:
     return Weights(variant, stored_dtype([folder / name for name in variants[variant]], what))
 
 
-def stored_dtype(files: Iterable[Path], what: str, prefix: str = "") -> torch.dtype:
-    """The type that the floating-point tensors of safetensors files fit into; reads headers only.
-
-    Args:
-        files: of one network.
-        what: what messages call it.
-        prefix: only the tensors whose name begins so.
-
-    Raises:
-        StageError: a damaged file, a tensor in 8 bits or fewer, or none at all.
-    """
-    found: set[torch.dtype] = set()
-    for file in files:
-        for name, code in header(file, what).items():
-            if name.startswith(prefix) and code.startswith(("F", "BF")):
-                if code not in _DTYPES:
-                    raise StageError(f"{what}: {name} is stored as {code}; expected {', '.join(_DTYPES)}")
-                found.add(_DTYPES[code])
-    if not found:
-        raise StageError(f"{what}: no weights" + (f" ({prefix}…)" if prefix else ""))
-    widest = found.pop()
-    for dtype in found:
-        widest = torch.promote_types(widest, dtype)
-    return widest
-
-
-def header(file: Path, what: str) -> dict[str, str]:
-    """Tensor name → element type, as in ``F32``.
-
-    Raises:
-        StageError: not safetensors, or cut short.
-    """
-    try:
-        with safe_open(file, "pt") as tensors:
-            return {name: tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as e:
-        raise StageError(f"{what}: {file.name} is damaged or no safetensors ({one_line(e)})") from None
-
-
 def refuse_pickle(file: Path, what: str) -> None:
     """Raises StageError for a file that is opened by running it, with the command that converts it."""
     if file.suffix in PICKLED:
-        safe = f"{file.stem}.safetensors"
-        raise StageError(
-            f'{what}: {_refused(file.name)}: python -c "import torch, safetensors.torch as s; '
+        convert = (
+            'python -c "import torch, safetensors.torch as s; '
             f"w = torch.load('{file.name}', map_location='cpu', weights_only=True); w = w.get('state_dict', w); "
-            f"s.save_file({{k: v.clone() for k, v in w.items() if torch.is_tensor(v)}}, '{safe}')\""
+            f"s.save_file({{k: v.clone() for k, v in w.items() if torch.is_tensor(v)}}, '{file.stem}.safetensors')\""
         )
-
-
-def _refused(name: str) -> str:
-    return f"{name} is a pickle, which can run code when it is opened; convert it where it is trusted"
+        raise StageError(f"{what}: {refusal(file.name, convert)}")
 
 
 def _convert_folder(folder: Path) -> str:

@@ -55,7 +55,8 @@ def encode(
         job: its device and folder.
 
     Raises:
-        StageError: fewer rows than ``count``, a row without a sentence, a prompt that is too long and may not be.
+        StageError: fewer rows than ``count``, a row without a sentence or with a blank one, a prompt that is too long
+            and may not be.
     """
     from safetensors.torch import save_file
 
@@ -74,7 +75,7 @@ def encode(
     if too_long and long_prompts == "refuse":
         raise StageError(
             f"{len(too_long)} of {len(lengths)} prompts have more than {encoder.limit} tokens; "
-            f"the first has {lengths[too_long[0]]}: {too_long[0]!r}"
+            f"the first has {lengths[too_long[0]]}: {too_long[0]!r:.80}"
         )
     if too_long:
         job.log(f"{len(too_long)} prompts have more than {encoder.limit} tokens, cut: {too_long[:_SHOWN]}")
@@ -113,8 +114,8 @@ def encode(
 
 
 def _sentence(row: Row, which: Literal["first", "random"], seed: int) -> str:
-    if not row.captions:
-        raise StageError(f"{row.name}: no caption to make a prompt of")
+    if not row.captions or not all(caption.strip() for caption in row.captions):
+        raise StageError(f"{row.name}: no caption to make a prompt of, or a blank one")
     if which == "first":
         return row.captions[0]
     named = {f"{row.name}#{i}": sentence for i, sentence in enumerate(row.captions)}
@@ -144,7 +145,7 @@ class _Encoder:
         from diffusers import StableDiffusionPipeline
         from transformers import CLIPTextModel, CLIPTokenizer
 
-        from harness.systems.text_to_image.pipelines.checks import finite
+        from harness.compute.weights import finite
         from harness.systems.text_to_image.pipelines.components import quiet, read_network
 
         what = "the pipeline: text_encoder"

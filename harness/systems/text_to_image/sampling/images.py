@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.artifact import EncodedPrompts, GeneratedImages, Images, Json, Pipeline
 from harness.data.image_folder import METADATA, Row, Writer, rows
-from harness.errors import StageError
+from harness.errors import ResourceError, StageError
 from harness.stage import Count, Execution, Job, NonNegative, Seed, stage
 from harness.systems.text_to_image.sampling.schedulers import Scheduler
 
@@ -110,11 +110,11 @@ def _sample_all(sampler: Sampler, planned: Sequence[Row], batch_size: int, job: 
 
 def _halved(size: int, sampler: Sampler) -> int:
     if size == 1:
-        raise StageError(
+        raise ResourceError(
             f"out of memory with a single image of {sampler.width} × {sampler.height} pixels; set a smaller size"
         )
     if sampler.settings.precision != "fp32":
-        raise StageError(
+        raise ResourceError(
             f"out of memory with {size} images at {sampler.settings.precision}, where the batch decides about "
             f"the images; set batch_size: {size // 2}"
         )
@@ -152,14 +152,13 @@ def _gather(batches: Sequence[Path], folder: Path) -> None:
 
 def _total(costs: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
     """What ``cost.sampling`` and ``cost.speed`` report, over all batches and tries."""
+    from harness.compute.meter import Usage, total
+
     evaluations = {cost["evaluations"] for cost in costs}
     assert len(evaluations) == 1, "batches of one sampling take the same evaluations"
     return {
         "evaluations": evaluations.pop(),
-        "wall_s": sum(cost["wall_s"] for cost in costs),
         "images": sum(cost["images"] for cost in costs),
         "batch_size": min(cost["batch_size"] for cost in costs),
-        "peak_bytes": max(cost["peak_bytes"] for cost in costs),
-        "device": ", ".join(sorted({cost["device"] for cost in costs})),
-        "threads": max(cost["threads"] for cost in costs),
+        **total([Usage(**cost["usage"]) for cost in costs]),
     }

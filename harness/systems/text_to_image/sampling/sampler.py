@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,16 +16,19 @@ from torch import Tensor
 
 from harness.artifact import EncodedPrompts, Pipeline
 from harness.compute.arithmetic import exact, is_out_of_memory
+from harness.compute.meter import Meter, Usage
+from harness.data import image_folder
 from harness.data.image_folder import Row
-from harness.environment import cpu_name
 from harness.errors import StageError
 from harness.stage import Job
-from harness.systems.text_to_image.pipelines.components import open_pipeline
+from harness.systems.text_to_image.pipelines.components import open_pipeline, quiet
 from harness.systems.text_to_image.sampling.encoding import EMBEDDINGS
 from harness.systems.text_to_image.sampling.schedulers import Scheduler, scheduler_for
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_ROUNDING = {"fp32": 0.02, "bf16": 0.1, "fp16": 0.05}
+"""How far apart, relatively, two embeddings of one text encoder may be: one may be stored in half precision."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,8 @@ class Cost:
 
     evaluations: int
     """Of the network, for each image."""
-    wall_s: float
     images: int
-    peak_bytes: int
-    """Allocated on the device; on a CPU, resident in this process."""
-    device: str
-    """What hardware it is."""
-    threads: int
+    usage: Usage
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ class Sampler:
         self.height, self.width = _size(self.pipe, settings.size)
         self.evaluations = 0
         self.pipe.unet.register_forward_hook(self._evaluated)
-        self._check_prompts()
+        self._check_prompts(next(image_folder.rows(prompts)))
 
     def draw(self, rows: Sequence[Row], first: int, total: int) -> Batch | None:
         """Images for consecutive rows; None where memory does not suffice for so many at once.
@@ -108,9 +103,7 @@ class Sampler:
     def _draw(self, rows: Sequence[Row], first: int, total: int) -> Batch:
         generators = [generator(self.settings.seed, first + i) for i in range(len(rows))]
         self.evaluations = 0
-        _forget_peak(self.job.device)
-        started = time.perf_counter()
-        with torch.inference_mode(), exact():
+        with Meter(self.job.device) as meter, torch.inference_mode(), exact():
             images = self.pipe(
                 prompt_embeds=self._embeddings("prompts", [int(str(row.columns["row"])) for row in rows]),
                 negative_prompt_embeds=self._embeddings("negative", [0] * len(rows)),
@@ -123,16 +116,8 @@ class Sampler:
                 output_type="np",
                 callback_on_step_end=self._watcher(rows, first, total),
             ).images
-        wall_s = time.perf_counter() - started
         self._refuse_not_finite(np.isfinite(images).reshape(len(rows), -1).all(axis=1), rows)
-        cost = Cost(
-            self.evaluations,
-            wall_s,
-            len(rows),
-            _peak(self.job.device),
-            device=cpu_name() if self.job.device == "cpu" else torch.cuda.get_device_name(),
-            threads=torch.get_num_threads(),
-        )
+        cost = Cost(self.evaluations, len(rows), meter.usage)
         return Batch((images * 255).round().astype(np.uint8), cost)
 
     def _noise(self, generators: Sequence[torch.Generator]) -> Tensor:
@@ -181,13 +166,25 @@ class Sampler:
             f"{advice[precision]}"
         )
 
-    def _check_prompts(self) -> None:
+    def _check_prompts(self, first: Row) -> None:
+        """The pipeline's own text encoder makes the same of the first prompt; equal widths do not say so."""
         with safe_open(self.prompts, "pt") as stored:
             width = stored.get_slice("prompts").get_shape()[2]
         taken = self.pipe.unet.config.cross_attention_dim
         if width != taken:
             raise StageError(
                 f"prompts: encoded in {width} features by another pipeline; this one takes {taken}"
+            )
+        theirs = self._embeddings("prompts", [int(str(first.columns["row"]))]).float()
+        with torch.inference_mode(), exact(), quiet():
+            ours, _ = self.pipe.encode_prompt(
+                str(first.columns["prompt"]), self.job.device, 1, do_classifier_free_guidance=False
+            )
+        apart = float((ours.float() - theirs).norm() / theirs.norm())
+        if apart > _ROUNDING[self.settings.precision]:
+            raise StageError(
+                f"prompts: encoded by another text encoder than this pipeline's ({apart:.0%} apart); encode them "
+                "with the pipeline that samples them"
             )
 
 
@@ -212,25 +209,3 @@ def _size(pipe: Any, size: int | None) -> tuple[int, int]:
             f"size: {size} is not a multiple of {unit}, as this pipeline needs; the nearest: {near}"
         )
     return size, size
-
-
-def _forget_peak(device: str) -> None:
-    if device != "cpu":
-        torch.cuda.reset_peak_memory_stats()
-        return
-    with suppress(OSError):  # Linux; elsewhere the peak is that of the process so far
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _peak(device: str) -> int:
-    if device != "cpu":
-        return int(torch.cuda.max_memory_allocated())
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
-    except (OSError, IndexError):
-        import resource
-        import sys
-
-        unit = 1 if sys.platform == "darwin" else 1024
-        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

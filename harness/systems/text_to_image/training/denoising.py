@@ -85,7 +85,8 @@ class Drawing:
             "" if drop < recipe.caption_drop else self._caption(image, at)
             for image, at, drop in zip(images, which, dropped, strict=True)
         ]
-        return batch(self.noise, self.tokenizer, latents, timesteps, captions, generator)
+        added = torch.randn(latents.shape, generator=generator)
+        return batch(self.noise, self.tokenizer, latents, timesteps, captions, added)
 
     def _images(self, step: int) -> list[int]:
         """The next images of an endless row of shuffled passes over the data."""
@@ -110,14 +111,13 @@ def batch(
     latents: Tensor,
     timesteps: Tensor,
     captions: Sequence[str],
-    generator: torch.Generator,
+    added: Tensor,
 ) -> Batch:
-    """Noise ``latents`` up to ``timesteps``; the target is what the scheduler's configuration says.
+    """Add noise to ``latents``, as much as at ``timesteps``; the target is what the scheduler's configuration says.
 
     Raises:
         StageError: a prediction type that is none of Stable Diffusion's.
     """
-    added = torch.randn(latents.shape, generator=generator)
     kind = noise.config.prediction_type
     targets: dict[str, Any] = {
         "epsilon": lambda: added,
@@ -138,8 +138,7 @@ def batch(
 
 @torch.no_grad()
 def held_out_loss(drawing: Drawing, denoiser: torch.nn.Module) -> float:
-    """Mean loss over the held-out images at ``LEVELS`` noise levels each; its noise is always the same."""
-    generator = torch.Generator().manual_seed(0)
+    """Mean loss over the held-out images at ``LEVELS`` noise levels each; an image's noise is always the same."""
     total, size, count = 0.0, drawing.recipe.batch_size, len(drawing.captions)
     training = drawing.noise.config.num_train_timesteps
     for start in range(0, count, size):
@@ -147,8 +146,13 @@ def held_out_loss(drawing: Drawing, denoiser: torch.nn.Module) -> float:
         captions = [drawing.captions[i][0] for i in images]
         for level in range(LEVELS):
             timesteps = torch.full((len(images),), int((level + 0.5) * training / LEVELS))
-            held = batch(
-                drawing.noise, drawing.tokenizer, drawing.latents.mean(images), timesteps, captions, generator
-            )
+            latents = drawing.latents.mean(images)
+            added = torch.stack([_noise(latents.shape[1:], image, level) for image in images])
+            held = batch(drawing.noise, drawing.tokenizer, latents, timesteps, captions, added)
             total += float(held.loss(denoiser)) * len(images)
     return total / (count * LEVELS)
+
+
+def _noise(shape: torch.Size, image: int, level: int) -> Tensor:
+    """Of a held-out image at a level, whatever batch it is in."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(mixed(0, image, level)))

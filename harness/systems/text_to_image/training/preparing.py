@@ -50,9 +50,11 @@ def prepare(
     """
     if (job.scratch / _DONE).exists():
         return
+    if recipe.precision == "fp16" and job.device == "cpu":
+        raise StageError("precision: fp16 is for GPUs; on a CPU use bf16 or fp32")
     opened = read_pipeline(pipeline.path, "the pipeline", torch.float32)
     vae = opened.vae.to(job.device)
-    multiple = opened.vae_scale_factor * 2 ** (len(opened.unet.config.block_out_channels) - 1)
+    multiple = opened.vae_scale_factor  # the UNet takes odd latents too
     sides = {"training": data} if validation is None else {"training": data, "held-out": validation}
     frames = {
         side: decode([images], job.scratch / f"{side}-pixels.npy", multiple, side, job)
@@ -63,6 +65,11 @@ def prepare(
     if len({read.size for read in frames.values()}) > 1:
         raise StageError(
             f"held-out images have {frames['held-out'].size} pixels, {frames['training'].size} the others"
+        )
+    height, width = frames["training"].size
+    if recipe.augment == "dihedral" and width != height:
+        raise StageError(
+            f"augment: dihedral turns images, and these are {width}×{height}, not square; set flips"
         )
     pixels = VAE_PIXELS if recipe.normalisation == "vae" else Pixels(*frames["training"].statistics())
     described: dict[str, Json] = {}

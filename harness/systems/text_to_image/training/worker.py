@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from harness.artifact import Json
 from harness.compute.arithmetic import is_out_of_memory
 from harness.compute.resume import Resume, Stateful
-from harness.errors import StageError
+from harness.errors import ResourceError, StageError
 from harness.systems.text_to_image.pipelines.components import read_pipeline
 from harness.systems.text_to_image.training.checkpoints import trainable
 from harness.systems.text_to_image.training.denoising import Denoiser, Drawing, held_out_loss
@@ -74,7 +74,7 @@ def run(task: Task, tell: Tell) -> None:
     except (RuntimeError, MemoryError) as e:
         if not is_out_of_memory(e):
             raise
-        raise StageError(
+        raise ResourceError(
             f"out of memory at batch_size {recipe.batch_size}; halve it and double accumulate, "
             "or set gradient_checkpointing: true"
         ) from None
@@ -118,6 +118,8 @@ class _Loop:
     def run(self) -> None:
         resume = Resume(self.scratch, self._parts(), "training")
         told = resume.restore()
+        if self.ema is not None:
+            self.ema.to(self.accelerator.device)  # it takes what was saved as it is, and that was on the CPU
         self.history = list(told.get("history", []))  # type: ignore[arg-type]
         since: list[float] = list(told.get("since", []))  # type: ignore[arg-type]
         first = int(told.get("step", 0))  # type: ignore[arg-type]

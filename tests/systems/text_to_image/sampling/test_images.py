@@ -16,6 +16,7 @@ from harness.artifact import Captions
 from harness.data.image_folder import rows
 from harness.errors import StageError
 from harness.metrics import cost
+from harness.systems.text_to_image.pipelines.casting import cast
 from harness.systems.text_to_image.sampling.encoding import EMBEDDINGS, encode
 from harness.systems.text_to_image.sampling.images import sample
 from harness.systems.text_to_image.sampling.sampler import generator
@@ -271,3 +272,19 @@ def test_prompts_of_another_text_encoder_are_refused(draw, prompts_of):
         StageError, match="prompts: encoded in 8 features by another pipeline; this one takes 96"
     ):
         draw(strange)
+
+
+def test_prompts_of_another_text_encoder_of_the_same_width_are_refused(five, tmp_path):
+    """Nothing else would tell: the images would be of other prompts."""
+    other = tiny_pipeline(tmp_path / "other", seed=1)
+    with pytest.raises(StageError, match=r"prompts: encoded by another text encoder .* encode them with"):
+        sample(other, five, scheduler="ddim", steps=2, job=FolderJob(tmp_path / "job"))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_prompts_of_the_same_text_encoder_stored_in_half_precision_are_taken(
+    pipeline, five, tmp_path, precision
+):
+    half = cast(pipeline, dtype="fp16", job=FolderJob(tmp_path / "half"))
+    made = sample(half, five, scheduler="ddim", steps=2, precision=precision, job=FolderJob(tmp_path / "job"))
+    assert made.facts["count"] == 5

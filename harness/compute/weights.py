@@ -1,0 +1,104 @@
+"""Weights that somebody else made: safetensors by their headers, and a network that got all of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from harness.errors import StageError
+
+UNREADABLE = (
+    OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,
+)  # fmt: skip
+"""What the libraries raise for a file that is not what it should be."""
+
+_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+
+
+def header(file: Path, what: str) -> dict[str, str]:
+    """Tensor name → element type, as in ``F32``.
+
+    Raises:
+        StageError: not safetensors, or cut short.
+    """
+    try:
+        with safe_open(file, "pt") as tensors:
+            return {name: tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as e:
+        raise StageError(f"{what}: {file.name} is damaged or no safetensors ({one_line(e)})") from None
+
+
+def stored_dtype(files: Iterable[Path], what: str, prefix: str = "") -> torch.dtype:
+    """The type that the floating-point tensors of safetensors files fit into; reads headers only.
+
+    Args:
+        files: of one network.
+        what: what messages call it.
+        prefix: only the tensors whose name begins so.
+
+    Raises:
+        StageError: a damaged file, a tensor in 8 bits or fewer, or none at all.
+    """
+    found: set[torch.dtype] = set()
+    for file in files:
+        for name, code in header(file, what).items():
+            if name.startswith(prefix) and code.startswith(("F", "BF")):
+                if code not in _DTYPES:
+                    raise StageError(f"{what}: {name} is stored as {code}; expected {', '.join(_DTYPES)}")
+                found.add(_DTYPES[code])
+    if not found:
+        raise StageError(f"{what}: no weights" + (f" ({prefix}…)" if prefix else ""))
+    widest = found.pop()
+    for dtype in found:
+        widest = torch.promote_types(widest, dtype)
+    return widest
+
+
+def complete(info: Mapping[str, Iterable[Any]], what: str) -> None:
+    """Every weight has its place and every place its weight.
+
+    Args:
+        info: as ``from_pretrained(output_loading_info=True)`` gives it.
+        what: the network.
+
+    Raises:
+        StageError: one has not.
+    """
+    if mismatched := sorted(info["mismatched_keys"]):
+        name, stored, expected = mismatched[0]
+        raise StageError(
+            f"{what}: {name} has shape {tuple(stored)} where the configuration says {tuple(expected)}"
+        )
+    if missing := sorted(info["missing_keys"]):
+        raise StageError(f"{what}: no weights for {some(missing)}")
+    # CLIP's positions are 0, 1, 2, …: older versions of transformers stored them.
+    if unexpected := sorted(k for k in info["unexpected_keys"] if not k.endswith("position_ids")):
+        raise StageError(f"{what}: the configuration has no place for {some(unexpected)}")
+
+
+def finite(state: Mapping[str, torch.Tensor], what: str) -> None:
+    """Raises StageError where a weight is missing, or is NaN or infinite in the type that it is in."""
+    for name, tensor in state.items():
+        if tensor.is_meta:
+            raise StageError(f"{what}: no weights for {name}")
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            count = int((~tensor.isfinite()).sum())
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise StageError(
+                f"{what}: {name} has {count} of {tensor.numel()} values that are not finite in {kind}"
+            )
+
+
+def one_line(error: BaseException) -> str:
+    """What a library says, in one line of bearable length."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 400 else f"{text[:399]}…"
+
+
+def some(names: list[str]) -> str:
+    """The first of several names, and how many more there are."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
