@@ -41,6 +41,7 @@ KEYED = "test_knobs.py", "test_another_torchgeo_data_set_is_another_key"
 
 T2I, IMAGES = "systems/text_to_image/", "metrics/"
 TUNING = f"{T2I}training/test_finetuning.py"
+CORPUS, LANGUAGE = "data/corpus/", "systems/language_model/"
 
 PROOFS: dict[str, dict[tuple[str, str], str]] = {
     "alignment.load": {
@@ -61,6 +62,32 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
             "test_every_knob_of_training_changes_the_weights",
         ): "size patch width layers epochs batch_size lr augment seed"
     },
+    "corpus.chunk": {
+        (f"{CORPUS}test_chunking.py", "test_characters_are_the_least_that_a_chunk_has"): "characters",
+        (
+            f"{CORPUS}test_chunking.py",
+            "test_a_document_without_a_full_stop_is_cut_at_white_space_before_the_longest",
+        ): "longest",
+    },
+    "corpus.docstrings": {
+        (f"{CORPUS}test_docstrings.py", "test_another_package_is_another_corpus"): "package"
+    },
+    "corpus.read": {
+        (f"{CORPUS}test_texts.py", "test_another_source_is_another_corpus"): "source",
+        (f"{CORPUS}test_texts.py", "test_a_heading_begins_another_document"): "heading",
+        (
+            f"{CORPUS}test_texts.py",
+            "test_split_column_and_document_choose_what_is_read",
+        ): "split column document",
+    },
+    "corpus.read_pdfs": {
+        (f"{CORPUS}test_corpus_pdf.py", "test_another_source_is_another_corpus"): "source",
+        (
+            f"{CORPUS}test_corpus_pdf.py",
+            "test_strict_makes_a_file_that_is_not_wholly_read_an_error",
+        ): "strict",
+    },
+    "corpus.split": {(f"{CORPUS}test_splitting.py", EACH): "held_out by overlap seed"},
     "features.extract": {
         (
             f"{IMAGES}features/test_extracting.py",
@@ -84,11 +111,56 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
         ): "pca"
     },
     "kernel.distance": {(f"{IMAGES}test_kernel.py", "test_degree_is_that_of_the_kernel"): "degree"},
+    "language_model.build": {
+        (
+            f"{LANGUAGE}models/test_language_building.py",
+            "test_every_parameter_of_building_changes_the_model",
+        ): "architecture vocabulary context dtype seed"
+    },
+    "language_model.finetune": {
+        (
+            f"{LANGUAGE}training/test_language_knobs.py",
+            KNOBS,
+        ): "method context batching eos epochs max_steps batch_size accumulate lr optimiser weight_decay schedule "
+        "warm_up max_norm precision seed",
+        (
+            f"{LANGUAGE}training/test_language_knobs.py",
+            "test_every_knob_of_adapters_changes_them",
+        ): "rank alpha targets dropout",
+        (
+            f"{LANGUAGE}training/test_language_knobs.py",
+            "test_gradient_checkpointing_changes_nothing",
+        ): "gradient_checkpointing",
+    },
+    "language_model.generate": {
+        (
+            f"{LANGUAGE}test_generating.py",
+            "test_every_parameter_of_generating_changes_the_texts",
+        ): "prompts max_tokens temperature top_p samples seed precision",
+        (f"{LANGUAGE}test_generating.py", "test_a_text_does_not_depend_on_batch_size"): "batch_size",
+    },
+    "language_model.likelihood": {
+        (
+            f"{LANGUAGE}scoring/test_likelihood.py",
+            "test_every_knob_changes_the_likelihoods",
+        ): "context stride bos eos unit precision",
+        (
+            f"{LANGUAGE}scoring/test_likelihood.py",
+            "test_neither_batch_size_nor_padding_changes_the_likelihoods",
+        ): "batch_size padding",
+    },
+    "language_model.load": {
+        (
+            f"{LANGUAGE}models/test_loading_models.py",
+            "test_another_source_is_another_model_and_settings_for_sampling_stay_behind",
+        ): "source"
+    },
     "neighbours.closest": {(f"{IMAGES}test_neighbours.py", "test_count_changes_the_output"): "count"},
     "neighbours.manifold": {(f"{IMAGES}test_neighbours.py", "test_k_changes_the_output"): "k"},
     "neighbours.memorisation": {
         (f"{IMAGES}test_neighbours.py", "test_quantile_changes_the_output"): "quantile"
     },
+    "repetition.rate": {("metrics/test_repetition.py", "test_another_n_is_another_rate"): "n"},
     "sinkhorn.divergence": {
         (f"{IMAGES}test_sinkhorn.py", "test_epsilon_changes_the_output"): "epsilon",
         (
@@ -377,14 +449,17 @@ def words_of(file: Path, test: str) -> set[str]:
     body = ast.parse(file.read_text()).body
     defined: dict[str, ast.stmt] = {s.name: s for s in body if isinstance(s, ast.FunctionDef)}
     for s in body:
-        if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name):
-            defined[s.targets[0].id] = s
+        target = s.targets[0] if isinstance(s, ast.Assign) else getattr(s, "target", None)
+        if isinstance(target, ast.Name):
+            defined[target.id] = s
     assert test in defined, f"{file}: no {test}"
     words: set[str] = set()
     waiting = [defined[test]]
     for statement in waiting:
         for node in ast.walk(statement):
             words.update(w for f in ("id", "value", "arg") if isinstance(w := getattr(node, f, None), str))
-            if isinstance(node, ast.Name) and isinstance(constant := defined.pop(node.id, None), ast.Assign):
+            if isinstance(node, ast.Name) and isinstance(
+                constant := defined.pop(node.id, None), ast.Assign | ast.AnnAssign
+            ):
                 waiting.append(constant)
     return words

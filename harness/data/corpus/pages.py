@@ -1,0 +1,157 @@
+"""The pages of one PDF, with an exact account of what could not be read and why."""
+
+from __future__ import annotations
+
+import logging
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pypdf import PdfReader
+from pypdf.errors import FileNotDecryptedError, PyPdfError
+
+from harness.artifact import Json
+from harness.data.corpus.mending import mend
+
+Status = Literal["read", "encrypted", "scanned", "broken", "empty"]
+
+_DAMAGE = (
+    *(PyPdfError, ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError),
+    *(OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error),
+)
+"""What pypdf raises for a damaged file: its own errors "and other exceptions", as it says itself."""
+
+_LOSSES = re.compile(r"pypdf\.(filters|_page): |pypdf\..*: (Object .* not defined|Expected StreamObject)")
+"""Where pypdf does not raise, but warns that it goes on without a part of the page; by logger and message. A
+stream that does not unpack (it takes what did), that is missing or none; a form that it cannot decode.
+"""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of one file. Every page of it is read, failed or empty."""
+
+    status: Status
+    """``read``: at least one page has text. ``encrypted``: it needs a password. ``scanned``: images only.
+    ``broken``: no PDF, or one of which no page can be read. ``empty``: no page, or none with anything to read.
+    """
+    pages: int = 0
+    """0 where the file could not be opened."""
+    read: int = 0
+    failed: tuple[int, ...] = ()
+    """The numbers of the pages that could not be read, from 1."""
+    empty: int = 0
+    """Pages without text, scanned ones among them."""
+    note: str | None = None
+    """Why it was not read, or what had to be overcome."""
+
+    def to_json(self) -> dict[str, Json]:
+        """For an artifact's facts."""
+        return {
+            "status": self.status,
+            "pages": self.pages,
+            "read": self.read,
+            "failed": self.failed,
+            "empty": self.empty,
+            "note": self.note,
+        }
+
+
+class Page(NamedTuple):
+    number: int
+    """From 1."""
+    text: str
+
+
+def read_file(file: Path, log: Callable[[str], None]) -> tuple[Account, list[Page]]:
+    """Every page of ``file`` that has text, in order.
+
+    Args:
+        file: said to be a PDF. One that is encrypted with an empty password is read.
+        log: gets each different message of pypdf, and why a page failed.
+    """
+    with _messages(log) as heard:
+        try:
+            reader = PdfReader(file)
+            count = len(reader.pages)
+        except FileNotDecryptedError:
+            return Account("encrypted", note="needs a password"), []
+        except _DAMAGE as e:
+            return Account("broken", note=_one_line(e)), []
+        pages, failed, pictures, reason = [], [], False, None
+        for number in range(1, count + 1):
+            try:
+                heard.lost = None
+                page = reader.pages[number - 1]
+                text = mend(page.extract_text())
+                pictures = pictures or (not text and len(page.images) > 0)
+                why = heard.lost
+            except _DAMAGE as e:
+                why = _one_line(e)
+            if why is not None:
+                log(f"page {number}: {why}")
+                failed.append(number)
+                reason = reason or why
+            elif text:
+                pages.append(Page(number, text))
+    status, note = _judged(count, len(pages), reason, pictures)
+    if note is None and reader.is_encrypted:
+        note = "opened with an empty password"
+    empty = count - len(pages) - len(failed)
+    return Account(status, count, len(pages), tuple(failed), empty, note or heard.first), pages
+
+
+def _judged(count: int, read: int, reason: str | None, pictures: bool) -> tuple[Status, str | None]:
+    if read:
+        return "read", reason
+    if reason:
+        return "broken", reason
+    if pictures:
+        return "scanned", "images only"
+    return "empty", "nothing to read on any page" if count else "no pages"
+
+
+class _Heard(logging.Handler):
+    """What pypdf says, each message once."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self.log = log
+        self.said: set[str] = set()
+        self.first: str | None = None
+        self.lost: str | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = " ".join(record.getMessage().split())
+        if _LOSSES.match(f"{record.name}: {message}"):
+            self.lost = message
+        if message not in self.said:
+            self.said.add(message)
+            self.first = self.first or message
+            self.log(f"pypdf: {message}")
+
+
+@contextmanager
+def _messages(log: Callable[[str], None]) -> Iterator[_Heard]:
+    """What pypdf logs goes to ``log`` instead of the terminal."""
+    logger, handler = logging.getLogger("pypdf"), _Heard(log)
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    try:
+        yield handler
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__

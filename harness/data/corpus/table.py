@@ -1,0 +1,86 @@
+"""``corpus.parquet``: the one table that texts are in, from reading to scoring."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.artifact import Json
+from harness.errors import StageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TABLE = "corpus.parquet"
+
+
+class Row(NamedTuple):
+    """One page or text as it was read, or one chunk of it."""
+
+    text: str
+    document: str
+    """What it is from: rows of one document are not independent of one another."""
+    page: int
+    """Where it begins, from 1; 0 where the source has no pages."""
+    row: int
+    """Its place within the document, from 0."""
+
+
+def write(folder: Path, rows: Sequence[Row]) -> None:
+    """Write ``rows`` into ``folder``, in their order."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(Row._fields)}
+    pq.write_table(pa.table(columns, schema=_schema()), folder / TABLE, compression="zstd")
+
+
+def read(folder: Path) -> list[Row]:
+    """The rows in ``folder``, in file order.
+
+    Raises:
+        StageError: no table, a damaged one, or one with other columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = folder / TABLE
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as e:
+        raise StageError(f"{file}: cannot be read as a corpus ({str(e).splitlines()[0]})") from None
+    if not table.schema.equals(_schema()):
+        found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
+        raise StageError(f"{file}: columns {found}; expected text, document, page and row of a corpus")
+    return [Row(*values) for values in zip(*(table[name].to_pylist() for name in Row._fields), strict=True)]
+
+
+def count(rows: Sequence[Row]) -> dict[str, Json]:
+    """How much text it is, for an artifact's facts: ``documents``, ``rows``, ``characters``."""
+    documents = {row.document for row in rows}
+    return {
+        "documents": len(documents),
+        "rows": len(rows),
+        "characters": sum(len(row.text) for row in rows),
+    }
+
+
+def digest(rows: Sequence[Row]) -> str:
+    """``sha256:`` and 64 hex digits of all that the rows hold, in their order.
+
+    The condition of a corpus whose text is up to an installed package: its version, or that of its reader.
+    """
+    body = sha256(b"harness/corpus/1")
+    for row in rows:
+        body.update(json.dumps(row).encode())
+    return f"sha256:{body.hexdigest()}"
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    types = {"text": pa.string(), "document": pa.string(), "page": pa.int32(), "row": pa.int32()}
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])

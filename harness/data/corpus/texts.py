@@ -1,0 +1,196 @@
+"""Text and Markdown files, and parquet with a column of text, as a corpus."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.artifact import Corpus
+from harness.data.content import files_of, without_card
+from harness.data.corpus import table
+from harness.data.corpus.table import Row
+from harness.data.hub import Source
+from harness.errors import StageError
+from harness.stage import Job, stage
+
+SUFFIXES = frozenset({".txt", ".text", ".md", ".markdown", ".rst"})
+
+
+@dataclass(frozen=True)
+class LinePattern:
+    """A regular expression for whole lines."""
+
+    pattern: str
+
+    @classmethod
+    def from_text(cls, text: str) -> LinePattern:
+        """Read an expression.
+
+        Raises:
+            ValueError: it is none, or it matches every line.
+        """
+        try:
+            every = re.fullmatch(text, "")
+        except re.error as e:
+            raise ValueError(f"{text!r} is not a regular expression ({e})") from None
+        if every:
+            raise ValueError(f"{text!r} matches empty lines too")
+        return cls(text)
+
+    def to_key(self) -> str:
+        """The expression."""
+        return self.pattern
+
+
+class _Text(NamedTuple):
+    document: str
+    text: str
+
+
+@stage(version=1)
+def read(
+    *,
+    source: Source,
+    heading: LinePattern | None = None,
+    split: str | None = None,
+    column: str = "text",
+    document: str | None = None,
+    job: Job,
+) -> Corpus:
+    """Texts as they are written: of files, one row each, or of a column in parquet, one row per row.
+
+    Files are UTF-8 and end in ``.txt``, ``.text``, ``.md``, ``.markdown`` or ``.rst``; Markdown keeps its marks and
+    its front matter. Where there is parquet, it is the corpus and other files are not read.
+
+    Args:
+        source: a file, or a folder with all that is below it (without the card of a hub's repository, unless
+            that is all it holds).
+        heading: an expression that a whole line matches with which another document begins, where one file
+            holds several: ``"## .*"``, or ``" = [^=]* = "`` for WikiText. The heading is part of the text.
+            Null: a file is a document.
+        split: which split of a parquet data set; null pools all.
+        column: the column of parquet that has the text.
+        document: the column that says what a row is from; null: its file.
+
+    Raises:
+        StageError: no text; a file that is not UTF-8, or binary; an option for another kind of file; a column
+            or split that is not there; damaged parquet.
+    """
+    parquet, texts, unread = _sorted(source)
+    if parquet:
+        if heading is not None:
+            raise StageError(f"heading: {source.path} has parquet, no text files; use document: <column>")
+        found, total = _of_parquet(source.path, split, column, document)
+    else:
+        _refuse(source.path, split=split, column=None if column == "text" else column, document=document)
+        found, total = _of_files(texts, heading), len(texts)
+    rows: list[Row] = []
+    within, empty = Counter[str](), 0
+    for done, (name, text) in enumerate(found, start=1):
+        if text.strip():
+            rows.append(Row(text, name, 0, within[name]))
+            within[name] += 1
+        else:
+            empty += 1
+        job.progress(done, max(done, total), "texts")
+    if not rows:
+        raise StageError(f"{source.path}: all {empty} texts are empty")
+    folder = job.folder()
+    table.write(folder, rows)
+    return Corpus(folder, {**table.count(rows), "empty": empty, "unread": dict(unread)})
+
+
+def _sorted(source: Source) -> tuple[bool, dict[str, Path], Counter[str]]:
+    """Whether there is parquet, the text files by name, the suffixes of what is neither or not read."""
+    place = source.path
+    if place.is_file():
+        parquet = place.suffix == ".parquet"
+        return parquet, {} if parquet else {place.name: place}, Counter()
+    files = files_of(place)
+    # As in the digest that pins a repository: its card is no content, and may change without notice.
+    if source.repo and not source.inside:
+        files = without_card(files)
+    suffixes = {name: file.suffix.lower() for name, file in files.items()}
+    parquet = ".parquet" in suffixes.values()
+    texts = {name: file for name, file in files.items() if suffixes[name] in SUFFIXES and not parquet}
+    unread = Counter(
+        suffix or name for name, suffix in suffixes.items() if suffix != ".parquet" and name not in texts
+    )
+    if not parquet and not texts:
+        kinds = ", ".join(f"{n} {suffix}" for suffix, n in unread.most_common(3)) or "nothing"
+        raise StageError(
+            f"{place}: no text, only {kinds}; expected {', '.join(sorted(SUFFIXES))} or .parquet"
+        )
+    return parquet, texts, unread
+
+
+def _refuse(place: Path, **options: str | None) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise StageError(f"{name}: {place} has text files, no parquet with columns and splits; remove it")
+
+
+def _of_parquet(
+    place: Path, split: str | None, column: str, document: str | None
+) -> tuple[Iterator[_Text], int]:
+    """The texts in a column, null as empty text, and how many there are."""
+    from harness.data.parquet_set import ParquetSet, count, read
+
+    found = ParquetSet.open(place)
+    files = (
+        found.files(split) if split is not None else [f for shards in found.splits.values() for f in shards]
+    )
+    columns = {"text": column} | ({"document": document} if document is not None else {})
+
+    def texts() -> Iterator[_Text]:
+        for where, row in read(files, columns):
+            text = row["text"] if row["text"] is not None else ""
+            if not isinstance(text, str):
+                raise StageError(f"{where}: {column} is {type(text).__name__}, expected text")
+            name = row.get("document", where.file.name)
+            if not isinstance(name, str | int) or name == "":
+                raise StageError(f"{where}: {document} is {name!r:.40}, expected the name of a document")
+            yield _Text(str(name), text)
+
+    return texts(), count(files)
+
+
+def _of_files(files: dict[str, Path], heading: LinePattern | None) -> Iterator[_Text]:
+    for name, file in files.items():
+        text = _decoded(file)
+        if heading is None:
+            yield _Text(name, text)
+        else:
+            yield from _divided(name, text, re.compile(heading.pattern))
+
+
+def _decoded(file: Path) -> str:
+    content = file.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise StageError(
+            f"{file}: not UTF-8 (byte 0x{content[e.start]:02x} at offset {e.start}); convert it"
+        ) from None
+    if "\0" in text:
+        raise StageError(f"{file}: a binary file (byte 0x00 at offset {content.index(0)}), expected text")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _divided(file: str, text: str, heading: re.Pattern[str]) -> Iterator[_Text]:
+    """The documents in one file: what stands before the first heading, then one per heading."""
+    name, lines, names = file, list[str](), Counter[str]()
+    for line in text.splitlines(keepends=True):
+        bare = line.rstrip("\n")
+        if heading.fullmatch(bare):
+            yield _Text(name, "".join(lines))
+            title = f"{file}#{bare.strip(' #=')}"
+            names[title] += 1
+            name = title if names[title] == 1 else f"{title} ({names[title]})"
+            lines = []
+        lines.append(line)
+    yield _Text(name, "".join(lines))

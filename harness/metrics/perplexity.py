@@ -1,0 +1,178 @@
+"""Perplexity and bits per byte from the stored likelihoods of texts, with what makes them mean one thing.
+
+Two metrics, because they are comparable in two ways. Perplexity is per token, and so of one tokenizer: its scores
+carry the number of tokens as a condition. Bits per byte divides by the bytes of the text, which are the same for
+every tokenizer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.artifact import Json, Likelihoods
+from harness.errors import StageError
+from harness.stage import Items, Lower, Scores, stage
+
+if TYPE_CHECKING:
+    from harness.systems.language_model.scoring.table import Likelihood
+
+LISTED = 50
+"""Documents in the details: those with the most tokens."""
+LARGEST_NLL = 700.0
+"""Nats per token; float64 has no exponential of much more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerplexityScores(Scores):
+    """Every token has the same weight, whatever text it is of."""
+
+    perplexity: Lower
+    """exp(nll)."""
+    nll: Lower
+    """Mean negative log-likelihood in nats per token."""
+    bits_per_byte: Lower
+    """The same likelihood in bits per byte of the text (UTF-8). Beside a perplexity it is of the same tokens; for
+    another tokenizer compare ``perplexity.per_byte``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerByteScores(Scores):
+    """Comparable between tokenizers, where they can spell the whole text: what is unknown to one costs it little."""
+
+    bits_per_byte: Lower
+    """Negative log-likelihood in bits per byte of the text (UTF-8)."""
+
+
+@stage(version=1)
+def scores(likelihoods: Likelihoods) -> PerplexityScores:
+    """Perplexity, mean negative log-likelihood and bits per byte, clustered by document.
+
+    The fields are ratios of sums, and so means of no per-text values; what texts of unequal length have instead is
+    the linearised value of a ratio estimator. For I texts with likelihoods y, tokens x and R = sum(y) / sum(x),
+
+        u_i = R + (y_i - R x_i) I / sum(x)
+
+    has exactly the mean R, and its cluster-robust variance is that of R to first order (Taylor linearisation:
+    Särndal, Swensson and Wretman 1992, section 5.6; Cochran 1977, section 6.4), while y_i I / sum(x), which has
+    the same mean, would take the spread of lengths for spread of the model. The difference of two models' u_i is
+    the linearised value of the difference of their R, so that pairing text by text is sound too. The perplexity's
+    column is the delta method's, exp(R) (1 + u_i - R). Clusters are documents, for chunks of one are not independent.
+
+    The details have the metric's full name, perplexity and tokens of the longest documents, and the 90 % interval of
+    the perplexity over documents like these: exp of the t interval of R.
+
+    Raises:
+        StageError: no texts, one without tokens, a likelihood that is not finite, or too small for a perplexity.
+    """
+    rows = _read(likelihoods)
+    nll, column = ratio([row.nll for row in rows], [row.tokens for row in rows])
+    bits, bits_column = _per_byte(rows)
+    perplexity = _exp(nll, "all texts")
+    documents = [row.document for row in rows]
+    columns = {
+        "perplexity": [perplexity * (1 + value - nll) for value in column],
+        "nll": column,
+        "bits_per_byte": bits_column,
+    }
+    return PerplexityScores(
+        perplexity=perplexity,
+        nll=nll,
+        bits_per_byte=bits,
+        items=Items([row.item for row in rows], columns, documents),
+        conditions={"texts": len(rows), "tokens": sum(row.tokens for row in rows)},
+        details={
+            "name": f"ppl[{likelihoods.facts['protocol']}]",
+            "interval_90": _interval(column, documents),
+            "documents": len(set(documents)),
+            "longest_documents": _per_document(rows),
+        },
+    )
+
+
+@stage(version=1)
+def per_byte(likelihoods: Likelihoods) -> PerByteScores:
+    """Bits per byte alone, to compare models with different tokenizers; clustered as ``scores`` is.
+
+    Raises:
+        StageError: no texts, one without tokens, a likelihood that is not finite, or no bytes.
+    """
+    rows = _read(likelihoods)
+    bits, column = _per_byte(rows)
+    return PerByteScores(
+        bits_per_byte=bits,
+        items=Items([row.item for row in rows], {"bits_per_byte": column}, [row.document for row in rows]),
+        conditions={"texts": len(rows), "bytes": sum(row.bytes for row in rows)},
+        details={
+            "name": f"bits per byte[{likelihoods.facts['protocol']}]",
+            "unknown_tokens": likelihoods.facts["unknown_tokens"],
+        },
+    )
+
+
+def ratio(amounts: Sequence[float], sizes: Sequence[int]) -> tuple[float, list[float]]:
+    """sum(amounts) / sum(sizes), and the linearised value of each text (see ``scores``), whose mean it is.
+
+    Args:
+        amounts, sizes: one of each per text; not all sizes 0.
+    """
+    size = sum(sizes)
+    mean = math.fsum(amounts) / size
+    weight = len(sizes) / size
+    return mean, [mean + (y - mean * x) * weight for y, x in zip(amounts, sizes, strict=True)]
+
+
+def _per_byte(rows: Sequence[Likelihood]) -> tuple[float, list[float]]:
+    if not any(row.bytes for row in rows):
+        raise StageError("no bytes were predicted, so that there are no bits per byte; set bos: text")
+    return ratio([row.nll / math.log(2) for row in rows], [row.bytes for row in rows])
+
+
+def _interval(column: Sequence[float], documents: Sequence[str]) -> list[Json] | None:
+    """Low and high; None where a single document says nothing about others, or two so little that it has no end."""
+    from harness.compare.stats import clustered
+
+    if len(set(documents)) < 2:
+        return None
+    low, high = clustered(column, documents).interval()
+    return [math.exp(low), math.exp(high)] if high <= LARGEST_NLL else None
+
+
+def _per_document(rows: Sequence[Likelihood]) -> list[Json]:
+    """The longest documents by name: tokens and perplexity."""
+    tokens: dict[str, int] = {}
+    nll: dict[str, float] = {}
+    for row in rows:
+        tokens[row.document] = tokens.get(row.document, 0) + row.tokens
+        nll[row.document] = nll.get(row.document, 0.0) + row.nll
+    longest = sorted(tokens, key=lambda name: (-tokens[name], name))[:LISTED]
+    return [
+        {"document": name, "tokens": tokens[name], "perplexity": _exp(nll[name] / tokens[name], name)}
+        for name in sorted(longest)
+    ]
+
+
+def _exp(nll: float, what: str) -> float:
+    if nll > LARGEST_NLL:
+        raise StageError(
+            f"{what}: {nll:.4g} nats per token, of which there is no exponential; the model is broken"
+        )
+    return math.exp(nll)
+
+
+def _read(likelihoods: Likelihoods) -> list[Likelihood]:
+    from harness.systems.language_model.scoring.table import read
+
+    rows = read(likelihoods.path)
+    if not rows:
+        raise StageError("no likelihoods to score")
+    for row in rows:
+        if row.tokens < 1 or row.bytes < 0:
+            raise StageError(
+                f"{row.item}: {row.tokens} tokens and {row.bytes} bytes; expected at least 1 and 0"
+            )
+        if not math.isfinite(row.nll):
+            raise StageError(f"{row.item}: a likelihood that is not a finite number")
+    return rows

@@ -1,0 +1,85 @@
+"""How much generated texts repeat themselves: a model that is stuck says one thing for ever."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.artifact import Json, Texts
+from harness.errors import StageError
+from harness.stage import Count, Higher, Items, Lower, Scores, stage
+
+METADATA = "metadata.jsonl"
+_SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepetitionScores(Scores):
+    """Both are in [0, 1]. Neither says that a text is good: noise does not repeat itself."""
+
+    rate: Lower
+    """Mean over the texts of 1 - (different n-grams) / (n-grams), seq-rep-n of Welleck et al. 2020."""
+    distinct: Higher
+    """Different n-grams of all texts together / n-grams, distinct-n of Li et al. 2016: texts that resemble one
+    another lower it too. It falls with the number and length of texts.
+    """
+    words: float
+    """Mean words per text."""
+
+
+@stage(version=1)
+def rate(texts: Texts, *, n: Count = 4) -> RepetitionScores:
+    """Repeated n-grams of words within texts, and among them.
+
+    Words are what white space separates, not tokens as in the papers: so models with different tokenizers can be
+    compared. Prompts do not count. A text of fewer than ``n`` words has nothing that could be repeated: its rate is
+    0, and the details say how many such texts there are. Read the rate beside ``words``.
+
+    Args:
+        texts: from ``language_model.generate``.
+        n: words in a row that are compared.
+
+    Raises:
+        StageError: no text has ``n`` words.
+    """
+    rows = _rows(texts)
+    grams = [_grams(str(row["text"]).split(), n) for row in rows]
+    if not any(grams):
+        raise StageError(f"none of {len(rows)} texts has {n} words")
+    rates = [1 - len(counted) / counted.total() if counted else 0.0 for counted in grams]
+    together = sum(grams, Counter())
+    return RepetitionScores(
+        rate=sum(rates) / len(rates),
+        distinct=len(together) / together.total(),
+        words=sum(len(str(row["text"]).split()) for row in rows) / len(rows),
+        items=Items(_names(rows), {"rate": rates}),
+        conditions={"n": len(rows)},
+        details={
+            "too_short": sum(not counted for counted in grams),
+            "texts": [{"prompt": row["prompt"], "text": row["text"]} for row in rows[:_SHOWN]],
+        },
+    )
+
+
+def _rows(texts: Texts) -> list[dict[str, Json]]:
+    with (texts.path / METADATA).open(
+        encoding="utf-8"
+    ) as lines:  # which may hold other ends of lines in texts
+        return [json.loads(line) for line in lines]
+
+
+def _grams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
+
+
+def _names(rows: Sequence[dict[str, Json]]) -> list[str]:
+    """One per text, the same in every run: its prompt, and which text for this prompt it is."""
+    before: Counter[str] = Counter()
+    names = []
+    for row in rows:
+        prompt = str(row["prompt"])
+        before[prompt] += 1
+        names.append(f"{prompt} #{before[prompt]}")
+    return names

@@ -1,0 +1,144 @@
+"""Texts that follow prompts: what a reader compares before and after a training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from harness.artifact import LanguageModel, Texts
+from harness.errors import ResourceError, StageError
+from harness.stage import Count, Execution, Fraction, Job, NonNegative, Seed, stage
+
+if TYPE_CHECKING:
+    from harness.systems.language_model.decoding import Prompt, Sampling, Written
+    from harness.systems.language_model.models.opening import Opened
+
+METADATA = "metadata.jsonl"
+
+
+@stage(version=1, software=("torch", "transformers", "tokenizers", "peft", "bitsandbytes"))
+def generate(
+    model: LanguageModel,
+    base: LanguageModel | None = None,
+    *,
+    prompts: tuple[str, ...],
+    max_tokens: Count = 64,
+    temperature: NonNegative = 0.0,
+    top_p: Fraction = 1.0,
+    samples: Count = 1,
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    batch_size: Execution[Count] = 8,
+    seed: Seed = 0,
+    job: Job,
+) -> Texts:
+    """Write on from prompts.
+
+    Each text has its own draws, which follow from seed, prompt and sample: in fp32 it does not depend on the batch
+    size, which is halved when memory runs out. At half precision it does: there the batch size is a condition of
+    every score, and running out of memory is an error.
+
+    Args:
+        model: a model, or an adapter.
+        base: for an adapter, the model that it was trained on.
+        prompts: what texts begin with; an empty one leaves the beginning to the model. Tokens are put before it only
+            where the tokenizer does so by itself.
+        max_tokens: where a text is cut off that has not ended by itself.
+        temperature: 0 takes the likeliest token each time; 1 draws from the model's own distribution, less than 1
+            from a sharper one.
+        top_p: draw only among the likeliest tokens that have this share of the probability together.
+        samples: texts per prompt.
+        precision: of the network.
+        batch_size: texts at once.
+        seed: of the draws.
+        job: the runner's side.
+
+    Raises:
+        StageError: a prompt that with ``max_tokens`` is longer than the model's context; a setting of draws where
+            nothing is drawn; a model that does not open, or whose scores are not finite; too little memory.
+    """
+    from harness.compute.meter import Meter, total
+    from harness.systems.language_model.decoding import Prompt, Sampling, encoded
+    from harness.systems.language_model.models.opening import open_model
+
+    if not prompts:
+        raise StageError("prompts: none, so there is nothing to write on from; an empty one is ''")
+    if temperature == 0 and (samples > 1 or top_p < 1):
+        idle = (
+            f"samples: {samples} texts would be one and the same" if samples > 1 else "top_p: has no effect"
+        )
+        raise StageError(f"{idle}, for temperature 0 takes the likeliest token; set temperature")
+    opened = open_model(model.path, base.path if base else None, precision=precision, device=job.device)
+    planned = [
+        Prompt(index, sample, encoded(opened.tokenizer, prompt))
+        for index, prompt in enumerate(prompts)
+        for sample in range(samples)
+    ]
+    _check_room(opened, planned, max_tokens)
+    sampling = Sampling(temperature, top_p, seed)
+    with Meter(job.device) as meter:
+        written, batch_size = _write_all(opened, planned, max_tokens, sampling, precision, batch_size, job)
+    folder = job.folder()
+    with (folder / METADATA).open("w", encoding="utf-8") as lines:
+        for of, made in zip(planned, written, strict=True):
+            row = {"prompt": prompts[of.index], "sample": of.sample, **made._asdict()}
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+    cost = {**total([meter.usage]), "texts": len(written), "tokens": sum(made.tokens for made in written)}
+    return Texts(
+        folder,
+        facts={
+            "count": len(written),
+            "ended": sum(made.ended for made in written),
+            "cost": {**cost, "batch_size": batch_size},
+        },
+        conditions={} if precision == "fp32" else {"batch_size": batch_size},
+    )
+
+
+def _write_all(
+    opened: Opened,
+    planned: Sequence[Prompt],
+    max_tokens: int,
+    sampling: Sampling,
+    precision: str,
+    batch_size: int,
+    job: Job,
+) -> tuple[list[Written], int]:
+    """A text for each prompt, and how many at once there was memory for."""
+    from harness.compute.arithmetic import is_out_of_memory
+    from harness.systems.language_model.decoding import write_on
+
+    written: list[Written] = []
+    while len(written) < len(planned):
+        batch = planned[len(written) : len(written) + batch_size]
+        try:
+            made = write_on(opened, batch, max_tokens=max_tokens, sampling=sampling, device=job.device)
+            job.progress(len(written) + len(made), len(planned), "texts")
+        except (RuntimeError, MemoryError) as e:
+            if not is_out_of_memory(e):
+                raise
+            batch_size = _halved(len(batch), precision)
+            job.log(f"out of memory with {len(batch)} texts at once; going on with {batch_size}")
+            continue
+        written += made
+    return written, batch_size
+
+
+def _halved(size: int, precision: str) -> int:
+    if size == 1:
+        raise ResourceError("out of memory with a single text; set fewer max_tokens, or precision: bf16")
+    if precision != "fp32":
+        raise ResourceError(
+            f"out of memory with {size} texts at {precision}, where the batch decides about the texts; "
+            f"set batch_size: {size // 2}"
+        )
+    return size // 2
+
+
+def _check_room(opened: Opened, planned: Sequence[Prompt], max_tokens: int) -> None:
+    longest = max(planned, key=lambda prompt: len(prompt.ids))
+    if len(longest.ids) + max_tokens > opened.context:
+        raise StageError(
+            f"prompt {longest.index + 1} has {len(longest.ids)} tokens, and {max_tokens} more are to be written; "
+            f"the model reads {opened.context} at once: shorten it, or set fewer max_tokens"
+        )

@@ -1,0 +1,120 @@
+"""LoRA adapters: what each was trained on, and how it is put on that base. They are never merged into it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from transformers import PreTrainedModel
+
+from harness.compute.weights import UNREADABLE, finite, one_line, some
+from harness.data.pickles import PICKLED, refusal
+from harness.errors import StageError
+from harness.systems.language_model.models import checks
+from harness.systems.language_model.models.quantising import Quantisation
+
+TRAINING = "training.json"
+WEIGHTS = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True)
+class Training:
+    """On what an adapter was trained; without it, it means nothing."""
+
+    base: str
+    """Digest of the base's weights (``checks.weights_digest``)."""
+    quantisation: Quantisation | None
+    """How the base was quantised meanwhile."""
+
+    def write(self, folder: Path) -> None:
+        """Beside the adapter's weights, as ``training.json``."""
+        how = None if self.quantisation is None else self.quantisation.to_json()
+        said = {"base": self.base, "quantisation": how}
+        (folder / TRAINING).write_text(json.dumps(said), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path, what: str) -> Training:
+        """What ``write`` wrote.
+
+        Raises:
+            StageError: there is no such file, or another one of that name.
+        """
+        if not (folder / TRAINING).is_file():
+            raise StageError(
+                f"{what}: an adapter without {TRAINING}; language_model.load notes there what base it is for"
+            )
+        said = checks.read_json(folder, TRAINING, what)
+        base, quantisation = said.get("base"), said.get("quantisation")
+        if not isinstance(base, str):
+            raise StageError(f"{what}: {TRAINING} does not say the digest of its base")
+        return cls(base, None if quantisation is None else Quantisation.from_json(quantisation, what))
+
+    def check(self, base: Path, what: str) -> None:
+        """Raises StageError where ``base`` is not what the adapter ``what`` was trained on."""
+        refuse_adapter(base, what)
+        given = checks.weights_digest(base, "the base")
+        if given != self.base:
+            raise StageError(
+                f"{what}: trained on another base (its weights are {self.base[:19]}…, those given {given[:19]}…)"
+            )
+
+
+def refuse_adapter(base: Path, what: str) -> None:
+    """Raises StageError where the base of the adapter ``what`` is no whole model."""
+    if checks.is_adapter(base):
+        raise StageError(f"{what}: its base is an adapter itself; expected the model that it was trained on")
+
+
+def attach(network: PreTrainedModel, folder: Path, what: str) -> PeftModel:
+    """A base with an adapter on it, in evaluation mode.
+
+    Args:
+        network: the base, as it was when the adapter was trained. It is changed, and the result is part of it.
+        folder: LoRA as PEFT saves it.
+        what: what messages call it.
+
+    Raises:
+        StageError: no LoRA, a pickle, a weight that the base has no place for, that is missing, of another shape
+            or not finite.
+    """
+    check_files(folder, what)
+    kind = checks.read_json(folder, checks.ADAPTER, what).get("peft_type")
+    if kind != "LORA":
+        raise StageError(f"{what}: an adapter of type {kind}; expected LORA")
+    state = dict(checks.tensors(folder / WEIGHTS, what))
+    finite(state, what)
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+        config.inference_mode = True
+        config.base_model_name_or_path = None  # a place on the machine that trained it
+        adapted = get_peft_model(network, config)
+        result = set_peft_model_state_dict(adapted, state)
+    except UNREADABLE as e:
+        raise StageError(f"{what}: does not fit the base ({one_line(e)})") from None
+    if result.unexpected_keys:
+        # The library goes on without them: at worst the adapter would do nothing at all.
+        raise StageError(f"{what}: the base has no place for {some(sorted(result.unexpected_keys))}")
+    if missing := sorted(name for name in result.missing_keys if ".default." in name):
+        raise StageError(f"{what}: no weights for {some(missing)}")
+    return adapted.eval()
+
+
+def adapter_size(adapted: PeftModel) -> int:
+    """How many numbers the adapter on a base has."""
+    return sum(p.numel() for name, p in adapted.named_parameters() if ".default." in name)
+
+
+def check_files(folder: Path, what: str) -> None:
+    """Raises StageError where an adapter's weights are missing, or are a pickle."""
+    if (folder / WEIGHTS).is_file():
+        return
+    if pickles := sorted(path for path in folder.iterdir() if path.suffix in PICKLED):
+        name = pickles[0].name
+        convert = (
+            'python -c "import torch, safetensors.torch as s; '
+            f"s.save_file(torch.load('{name}', map_location='cpu', weights_only=True), '{WEIGHTS}')\""
+        )
+        raise StageError(f"{what}: {refusal(name, convert)}")
+    raise StageError(f"{what}: no {WEIGHTS}")

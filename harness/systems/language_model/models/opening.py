@@ -1,0 +1,132 @@
+"""A language model ready to compute: network, tokenizer and how much it reads at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
+
+from harness.artifact import Json
+from harness.compute.quiet import hushed
+from harness.compute.weights import finite
+from harness.errors import StageError
+from harness.systems.language_model.models import checks
+from harness.systems.language_model.models.adapters import Training, adapter_size, attach
+from harness.systems.language_model.models.quantising import DTYPES, Precision, quantised
+from harness.systems.language_model.models.tokenizers import fit, read_tokenizer
+
+
+@dataclass(frozen=True)
+class Opened:
+    """In evaluation mode, on its device."""
+
+    network: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerFast
+    """With an end of a text; maybe without a beginning, and without a pad."""
+    context: int
+    """The most tokens that the model has positions for."""
+
+
+def open_model(
+    model: Path, base: Path | None, *, precision: Precision, device: str, what: str = ""
+) -> Opened:
+    """Open what a stage left: a model, or an adapter on the base that it was trained on.
+
+    A base that was quantised when the adapter was trained is quantised the same way again. Its layers are then
+    unpacked to ``precision`` for each product; the four bits are the same at any precision.
+
+    Args:
+        model: the folder of a model or of an adapter.
+        base: for an adapter, the model below it; None for a model.
+        precision: of all weights that are not quantised, and of the arithmetic.
+        device: where the network goes.
+        what: what messages call the model.
+
+    Raises:
+        StageError: an adapter without base, a base that would do nothing, one that the adapter was not trained on,
+            a tokenizer that is not the model's, a weight that is missing or not finite, pickled weights.
+    """
+    if not checks.is_adapter(model):
+        if base is not None:
+            raise StageError(
+                "base: the model is whole and no adapter, so a base would do nothing; leave it out"
+            )
+        what = what or "the model"
+        network = read_plain(model, what, DTYPES[precision]).to(device)
+        return _with_tokenizer(network, network, model, what)
+    if base is None:
+        raise StageError("the model is an adapter; set base to the model that it was trained on")
+    what = what or "the adapter"
+    training = Training.read(model, what)
+    training.check(base, what)
+    if training.quantisation is None:
+        below = read_plain(base, "the base", DTYPES[precision]).to(device)
+    else:
+        below = quantised(base, replace(training.quantisation, compute=precision), device)
+    return _with_tokenizer(attach(below, model, what), below, base, "the base")
+
+
+def read_plain(folder: Path, what: str, dtype: torch.dtype) -> PreTrainedModel:
+    """A whole model on the CPU, every weight there and finite in ``dtype``."""
+    network = checks.read_network(folder, what, dtype)
+    finite(network.state_dict(), what)
+    return network
+
+
+def context_of(network: PreTrainedModel, what: str) -> int:
+    """The most tokens that a model has positions for.
+
+    Raises:
+        StageError: its configuration does not say.
+    """
+    length = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(length, int) or length < 2:
+        raise StageError(
+            f"{what}: its configuration does not say how many tokens it reads (max_position_embeddings)"
+        )
+    return length
+
+
+def describe(network: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerFast) -> dict[str, Json]:
+    """What is worth knowing of a model: its size, type of number, context and vocabulary; and of an adapter on it."""
+    adapter: dict[str, Json] = {}
+    added = 0
+    if isinstance(network, PeftModel):
+        added = adapter_size(network)
+        config = network.peft_config["default"]
+        targets = sorted(config.target_modules)
+        adapter = {
+            "adapter": {"parameters": added, "rank": config.r, "alpha": config.lora_alpha, "targets": targets}
+        }
+        network = network.get_base_model()
+    return {
+        "architecture": type(network).__name__,
+        "parameters": network.num_parameters() - added,
+        "dtype": str(network.dtype).removeprefix("torch."),
+        "context": context_of(network, "the model"),
+        "vocabulary": len(tokenizer),
+        **adapter,
+    }
+
+
+def save(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """A whole model, in files of 5 GB at most. Of how it generates, only the marks of a text are kept."""
+    said = network.generation_config
+    network.generation_config = GenerationConfig(
+        bos_token_id=said.bos_token_id, eos_token_id=said.eos_token_id
+    )
+    with hushed(transformers_logging):
+        network.save_pretrained(folder, max_shard_size="5GB")
+        tokenizer.save_pretrained(folder)
+
+
+def _with_tokenizer(
+    network: PreTrainedModel | PeftModel, plain: PreTrainedModel, folder: Path, what: str
+) -> Opened:
+    tokenizer = read_tokenizer(folder, what)
+    fit(tokenizer, plain, folder, what)
+    return Opened(network, tokenizer, context_of(plain, what))

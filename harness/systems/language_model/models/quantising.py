@@ -1,0 +1,125 @@
+"""A model whose linear layers are stored in four bits: how, and opened that way."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from bitsandbytes.nn.modules import Linear4bit
+from transformers import BitsAndBytesConfig, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+from transformers.quantizers.base import get_keys_to_not_convert
+
+from harness.artifact import Json
+from harness.compute.weights import finite
+from harness.errors import StageError
+from harness.systems.language_model.models import checks
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+DTYPES: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+BLOCK = 64
+"""Weights that share a scale."""
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """How QLoRA stores the weights of a base (Dettmers et al. 2023): blocks of 64 in 4 bits, each with a scale."""
+
+    type: Literal["nf4"]
+    """The sixteen values: ``nf4`` are quantiles of a normal distribution."""
+    double: bool
+    """Whether the scales are quantised too, to 8 bits in blocks of 256."""
+    compute: Precision
+    """What the weights are unpacked to for each product, and the type of all other weights."""
+
+    def to_json(self) -> dict[str, Json]:
+        """As in an adapter's ``training.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, said: Json, what: str) -> Quantisation:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            StageError: another quantisation than there is here.
+        """
+        match said:
+            case {"type": "nf4", "double": bool(double), "compute": "fp32" | "bf16" | "fp16" as compute}:
+                return cls("nf4", double, compute)
+        raise StageError(
+            f"{what}: quantisation {said}; expected type nf4, double true or false, compute {', '.join(DTYPES)}"
+        )
+
+
+def quantised(
+    folder: Path, quantisation: Quantisation, device: str, what: str = "the base"
+) -> PreTrainedModel:
+    """A model with its linear layers in four bits, in evaluation mode; embeddings, norms and the head are not.
+
+    Nor are layers whose number of inputs is no multiple of 64. A block of theirs would run over two rows, and there
+    bitsandbytes (0.50) unpacks it with the wrong scale on a CPU, without a word. Large models have no such layers.
+
+    The weights are quantised from fp32, which holds every stored type exactly: the bits do not depend on the type
+    that is computed in.
+
+    Args:
+        folder: a model as transformers saves it, not an adapter.
+        quantisation: how.
+        device: where it goes, tensor by tensor; a CPU does it too.
+        what: what messages call it.
+
+    Raises:
+        StageError: as for a model that is not quantised; a model without linear layers to quantise.
+    """
+    dtype = DTYPES[quantisation.compute]
+    for file in checks.weight_files(folder, what):
+        for name, tensor in checks.tensors(file, what):
+            finite({name: tensor}, what)  # in four bits a NaN is a number like any other
+    skeleton = checks.skeleton(folder, what)
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantisation.type,
+        bnb_4bit_use_double_quant=quantisation.double,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=[*get_keys_to_not_convert(skeleton), *_uneven(skeleton)],
+    )
+    network = checks.read_network(
+        folder, what, torch.float32, quantization_config=config, device_map={"": device}
+    )
+    layers = [module for module in network.modules() if isinstance(module, Linear4bit)]
+    if not layers:
+        raise StageError(f"{what}: {type(network).__name__} has no linear layer that can be quantised")
+    for layer in layers:
+        # The packed kernel computes in bf16 whatever it is told, and its weights cannot be trained on again
+        # (a forward pass in evaluation mode packs them).
+        layer.support_avx512bf16_for_cpu = False
+    _cast_others(network, dtype, what)
+    return network
+
+
+def _uneven(network: PreTrainedModel) -> list[str]:
+    """Names of the linear layers whose rows do not end where blocks do."""
+    inputs = {
+        name: module.weight.shape[0 if isinstance(module, Conv1D) else 1]
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D)
+    }
+    return [name for name, width in inputs.items() if width % BLOCK]
+
+
+def _cast_others(network: Any, dtype: torch.dtype, what: str) -> None:
+    """What is not in four bits to another type; ``to`` refuses quantised models as a whole."""
+    for module in network.modules():
+        if not isinstance(module, Linear4bit):
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.to(dtype)
+    finite({n: p for n, p in network.named_parameters() if p.dtype == dtype}, what)

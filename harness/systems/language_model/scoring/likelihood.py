@@ -1,0 +1,103 @@
+"""The stage that asks a language model how likely texts are."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.artifact import Corpus, Json, LanguageModel, Likelihoods
+from harness.stage import Count, Execution, Job, stage
+
+NAMED = 20
+"""Texts of which nothing is predicted that are named, at most; all are counted."""
+
+
+@stage(version=1, software=("torch", "transformers", "peft", "bitsandbytes"))
+def likelihood(
+    model: LanguageModel,
+    text: Corpus,
+    base: LanguageModel | None = None,
+    *,
+    context: Count | None = None,
+    stride: Count | None = None,
+    bos: Literal["text", "window", "none"] = "text",
+    eos: bool = False,
+    unit: Literal["document", "row"] = "document",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    batch_size: Execution[Count] = 8,
+    padding: Execution[Literal["left", "right"]] = "right",
+    job: Job,
+) -> Likelihoods:
+    """The negative log-likelihood of every text, each of its tokens predicted exactly once.
+
+    A text longer than the context is read in windows. The first predicts up to ``context`` tokens, each further one
+    the next ``stride``, given as many of the tokens before them as fit. With the defaults that is the rolling
+    log-likelihood of the EleutherAI harness. A smaller stride gives each token more to go by and takes longer:
+    perplexities are comparable at equal context and stride only.
+
+    In fp32 neither batch size nor padding changes the result, and out of memory the batch halves itself. At half
+    precision both decide about the last digits: there they are conditions of every score.
+
+    Texts of which nothing is predicted (empty ones; with ``bos: none``, those of one token) are left out, counted
+    and named in the facts.
+
+    Args:
+        model: what is asked.
+        text: what it is asked about. A special token that is spelt out in it is read as that token.
+        base: for an adapter, the model that it was trained on.
+        context: tokens that the network reads at once; null for as many as the model takes.
+        stride: tokens that a window after the first predicts; null for ``context``.
+        bos: what the first token is predicted from. ``text``: BOS (EOS where a tokenizer has no BOS) begins the text;
+            ``window``: it begins every window and takes one place of its context; ``none``: nothing does, and the
+            first token is not predicted, nor its bytes counted.
+        eos: whether EOS is appended to each text and predicted. It has no bytes.
+        unit: ``document``: a document's rows are one text, joined with newlines; ``row``: each row is a text.
+        precision: of weights and arithmetic; losses are float32 and their sums float64 at any precision.
+        batch_size: windows at once.
+        padding: the side on which shorter windows are filled.
+        job: the runner's side.
+
+    Raises:
+        StageError: a model that cannot be opened (see ``open_model``); a context longer than the model's; a stride
+            longer than the context; BOS or EOS that the tokenizer lacks; no text with a token; likelihoods that are
+            not finite.
+        ResourceError: out of memory with a single window or at half precision.
+    """
+    from harness.compute.meter import Meter, total
+    from harness.data.corpus.table import read
+    from harness.systems.language_model.models.opening import open_model
+    from harness.systems.language_model.scoring.running import Scoring
+    from harness.systems.language_model.scoring.scorer import Scorer
+    from harness.systems.language_model.scoring.table import write
+    from harness.systems.language_model.scoring.texts import rule, texts
+
+    found = texts(read(text.path), unit)
+    opened = open_model(model.path, base.path if base else None, precision=precision, device=job.device)
+    context = opened.context if context is None else context
+    stride = context if stride is None else stride
+    how = rule(opened.tokenizer, context=context, stride=stride, bos=bos, eos=eos, longest=opened.context)
+    scorer = Scorer(opened.network, precision=precision, batch_size=batch_size, padding=padding, job=job)
+    scored = Scoring(found, opened.tokenizer, how, scorer, job)
+    with Meter(job.device) as meter:
+        scored.run()
+    folder = job.folder()
+    write(folder, scored.rows)
+    tokens = sum(row.tokens for row in scored.rows)
+    protocol = f"context={context}, stride={stride}, bos={bos}, eos={'yes' if eos else 'no'}, unit={unit}, {precision}"
+    cost = {"tokens": tokens, "tokens_per_s": tokens / meter.usage.wall_s, "batch_size": scorer.batch_size}
+    # A context that the suite leaves to the model is known only now, and decides as much as one that it names.
+    conditions: dict[str, Json] = {"context": context, "stride": stride}
+    if precision != "fp32":
+        conditions |= {"batch_size": batch_size, "padding": padding}
+    return Likelihoods(
+        folder,
+        facts={
+            "protocol": protocol,
+            "texts": len(scored.rows),
+            "tokens": tokens,
+            "bytes": sum(row.bytes for row in scored.rows),
+            "unknown_tokens": scored.unknown,
+            "empty": {"count": len(scored.empty), "items": scored.empty[:NAMED]},
+            "cost": {**total([meter.usage]), **cost},
+        },
+        conditions=conditions,
+    )

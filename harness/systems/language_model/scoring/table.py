@@ -1,0 +1,71 @@
+"""``likelihoods.parquet``: how likely each text of a corpus is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.errors import StageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TABLE = "likelihoods.parquet"
+
+
+class Likelihood(NamedTuple):
+    """Of one text."""
+
+    item: str
+    """Unique: a document, or ``document:row``."""
+    document: str
+    tokens: int
+    """That were predicted, at least 1."""
+    bytes: int
+    """UTF-8, of what was predicted."""
+    nll: float
+    """Sum over the tokens, in nats."""
+
+
+def write(folder: Path, rows: Sequence[Likelihood]) -> None:
+    """Write ``rows`` into ``folder``, in their order."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(Likelihood._fields)}
+    pq.write_table(pa.table(columns, schema=_schema()), folder / TABLE)
+
+
+def read(folder: Path) -> list[Likelihood]:
+    """The rows in ``folder``, in file order.
+
+    Raises:
+        StageError: no table, a damaged one, or one with other columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = folder / TABLE
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as e:
+        raise StageError(f"{file}: cannot be read as likelihoods ({str(e).splitlines()[0]})") from None
+    if not table.schema.equals(_schema()):
+        found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
+        raise StageError(f"{file}: columns {found}; expected item, document, tokens, bytes and nll")
+    columns = (table[name].to_pylist() for name in Likelihood._fields)
+    return [Likelihood(*values) for values in zip(*columns, strict=True)]
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    types = {
+        "item": pa.string(),
+        "document": pa.string(),
+        "tokens": pa.int64(),
+        "bytes": pa.int64(),
+        "nll": pa.float64(),
+    }
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])

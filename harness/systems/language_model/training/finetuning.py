@@ -1,0 +1,119 @@
+"""The stage that fine-tunes a language model."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+
+from harness.artifact import Corpus, LanguageModel
+from harness.errors import StageError
+from harness.stage import Count, Execution, Fraction, Job, NonNegative, Positive, Seed, stage
+
+
+@stage(version=1, software=("torch", "transformers", "tokenizers", "peft", "bitsandbytes"))
+def finetune(
+    model: LanguageModel,
+    data: Corpus,
+    validation: Corpus | None = None,
+    *,
+    method: Literal["full", "lora", "qlora"] = "qlora",
+    rank: Count = 16,
+    alpha: Positive = 8.0,
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj"),
+    dropout: Fraction = 0.05,
+    context: Count = 512,
+    batching: Literal["pad", "pack"] = "pad",
+    eos: bool = True,
+    epochs: Count = 3,
+    max_steps: Count | None = None,
+    batch_size: Count = 8,
+    accumulate: Count = 1,
+    lr: Positive = 2e-5,
+    optimiser: Literal["adamw", "adamw-8bit"] = "adamw",
+    weight_decay: NonNegative = 0.01,
+    schedule: Literal["constant", "linear", "cosine"] = "constant",
+    warm_up: Annotated[int, Ge(0)] = 0,
+    max_norm: Positive = 1.0,
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    gradient_checkpointing: Execution[bool] = False,
+    seed: Seed = 0,
+    job: Job,
+) -> LanguageModel:
+    """Train a language model on texts: the mean cross-entropy of each token given those before it.
+
+    The mean is over all tokens of a step, however they are spread over batches, so that a long text counts as much
+    as its tokens. What a step draws (texts, dropout) follows from seed and step alone: a killed training goes on
+    exactly where it was. Without dropout, ``accumulate`` against ``batch_size`` changes only the order of sums.
+
+    The result is a whole model (``full``, in fp32), or an adapter, which is never merged: whoever opens it needs the
+    model that it was trained on, as ``base``.
+
+    Args:
+        model: where training starts; not an adapter.
+        data: texts to learn.
+        validation: held-out texts; their loss stands beside the training's in the history.
+        method: all weights; low-rank adapters (LoRA, Hu et al. 2021) on weights that stay as they are; or adapters on
+            weights in four bits (QLoRA, Dettmers et al. 2023: NF4, with double quantisation).
+        rank: of the adapters.
+        alpha: of the adapters; they are scaled by alpha / rank.
+        targets: linear layers that get adapters, by the end of their name.
+        dropout: share of an adapter's inputs that is dropped at random.
+        context: how many tokens the network reads at once; the token after each of them is predicted.
+        batching: ``pad``: each text is a row, and what is longer than the context is cut off and counted; nothing is
+            learnt from the pads after shorter ones. ``pack``: all texts in a line, in their order, cut into rows of
+            the context's length; nothing is lost, and tokens see those of the texts before theirs.
+        eos: end each text with the tokenizer's end of text, which is learnt like any token. At the beginning
+            stands what the tokenizer puts there by itself.
+        epochs: passes over the data.
+        max_steps: stop there, if the passes take more.
+        batch_size: rows that go through the network at once.
+        accumulate: batches whose gradients are added up to one step of the optimiser.
+        lr: learning rate, the highest of the schedule.
+        optimiser: AdamW, or AdamW with moments kept in 8 bits (those of tensors of 4096 numbers or more).
+        weight_decay: of the optimiser, on matrices; biases and norms have none.
+        schedule: of the learning rate after warm-up: constant, or falling to 0 at the end.
+        warm_up: steps over which the learning rate rises from 0.
+        max_norm: gradients are clipped to this norm.
+        precision: fp32, or mixed bf16/fp16. What is trained is kept in fp32, what is not in this precision.
+        gradient_checkpointing: less memory for more time.
+        seed: of everything that is drawn.
+        job: the runner's side.
+
+    Raises:
+        StageError: an adapter as a start; an empty corpus; a context longer than the model's; a target that no layer
+            is called by; a loss that is not finite; not enough memory; a parameter that would do nothing.
+    """
+    from harness.systems.language_model.training.loop import train
+    from harness.systems.language_model.training.recipe import Recipe
+
+    if method == "full":
+        given = {"rank": rank, "alpha": alpha, "targets": targets, "dropout": dropout}
+        usual = inspect.signature(finetune).parameters
+        if idle := [name for name, value in given.items() if value != usual[name].default]:
+            raise StageError(f"{idle[0]}: method full has no adapters, so it would do nothing; leave it out")
+    recipe = Recipe(
+        method=method,
+        rank=rank,
+        alpha=alpha,
+        targets=targets,
+        dropout=dropout,
+        context=context,
+        batching=batching,
+        eos=eos,
+        epochs=epochs,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        lr=lr,
+        optimiser=optimiser,
+        weight_decay=weight_decay,
+        schedule=schedule,
+        warm_up=warm_up,
+        max_norm=max_norm,
+        precision=precision,
+        gradient_checkpointing=gradient_checkpointing,
+        seed=seed,
+    )
+    return train(recipe, model, data, validation, job)

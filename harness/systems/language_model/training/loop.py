@@ -1,0 +1,213 @@
+"""The steps of a fine-tuning: what each computes, what is noted, and what a kill leaves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import get_scheduler
+from transformers.utils import logging as transformers_logging
+
+from harness.artifact import Corpus, Json, LanguageModel
+from harness.compute.arithmetic import exact, is_out_of_memory
+from harness.compute.meter import Meter, Usage, total
+from harness.compute.quiet import hushed
+from harness.compute.resume import Resume, Stateful, mixed
+from harness.errors import StageError
+from harness.stage import Job
+from harness.systems.language_model.models.opening import describe
+from harness.systems.language_model.models.quantising import DTYPES
+from harness.systems.language_model.training.batches import IGNORED, Batch, drawn, parts
+from harness.systems.language_model.training.recipe import Recipe
+from harness.systems.language_model.training.rows import Tokens, read_rows
+from harness.systems.language_model.training.subject import Subject, open_subject, save_subject
+
+ROWS, LOOKS = 100, 10
+"""At most so many rows of the history, and so many looks at the held-out texts."""
+
+
+def train(
+    recipe: Recipe, model: LanguageModel, data: Corpus, validation: Corpus | None, job: Job
+) -> LanguageModel:
+    """See ``language_model.finetune``."""
+    with hushed(transformers_logging), exact(), torch.random.fork_rng(devices=[]):
+        subject = open_subject(recipe, model.path, job.device)
+        training = read_rows(data.path, subject.tokenizer, recipe, "training", job)
+        facts: dict[str, Json] = {"training": training.facts}
+        held_out: Sequence[Tokens] = ()
+        if validation is not None:
+            read = read_rows(validation.path, subject.tokenizer, recipe, "validation", job)
+            held_out, facts["validation"] = read.rows, read.facts
+        loop = Loop(recipe, subject, training.rows, held_out, job)
+        try:
+            loop.run()
+        except (RuntimeError, MemoryError) as e:
+            if not is_out_of_memory(e):
+                raise
+            raise StageError(f"out of memory {_advice(recipe)}") from None
+        folder = job.folder()
+        save_subject(subject, recipe, model.path, folder)
+    facts |= {
+        **describe(subject.network, subject.tokenizer),
+        "trained_parameters": sum(p.numel() for p in subject.trained),
+        "steps": loop.steps,
+        "cost": {
+            **total(loop.usages),
+            "tokens": loop.tokens,
+            "tokens_per_s": loop.tokens / sum(usage.wall_s for usage in loop.usages),
+            "batch_size": recipe.batch_size,
+        },
+        "history": loop.history,
+    }
+    return LanguageModel(folder, facts)
+
+
+def _advice(recipe: Recipe) -> str:
+    """What needs less memory: first what learns the same."""
+    size = recipe.batch_size
+    at = f"at batch_size {size} and context {recipe.context}"
+    if size > 1:
+        less = next(n for n in range(size // 2, 0, -1) if size % n == 0)
+        return f"{at}; set batch_size: {less} and accumulate: {recipe.accumulate * size // less}"
+    checkpointing = "" if recipe.gradient_checkpointing else "gradient_checkpointing: true, or "
+    return f"{at}; set {checkpointing}a smaller context"
+
+
+class Loop:
+    """A training in chunks of a hundredth: each is a row of the history, and what a kill can cost."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        subject: Subject,
+        training: Sequence[Tokens],
+        held_out: Sequence[Tokens],
+        job: Job,
+    ) -> None:
+        self.recipe, self.job = recipe, job
+        self.network: Any = subject.network
+        self.training, self.held_out = training, held_out
+        self.trained = subject.trained
+        self.steps = recipe.steps(len(training))
+        self.optimizer = _optimizer(recipe, self.trained)
+        self.schedule = get_scheduler(
+            recipe.schedule if recipe.schedule != "constant" else "constant_with_warmup",
+            self.optimizer,
+            num_warmup_steps=recipe.warm_up,
+            num_training_steps=self.steps,
+        )
+        kind = torch.device(job.device).type
+        self.scaler = torch.amp.GradScaler(kind, enabled=recipe.precision == "fp16")
+        self.history: list[dict[str, Json]] = []
+        self.usages: list[Usage] = []
+        """Of each chunk."""
+        self.tokens = 0
+        """Predicted so far."""
+
+    def run(self) -> None:
+        """Train to the end, from where a killed run stopped.
+
+        Raises:
+            StageError: a loss is not a finite number.
+        """
+        parts: dict[str, Stateful] = {
+            "weights": self.trained,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "scaler": self.scaler,
+        }
+        resume = Resume(self.job.scratch, parts)
+        told: dict[str, Any] = resume.restore()
+        self.history, self.tokens = told.get("history", []), told.get("tokens", 0)
+        self.usages = [Usage(**usage) for usage in told.get("usages", [])]
+        every = math.ceil(self.steps / ROWS)
+        for first in range(told.get("step", 0), self.steps, every):
+            last = min(first + every, self.steps)
+            with Meter(self.job.device) as meter:
+                loss = self._chunk(first, last)
+            self.usages.append(meter.usage)
+            self._note(first, last, loss)
+            usages = [asdict(usage) for usage in self.usages]
+            resume.save_if_due(
+                {"step": last, "history": self.history, "tokens": self.tokens, "usages": usages}
+            )
+
+    def _chunk(self, first: int, last: int) -> float:
+        """Some steps; the mean loss of their tokens."""
+        summed, tokens = 0.0, 0
+        self.network.train()
+        for step in range(first, last):
+            loss, count = self._step(step)
+            summed, tokens = summed + loss, tokens + count
+            self.job.progress(step + 1, self.steps, "steps")
+        self.tokens += tokens
+        return summed / tokens
+
+    def _step(self, step: int) -> tuple[float, int]:
+        """One step of the optimiser; the sum of the losses of its tokens, and how many they are."""
+        rows = [self.training[i] for i in drawn(self.recipe, len(self.training), step)]
+        tokens = sum(len(row) - 1 for row in rows)
+        losses = []
+        for number, batch in enumerate(parts(rows, self.recipe.batch_size)):
+            torch.manual_seed(mixed(self.recipe.seed, step, number))
+            loss = self._loss(batch)
+            self.scaler.scale(loss / tokens).backward()
+            losses.append(loss.detach())
+        summed = float(torch.stack(losses).double().sum())
+        if not math.isfinite(summed):
+            raise StageError(
+                f"the training loss became {summed} at step {step + 1}; lower lr, or use precision: fp32"
+            )
+        self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.trained, self.recipe.max_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+        self.schedule.step()
+        return summed, tokens
+
+    def _loss(self, batch: Batch) -> Tensor:
+        """Sum of the cross-entropies of all targets, in nats."""
+        device, precision = self.job.device, self.recipe.precision
+        with torch.autocast(torch.device(device).type, DTYPES[precision], enabled=precision != "fp32"):
+            logits = self.network(input_ids=batch.inputs.to(device), use_cache=False).logits
+        return torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1).float(),
+            batch.targets.to(device).flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
+        )
+
+    def _note(self, first: int, last: int, loss: float) -> None:
+        """A row of the history; with a look at the held-out texts at every tenth of the way."""
+        looks = [math.ceil(self.steps * k / LOOKS) for k in range(1, LOOKS + 1)]
+        due = self.held_out and any(first < look <= last for look in looks)
+        row: dict[str, Json] = {"step": last, "train_loss": loss, "lr": self.schedule.get_last_lr()[0]}
+        row["validation_loss"] = self._look(last) if due else None
+        self.history.append(row)
+
+    @torch.no_grad()
+    def _look(self, step: int) -> float:
+        """The held-out loss of the weights as they are now, the mean over all tokens."""
+        self.network.eval()
+        summed = sum(float(self._loss(batch)) for batch in parts(self.held_out, self.recipe.batch_size))
+        if not math.isfinite(summed):
+            raise StageError(f"the validation loss became {summed} at step {step}; lower lr")
+        return summed / sum(len(row) - 1 for row in self.held_out)
+
+
+def _optimizer(recipe: Recipe, trained: torch.nn.ParameterList) -> torch.optim.Optimizer:
+    """Weight decay is for matrices: it pulls the scales of norms towards 0, where they have no reason to be."""
+    matrices = {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay}
+    others = {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0}
+    groups = [group for group in (matrices, others) if group["params"]]
+    if recipe.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.lr)
+    from bitsandbytes import optim
+
+    untyped: Any = optim
+    return untyped.AdamW8bit(groups, lr=recipe.lr)

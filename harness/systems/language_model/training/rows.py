@@ -1,0 +1,90 @@
+"""From texts to rows of tokens, with an account of what does not get into them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerFast
+
+from harness.artifact import Json
+from harness.data.corpus import table
+from harness.errors import StageError
+from harness.stage import Job
+from harness.systems.language_model.training.recipe import Recipe
+
+Tokens = NDArray[np.int32]
+_AT_ONCE = 1000
+"""Texts that are turned into tokens at once: a tokenizer returns far more than the tokens."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a network is trained or judged on."""
+
+    rows: Sequence[Tokens]
+    """Each of shape (n + 1,), n at most the context: all but the last are read, all but the first predicted."""
+    facts: dict[str, Json]
+    """Texts, rows, tokens that are predicted, and what was left out."""
+
+
+def read_rows(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, what: str, job: Job) -> Rows:
+    """The rows of a corpus: one for each text, or blocks of all texts in a line.
+
+    Args:
+        corpus: a folder with ``corpus.parquet``.
+        tokenizer: adds what it always adds to a text (Llama's a beginning); the end of a text is added here.
+        recipe: its ``batching``, ``context`` and ``eos``.
+        what: ``training`` or ``validation``, for messages.
+        job: its log is told of texts that are cut.
+
+    Raises:
+        StageError: nothing is left to be predicted.
+    """
+    texts = [row.text for row in table.read(corpus)]
+    if not texts:
+        raise StageError(f"the {what} corpus is empty")
+    tokens = list(_tokens(texts, tokenizer, recipe.eos))
+    rows = blocks(tokens, recipe.context) if recipe.batching == "pack" else tokens
+    rows = [row for row in rows if len(row) > 1]
+    if not rows:
+        raise StageError(f"the {what} corpus has no text of two tokens or more, so nothing can be predicted")
+    most = recipe.context + 1
+    cut = [len(row) - most for row in rows if len(row) > most]
+    rows = [row[:most] for row in rows]
+    predicted = sum(len(row) - 1 for row in rows)
+    if cut:
+        job.log(
+            f"{what}: {len(cut)} of {len(texts)} texts do not fit into a context of {recipe.context}; their last "
+            f"{sum(cut)} tokens ({sum(cut) / (sum(cut) + predicted):.1%} of all) are cut off. "
+            "A larger context or batching: pack keeps them"
+        )
+    facts: dict[str, Json] = {
+        "texts": len(texts),
+        "rows": len(rows),
+        "tokens": predicted,
+        "texts_cut": len(cut),
+        "tokens_cut": sum(cut),
+        "texts_too_short": 0 if recipe.batching == "pack" else len(texts) - len(rows),
+    }
+    return Rows(rows, facts)
+
+
+def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, eos: bool) -> Iterator[Tokens]:
+    """Of each text; one that its tokenizer has ended already is not ended twice."""
+    end = tokenizer.eos_token_id
+    for first in range(0, len(texts), _AT_ONCE):
+        batch = tokenizer(list(texts[first : first + _AT_ONCE]), return_attention_mask=False, verbose=False)
+        for ids in batch["input_ids"]:
+            yield np.array([*ids, end] if eos and ids[-1:] != [end] else ids, dtype=np.int32)
+
+
+def blocks(tokens: Sequence[Tokens], context: int) -> list[Tokens]:
+    """All tokens in a line, cut so that each but the very first is predicted once; the last block may be short."""
+    line = np.concatenate(tokens)
+    count = math.ceil((len(line) - 1) / context)
+    return [line[i * context : (i + 1) * context + 1] for i in range(count)]

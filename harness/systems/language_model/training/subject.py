@@ -1,0 +1,115 @@
+"""The network that is trained: opened with the parts that learn, and saved as what it has become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers.pytorch_utils import Conv1D
+
+from harness.compute.resume import mixed
+from harness.errors import StageError, nearest
+from harness.systems.language_model.models import checks
+from harness.systems.language_model.models.adapters import Training
+from harness.systems.language_model.models.opening import Opened, context_of, open_model, save
+from harness.systems.language_model.models.quantising import quantised
+from harness.systems.language_model.models.tokenizers import fit, read_tokenizer
+from harness.systems.language_model.training.recipe import Recipe
+
+WHAT = "the model"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network whose trained weights require gradients, in fp32; the others do not, and stay as they were opened."""
+
+    network: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerFast
+
+    @property
+    def trained(self) -> torch.nn.ParameterList:
+        """The weights that learn, in the order of the network."""
+        return torch.nn.ParameterList(p for p in self.network.parameters() if p.requires_grad)
+
+
+def open_subject(recipe: Recipe, folder: Path, device: str) -> Subject:
+    """The model in ``folder``, ready to be trained as the recipe says.
+
+    Raises:
+        StageError: see ``language_model.finetune``.
+    """
+    if checks.is_adapter(folder):
+        raise StageError(
+            "model: an adapter, and training starts from a whole model; start from its base, for more epochs"
+        )
+    opened = _opened(recipe, folder, device)
+    if recipe.context > opened.context:
+        raise StageError(f"context: {recipe.context} tokens; the model has positions for {opened.context}")
+    network = opened.network
+    # Else the token that pads is never learnt as an input, and often it is the one that begins and ends texts.
+    network.get_input_embeddings().padding_idx = None
+    if recipe.gradient_checkpointing:
+        network.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    if recipe.method == "full":
+        network.requires_grad_(True)
+    else:
+        network = _adapted(recipe, network)
+    return Subject(network, opened.tokenizer)
+
+
+def save_subject(subject: Subject, recipe: Recipe, start: Path, folder: Path) -> None:
+    """A whole model with its tokenizer, or an adapter and what it is for.
+
+    Args:
+        subject: after its training.
+        recipe: of the training.
+        start: the folder that it was opened from.
+        folder: an empty one.
+    """
+    network = subject.network
+    if recipe.method == "full":
+        save(network, subject.tokenizer, folder)
+        return
+    config = network.peft_config["default"]
+    config.target_modules = sorted(config.target_modules)  # a set, whose order is another one in each process
+    network.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink()  # a form to fill in
+    Training(checks.weights_digest(start, WHAT), recipe.quantisation).write(folder)
+
+
+def _opened(recipe: Recipe, folder: Path, device: str) -> Opened:
+    if recipe.quantisation is None:
+        precision = "fp32" if recipe.method == "full" else recipe.precision
+        return open_model(folder, None, precision=precision, device=device)
+    network = quantised(folder, recipe.quantisation, device, WHAT)
+    tokenizer = read_tokenizer(folder, WHAT)
+    fit(tokenizer, network, folder, WHAT)
+    return Opened(network, tokenizer, context_of(network, WHAT))
+
+
+def _adapted(recipe: Recipe, network: PreTrainedModel) -> PeftModel:
+    """A frozen network with adapters; their weights are fp32, and at first they add nothing."""
+    linear = [name for name, m in network.named_modules() if isinstance(m, torch.nn.Linear | Conv1D)]
+    last = sorted({name.rpartition(".")[2] for name in linear})
+    for target in recipe.targets:
+        if not any(f".{name}".endswith(f".{target}") for name in linear):
+            raise StageError(
+                f"targets: no linear layer is called {target!r}; there are {', '.join(last)}{nearest(target, last)}"
+            )
+    if not recipe.targets:
+        raise StageError(f"targets: none, so nothing would learn; there are {', '.join(last)}")
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=list(recipe.targets),
+    )
+    network.name_or_path = ""  # else the adapter's settings have this machine's paths in them
+    network.requires_grad_(False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mixed(recipe.seed))
+        return get_peft_model(network, config)

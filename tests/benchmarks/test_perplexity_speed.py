@@ -1,0 +1,106 @@
+"""Likelihoods beside the EleutherAI harness: the same network, texts, context and batch, in turns."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from itertools import count
+from pathlib import Path
+from statistics import median
+
+import pytest
+import torch
+from jobs import FolderJob
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from harness.artifact import Corpus, LanguageModel, Likelihoods
+from harness.data.corpus import table
+from harness.systems.language_model.scoring.likelihood import likelihood
+from harness.systems.language_model.scoring.table import read
+
+CONTEXT, BATCH, COUNT, ROUNDS = 256, 8, 12, 3
+
+
+def real_texts() -> list[str]:
+    """The documentation of torch's modules, of very unequal length, each long enough to have some."""
+    found = [
+        inspect.getdoc(each) or "" for _, each in sorted(vars(torch.nn).items()) if inspect.isclass(each)
+    ]
+    return [text for text in found if len(text) > 200][:COUNT]
+
+
+def a_model(texts: list[str], folder: Path) -> LanguageModel:
+    """A Phi with random weights, small beside its vocabulary."""
+    from transformers import PhiConfig, PhiForCausalLM
+
+    from harness.systems.language_model.models.tokenizers import learn
+
+    tokenizer = learn(texts, vocabulary=2048, context=CONTEXT)
+    torch.manual_seed(0)
+    config = PhiConfig(
+        vocab_size=2048,
+        hidden_size=64,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=CONTEXT,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    PhiForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return LanguageModel(folder)
+
+
+def test_rolling_log_likelihoods(tmp_path: Path, benchmark: BenchmarkFixture) -> None:
+    """Our time is that of the whole stage, opening the model included; theirs begins with the model in memory.
+
+    ``tokens_per_s_ratio`` is ours by theirs, the median of alternating rounds; the aim is at least 1.
+    """
+    pytest.importorskip("lm_eval", reason="a dependency of the tests alone")
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    texts = real_texts()
+    model = a_model(texts, tmp_path / "model")
+    (tmp_path / "corpus").mkdir()
+    table.write(tmp_path / "corpus", [table.Row(text, str(i), 0, 0) for i, text in enumerate(texts)])
+    network = HFLM(
+        pretrained=AutoModelForCausalLM.from_pretrained(model.path),
+        tokenizer=AutoTokenizer.from_pretrained(model.path),
+        add_bos_token=False,
+        batch_size=BATCH,
+        device="cpu",
+    )
+    asked = [
+        Instance(request_type="loglikelihood_rolling", doc={}, arguments=(text,), idx=i)
+        for i, text in enumerate(texts)
+    ]
+    seconds: list[float] = []
+    ours: list[float] = []
+    expected: list[float] = []
+    folders = count()
+
+    def their_round() -> None:
+        started = time.perf_counter()
+        expected[:] = network.loglikelihood_rolling(asked, disable_tqdm=True)
+        seconds.append(time.perf_counter() - started)
+
+    def our_round() -> Likelihoods:
+        started = time.perf_counter()
+        job = FolderJob(tmp_path / str(next(folders)))
+        made = likelihood(model, Corpus(tmp_path / "corpus"), batch_size=BATCH, job=job)
+        ours.append(time.perf_counter() - started)
+        return made
+
+    made = benchmark.pedantic(our_round, setup=their_round, rounds=ROUNDS, warmup_rounds=1)
+    assert len(texts) == COUNT
+    assert [-row.nll for row in read(made.path)] == pytest.approx(expected, rel=1e-5)
+    tokens = made.facts["tokens"]
+    assert isinstance(tokens, int)
+    ratios = [t / o for t, o in zip(seconds, ours, strict=True)][1:]
+    benchmark.extra_info["tokens"] = tokens
+    benchmark.extra_info["tokens_per_s"] = round(tokens / min(ours[1:]))
+    benchmark.extra_info["lm_eval_tokens_per_s"] = round(tokens / min(seconds[1:]))
+    benchmark.extra_info["tokens_per_s_ratio"] = round(median(ratios), 3)

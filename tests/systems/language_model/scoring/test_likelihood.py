@@ -1,0 +1,205 @@
+"""The stage on a minute Phi: against brute force, and what changes its output and what must not."""
+
+import math
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import PhiForCausalLM
+
+from harness.artifact import LanguageModel
+from harness.errors import StageError
+from harness.metrics import perplexity
+from harness.systems.language_model.models.adapters import Training
+from harness.systems.language_model.models.checks import weights_digest
+from harness.systems.language_model.models.quantising import Quantisation
+from harness.systems.language_model.models.tokenizers import learn
+from harness.systems.language_model.scoring.likelihood import likelihood
+from harness.systems.language_model.scoring.table import read
+
+
+def nlls(likelihoods) -> dict[str, float]:
+    return {row.item: row.nll for row in read(likelihoods.path)}
+
+
+def brute_force(network, ids: list[int], prefix: int) -> float:
+    """One token at a time, each from everything before it, in float64."""
+    total, seen = 0.0, [prefix]
+    with torch.inference_mode():
+        for token in ids:
+            logits = network(torch.tensor([seen])).logits[0, -1].double()
+            total -= float(logits.log_softmax(dim=0)[token])
+            seen.append(token)
+    return total
+
+
+def test_a_text_within_the_context_is_what_brute_force_finds(model, network, tokenizer, corpus, jobs):
+    texts = {"one": "A satellite saw snow.", "two": "in rows;\nin every band", "three": "雪"}
+    scored = likelihood(model, corpus(list(texts.items())), job=next(jobs))
+    rows = {row.item: row for row in read(scored.path)}
+    assert list(rows) == list(texts)
+    for name, text in texts.items():
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert (rows[name].tokens, rows[name].bytes) == (len(ids), len(text.encode()))
+        assert rows[name].nll == pytest.approx(brute_force(network, ids, prefix=0), rel=1e-5)
+
+
+def test_a_longer_text_is_predicted_window_by_window(model, network, tokenizer, corpus, jobs):
+    """With a stride of 1 a token has the ``context`` inputs before it, and no more: brute force again."""
+    text, context = "Crops in rows; forests in patches.", 6
+    scored = likelihood(model, corpus([("d", text)]), context=context, stride=1, job=next(jobs))
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert len(ids) > 2 * context
+    line = [0, *ids]
+    expected = sum(
+        brute_force(network, [line[i]], 0) if i == 1 else _last(network, line[max(0, i - context) : i + 1])
+        for i in range(1, len(line))
+    )
+    assert nlls(scored)["d"] == pytest.approx(expected, rel=1e-5)
+
+
+def _last(network, ids: list[int]) -> float:
+    with torch.inference_mode():
+        logits = network(torch.tensor([ids[:-1]])).logits[0, -1].double()
+    return -float(logits.log_softmax(dim=0)[ids[-1]])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"context": 16},
+        {"stride": 16},
+        {"bos": "window"},
+        {"bos": "none"},
+        {"eos": True},
+        {"unit": "row"},
+        {"precision": "bf16"},
+    ],
+    ids=str,
+)
+def test_every_knob_changes_the_likelihoods(model, text, jobs, changed):
+    plain = likelihood(model, text, job=next(jobs))
+    other = likelihood(model, text, **changed, job=next(jobs))
+    assert sum(nlls(other).values()) != pytest.approx(sum(nlls(plain).values()), rel=1e-6)
+    assert other.facts["protocol"] != plain.facts["protocol"]
+
+
+@pytest.mark.parametrize(
+    "setting", [{}, {"context": 16, "stride": 5}, {"bos": "window", "eos": True}], ids=str
+)
+def test_neither_batch_size_nor_padding_changes_the_likelihoods(model, text, jobs, setting):
+    expected = nlls(likelihood(model, text, batch_size=1, **setting, job=next(jobs)))
+    assert len(expected) == 3
+    for batch_size in (2, 64):
+        for padding in ("left", "right"):
+            made = likelihood(model, text, batch_size=batch_size, padding=padding, **setting, job=next(jobs))
+            assert nlls(made) == pytest.approx(expected, rel=1e-5)
+            assert made.conditions == {
+                "context": setting.get("context", 32), "stride": setting.get("stride", 32)
+            }  # fmt: skip
+
+
+def test_batch_size_and_padding_are_conditions_at_half_precision(model, text, jobs):
+    made = likelihood(model, text, precision="bf16", batch_size=3, padding="left", job=next(jobs))
+    assert made.conditions == {"context": 32, "stride": 32, "batch_size": 3, "padding": "left"}
+
+
+def test_the_facts_are_an_account_of_what_was_scored(model, corpus, jobs):
+    job = next(jobs)
+    given = corpus([("a", "Snow."), ("empty", ""), ("b", "Crops in rows"), ("void", "")])
+    made = likelihood(model, given, stride=8, job=job)
+    rows = read(made.path)
+    assert [row.item for row in rows] == ["a", "b"]
+    assert made.facts["protocol"] == "context=32, stride=8, bos=text, eos=no, unit=document, fp32"
+    assert made.facts["empty"] == {"count": 2, "items": ["empty", "void"]}
+    assert job.lines == ["nothing to predict in 2 of 4 texts, which are left out"]
+    assert made.facts["texts"] == 2
+    assert made.facts["tokens"] == sum(row.tokens for row in rows) == made.facts["cost"]["tokens"]
+    assert made.facts["bytes"] == len("Snow.Crops in rows")
+    assert made.facts["cost"]["tokens_per_s"] == made.facts["tokens"] / made.facts["cost"]["wall_s"]
+    assert job.reports[-1] == (4, 4, "texts")
+
+
+def test_a_corpus_of_empty_texts_is_refused(model, corpus, jobs):
+    with pytest.raises(StageError, match="no tokens to predict in any of 2 texts"):
+        likelihood(model, corpus([("a", ""), ("b", "")]), job=next(jobs))
+
+
+def test_a_context_beyond_the_models_is_refused(model, text, jobs):
+    with pytest.raises(StageError, match="context: 33 tokens; this model takes at most 32"):
+        likelihood(model, text, context=33, job=next(jobs))
+    with pytest.raises(StageError, match="stride: 33 is more than the context of 32"):
+        likelihood(model, text, stride=33, job=next(jobs))
+
+
+def test_likelihoods_that_are_not_finite_name_the_text(network, tokenizer, text, tmp_path, jobs):
+    broken = PhiForCausalLM(network.config)
+    broken.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        broken.lm_head.weight.fill_(3e38)
+    broken.save_pretrained(tmp_path / "broken")
+    tokenizer.save_pretrained(tmp_path / "broken")
+    with pytest.raises(
+        StageError, match=r"(long|short|rows): a likelihood that is not a finite number in fp32"
+    ):
+        likelihood(LanguageModel(tmp_path / "broken"), text, job=next(jobs))
+
+
+def test_a_model_that_knows_nothing_pays_for_every_token_alike(network, corpus, tmp_path, jobs):
+    """Uniform logits: ln V nats per token, whatever the text; bits per byte follow from tokens and bytes alone."""
+    snow = corpus([("d", "Snow lies on the bare land: it is bright.")])
+    found = {}
+    for vocabulary in (257, 300):
+        speller = learn(["Snow lies on the bare land: it is bright."], vocabulary=vocabulary, context=32)
+        config = network.config.__class__(**{**network.config.to_dict(), "vocab_size": len(speller)})
+        uniform = PhiForCausalLM(config)
+        with torch.no_grad():
+            uniform.lm_head.weight.zero_()
+        folder = tmp_path / str(vocabulary)
+        uniform.save_pretrained(folder)
+        speller.save_pretrained(folder)
+        made = likelihood(LanguageModel(folder), snow, job=next(jobs))
+        scores = perplexity.scores(made)
+        assert scores.perplexity == pytest.approx(len(speller), rel=1e-6)
+        expected = made.facts["tokens"] * math.log2(len(speller)) / made.facts["bytes"]
+        assert scores.bits_per_byte == pytest.approx(expected, rel=1e-6)
+        found[vocabulary] = made.facts["tokens"]
+    assert found[257] == made.facts["bytes"] > found[300]
+
+
+@pytest.fixture
+def adapted(network):
+    """A copy of the network with an adapter that does something."""
+    copy = PhiForCausalLM(network.config)
+    copy.load_state_dict(network.state_dict())
+    torch.manual_seed(1)
+    config = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    return get_peft_model(copy, config).eval()
+
+
+def test_an_adapter_on_its_base_scores_as_merged_into_it(adapted, model, tokenizer, text, tmp_path, jobs):
+    adapted.save_pretrained(tmp_path / "adapter")
+    Training(weights_digest(model.path, "the base"), None).write(tmp_path / "adapter")
+    adapted.merge_and_unload().save_pretrained(tmp_path / "merged")
+    tokenizer.save_pretrained(tmp_path / "merged")
+    adapter = LanguageModel(tmp_path / "adapter")
+
+    in_place = nlls(likelihood(adapter, text, model, stride=8, job=next(jobs)))
+    merged = nlls(likelihood(LanguageModel(tmp_path / "merged"), text, stride=8, job=next(jobs)))
+    bare = nlls(likelihood(model, text, stride=8, job=next(jobs)))
+    assert in_place == pytest.approx(merged, rel=1e-5)
+    assert min(abs(in_place[name] - bare[name]) for name in bare) > 1e-3
+    with pytest.raises(StageError, match="set base"):
+        likelihood(adapter, text, job=next(jobs))
+
+
+def test_on_four_bits_neither_batch_size_nor_padding_changes_the_likelihoods(
+    adapted, model, text, tmp_path, jobs
+):
+    adapted.save_pretrained(tmp_path)
+    Training(weights_digest(model.path, "the base"), Quantisation("nf4", True, "fp32")).write(tmp_path)
+    adapter = LanguageModel(tmp_path)
+    alone = nlls(likelihood(adapter, text, model, batch_size=1, job=next(jobs)))
+    together = nlls(likelihood(adapter, text, model, batch_size=8, padding="left", job=next(jobs)))
+    assert len(alone) == 3
+    assert together == pytest.approx(alone, rel=1e-5)

@@ -1,0 +1,126 @@
+"""Each parameter of a fine-tuning does what it says, and a mistake is one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobs import FolderJob
+from safetensors.torch import save_file
+from tiny_language_model import FULL, LORA, QLORA, corpus, far, history, tiny_model, weights
+
+from harness.artifact import Corpus, LanguageModel
+from harness.errors import StageError
+from harness.systems.language_model.training.finetuning import finetune
+
+KNOBS: list[dict[str, Any]] = [
+    {"context": 16},
+    {"batching": "pack"},
+    {"eos": False},
+    {"epochs": 1},
+    {"max_steps": 3},
+    {"batch_size": 3},
+    {"accumulate": 2},
+    {"lr": 2e-3},
+    {"optimiser": "adamw-8bit"},
+    {"weight_decay": 0.5},
+    {"schedule": "linear"},
+    {"schedule": "cosine"},
+    {"warm_up": 2},
+    {"max_norm": 0.01},
+    {"precision": "bf16"},
+    {"precision": "fp16"},
+    {"seed": 1},
+    {"method": "lora"},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("knob", KNOBS, ids=lambda k: "-".join(map(str, k.items())))
+def test_every_knob_changes_the_weights(
+    base: LanguageModel, data: Corpus, full: LanguageModel, tmp_path: Path, knob: dict[str, Any]
+) -> None:
+    assert far(full, finetune(base, data, **{**FULL, **knob}, job=FolderJob(tmp_path))) > 0
+
+
+@pytest.mark.parametrize(
+    "knob",
+    [
+        {"rank": 2},
+        {"alpha": 64.0},
+        {"targets": ("fc1", "k_proj")},
+        {"dropout": 0.5},
+        {"method": "qlora"},
+        {"seed": 1},
+    ],
+    ids=lambda k: "-".join(map(str, k.items())),
+)
+def test_every_knob_of_adapters_changes_them(
+    base: LanguageModel, data: Corpus, lora: LanguageModel, tmp_path: Path, knob: dict[str, Any]
+) -> None:
+    assert far(lora, finetune(base, data, **{**LORA, **knob}, job=FolderJob(tmp_path))) > 0
+
+
+def test_accumulated_batches_are_one_large_batch(base: LanguageModel, data: Corpus, tmp_path: Path) -> None:
+    """The texts are of different lengths, so a mean of the batches' means would be another loss."""
+    once = finetune(base, data, **{**FULL, "batch_size": 6}, job=FolderJob(tmp_path / "once"))
+    for size, accumulate in ((3, 2), (1, 6)):
+        how = {**FULL, "batch_size": size, "accumulate": accumulate}
+        parted = finetune(base, data, **how, job=FolderJob(tmp_path / str(size)))
+        for one, other in zip(history(once), history(parted), strict=True):
+            assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-6)
+        assert far(once, parted) < 2e-4  # AdamW's first steps are signs: rounding of a tiny gradient shows
+
+
+def test_gradient_checkpointing_changes_nothing(
+    base: LanguageModel, data: Corpus, full: LanguageModel, lora: LanguageModel, tmp_path: Path
+) -> None:
+    for made, how in ((full, FULL), (lora, LORA)):
+        saved = finetune(
+            base, data, **how, gradient_checkpointing=True, job=FolderJob(tmp_path / how["method"])
+        )
+        assert far(made, saved) < 2e-4
+
+
+@pytest.mark.parametrize(
+    ("how", "advice"),
+    [
+        ({"batch_size": 6}, "set batch_size: 3 and accumulate: 2"),
+        ({"batch_size": 5, "accumulate": 2}, "set batch_size: 1 and accumulate: 10"),
+        ({"batch_size": 1}, "set gradient_checkpointing: true, or a smaller context"),
+    ],
+)
+def test_too_little_memory_is_said_with_what_needs_less(
+    base: LanguageModel, data: Corpus, tmp_path: Path, how: dict[str, Any], advice: str
+) -> None:
+    def fill(done: int, total: int, what: str) -> None:
+        raise MemoryError
+
+    with pytest.raises(StageError, match=f"out of memory at batch_size .* and context 32; {advice}"):
+        finetune(base, data, **{**FULL, **how}, job=FolderJob(tmp_path, fill))
+
+
+def test_mistakes_are_one_line(
+    base: LanguageModel, data: Corpus, lora: LanguageModel, tmp_path: Path
+) -> None:
+    def refused(message: str, model: LanguageModel = base, texts: Corpus = data, **how: Any) -> None:
+        with pytest.raises(StageError, match=message) as caught:
+            finetune(model, texts, **how, job=FolderJob(tmp_path / message[:12]))
+        assert "\n" not in str(caught.value)
+
+    refused(r"warm_up: 4 of 4 steps leaves nothing", **FULL, warm_up=4)
+    refused(r"training loss became (nan|inf) at step \d; lower lr", **{**FULL, "lr": 1e30, "max_norm": 1e30})
+    refused(r"context: 65 tokens; the model has positions for 64", **{**FULL, "context": 65})
+    refused(r"model: an adapter, and training starts from a whole model", lora, **FULL)
+    refused(r"'q_prj'; there are dense, fc1, .*; did you mean 'q_proj'\?", **{**LORA, "targets": ("q_prj",)})
+    refused(r"targets: none", **{**LORA, "targets": ()})
+    refused(r"rank: method full has no adapters", **FULL, rank=4)
+    refused(r"targets: method full has no adapters", **FULL, targets=("fc1",))
+    refused(r"the training corpus is empty", texts=corpus(tmp_path / "empty"), **FULL)
+    broken = tiny_model(tmp_path / "broken")
+    state = dict(weights(broken))
+    state["lm_head.bias"][7] = float("nan")
+    save_file(state, broken.path / "model.safetensors", metadata={"format": "pt"})
+    for how in (FULL, LORA, QLORA):
+        refused(r"lm_head\.bias has 1 of 300 values that are not finite", broken, **how)
