@@ -41,7 +41,7 @@ smoke: $(READY)
 	@for suite in suites/smoke/*.yaml; do $(BIN)/harness run $$suite || exit $$?; done
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -102,22 +102,21 @@ def parser() -> argparse.ArgumentParser:
     )
 
     export = _command(commands, "export", "copy what a stage made out of the store")
-    export.add_argument(
-        "run", metavar="RUN", help="a run's folder, its id, or a suite's name for its latest run"
-    )
-    export.add_argument("stage", metavar="STAGE", help="a stage of the suite, or stage.output")
+    _artifact_arguments(export)
     export.add_argument(
         "--to", type=Path, required=True, metavar="DIR", help="a folder that is not there yet"
     )
-    export.add_argument(
-        "--at",
-        default="",
-        metavar="AXIS=VALUE,…",
-        help="which point or seed, where the stage was run at several",
+
+    publish = _command(commands, "publish", "upload a data set or a model that a stage made to the model hub")
+    _artifact_arguments(publish)
+    publish.add_argument(
+        "--to", required=True, metavar="ORG/NAME", help="a repository of the hub; made where there is none"
     )
-    export.add_argument(
-        "--store", type=Path, metavar="DIR", help="where the artifacts are (default: HARNESS_STORE)"
+    publish.add_argument("--private", action="store_true", help="where nobody else can see it")
+    publish.add_argument(
+        "--replace", action="store_true", help="also into a repository that is there, in place of its files"
     )
+    publish.add_argument("--dry-run", action="store_true", help="say what would be uploaded, and no more")
 
     _command(commands, "schema", "print the JSON Schema of a suite file, for editors")
     stages = _command(commands, "stages", "list stages and metrics with their parameters")
@@ -139,6 +138,22 @@ def _command(
     )
     parser.set_defaults(command=name)
     return parser
+
+
+def _artifact_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run", metavar="RUN", help="a run's folder, its id, or a suite's name for its latest run"
+    )
+    parser.add_argument("stage", metavar="STAGE", help="a stage of the suite, or stage.output")
+    parser.add_argument(
+        "--at",
+        default="",
+        metavar="AXIS=VALUE,…",
+        help="which point or seed, where the stage was run at several",
+    )
+    parser.add_argument(
+        "--store", type=Path, metavar="DIR", help="where the artifacts are (default: HARNESS_STORE)"
+    )
 
 
 def _suite_arguments(parser: argparse.ArgumentParser) -> None:

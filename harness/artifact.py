@@ -64,6 +64,10 @@ class GeneratedImages(CaptionedImages):
     """
 
 
+class GeneratedScenes(Scenes, GeneratedImages):
+    """What a generator made, each image with the class that its prompt asks for."""
+
+
 class Tokenizer(Artifact):
     """A CLIP tokenizer as ``transformers`` saves it."""
 
@@ -119,3 +123,24 @@ class Likelihoods(Artifact):
 
 class Texts(Artifact):
     """``metadata.jsonl`` with one row per text: ``prompt``, ``text`` (what followed it), ``tokens`` (how many)."""
+
+
+class TextEmbedder(Artifact):
+    """A model from text to a vector of length 1: ``embedder.json`` (how to open it) and its weights."""
+
+
+class Index(Artifact):
+    """Passages of a corpus that can be looked up: ``passages.parquet`` (``id`` str, ``text`` str, ``document`` str,
+    ``page`` int32, ``vector`` list<float32>), the Chroma collection made of them, and ``index.json``.
+    """
+
+
+class Prompts(Captions):
+    """``metadata.jsonl`` with one row per prompt: ``file_name``, a name for it; ``captions``, the prompt alone;
+    ``label``, its class; ``writer``; ``passages``, the retrieved ones that it rests on (``id``, ``document``, ``page``,
+    ``text``), empty where there are none. ``facts["classes"]`` lists the class names.
+    """
+
+
+class DataSet(Artifact):
+    """What ``datasets.load_dataset`` reads from a folder: ``data/*.parquet`` and the data set's card, ``README.md``."""

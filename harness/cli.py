@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.evaluate import Request
+    from harness.export import Stored
+    from harness.record import Run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,14 +143,33 @@ def _stages(o: argparse.Namespace) -> Exit:
 
 
 def _export(o: argparse.Namespace) -> Exit:
-    from harness import project, record_file
     from harness.export import export
+
+    _, made = _made(o)
+    _say(f"exported: {export(made, o.to)}")
+    return Exit.OK
+
+
+def _publish(o: argparse.Namespace) -> Exit:
+    from harness.publish import Upload
+
+    run, made = _made(o)
+    upload = Upload.of(made, run, o.to, private=o.private, replace=o.replace)
+    for line in upload.described():
+        _say(line)
+    if not o.dry_run:
+        _say(f"published: {upload.send()}")
+    return Exit.OK
+
+
+def _made(o: argparse.Namespace) -> tuple[Run, Stored]:
+    from harness import project, record_file
+    from harness.export import find
     from harness.store import Store
 
     home = project.of(Path.cwd())
     run = record_file.load(project.find_run(o.run, home))
-    _say(f"exported: {export(run, Store(project.store_root(o.store, home)), o.stage, o.at, o.to)}")
-    return Exit.OK
+    return run, find(run, Store(project.store_root(o.store, home)), o.stage, o.at)
 
 
 def _request(o: argparse.Namespace) -> Request:
@@ -171,6 +192,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], Exit]] = {
     "calibrate": _calibrate,
     "fetch": _fetch,
     "export": _export,
+    "publish": _publish,
     "schema": _schema,
     "stages": _stages,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifact import Json
@@ -12,19 +13,28 @@ from harness.record import Run, TaskInfo
 from harness.store import ONLY, Store
 
 
-def export(run: Run, store: Store, stage: str, at: str, to: Path) -> Path:
-    """Copy one artifact of a run.
+@dataclass(frozen=True)
+class Stored:
+    """An artifact of a run, in the store."""
+
+    name: str
+    """Of the stage, or ``stage.output``."""
+    kind: str
+    folder: Path
+
+
+def find(run: Run, store: Store, stage: str, at: str) -> Stored:
+    """An artifact that a run made.
 
     Args:
         run: whose tasks are looked at.
         store: has the artifacts.
         stage: its name in the suite, or ``stage.output`` where it has several.
         at: ``axis=value,…``: the point and the seeds, as far as they are needed to tell its tasks apart.
-        to: a folder that does not exist.
 
     Raises:
-        UsageError: no such stage, point or output, several that fit, one that is not in the store or was
-            damaged there, or a folder that exists.
+        UsageError: no such stage, point or output, several that fit, or one that is not in the store or was
+            damaged there.
     """
     node, _, output = stage.partition(".")
     task = _task(run, node, at)
@@ -37,8 +47,21 @@ def export(run: Run, store: Store, stage: str, at: str, to: Path) -> Path:
         raise UsageError(f"{stage}: no such output; it has {', '.join(names) or 'none: it is a metric'}")
     if not store.is_intact(entry):
         raise UsageError(f"{node}: its files in the store are damaged; run the suite again")
+    return Stored(stage, entry.outputs[folder].kind, store.folder(task.key) / folder)
+
+
+def export(artifact: Stored, to: Path) -> Path:
+    """Copy an artifact.
+
+    Args:
+        artifact: what ``find`` found.
+        to: a folder that does not exist.
+
+    Raises:
+        UsageError: the folder exists or cannot be written.
+    """
     try:
-        shutil.copytree(store.folder(task.key) / folder, to)
+        shutil.copytree(artifact.folder, to)
     except OSError as e:
         raise UsageError(f"{to}: cannot be written ({e.strerror or e})") from None
     return to

@@ -1,4 +1,6 @@
-"""What every test gets: no time limits of hypothesis on machines that are shared, and threads that do not spin."""
+"""What every test gets: no time limits of hypothesis on machines that are shared, its share of the cores, and threads
+that do not spin.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ import pytest
 from command_line import Project
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see harness/executors/local.py
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
 # A shell starts background jobs with Ctrl-C ignored, and what ignores it hands that on: the tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("shared", deadline=None)

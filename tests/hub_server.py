@@ -1,7 +1,8 @@
-"""A model hub on 127.0.0.1: the part of the hub's HTTP interface that downloads use, over files in memory."""
+"""A model hub on 127.0.0.1: what of the hub's HTTP interface downloads and uploads use, over files in memory."""
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 API = re.compile(r"/api/(model|dataset)s/([^/]+/[^/]+?)(?:/(revision|tree)/([^/?]+))?(?:\?.*)?")
 FILE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/([^?]+)(?:\?.*)?")
+WRITE = re.compile(r"/api/(model|dataset)s/([^/]+/[^/]+?)/(preupload|commit)/main(?:\?.*)?")
 
 
 class Hub:
@@ -27,6 +29,14 @@ class Hub:
         self.is_stuck, self.released = threading.Event(), threading.Event()
         self.sent: list[str] = []
         """Files that were sent."""
+        self.writer = ""
+        """The token that may write."""
+        self.private: set[str] = set()
+        """Repositories that nobody else sees."""
+        self.summaries: list[str] = []
+        """Of the commits that were uploaded."""
+        self.full = False
+        """Commits are refused, as where an account has no room left."""
         self.url = ""
 
     def add(self, kind: str, repo: str, commit: str, files: dict[str, bytes]) -> None:
@@ -65,6 +75,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Authorization"] != f"Bearer {self.hub.writer}":
+            self._refuse(403, "")
+        elif self.path == "/api/repos/create":
+            self._create(json.loads(body))
+        elif self.path == "/api/validate-yaml":
+            self._json({"errors": [], "warnings": []})
+        elif match := WRITE.fullmatch(self.path):
+            write = self._preupload if match[3] == "preupload" else self._commit
+            write(match[1], match[2], body)
+        else:
+            self._refuse(404, "EntryNotFound")
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -84,7 +108,45 @@ class _Handler(BaseHTTPRequestHandler):
                 ]
             )
         siblings = [{"rfilename": name} for name in sorted(files)]
-        return self._json({"id": repo, "sha": commit, "siblings": siblings, "private": False})
+        private = repo in self.hub.private
+        return self._json({"id": repo, "sha": commit, "siblings": siblings, "private": private})
+
+    def _create(self, wanted: dict[str, str]) -> None:
+        repo, kind = f"{wanted['organization']}/{wanted['name']}", wanted["type"]
+        place: dict[str, object] = {"url": f"{self.hub.url}/{kind}s/{repo}", "name": repo, "id": repo}
+        if (kind, repo) in self.hub.repositories:
+            return self._json(place, status=409)
+        self.hub.add(kind, repo, "0" * 40, {".gitattributes": b""})
+        if wanted["visibility"] == "private":
+            self.hub.private.add(repo)
+        return self._json(place)
+
+    def _preupload(self, kind: str, repo: str, body: bytes) -> None:
+        names = [file["path"] for file in json.loads(body)["files"]]
+        self._json(
+            {
+                "files": [
+                    {"path": n, "uploadMode": "regular", "shouldIgnore": False, "oid": None} for n in names
+                ]
+            }
+        )
+
+    def _commit(self, kind: str, repo: str, body: bytes) -> None:
+        if self.hub.full:
+            return self._json({"error": "Your storage is full"}, status=413)
+        commits = self.hub.repositories[kind, repo]
+        files = dict(list(commits.values())[-1])
+        for line in map(json.loads, body.splitlines()):
+            value = line["value"]
+            if line["key"] == "header":
+                self.hub.summaries.append(value["summary"])
+            elif line["key"] == "deletedFile":
+                del files[value["path"]]
+            else:
+                files[value["path"]] = base64.b64decode(value["content"])
+        commit = sha1(body).hexdigest()
+        commits[commit] = files
+        return self._json({"commitUrl": f"{self.hub.url}/{repo}/commit/{commit}", "commitOid": commit})
 
     def _file(self, kind: str, repo: str, commit: str, name: str) -> None:
         content = self.hub.repositories.get((kind, repo), {}).get(commit, {}).get(name)
@@ -109,9 +171,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
         return None
 
-    def _json(self, value: object) -> None:
+    def _json(self, value: object, status: int = 200) -> None:
         body = json.dumps(value).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -168,6 +168,21 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
             "test_iterations_change_nothing_once_it_has_converged",
         ): "iterations",
     },
+    "synthetic.dataset": {
+        (
+            "data/synthetic/test_packing.py",
+            "test_every_parameter_changes_the_data_set",
+        ): "name licence about shard_bytes"
+    },
+    "synthetic.filter": {
+        (
+            "data/synthetic/test_filtering.py",
+            "test_every_threshold_changes_what_is_kept",
+        ): "min_confidence duplicate_distance"
+    },
+    "synthetic.join": {
+        ("data/synthetic/test_joining.py", "test_other_origins_are_another_output"): "origins"
+    },
     "text_to_image.build": {
         (f"{T2I}architectures/test_building.py", "test_a_seed_is_its_weights"): "seed",
         (f"{T2I}architectures/test_building.py", "test_an_architecture_has_its_sizes"): "architecture",

@@ -56,7 +56,7 @@ LORA: dict[str, Any] = {**FULL, "method": "lora", "rank": 4, "dropout": 0.0}
 QLORA: dict[str, Any] = {**LORA, "method": "qlora"}
 
 
-def tiny_model(folder: Path, *, seed: int = 0, width: int = 32, dropout: float = 0.0) -> LanguageModel:
+def tiny_model(folder: Path, *, seed: int = 0, width: int = 64, dropout: float = 0.0) -> LanguageModel:
     """A Phi of two layers that reads 64 tokens, of 300 from its own byte-level tokenizer.
 
     Its settings say that texts are padded with the token that ends them, as those of many models do.
@@ -64,7 +64,7 @@ def tiny_model(folder: Path, *, seed: int = 0, width: int = 32, dropout: float =
     Args:
         folder: where it goes.
         seed: of the weights.
-        width: of the hidden states; in four bits, all layers are stored from 64 on.
+        width: of the hidden states; only layers of whole blocks of 64 inputs are stored in four bits.
         dropout: of its own, while it is trained.
     """
     tokenizer = learn(SENTENCES, vocabulary=300, context=64)

@@ -1,4 +1,4 @@
-"""Sampling beside plain diffusers on the same pipeline, one thread or two as the machine has. No time is asserted."""
+"""Sampling beside plain diffusers on the same pipeline, as many threads as there are; ratios are asserted."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def test_sampling_beside_a_plain_loop(
 ) -> None:
     """32 images, PNDM 10, batches of 16, loading and writing included on both sides.
 
-    ``images_per_s_ratio`` is ours by the plain loop's, the median of alternating rounds; the aim is at least 1.
+    ``images_per_s_ratio`` is ours by the plain loop's, the median of alternating rounds. It is to be at least 1;
+    5 % are left to the noise of a shared machine.
     """
     prompts = encode(pipeline, drawn(5, jobs), count=2 * BATCH, job=next(jobs))
     theirs: list[float] = []
@@ -92,8 +93,10 @@ def test_sampling_beside_a_plain_loop(
     made = benchmark.pedantic(our_round, setup=plain_round, rounds=ROUNDS, warmup_rounds=1)
     assert made.facts["count"] == 2 * BATCH
     pairs = zip(theirs[1:], ours[1:], strict=True)
-    benchmark.extra_info["images_per_s_ratio"] = round(median(t / o for t, o in pairs), 3)
+    ratio = median(t / o for t, o in pairs)
+    benchmark.extra_info["images_per_s_ratio"] = round(ratio, 3)
     benchmark.extra_info["plain_s"] = round(median(theirs[1:]), 3)
+    assert ratio > 0.95
 
 
 def test_a_sweep_beside_a_script_for_each_of_its_cells(
@@ -105,7 +108,7 @@ def test_a_sweep_beside_a_script_for_each_of_its_cells(
     our sweep encodes once and extracts the real features once. Images are in the proportion of the smoke suite,
     about two real ones for each generated one of a cell. Scripts are function calls in this process: what fifteen
     processes would spend on importing torch and diffusers is left out, in favour of the scripts. Both sides extract
-    with our stage. ``speedup``: the aim is at least 1.2.
+    with our stage.
     """
     real = drawn(3, jobs)
     extractor: Extractor = features.load(
@@ -133,5 +136,7 @@ def test_a_sweep_beside_a_script_for_each_of_its_cells(
     theirs = seconds(scripts)
     started = time.perf_counter()
     assert benchmark.pedantic(sweep, rounds=1) == 15
-    benchmark.extra_info["speedup"] = round(theirs / (time.perf_counter() - started), 3)
+    speedup = theirs / (time.perf_counter() - started)
+    benchmark.extra_info["speedup"] = round(speedup, 3)
     benchmark.extra_info["scripts_s"] = round(theirs, 2)
+    assert speedup > 1.2

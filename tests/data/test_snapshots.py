@@ -97,3 +97,27 @@ def test_the_only_weights_of_a_model_are_no_copy() -> None:
         assert needed(names) == names
     adapter = ["adapter_config.json", "adapter_model.safetensors", "training.json"]
     assert needed([*adapter, "adapter_model.bin"]) == adapter
+
+
+def test_of_a_sentence_transformers_model_all_that_says_how_to_embed() -> None:
+    kept = [
+        "1_Pooling/config.json",
+        "2_Normalize/config.json",
+        "config.json",
+        "config_sentence_transformers.json",
+        "model.safetensors",
+        "modules.json",
+        "sentence_bert_config.json",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.txt",
+    ]
+    copies = [
+        "onnx/model.onnx",
+        "openvino/openvino_model.bin",
+        "pytorch_model.bin",
+        "rust_model.ot",
+        "tf_model.h5",
+    ]
+    assert needed([*kept, *copies]) == kept

@@ -49,8 +49,13 @@ class Written(NamedTuple):
 
 
 def encoded(tokenizer: PreTrainedTokenizerFast, prompt: str) -> list[int]:
-    """A prompt as the tokenizer begins texts; an empty one begins with the mark for that."""
+    """A prompt as the tokenizer begins texts; an empty one begins with the mark for that.
+
+    Some tokenizers end each text too: nothing could be written on from there.
+    """
     ids: list[int] = tokenizer(prompt).input_ids
+    if ids[-1:] == [tokenizer.eos_token_id] and not prompt.endswith(tokenizer.eos_token):
+        ids = ids[:-1]
     start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     return ids or [start]
 

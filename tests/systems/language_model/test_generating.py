@@ -8,13 +8,15 @@ import torch
 from jobs import FolderJob
 from tiny_adapter import tiny_adapter
 from tiny_language_model import tiny_model
+from tokenizers.processors import TemplateProcessing
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from harness.artifact import LanguageModel
 from harness.errors import ResourceError, StageError
-from harness.systems.language_model.decoding import Choice, Prompt, Sampling
+from harness.systems.language_model.decoding import Choice, Prompt, Sampling, encoded
 from harness.systems.language_model.generating import generate
 from harness.systems.language_model.models.opening import open_model
+from harness.systems.language_model.models.tokenizers import learn
 
 PROMPTS = ("Snow", "Radar sees through clouds, and", "", "A field of wheat is green in May and", "Roofs")
 
@@ -157,6 +159,21 @@ def test_a_text_goes_on_after_its_prompt_with_its_space(tmp_path, phi):
     assert tokenizer("snow is").input_ids == [1, 2]
     assert written(tokenizer, [1, 2], [3, 0, 0], stops=[0]) == (" bright", 1, True)
     assert written(tokenizer, [1, 2], [3, 1], stops=[0]) == (" bright snow", 2, False)
+
+
+@pytest.mark.parametrize(
+    ("template", "begins"),
+    [("$A", []), ("$A <|endoftext|>", []), ("<|endoftext|> $A <|endoftext|>", [0])],
+)
+def test_a_prompt_does_not_end_where_the_tokenizer_ends_texts(template, begins):
+    tokenizer = learn(["Snow is bright."], vocabulary=300, context=64)
+    snow = tokenizer("Snow").input_ids
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=template, special_tokens=[("<|endoftext|>", 0)]
+    )
+    assert encoded(tokenizer, "Snow") == [*begins, *snow]
+    assert encoded(tokenizer, "") == [0]
+    assert encoded(tokenizer, "Snow<|endoftext|>")[-1] == 0
 
 
 def choices(sampling, scores, texts=2000):

@@ -128,6 +128,10 @@ def read_network(
             output_loading_info=True,
         )
     complete(info, what)
+    said = read_json(folder, CONFIG, what)
+    for name in ("bos_token_id", "eos_token_id"):
+        if name not in said:  # the library makes one up, which a saved copy would pass off as the model's own
+            setattr(network.config, name, None)
     network.config.name_or_path = ""  # else a saved copy has this machine's paths in it
     return network.eval()
 

@@ -11,7 +11,7 @@ NAMED = 20
 """Texts of which nothing is predicted that are named, at most; all are counted."""
 
 
-@stage(version=1, software=("torch", "transformers", "peft", "bitsandbytes"))
+@stage(version=1, software=("torch", "transformers", "tokenizers", "peft", "bitsandbytes"))
 def likelihood(
     model: LanguageModel,
     text: Corpus,

@@ -83,7 +83,8 @@ def finetune(
 
     Raises:
         StageError: an adapter as a start; an empty corpus; a context longer than the model's; a target that no layer
-            is called by; a loss that is not finite; not enough memory; a parameter that would do nothing.
+            is called by; a loss or a weight that is not finite; a parameter that would do nothing.
+        ResourceError: out of memory; what was trained so far is kept.
     """
     from harness.systems.language_model.training.loop import train
     from harness.systems.language_model.training.recipe import Recipe

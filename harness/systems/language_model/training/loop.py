@@ -17,7 +17,8 @@ from harness.compute.arithmetic import exact, is_out_of_memory
 from harness.compute.meter import Meter, Usage, total
 from harness.compute.quiet import hushed
 from harness.compute.resume import Resume, Stateful, mixed
-from harness.errors import StageError
+from harness.compute.weights import finite
+from harness.errors import ResourceError, StageError
 from harness.stage import Job
 from harness.systems.language_model.models.opening import describe
 from harness.systems.language_model.models.quantising import DTYPES
@@ -48,7 +49,7 @@ def train(
         except (RuntimeError, MemoryError) as e:
             if not is_out_of_memory(e):
                 raise
-            raise StageError(f"out of memory {_advice(recipe)}") from None
+            raise ResourceError(f"out of memory {_advice(recipe)}") from None
         folder = job.folder()
         save_subject(subject, recipe, model.path, folder)
     facts |= {
@@ -112,7 +113,7 @@ class Loop:
         """Train to the end, from where a killed run stopped.
 
         Raises:
-            StageError: a loss is not a finite number.
+            StageError: a loss is not a finite number, or a weight after the last step, of which there is no loss.
         """
         parts: dict[str, Stateful] = {
             "weights": self.trained,
@@ -135,6 +136,8 @@ class Loop:
             resume.save_if_due(
                 {"step": last, "history": self.history, "tokens": self.tokens, "usages": usages}
             )
+        learnt = {name: p for name, p in self.network.named_parameters() if p.requires_grad}
+        finite(learnt, f"the training, after step {self.steps}")
 
     def _chunk(self, first: int, last: int) -> float:
         """Some steps; the mean loss of their tokens."""

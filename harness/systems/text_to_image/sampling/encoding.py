@@ -98,6 +98,7 @@ def encode(
                 "tokens": lengths[text],
                 "cut": lengths[text] > encoder.limit,
                 "row": index[text],
+                **({"writer": row.columns["writer"]} if "writer" in row.columns else {}),
             }
             lines.write(json.dumps(columns, ensure_ascii=False) + "\n")
     quoted: list[Json] = [{"prompt": text, "tokens": lengths[text]} for text in too_long[:_SHOWN]]

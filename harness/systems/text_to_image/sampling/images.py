@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.artifact import EncodedPrompts, GeneratedImages, Images, Json, Pipeline
+from harness.data.content import DigestCache, content_digest, files_of
 from harness.data.image_folder import METADATA, Row, Writer, rows
 from harness.errors import ResourceError, StageError
 from harness.stage import Count, Execution, Job, NonNegative, Seed, stage
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 _BATCH = "batch-"
 _COST = "cost.json"
-_PASSED_ON = ("prompt", "of", "cut")
-"""Columns of a prompt's row that its image's row has too, beside label and captions."""
+_PASSED_ON = ("prompt", "of", "cut", "writer")
+"""Columns of a prompt's row that its image's row has too, where that has them, beside label and captions."""
 
 
 @stage(version=1, software=("torch", "diffusers", "transformers", "scipy", "pillow"))
@@ -85,6 +86,16 @@ def sample(
             "size": [sampler.width, sampler.height],
             "guided": guidance > 1,
             "negative_unused": unused,
+            "sampling": {
+                "pipeline": content_digest(files_of(pipeline.path), DigestCache(job.scratch / "digests")),
+                "scheduler": scheduler,
+                "steps": steps,
+                "guidance": guidance,
+                "precision": precision,
+                "seed": seed,
+                "positive": prompts.facts["positive"],
+                "negative": prompts.facts["negative"],
+            },
             "cost": _total([_cost(batch) for batch in batches]),
         },
         conditions={} if precision == "fp32" else {"batch_size": batch_size},
@@ -103,7 +114,9 @@ def _sample_all(sampler: Sampler, planned: Sequence[Row], batch_size: int, job: 
             size = _halved(len(members), sampler)
             job.log(f"out of memory with {len(members)} images at once; going on with {size}")
             continue
-        finished.append(_keep(batch, members, job.scratch / f"{_BATCH}{done:08d}", size))
+        finished.append(
+            _keep(batch, members, job.scratch / f"{_BATCH}{done:08d}", size, sampler.settings.seed)
+        )
         done += len(members)
     return finished
 
@@ -121,7 +134,7 @@ def _halved(size: int, sampler: Sampler) -> int:
     return size // 2
 
 
-def _keep(batch: Batch, members: Sequence[Row], folder: Path, batch_size: int) -> Path:
+def _keep(batch: Batch, members: Sequence[Row], folder: Path, batch_size: int, seed: int) -> Path:
     """A batch as a folder that is complete or not there at all."""
     torn = folder.with_name("torn")
     shutil.rmtree(torn, ignore_errors=True)
@@ -129,7 +142,9 @@ def _keep(batch: Batch, members: Sequence[Row], folder: Path, batch_size: int) -
     with Writer(torn) as out:
         for row, pixels in zip(members, batch.pixels, strict=True):
             columns: dict[str, Json] = {} if row.label is None else {"label": row.label}
-            columns |= {name: row.columns[name] for name in _PASSED_ON}
+            columns |= {name: row.columns[name] for name in _PASSED_ON if name in row.columns} | {
+                "seed": seed
+            }
             out.add(pixels, row.name, captions=row.captions, **columns)
     cost = {**asdict(batch.cost), "batch_size": batch_size}
     (torn / _COST).write_text(json.dumps(cost), encoding="utf-8")

@@ -72,7 +72,7 @@ def test_every_weight_and_every_token_are_kept(original, tmp_path):
 def test_another_source_is_another_model_and_settings_for_sampling_stay_behind(folder, tmp_path):
     change(folder, lambda s: s["lm_head.bias"].fill_(1))
     edit(folder / "generation_config.json", temperature=0.3, do_sample=True, repetition_penalty=1.2)
-    model = loaded(folder, tmp_path)
+    model = load(source=source(folder), job=FolderJob(tmp_path / "load"))
     assert bool((load_file(model.path / "model.safetensors")["lm_head.bias"] == 1).all())
     said = json.loads((model.path / "generation_config.json").read_text())
     assert said["eos_token_id"] == 0
@@ -80,6 +80,19 @@ def test_another_source_is_another_model_and_settings_for_sampling_stay_behind(f
     texts = [file.read_text() for file in model.path.glob("*.json")]
     assert texts
     assert not any(str(tmp_path) in text for text in texts)
+
+
+def test_what_the_settings_leave_out_is_not_made_up(folder, tmp_path):
+    """Phi's configuration would begin texts with token 1 and end them with token 2, were it asked."""
+    config = json.loads((folder / "config.json").read_text())
+    for name in ("bos_token_id", "eos_token_id"):
+        del config[name]
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "generation_config.json").unlink()
+    model = loaded(folder, tmp_path)
+    assert open_model(model.path, None, precision="fp32", device="cpu").network.config.eos_token_id is None
+    again = loaded(model.path, tmp_path / "again")
+    assert json.loads((again.path / "config.json").read_text())["eos_token_id"] is None
 
 
 def test_the_stored_type_is_kept(folder, tmp_path):
@@ -210,7 +223,7 @@ def test_an_adapter_stays_one_and_keeps_what_it_is_for(original, tmp_path, quant
     opened = open_model(model.path, original.path, precision="fp32", device="cpu")
     assert torch.equal(scores(opened.network), expected)
     assert model.facts["adapter"] == {
-        "parameters": 512,
+        "parameters": 1024,
         "rank": 2,
         "alpha": 4,
         "targets": ["q_proj", "v_proj"],

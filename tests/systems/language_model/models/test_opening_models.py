@@ -150,7 +150,7 @@ def test_adapter_weights_of_another_shape_are_refused(base, adapter, tmp_path):
 def test_adapter_weights_that_are_not_finite_are_refused(base, adapter, tmp_path):
     trained = copied(adapter[0], tmp_path)
     change(trained.path, lambda s: s[sorted(s)[0]].fill_(torch.nan))
-    assert "64 of 64 values that are not finite" in refused(trained, base)
+    assert "128 of 128 values that are not finite" in refused(trained, base)
 
 
 def test_an_adapter_of_another_sort_or_pickled_is_refused(base, adapter, tmp_path):

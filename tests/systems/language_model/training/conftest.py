@@ -12,7 +12,7 @@ from harness.systems.language_model.training.finetuning import finetune
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
-    return tiny_model(tmp_path_factory.mktemp("base"), width=64)
+    return tiny_model(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from jobs import FolderJob
 from safetensors.torch import save_file
-from tiny_language_model import FULL, LORA, QLORA, corpus, far, history, tiny_model, weights
+from tiny_language_model import FULL, LORA, QLORA, RECIPE, corpus, far, history, tiny_model, weights
 
 from harness.artifact import Corpus, LanguageModel
-from harness.errors import StageError
+from harness.errors import ResourceError, StageError
 from harness.systems.language_model.training.finetuning import finetune
+from harness.systems.language_model.training.loop import Loop
+from harness.systems.language_model.training.rows import read_rows
+from harness.systems.language_model.training.subject import open_subject
 
 KNOBS: list[dict[str, Any]] = [
     {"context": 16},
@@ -73,14 +78,40 @@ def test_accumulated_batches_are_one_large_batch(base: LanguageModel, data: Corp
         assert far(once, parted) < 2e-4  # AdamW's first steps are signs: rounding of a tiny gradient shows
 
 
+@pytest.mark.parametrize(
+    "method", [FULL, {**LORA, "dropout": 0.5}, {**QLORA, "dropout": 0.5}], ids=["full", "lora", "qlora"]
+)
 def test_gradient_checkpointing_changes_nothing(
-    base: LanguageModel, data: Corpus, full: LanguageModel, lora: LanguageModel, tmp_path: Path
+    base: LanguageModel, data: Corpus, tmp_path: Path, method: dict[str, Any]
 ) -> None:
-    for made, how in ((full, FULL), (lora, LORA)):
-        saved = finetune(
-            base, data, **how, gradient_checkpointing=True, job=FolderJob(tmp_path / how["method"])
-        )
-        assert far(made, saved) < 2e-4
+    """What a layer drops at random is dropped again when it is computed again."""
+    plain, saving = (
+        finetune(base, data, **method, gradient_checkpointing=on, job=FolderJob(tmp_path / str(on)))
+        for on in (False, True)
+    )
+    assert far(plain, saving) < 2e-4
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "qlora"])
+@pytest.mark.parametrize(("gradient_checkpointing", "times"), [(False, 1), (True, 2)])
+def test_gradient_checkpointing_computes_each_layer_twice(
+    base: LanguageModel,
+    data: Corpus,
+    tmp_path: Path,
+    method: Literal["full", "lora", "qlora"],
+    gradient_checkpointing: bool,
+    times: int,
+) -> None:
+    how = {"method": method, "gradient_checkpointing": gradient_checkpointing, "max_steps": 1}
+    recipe, job, entered = replace(RECIPE, **how), FolderJob(tmp_path), Counter[str]()
+    subject = open_subject(recipe, base.path, job.device)
+    for name, module in subject.network.named_modules():
+        if name.endswith("self_attn"):
+            module.register_forward_pre_hook(lambda *_, name=name: entered.update([name]))
+    rows = read_rows(data.path, subject.tokenizer, recipe, "training", job).rows
+    Loop(recipe, subject, rows, (), job).run()
+    assert len(entered) == 2
+    assert set(entered.values()) == {times}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +128,7 @@ def test_too_little_memory_is_said_with_what_needs_less(
     def fill(done: int, total: int, what: str) -> None:
         raise MemoryError
 
-    with pytest.raises(StageError, match=f"out of memory at batch_size .* and context 32; {advice}"):
+    with pytest.raises(ResourceError, match=f"out of memory at batch_size .* and context 32; {advice}"):
         finetune(base, data, **{**FULL, **how}, job=FolderJob(tmp_path, fill))
 
 
@@ -111,6 +142,8 @@ def test_mistakes_are_one_line(
 
     refused(r"warm_up: 4 of 4 steps leaves nothing", **FULL, warm_up=4)
     refused(r"training loss became (nan|inf) at step \d; lower lr", **{**FULL, "lr": 1e30, "max_norm": 1e30})
+    over = {"lr": 1e20, "weight_decay": 1e20, "max_steps": 1}  # the last step, after which there is no loss
+    refused(r"the training, after step 1: .* values that are not finite in float32", **{**FULL, **over})
     refused(r"context: 65 tokens; the model has positions for 64", **{**FULL, "context": 65})
     refused(r"model: an adapter, and training starts from a whole model", lora, **FULL)
     refused(r"'q_prj'; there are dense, fc1, .*; did you mean 'q_proj'\?", **{**LORA, "targets": ("q_prj",)})

@@ -153,11 +153,14 @@ def test_progress_counts_denoising_steps_of_all_images(draw):
 
 
 def test_a_row_keeps_what_its_prompt_is_from(draw, five):
-    made, prompts = list(rows(draw())), list(rows(five))
+    images = draw(seed=3)
+    made, prompts = list(rows(images)), list(rows(five))
     assert [row.name for row in made] == [row.name for row in prompts]
     for row, prompt in zip(made, prompts, strict=True):
         assert (row.captions, row.label) == (prompt.captions, "Water Body")
-        assert row.columns == {name: prompt.columns[name] for name in ("prompt", "of", "cut")}
+        assert row.columns == {name: prompt.columns[name] for name in ("prompt", "of", "cut")} | {"seed": 3}
+    assert images.facts["sampling"]["seed"] == 3
+    assert images.facts["sampling"]["pipeline"].startswith("sha256:")
 
 
 class StopError(Exception):

@@ -76,7 +76,7 @@ def test_another_source_is_another_output(read, tmp_path):
 
 
 def test_their_cost_is_unknown_and_not_made_up(read):
-    with pytest.raises(StageError, match="no known cost"):
+    with pytest.raises(StageError, match="without a known cost"):
         cost.sampling(read())
 
 

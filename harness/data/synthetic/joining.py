@@ -1,0 +1,78 @@
+"""Real and generated images in one folder, to be learnt from together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.artifact import Json, LabelledImages
+from harness.errors import StageError, nearest
+from harness.stage import Job, stage
+
+if TYPE_CHECKING:
+    from harness.data.synthetic.copying import Labelled
+
+
+@stage(version=1)
+def join(parts: tuple[LabelledImages, ...], *, origins: tuple[str, ...], job: Job) -> LabelledImages:
+    """Put images of several origins together, as they are: sizes may differ, as a classifier that crops allows.
+
+    Every row has its ``origin``, and every image lies in a folder of that name, so that no two have one name.
+
+    Args:
+        parts: of the same classes; the first one's order is the order of the classes.
+        origins: what each part is called, in their order: ``[real, synthetic]``.
+        job: its folder.
+
+    Raises:
+        StageError: not one name for each part, a name twice or one that is no folder's, a class that not all of them
+            have, a part without an image.
+    """
+    from harness.data.folders.classes import class_facts
+    from harness.data.synthetic.copying import Copy, copy, labelled, per_class
+
+    _check_origins(origins, len(parts))
+    classes = _classes(parts[0])
+    found: list[tuple[str, Labelled]] = []
+    made: dict[str, Json] = {}
+    for origin, part in zip(origins, parts, strict=True):
+        _same_classes(classes, _classes(part), origin)
+        members = labelled(part, origin)
+        found += [(origin, image) for image in members]
+        made[origin] = {"count": len(members), "per_class": per_class(members, classes)}
+    labels = [image.label for _, image in found]
+    facts = class_facts({name: labels.count(name) for name in classes}, classes, "parts")
+    folder = job.folder()
+    copy(
+        (
+            Copy(image, f"{origin}/{image.row.name}", {**image.row.columns, "origin": origin})
+            for origin, image in found
+        ),
+        folder,
+    )
+    return LabelledImages(folder, {**facts, "origins": made})
+
+
+def _check_origins(origins: Sequence[str], parts: int) -> None:
+    if len(origins) != parts:
+        raise StageError(f"origins: {len(origins)} names for {parts} parts; expected one for each")
+    for origin in origins:
+        if not origin.replace("-", "").replace("_", "").isalnum():
+            raise StageError(f"origins: {origin!r} cannot be a folder's name; letters, digits, - and _ can")
+        if origins.count(origin) > 1:
+            raise StageError(f"origins: {origin!r} stands twice")
+
+
+def _classes(part: LabelledImages) -> list[str]:
+    classes = part.facts["classes"]
+    assert isinstance(classes, list | tuple)
+    return [str(name) for name in classes]
+
+
+def _same_classes(first: Sequence[str], classes: Sequence[str], origin: str) -> None:
+    for name in sorted(set(first) ^ set(classes)):
+        has, lacks = ("has", first) if name in classes else ("lacks", classes)
+        close = nearest(name, lacks)
+        raise StageError(
+            f"{origin}: it {has} the class {name!r}, unlike the others{close}; see folders.relabel"
+        )

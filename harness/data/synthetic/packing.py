@@ -1,0 +1,178 @@
+"""A data set as the hub has it: parquet files that ``datasets.load_dataset`` reads, and a card."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import MinLen
+
+from harness.artifact import DataSet, Images, Json, LabelledImages
+from harness.data.synthetic.card import Licence
+from harness.data.synthetic.filtering import SAMPLING
+from harness.errors import StageError
+from harness.stage import Count, Job, stage
+
+if TYPE_CHECKING:
+    from harness.data.image_folder import Row
+    from harness.data.synthetic.copying import Labelled
+
+SPLIT = "train"
+_FURTHER = ("prompt", "seed", "writer")
+"""Columns beside image and label; null where an image's row has none."""
+_ROW_GROUP = 100
+"""Images are read a hundred at a time, as the hub's viewer and its library do it."""
+
+
+@stage(version=1)
+def dataset(
+    images: Images,
+    *,
+    name: Annotated[str, MinLen(1)],
+    licence: Licence,
+    about: str = "",
+    shard_bytes: Count = 500_000_000,
+    job: Job,
+) -> DataSet:
+    """Pack labelled images as a data set of the hub, with its card.
+
+    The one split, ``train``, has the columns ``image``, ``label`` (a class of ``ClassLabel``), ``prompt`` (what the
+    image was made from, cues included), ``seed`` and ``writer`` (who wrote the prompt), null where an image's row does
+    not say. The files of the images are in it as they are. The card says what the artifacts know of how the images were
+    made, and that nobody has looked at them.
+
+    Args:
+        images: with a class each: generated, filtered, or joined with others. Their classes are in the order of the
+            images' facts, else in alphabetical order.
+        name: of the data set, for people.
+        licence: under which it may be used, as the hub spells it.
+        about: a paragraph for the card: what it is for, what to know before using it.
+        shard_bytes: a file ends before it would hold more bytes of images than this; one image is the least.
+        job: its folder.
+
+    Raises:
+        StageError: no images, one without a class, fewer than two classes, one of them without an image, a seed
+            or a writer that is none.
+    """
+    from harness.data.folders.classes import class_facts
+    from harness.data.synthetic.card import Card
+    from harness.data.synthetic.copying import classes_of, labelled
+
+    found = labelled(images, "images")
+    declared: Any = images.facts.get("classes")
+    classes = [str(c) for c in declared] if declared else classes_of(found)
+    labels = Counter(label for _, label in found)
+    columns = [further(image.row) for image in found]
+    described: dict[str, Json] = {
+        "name": name,
+        **class_facts(labels, classes, "images"),
+        "with_prompt": sum(c["prompt"] is not None for c in columns),
+        "writers": dict(Counter(str(c["writer"]) for c in columns if c["writer"] is not None)),
+        **{n: images.facts[n] for n in (SAMPLING, "removed", "origins") if n in images.facts},
+    }
+    folder = job.folder()
+    (folder / "data").mkdir()
+    shards = list(_shards(found, shard_bytes))
+    done = 0
+    for number, size in enumerate(shards):
+        file = folder / "data" / f"{SPLIT}-{number:05d}-of-{len(shards):05d}.parquet"
+        part = slice(done, done + size)
+        _write(file, found[part], columns[part], classes)
+        done += size
+        job.progress(done, len(found), "images")
+    card = Card(name, licence, about, SPLIT, described)
+    (folder / "README.md").write_text(card.text(), encoding="utf-8")
+    return DataSet(folder, {**described, "files": len(shards)})
+
+
+@stage(version=1, software=("pillow",))
+def read(data: DataSet, *, job: Job) -> LabelledImages:
+    """The images of a data set, with classes and all columns: what anyone gets who downloads it.
+
+    Raises:
+        StageError: a class without an image, damaged files.
+    """
+    from harness.data.folders import hub
+    from harness.data.hub import Found, Source
+
+    columns = {column: column for column in ("image", "label", *_FURTHER)}
+    source = Source("the data set", place=data.path, found=Found(data.path, "", "path", None))
+    return hub(source=source, split=SPLIT, columns=columns, job=job)
+
+
+def further(row: Row) -> dict[str, Any]:
+    """``prompt``, ``seed`` and ``writer`` of an image's row, None where it does not say.
+
+    The prompt is the row's ``prompt``, with its cues, else its only caption.
+    """
+    prompt, seed, writer = (row.columns.get(column) for column in _FURTHER)
+    if prompt is None and len(row.captions) == 1:
+        prompt = row.captions[0]
+    if (
+        not isinstance(seed, int | None)
+        or not isinstance(prompt, str | None)
+        or not isinstance(writer, str | None)
+    ):
+        raise StageError(
+            f"{row.name}: expected texts for prompt and writer and a whole number for seed, not "
+            f"{prompt!r:.40}, {writer!r:.40} and {seed!r:.40}"
+        )
+    return {"prompt": prompt, "seed": seed, "writer": writer}
+
+
+def _shards(found: Sequence[Labelled], most: int) -> Iterator[int]:
+    """How many images are in each file."""
+    count = held = 0
+    for row, _ in found:
+        size = row.path.stat().st_size
+        if count and held + size > most:
+            yield count
+            count = held = 0
+        count, held = count + 1, held + size
+    yield count
+
+
+def _write(
+    file: Path, found: Sequence[Labelled], columns: Sequence[dict[str, Any]], classes: Sequence[str]
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _schema(classes)
+    with pq.ParquetWriter(file, schema) as out:
+        for first in range(0, len(found), _ROW_GROUP):
+            group = slice(first, first + _ROW_GROUP)
+            records = [
+                {
+                    "image": {"bytes": row.path.read_bytes(), "path": row.name},
+                    "label": classes.index(label),
+                    **own,
+                }
+                for (row, label), own in zip(found[group], columns[group], strict=True)
+            ]
+            out.write_table(pa.Table.from_pylist(records, schema=schema))
+
+
+def _schema(classes: Sequence[str]) -> Any:
+    """The columns, with what ``datasets`` writes into a schema to know images and classes again."""
+    import json
+
+    import pyarrow as pa
+
+    features = {
+        "image": {"_type": "Image"},
+        "label": {"names": list(classes), "_type": "ClassLabel"},
+        "prompt": {"dtype": "string", "_type": "Value"},
+        "seed": {"dtype": "int64", "_type": "Value"},
+        "writer": {"dtype": "string", "_type": "Value"},
+    }
+    columns = [
+        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        ("label", pa.int64()),
+        ("prompt", pa.string()),
+        ("seed", pa.int64()),
+        ("writer", pa.string()),
+    ]
+    return pa.schema(columns, metadata={"huggingface": json.dumps({"info": {"features": features}})})
