@@ -42,6 +42,8 @@ KEYED = "test_knobs.py", "test_another_torchgeo_data_set_is_another_key"
 T2I, IMAGES = "systems/text_to_image/", "metrics/"
 TUNING = f"{T2I}training/test_finetuning.py"
 CORPUS, LANGUAGE = "data/corpus/", "systems/language_model/"
+EMBEDDING, WRITER = "systems/embeddings/", "systems/prompt_writer/"
+LIMITS = "metrics/prompts/test_prompt_limits.py"
 
 PROOFS: dict[str, dict[tuple[str, str], str]] = {
     "alignment.load": {
@@ -88,6 +90,19 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
         ): "strict",
     },
     "corpus.split": {(f"{CORPUS}test_splitting.py", EACH): "held_out by overlap seed"},
+    "embeddings.load": {
+        (f"{EMBEDDING}test_sentence_transformers.py", "test_another_source_is_another_embedder"): "source",
+        (
+            f"{EMBEDDING}test_sentence_transformers.py",
+            "test_query_prefix_is_put_before_queries_only",
+        ): "query_prefix",
+    },
+    "embeddings.local": {
+        (
+            f"{EMBEDDING}test_local_embedder.py",
+            "test_other_dimensions_are_another_embedding",
+        ): "dimensions"
+    },
     "features.extract": {
         (
             f"{IMAGES}features/test_extracting.py",
@@ -159,6 +174,76 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
     "neighbours.manifold": {(f"{IMAGES}test_neighbours.py", "test_k_changes_the_output"): "k"},
     "neighbours.memorisation": {
         (f"{IMAGES}test_neighbours.py", "test_quantile_changes_the_output"): "quantile"
+    },
+    "prompt_writer.from_captions": {
+        (
+            f"{WRITER}writing/test_captioned_prompts.py",
+            "test_every_parameter_of_captions_changes_the_prompts",
+        ): "classes per_class seed"
+    },
+    "prompt_writer.from_file": {
+        (
+            f"{WRITER}writing/test_filed_prompts.py",
+            "test_every_parameter_of_files_changes_the_prompts",
+        ): "source prompt label writer",
+        (f"{WRITER}writing/test_filed_prompts.py", "test_classes_give_the_order"): "classes",
+    },
+    "prompt_writer.from_templates": {
+        (
+            f"{WRITER}writing/test_template_prompts.py",
+            "test_every_parameter_of_templates_changes_the_prompts",
+        ): "classes per_class templates seed"
+    },
+    "prompt_writer.index": {
+        (
+            f"{WRITER}indexing/test_indexing.py",
+            "test_chunk_size_and_overlap_change_the_passages",
+        ): "chunk_size overlap",
+        (
+            f"{WRITER}indexing/test_chroma_server.py",
+            "test_the_server_gives_the_same_answers_as_the_folder",
+        ): "server",
+    },
+    "prompt_writer.select": {
+        (
+            f"{WRITER}writing/test_selecting_prompts.py",
+            "test_every_parameter_of_selecting_changes_the_prompts",
+        ): "counts seed"
+    },
+    "prompt_writer.write": {
+        (
+            f"{WRITER}writing/test_grounded_writing.py",
+            "test_every_parameter_of_writing_changes_the_prompts",
+        ): "classes per_class passages pool query style instruction max_tokens temperature top_p seed",
+        (
+            f"{WRITER}writing/test_grounded_writing.py",
+            "test_attempts_are_what_a_repeated_prompt_gets",
+        ): "attempts",
+        (
+            f"{WRITER}writing/test_grounded_writing.py",
+            "test_half_precision_and_four_bits_are_other_models_and_batch_size_a_condition",
+        ): "precision four_bits",
+        (
+            f"{WRITER}writing/test_grounded_writing.py",
+            "test_prompts_do_not_depend_on_batch_size",
+        ): "batch_size",
+    },
+    "prompts.checks": {
+        (
+            LIMITS,
+            "test_every_threshold_draws_its_line",
+        ): "words repetition tokens relevance margin vocabulary support closeness",
+        (LIMITS, "test_likeness_says_where_two_prompts_begin_to_be_the_same"): "likeness",
+        (LIMITS, "test_positive_cues_are_part_of_the_prompt"): "positive",
+        (
+            LIMITS,
+            "test_a_negative_cue_in_the_prompt_or_among_its_cues_is_a_contradiction",
+        ): "negative",
+        (LIMITS, "test_five_words_of_the_instruction_are_an_echo"): "instruction",
+        (LIMITS, "test_class_words_name_classes_that_the_harness_does_not_know"): "class_words",
+    },
+    "prompts.variety": {
+        ("metrics/prompts/test_prompt_diversity.py", "test_every_parameter_changes_the_output"): "n bleu"
     },
     "repetition.rate": {("metrics/test_repetition.py", "test_another_n_is_another_rate"): "n"},
     "sinkhorn.divergence": {

@@ -244,6 +244,7 @@ SAMPLES = """\
 true | false | null | 0 | 1 | 2 | 40 | 41 | 0.25 | 0.5 | 1.5 | one | two | path:one.json | path:two.json
 [one] | [one, two] | [1, 1.5] | [2, 1.5] | [0.0, 1.0] | [0.0, 255.0] | [red, green, blue] | [nir, red, green]
 {image: a, label: b, captions: c} | {image: d, label: b, captions: c} | {a: [b]} | {a: [c]} | {a: 1} | {a: 2}
+{one: 1} | {one: 2} | a {class} | the {class} | "{passages} {class}" | [a {class}] | ["a {class}"] | ["the {class}"]
 EuroSAT | UCMerced | SENTINEL2_RGB_MOCO | 700 | 800 | torchvision:resnet18 | timm:resnet18 | inception-v3
 """.replace("\n", " | ").split(" | ")
 """Texts of which every type of parameter reads at least two as different values."""

@@ -77,7 +77,7 @@ def generate(
     _check_room(opened, planned, max_tokens)
     sampling = Sampling(temperature, top_p, seed)
     with Meter(job.device) as meter:
-        written, batch_size = _write_all(opened, planned, max_tokens, sampling, precision, batch_size, job)
+        written, batch_size = write_all(opened, planned, max_tokens, sampling, precision, batch_size, job)
     folder = job.folder()
     with (folder / METADATA).open("w", encoding="utf-8") as lines:
         for of, made in zip(planned, written, strict=True):
@@ -95,7 +95,7 @@ def generate(
     )
 
 
-def _write_all(
+def write_all(
     opened: Opened,
     planned: Sequence[Prompt],
     max_tokens: int,

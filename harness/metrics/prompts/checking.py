@@ -1,0 +1,196 @@
+"""Prompts before anything is drawn from them: each asked whether it can make a picture of its class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Interval
+
+from harness.artifact import ImageTextModel, Json, Prompts, TextEmbedder, Tokenizer
+from harness.errors import StageError, nearest
+from harness.metrics.prompts.classes import naming, patterns
+from harness.metrics.prompts.context import Context
+from harness.metrics.prompts.reporting import details, share
+from harness.metrics.prompts.table import CHECKS, Answers, Limits, answers
+from harness.metrics.prompts.words import words as words_of
+from harness.stage import Count, Fraction, Higher, Items, Job, Scores, stage
+
+if TYPE_CHECKING:
+    from harness.systems.prompt_writer.writing.table import Prompt
+
+Cosine = Annotated[float, Interval(ge=-1, le=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckScores(Scores):
+    """Of N prompts, the share that pass each check, in [0, 1]; ``docs/prompt-checks.md`` has what each is for."""
+
+    passed: Higher
+    """All checks; one that has nothing to say about a prompt does not fail it."""
+    present: Higher
+    """There are words."""
+    clean: Higher
+    """No markup, no control characters."""
+    varied: Higher
+    """No word takes over."""
+    no_echo: Higher
+    """Nothing of an instruction, or of an assistant's answer to one."""
+    fits: Higher
+    """The text encoder reads all of it, cues and all."""
+    class_kept: Higher
+    """The word for the class is not cut off."""
+    class_named: Higher
+    """There is a word for the class."""
+    relevant: Higher
+    """It is near its class."""
+    apart: Higher
+    """It is nearer to its class than to any other; of a single class, 0."""
+    from_above: Higher
+    """Something says that it is seen from above."""
+    not_from_ground: Higher
+    """Nothing says that it is seen from the ground."""
+    vocabulary: Higher
+    """It speaks of land as remote sensing does."""
+    supported: Higher
+    """Its words are in the passages that it rests on; of prompts that rest on some, 0 where none does."""
+    close: Higher
+    """It is near one of those passages; counted alike."""
+    unambiguous: Higher
+    """No word is likely to be drawn as something else."""
+    unrepeated: Higher
+    """It is not the same as another one before it in its class, or nearly."""
+    class_specific: Higher
+    """It is not the same as one of another class, or nearly."""
+    consistent: Higher
+    """It does not ask for what the negative prompt forbids."""
+
+
+@stage(
+    version=1,
+    software=(
+        "torch",
+        "transformers",
+        "tokenizers",
+        "scikit-learn",
+        "sentence-transformers",
+        "scipy",
+        "numpy",
+    ),
+)
+def checks(
+    prompts: Prompts,
+    embedder: TextEmbedder,
+    tokenizer: Tokenizer,
+    judge: ImageTextModel | None = None,
+    *,
+    positive: tuple[str, ...] = (),
+    negative: tuple[str, ...] = (),
+    instruction: str = "",
+    class_words: Mapping[str, tuple[str, ...]] | None = None,
+    words: Count = 3,
+    repetition: Fraction = 0.5,
+    tokens: Annotated[int, Ge(3)] = 77,
+    relevance: Cosine = 0.0,
+    margin: Annotated[float, Interval(ge=-2, le=2)] = -0.1,
+    vocabulary: Count = 1,
+    support: Fraction = 0.5,
+    closeness: Cosine = 0.2,
+    likeness: Fraction = 0.8,
+    job: Job,
+) -> CheckScores:
+    """Ask eighteen things about each prompt, and say which fail, on what evidence.
+
+    Texts are looked at without case and plurals. Some checks have nothing to say about some prompts (a template rests
+    on no passages): these are left out of that check's share, and the details say how many it applies to.
+
+    Args:
+        prompts: at least one.
+        embedder: says how near prompts are to passages, and to classes unless there is a ``judge``.
+        tokenizer: of the pipeline that the prompts are for.
+        judge: an image-text model whose text side says how near prompts are to classes.
+        positive: cues that the pipeline puts after each prompt. They count as part of it for its length, its view and
+            its contradictions.
+        negative: cues of the negative prompt, of which none may be in the prompt.
+        instruction: what the writer was told; five words of it in a row are an echo.
+        class_words: for classes that have others, or other ones than the harness has, what names them: ``{Crop Land:
+            [field, farm]}``. Every class's own name names it.
+        words: the least that a prompt has.
+        repetition: the largest share that one word may have of those with meaning.
+        tokens: the most that the text encoder takes, start and end among them.
+        relevance: the least cosine with the prompt's class, which is the mean direction of the words that name it.
+        margin: the least difference to the cosine with the nearest other class; a little below 0, for classes of land
+            cover overlap (shrubs are natural and woody).
+        vocabulary: the fewest different words of remote sensing, those for the view not counted.
+        support: the least share of words with meaning that the passages have too.
+        closeness: the least cosine with the nearest passage.
+        likeness: where two prompts begin to be the same: the share of pairs of neighbouring words that they share.
+        job: the runner's side.
+
+    Raises:
+        StageError: no prompts, words for a class that no prompt is of, an input that does not open.
+    """
+    from harness.metrics.prompts.alike import twins
+    from harness.metrics.prompts.measuring import embedding, judging, spans_of, with_classes, with_passages
+    from harness.systems.prompt_writer.writing.table import read
+
+    read_prompts = read(prompts)
+    classes = _classes(read_prompts)
+    given = class_words or {}
+    for label in given:
+        if label not in classes:
+            raise StageError(f"class_words: no prompt is of {label!r}{nearest(label, classes)}")
+    names = naming(classes, given)
+    named = patterns(names)
+    embedded_by, embed = embedding(embedder, job.device)
+    judged_by, near = judging(judge, job.device) if judge else (embedded_by, embed)
+    within, across = twins(read_prompts, named)
+    context = Context(
+        positive=positive,
+        negative=negative,
+        named=named,
+        instruction=words_of(instruction),
+        spans=spans_of(tokenizer),
+        tokens=tokens,
+        cosines=with_classes(read_prompts, names, near),
+        resting=with_passages(read_prompts, embed),
+        twins_within=within,
+        twins_across=across,
+    )
+    limits = Limits(words, repetition, tokens, relevance, margin, vocabulary, support, closeness, likeness)
+    conditions: dict[str, Json] = {
+        "n": len(read_prompts),
+        "relevance_by": judged_by,
+        "passages_by": embedded_by,
+    }
+    return _scores(answers(read_prompts, context, limits), classes, limits, conditions)
+
+
+def _scores(
+    found: Sequence[Answers], classes: Sequence[str], limits: Limits, conditions: Mapping[str, Json]
+) -> CheckScores:
+    """Shares of the prompts that each check applies to; items only of those that apply to all, whose mean they are."""
+    columns = {
+        check.name: [float(p) for answer in found if (p := answer.passed[check.name]) is not None]
+        for check in CHECKS
+    }
+    passed = [float(answer.all_passed) for answer in found]
+    return CheckScores(
+        passed=share(passed),
+        **{name: share(column) for name, column in columns.items()},
+        items=Items(
+            [answer.prompt.name for answer in found],
+            {"passed": passed} | {n: column for n, column in columns.items() if len(column) == len(found)},
+            cluster=[answer.prompt.label for answer in found],
+        ),
+        conditions=conditions,
+        details=details(found, classes, limits),
+    )
+
+
+def _classes(prompts: Sequence[Prompt]) -> list[str]:
+    """In the order of their first prompts."""
+    if not prompts:
+        raise StageError("no prompts to check")
+    return list(dict.fromkeys(prompt.label for prompt in prompts))

@@ -1,0 +1,127 @@
+"""Is it a prompt at all: words, no markup, no stutter, no answer to an instruction, and short enough."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from harness.metrics.prompts.context import Context, Finding
+from harness.metrics.prompts.words import content, found, sent, words
+
+if TYPE_CHECKING:
+    from harness.systems.prompt_writer.writing.table import Prompt
+
+_MARKUP = re.compile(
+    r"</?[A-Za-z!][^<>]*>"  # tags
+    r"|<\|[^|<>]*\|>|\[/?(?:INST|SYS)\]|<</?SYS>>"  # marks of chat templates and tokenizers
+    r"|&(?:[a-z]+|#\d+);"  # entities
+    r"|https?://\S+|www\.\S+"
+    r"|\[[^\[\]]*\]\([^()]*\)|!\["  # links and pictures
+    r"|\*\*|__|```|`[^`]+`|^\s*#+\s|^\s*[-*•]\s|^\s*\d+[.)]\s|[{}\\]|\$[^$]*\$",
+    re.MULTILINE,
+)
+_MADE = r"(?:prompt|caption|description|sentence|image|picture|scene|answer)s?"
+_ECHO = re.compile(
+    r"\b(?:prompt|caption|answer|instruction|question|output|response|description|context|passage)s?\s*\d*\s*:"
+    rf"|\b(?:answer|write|generate|create|produce|compose|give|provide|describe|imagine|suggest)\b[^.]{{0,40}}?\b{_MADE}\b"
+    rf"|\bhere (?:is|are) (?:your|some|(?:an?|the|one|two|three) (?:possible |short |new )?{_MADE})\b"
+    r"|\b(?:as an ai|language model|i am|i'm|i can(?:not|'t)?|i will|i'll"
+    r"|based on the|according to the|given the|the following|you are|you should|your task|please"
+    r"|provided (?:passage|context|text)|(?:passage|context|text)s? (?:above|below)|text[- ]to[- ]image"
+    r"|stable diffusion)\b"
+    r"|\b(?:sure|certainly|of course)[,!]",
+    re.IGNORECASE,
+)
+ECHOED = 5
+"""Words in a row that are no coincidence; "a satellite image of crop land" may well begin both, and is not counted."""
+
+
+def present(prompt: Prompt, _: Context) -> Finding:
+    """How many words there are."""
+    return Finding(float(len(words(prompt.text))), (prompt.text,))
+
+
+def clean(prompt: Prompt, _: Context) -> Finding:
+    """How many pieces are markup, control or replacement characters, or invisible ones."""
+    pieces = [match.group().strip() for match in _MARKUP.finditer(prompt.text)]
+    pieces += [f"U+{ord(c):04X}" for c in prompt.text if _is_control(c)]
+    return Finding(float(len(pieces)), tuple(dict.fromkeys(pieces)))
+
+
+def _is_control(character: str) -> bool:
+    """Control, format, private and unassigned characters, ends of lines, and the one for what was not readable."""
+    return (
+        unicodedata.category(character) in {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"} or character == "\ufffd"
+    )
+
+
+def varied(prompt: Prompt, _: Context) -> Finding:
+    """The share that the most frequent word has of those with meaning; of fewer than four nothing is said, unless
+    one stands three times in a row.
+    """
+    carrying = content(prompt.text)
+    row = _longest_row(words(prompt.text))
+    if row >= 3:
+        return Finding(1.0, (f"one word {row} times in a row",))
+    if len(carrying) < 4:
+        return Finding(0.0)
+    word, times = Counter(carrying).most_common(1)[0]
+    return Finding(times / len(carrying), (f"{word}: {times} of {len(carrying)} words",))
+
+
+def _longest_row(spoken: list[str]) -> int:
+    """How often a word follows itself at most, the first time counted."""
+    longest = row = min(1, len(spoken))
+    for before, word in pairwise(spoken):
+        row = row + 1 if word == before else 1
+        longest = max(longest, row)
+    return longest
+
+
+def no_echo(prompt: Prompt, context: Context) -> Finding:
+    """How many phrases are from an instruction, or from an assistant's answer to one."""
+    phrases = found(_ECHO, prompt.text)
+    told = {tuple(context.instruction[i : i + ECHOED]) for i in range(len(context.instruction) - ECHOED + 1)}
+    spoken = words(prompt.text)
+    said = [tuple(spoken[i : i + ECHOED]) for i in range(len(spoken) - ECHOED + 1)]
+    phrases += [" ".join(run) for run in said if run in told]
+    return Finding(float(len(phrases)), tuple(phrases))
+
+
+def fits(prompt: Prompt, context: Context) -> Finding:
+    """How many tokens the prompt has with its cues, start and end among them."""
+    text = sent(prompt.text, context.positive)
+    spans = context.spans(text)
+    if len(spans) <= context.tokens:
+        return Finding(float(len(spans)), (f"{len(spans)} tokens",))
+    return Finding(float(len(spans)), (f"{len(spans)} tokens; lost: {_shown(text[_end(spans, context) :])}",))
+
+
+def _end(spans: Sequence[tuple[int, int]], context: Context) -> int:
+    """Where the text encoder stops reading: the first character that it does not see. The last place is the end's."""
+    return max((end for _, end in spans[: context.tokens - 1]), default=0)
+
+
+def class_kept(prompt: Prompt, context: Context) -> Finding:
+    """1 where the class is named, but only after the place where the text encoder stops reading; else 0, also where it
+    is not named at all: that is another check's.
+    """
+    text = sent(prompt.text, context.positive)
+    spans = context.spans(text)
+    named = list(context.named[prompt.label].finditer(text))
+    if not named or len(spans) <= context.tokens:
+        return Finding(0.0)
+    end = _end(spans, context)
+    if any(match.end() <= end for match in named):
+        return Finding(0.0)
+    return Finding(
+        1.0, (f"{named[0].group()!r} comes after what is read: …{_shown(text[max(0, end - 30) : end])}",)
+    )
+
+
+def _shown(text: str) -> str:
+    return text.strip() if len(text) <= 60 else f"{text[:60].strip()}…"

@@ -1,0 +1,135 @@
+"""Words of land cover that generators draw as something else, with what settles which is meant.
+
+**Two senses.** A text encoder keeps the senses of a word in superposition and generators draw both: Rassin, Ravfogel
+and Goldberg, "DALLE-2 is Seeing Double", BlackboxNLP 2022; White and Cotterell, "Schrödinger's Bat", 2022 (Stable
+Diffusion). ``SENSES`` are words that prompts about land use, of which another sense (as WordNet tells them apart:
+Miller 1995) is a thing, a person or an animal that would fill the picture. Which of them a given generator confuses,
+nobody has measured: the list is of risks, not of findings.
+
+**Two scales.** "A pumpkin field" for Crop Land drew large pumpkins (Kasodekar, "Remote Diffusion", the paper that is
+reproduced here). ``LARGE`` are crops and animals that a photograph shows by themselves, chosen by analogy with that one
+observation; words for how a field is laid out (``LAYOUT``) make them too small to be seen one by one.
+
+This list is code, so that a changed one re-runs the metric: the source digest of a stage knows no data files.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from harness.metrics.prompts.words import words
+
+
+class Homonym(NamedTuple):
+    """A word without its plural."""
+
+    meant: str
+    drawn: str
+    settles: str
+    """Words of which one in the same prompt makes the meaning plain, without plurals, apart by spaces."""
+
+
+_WET = "river lake sea ocean water coast coastal shore estuary canal stream beach"
+_SPORT = "football soccer baseball basketball tennis volleyball hockey rugby cricket sport stadium playground school"
+_ICE = "ice icy glacier glacial snow snowy polar arctic antarctic"
+
+SENSES = {
+    "arm": Homonym("a narrow part of a lake or sea", "a limb", f"{_WET} fjord delta"),
+    "bank": Homonym("the side of a river", "a house for money",
+        f"{_WET} pond harbour port sand muddy gravel reed"),
+    "bar": Homonym("a ridge of sand", "a counter for drinks", f"{_WET} sand sandy gravel channel tidal"),
+    "bark": Homonym("the skin of a tree", "a barking dog", "tree trunk pine birch wood forest log"),
+    "basin": Homonym("land that a river drains", "a wash-basin",
+        f"{_WET} drainage sediment salt harbour catchment dock"),
+    "bed": Homonym("the ground of a river, or of flowers", "furniture",
+        f"{_WET} flower flowering seed vegetable garden reed dry gravel kelp coral pond lawn square road "
+        "church"),
+    "block": Homonym("houses between streets", "a toy brick",
+        "city building residential house urban street apartment stone field farmland land forest road "
+        "parcel ice stadium commercial"),
+    "cap": Homonym("ice over a summit", "a hat", f"{_ICE} mountain"),
+    "cape": Homonym("a headland", "a cloak", f"{_WET} headland peninsula rocky cliff"),
+    "channel": Homonym("where water flows", "a television channel",
+        f"{_WET} irrigation tidal drainage ice braided navigation flow flowing wetland marsh band spectral"),
+    "chip": Homonym("a cut-out of an image", "a snack, or a circuit", "wood"),
+    "court": Homonym("a sports ground", "a court of law", f"{_SPORT} badminton park green building lawn"),
+    "crane": Homonym("a machine that lifts", "a bird",
+        "construction port container dock harbour harbor building cargo industrial shipyard quay"),
+    "crown": Homonym("the top of a tree", "a king's crown",
+        "tree canopy forest pine palm orchard wood woodland"),
+    "date": Homonym("the fruit of a palm", "a day, or two people at table",
+        "palm grove plantation oasis orchard"),
+    "delta": Homonym("the land at a river's mouth", "a sign, or an aeroplane",
+        f"{_WET} sediment channel wetland marsh"),
+    "diamond": Homonym("a baseball field", "a gem", "baseball softball shaped infield field pattern parcel"),
+    "fan": Homonym("sediment below a valley", "a ventilator",
+        "alluvial sediment delta shape shaped valley gravel"),
+    "fork": Homonym("where a river or road parts", "cutlery", "river road stream valley path highway"),
+    "key": Homonym("a low island", "what opens a lock", "island coral reef lagoon ocean"),
+    "kettle": Homonym("a lake left by ice", "a tea-kettle", "lake pond moraine glacial glacier"),
+    "lock": Homonym("a gate of a canal", "a padlock", "canal river ship water barge"),
+    "mine": Homonym("where ore is dug", "an explosive",
+        "pit open coal copper gold iron ore quarry salt mining excavated"),
+    "mosaic": Homonym("land of many small parts", "a picture of tiles",
+        "field land crop forest parcel vegetation habitat tree grassland meadow wetland shrub woodland soil"),
+    "mouth": Homonym("where a river ends", "a face", "river estuary bay delta canyon valley stream"),
+    "needle": Homonym("the leaf of a conifer", "a sewing needle", "pine conifer spruce fir forest"),
+    "nursery": Homonym("where young plants grow", "a children's room",
+        "tree seedling plant garden greenhouse shrub row"),
+    "palm": Homonym("a tree", "a hand", "tree oil plantation grove date coconut oasis beach tropical"),
+    "pen": Homonym("where animals are kept", "what one writes with", "cattle sheep livestock fish farm"),
+    "pitch": Homonym("a sports ground", "tar", f"{_SPORT} track green lawn grass court"),
+    "plain": Homonym("flat land", "a piece of plain cloth",
+        "flood river alluvial coastal green wide flat land grass grassy mountain valley salt tidal field "
+        "snow sandy desert steppe"),
+    "plant": Homonym("vegetation, or a factory", "the other of the two, or one plant in a pot",
+        "green tree wild natural vegetation grow growing row power treatment industrial factory crop "
+        "aquatic desert sparse building garden grass meadow shrub bush field river pond wetland road land "
+        "bare dense forest lake water soil lush house hill"),
+    "plot": Homonym("a piece of ground", "a diagram",
+        "land field crop garden farm agricultural parcel vegetable soil building grass vineyard planted "
+        "bare"),
+    "pool": Homonym("standing water", "billiards",
+        "swimming water tidal rock house resort garden blue salt evaporation building villa tree green park"),
+    "port": Homonym("a harbour", "a wine, or a socket",
+        f"{_WET} ship boat vessel container harbour harbor dock pier cargo moored building"),
+    "rush": Homonym("a plant of marshes", "a hurrying crowd", "reed marsh wetland bog pond lake"),
+    "seal": Homonym("an animal on the ice", "a stamp", f"{_ICE} colony coast beach rock"),
+    "sheet": Homonym("a wide cover of ice", "bed linen, or paper", f"{_ICE} water sand"),
+    "shelf": Homonym("ice that floats on the sea", "furniture", f"{_ICE} continental coast"),
+    "spit": Homonym("a tongue of sand", "saliva, or a roast", f"{_WET} sand sandy shingle peninsula"),
+    "spring": Homonym("where water rises, or a season", "a coil",
+        "water hot thermal river stream season early green crop lake fresh winter melt flood meadow"),
+    "tank": Homonym("a container", "a tank of war",
+        "storage oil fuel gas water petroleum industrial refinery white silver round factory chemical"),
+    "terminal": Homonym("where ships, trains or planes end", "a computer",
+        "airport port container ferry bus train runway passenger plane aircraft ship building"),
+    "tongue": Homonym("the end of a glacier", "a mouth", f"{_ICE} lava valley"),
+    "trunk": Homonym("the stem of a tree", "an elephant's, or a suitcase",
+        "tree forest wood palm pine bare log"),
+    "turkey": Homonym("a country", "a bird", "country anatolia anatolian istanbul ankara aegean"),
+}  # fmt: skip
+
+LARGE = frozenset(
+    words(
+        """
+        apple artichoke banana bean berry blueberry broccoli cabbage carrot cauliflower cherry coconut
+        coffee cow cucumber daisy dandelion duck eggplant fig flamingo garlic goat goose grape grapefruit
+        horse icicle leek lemon lettuce lily mango melon mushroom onion orchid peach peacock pear penguin
+        pepper pig pineapple plum pomegranate poppy potato pumpkin radish raspberry rose sheep snowflake
+        snowman spinach squash strawberry sunflower tea tomato tulip turnip watermelon zucchini
+        """
+    )
+)
+"""What a photograph shows by itself; without plurals."""
+
+LAYOUT = frozenset(
+    words(
+        """
+        row parcel plot patchwork mosaic hectare orchard plantation grove vineyard terrace terraced farmland
+        cropland agricultural agriculture plough ploughed strip grid pivot greenhouse tree furrow acre
+        pasture grazing polytunnel rectangular bush
+        """
+    )
+)
+"""Words for land on which such a thing is too small to be seen by itself; "field" is none, as the pumpkins showed."""

@@ -1,0 +1,83 @@
+"""Words of a prompt: how they are found, compared and looked up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in small letters, in order; digits and marks are none."""
+    return [found.lower().replace("’", "'") for found in WORD.findall(text)]
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Phrases between commas, wherever lines end."""
+    return tuple(" ".join(phrase.split()) for phrase in text.split(","))
+
+
+STOP_WORDS = frozenset(
+    words(
+        """
+        a about above across all along also among an and are around as at be been before behind below beside
+        besides between both but by can do does each from get had has have he her here his in into is it its
+        lot lots many me more most much my near next no not of off on one onto or other our out over own she
+        so some such than that the their them then there these they this those through to under up upon us
+        very was we were what when where which while who whose will with within you your it's there's
+        """
+    )
+)
+"""Words that say how things lie rather than what they are."""
+
+
+def singular(word: str) -> str:
+    """A noun without its plural: the S stemmer of Harman (1991), and ``-es`` after a hiss (beaches, marshes)."""
+    if len(word) < 4 or word.endswith(("ss", "us", "is", "'s")):
+        return word.removesuffix("'s")
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("ches", "shes", "sses", "xes")):
+        return word[:-2]
+    return word.removesuffix("s")
+
+
+def content(text: str) -> list[str]:
+    """The words that carry meaning, in order, without plurals."""
+    return [singular(word) for word in words(text) if word not in STOP_WORDS]
+
+
+def shingles(text: str) -> frozenset[tuple[str, ...]]:
+    """Pairs of neighbouring words (Broder 1997); a text of one word is that word. White space, case and marks do
+    not count.
+    """
+    found = words(text)
+    return frozenset(pairwise(found)) or frozenset((word,) for word in found)
+
+
+def pattern(phrases: Iterable[str]) -> re.Pattern[str]:
+    """Finds any of the phrases as whole words, in any case, with a plural or without, the longest first.
+
+    Spaces, hyphens and apostrophes do not matter, inside or between words: ``storagetanks`` finds "storage tanks" and
+    ``close-up`` "close up". What finds nothing is made of no phrase.
+    """
+    spelt = sorted({"".join(filter(str.isalnum, phrase)).lower() for phrase in phrases} - {""})
+    either = "|".join(_spelling(letters) for letters in sorted(spelt, key=len, reverse=True))
+    return re.compile(rf"(?<!\w)(?:{either})(?!\w)" if either else r"(?!)", re.IGNORECASE)
+
+
+def _spelling(letters: str) -> str:
+    stem, ending = (letters[:-1], "(?:y|ies)") if letters.endswith("y") else (letters, "(?:e?s)?")
+    return r"[\s'’-]*".join(map(re.escape, stem)) + ending
+
+
+def found(looked_for: re.Pattern[str], text: str) -> list[str]:
+    """The different matches, in order, in small letters."""
+    return list(dict.fromkeys(match.group().lower() for match in looked_for.finditer(text)))
+
+
+def sent(text: str, cues: Sequence[str]) -> str:
+    """The prompt as it goes to the pipeline, its positive cues after commas (as ``text_to_image.encode`` has it)."""
+    return ", ".join([text.rstrip(" ."), *cues]) if cues else text

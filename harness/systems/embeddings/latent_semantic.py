@@ -1,0 +1,126 @@
+"""Latent semantic analysis: words that occur in the same texts come to lie near one another."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
+
+from harness.errors import StageError
+from harness.systems.embeddings import opening
+
+WORDS, WEIGHTS = "words.json", "model.safetensors"
+_WORD = re.compile(r"[^\W\d_]\w+")
+_LEAST_TEXTS = 2
+"""A word of a single text lies near nothing but that text."""
+_FLAT = 1e-6
+"""A direction with less than this part of the first one's singular value is noise of the arithmetic."""
+
+
+class LatentSemantic:
+    """TF-IDF of words, projected on the first singular vectors of a corpus (Deerwester et al. 1990).
+
+    A word counts 1 + log of how often it occurs, weighted by how few texts have it. It is lower-cased and loses an
+    English plural's ending; function words of English do not count, nor do words that the corpus had in one text only.
+    """
+
+    context = None
+
+    def __init__(
+        self, words: Sequence[str], idf: NDArray[np.float64], axes: NDArray[np.float32], digest: str
+    ):
+        """Args: ``words`` of length V; ``idf`` of shape (V,); ``axes`` of shape (D, V), orthonormal rows."""
+        self.name = f"latent-semantic-{len(axes)}"
+        self.digest = digest
+        self.dimensions = len(axes)
+        self._axes = axes
+        self._weigher = TfidfVectorizer(analyzer=features, sublinear_tf=True, vocabulary=list(words))
+        self._weigher.idf_ = idf
+
+    @classmethod
+    def open(cls, folder: Path, digest: str) -> LatentSemantic:
+        """What ``learn`` wrote.
+
+        Raises:
+            StageError: a file is missing or damaged, or they do not fit together.
+        """
+        try:
+            words = json.loads((folder / WORDS).read_text(encoding="utf-8"))
+            held = load_file(folder / WEIGHTS)
+            idf, axes = held["idf"], held["axes"]
+        except (OSError, ValueError, KeyError, SafetensorError) as e:
+            raise StageError(f"{folder}: cannot be opened as a local embedder ({e})") from None
+        if not isinstance(words, list) or idf.shape != (len(words),) or axes.shape[1:] != idf.shape:
+            raise StageError(
+                f"{folder}: {len(words)} words, weights {idf.shape} and {axes.shape}; they do not fit"
+            )
+        return cls(words, idf, axes, digest)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See ``Embedder``. A product of a sparse matrix: the same to the last bit for any number of threads."""
+        if not texts:
+            return np.zeros((0, self.dimensions), np.float32)
+        return opening.normalised(self._weigher.transform(texts) @ self._axes.T.astype(np.float64))
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See ``Embedder``; as any other text."""
+        return self.embed(texts)
+
+    def tokens(self, text: str) -> list[str]:
+        """Words, as white space separates them."""
+        return text.split()
+
+
+def learn(texts: Sequence[str], dimensions: int, folder: Path) -> int:
+    """Learn from a corpus, write it into ``folder``, and return how many words it knows.
+
+    The decomposition is exact (ARPACK to machine precision, a fixed start) and its signs are fixed. Between machines
+    and numbers of threads it agrees to about ten digits, and is rounded to fewer: its bits nearly always agree.
+
+    Raises:
+        StageError: fewer different texts or words than ``dimensions`` takes.
+    """
+    weigher = TfidfVectorizer(analyzer=features, sublinear_tf=True, min_df=min(_LEAST_TEXTS, len(texts)))
+    try:
+        weighted = weigher.fit_transform(texts)
+    except ValueError:  # all that the library says is that a vocabulary or the rest of one is empty
+        raise StageError(f"corpus: no word is in {_LEAST_TEXTS} of its {len(texts)} rows") from None
+    rows, words = weighted.shape
+    if dimensions >= min(rows, words):
+        raise StageError(
+            f"dimensions: {dimensions} of {rows} rows with {words} words in {_LEAST_TEXTS} or more of them; "
+            f"there can be {min(rows, words) - 1}"
+        )
+    svd = TruncatedSVD(dimensions, algorithm="arpack", random_state=0).fit(weighted)
+    spread = int((svd.singular_values_ > _FLAT * svd.singular_values_[0]).sum())
+    if spread < dimensions:
+        raise StageError(f"dimensions: {dimensions}; the corpus repeats itself, and has {spread}")
+    axes = svd.components_.round(8).astype(np.float32)
+    (folder / WORDS).write_text(
+        json.dumps(list(weigher.get_feature_names_out()), ensure_ascii=False), encoding="utf-8"
+    )
+    save_file({"idf": weigher.idf_.round(12), "axes": axes}, folder / WEIGHTS)
+    opening.describe(folder, "latent-semantic", f"latent-semantic-{dimensions}", dimensions=dimensions)
+    return int(words)
+
+
+def features(text: str) -> list[str]:
+    """The words of a text that count, each as often as it occurs: two characters or more, a letter first."""
+    return [_singular(word) for word in _WORD.findall(text.lower()) if word not in ENGLISH_STOP_WORDS]
+
+
+def _singular(word: str) -> str:
+    """The weak stemmer of Harman 1991 (How effective is suffixing?), which joins plurals and little else."""
+    if word.endswith("ies") and not word.endswith(("eies", "aies")):
+        return f"{word[:-3]}y"
+    if word.endswith("es") and not word.endswith(("aes", "ees", "oes")):
+        return word[:-1]
+    return word[:-1] if word.endswith("s") and not word.endswith(("us", "ss")) else word

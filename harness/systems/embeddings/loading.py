@@ -1,0 +1,63 @@
+"""Embedders that were trained before: any model of the sentence-transformers library."""
+
+from __future__ import annotations
+
+from harness.artifact import TextEmbedder
+from harness.data.hub import Source
+from harness.errors import StageError
+from harness.stage import Job, stage
+
+
+@stage(version=1, software=("torch", "transformers", "tokenizers", "sentence-transformers"))
+def load(*, source: Source, query_prefix: str | None = None, job: Job) -> TextEmbedder:
+    """A sentence-transformers model such as all-MiniLM-L6-v2 or bge-small-en-v1.5, every weight accounted for.
+
+    It pools and normalises as its own ``modules.json`` says, and is written anew, in fp32. Pickles are never opened,
+    code beside the weights is never run.
+
+    Args:
+        source: a folder with ``modules.json``: ``org/name@commit``, ``path:…``.
+        query_prefix: what is put before what passages are looked up by, where the model's own settings do not say it;
+            null leaves it to them. BGE's English models say it in their card alone: ``"Represent this sentence for
+            searching relevant passages: "``.
+        job: the runner's side.
+
+    Raises:
+        StageError: a file is missing, damaged or a pickle; a part of the model is of another kind than Transformer,
+            Pooling, Normalize or Dense; weights are missing, too many, of another shape or not finite.
+    """
+    from harness.systems.embeddings import opening
+    from harness.systems.embeddings.sentence_transformer import (
+        SentenceEmbedder,
+        account,
+        check_files,
+        read,
+        save,
+    )
+
+    if not source.path.is_dir():
+        raise StageError(f"{source.text}: a file; expected a folder as sentence-transformers saves a model")
+    check_files(source.path, source.text)
+    account(source.path, source.text)
+    network = read(source.path, source.text)
+    if len(network.tokenizer) > (rows := network.transformers_model.get_input_embeddings().num_embeddings):
+        raise StageError(
+            f"{source.text}: its tokenizer has {len(network.tokenizer)} tokens, its network {rows}"
+        )
+    if query_prefix is not None:
+        network.prompts["query"] = query_prefix
+    folder = job.folder()
+    save(network, folder)
+    name = source.repo or source.path.name
+    opening.describe(folder, "sentence-transformer", name)
+    opened = SentenceEmbedder(network, name, opening.digest_of(folder))
+    return TextEmbedder(
+        folder,
+        facts={
+            "kind": "sentence-transformer",
+            "dimensions": opened.dimensions,
+            "context": opened.context,
+            "parameters": sum(weights.numel() for weights in network.parameters()),
+            "prompts": dict(network.prompts),
+        },
+    )

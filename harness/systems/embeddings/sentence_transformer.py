@@ -1,0 +1,163 @@
+"""Models of the sentence-transformers library: opened from files alone, checked, and asked for vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from transformers import AutoModel
+from transformers.utils import logging as transformers_logging
+
+from harness.compute.quiet import hushed
+from harness.compute.weights import UNREADABLE, complete, finite, header, one_line
+from harness.data.pickles import PICKLED, refusal
+from harness.errors import StageError
+from harness.systems.embeddings import opening
+
+MODULES = "modules.json"
+_KNOWN = ("Transformer", "Pooling", "Normalize", "Dense")
+_WITH_WEIGHTS = ("Transformer", "Dense")
+_FP32: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True}
+
+
+class SentenceEmbedder:
+    """A model in fp32. Its own files say how tokens are pooled, and what is put before queries and texts."""
+
+    def __init__(self, network: SentenceTransformer, name: str, digest: str) -> None:
+        self.network = network
+        self.name = name
+        self.digest = digest
+        self.dimensions = int(network.get_embedding_dimension())
+        marks = network.tokenizer.num_special_tokens_to_add()
+        self.context = network.max_seq_length and int(network.max_seq_length) - marks
+
+    @classmethod
+    def open(cls, folder: Path, digest: str, device: str) -> SentenceEmbedder:
+        """What ``embeddings.load`` left.
+
+        Raises:
+            StageError: it is damaged.
+        """
+        name = str(opening.read_description(folder)["name"])
+        check_files(folder, name)
+        return cls(read(folder, name).to(device), name, digest)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See ``Embedder``; what is over ``context`` does not count. The batch moves the last digits only."""
+        return self._vectors(texts, self.network.encode_document)
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See ``Embedder``."""
+        return self._vectors(texts, self.network.encode_query)
+
+    def tokens(self, text: str) -> list[str]:
+        """See ``Embedder``."""
+        return list(self.network.tokenizer.tokenize(text))
+
+    def _vectors(self, texts: Sequence[str], encode: Any) -> NDArray[np.float32]:
+        if not texts:
+            return np.zeros((0, self.dimensions), np.float32)
+        vectors = encode(list(texts), show_progress_bar=False, convert_to_numpy=True)
+        if not np.isfinite(vectors).all():
+            raise StageError(f"{self.name}: a vector that is not finite, for one of {len(texts)} texts")
+        return opening.normalised(vectors)
+
+
+def check_files(folder: Path, what: str) -> None:
+    """That a model is made of parts that are known, and has all weights as safetensors; opens none of them.
+
+    Raises:
+        StageError: no model of the library, an unknown part, a pickle, damaged weights or none.
+    """
+    try:
+        parts = json.loads((folder / MODULES).read_text(encoding="utf-8"))
+        named = [(str(part["type"]), folder / str(part["path"])) for part in parts]
+    except FileNotFoundError:
+        raise StageError(
+            f"{what}: no {MODULES}; expected a model's folder as sentence-transformers saves it"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise StageError(f"{what}: {MODULES} cannot be read ({one_line(e)})") from None
+    for kind, place in named:
+        word = kind.rpartition(".")[2]
+        if not kind.startswith("sentence_transformers.") or word not in _KNOWN:
+            raise StageError(
+                f"{what}: a part of type {kind}; expected {', '.join(_KNOWN)} of sentence_transformers"
+            )
+        if not place.resolve().is_relative_to(folder.resolve()):
+            raise StageError(f"{what}: {MODULES} leads out of the folder, to {place.name}")
+        if word in _WITH_WEIGHTS:
+            _check_weights(place, what)
+
+
+def _check_weights(place: Path, what: str) -> None:
+    files = sorted(place.glob("model*.safetensors"))
+    for file in files:
+        header(file, what)
+    if not files:
+        pickles = sorted(path.name for path in place.glob("*") if path.suffix in PICKLED)
+        if pickles:
+            convert = (
+                'python -c "from sentence_transformers import SentenceTransformer as S; '
+                f"S('{place.name}').save_pretrained('{place.name}-safe')\""
+            )
+            raise StageError(f"{what}: {refusal(pickles[0], convert)}")
+        raise StageError(f"{what}: no model.safetensors in {place.name}")
+
+
+def read(folder: Path, what: str) -> SentenceTransformer:
+    """The model, in fp32 on the CPU, from this folder's files alone; code in it is not run.
+
+    Raises:
+        StageError: it cannot be opened, or a weight is not finite.
+    """
+    with _opening(what):
+        network = SentenceTransformer(
+            str(folder), device="cpu", local_files_only=True, trust_remote_code=False, model_kwargs=_FP32
+        )
+    finite(network.state_dict(), what)
+    return network.eval()
+
+
+def account(folder: Path, what: str) -> None:
+    """That every weight of the transformer has its place, and every place its weight.
+
+    Raises:
+        StageError: one has not.
+    """
+    with _opening(what):
+        _, info = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # to name them: ``complete`` refuses them
+            output_loading_info=True,
+            **_FP32,
+        )
+    complete(info, what)
+
+
+def save(network: SentenceTransformer, folder: Path) -> None:
+    """Write a model as its library does."""
+    network.transformers_model.config.name_or_path = ""  # else a saved copy has this machine's paths in it
+    with hushed(transformers_logging):
+        network.save_pretrained(str(folder), create_model_card=False)
+
+
+@contextmanager
+def _opening(what: str) -> Iterator[None]:
+    """What the libraries say when they cannot open a model, in one line; and nothing else that they say."""
+    try:
+        with hushed(transformers_logging):
+            yield
+    except UNREADABLE as e:
+        raise StageError(
+            f"{what}: cannot be opened as a sentence-transformers model ({one_line(e)})"
+        ) from None

@@ -1,0 +1,120 @@
+"""The index of a corpus: its passages, their vectors, and a Chroma collection of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge
+
+from harness.artifact import Corpus, Index, TextEmbedder
+from harness.errors import StageError
+from harness.stage import Execution, Job, stage
+
+if TYPE_CHECKING:
+    from harness.systems.embeddings.opening import Embedder
+    from harness.systems.prompt_writer.indexing.passages import Held, Piece
+
+_AT_ONCE = 256
+"""Texts that are embedded between two reports of progress."""
+
+
+_SOFTWARE = (
+    "chromadb", "llama-index-core", "llama-index-vector-stores-chroma",
+    "numpy", "scikit-learn", "scipy", "sentence-transformers", "tokenizers", "torch", "transformers",
+)  # fmt: skip
+"""What stores passages, and what embeds them, whichever embedder it is."""
+
+
+@stage(version=1, software=_SOFTWARE)
+def index(
+    corpus: Corpus,
+    embedder: TextEmbedder,
+    *,
+    chunk_size: Annotated[int, Ge(8)] = 256,
+    overlap: Annotated[int, Ge(0)] = 20,
+    server: Execution[str | None] = None,
+    job: Job,
+) -> Index:
+    """Cut a corpus into passages and store them, with their vectors, in a Chroma collection.
+
+    llama-index cuts each row by itself into passages of whole sentences; a passage that comes again is counted and
+    stored once, and one that the embedder knows no word of is counted and left out.
+
+    Args:
+        corpus: rows of any length; ``corpus.chunk`` joins lines to rows.
+        embedder: what gives the vectors. An index is opened with this one only.
+        chunk_size: the most tokens of a passage, as the embedder counts them: words for ``embeddings.local``, its own
+            tokens for a model. The paper has 256.
+        overlap: tokens that neighbouring passages of one row may share.
+        server: ``http://host:port`` of a Chroma server that holds the collection, under a name made of its content;
+            null keeps it in the artifact. What is retrieved is the same.
+        job: the runner's side.
+
+    Raises:
+        StageError: no text; an overlap that leaves nothing new; passages longer than the embedder reads; a server that
+            does not answer.
+    """
+    from harness.data.corpus import table
+    from harness.systems.embeddings.opening import open_embedder
+    from harness.systems.prompt_writer.indexing import passages, retrieving, storing
+
+    if overlap >= chunk_size:
+        raise StageError(
+            f"overlap: {overlap} tokens of {chunk_size} leave nothing new; set less than chunk_size"
+        )
+    opened = open_embedder(embedder.path, job.device)
+    if opened.context is not None and chunk_size > opened.context:
+        raise StageError(f"chunk_size: {chunk_size} tokens; {opened.name} reads {opened.context} at once")
+    if server:
+        with storing.on_server(server):  # before the work, not after it
+            job.log(f"server: {server} answers")
+    rows = table.read(corpus.path)
+    cut = passages.cut(rows, opened.tokens, chunk_size, overlap)
+    if not cut.kept:
+        raise StageError(f"corpus: no text in its {len(rows)} rows")
+    held, unknown = _embedded(cut.kept, opened, job)
+    folder = job.folder()
+    passages.write(folder, held)
+    chroma = storing.on_server(server) if server else storing.in_folder(folder / storing.FOLDER)
+    with chroma as client:
+        collection = storing.filled(client, held, job.progress).name
+    described = {
+        "embedder": opened.digest,
+        "embedder_name": opened.name,
+        "dimensions": opened.dimensions,
+        "collection": collection,
+        "server": server,
+    }
+    (folder / retrieving.DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
+    return Index(
+        folder,
+        facts={
+            "passages": len(held.pieces),
+            "documents": len({piece.document for piece in held.pieces}),
+            "duplicates": cut.duplicates,
+            "empty": cut.empty,
+            "unknown": unknown,
+            "split": cut.split,
+            "longest": max(len(opened.tokens(piece.text)) for piece in held.pieces),
+            **described,
+        },
+    )
+
+
+def _embedded(pieces: Sequence[Piece], embedder: Embedder, job: Job) -> tuple[Held, int]:
+    """Pieces that have a vector, with it; and how many have none."""
+    import numpy as np
+
+    from harness.systems.prompt_writer.indexing.passages import Held
+
+    parts = []
+    for begin in range(0, len(pieces), _AT_ONCE):
+        parts.append(embedder.embed([piece.text for piece in pieces[begin : begin + _AT_ONCE]]))
+        job.progress(min(begin + _AT_ONCE, len(pieces)), len(pieces), "passages embedded")
+    vectors = np.concatenate(parts)
+    known = np.flatnonzero(vectors.any(axis=1))
+    if not len(known):
+        raise StageError(f"embedder: {embedder.name} knows no word of the corpus")
+    return Held([pieces[place] for place in known.tolist()], vectors[known]), len(pieces) - len(known)

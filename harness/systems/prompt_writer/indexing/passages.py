@@ -1,0 +1,131 @@
+"""``passages.parquet``: pieces of a corpus that are short enough for an embedder, each once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from llama_index.core.node_parser import SentenceSplitter
+from numpy.typing import NDArray
+
+from harness.data.corpus.mending import mend
+from harness.data.corpus.table import Row
+from harness.errors import StageError
+
+TABLE = "passages.parquet"
+
+_SENTENCE = re.compile(r"[.!?]\s+|[。！？।॥۔؟።]\s*")
+
+
+class Piece(NamedTuple):
+    """A passage before it has a vector."""
+
+    id: str
+    """32 hex digits that follow from its text alone."""
+    text: str
+    document: str
+    page: int
+
+
+class Pieces(NamedTuple):
+    """What a corpus was cut into."""
+
+    kept: list[Piece]
+    """In the order of the corpus; no text twice."""
+    duplicates: int
+    """Passages whose text had come before."""
+    empty: int
+    """Rows without text."""
+    split: int
+    """Rows that were too long for one passage."""
+
+
+class Held(NamedTuple):
+    """Passages and their vectors, row by row."""
+
+    pieces: list[Piece]
+    vectors: NDArray[np.float32]
+    """Of shape (N, D); norm 1."""
+
+    def digest(self) -> str:
+        """64 hex digits of all that is held: equal exactly when a collection made of it is the same."""
+        body = sha256(f"harness/passages/1:{self.vectors.shape}".encode())
+        for piece in self.pieces:
+            body.update(f"{piece.id}\n{piece.document}\n{piece.page}\n".encode())
+        body.update(np.ascontiguousarray(self.vectors, np.dtype("<f4")).tobytes())
+        return body.hexdigest()
+
+
+def cut(rows: Sequence[Row], tokens: Callable[[str], list[str]], size: int, overlap: int) -> Pieces:
+    """Cut the rows of a corpus into passages of whole sentences, as far as they fit.
+
+    Each row is cut by itself: a passage is of one document and page. It is running text in one line, without control
+    characters. A sentence longer than ``size`` is cut at a comma, between words, or, where there is neither, anywhere.
+
+    Args:
+        rows: of a corpus.
+        tokens: what a text's length is counted in.
+        size: the most tokens of a passage.
+        overlap: how many tokens of whole sentences two passages of a row may share.
+    """
+    splitter = SentenceSplitter(
+        chunk_size=size, chunk_overlap=overlap, tokenizer=tokens, chunking_tokenizer_fn=sentences
+    )
+    kept: dict[str, Piece] = {}
+    found = empty = split = 0
+    for row in rows:
+        # mend() first: the splitter keeps control characters, and a hyphen at a line's end is one word in two.
+        texts = [" ".join(text.split()) for text in splitter.split_text(" ".join(mend(row.text).split()))]
+        texts = [text for text in texts if text]
+        empty += not texts
+        split += len(texts) > 1
+        found += len(texts)
+        for text in texts:
+            name = sha256(text.encode()).hexdigest()[:32]
+            kept.setdefault(name, Piece(name, text, row.document, row.page))
+    return Pieces(list(kept.values()), found - len(kept), empty, split)
+
+
+def sentences(text: str) -> list[str]:
+    """Pieces that end where a sentence does; joined, they are the text."""
+    ends = [0, *(found.end() for found in _SENTENCE.finditer(text)), len(text)]
+    return [text[begin:end] for begin, end in pairwise(ends) if begin < end]
+
+
+def write(folder: Path, held: Held) -> None:
+    """Write ``passages.parquet``."""
+    columns = {name: [piece[index] for piece in held.pieces] for index, name in enumerate(Piece._fields)}
+    columns["vector"] = list(held.vectors)
+    pq.write_table(pa.table(columns, schema=_schema()), folder / TABLE, compression="zstd")
+
+
+def read(folder: Path) -> Held:
+    """What ``write`` wrote.
+
+    Raises:
+        StageError: no table, a damaged one, or one with other columns.
+    """
+    file = folder / TABLE
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as e:
+        raise StageError(f"{file}: cannot be read as passages ({str(e).splitlines()[0]})") from None
+    if not table.schema.equals(_schema()):
+        raise StageError(f"{file}: columns {', '.join(table.schema.names)}; expected those of an index")
+    pieces = [
+        Piece(*values) for values in zip(*(table[name].to_pylist() for name in Piece._fields), strict=True)
+    ]
+    return Held(pieces, np.array(table["vector"].to_pylist(), np.float32))
+
+
+def _schema() -> pa.Schema:
+    types = {"id": pa.string(), "text": pa.string(), "document": pa.string(), "page": pa.int32()}
+    fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
+    return pa.schema([*fields, pa.field("vector", pa.list_(pa.float32()), nullable=False)])

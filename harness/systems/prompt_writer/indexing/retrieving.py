@@ -1,0 +1,111 @@
+"""Passages that are nearest to a query, through llama-index and Chroma."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import weakref
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llama_index.core import VectorStoreIndex
+
+from harness.errors import StageError
+from harness.systems.embeddings.opening import Embedder, open_embedder
+from harness.systems.prompt_writer.indexing import passages, storing
+from harness.systems.prompt_writer.indexing.ranking import Bridge, ExactStore
+
+DESCRIPTION = "index.json"
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One that was found."""
+
+    id: str
+    document: str
+    page: int
+    """On which it begins, from 1; 0 where the source has no pages."""
+    text: str
+    score: float
+    """Cosine with the query, in [-1, 1], to six digits."""
+
+
+class Retriever:
+    """Looks up passages; made by ``open_index``. Holds a copy of the collection until it is closed or let go of."""
+
+    def __init__(self, store: ExactStore, embedder: Embedder, what: str, held: ExitStack) -> None:
+        self._what = what
+        self._index = VectorStoreIndex.from_vector_store(store, embed_model=Bridge.to(embedder))
+        self.close = weakref.finalize(self, held.close)
+        """Give back what is open; it may be called more than once."""
+
+    def find(self, query: str, count: int) -> list[Passage]:
+        """The ``count`` passages whose vectors have the largest cosine with the query's, by score, then by id.
+
+        All are compared, so the answer is exact, and the same every time. Fewer where the index has fewer, and none
+        for a query that the embedder makes nothing of. The last ones may have little to do with it: their score says.
+        """
+        if not query:  # which llama-index does not ask the embedder about
+            return []
+        with storing.answering(self._what):
+            found = self._index.as_retriever(similarity_top_k=count).retrieve(query)
+        return [
+            Passage(
+                hit.node.node_id,
+                str(hit.node.metadata["document"]),
+                int(hit.node.metadata["page"]),
+                hit.node.get_content(),
+                float(hit.score),
+            )
+            for hit in found
+        ]
+
+
+def open_index(index: Path, embedder: Path, device: str) -> Retriever:
+    """Open what ``prompt_writer.index`` left.
+
+    A collection on a server that has lost it, or has it in part, is filled again from the index's own table.
+
+    Args:
+        index: its folder, which is not written to.
+        embedder: the folder of the embedder that it was made with.
+        device: for the embedder.
+
+    Raises:
+        StageError: another embedder, a damaged index, or a server that does not answer.
+    """
+    described = _described(index)
+    opened = open_embedder(embedder, device)
+    if opened.digest != described["embedder"]:
+        raise StageError(
+            f"embedder: {opened.name} with {opened.dimensions} dimensions is not the one that the index was made "
+            f"with: {described['embedder_name']} with {described['dimensions']}"
+            + (", with other weights" if opened.name == described["embedder_name"] else "")
+        )
+    held = passages.read(index)
+    what = f"server: {described['server']}" if described["server"] else str(index)
+    with ExitStack() as stack:
+        if described["server"] is None:
+            copy = Path(tempfile.mkdtemp(prefix="harness-chroma-"))
+            stack.callback(shutil.rmtree, copy, ignore_errors=True)
+            client = stack.enter_context(storing.copied(index / storing.FOLDER, copy))
+        else:
+            client = stack.enter_context(storing.on_server(described["server"]))
+        store = ExactStore.over(storing.filled(client, held, lambda done, total, what: None))
+        return Retriever(store, opened, what, stack.pop_all())
+
+
+def _described(index: Path) -> dict[str, Any]:
+    file = index / DESCRIPTION
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise StageError(f"{file}: cannot be read as an index ({e})") from None
+    wanted = {"embedder", "embedder_name", "dimensions", "server"}
+    if not isinstance(described, dict) or not wanted <= described.keys():
+        raise StageError(f"{file}: expected {', '.join(sorted(wanted))}, as prompt_writer.index writes them")
+    return described

@@ -1,0 +1,196 @@
+"""Prompts by a language model from passages of a corpus: the paper's writer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Literal
+
+from harness.artifact import Index, LanguageModel, Prompts, TextEmbedder
+from harness.errors import StageError
+from harness.stage import Count, Execution, Fraction, Job, NonNegative, Seed, stage
+from harness.systems.prompt_writer.writing import table
+from harness.systems.prompt_writer.writing.drafting import Draft, Place, drafts
+from harness.systems.prompt_writer.writing.wording import COMPLETE, INSTRUCT, Instruction, Phrase
+
+if TYPE_CHECKING:
+    from harness.systems.prompt_writer.indexing.retrieving import Retriever
+    from harness.systems.prompt_writer.writing.answering import Answering
+
+WRITER = "language model"
+QUERY = Phrase("{class}")
+"""And no more: of the best 12 of TorchGeo's docstrings for the paper's classes, 80 % name what is looked for; with "a
+satellite image of" before it, 59 %.
+"""
+
+
+@stage(
+    version=1,
+    software=(
+        "torch",
+        "transformers",
+        "tokenizers",
+        "peft",
+        "bitsandbytes",
+        "llama-index-core",
+        "llama-index-vector-stores-chroma",
+        "chromadb",
+        "sentence-transformers",
+        "scikit-learn",
+    ),
+)
+def write(
+    index: Index,
+    embedder: TextEmbedder,
+    model: LanguageModel,
+    base: LanguageModel | None = None,
+    *,
+    classes: tuple[str, ...],
+    per_class: Count,
+    passages: Count = 3,
+    pool: Count = 12,
+    query: Phrase = QUERY,
+    style: Literal["instruct", "complete"] = "instruct",
+    instruction: Instruction | None = None,
+    max_tokens: Count = 40,
+    temperature: NonNegative = 0.7,
+    top_p: Fraction = 1.0,
+    attempts: Count = 3,
+    four_bits: bool = False,
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    batch_size: Execution[Count] = 8,
+    seed: Seed = 0,
+    job: Job,
+) -> Prompts:
+    """Look up passages for each class and have a language model write prompts from them.
+
+    Each prompt rests on passages of its own, drawn from the best ones for its class, and keeps them as the model
+    read them. It depends on seed, class and its number in the class, and on the class's prompts before it: more
+    prompts begin with the same ones, and in fp32 the batch size changes nothing.
+
+    Of an answer, one sentence is taken, without lists' marks, quotation marks, markup and sentences of the
+    instruction. Where nothing is left, or the prompt is one that the class has already, the model is asked again with
+    other passages. After ``attempts`` the best of it is kept as it is and counted in the facts (``kept``): whether a
+    prompt is any good is for ``prompts.checks`` to say. An empty one is left out and counted too.
+
+    Args:
+        index: the passages.
+        embedder: the one that the index was made with.
+        model: a model, or an adapter. ``instruct`` uses the chat template of its tokenizer; where that has none,
+            ``Prompt:`` follows the instruction.
+        base: for an adapter, the model that it was trained on.
+        classes: their names, as in the data that the images are compared with.
+        per_class: prompts of each class.
+        passages: how many a prompt rests on.
+        pool: how many of the best passages for a class they are drawn from.
+        query: what is looked up.
+        style: ``instruct`` asks for a prompt. ``complete`` has the model go on after the passages and the
+            beginning of a prompt, which is for models that follow no instructions.
+        instruction: what the model is given, with ``{class}`` and ``{passages}``; null: one that the harness has for
+            the style. For ``complete``, its last line is the beginning of the prompt.
+        max_tokens: the most that are written for a prompt.
+        temperature: of the draws; 0 takes the likeliest token each time.
+        top_p: draw only among the likeliest tokens that have this share of the probability together.
+        attempts: how often the model is asked for one prompt at most.
+        four_bits: store the linear layers of a whole model in four bits (nf4), as Mistral-7B needs on a small
+            device. An adapter's base is stored as it was when the adapter was trained.
+        precision: of all else.
+        batch_size: prompts at once.
+        seed: of the draws of passages and tokens.
+        job: the runner's side.
+
+    Raises:
+        StageError: a class for which nothing is found or nothing written; a setting that does nothing; no room for
+            passages; a model or index that does not open.
+    """
+    from harness.compute.meter import Meter, total
+    from harness.systems.language_model.decoding import Sampling
+    from harness.systems.prompt_writer.indexing.retrieving import open_index
+    from harness.systems.prompt_writer.writing.answering import Answering
+    from harness.systems.prompt_writer.writing.asking import Asker, open_writer
+
+    table.check_classes(classes)
+    _check_settings(passages, pool, temperature, top_p)
+    told = instruction or (COMPLETE if style == "complete" else INSTRUCT)
+    if style == "complete":
+        _check_beginning(told)
+    hits = _looked_up(open_index(index.path, embedder.path, job.device), classes, query, pool)
+    opened = open_writer(
+        model.path, base.path if base else None, four_bits=four_bits, precision=precision, device=job.device
+    )
+    asker = Asker(opened, told, style, opened.context - max_tokens)
+    sampling = Sampling(temperature, top_p, seed)
+    answering = Answering(asker, hits, passages, sampling, max_tokens, precision, batch_size, job)
+    places = [Place(label, i) for label in classes for i in range(per_class)]
+    with Meter(job.device) as meter:
+        found = drafts(places, attempts, answering.ask)
+    _check_every_class(found, classes, attempts)
+    folder = job.folder()
+    prompts = [_prompt(draft, answering) for draft in found if draft.text]
+    table.write(folder, prompts)
+    cost = {**total([meter.usage]), "texts": len(answering.questions), "tokens": answering.tokens}
+    shortened = sum(answering.questions[draft.turn].shortened for draft in found if draft.text)
+    return Prompts(
+        folder,
+        facts={
+            **table.count(prompts),
+            "asked_again": len(answering.questions) - len(places),
+            "kept": _problems(found),
+            "passages_shortened": shortened,
+            "cost": {**cost, "batch_size": answering.batch_size},
+        },
+        conditions={} if precision == "fp32" else {"batch_size": answering.batch_size},
+    )
+
+
+def _check_settings(passages: int, pool: int, temperature: float, top_p: float) -> None:
+    if pool < passages:
+        raise StageError(f"pool: {pool} is less than passages: {passages}, which are drawn from it")
+    if temperature == 0 and top_p < 1:
+        raise StageError("top_p: has no effect, for temperature 0 takes the likeliest token; set temperature")
+
+
+def _check_beginning(instruction: Instruction) -> None:
+    try:
+        instruction.last_line  # noqa: B018
+    except ValueError as e:
+        raise StageError(
+            f"instruction: with style: complete its last line begins the prompt, and names the class alone ({e})"
+        ) from None
+
+
+def _looked_up(
+    retriever: Retriever, classes: Sequence[str], query: Phrase, pool: int
+) -> dict[str, list[table.Passage]]:
+    """The best passages for each class."""
+    hits: dict[str, list[table.Passage]] = {}
+    with closing(retriever):
+        for label in classes:
+            found = retriever.find(query.of(label), pool)
+            hits[label] = [table.Passage(p.id, p.document, p.page, p.text) for p in found]
+            if not found:
+                raise StageError(
+                    f"{label}: the index has no passage for {query.of(label)!r}; set another query"
+                )
+    return hits
+
+
+def _prompt(draft: Draft, answering: Answering) -> table.Prompt:
+    rests_on = answering.questions[draft.turn].passages
+    return table.Prompt(table.name(*draft.place), draft.text, draft.place.label, WRITER, rests_on)
+
+
+def _check_every_class(found: Sequence[Draft], classes: Sequence[str], attempts: int) -> None:
+    written = {draft.place.label for draft in found if draft.text}
+    if missing := [label for label in classes if label not in written]:
+        raise StageError(
+            f"the model wrote nothing for {', '.join(missing)}, asked {attempts} times for each prompt; "
+            "style: complete suits models that follow no instructions"
+        )
+
+
+def _problems(found: Sequence[Draft]) -> dict[str, int]:
+    """How many prompts were kept in spite of what; ``empty`` ones could not be."""
+    counts = Counter(draft.problem for draft in found)
+    return {problem: counts[problem] for problem in ("echo", "repeat", "empty")}

@@ -1,0 +1,153 @@
+"""Prompts in files of four kinds, one record each, with where it stands."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.data import parquet_set
+from harness.data.content import files_of
+from harness.errors import StageError, nearest
+
+SUFFIXES = (".jsonl", ".csv", ".txt", ".parquet")
+PASSAGES = "passages"
+
+
+class Record(NamedTuple):
+    """What stands in a file, not looked at yet."""
+
+    where: str
+    """File and line, or row."""
+    prompt: Any
+    label: Any
+    passages: Any
+    """An empty list where the file has none."""
+    unread: tuple[str, ...]
+    """Names of the columns that mean nothing here."""
+
+
+def files(place: Path) -> list[Path]:
+    """The files of prompts at ``place``, a file or a folder, in the order of their names.
+
+    Raises:
+        StageError: none, or of more than one kind.
+    """
+    found = [place] if place.is_file() else list(files_of(place).values())
+    known = [file for file in found if file.suffix.lower() in SUFFIXES]
+    kinds = sorted({file.suffix.lower() for file in known})
+    if not kinds:
+        raise StageError(f"{place}: no prompts; expected {', '.join(SUFFIXES)}")
+    if len(kinds) > 1:
+        raise StageError(
+            f"{place}: files that end in {' and '.join(kinds)}; expected one kind, or name one file"
+        )
+    return known
+
+
+def records(file: Path, prompt: str, label: str) -> Iterator[Record]:
+    """The records of a file.
+
+    Args:
+        file: one of ``files``.
+        prompt: the column that has the prompt.
+        label: the column that has its class; a text file has the class in its name.
+
+    Raises:
+        StageError: it cannot be read as what its name says, or a column is not there; names the line.
+    """
+    match file.suffix.lower():
+        case ".txt":
+            if (prompt, label) != ("prompt", "label"):
+                raise StageError(f"{file}: a text file has no columns; remove prompt and label")
+            yield from _lines(file)
+        case ".parquet":
+            yield from _parquet(file, prompt, label)
+        case ".csv":
+            for where, row in _table(file):
+                yield _record(where, row, prompt, label)
+        case _:
+            for where, row in _objects(file):
+                yield _record(where, row, prompt, label)
+
+
+def _record(where: str, row: Mapping[str, Any], prompt: str, label: str) -> Record:
+    for column in (prompt, label):
+        if column not in row:
+            raise StageError(f"{where}: no {column!r}, only {', '.join(row)}{nearest(column, row)}")
+    unread = tuple(name for name in row if name not in (prompt, label, PASSAGES))
+    return Record(where, row[prompt], row[label], row.get(PASSAGES, []), unread)
+
+
+def _lines(file: Path) -> Iterator[Record]:
+    for number, line in enumerate(_decoded(file).split("\n"), start=1):
+        if line.strip():
+            yield Record(f"{file}:{number}", line, file.stem, [], ())
+
+
+def _objects(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(_decoded(file).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{file}:{number}"
+        try:
+            row = json.loads(line)
+            json.dumps(row, ensure_ascii=False).encode()  # refuses half a character, "\\ud83d"
+        except ValueError as e:
+            raise StageError(f"{where}: no JSON ({e})") from None
+        if not isinstance(row, dict):
+            raise StageError(f"{where}: {type(row).__name__}, expected a mapping")
+        yield where, row
+
+
+def _table(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    reader = csv.reader(io.StringIO(_decoded(file), newline=""), strict=True)
+    names: list[str] | None = None
+    while True:
+        where = f"{file}:{reader.line_num + 1}"
+        try:
+            cells = next(reader, None)
+        except csv.Error as e:
+            raise StageError(f"{where}: no CSV ({e})") from None
+        if cells is None:
+            return
+        if not cells:
+            continue
+        if names is None:
+            names = cells
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise StageError(f"{where}: two columns are called {twice[0]!r}")
+        elif len(cells) != len(names):
+            raise StageError(f"{where}: {len(cells)} cells, expected {len(names)}: {', '.join(names)}")
+        else:
+            row: dict[str, Any] = dict(zip(names, cells, strict=True))
+            row.pop(PASSAGES, None)  # a cell cannot hold them
+            yield where, row
+
+
+def _parquet(file: Path, prompt: str, label: str) -> Iterator[Record]:
+    import pyarrow.parquet as pq
+
+    parquet_set.count([file])  # refuses what is no parquet
+    held: list[str] = pq.read_schema(file).names
+    columns = {"prompt": prompt, "label": label} | ({PASSAGES: PASSAGES} if PASSAGES in held else {})
+    names = parquet_set.class_names(file, label) if label in held else None
+    unread = tuple(name for name in held if name not in columns.values())
+    for place, row in parquet_set.read([file], columns):
+        value = row["label"]
+        if names is not None and type(value) is int and 0 <= value < len(names):
+            value = names[value]
+        yield Record(str(place), row["prompt"], value, row.get(PASSAGES) or [], unread)
+
+
+def _decoded(file: Path) -> str:
+    content = file.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        line = content.count(b"\n", 0, e.start) + 1
+        raise StageError(f"{file}:{line}: not UTF-8 (byte 0x{content[e.start]:02x}); convert it") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,71 @@
+"""So many prompts of each class as a data set is to have images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count, islice
+
+from harness.artifact import Prompts
+from harness.data.order import drawn
+from harness.errors import StageError, nearest
+from harness.stage import Count, Job, Seed, stage
+from harness.systems.prompt_writer.writing import table
+from harness.systems.prompt_writer.writing.table import Prompt
+
+
+@stage(version=1)
+def select(prompts: Prompts, *, counts: Mapping[str, Count] | Count, seed: Seed = 0, job: Job) -> Prompts:
+    """Draw prompts of each class, each one once before any is taken again.
+
+    The paper's data set has 388 images: ``counts: {Bare Land: 52, Crop Land: 57, Cultivated Vegetation: 54, Natural
+    Vegetation: 54, Snow Ice: 58, Water Body: 52, Woody Vegetation: 61}``. Rows are sorted by class, in the order in
+    which the prompts have them. Which are drawn of a class depends on nothing but its prompts' names and ``seed``, and
+    more begin with the same ones. A prompt that is taken again is called ``crop-land-003.2``, ``.3`` and so on.
+
+    Args:
+        prompts: of one writer, or of several.
+        counts: for each class that is wanted, or one number for all.
+        seed: which are drawn, and in what order.
+        job: the runner's side.
+
+    Raises:
+        StageError: a class without prompts.
+    """
+    of: dict[str, list[Prompt]] = {}
+    for prompt in table.read(prompts):
+        of.setdefault(prompt.label, []).append(prompt)
+    if not of:
+        raise StageError("prompts: there are none")
+    wanted = counts if isinstance(counts, Mapping) else dict.fromkeys(of, counts)
+    if missing := [label for label in wanted if label not in of]:
+        raise StageError(
+            f"counts: there is no prompt of {missing[0]!r}, only of {', '.join(of)}{nearest(missing[0], of)}"
+        )
+    if not wanted:
+        raise StageError("counts: no class is named")
+    chosen = [
+        prompt
+        for label in of
+        if label in wanted
+        for prompt in islice(_in_turn(of[label], seed), wanted[label])
+    ]
+    folder = job.folder()
+    table.write(folder, chosen)
+    left_out = [label for label in of if label not in wanted]
+    again = {label: wanted[label] - len(of[label]) for label in of if wanted.get(label, 0) > len(of[label])}
+    return Prompts(folder, facts={**table.count(chosen), "left_out": left_out, "taken_again": again})
+
+
+def _in_turn(prompts: Sequence[Prompt], seed: int) -> Iterator[Prompt]:
+    """All of them in the order of the draw, then all of them again under other names, without end."""
+    by_name = {prompt.name: prompt for prompt in prompts}
+    order = [by_name[name] for name in drawn(by_name, seed)]
+    yield from order
+    names = set(by_name)
+    for time in count(2):
+        for prompt in order:
+            # A prompt of an earlier selection may be called so already.
+            name = next(free for n in count(time) if (free := f"{prompt.name}.{n}") not in names)
+            names.add(name)
+            yield replace(prompt, name=name)

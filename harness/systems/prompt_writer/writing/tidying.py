@@ -1,0 +1,118 @@
+"""From what a model answers to one prompt: the first sentence that is one, without what stands around it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+_TAG = re.compile(r"</?[A-Za-z|!][^<>\n]{0,80}>")
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd]")
+_EMPHASIS = re.compile(r"\*\*|__|`+|~~")
+_BEFORE = re.compile(
+    r"""(?:
+        [-*+•·–—>\#]+\s+                              # a mark of a list, a quotation or a heading
+      | \(?(?:\d{1,3}|[a-z])[.)]\s+                   # 1. or (a)
+      | (?:(?:image|text)\ )?(?:prompt|caption|answer|description|output|response)(?:\ \d+)?\s*:\s*
+      | (?:sure|certainly|of\ course|okay)\b[,.!]?\s*
+      | here(?:'s|’s|\ is|\ are)\b[^:]{0,80}(?::\s*|\Z)
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_QUOTES = "\"'“”‘’„«»"
+_END = re.compile(rf"[.!?][{_QUOTES})]*\s+(?=[{_QUOTES}(]?(\w))|[。！？]")
+_ECHO = 4
+"""Words with which a sentence of the instruction is known again."""
+
+
+class Answer(NamedTuple):
+    """What a model answered, as a prompt."""
+
+    text: str
+    problem: Literal["", "empty", "echo"]
+    """``empty``: there is no text; ``echo``: all there is are sentences of the instruction."""
+
+
+def instructed(answer: str, told: Sequence[str]) -> Answer:
+    """The prompt in an answer to an instruction.
+
+    Gone are lists' marks, headings, quotation marks, markup, a polite beginning, sentences of the instruction
+    and all that follows the first sentence.
+
+    Args:
+        answer: as the model gave it.
+        told: the sentences of the instruction.
+    """
+    told = [words(sentence) for sentence in told]
+    openings = [sentence for sentence in told if sentence.count(" ") >= _ECHO - 1]
+    echoed = ""
+    for sentence in _sentences(answer):
+        if not words(sentence):
+            continue
+        if not any(_echoes(words(sentence), opening) for opening in openings):
+            return Answer(sentence, "")
+        echoed = echoed or sentence
+    return Answer(echoed, "echo" if echoed else "empty")
+
+
+def continued(beginning: str, answer: str) -> Answer:
+    """The prompt that a model went on with: from its beginning to the end of its first sentence or paragraph."""
+    paragraph = re.split(r"\n\s*\n", answer, maxsplit=1)[0]
+    text = _first_sentence(one_line(beginning + paragraph)).rstrip(" ,;:-–—")
+    return Answer(text, "") if words(text) != words(beginning) else Answer("", "empty")
+
+
+def one_line(text: str) -> str:
+    """Without markup, invisible and control characters, on one line, in composed characters (NFC)."""
+    text = _INVISIBLE.sub("", _TAG.sub(" ", text))
+    spaced = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
+    return unicodedata.normalize("NFC", " ".join(spaced.split()))
+
+
+def words(text: str) -> str:
+    """What a text says whatever its capitals and marks: two prompts with the same words are one."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def _sentences(answer: str) -> Iterator[str]:
+    """The sentences of all lines that are more than an introduction."""
+    for line in answer.splitlines():
+        rest = _bare(line)
+        while rest:
+            sentence = _first_sentence(rest)
+            rest = rest[len(sentence) :].strip()
+            if not (sentence.endswith(":") and not rest):
+                yield _unquoted(sentence.strip(" ,;:-–—"))
+
+
+def _bare(line: str) -> str:
+    line = _EMPHASIS.sub("", one_line(line))
+    while True:
+        shorter = line.strip()
+        if before := _BEFORE.match(shorter):
+            shorter = shorter[before.end() :]
+        shorter = _unquoted(shorter)
+        if shorter == line:
+            return line
+        line = shorter
+
+
+def _unquoted(text: str) -> str:
+    """Without quotation marks around all of it; those around a word of it stay."""
+    inside = text.strip(_QUOTES)
+    return text if any(mark in inside for mark in _QUOTES.replace("'", "").replace("’", "")) else inside
+
+
+def _first_sentence(text: str) -> str:
+    """Up to a full stop that a capital follows, so that "e.g. wheat" and "approx. 10 m" end nothing."""
+    for end in _END.finditer(text):
+        following = end[1]
+        if following is None or not (following.islower() or following.isdigit()):
+            return text[: end.end()].rstrip()
+    return text
+
+
+def _echoes(sentence: str, told: str) -> bool:
+    begins = " ".join(told.split()[:_ECHO])
+    return f"{sentence} ".startswith(f"{begins} ") or f" {told} " in f" {sentence} "

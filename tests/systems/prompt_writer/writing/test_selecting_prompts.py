@@ -1,0 +1,100 @@
+"""So many prompts of each class: none twice before all are used, and the paper's 388."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jobs import FolderJob
+
+from harness.artifact import Prompts
+from harness.data.scenes.world import CLASSES
+from harness.errors import StageError
+from harness.systems.prompt_writer.writing import table
+from harness.systems.prompt_writer.writing.selecting import select
+
+PAPER = dict(zip(CLASSES, (52, 57, 54, 54, 58, 52, 61), strict=True))
+
+
+def prompts(folder, of):
+    folder.mkdir(parents=True)
+    rows = [
+        table.Prompt(table.name(label, i), f"{label} {i}", label, "by hand")
+        for label, count in of.items()
+        for i in range(count)
+    ]
+    table.write(folder, rows)
+    return Prompts(folder)
+
+
+def selected(given, root, counts, seed=0):
+    return select(given, counts=counts, seed=seed, job=FolderJob(root))
+
+
+def test_the_papers_data_set_has_388_prompts_in_seven_classes(tmp_path):
+    found = selected(prompts(tmp_path / "all", dict.fromkeys(CLASSES, 60)), tmp_path, PAPER)
+    rows = table.read(found)
+    assert len(rows) == len({row.name for row in rows}) == 388
+    assert found.facts["per_class"] == PAPER
+    assert found.facts["taken_again"] == {"Woody Vegetation": 1}
+    assert Counter(Counter(row.text for row in rows).values()) == {1: 386, 2: 1}
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory):
+    return prompts(tmp_path_factory.mktemp("eight") / "prompts", {"Crop Land": 5, "Water Body": 3})
+
+
+@given(crops=st.integers(1, 23), lakes=st.integers(1, 23), seed=st.integers(0, 3))
+def test_prompts_are_used_evenly_and_named_apart(eight, tmp_path_factory, crops, lakes, seed):
+    counts = {"Crop Land": crops, "Water Body": lakes}
+    rows = table.read(selected(eight, tmp_path_factory.mktemp("selected"), counts, seed))
+    assert len({row.name for row in rows}) == len(rows) == crops + lakes
+    for label, there in (("Crop Land", 5), ("Water Body", 3)):
+        used = Counter(row.text for row in rows if row.label == label)
+        assert used.total() == counts[label]
+        assert len(used) == min(there, counts[label])
+        assert max(used.values()) - min(used.values()) <= 1
+
+
+def test_every_parameter_of_selecting_changes_the_prompts(eight, tmp_path):
+    def names(name, counts=2, seed=0):
+        return [row.name for row in table.read(selected(eight, tmp_path / name, counts, seed))]
+
+    first = names("first")
+    assert names("again") == first
+    assert names("counts", counts={"Crop Land": 2, "Water Body": 1}) == first[:3]
+    assert names("seed", seed=1) != first
+    assert names("order", counts={"Water Body": 2, "Crop Land": 2}) == first
+
+
+def test_a_class_that_is_not_named_is_left_out_and_noted(eight, tmp_path):
+    found = selected(eight, tmp_path, {"Water Body": 2})
+    assert found.facts["left_out"] == ["Crop Land"]
+    assert found.facts["classes"] == ["Water Body"]
+
+
+def test_a_selection_can_be_selected_from(eight, tmp_path):
+    once = selected(eight, tmp_path / "once", 7)
+    twice = table.read(selected(once, tmp_path / "twice", 30))
+    assert len({row.name for row in twice}) == len(twice) == 60
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        (
+            {"Crops Land": 2},
+            "no prompt of 'Crops Land', only of Crop Land, Water Body; did you mean 'Crop Land'",
+        ),
+        ({}, "counts: no class is named"),
+    ],
+)
+def test_a_class_without_prompts_is_refused(eight, tmp_path, counts, message):
+    with pytest.raises(StageError, match=message):
+        selected(eight, tmp_path, counts)
+
+
+def test_no_prompts_at_all_are_refused(tmp_path):
+    with pytest.raises(StageError, match="prompts: there are none"):
+        selected(prompts(tmp_path / "none", {}), tmp_path, 1)
