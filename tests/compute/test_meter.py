@@ -1,38 +1,52 @@
 """Time and memory of a block, and the sum over several."""
 
-import time
+import json
+import subprocess
+import sys
 
-import numpy as np
 import pytest
-import torch
 
 from harness.compute.meter import Meter, Usage, total
 
 MIB = 2**20
 
+BLOCKS = f"""
+import json, time
+from dataclasses import asdict
+import numpy as np
+from harness.compute.meter import Meter
 
-def test_a_block_is_measured():
-    with Meter("cpu") as before:
-        pass
+told = []
+for size in (0, 200, 0):
     with Meter("cpu") as meter:
         started = time.perf_counter()
-        filled = np.ones(200 * MIB, dtype=np.uint8)
+        filled = np.ones(size * {MIB}, dtype=np.uint8)
         elapsed = time.perf_counter() - started
-    usage = meter.usage
-    assert filled.all()
-    assert usage.wall_s >= elapsed > 0
-    assert usage.host_bytes == usage.peak_bytes > before.usage.host_bytes + 150 * MIB
-    assert usage.energy_j is None
-    assert usage.threads == torch.get_num_threads()
-    assert usage.device
+    del filled
+    told.append(asdict(meter.usage) | {{"elapsed": elapsed}})
+print(json.dumps(told))
+"""
 
 
-def test_the_peak_of_an_earlier_block_is_forgotten():
-    with Meter("cpu") as first:
-        np.ones(200 * MIB, dtype=np.uint8)
-    with Meter("cpu") as second:
-        pass
-    assert second.usage.host_bytes < first.usage.host_bytes - 150 * MIB
+@pytest.fixture(scope="module")
+def blocks():
+    """Usage of three blocks, the second of which fills 200 MiB, in a process that nothing else has filled."""
+    said = subprocess.run([sys.executable, "-c", BLOCKS], capture_output=True, text=True, check=True).stdout
+    return json.loads(said)
+
+
+def test_a_block_is_measured(blocks):
+    before, filling, _ = blocks
+    assert filling["wall_s"] >= filling["elapsed"] > 0
+    assert filling["host_bytes"] == filling["peak_bytes"] > before["host_bytes"] + 150 * MIB
+    assert filling["energy_j"] is None
+    assert filling["threads"] >= 1
+    assert filling["device"]
+
+
+def test_the_peak_of_an_earlier_block_is_forgotten(blocks):
+    _, filling, after = blocks
+    assert after["host_bytes"] < filling["host_bytes"] - 150 * MIB
 
 
 def test_what_fails_is_not_hidden_by_the_meter():

@@ -160,7 +160,10 @@ def test_another_source_is_another_embedder(folder, original, tmp_path):
     state = load_file(folder / "model.safetensors")
     state["embeddings.word_embeddings.weight"] *= -1
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    one, other = (open_embedder(loaded(f, tmp_path / f.parent.name).path, "cpu") for f in (original, folder))
+    one, other = (
+        open_embedder(loaded(source, tmp_path / source.parent.name).path, "cpu")
+        for source in (original, folder)
+    )
     assert np.abs(one.embed(TEXTS) - other.embed(TEXTS)).max() > 0.01
     assert one.digest != other.digest
 
