@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifact import Json
-from harness.errors import StageError
+from harness.data.strict_table import read_table, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,17 +44,7 @@ def read(folder: Path) -> list[Row]:
     Raises:
         StageError: no table, a damaged one, or one with other columns.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    file = folder / TABLE
-    try:
-        table = pq.read_table(file)
-    except (pa.ArrowException, OSError) as e:
-        raise StageError(f"{file}: cannot be read as a corpus ({str(e).splitlines()[0]})") from None
-    if not table.schema.equals(_schema()):
-        found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
-        raise StageError(f"{file}: columns {found}; expected text, document, page and row of a corpus")
+    table = read_table(folder / TABLE, _schema(), "a corpus")
     return [Row(*values) for values in zip(*(table[name].to_pylist() for name in Row._fields), strict=True)]
 
 
@@ -83,4 +73,4 @@ def _schema() -> pa.Schema:
     import pyarrow as pa
 
     types = {"text": pa.string(), "document": pa.string(), "page": pa.int32(), "row": pa.int32()}
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+    return schema(types)

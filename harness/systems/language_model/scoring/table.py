@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.errors import StageError
+from harness.data.strict_table import read_table, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,17 +43,7 @@ def read(folder: Path) -> list[Likelihood]:
     Raises:
         StageError: no table, a damaged one, or one with other columns.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    file = folder / TABLE
-    try:
-        table = pq.read_table(file)
-    except (pa.ArrowException, OSError) as e:
-        raise StageError(f"{file}: cannot be read as likelihoods ({str(e).splitlines()[0]})") from None
-    if not table.schema.equals(_schema()):
-        found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
-        raise StageError(f"{file}: columns {found}; expected item, document, tokens, bytes and nll")
+    table = read_table(folder / TABLE, _schema(), "likelihoods")
     columns = (table[name].to_pylist() for name in Likelihood._fields)
     return [Likelihood(*values) for values in zip(*columns, strict=True)]
 
@@ -68,4 +58,4 @@ def _schema() -> pa.Schema:
         "bytes": pa.int64(),
         "nll": pa.float64(),
     }
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+    return schema(types)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.data.corpus.mending import mend
 from harness.data.corpus.table import Row
-from harness.errors import StageError
+from harness.data.strict_table import read_table, schema
 
 TABLE = "passages.parquet"
 
@@ -112,13 +112,7 @@ def read(folder: Path) -> Held:
     Raises:
         StageError: no table, a damaged one, or one with other columns.
     """
-    file = folder / TABLE
-    try:
-        table = pq.read_table(file)
-    except (pa.ArrowException, OSError) as e:
-        raise StageError(f"{file}: cannot be read as passages ({str(e).splitlines()[0]})") from None
-    if not table.schema.equals(_schema()):
-        raise StageError(f"{file}: columns {', '.join(table.schema.names)}; expected those of an index")
+    table = read_table(folder / TABLE, _schema(), "passages")
     pieces = [
         Piece(*values) for values in zip(*(table[name].to_pylist() for name in Piece._fields), strict=True)
     ]
@@ -127,5 +121,4 @@ def read(folder: Path) -> Held:
 
 def _schema() -> pa.Schema:
     types = {"id": pa.string(), "text": pa.string(), "document": pa.string(), "page": pa.int32()}
-    fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
-    return pa.schema([*fields, pa.field("vector", pa.list_(pa.float32()), nullable=False)])
+    return schema({**types, "vector": pa.list_(pa.float32())})

@@ -1,0 +1,43 @@
+"""Parquet files of our own: read only where their columns are what they should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import StageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def schema(types: dict[str, pa.DataType]) -> pa.Schema:
+    """Columns in this order, none of which may be null."""
+    import pyarrow as pa
+
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+
+
+def read_table(file: Path, expected: pa.Schema, what: str) -> pa.Table:
+    """All of a file.
+
+    Args:
+        file: parquet.
+        expected: its columns.
+        what: it holds, for messages.
+
+    Raises:
+        StageError: no file, a damaged one, or one with other columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as e:
+        raise StageError(f"{file}: cannot be read as {what} ({str(e).splitlines()[0]})") from None
+    if not table.schema.equals(expected):
+        found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
+        *names, last = expected.names
+        raise StageError(f"{file}: columns {found}; expected {', '.join(names)} and {last}")
+    return table
