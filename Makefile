@@ -5,15 +5,17 @@ BIN    := $(VENV)/bin
 UV     := $(VENV)/setup/bin/uv
 READY  := $(VENV)/.ready
 
-SUITE    := suites/smoke/land-cover.yaml
+SUITE    := suites/smoke/chain.yaml
+BROKEN   := learnt.epochs=1
 DEMO     := reports/demo
 
-.PHONY: help setup demo smoke test lint format bench lock clean
+.PHONY: help setup demo example smoke test lint format bench lock clean
 
 help:
 	@echo "make demo    the main job: train, score, compare (unchanged), then break the subject (regressed)"
 	@echo "make test    the tests          make lint   ruff and mypy"
 	@echo "make smoke   every smoke suite  make bench  speed and memory, side by side"
+	@echo "make example the committed example report, anew"
 	@echo "make lock    resolve requirements.lock anew"
 
 setup: $(READY)
@@ -32,10 +34,18 @@ demo: $(READY)
 	@echo "1. harness run $(SUITE)"
 	@$(BIN)/harness run $(SUITE) --out $(DEMO)/as-declared
 	@echo
-	@echo "2. the subject, broken:  harness run $(SUITE) --set classifier.epochs=1"
-	@$(BIN)/harness run $(SUITE) --set classifier.epochs=1 --out $(DEMO)/broken; test $$? -eq 1
+	@echo "2. the subject, broken:  harness run $(SUITE) --set $(BROKEN)"
+	@$(BIN)/harness run $(SUITE) --set $(BROKEN) --out $(DEMO)/broken; test $$? -eq 1
 	@echo
-	@echo "Unchanged, then regressed, as it should be. The reports: $(DEMO)/*/report.md"
+	@echo "Unchanged, then regressed, as it should be. Open the reports: $(DEMO)/*/report.html"
+
+# The committed example is what the demo ends in.
+example: $(READY)
+	@$(BIN)/harness run $(SUITE) --set $(BROKEN) --out build/example; test $$? -eq 1
+	@mkdir -p reports/example
+	@rm -rf reports/example/*
+	@cp build/example/report.html reports/example
+	@test ! -d build/example/report-files || cp -r build/example/report-files reports/example
 
 smoke: $(READY)
 	@for suite in suites/smoke/*.yaml; do $(BIN)/harness run $$suite || exit $$?; done

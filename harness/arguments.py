@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TypeAlias
 
 from harness import __version__
 
@@ -11,6 +12,10 @@ EXIT_CODES = """\
 exit codes, the first that applies:
   2 bad suite or usage   5 a task failed   1 regressed   4 incomparable or missing
   3 inconclusive (only with --strict)   0 otherwise   70 internal error   130 interrupted"""
+
+RUN = "a run's folder, its id, or a suite's name for its latest run"
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,6 +53,14 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--baseline-ref", metavar="REF", help="take baseline and gate from the merge base with this git ref"
     )
+    run.add_argument(
+        "--until-conclusive",
+        action="store_true",
+        help="add seeds while a gate is inconclusive, judged at looks that are declared beforehand",
+    )
+    run.add_argument(
+        "--max-seeds", type=int, metavar="N", help="with --until-conclusive: no more than this in all"
+    )
     run.add_argument("--strict", action="store_true", help="an inconclusive verdict ends in exit code 3")
 
     plan = _command(commands, "plan", "show the tasks, what is cached and how long the rest will take")
@@ -59,9 +72,7 @@ def parser() -> argparse.ArgumentParser:
         "compare",
         "compare a stored run with a baseline, another run, or a point of its own",
     )
-    compare.add_argument(
-        "run", metavar="RUN", help="a run's folder, its id, or a suite's name for its latest run"
-    )
+    compare.add_argument("run", metavar="RUN", help=RUN)
     compare.add_argument(
         "baseline",
         nargs="?",
@@ -75,9 +86,7 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("--strict", action="store_true", help="an inconclusive verdict ends in exit code 3")
 
     accept = _command(commands, "accept", "make a run the baseline")
-    accept.add_argument(
-        "run", metavar="RUN", help="a run's folder, its id, or a suite's name for its latest run"
-    )
+    accept.add_argument("run", metavar="RUN", help=RUN)
     accept.add_argument(
         "--label", help="baselines/<suite>/<LABEL>.json (default: the device class the run ran on)"
     )
@@ -118,17 +127,123 @@ def parser() -> argparse.ArgumentParser:
     )
     publish.add_argument("--dry-run", action="store_true", help="say what would be uploaded, and no more")
 
+    _more_evidence(commands)
+    _for_people(commands)
+
     _command(commands, "schema", "print the JSON Schema of a suite file, for editors")
     stages = _command(commands, "stages", "list stages and metrics with their parameters")
     stages.add_argument("name", nargs="?", help="one stage in full, e.g. land_cover.train")
     return root
 
 
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    about: str,
-) -> argparse.ArgumentParser:
+def _more_evidence(commands: Commands) -> None:
+    extend = _command(
+        commands, "extend", "run a baseline's own subject with more seeds, so that more pairs can be compared"
+    )
+    extend.add_argument("baseline", metavar="BASELINE", help="SUITE/LABEL or a baseline's file")
+    extend.add_argument(
+        "--seeds", type=int, required=True, metavar="N", help="how many seeds the baseline shall have"
+    )
+    extend.add_argument("--mirror", type=Path, metavar="DIR", help="as for run")
+    extend.add_argument("--store", type=Path, metavar="DIR", help="as for run")
+
+    rescore = _command(
+        commands, "rescore", "compute a baseline's metrics anew from its stored artifacts, old beside new"
+    )
+    rescore.add_argument("baseline", metavar="BASELINE", help="SUITE/LABEL or a baseline's file")
+    rescore.add_argument(
+        "--accept", metavar="REASON", help="put the new values in the place of the old ones, for this reason"
+    )
+    rescore.add_argument("--mirror", type=Path, metavar="DIR", help="as for run")
+    rescore.add_argument("--store", type=Path, metavar="DIR", help="as for run")
+
+    explain = _command(commands, "explain", "show the items that moved a metric most")
+    explain.add_argument("run", metavar="RUN", help=RUN)
+    explain.add_argument("metric", metavar="METRIC", help="a metric of the suite, or metric.field")
+    explain.add_argument("--baseline", metavar="LABEL|FILE|RUN", help="as for run")
+    explain.add_argument("--most", type=int, default=10, metavar="N", help="items to show (default: 10)")
+
+    history = _command(commands, "history", "show what was accepted when, and the changes that caused steps")
+    history.add_argument("suite", metavar="SUITE", help="a suite's name or its file")
+    history.add_argument("--label", help="of the baseline (default: the label of this device class)")
+    history.add_argument(
+        "--metric", metavar="METRIC", help="a metric or metric.field (default: what is gated)"
+    )
+    history.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def _for_people(commands: Commands) -> None:
+    leaderboard = _command(
+        commands, "leaderboard", "put runs into tables of comparable rows: HTML, Markdown, CSV and JSON"
+    )
+    leaderboard.add_argument(
+        "runs", nargs="+", metavar="RUN", help=f"{RUN}; a baseline as SUITE/LABEL or file"
+    )
+    leaderboard.add_argument(
+        "--to", type=Path, metavar="DIR", help="where it goes (default: reports/leaderboard in the project)"
+    )
+    leaderboard.add_argument(
+        "--paired",
+        metavar="ROW",
+        help="compare every row with this one, paired where they share seeds or items",
+    )
+    leaderboard.add_argument(
+        "--published",
+        type=Path,
+        metavar="FILE",
+        help="rows of the literature (default: baselines/published.yaml)",
+    )
+    leaderboard.add_argument(
+        "--rows",
+        default="",
+        metavar="AXIS,…",
+        help="compare the points of these axes, too (default: the axes of a suite's reference)",
+    )
+    leaderboard.add_argument(
+        "--by",
+        default="",
+        metavar="METRIC",
+        help="order by this metric or metric.field (default: what is gated)",
+    )
+
+    review = commands.add_parser("review", help="have people rate images of a run, blinded")
+    steps = review.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    make = _command(steps, "make", "write one page that a reviewer opens, fills and exports", "review make")
+    make.add_argument("run", metavar="RUN", help=RUN)
+    make.add_argument(
+        "--to", type=Path, metavar="FILE", help="the page (default: review.html in the run's folder)"
+    )
+    make.add_argument(
+        "--images",
+        action="append",
+        default=[],
+        metavar="STAGE",
+        help="whose images (default: of every stage that generates some)",
+    )
+    make.add_argument(
+        "--controls",
+        metavar="STAGE",
+        help="whose real images are mixed in (default: those the prompts are from)",
+    )
+    make.add_argument("--count", type=int, default=40, metavar="N", help="images to rate (default: 40)")
+    make.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of the choice and the order (default: 0)"
+    )
+    make.add_argument(
+        "--store", type=Path, metavar="DIR", help="where the artifacts are (default: HARNESS_STORE)"
+    )
+    make.add_argument(
+        "--replace", action="store_true", help="begin another review; what was rated on the old page is lost"
+    )
+    collect = _command(steps, "collect", "check and sum up what reviewers exported", "review collect")
+    collect.add_argument("run", metavar="RUN", help=RUN)
+    collect.add_argument("ratings", nargs="+", type=Path, metavar="JSON", help="what reviewers exported")
+    collect.add_argument(
+        "--partial", action="store_true", help="take files that are less than half full, too"
+    )
+
+
+def _command(commands: Commands, name: str, about: str, full: str = "") -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name,
         help=about,
@@ -136,14 +251,12 @@ def _command(
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(command=name)
+    parser.set_defaults(command=full or name)
     return parser
 
 
 def _artifact_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "run", metavar="RUN", help="a run's folder, its id, or a suite's name for its latest run"
-    )
+    parser.add_argument("run", metavar="RUN", help=RUN)
     parser.add_argument("stage", metavar="STAGE", help="a stage of the suite, or stage.output")
     parser.add_argument(
         "--at",

@@ -144,3 +144,7 @@ class Prompts(Captions):
 
 class DataSet(Artifact):
     """What ``datasets.load_dataset`` reads from a folder: ``data/*.parquet`` and the data set's card, ``README.md``."""
+
+
+class Ratings(Artifact):
+    """``ratings.json``, what people said of images in a review, as ``harness review collect`` writes it."""

@@ -12,7 +12,7 @@ from typing import Any
 from harness.artifact import Json
 from harness.environment import command_line, environment, provenance
 from harness.items import ItemRows, read_stored_items
-from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
+from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, identity
 from harness.protocol import defaults
 from harness.record import GateInfo, Repeat, Run, Score, TaskInfo, environment_id
 from harness.run import Outcome
@@ -64,6 +64,7 @@ def assemble(
         sources=tuple(sources),
         only={name: [_axis_json(suite, name, v) for v in values] for name, values in plan.only.items()},
         provenance={**provenance(suite.project), "command": command_line()},
+        code=code(suite),
     )
 
 
@@ -137,6 +138,11 @@ def gate_infos(suite: Suite) -> tuple[GateInfo, ...]:
         )
         for g in suite.gates
     )
+
+
+def code(suite: Suite) -> dict[str, Json]:
+    """What of the keys a suite does not say: see ``record.Run.code``."""
+    return {name: identity(node.stage) for name, node in suite.nodes.items()}
 
 
 def declaration(suite: Suite) -> dict[str, Json]:

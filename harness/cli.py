@@ -15,8 +15,8 @@ from harness.errors import Exit, HarnessError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.evaluate import Request
-    from harness.export import Stored
+    from harness.commands.evaluate import Request
+    from harness.commands.export import Stored
     from harness.record import Run
 
 
@@ -51,15 +51,21 @@ def _say(text: str) -> None:
 
 
 def _run(o: argparse.Namespace) -> Exit:
-    from harness.evaluate import evaluate
-    from harness.judge import Against
+    from harness.commands.evaluate import evaluate
+    from harness.commands.judge import Against
 
+    if o.until_conclusive != (o.max_seeds is not None):
+        raise UsageError(
+            "run: --until-conclusive and --max-seeds N go together: the looks are fixed beforehand"
+        )
     against = Against(o.baseline, o.baseline_ref)
-    return evaluate(_request(o), out=o.out, fresh=o.fresh, against=against, strict=o.strict)
+    return evaluate(
+        _request(o), out=o.out, fresh=o.fresh, against=against, strict=o.strict, most_seeds=o.max_seeds
+    )
 
 
 def _plan(o: argparse.Namespace) -> Exit:
-    from harness.evaluate import prepare
+    from harness.commands.evaluate import prepare
     from harness.report.plan import print_plan
 
     prepared = prepare(_request(o), download=False)
@@ -69,7 +75,8 @@ def _plan(o: argparse.Namespace) -> Exit:
 
 def _compare(o: argparse.Namespace) -> Exit:
     from harness import project, record_file
-    from harness.judge import Against, judge, parse_against, within
+    from harness.commands.judge import Against, judge, parse_against, within
+    from harness.report.github import annotate
     from harness.report.terminal import print_comparison
 
     if o.against is not None and o.baseline is not None:
@@ -88,13 +95,14 @@ def _compare(o: argparse.Namespace) -> Exit:
         _say(json.dumps(comparison.to_json(), indent=1, ensure_ascii=False))
     else:
         print_comparison(_console(), run, comparison, strict=o.strict)
+        annotate(comparison)
     return comparison.exit(strict=o.strict)
 
 
 def _accept(o: argparse.Namespace) -> Exit:
     from harness import project, record_file
+    from harness.commands.judge import label_of
     from harness.compare.baseline import accept
-    from harness.judge import label_of
 
     home = project.of(Path.cwd())
     folder = project.find_run(o.run, home)
@@ -107,9 +115,53 @@ def _accept(o: argparse.Namespace) -> Exit:
 
 
 def _calibrate(o: argparse.Namespace) -> Exit:
-    from harness.calibrate import run_calibration
+    from harness.commands.calibrate import run_calibration
 
     return run_calibration(_request(o), repeats=o.repeats)
+
+
+def _extend(o: argparse.Namespace) -> Exit:
+    from harness.commands.extend import extend
+
+    return extend(o.baseline, seeds=o.seeds, mirror=o.mirror, store=o.store)
+
+
+def _rescore(o: argparse.Namespace) -> Exit:
+    from harness.commands.rescore import rescore
+
+    return rescore(o.baseline, accept=o.accept, mirror=o.mirror, store=o.store)
+
+
+def _explain(o: argparse.Namespace) -> Exit:
+    from harness.commands.explain import explain
+
+    return explain(o.run, o.metric, baseline=o.baseline, most=o.most)
+
+
+def _history(o: argparse.Namespace) -> Exit:
+    from harness.commands.history import history
+
+    return history(o.suite, label=o.label, metric=o.metric, as_json=o.json)
+
+
+def _leaderboard(o: argparse.Namespace) -> Exit:
+    from harness.commands.leaderboard import leaderboard
+
+    return leaderboard(o.runs, to=o.to, paired=o.paired, literature=o.published, compared=o.rows, by=o.by)
+
+
+def _review_make(o: argparse.Namespace) -> Exit:
+    from harness.commands.review import make
+    from harness.review.making import Wish
+
+    wish = Wish(tuple(o.images), o.controls, o.count, o.seed)
+    return make(o.run, wish, to=o.to, replace=o.replace, store=o.store)
+
+
+def _review_collect(o: argparse.Namespace) -> Exit:
+    from harness.commands.review import collect
+
+    return collect(o.run, o.ratings, partial=o.partial)
 
 
 def _fetch(o: argparse.Namespace) -> Exit:
@@ -143,7 +195,7 @@ def _stages(o: argparse.Namespace) -> Exit:
 
 
 def _export(o: argparse.Namespace) -> Exit:
-    from harness.export import export
+    from harness.commands.export import export
 
     _, made = _made(o)
     _say(f"exported: {export(made, o.to)}")
@@ -151,7 +203,7 @@ def _export(o: argparse.Namespace) -> Exit:
 
 
 def _publish(o: argparse.Namespace) -> Exit:
-    from harness.publish import Upload
+    from harness.commands.publish import Upload
 
     run, made = _made(o)
     upload = Upload.of(made, run, o.to, private=o.private, replace=o.replace)
@@ -164,7 +216,7 @@ def _publish(o: argparse.Namespace) -> Exit:
 
 def _made(o: argparse.Namespace) -> tuple[Run, Stored]:
     from harness import project, record_file
-    from harness.export import find
+    from harness.commands.export import find
     from harness.store import Store
 
     home = project.of(Path.cwd())
@@ -173,7 +225,7 @@ def _made(o: argparse.Namespace) -> tuple[Run, Stored]:
 
 
 def _request(o: argparse.Namespace) -> Request:
-    from harness.evaluate import Request
+    from harness.commands.evaluate import Request
 
     return Request(o.suite, tuple(o.set), tuple(o.only), o.mirror, o.store)
 
@@ -190,6 +242,13 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], Exit]] = {
     "compare": _compare,
     "accept": _accept,
     "calibrate": _calibrate,
+    "extend": _extend,
+    "rescore": _rescore,
+    "explain": _explain,
+    "history": _history,
+    "leaderboard": _leaderboard,
+    "review make": _review_make,
+    "review collect": _review_collect,
     "fetch": _fetch,
     "export": _export,
     "publish": _publish,

@@ -8,8 +8,9 @@ repeat and field stand together, in the metric's own order.
 from __future__ import annotations
 
 import io
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,6 +124,17 @@ class ItemsReader:
                 f"{self.name}: {metric}.{field}: an item twice, without cluster, or not a finite number"
             )
         return ItemColumn(names, clusters if clustered else None, values)
+
+    def rows(self) -> Iterator[ItemRows]:
+        """Everything in the file, one repeat at a time, for writing it elsewhere."""
+        repeats: dict[tuple[str, str, str], list[str]] = {}
+        for metric, point, seeds, field in self.names():
+            repeats.setdefault((metric, point, seeds), []).append(field)
+        for (metric, point, seeds), fields in repeats.items():
+            columns = {f: self.column(metric, point, seeds, f) for f in fields}
+            first = columns[fields[0]]
+            items = Items(first.items, {f: c.values for f, c in columns.items()}, first.clusters)
+            yield ItemRows(metric, json.loads(point), json.loads(seeds), items)
 
     @cached_property
     def _table(self) -> pa.Table:

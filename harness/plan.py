@@ -8,7 +8,7 @@ the protocol says what a score means (see ``docs/keys.md``).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -143,7 +143,7 @@ class _Planner:
     def __post_init__(self) -> None:
         self.bindings = Bindings(self.suite)
         self.protocols = Protocols(self.bindings)
-        self.identity = {name: _identity(node.stage) for name, node in self.suite.nodes.items()}
+        self.identity = {name: identity(node.stage) for name, node in self.suite.nodes.items()}
 
     def plan(self) -> Plan:
         cells = list(self._cells())
@@ -240,8 +240,7 @@ class _Planner:
             for n, refs in wiring.items()
         }
         taken = {n: [[key, output] for (_, key), output in t] for n, t in inputs.items()}
-        body = canonical({**self.identity[name], "parameters": spelled, "inputs": taken})
-        key = sha256(f"harness/task/1:{body}".encode()).hexdigest()
+        key = task_key(self.identity[name], spelled, taken)
         point, seeds = self.bindings.point(name, cell), self._seeds(name, repeat)
         task = Task(name, key, node.stage, parameters, inputs, point, seeds)
         # The first stays where alternatives turn out equal: the tasks that it names come before it.
@@ -260,8 +259,28 @@ class _Planner:
         return MetricInfo(f"{stage.name}@{stage.version}", fields, tuple(s.field for s in swept))
 
 
-def _identity(stage: Stage) -> dict[str, Json]:
-    """What of a key the stage function itself decides."""
+def task_key(
+    identity: Mapping[str, Json],
+    parameters: Mapping[str, Json],
+    inputs: Mapping[str, Sequence[Sequence[str]]],
+) -> str:
+    """The key of a task.
+
+    Args:
+        identity: of its stage.
+        parameters: all of them, in plain form.
+        inputs: input → the (key, output) pairs that it takes, in order.
+    """
+    body = canonical({**identity, "parameters": parameters, "inputs": inputs})
+    return sha256(f"harness/task/1:{body}".encode()).hexdigest()
+
+
+def identity(stage: Stage) -> dict[str, Json]:
+    """What of a key the stage function itself decides.
+
+    Raises:
+        UsageError: software that it declares is not installed.
+    """
     return {
         "function": stage.name,
         "version": stage.version,

@@ -120,6 +120,25 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class Looks:
+    """When a run that adds seeds until it is conclusive was to be judged, fixed before its first score was seen."""
+
+    seeds: tuple[int, ...]
+    """How many repeats of the suite's seeds the run has at each look, ascending."""
+    alpha: float
+    """One-sided level of every claim at each look; over all looks together it is the usual 0.05."""
+    taken: int
+    """How many looks were taken; the verdicts are those of the last of them."""
+    limit: str = ""
+    """Why there are fewer seeds than were allowed, and the command that changes that; empty where nothing is."""
+
+    @property
+    def confidence(self) -> float:
+        """Of the two-sided intervals of each look."""
+        return 1.0 - 2.0 * self.alpha
+
+
+@dataclass(frozen=True)
 class Run:
     """All scores of a suite from one invocation."""
 
@@ -145,6 +164,11 @@ class Run:
     """What ``--only`` selected; such a run cannot be accepted."""
     provenance: Mapping[str, Json] = field(default_factory=dict)
     accepted: Accepted | None = None
+    code: Mapping[str, Json] = field(default_factory=dict)
+    """Node → what its stage function was: ``function``, ``version``, ``source`` (digest of its code) and ``software``
+    (versions). With the declaration it gives every key again; empty in records that are older than it."""
+    looks: Looks | None = None
+    """None: judged once, at the usual level."""
 
     @property
     def failures(self) -> tuple[TaskInfo, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from harness.artifact import Json
 from harness.canonical import canonical
 from harness.errors import UsageError
-from harness.record import Accepted, GateInfo, MetricInfo, Repeat, Run, Score, TaskInfo
+from harness.record import Accepted, GateInfo, Looks, MetricInfo, Repeat, Run, Score, TaskInfo
 
 SCHEMA = "harness.run/1"
 
@@ -33,6 +33,7 @@ def to_json(run: Run) -> dict[str, Any]:
         "gates": tuple(dict(vars(gate)) for gate in run.gates),
         "tasks": tuple(dict(vars(task)) for task in run.tasks),
         "accepted": None if run.accepted is None else dict(vars(run.accepted)),
+        "looks": None if run.looks is None else dict(vars(run.looks)),
     }
     body["scores"] = [
         {
@@ -91,6 +92,7 @@ def from_json(body: Mapping[str, Any], where: str) -> Run:
                 "tasks": tuple(TaskInfo(**t) for t in body["tasks"]),
                 "sources": tuple(body["sources"]),
                 "accepted": Accepted(**body["accepted"]) if body["accepted"] else None,
+                "looks": _looks(body["looks"]) if body.get("looks") else None,
             }
         )
     except (KeyError, TypeError, AttributeError, ValueError) as e:
@@ -104,7 +106,7 @@ def from_json(body: Mapping[str, Any], where: str) -> Run:
 def _check_shape(run: Run, where: str) -> None:
     """JSON of the right names may still hold anything."""
     texts = {name: getattr(run, name) for name in ("id", "suite", "about", "started", "environment")}
-    names = ("declaration", "reference", "defaults", "environments", "only", "provenance")
+    names = ("declaration", "reference", "defaults", "environments", "only", "provenance", "code")
     mappings = {name: getattr(run, name) for name in names}
     for i, score in enumerate(run.scores):
         mappings |= {
@@ -119,6 +121,13 @@ def _check_shape(run: Run, where: str) -> None:
         wrong = ["environment"]
     if wrong:
         raise UsageError(f"{where}: damaged record ({wrong[0]} is not what it should be)")
+
+
+def _looks(body: Mapping[str, Any]) -> Looks:
+    looks = Looks(**{**body, "seeds": tuple(body["seeds"])})
+    if not 0.0 < looks.alpha < 0.5:
+        raise ValueError(f"looks: alpha {looks.alpha}")
+    return looks
 
 
 def _score(body: Mapping[str, Any], tables: Mapping[str, Any]) -> Score:

@@ -26,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     """An empty project that is the working folder, with nothing of the developer's environment in it."""
     (tmp_path / "suites").mkdir()
     monkeypatch.chdir(tmp_path)
-    for name in ("HARNESS_STORE", "HARNESS_MIRROR", "GITHUB_STEP_SUMMARY"):
+    for name in ("HARNESS_STORE", "HARNESS_MIRROR", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "160")
     return Project(tmp_path, capsys)

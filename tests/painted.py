@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from toy_suites import write_suite
 
-from harness.evaluate import Request, execute, prepare
+from harness.commands.evaluate import Request, execute, prepare
 from harness.record import Run
 from harness.report.files import write_run
 from harness.store import Store

@@ -330,8 +330,9 @@ def test_a_run_leaves_its_record_and_its_reports(accepted: Project, monkeypatch:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     said = accepted.harness("run", SUITE)
     folder = accepted.runs[-1]
-    assert f"report: {folder}/report.md" in said.out
-    assert {f.name for f in folder.iterdir()} == {"run.json", "items.parquet", "report.md", "junit.xml"}
+    assert f"report: {folder}/report.html" in said.out
+    reports = {"report.html", "report.md", "junit.xml"}
+    assert {f.name for f in folder.iterdir()} == {"run.json", "items.parquet", *reports}
     assert accepted.latest["schema"] == "harness.run/1"
     assert accepted.latest["comparison"]["exit"] == 0
     suites = list(ElementTree.parse(folder / "junit.xml").iter("testcase"))

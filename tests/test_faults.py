@@ -169,7 +169,7 @@ def test_two_runs_at_once_make_each_artifact_once(faulty: tuple[Project, Path]) 
 KILLED_AT_EVERY_STEP = """
 import contextlib, json, os, shutil, signal, sys
 from pathlib import Path
-import harness.evaluate  # here rather than in every child
+import harness.commands.evaluate  # here rather than in every child
 from harness.cli import main
 from harness.environment import environment
 from harness.registry import find

@@ -153,12 +153,16 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
             "test_every_parameter_of_generating_changes_the_texts",
         ): "prompts max_tokens temperature top_p samples seed precision",
         (f"{LANGUAGE}test_generating.py", "test_a_text_does_not_depend_on_batch_size"): "batch_size",
+        (
+            f"{LANGUAGE}test_generating.py",
+            "test_a_base_writes_in_four_bits_as_below_an_adapter_that_has_learnt_nothing",
+        ): "quantisation",
     },
     "language_model.likelihood": {
         (
             f"{LANGUAGE}scoring/test_likelihood.py",
             "test_every_knob_changes_the_likelihoods",
-        ): "context stride bos eos unit precision",
+        ): "context stride bos eos unit precision quantisation",
         (
             f"{LANGUAGE}scoring/test_likelihood.py",
             "test_neither_batch_size_nor_padding_changes_the_likelihoods",
@@ -204,6 +208,7 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
             "test_the_server_gives_the_same_answers_as_the_folder",
         ): "server",
     },
+    "overlap.ngrams": {("metrics/test_overlap_scores.py", "test_n_decides_how_much_is_shared"): "n"},
     "prompt_writer.select": {
         (
             f"{WRITER}writing/test_selecting_prompts.py",
@@ -245,6 +250,17 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
     "prompts.variety": {
         ("metrics/prompts/test_prompt_diversity.py", "test_every_parameter_changes_the_output"): "n bleu"
     },
+    **{
+        metric: {
+            ("metrics/test_ratings.py", "test_another_system_is_another_score"): "system",
+            (
+                "metrics/test_ratings.py",
+                "test_an_interval_over_raters_is_of_three_clusters_and_over_images_of_as_many_as_there_are",
+            ): "over",
+        }
+        for metric in ("ratings.match", "ratings.scores")
+    },
+    "reviews.read": {("data/test_reviews.py", "test_another_source_is_another_set_of_ratings"): "source"},
     "repetition.rate": {("metrics/test_repetition.py", "test_another_n_is_another_rate"): "n"},
     "sinkhorn.divergence": {
         (f"{IMAGES}test_sinkhorn.py", "test_epsilon_changes_the_output"): "epsilon",

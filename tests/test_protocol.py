@@ -13,7 +13,7 @@ from toy_plans import keys_of, planned, with_stage
 from toy_suites import changed, write_suite
 
 from harness.artifact import Json
-from harness.evaluate import Request, execute, prepare
+from harness.commands.evaluate import Request, execute, prepare
 from harness.plan import Plan, make
 from harness.protocol import defaults
 from harness.suite import load

@@ -107,6 +107,37 @@ def test_a_suite_plans(file: Path, tmp_path: Path) -> None:
 
 
 @each_suite
+def test_a_suite_plans_whatever_its_sources_hold(file: Path, tmp_path: Path) -> None:
+    """From a mirror of folders with nothing in them: sources that no machine here has are wired, too."""
+    for source in named(file):
+        if source.place is None:
+            held = tmp_path / "mirror" / source.repo / source.inside
+            held = held if held.suffix else held / "something"
+            held.parent.mkdir(parents=True, exist_ok=True)
+            held.write_text("something")
+        elif not (file.parent / source.text[5:].partition("@")[0]).exists():
+            pytest.skip(f"{source.text} is made by hand")
+    assert problem_of(file, tmp_path / "mirror", tmp_path / "store") == ""
+
+
+@pytest.mark.parametrize("name", ["smoke/chain", "local/chain"])
+def test_the_chain_says_what_drawn_images_teach_less_than_real_ones(name: str, tmp_path: Path) -> None:
+    """One recipe learns from real, drawn and both; the three are compared within the run, seed by seed."""
+    plan = planned(ROOT / "suites" / f"{name}.yaml", tmp_path / "store")
+    real = str(plan.suite.reference["learnt.train"][0])
+    for metric in ("downstream", "paper"):
+        by_data = {str(s.point["learnt.train"]): s for s in plan.scores if s.metric == metric}
+        assert by_data.keys() == {real, "parts.train", "both"}
+        seeds = [dict(repeat.seeds) for repeat in by_data[real].repeats]
+        assert len(seeds) == 3
+        for score in by_data.values():
+            assert score.protocol == by_data[real].protocol
+            assert [dict(repeat.seeds) for repeat in score.repeats] == seeds
+    gated = [gate.at["learnt.train"] for gate in plan.suite.gates if gate.metric == "downstream"]
+    assert sorted(str(refs[0]) for refs in gated) == ["both", "parts.train"]
+
+
+@each_suite
 def test_without_its_sources_a_suite_says_which_one_and_what_to_do(file: Path, tmp_path: Path) -> None:
     """An empty mirror and nothing downloaded: it plans, or ends in one line that names a source of its own."""
     (tmp_path / "empty").mkdir()

@@ -8,8 +8,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from harness.artifact import LanguageModel
-from harness.systems.language_model.models import checks
 from harness.systems.language_model.models.adapters import Training
+from harness.systems.language_model.models.identity import Identity
 from harness.systems.language_model.models.opening import open_model
 from harness.systems.language_model.models.quantising import Quantisation, quantised
 
@@ -36,7 +36,7 @@ def tiny_adapter(
             if "lora_" in name:
                 torch.nn.init.normal_(weight)
     adapted.save_pretrained(folder)
-    Training(checks.weights_digest(base.path, "the base"), quantisation).write(folder)
+    Training(Identity.of(base.path, "the base"), quantisation).write(folder)
     return LanguageModel(folder), scores(adapted)
 
 

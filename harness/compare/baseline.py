@@ -1,7 +1,7 @@
 """Baselines: accepted runs under ``baselines/<suite>/<label>.json``, their items beside them.
 
-``accept`` is the only writer. It signs what it writes, so that an edited or foreign file is refused instead
-of being compared with.
+``accept`` makes them, and ``renewal.py`` renews them with more seeds or with metrics computed anew. ``write`` signs
+what they write, so that an edited or foreign file is refused instead of being compared with.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from harness.compare.match import differences, match
 from harness.compare.sample import Side
 from harness.errors import UsageError
 from harness.items import ItemsReader
-from harness.record import Accepted, Run
+from harness.record import Accepted, Run, TaskInfo
 from harness.record_file import items_file, loads, read_text, to_json
 
 FOLDER = PurePosixPath("baselines")
@@ -47,7 +47,7 @@ def find(project: Path, suite: str, label: str) -> Baseline | None:
     Raises:
         UsageError: a bad label; the file is unreadable, of another suite, or not as it was accepted.
     """
-    return _find(_WorkingTree(project), suite, label)
+    return read_from(_WorkingTree(project), suite, label)
 
 
 def read_at(project: Path, ref: str, suite: str, label: str) -> Baseline | None:
@@ -56,7 +56,7 @@ def read_at(project: Path, ref: str, suite: str, label: str) -> Baseline | None:
     Raises:
         UsageError: also where git has no such reference or no common commit.
     """
-    return _find(MergeBase.find(project, ref), suite, label)
+    return read_from(MergeBase.find(project, ref), suite, label)
 
 
 def read_file(file: Path) -> Baseline:
@@ -88,8 +88,9 @@ def accept(
 ) -> Path:
     """Make a run the baseline of its suite under a label.
 
-    What only a report shows is left behind: tasks, facts and details. The run's items are taken from
-    ``run_folder``. ``new_protocol`` replaces a baseline whose scores mean something else.
+    What only a report shows is left behind: details, facts, and of the tasks all but what finds their artifacts
+    in a store. The run's items are taken from ``run_folder``. ``new_protocol`` replaces a baseline whose scores
+    mean something else.
 
     Returns:
         The JSON file that was written.
@@ -98,7 +99,7 @@ def accept(
         UsageError: the label or the reason is none; the run is partial, failed or already a baseline; the
             protocol changed; a file cannot be read or written.
     """
-    file = project / _path(run.suite, label)
+    file = project / path_of(run.suite, label)
     if not reason.strip():
         raise UsageError("--reason: say in a few words why these figures are right now")
     _check_acceptable(run)
@@ -106,7 +107,17 @@ def accept(
         _check_protocol(run, file, label)
     items = _items_of(run, run_folder)
     moment = datetime.now(UTC).isoformat(timespec="seconds")
-    body = to_json(replace(_trimmed(run), accepted=Accepted(label, " ".join(reason.split()), moment)))
+    write(file, replace(trimmed(run), accepted=Accepted(label, " ".join(reason.split()), moment)), items)
+    return file
+
+
+def write(file: Path, run: Run, items: bytes | None) -> None:
+    """Sign an accepted run and write it as the baseline ``file``, its items beside it.
+
+    Raises:
+        UsageError: the files cannot be written.
+    """
+    body = to_json(run)
     body["accepted"]["digest"] = _digest(body, items)
     text = json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     try:
@@ -119,13 +130,16 @@ def accept(
         _replace(file, text.encode())
     except OSError as e:
         raise UsageError(f"{file}: cannot be written ({e.strerror})") from None
-    return file
 
 
-class _Place(Protocol):
-    """Where baselines are read from; paths are relative to the project."""
+class Content(Protocol):
+    """Files by their path below the project, wherever they are read from; None where there is none."""
 
     def read(self, path: PurePosixPath) -> bytes | None: ...
+
+
+class _Place(Content, Protocol):
+    """Where baselines are read from."""
 
     def names(self, folder: PurePosixPath) -> list[str]: ...
 
@@ -150,8 +164,9 @@ class _WorkingTree:
         return ""
 
 
-def _find(place: _Place, suite: str, label: str) -> Baseline | None:
-    path = _path(suite, label)
+def read_from(place: Content, suite: str, label: str) -> Baseline | None:
+    """As ``find``, in any place; errors name it by its ``str``."""
+    path = path_of(suite, label)
     where = " at ".join(filter(None, (str(path), str(place))))
     content = place.read(path)
     if content is None:
@@ -179,11 +194,11 @@ def _check_digest(accepted: Accepted, text: str, items: bytes | None, where: str
 
 
 def _labels(place: _Place, suite: str) -> list[str]:
-    names = place.names(_path(suite, "cpu").parent)
+    names = place.names(path_of(suite, "cpu").parent)
     return sorted(n.removesuffix(".json") for n in names if n.endswith(".json"))
 
 
-def _path(suite: str, label: str) -> PurePosixPath:
+def path_of(suite: str, label: str) -> PurePosixPath:
     """Relative to the project. Suite and label become folder and file, so neither may leave its place."""
     if not LABEL.fullmatch(label):
         better = re.sub(r"[^a-z0-9._-]+", "-", label.lower()).strip("-._")
@@ -244,14 +259,19 @@ def _has_items(run: Run) -> bool:
     return any(r.items for s in run.scores for r in s.repeats)
 
 
-def _trimmed(run: Run) -> Run:
+def trimmed(run: Run) -> Run:
     scores = tuple(
         replace(s, repeats=tuple(replace(r, details={}) for r in s.repeats))
         for s in sorted(run.scores, key=lambda s: (s.metric, canonical(s.point)))
     )
+    tasks = tuple(
+        TaskInfo(t.node, t.key, t.point, t.seeds, state="cached", wall_s=0.0)
+        for t in sorted(run.tasks, key=lambda t: (t.node, canonical(t.point), canonical(t.seeds)))
+        if t.node not in run.metrics
+    )
     used = {run.environment, *(e for s in scores for r in s.repeats for e in r.environments)}
     environments = {name: e for name, e in run.environments.items() if name in used}
-    return replace(run, scores=scores, tasks=(), environments=environments)
+    return replace(run, scores=scores, tasks=tasks, environments=environments)
 
 
 def _digest(body: Mapping[str, Any], items: bytes | None) -> str:

@@ -123,7 +123,7 @@ def _row_of(a: Side, b: Side, gate: GateInfo, pairs: Sequence[Pair], gates: int)
     direction = a.run.metrics[gate.metric].fields[gate.field] or {}
     size = max(abs(mean), direction.get("floor", 0.0))
     margin = gate.margin * size if gate.relative else gate.margin
-    low, high = evidence.interval
+    low, high = evidence.interval()
     sides = (
         alone([p.baseline for p in pairs], gate.field, a),
         alone([p.candidate for p in pairs], gate.field, b),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from harness.artifact import Json
 from harness.errors import Exit
-from harness.record import Accepted, TaskInfo
+from harness.record import Accepted, Looks, TaskInfo
 
 
 class Verdict(StrEnum):
@@ -39,7 +39,7 @@ def _show(value: Json) -> str:
 @dataclass(frozen=True)
 class Estimate:
     """How far the candidate is from the baseline. ``change`` is candidate − baseline in the metric's own
-    unit and sign; ``low`` and ``high`` bound it with 90 % confidence (both equal it where it is exact).
+    unit and sign; ``low`` and ``high`` bound it with ``confidence`` (both equal it where it is exact).
     """
 
     baseline: float
@@ -52,6 +52,8 @@ class Estimate:
     repeats: int
     """Differences behind the interval (pairs), or of the smaller side where not paired."""
     paired: bool
+    confidence: float = 0.90
+    """Of the two-sided interval; higher where the run was judged at several looks."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ class Comparison:
     missing: tuple[Point, ...] = ()
     not_run: tuple[Point, ...] = ()
     failures: tuple[TaskInfo, ...] = ()
+    looks: Looks | None = None
+    """The looks of the candidate, whose levels its verdicts have; None: one look at the usual level."""
 
     def exit(self, *, strict: bool = False) -> Exit:
         """The exit code: the first that applies, in the order of ``Exit``."""

@@ -26,6 +26,8 @@ class Contrast:
     baseline: Side
     reference: Mapping[str, Json] | None = None
     """The reference point, where both sides are one run; its axes are no part of the protocols then."""
+    alpha: float = stats.ALPHA
+    """One-sided level of every claim."""
     _differences: dict[int, tuple[Pair, tuple[Difference, ...]]] = field(default_factory=dict)
     """By the identity of a pair, which is kept so that no other pair gets its id."""
     _causes: dict[tuple[frozenset[str], frozenset[str]], tuple[Difference, ...]] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Contrast:
         evidence = gather(usable, name, self.candidate, self.baseline)
         finding = replace(
             finding,
-            estimate=_estimate(evidence),
+            estimate=_estimate(evidence, 1.0 - 2.0 * self.alpha),
             margin=None if gate is None else self._margin(gate, evidence.baseline),
             claim=usable[0].candidate.claim,
             executed=any(r.executed for p in usable for r in p.candidate.repeats),
@@ -61,7 +63,8 @@ class Contrast:
             return Judged(replace(finding, reason=evidence.lacking))
         if finding.margin is None:
             return Judged(replace(finding, verdict=None, reason="no margin is declared for it"))
-        judgement = decide(evidence, finding.better, finding.margin, same_environment=not finding.causes)
+        same = not finding.causes
+        judgement = decide(evidence, finding.better, finding.margin, same_environment=same, alpha=self.alpha)
         finding = replace(
             finding,
             verdict=judgement.verdict,
@@ -149,8 +152,8 @@ def _tables(run: Run, ids: frozenset[str]) -> list[Mapping[str, Json]]:
     return [run.environments[i] for i in sorted(ids) if i in run.environments]
 
 
-def _estimate(evidence: Evidence) -> Estimate:
-    low, high = evidence.interval
+def _estimate(evidence: Evidence, confidence: float) -> Estimate:
+    low, high = evidence.interval(confidence)
     return Estimate(
         evidence.baseline,
         evidence.candidate,
@@ -160,6 +163,7 @@ def _estimate(evidence: Evidence) -> Estimate:
         evidence.unit,
         evidence.repeats,
         evidence.paired,
+        round(confidence, 12),
     )
 
 

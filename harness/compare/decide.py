@@ -1,6 +1,7 @@
 """From evidence and a margin to one of the verdicts, and from single verdicts to those that survive together.
 
-*d* is the change, oriented so that positive is worse, *m* the margin, [lo, hi] the 90 % interval of *d*.
+*d* is the change, oriented so that positive is worse, *m* the margin, [lo, hi] the interval of *d* at the
+level of the look: 90 % where there is only one.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class _Worsening:
 
     evidence: Evidence
     sign: int
+    alpha: float
 
     @property
     def d(self) -> float:
@@ -41,7 +43,7 @@ class _Worsening:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        low, high = self.evidence.interval
+        low, high = self.evidence.interval(1.0 - 2.0 * self.alpha)
         return (low, high) if self.sign > 0 else (-high, -low)
 
     def p_not_worse(self) -> float:
@@ -60,14 +62,19 @@ class _Worsening:
 
 
 def decide(
-    evidence: Evidence, better: Literal["higher", "lower"], margin: float, *, same_environment: bool
+    evidence: Evidence,
+    better: Literal["higher", "lower"],
+    margin: float,
+    *,
+    same_environment: bool,
+    alpha: float = stats.ALPHA,
 ) -> Judgement:
-    """The first that applies: regressed, improved, unchanged, inconclusive.
+    """The first that applies: regressed, improved, unchanged, inconclusive; each claim at the one-sided ``alpha``.
 
     Evidence without any spread counts as exact. A margin of 0 then demands equal values, and that only in
     an equal environment: elsewhere another order of summation is no regression.
     """
-    worsening = _Worsening(evidence, 1 if better == "lower" else -1)
+    worsening = _Worsening(evidence, 1 if better == "lower" else -1, alpha)
     d, (lo, hi) = worsening.d, worsening.bounds
     if evidence.exact and margin == 0 and d != 0 and not same_environment:
         reason = "margin 0 asks for equal values, which can be demanded only in an equal environment"
@@ -79,7 +86,7 @@ def decide(
     if hi < margin or (evidence.exact and d <= margin):
         return Judgement(Verdict.UNCHANGED, _reason(worsening, margin), worsening.p_worse_by(margin))
     assert evidence.spread is not None  # an exact value is on one side of the margin
-    detectable, more = _needed(evidence.spread, d if d >= margin else margin - d, stats.ALPHA)
+    detectable, more = _needed(evidence.spread, d if d >= margin else margin - d, alpha)
     why = "the interval contains 0" if d >= margin else "the interval reaches the margin"
     return Judgement(Verdict.INCONCLUSIVE, f"{_reason(worsening, margin)}: {why}", None, detectable, more)
 
@@ -92,7 +99,7 @@ class Judged:
     evidence: Evidence | None = None
 
 
-def correct(judged: Sequence[Judged]) -> tuple[Finding, ...]:
+def correct(judged: Sequence[Judged], alpha: float = stats.ALPHA) -> tuple[Finding, ...]:
     """Holm's correction over all gated findings: a claim that does not survive becomes inconclusive.
 
     What is already inconclusive counts as a comparison with p = 1; what is incomparable was not tested.
@@ -103,20 +110,20 @@ def correct(judged: Sequence[Judged]) -> tuple[Finding, ...]:
     ]
     fallen = {
         id(j)
-        for j, survives in zip(family, stats.holm(p_values), strict=True)
+        for j, survives in zip(family, stats.holm(p_values, alpha), strict=True)
         if not survives and j.finding.verdict in CLAIMS
     }
-    return tuple(_demoted(j, len(family)) if id(j) in fallen else j.finding for j in judged)
+    return tuple(_demoted(j, len(family), alpha) if id(j) in fallen else j.finding for j in judged)
 
 
-def _demoted(judged: Judged, comparisons: int) -> Finding:
+def _demoted(judged: Judged, comparisons: int, alpha: float) -> Finding:
     finding, evidence = judged.finding, judged.evidence
     assert evidence is not None
     assert evidence.spread is not None  # exact claims have p = 0 and survive
     assert finding.margin is not None
     d = evidence.change * (1 if finding.better == "lower" else -1)
     gap = finding.margin - d if finding.verdict is Verdict.UNCHANGED else abs(d)
-    detectable, more = _needed(evidence.spread, gap, stats.ALPHA / comparisons)
+    detectable, more = _needed(evidence.spread, gap, alpha / comparisons)
     reason = f"{finding.reason}: not sure enough among {comparisons} gated comparisons (p = {finding.p:.2g})"
     return replace(
         finding, verdict=Verdict.INCONCLUSIVE, reason=reason, detectable=detectable, more_repeats=more
@@ -141,7 +148,8 @@ def _reason(worsening: _Worsening, margin: float) -> str:
         return f"{told} (exact{repeats}), {limit}"
     if worsening.d < 0:  # bounds of "better by"
         lo, hi = -hi, -lo
-    return f"{told} (90 % interval {_number(lo)} to {_number(hi)}), {limit}, {_repeats(evidence)}"
+    confidence = f"{100.0 * (1.0 - 2.0 * worsening.alpha):.3g} %"
+    return f"{told} ({confidence} interval {_number(lo)} to {_number(hi)}), {limit}, {_repeats(evidence)}"
 
 
 def _moved(d: float) -> str:

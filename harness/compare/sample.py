@@ -54,10 +54,9 @@ class Evidence:
         """One value a side, or repeats without any spread: then there is nothing to be uncertain about."""
         return self.spread is None or self.spread.se == 0.0
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Of the change, with 90 % confidence; a point where it is exact."""
-        return (self.change, self.change) if self.spread is None else self.spread.interval()
+    def interval(self, confidence: float = stats.CONFIDENCE) -> tuple[float, float]:
+        """Of the change; a point where it is exact."""
+        return (self.change, self.change) if self.spread is None else self.spread.interval(confidence)
 
 
 def gather(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side) -> Evidence:

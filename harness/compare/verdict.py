@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.artifact import Json
 from harness.canonical import canonical
+from harness.compare import stats
 from harness.compare.comparison import Comparison, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
 from harness.compare.match import Matching, Pair, in_point, match, point
 from harness.compare.sample import Side
-from harness.record import GateInfo, Score
+from harness.record import GateInfo, Run, Score
 
 
 def compare(
@@ -37,12 +38,16 @@ def compare(
         note: why there is no baseline, and the command that makes one.
     """
     run = candidate.run
+    alpha = _level(run)
     inner = _within(candidate, run.reference, gates)
     if baseline is None:
         judged = [*_without_baseline(candidate, gates), *inner]
-        return Comparison(run.suite, run.id, None, None, note, correct(judged), failures=run.failures)
+        findings = correct(judged, alpha)
+        return Comparison(
+            run.suite, run.id, None, None, note, findings, failures=run.failures, looks=run.looks
+        )
     matching = match(run, baseline.run)
-    contrast = Contrast(candidate, baseline)
+    contrast = Contrast(candidate, baseline, alpha=alpha)
     judged = [*_gated(contrast, matching, gates), *_ungated(contrast, matching, gates), *inner]
     return Comparison(
         suite=run.suite,
@@ -50,11 +55,12 @@ def compare(
         baseline=name or baseline.run.id,
         accepted=baseline.run.accepted,
         note=note,
-        findings=correct(judged),
+        findings=correct(judged, alpha),
         new=tuple(map(point, matching.new)),
         missing=tuple(map(point, matching.missing)),
         not_run=tuple(map(point, matching.not_run)),
         failures=run.failures,
+        looks=run.looks,
     )
 
 
@@ -67,7 +73,12 @@ def within(
     against the reference, ``reference`` is the one that the suite declares, and the gate names this point or
     none.
     """
-    return correct(_within(candidate, reference, gates))
+    return correct(_within(candidate, reference, gates), _level(candidate.run))
+
+
+def _level(run: Run) -> float:
+    """Of every claim about a run: a run that may be judged several times shares the usual level among its looks."""
+    return stats.ALPHA if run.looks is None else run.looks.alpha
 
 
 def _without_baseline(candidate: Side, gates: Sequence[GateInfo]) -> Iterator[Judged]:
@@ -109,7 +120,7 @@ def _within(side: Side, reference: Mapping[str, Json], gates: Sequence[GateInfo]
     if not reference:
         return []
     run = side.run
-    contrast = Contrast(side, side, reference)
+    contrast = Contrast(side, side, reference, alpha=_level(run))
     is_declared = reference == run.reference
     judged: list[Judged] = []
     met: set[int] = set()

@@ -34,25 +34,26 @@ def rate(texts: Texts, *, n: Count = 4) -> RepetitionScores:
     """Repeated n-grams of words within texts, and among them.
 
     Words are what white space separates, not tokens as in the papers: so models with different tokenizers can be
-    compared. Prompts do not count. A text of fewer than ``n`` words has nothing that could be repeated: its rate is
-    0, and the details say how many such texts there are. Read the rate beside ``words``.
+    compared. Prompts do not count. A text of fewer than ``n`` words says nothing, which is as bad as to say one
+    thing for ever: its rate is 1, so that a model that has fallen silent does not look improved. The details say how
+    many such texts there are; where there are no others, ``distinct`` is 0.
 
     Args:
         texts: from ``language_model.generate``.
         n: words in a row that are compared.
 
     Raises:
-        StageError: no text has ``n`` words.
+        StageError: no texts.
     """
     rows = _rows(texts)
+    if not rows:
+        raise StageError("no texts to look at")
     grams = [_grams(str(row["text"]).split(), n) for row in rows]
-    if not any(grams):
-        raise StageError(f"none of {len(rows)} texts has {n} words")
-    rates = [1 - len(counted) / counted.total() if counted else 0.0 for counted in grams]
+    rates = [1 - len(counted) / counted.total() if counted else 1.0 for counted in grams]
     together = sum(grams, Counter())
     return RepetitionScores(
         rate=sum(rates) / len(rates),
-        distinct=len(together) / together.total(),
+        distinct=len(together) / together.total() if together else 0.0,
         words=sum(len(str(row["text"]).split()) for row in rows) / len(rows),
         items=Items(_names(rows), {"rate": rates}),
         conditions={"n": len(rows)},

@@ -1,21 +1,29 @@
-"""What a run leaves in its folder: record, per-item rows, pictures, report, ``junit.xml``, logs of failures."""
+"""What a run leaves in its folder: record, per-item rows, pictures, reports, ``junit.xml``, logs of failures."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.assemble import item_rows
-from harness.compare.comparison import Comparison
 from harness.errors import Exit, HarnessError, UsageError
 from harness.items import write_items
 from harness.record import Run
 from harness.record_file import sealed, to_json
 from harness.report import figures, junit, markdown
 from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.report.html.context import Context
+
+
+BESIDE_NAME = re.compile(r"[0-9a-f]{16}\.\w+")
+"""What ``report.html`` calls a picture beside it."""
 
 
 class ReportError(HarnessError):
@@ -44,7 +52,7 @@ def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) ->
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in ("items.parquet", "report.md", "junit.xml"):
+        for leftover in ("items.parquet", "report.html", "report.md", "junit.xml"):
             (folder / leftover).unlink(missing_ok=True)
         if any(r.items for s in run.scores for r in s.repeats):
             write_items(folder / "items.parquet", item_rows(run, store))
@@ -63,19 +71,35 @@ def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) ->
         print(f"harness: {problem}", file=sys.stderr)
 
 
-def write_reports(run: Run, comparison: Comparison, folder: Path) -> None:
+def write_reports(context: Context) -> None:
     """The renderings of a comparison, and the comparison itself in ``run.json``.
 
     Raises:
         ReportError: the folder cannot be written.
     """
+    from harness.report import html  # Jinja: only those who write a page wait for it
+
+    run, comparison, folder = context.run, context.comparison, context.folder
     body = {**sealed(to_json(run)), "comparison": comparison.to_json()}
     try:
         _write(folder / "run.json", json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False))
         _write(folder / "report.md", markdown.render(run, comparison, pictures=figures.drawn(folder)))
         _write(folder / "junit.xml", junit.render(comparison))
+        document = html.render(context)
+        _write(folder / "report.html", document.text)
+        _write_beside(folder / html.BESIDE, document.beside)
     except OSError as e:
         raise ReportError(f"{folder}: the report cannot be written ({e.strerror})") from None
+
+
+def _write_beside(place: Path, files: Mapping[str, bytes]) -> None:
+    """The pictures of ``report.html`` that it does not hold itself, those of an earlier report removed."""
+    for earlier in place.glob("*"):
+        if BESIDE_NAME.fullmatch(earlier.name):  # with --out the folder may be somebody's own
+            earlier.unlink()
+    for name, content in files.items():
+        place.mkdir(exist_ok=True)
+        (place / name).write_bytes(content)
 
 
 def _write(file: Path, text: str) -> None:

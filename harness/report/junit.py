@@ -10,7 +10,9 @@ from xml.etree import ElementTree as ET
 
 from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.record import TaskInfo
-from harness.report.numbers import clean, figures, label, outcome, place, point, worst_first
+from harness.report.evidence import look
+from harness.report.numbers import clean, label, outcome, place, point, worst_first
+from harness.report.told import told
 
 ELEMENTS = {
     Verdict.REGRESSED: "failure",
@@ -47,6 +49,7 @@ def render(comparison: Comparison) -> str:
         ("run", comparison.run),
         ("baseline", comparison.baseline or "none"),
         ("outcome", outcome(comparison).word),
+        *([("look", look(comparison))] if look(comparison) else []),
     ):
         ET.SubElement(properties, "property", {"name": name, "value": clean(value)})
     suite.extend(cases)
@@ -73,27 +76,12 @@ def _judged(finding: Finding, suite: str) -> ET.Element:
         where = f"{where} against {point(finding.against)}".strip()
     case = _case(suite, finding.metric, f"{finding.field} ({where})" if where else finding.field)
     element = ELEMENTS.get(finding.verdict) if finding.verdict else None
-    text = _evidence(finding)
+    text = "\n".join(told(finding))
     if element:
         _outcome(case, element, str(finding.verdict), text)
     else:
         ET.SubElement(case, "system-out").text = clean(text, lines=True, most=20_000)
     return case
-
-
-def _evidence(finding: Finding) -> str:
-    shown = figures(finding)
-    lines = [f"{finding.verdict}: {finding.reason}" if finding.reason else str(finding.verdict)]
-    if finding.estimate is not None:
-        lines.append(f"baseline {shown.baseline}, candidate {shown.candidate}, change {shown.change}")
-        interval = "" if shown.interval == "exact" else f"90 % interval {shown.interval}, "
-        lines.append(f"about {finding.claim}")
-        lines.append(f"{interval}margin {shown.margin or 'none'}, {shown.repeats}")
-    if not finding.executed:
-        lines.append("not re-executed: all of it came from the cache")
-    lines += [f"protocol: {d}" for d in finding.differences]
-    lines += [f"environment, a likely cause: {c}" for c in finding.causes]
-    return "\n".join(lines)
 
 
 def _failed(task: TaskInfo, suite: str) -> ET.Element:

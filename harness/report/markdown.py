@@ -15,9 +15,9 @@ from harness.canonical import canonical
 from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.errors import UsageError
 from harness.record import Run, Score
-from harness.report import numbers
+from harness.report import evidence, numbers
 from harness.report.figures import Picture
-from harness.report.figures.curves import HISTORY, summary
+from harness.report.histories import HISTORY, summary
 from harness.report.markup import CELL, Section, cell_text, detail_table, escape, table_row
 
 STEP_SUMMARY_BYTES = 1024 * 1024
@@ -105,6 +105,8 @@ def _top(run: Run, comparison: Comparison) -> str:
         f"## {MARKS[result.word]} {result.word}: {escape(run.suite, 80)}\n",
         f"{result.sentence}.{about}\n",
     ]
+    if which := evidence.look(comparison):
+        parts.append(f"{escape(which, 400)}.\n")
     if comparison.note:
         note = numbers.clean(comparison.note, lines=True, most=1000)
         parts.append(f"```text\n{note.replace('```', '` ` `')}\n```\n")
@@ -132,6 +134,10 @@ def _sections(run: Run, comparison: Comparison, pictures: Sequence[Picture]) -> 
     stored = [f for f in findings if f.against is None]
     yield _verdicts("Verdicts", [f for f in stored if f.gated], "baseline")
     yield Section("Why", _reasons(findings))
+    commands = [numbers.clean(c).replace("```", "` ` `") for c in evidence.more_evidence(run, comparison)]
+    first = "the first one unless the baseline has as many seeds:\n\n" if len(commands) > 1 else ""
+    block = "\n".join(["```sh", *commands, "```\n"])
+    yield Section("For more evidence", [f"{first}{block}"] if commands else [])
     causes = dict.fromkeys(str(c) for f in findings for c in f.causes)
     yield Section("The environment differs, a likely cause of change", [f"- {escape(c)}\n" for c in causes])
     within = [f for f in findings if f.against is not None]
@@ -173,7 +179,8 @@ def _pictures(pictures: Sequence[Picture]) -> Iterator[Section]:
 
 
 def _verdicts(title: str, findings: Sequence[Finding], other: str, folded: bool = False) -> Section:
-    columns = ("verdict", "metric", "repeats", other, "candidate", "change", "90 % interval", "margin")
+    interval = f"{evidence.confidence(findings)} interval"
+    columns = ("verdict", "metric", "repeats", other, "candidate", "change", interval, "margin")
     rows = []
     for f in findings:
         shown = numbers.figures(f)

@@ -46,8 +46,9 @@ def together(values: Sequence[float], *, scale: float | None = None) -> list[str
         return [f"{v:.0f}" for v in values]
     sizes = [abs(v) for v in values if v and math.isfinite(v)]
     top = abs(scale) if scale else max(sizes, default=0.0)
+    wide = bool(sizes) and max(sizes) > 1e4 * min(sizes)
     for digits in range(DIGITS, 18):
-        texts = [_number(v, digits, top, sizes) for v in values]
+        texts = [_number(v, digits, top, wide) for v in values]
         telling = len(set(zip(values, texts, strict=True))) == len(set(texts))
         if telling and not any(
             v and math.isfinite(v) and float(t) == 0 for v, t in zip(values, texts, strict=True)
@@ -56,14 +57,15 @@ def together(values: Sequence[float], *, scale: float | None = None) -> list[str
     return [repr(v) for v in values]
 
 
-def _number(value: float, digits: int, top: float, sizes: Sequence[float]) -> str:
+def _number(value: float, digits: int, top: float, wide: bool) -> str:
+    """``wide``: the numbers beside it span so many magnitudes that equal decimals would be mostly zeros."""
     if not math.isfinite(value):
         return "nan" if math.isnan(value) else "∞" if value > 0 else "-∞"
     if top == 0:
         return "0"
     if top >= 1e6 or top < 1e-4:
         return f"{value:.{digits - 1}e}" if value else "0"
-    if max(sizes) > 1e4 * min(sizes):
+    if wide:
         return f"{value:.{digits}g}"
     return f"{value:.{max(digits - 1 - math.floor(math.log10(top)), 0)}f}"
 

@@ -18,13 +18,14 @@ TELL_EVERY_S = 30
 class RunProgress:
     """Listens to a runner's events: ``with RunProgress(console, plan) as p: Runner(…, tell=p)``.
 
-    The console needs a file of its own: while a stage runs, ``sys.stderr`` is the task's log.
+    The console needs a file of its own: while a stage runs, ``sys.stderr`` is the task's log. ``settled`` of the
+    plan's tasks are done already, and are not told of again.
     """
 
-    def __init__(self, console: Console, plan: Plan) -> None:
+    def __init__(self, console: Console, plan: Plan, settled: int = 0) -> None:
         self.console = console
         self.total = len(plan.keys)
-        self.settled = 0
+        self.settled = settled
         self.cached = 0
         self._bar: TaskID | None = None
         self._begun = self._told = time.monotonic()

@@ -15,6 +15,7 @@ from harness.canonical import canonical
 from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.errors import Exit
 from harness.record import Run
+from harness.report.evidence import look, more_evidence
 from harness.report.numbers import (
     against,
     claims,
@@ -63,6 +64,8 @@ def print_comparison(console: Console, run: Run, comparison: Comparison, *, stri
     page.heading(f"{run.suite}  run {run.id}")
     if comparison.baseline is not None:
         page.line(f"against {against(run, comparison)}")
+    if which := look(comparison):
+        page.line(which)
     findings = worst_first(comparison.findings)
     stored = [f for f in findings if f.against is None]
     page.verdicts(stored, "baseline")
@@ -72,6 +75,7 @@ def print_comparison(console: Console, run: Run, comparison: Comparison, *, stri
         page.verdicts([f for f in within if f.against == reference], "reference")
     page.values(run, comparison)
     page.reasons(findings)
+    page.more(more_evidence(run, comparison))
     page.environment(findings)
     page.failures(comparison)
     page.counts(comparison)
@@ -202,6 +206,14 @@ class _Page:
         self.console.print(grid)
         if len(groups) > ROWS:
             self.line(f"and {len(groups) - ROWS:,} more reasons in run.json", "dim")
+
+    def more(self, commands: Sequence[str]) -> None:
+        """What would decide the inconclusive ones."""
+        if commands:
+            self.heading("for more evidence")
+        for i, command in enumerate(commands):
+            unless = "  (unless the baseline has as many seeds)" if i < len(commands) - 1 else ""
+            self.line(f"  {clean(command)}{unless}")
 
     def environment(self, findings: Sequence[Finding]) -> None:
         causes = list(dict.fromkeys(str(c) for f in findings for c in f.causes))

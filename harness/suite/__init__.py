@@ -18,9 +18,10 @@ from harness.suite.gates import gates
 from harness.suite.model import Axis, Gate, Margin, Node, Ref, Suite
 from harness.suite.points import Points, parse_only
 from harness.suite.problems import Problems, closed
+from harness.suite.repeats import continued
 from harness.text import Map, Read, Scalar, Tree, read_file
 
-__all__ = ["Axis", "Gate", "Margin", "Node", "Ref", "Suite", "load", "parse_only"]
+__all__ = ["Axis", "Gate", "Margin", "Node", "Ref", "Suite", "build", "continued", "load", "parse_only"]
 
 KEYS = (
     "suite",
@@ -53,6 +54,17 @@ def load(path: Path, *, set_: Sequence[str] = (), read: Read = read_file) -> Sui
         SuiteError: mistakes in it, one line each with file:line and the nearest right name.
     """
     tree, collapsed = merge.assign(merge.load(path, read), set_)
+    return build(tree, path, collapsed)
+
+
+def build(tree: Map, path: Path, collapsed: Mapping[str, Tree] | None = None) -> Suite:
+    """A suite from its tree, as ``load`` does once inheritance and ``--set`` are done.
+
+    Args:
+        tree: of the whole suite.
+        path: its file, or what stands for it: the project and relative paths follow from it.
+        collapsed: the axes that ``--set`` has reduced to one value.
+    """
     problems = Problems()
     closed(tree.entries, KEYS, "a suite", problems)
     for key in REQUIRED:
@@ -66,7 +78,7 @@ def load(path: Path, *, set_: Sequence[str] = (), read: Read = read_file) -> Sui
             place, f"suite: {name!r} is no name: words of letters, digits, '_', '-', '.' with '/' between"
         )
     problems.stop()
-    suite = _assemble(tree, collapsed, name, about, path)
+    suite = _assemble(tree, collapsed or {}, name, about, path)
     reach.check(suite, tree, problems)
     problems.stop()
     return suite

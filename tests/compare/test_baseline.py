@@ -54,6 +54,16 @@ def test_a_baseline_keeps_what_a_comparison_needs_and_reads_well_in_a_diff(tmp_p
     assert text.endswith("}\n")
 
 
+def test_a_baseline_keeps_where_the_artifacts_of_its_stages_are(tmp_path: Path) -> None:
+    images = [
+        TaskInfo("images", f"i{n}", {"m.k": 1}, {"s": n}, "executed", 3.5, {"count": 9}) for n in (1, 0)
+    ]
+    kept = load(accepted(tmp_path, run(score(repeats(VALUES)), tasks=(*images, TASK))))
+    assert kept.tasks == tuple(
+        TaskInfo("images", f"i{n}", {"m.k": 1}, {"s": n}, "cached", 0.0) for n in (0, 1)
+    )
+
+
 def test_accepting_equal_runs_in_another_order_changes_only_when_and_the_digest(tmp_path: Path) -> None:
     points = [score(repeats(VALUES), {"m.k": k}) for k in range(3)]
     one = accepted(tmp_path, run(*points)).read_text().splitlines()

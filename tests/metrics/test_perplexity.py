@@ -77,15 +77,16 @@ def test_every_column_has_its_field_as_its_mean(tmp_path, drawn):
             assert np.mean(column) == pytest.approx(getattr(scores, name), rel=1e-9, abs=1e-9), name
 
 
-def drawn_corpus(generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Chunks of 40 documents of very unequal length: document, tokens, and nll of a model and of one 0.05 worse.
+def drawn_corpus(generator: np.random.Generator, documents: int = 40) -> tuple[np.ndarray, ...]:
+    """Chunks of documents of very unequal length: document, tokens, and nll of a model and of one 0.05 worse.
 
     A document is easy or hard as a whole, for both models and for the difference between them; so is each chunk.
     """
-    chunks = np.maximum(1, generator.lognormal(1.0, 0.6, 40).astype(int))
-    document = np.repeat(np.arange(40), chunks)
+    chunks = np.maximum(1, generator.lognormal(1.0, 0.6, documents).astype(int))
+    document = np.repeat(np.arange(documents), chunks)
     tokens = generator.integers(20, 200, len(document))
-    hard, gap = generator.normal(0, 0.3, 40)[document], generator.normal(0.05, 0.05, 40)[document]
+    hard = generator.normal(0, 0.3, documents)[document]
+    gap = generator.normal(0.05, 0.05, documents)[document]
     before = 3 + hard + generator.normal(0, 0.3, len(document))
     after = before + gap + generator.normal(0, 0.1, len(document))
     return document, tokens, before * tokens, after * tokens
@@ -113,6 +114,19 @@ def test_nine_of_ten_intervals_over_documents_hold_the_truth():
     assert 0.85 <= one / repeats <= 0.95
     assert 0.85 <= two / repeats <= 0.95
     assert plain_width > 1.3 * width
+
+
+@pytest.mark.parametrize("documents", [10, 20])
+def test_with_few_documents_an_interval_covers_rather_85_percent(documents):
+    """As docs/perplexity.md says."""
+    generator = np.random.default_rng(0)
+    held = 0
+    for _ in range(600):
+        document, tokens, nll, _ = drawn_corpus(generator, documents)
+        column = perplexity.ratio(nll.tolist(), tokens.tolist())[1]
+        low, high = stats.clustered(column, document.tolist()).interval()
+        held += low <= 3.0 <= high
+    assert 0.82 <= held / 600 <= 0.88
 
 
 def test_the_columns_are_the_linearised_values(tmp_path):

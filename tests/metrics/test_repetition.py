@@ -28,8 +28,8 @@ def test_a_model_that_says_one_thing_for_ever_scores_near_one(tmp_path):
 
 def test_figures_by_hand(tmp_path):
     scores = repetition.rate(texts(tmp_path, ["a b a b a", "a b c", "c"]), n=2)
-    assert scores.items.columns["rate"] == [0.5, 0, 0]  # ab ba ab ba; ab bc; nothing
-    assert scores.rate == pytest.approx(0.5 / 3)
+    assert scores.items.columns["rate"] == [0.5, 0, 1]  # ab ba ab ba; ab bc; nothing
+    assert scores.rate == pytest.approx(1.5 / 3)
     assert scores.distinct == pytest.approx(3 / 6)  # ab ba bc of ab ba ab ba ab bc
     assert scores.words == 3
     assert scores.details["too_short"] == 1
@@ -71,6 +71,14 @@ def test_texts_with_ends_of_lines_of_any_sort_are_read(tmp_path):
     assert scores.words == 5
 
 
-def test_texts_that_are_all_too_short_are_refused(tmp_path):
-    with pytest.raises(StageError, match="none of 2 texts has 4 words"):
-        repetition.rate(texts(tmp_path, ["a b c", ""]))
+def test_no_texts_are_refused(tmp_path):
+    with pytest.raises(StageError, match="no texts"):
+        repetition.rate(texts(tmp_path, []))
+
+
+def test_a_model_that_has_fallen_silent_has_the_worst_scores_and_not_the_best(tmp_path):
+    silent = repetition.rate(texts(tmp_path / "silent", ["a b c", ""]))
+    assert (silent.rate, silent.distinct, silent.words) == (1, 0, 1.5)
+    assert silent.details["too_short"] == 2
+    talking = repetition.rate(texts(tmp_path / "talking", ["a b c d e", "f g h i"]))
+    assert (talking.rate, talking.distinct) == (0, 1)

@@ -14,8 +14,9 @@ from report.test_golden import RUN
 
 from harness.artifact import Json
 from harness.record import Run, TaskInfo
-from harness.report.figures.curves import ROWS, curves, summary
+from harness.report.figures.curves import ROWS, curves
 from harness.report.figures.drawing import Drawing
+from harness.report.histories import summary
 
 SVG = "{http://www.w3.org/2000/svg}"
 

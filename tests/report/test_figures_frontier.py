@@ -18,9 +18,10 @@ from harness.artifact import Json
 from harness.record import MetricInfo, Run, Score
 from harness.report.figures import style
 from harness.report.figures.drawing import Drawing
-from harness.report.figures.frontier import MOST, frontiers
+from harness.report.figures.frontier import frontiers
 from harness.report.figures.labels import place_labels
-from harness.report.figures.scatter import Frontier, Spot, plotted, scatter
+from harness.report.figures.scatter import plotted, scatter
+from harness.report.frontier import MOST, Frontier, Spot
 
 LOWER, HIGHER = {"better": "lower", "floor": 0.0}, {"better": "higher", "floor": 0.0}
 EVALUATIONS = {("pndm", 10): 11, ("pndm", 50): 51, ("unipc", 10): 10, ("unipc", 50): 50}

@@ -16,8 +16,8 @@ from harness.artifact import Images
 from harness.data.image_folder import Writer, rows
 from harness.record import Run, TaskInfo
 from harness.report.figures.drawing import Drawing, UnreadableImageError
-from harness.report.figures.pages import words
-from harness.report.figures.sheets import COLUMNS, sheets
+from harness.report.figures.selection import COLUMNS, words
+from harness.report.figures.sheets import sheets
 from harness.store import Store
 
 Painted = tuple[Run, Store]

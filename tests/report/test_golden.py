@@ -9,6 +9,7 @@ Files are written and the tests *fail* in that run, so that nothing is accepted 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +23,7 @@ from rich.console import Console
 from harness.artifact import Json
 from harness.compare.comparison import Comparison, Difference, Estimate, Finding, Point, Verdict
 from harness.record import Accepted, GateInfo, MetricInfo, Repeat, Run, Score, TaskInfo
-from harness.report import junit, markdown
+from harness.report import github, junit, markdown
 from harness.report.terminal import print_comparison
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -309,3 +310,14 @@ def test_a_cut_markdown_report_reads_as_it_read() -> None:
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e != "many"])
 def test_the_junit_file_reads_as_it_read(example: str) -> None:
     check_golden(f"{example}.xml", junit.render(EXAMPLES[example]))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_annotations_read_as_they_read(example: str) -> None:
+    check_golden(f"{example}.github.txt", github.render(EXAMPLES[example]))
+
+
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e != "many"])
+def test_the_comparison_in_the_record_is_what_it_was(example: str) -> None:
+    text = json.dumps(EXAMPLES[example].to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    check_golden(f"{example}.json", text + "\n")

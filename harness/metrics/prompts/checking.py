@@ -16,6 +16,7 @@ from harness.metrics.prompts.reporting import details, share
 from harness.metrics.prompts.table import CHECKS, Answers, Limits, answers
 from harness.metrics.prompts.words import words as words_of
 from harness.stage import Count, Fraction, Higher, Items, Job, Scores, stage
+from harness.systems.embeddings.software import EMBEDDER
 
 if TYPE_CHECKING:
     from harness.systems.prompt_writer.writing.table import Prompt
@@ -67,18 +68,7 @@ class CheckScores(Scores):
     """It does not ask for what the negative prompt forbids."""
 
 
-@stage(
-    version=1,
-    software=(
-        "torch",
-        "transformers",
-        "tokenizers",
-        "scikit-learn",
-        "sentence-transformers",
-        "scipy",
-        "numpy",
-    ),
-)
+@stage(version=1, software=EMBEDDER)  # a tokenizer and a judge need no other
 def checks(
     prompts: Prompts,
     embedder: TextEmbedder,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from harness.artifact import Prompts, TextEmbedder
 from harness.errors import StageError
 from harness.stage import Count, Higher, Items, Job, Lower, Scores, stage
+from harness.systems.embeddings.software import EMBEDDER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class VarietyScores(Scores):
     """How many different prompts there are in effect, from 1 to as many as there are (Friedman and Dieng 2022)."""
 
 
-@stage(version=1, software=("torch", "scikit-learn", "sentence-transformers", "scipy", "numpy"))
+@stage(version=1, software=EMBEDDER)
 def variety(
     prompts: Prompts, embedder: TextEmbedder, *, n: Count = 2, bleu: Count = 4, job: Job
 ) -> VarietyScores:

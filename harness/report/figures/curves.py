@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.artifact import Json
-from harness.canonical import canonical
-from harness.record import Run, TaskInfo
+from harness.record import Run
 from harness.report import numbers
 from harness.report.figures import style
 from harness.report.figures.drawing import Drawing
+from harness.report.histories import clock, losses, series, trainings
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
-HISTORY = "history"
-"""A fact: a list of flat rows with ``epoch`` or ``step`` and columns whose names end in ``loss``."""
 ROWS = 400
 """At most so many points of a line are drawn: more than a plot of this width can show."""
 NAMED = 10
@@ -29,55 +26,13 @@ LOG_FROM = 20.0
 
 def curves(run: Run) -> Iterator[Drawing]:
     """A drawing per stage and output whose tasks tell how their loss went."""
-    by_stage: dict[tuple[str, str], list[tuple[TaskInfo, list[Mapping[str, Json]]]]] = {}
-    for task in run.tasks:
-        for fact, value in task.facts.items():
-            output, _, name = fact.rpartition(".")
-            rows = _rows(value) if name == HISTORY else []
-            if rows:
-                by_stage.setdefault((task.node, output), []).append((task, rows))
-    for (node, output), found in by_stage.items():
-        name = f"{node}.{output}" if output else node
+    for name, found in trainings(run, ROWS).items():
         lines: list[Mapping[str, Json]] = [
-            {"point": numbers.point(task.point), "seeds": numbers.point(task.seeds), "rows": _thinned(rows)}
-            for task, rows in found
+            {"point": t.point, "seeds": t.seeds, "rows": list(t.rows)} for t in found
         ]
-        columns = ", ".join(_losses(rows for _, rows in found))
+        columns = ", ".join(losses(t.rows for t in found))
         alt = f"{columns} of {name}, {numbers.counted(len(found), 'training')}"
         yield Drawing(f"loss-{name}.svg", "losses", f"Loss of {name}", alt, lines, partial(_draw, lines))
-
-
-def _rows(value: Json) -> list[Mapping[str, Json]]:
-    rows = value if isinstance(value, list | tuple) else []
-    kept = [row for row in rows if isinstance(row, Mapping)]
-    return kept if _losses([kept]) else []
-
-
-def _losses(histories: Any) -> list[str]:
-    """The columns that are losses and hold a number somewhere, training first."""
-    names = dict.fromkeys(
-        name
-        for rows in histories
-        for row in rows
-        for name, value in row.items()
-        if name.endswith("loss") and _is_number(value)
-    )
-    return sorted(names, key=lambda name: not name.startswith("train"))
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _thinned(rows: Sequence[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
-    """Every so many-th row, and those with a column that most lack (a validation now and then), and the last."""
-    every = math.ceil(len(rows) / ROWS)
-    rare = [n for n in _losses([rows]) if sum(_is_number(r.get(n)) for r in rows) * every <= len(rows)]
-    return [
-        row
-        for i, row in enumerate(rows)
-        if i % every == 0 or i == len(rows) - 1 or any(_is_number(row.get(n)) for n in rare)
-    ]
 
 
 def _draw(lines: Sequence[Mapping[str, Any]]) -> bytes:
@@ -86,18 +41,18 @@ def _draw(lines: Sequence[Mapping[str, Any]]) -> bytes:
     with style.settings():
         figure, axes = style.plot(height_in=3.4)
         points = list(dict.fromkeys(line["point"] for line in lines))
-        columns = _losses(line["rows"] for line in lines)
-        clock = next((c for c in ("step", "epoch") if all(c in r for r in lines[0]["rows"])), "row")
+        columns = losses(line["rows"] for line in lines)
+        along = clock(lines[0]["rows"])
         drawn: list[float] = []
         for line in lines:
             hue = style.colour(points.index(line["point"]))
             for column in columns:
-                rows = [(i, r) for i, r in enumerate(line["rows"], 1) if _is_number(r.get(column))]
-                xs, ys = [r.get(clock, i) for i, r in rows], [r[column] for _, r in rows]
-                axes.plot(xs, ys, color=hue, **_look(column, len(rows)))
+                places = series(line["rows"], column, along)
+                xs, ys = [x for x, _ in places], [y for _, y in places]
+                axes.plot(xs, ys, color=hue, **_look(column, len(places)))
                 drawn += ys
         style.plain_ticks(axes.yaxis, drawn, at_least=LOG_FROM)
-        axes.set_xlabel(clock)
+        axes.set_xlabel(along)
         axes.set_ylabel("loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(handles=_legend(points, columns), loc="outside right upper")
@@ -128,9 +83,3 @@ def _legend(points: Sequence[str], columns: Sequence[str]) -> list[Line2D]:
     if named and rest:
         handles.append(Line2D([], [], linestyle="none", label=f"and {rest} more"))
     return handles
-
-
-def summary(value: Json) -> str:
-    """What a table of facts shows in place of a history: how long it is and what it has."""
-    rows = _rows(value)
-    return f"{numbers.counted(len(rows), 'row')}: {', '.join(rows[0])}" if rows else canonical(value)

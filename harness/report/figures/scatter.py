@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.report import numbers
 from harness.report.figures import style
 from harness.report.figures.labels import place_labels
+from harness.report.frontier import Frontier, Spot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,49 +16,6 @@ if TYPE_CHECKING:
 
 NAME = 26
 """Longer names of groups are cut."""
-
-
-@dataclass(frozen=True)
-class Spot:
-    """One point of the matrix."""
-
-    group: str
-    """Its values on every axis but the one that lines follow; empty where there is no other."""
-    step: str
-    """Its value on that one; empty where no axis is numeric."""
-    cost: float
-    value: float
-    """Mean over the repeats."""
-    low: float
-    high: float
-    """90 % interval of that mean; both equal it where nothing was repeated often enough."""
-    is_reference: bool
-
-
-@dataclass(frozen=True)
-class Frontier:
-    """A field of a metric against a cost."""
-
-    name: str
-    """``metric.field``."""
-    better: str
-    """``"lower"`` or ``"higher"``."""
-    cost: str
-    spots: tuple[Spot, ...]
-    floor: float | None
-    margin: float | None
-    """How much worse than the reference is too much, in the field's unit; None where no gate says so."""
-
-    @property
-    def efficient(self) -> list[Spot]:
-        """The spots that no other beats: none is as cheap and as good, and better in one of the two."""
-        sign = 1 if self.better == "lower" else -1
-        places = [(s.cost, sign * s.value) for s in self.spots]
-        return [
-            spot
-            for spot, (cost, value) in zip(self.spots, places, strict=True)
-            if not any(c <= cost and v <= value and (c, v) != (cost, value) for c, v in places)
-        ]
 
 
 def scatter(frontier: Frontier) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.artifact import Artifact
 from harness.canonical import canonical
-from harness.record import Run, TaskInfo
+from harness.record import Repeat, Run, Score, TaskInfo
 from harness.store import Store
 
 
@@ -31,6 +31,10 @@ class Made:
     def content(self) -> str:
         """What decides every byte of it."""
         return f"{self.task.key}/{self.output}"
+
+    @property
+    def artifact(self) -> Artifact:
+        return Artifact(self.path)
 
     def is_a(self, kind: type[Artifact]) -> bool:
         return self.kind in _names(kind)
@@ -63,16 +67,23 @@ class Shelf:
 
     def behind(self, made: Made) -> Iterator[Made]:
         """What an artifact was made from, the nearest first."""
-        level, seen = [made], {made.content}
+        return self._above(made.task)
+
+    def behind_score(self, score: Score, repeat: Repeat) -> Iterator[Made]:
+        """What a score was computed from, the nearest first."""
+        return self._above(TaskInfo(score.metric, repeat.key, score.point, repeat.seeds, "cached", 0.0))
+
+    def _above(self, task: TaskInfo) -> Iterator[Made]:
+        level, seen = [task], set[str]()
         while level:
             above: list[Made] = []
             for current in level:
-                for source in self._inputs(current.task):
+                for source in self._inputs(current):
                     if source.content not in seen:
                         seen.add(source.content)
                         above.append(source)
             yield from above
-            level = above
+            level = [made.task for made in above]
 
     def _inputs(self, task: TaskInfo) -> Iterator[Made]:
         """As the suite wires them; where an axis sweeps the wiring, as it is at the task's point."""

@@ -27,6 +27,7 @@ def generate(
     temperature: NonNegative = 0.0,
     top_p: Fraction = 1.0,
     samples: Count = 1,
+    quantisation: Literal["nf4"] | None = None,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     batch_size: Execution[Count] = 8,
     seed: Seed = 0,
@@ -48,6 +49,7 @@ def generate(
             from a sharper one.
         top_p: draw only among the likeliest tokens that have this share of the probability together.
         samples: texts per prompt.
+        quantisation: of a whole model, as in ``likelihood``.
         precision: of the network.
         batch_size: texts at once.
         seed: of the draws.
@@ -60,6 +62,7 @@ def generate(
     from harness.compute.meter import Meter, total
     from harness.systems.language_model.decoding import Prompt, Sampling, encoded
     from harness.systems.language_model.models.opening import open_model
+    from harness.systems.language_model.models.quantising import Quantisation
 
     if not prompts:
         raise StageError("prompts: none, so there is nothing to write on from; an empty one is ''")
@@ -68,7 +71,13 @@ def generate(
             f"samples: {samples} texts would be one and the same" if samples > 1 else "top_p: has no effect"
         )
         raise StageError(f"{idle}, for temperature 0 takes the likeliest token; set temperature")
-    opened = open_model(model.path, base.path if base else None, precision=precision, device=job.device)
+    opened = open_model(
+        model.path,
+        base.path if base else None,
+        precision=precision,
+        device=job.device,
+        quantisation=Quantisation.of_qlora(precision) if quantisation else None,
+    )
     planned = [
         Prompt(index, sample, encoded(opened.tokenizer, prompt))
         for index, prompt in enumerate(prompts)

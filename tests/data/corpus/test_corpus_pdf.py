@@ -4,7 +4,9 @@ import io
 import logging
 import random
 from collections import Counter
+from pathlib import Path
 
+import matplotlib
 import pytest
 from image_files import colour, source
 from jobs import FolderJob
@@ -19,6 +21,9 @@ from pypdf.generic import (
     StreamObject,
 )
 from reportlab.lib.utils import ImageReader
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen import canvas
 
 from harness.data.corpus import read_pdfs, table
@@ -30,12 +35,13 @@ PAPER = [
 ]
 
 
-def pdf(pages):
+def pdf(pages, font="Helvetica"):
     """A PDF with one line of text below the other on each page."""
     out = io.BytesIO()
     paper = canvas.Canvas(out, invariant=True)
     for lines in pages:
         text = paper.beginText(50, 800)
+        text.setFont(font, 12)
         text.textLines(lines)
         paper.drawText(text)
         paper.showPage()
@@ -165,6 +171,28 @@ def test_rows_are_the_pages_with_text_in_order(tmp_path):
     second = "A CNN-based model maps land cover in Europe."
     assert table.read(made.path) == [(first, "b.pdf", 1, 0), (second, "b.pdf", 3, 1)]
     assert made.conditions == {"text": table.digest(table.read(made.path))}
+
+
+def test_pages_in_other_scripts_are_read_and_their_hyphens_mended(tmp_path):
+    """A font with outlines and a table of its own, as typesetting programs embed it, and one that is only named."""
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    pdfmetrics.registerFont(TTFont("DejaVu", fonts / "DejaVuSans.ttf"))
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    languages = {
+        "ελληνικά.pdf": ("DejaVu", ["Ο δορυφόρος είδε το ποτά-", "μι."], "Ο δορυφόρος είδε το ποτάμι."),
+        "русский.pdf": (
+            "DejaVu",
+            ["Спутник снимает зем-", "лю из космоса."],
+            "Спутник снимает землю из космоса.",
+        ),
+        "中文.pdf": ("STSong-Light", ["卫星每天经过三角洲两次。"], "卫星每天经过三角洲两次。"),
+    }
+    files = {name: pdf([lines], font) for name, (font, lines, _) in languages.items()}
+    made = read_pdfs(source=lay(tmp_path / "a", files), job=FolderJob(tmp_path))
+    assert {row.document: row.text for row in table.read(made.path)} == {
+        name: text for name, (_, _, text) in languages.items()
+    }
+    assert made.facts["statuses"] == {"read": 3}
 
 
 def test_one_file_may_be_the_source(tmp_path):

@@ -3,50 +3,13 @@
 import json
 
 import pytest
-from hand_prompts import failed, prompt
+from hand_prompts import GOOD, failed, prompt
 from jobs import FolderJob
 
 from harness.metrics.prompts.table import CHECKS
 from harness.systems.prompt_writer.writing import table
 from harness.systems.prompt_writer.writing.templates import from_templates
 
-GOOD = {
-    "Bare Land": [
-        "A satellite image of bare land with pale sand dunes and a dry river course.",
-        "Aerial view of a rocky desert, brown and grey, crossed by a single road.",
-        "Bare ground and gravel seen from above, with scattered dark rocks.",
-    ],
-    "Crop Land": [
-        "A satellite image of crop land divided into rectangular fields of green and gold.",
-        "An aerial view of farmland with circular irrigated fields of wheat.",
-        "Fallow and ploughed fields with narrow hedges between them, seen from above.",
-    ],
-    "Cultivated Vegetation": [
-        "A satellite image of cultivated vegetation: an orchard planted in regular rows.",
-        "Overhead image of a vineyard, parallel rows of vines on a slope.",
-        "Aerial photograph of long white greenhouses beside olive groves.",
-    ],
-    "Natural Vegetation": [
-        "A satellite image of natural vegetation, grassland with patches of heath.",
-        "A wild meadow by a marsh, photographed from the air, with irregular patches of grass.",
-        "Top-down view of a dry savanna with scattered shrubs.",
-    ],
-    "Snow Ice": [
-        "A satellite image of snow and ice on a glacier with long crevasses.",
-        "An aerial view of a white snowfield between dark ridges.",
-        "Frozen sea with ice floes of many shapes, seen from space.",
-    ],
-    "Water Body": [
-        "A satellite image of a lake with a sandy shore and clear blue water.",
-        "A meandering river between green banks, bird's-eye view.",
-        "An aerial image of a reservoir with an irregular shoreline.",
-    ],
-    "Woody Vegetation": [
-        "A satellite image of a dense forest with a closed canopy.",
-        "Dark woodland with round treetops and a clearing, from above.",
-        "An aerial view of forest on a mountain, crossed by a narrow road.",
-    ],
-}
 GOOD_PROMPTS = [
     prompt(text, label, f"{label}-{i}") for label, texts in GOOD.items() for i, text in enumerate(texts)
 ]

@@ -6,7 +6,8 @@ import shutil
 import pytest
 import torch
 from jobs import FolderJob
-from tiny_adapter import tiny_adapter
+from safetensors.torch import load_file, save_file
+from tiny_adapter import NF4, tiny_adapter
 from tiny_language_model import tiny_model
 from tokenizers.processors import TemplateProcessing
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -143,6 +144,20 @@ def test_an_adapter_writes_on_its_base(phi, tmp_path):
     assert [row["text"] for row in tuned] != [row["text"] for row in rows(generated(phi, tmp_path / "base"))]
     with pytest.raises(StageError, match="set base"):
         generated(adapter, tmp_path / "alone")
+
+
+def test_a_base_writes_in_four_bits_as_below_an_adapter_that_has_learnt_nothing(phi, tmp_path):
+    state = load_file(phi.path / "model.safetensors")
+    loud = LanguageModel(shutil.copytree(phi.path, tmp_path / "loud"))
+    large = {name: weight * 10 if weight.ndim > 1 else weight for name, weight in state.items()}
+    save_file(large, loud.path / "model.safetensors", metadata={"format": "pt"})
+    adapter, _ = tiny_adapter(tmp_path / "adapter", loud, quantisation=NF4)
+    learnt = load_file(adapter.path / "adapter_model.safetensors")
+    nothing = {name: torch.zeros_like(weight) for name, weight in learnt.items()}
+    save_file(nothing, adapter.path / "adapter_model.safetensors")
+    rounded = rows(generated(loud, tmp_path / "rounded", quantisation="nf4"))
+    assert rounded == rows(generated(adapter, tmp_path / "below", base=loud))
+    assert rounded != rows(generated(loud, tmp_path / "whole"))
 
 
 def test_a_text_goes_on_after_its_prompt_with_its_space(tmp_path, phi):

@@ -13,6 +13,7 @@ from harness.compute.weights import UNREADABLE, finite, one_line, some
 from harness.data.pickles import PICKLED, refusal
 from harness.errors import StageError
 from harness.systems.language_model.models import checks
+from harness.systems.language_model.models.identity import Identity
 from harness.systems.language_model.models.quantising import Quantisation
 
 TRAINING = "training.json"
@@ -23,16 +24,15 @@ WEIGHTS = "adapter_model.safetensors"
 class Training:
     """On what an adapter was trained; without it, it means nothing."""
 
-    base: str
-    """Digest of the base's weights (``checks.weights_digest``)."""
+    base: Identity
     quantisation: Quantisation | None
     """How the base was quantised meanwhile."""
 
     def write(self, folder: Path) -> None:
         """Beside the adapter's weights, as ``training.json``."""
         how = None if self.quantisation is None else self.quantisation.to_json()
-        said = {"base": self.base, "quantisation": how}
-        (folder / TRAINING).write_text(json.dumps(said), encoding="utf-8")
+        said = {"base": self.base.to_json(), "quantisation": how}
+        (folder / TRAINING).write_text(json.dumps(said, indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path, what: str) -> Training:
@@ -46,19 +46,17 @@ class Training:
                 f"{what}: an adapter without {TRAINING}; language_model.load notes there what base it is for"
             )
         said = checks.read_json(folder, TRAINING, what)
-        base, quantisation = said.get("base"), said.get("quantisation")
-        if not isinstance(base, str):
-            raise StageError(f"{what}: {TRAINING} does not say the digest of its base")
+        base, quantisation = (
+            Identity.from_json(said.get("base"), f"{what}: {TRAINING}"),
+            said.get("quantisation"),
+        )
         return cls(base, None if quantisation is None else Quantisation.from_json(quantisation, what))
 
     def check(self, base: Path, what: str) -> None:
         """Raises StageError where ``base`` is not what the adapter ``what`` was trained on."""
         refuse_adapter(base, what)
-        given = checks.weights_digest(base, "the base")
-        if given != self.base:
-            raise StageError(
-                f"{what}: trained on another base (its weights are {self.base[:19]}…, those given {given[:19]}…)"
-            )
+        if difference := self.base.difference(Identity.of(base, "the base")):
+            raise StageError(f"{what}: trained on another base ({difference})")
 
 
 def refuse_adapter(base: Path, what: str) -> None:

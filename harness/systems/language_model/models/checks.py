@@ -136,6 +136,19 @@ def read_network(
     return network.eval()
 
 
+def settings(folder: Path, what: str) -> dict[str, Any]:
+    """All that a folder's configuration says, and what the library takes for the rest.
+
+    Raises:
+        StageError: no model, one of an unknown kind, or quantised already.
+    """
+    with _opening(folder, what):
+        said: dict[str, Any] = AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        ).to_dict()
+    return said
+
+
 def skeleton(folder: Path, what: str) -> PreTrainedModel:
     """The network that a folder's configuration says, without weights.
 

@@ -63,6 +63,7 @@ def _load_adapter(base: LanguageModel, source: Source, job: Job) -> LanguageMode
 
     from harness.compute.weights import stored_dtype
     from harness.systems.language_model.models import adapters, checks
+    from harness.systems.language_model.models.identity import Identity
     from harness.systems.language_model.models.opening import describe, open_model
     from harness.systems.language_model.models.quantising import DTYPES, Precision
 
@@ -71,7 +72,7 @@ def _load_adapter(base: LanguageModel, source: Source, job: Job) -> LanguageMode
     if noted:
         training = adapters.Training.read(source.path, source.text)
     else:
-        training = adapters.Training(checks.weights_digest(base.path, "the base"), None)
+        training = adapters.Training(Identity.of(base.path, "the base"), None)
         job.log(f"{source.text}: does not say what it was trained on; taken for an adapter of this base")
     adapters.check_files(source.path, source.text)
     folder = job.folder()

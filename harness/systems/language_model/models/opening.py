@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from harness.compute.weights import finite
 from harness.errors import StageError
 from harness.systems.language_model.models import checks
 from harness.systems.language_model.models.adapters import Training, adapter_size, attach
-from harness.systems.language_model.models.quantising import DTYPES, Precision, quantised
+from harness.systems.language_model.models.quantising import DTYPES, Precision, Quantisation, quantised
 from harness.systems.language_model.models.tokenizers import fit, read_tokenizer
 
 
@@ -29,10 +30,18 @@ class Opened:
     """With an end of a text; maybe without a beginning, and without a pad."""
     context: int
     """The most tokens that the model has positions for."""
+    quantisation: Quantisation | None = None
+    """Of the linear layers, those below an adapter."""
 
 
 def open_model(
-    model: Path, base: Path | None, *, precision: Precision, device: str, what: str = ""
+    model: Path,
+    base: Path | None,
+    *,
+    precision: Precision,
+    device: str,
+    what: str = "",
+    quantisation: Quantisation | None = None,
 ) -> Opened:
     """Open what a stage left: a model, or an adapter on the base that it was trained on.
 
@@ -45,10 +54,12 @@ def open_model(
         precision: of all weights that are not quantised, and of the arithmetic.
         device: where the network goes.
         what: what messages call the model.
+        quantisation: for a whole model; how that below an adapter is quantised follows from the adapter's training.
 
     Raises:
-        StageError: an adapter without base, a base that would do nothing, one that the adapter was not trained on,
-            a tokenizer that is not the model's, a weight that is missing or not finite, pickled weights.
+        StageError: an adapter without base, or with a quantisation; a base that would do nothing, or that the
+            adapter was not trained on; a tokenizer that is not the model's; a weight that is missing or not finite;
+            pickled weights.
     """
     if not checks.is_adapter(model):
         if base is not None:
@@ -56,18 +67,25 @@ def open_model(
                 "base: the model is whole and no adapter, so a base would do nothing; leave it out"
             )
         what = what or "the model"
-        network = read_plain(model, what, DTYPES[precision]).to(device)
-        return _with_tokenizer(network, network, model, what)
+        if quantisation is None:
+            network = read_plain(model, what, DTYPES[precision]).to(device)
+        else:
+            network = quantised(model, quantisation, device, what)
+        return _with_tokenizer(network, network, model, what, quantisation)
     if base is None:
         raise StageError("the model is an adapter; set base to the model that it was trained on")
     what = what or "the adapter"
+    if quantisation is not None:
+        raise StageError(
+            f"quantisation: {what} says itself how its base was quantised when it was trained; leave it out"
+        )
     training = Training.read(model, what)
     training.check(base, what)
     if training.quantisation is None:
         below = read_plain(base, "the base", DTYPES[precision]).to(device)
     else:
         below = quantised(base, replace(training.quantisation, compute=precision), device)
-    return _with_tokenizer(attach(below, model, what), below, base, "the base")
+    return _with_tokenizer(attach(below, model, what), below, base, "the base", training.quantisation)
 
 
 def read_plain(folder: Path, what: str, dtype: torch.dtype) -> PreTrainedModel:
@@ -89,6 +107,11 @@ def context_of(network: PreTrainedModel, what: str) -> int:
             f"{what}: its configuration does not say how many tokens it reads (max_position_embeddings)"
         )
     return length
+
+
+def keeps_positions(network: torch.nn.Module) -> bool:
+    """Whether a model computes the logits of those positions alone that it is asked for."""
+    return "logits_to_keep" in inspect.signature(network.forward).parameters
 
 
 def describe(network: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerFast) -> dict[str, Json]:
@@ -125,8 +148,12 @@ def save(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: P
 
 
 def _with_tokenizer(
-    network: PreTrainedModel | PeftModel, plain: PreTrainedModel, folder: Path, what: str
+    network: PreTrainedModel | PeftModel,
+    plain: PreTrainedModel,
+    folder: Path,
+    what: str,
+    quantisation: Quantisation | None,
 ) -> Opened:
     tokenizer = read_tokenizer(folder, what)
     fit(tokenizer, plain, folder, what)
-    return Opened(network, tokenizer, context_of(plain, what))
+    return Opened(network, tokenizer, context_of(plain, what), quantisation)

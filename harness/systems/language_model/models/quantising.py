@@ -41,6 +41,11 @@ class Quantisation:
     compute: Precision
     """What the weights are unpacked to for each product, and the type of all other weights."""
 
+    @classmethod
+    def of_qlora(cls, compute: Precision) -> Quantisation:
+        """The paper's: NF4 with double quantisation."""
+        return cls("nf4", True, compute)
+
     def to_json(self) -> dict[str, Json]:
         """As in an adapter's ``training.json``."""
         return asdict(self)

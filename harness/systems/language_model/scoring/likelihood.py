@@ -22,6 +22,7 @@ def likelihood(
     bos: Literal["text", "window", "none"] = "text",
     eos: bool = False,
     unit: Literal["document", "row"] = "document",
+    quantisation: Literal["nf4"] | None = None,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     batch_size: Execution[Count] = 8,
     padding: Execution[Literal["left", "right"]] = "right",
@@ -51,6 +52,8 @@ def likelihood(
             first token is not predicted, nor its bytes counted.
         eos: whether EOS is appended to each text and predicted. It has no bytes.
         unit: ``document``: a document's rows are one text, joined with newlines; ``row``: each row is a text.
+        quantisation: of a whole model's linear layers, ``nf4`` as QLoRA has its base in: so that a base and an adapter
+            that was trained on it differ by what was learnt alone. An adapter says itself how its base is quantised.
         precision: of weights and arithmetic; losses are float32 and their sums float64 at any precision.
         batch_size: windows at once.
         padding: the side on which shorter windows are filled.
@@ -65,13 +68,20 @@ def likelihood(
     from harness.compute.meter import Meter, total
     from harness.data.corpus.table import read
     from harness.systems.language_model.models.opening import open_model
+    from harness.systems.language_model.models.quantising import Quantisation
     from harness.systems.language_model.scoring.running import Scoring
     from harness.systems.language_model.scoring.scorer import Scorer
     from harness.systems.language_model.scoring.table import write
     from harness.systems.language_model.scoring.texts import rule, texts
 
     found = texts(read(text.path), unit)
-    opened = open_model(model.path, base.path if base else None, precision=precision, device=job.device)
+    opened = open_model(
+        model.path,
+        base.path if base else None,
+        precision=precision,
+        device=job.device,
+        quantisation=Quantisation.of_qlora(precision) if quantisation else None,
+    )
     context = opened.context if context is None else context
     stride = context if stride is None else stride
     how = rule(opened.tokenizer, context=context, stride=stride, bos=bos, eos=eos, longest=opened.context)
@@ -82,7 +92,8 @@ def likelihood(
     folder = job.folder()
     write(folder, scored.rows)
     tokens = sum(row.tokens for row in scored.rows)
-    protocol = f"context={context}, stride={stride}, bos={bos}, eos={'yes' if eos else 'no'}, unit={unit}, {precision}"
+    arithmetic = f"{precision}, {opened.quantisation.type}" if opened.quantisation else precision
+    protocol = f"context={context}, stride={stride}, bos={bos}, eos={'yes' if eos else 'no'}, unit={unit}, {arithmetic}"
     cost = {"tokens": tokens, "tokens_per_s": tokens / meter.usage.wall_s, "batch_size": scorer.batch_size}
     # A context that the suite leaves to the model is known only now, and decides as much as one that it names.
     conditions: dict[str, Json] = {"context": context, "stride": stride}

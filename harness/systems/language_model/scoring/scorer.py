@@ -11,19 +11,17 @@ import torch
 from numpy.typing import NDArray
 from peft import PeftModel
 from torch import Tensor
-from torch.nn import functional
 from transformers import PreTrainedModel
 
 from harness.compute.arithmetic import exact, is_out_of_memory
 from harness.errors import ResourceError, StageError
 from harness.stage import Job
+from harness.systems.language_model.models.losses import losses
+from harness.systems.language_model.models.opening import keeps_positions
 from harness.systems.language_model.models.quantising import Precision
 from harness.systems.language_model.scoring.windows import Window
 
 Padding = Literal["left", "right"]
-
-SLICE = 1 << 22
-"""Logits that are in float32 at once."""
 
 
 class Scorer:
@@ -53,12 +51,11 @@ class Scorer:
         self.network: Any = network
         self.precision, self.batch_size, self.padding, self.job = precision, batch_size, padding, job
         inner: Any = network.get_base_model() if isinstance(network, PeftModel) else network
-        takes = inspect.signature(inner.forward).parameters
-        if "logits_to_keep" not in takes:
+        if not keeps_positions(inner):
             raise StageError(
                 f"{type(inner).__name__} computes no logits of chosen positions; it cannot be scored"
             )
-        if padding == "left" and "position_ids" not in takes:
+        if padding == "left" and "position_ids" not in inspect.signature(inner.forward).parameters:
             raise StageError(
                 f"padding: left, but {type(inner).__name__} takes no positions; set padding: right"
             )
@@ -111,9 +108,9 @@ class Scorer:
         # Of shape (N, V): positions that nobody asks for never reach the vocabulary.
         logits = self.network(**inputs, logits_to_keep=keep.to(device), use_cache=False).logits
         targets = torch.tensor([t for window in batch for t in window.targets], device=device)
-        losses = _losses(logits, targets).cpu().numpy().astype(np.float64)
+        found = losses(logits, targets).cpu().numpy().astype(np.float64)
         starts = np.cumsum([0, *(len(window.targets) for window in batch[:-1])])
-        sums: NDArray[np.float64] = np.add.reduceat(losses, starts)
+        sums: NDArray[np.float64] = np.add.reduceat(found, starts)
         return sums
 
     def _halve(self, size: int) -> None:
@@ -147,10 +144,3 @@ def arranged(batch: Sequence[Window], padding: Padding) -> tuple[Tensor, Tensor,
         mask[row, begin:end] = 1
         keep[row, end - len(window.targets) : end] = True
     return tokens, mask, keep
-
-
-def _losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy in nats, float32 (N,), of logits (N, V) of any type; never all of them in float32."""
-    rows = max(1, SLICE // logits.shape[1])
-    parts = zip(logits.split(rows), targets.split(rows), strict=True)
-    return torch.cat([functional.cross_entropy(x.float(), t, reduction="none") for x, t in parts])

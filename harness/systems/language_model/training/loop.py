@@ -20,6 +20,7 @@ from harness.compute.resume import Resume, Stateful, mixed
 from harness.compute.weights import finite
 from harness.errors import ResourceError, StageError
 from harness.stage import Job
+from harness.systems.language_model.models.losses import losses
 from harness.systems.language_model.models.opening import describe
 from harness.systems.language_model.models.quantising import DTYPES
 from harness.systems.language_model.training.batches import IGNORED, Batch, drawn, parts
@@ -64,7 +65,9 @@ def train(
         },
         "history": loop.history,
     }
-    return LanguageModel(folder, facts)
+    # At half precision, what is computed a second time is not to the last digit what it was the first time.
+    checkpointing = {"gradient_checkpointing": recipe.gradient_checkpointing}
+    return LanguageModel(folder, facts, conditions={} if recipe.precision == "fp32" else checkpointing)
 
 
 def _advice(recipe: Recipe) -> str:
@@ -108,6 +111,8 @@ class Loop:
         """Of each chunk."""
         self.tokens = 0
         """Predicted so far."""
+        self.lr = 0.0
+        """Of the step before."""
 
     def run(self) -> None:
         """Train to the end, from where a killed run stopped.
@@ -162,9 +167,9 @@ class Loop:
             losses.append(loss.detach())
         summed = float(torch.stack(losses).double().sum())
         if not math.isfinite(summed):
-            raise StageError(
-                f"the training loss became {summed} at step {step + 1}; lower lr, or use precision: fp32"
-            )
+            wider = "" if self.recipe.precision == "fp32" else ", or use precision: fp32"
+            raise StageError(f"the training loss became {summed} at step {step + 1}; lower lr{wider}")
+        self.lr = self.schedule.get_last_lr()[0]
         self.scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(self.trained, self.recipe.max_norm)
         self.scaler.step(self.optimizer)
@@ -174,22 +179,18 @@ class Loop:
         return summed, tokens
 
     def _loss(self, batch: Batch) -> Tensor:
-        """Sum of the cross-entropies of all targets, in nats."""
+        """Sum of the cross-entropies of all targets, in nats; pads never reach the vocabulary."""
         device, precision = self.job.device, self.recipe.precision
+        inputs, asked = batch.inputs.to(device), batch.targets != IGNORED
         with torch.autocast(torch.device(device).type, DTYPES[precision], enabled=precision != "fp32"):
-            logits = self.network(input_ids=batch.inputs.to(device), use_cache=False).logits
-        return torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1).float(),
-            batch.targets.to(device).flatten(),
-            ignore_index=IGNORED,
-            reduction="sum",
-        )
+            logits = self.network(input_ids=inputs, logits_to_keep=asked.to(device), use_cache=False).logits
+        return losses(logits, batch.targets[asked].to(device)).sum()
 
     def _note(self, first: int, last: int, loss: float) -> None:
         """A row of the history; with a look at the held-out texts at every tenth of the way."""
         looks = [math.ceil(self.steps * k / LOOKS) for k in range(1, LOOKS + 1)]
         due = self.held_out and any(first < look <= last for look in looks)
-        row: dict[str, Json] = {"step": last, "train_loss": loss, "lr": self.schedule.get_last_lr()[0]}
+        row: dict[str, Json] = {"step": last, "train_loss": loss, "lr": self.lr}
         row["validation_loss"] = self._look(last) if due else None
         self.history.append(row)
 

@@ -43,8 +43,8 @@ class Recipe:
 
     @property
     def quantisation(self) -> Quantisation | None:
-        """Of the weights below the adapters: the QLoRA paper's."""
-        return Quantisation("nf4", True, self.precision) if self.method == "qlora" else None
+        """Of the weights below the adapters."""
+        return Quantisation.of_qlora(self.precision) if self.method == "qlora" else None
 
     def steps(self, rows: int) -> int:
         """Steps of the optimiser in all.

@@ -14,9 +14,8 @@ from harness.compute.resume import mixed
 from harness.errors import StageError, nearest
 from harness.systems.language_model.models import checks
 from harness.systems.language_model.models.adapters import Training
-from harness.systems.language_model.models.opening import Opened, context_of, open_model, save
-from harness.systems.language_model.models.quantising import quantised
-from harness.systems.language_model.models.tokenizers import fit, read_tokenizer
+from harness.systems.language_model.models.identity import Identity
+from harness.systems.language_model.models.opening import keeps_positions, open_model, save
 from harness.systems.language_model.training.recipe import Recipe
 
 WHAT = "the model"
@@ -45,10 +44,15 @@ def open_subject(recipe: Recipe, folder: Path, device: str) -> Subject:
         raise StageError(
             "model: an adapter, and training starts from a whole model; start from its base, for more epochs"
         )
-    opened = _opened(recipe, folder, device)
+    precision = "fp32" if recipe.method == "full" else recipe.precision
+    opened = open_model(folder, None, precision=precision, device=device, quantisation=recipe.quantisation)
     if recipe.context > opened.context:
         raise StageError(f"context: {recipe.context} tokens; the model has positions for {opened.context}")
     network = opened.network
+    if not keeps_positions(network):
+        raise StageError(
+            f"model: a {type(network).__name__}, which computes no logits of chosen positions; it cannot be trained"
+        )
     # Else the token that pads is never learnt as an input, and often it is the one that begins and ends texts.
     network.get_input_embeddings().padding_idx = None
     if recipe.gradient_checkpointing:
@@ -77,17 +81,7 @@ def save_subject(subject: Subject, recipe: Recipe, start: Path, folder: Path) ->
     config.target_modules = sorted(config.target_modules)  # a set, whose order is another one in each process
     network.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink()  # a form to fill in
-    Training(checks.weights_digest(start, WHAT), recipe.quantisation).write(folder)
-
-
-def _opened(recipe: Recipe, folder: Path, device: str) -> Opened:
-    if recipe.quantisation is None:
-        precision = "fp32" if recipe.method == "full" else recipe.precision
-        return open_model(folder, None, precision=precision, device=device)
-    network = quantised(folder, recipe.quantisation, device, WHAT)
-    tokenizer = read_tokenizer(folder, WHAT)
-    fit(tokenizer, network, folder, WHAT)
-    return Opened(network, tokenizer, context_of(network, WHAT))
+    Training(Identity.of(start, WHAT), recipe.quantisation).write(folder)
 
 
 def _adapted(recipe: Recipe, network: PreTrainedModel) -> PeftModel:

@@ -11,6 +11,7 @@ from annotated_types import Ge
 from harness.artifact import Corpus, Index, TextEmbedder
 from harness.errors import StageError
 from harness.stage import Execution, Job, stage
+from harness.systems.embeddings.software import EMBEDDER
 
 if TYPE_CHECKING:
     from harness.systems.embeddings.opening import Embedder
@@ -20,14 +21,11 @@ _AT_ONCE = 256
 """Texts that are embedded between two reports of progress."""
 
 
-_SOFTWARE = (
-    "chromadb", "llama-index-core", "llama-index-vector-stores-chroma",
-    "numpy", "scikit-learn", "scipy", "sentence-transformers", "tokenizers", "torch", "transformers",
-)  # fmt: skip
-"""What stores passages, and what embeds them, whichever embedder it is."""
+INDEX = ("chromadb", "llama-index-core", "llama-index-vector-stores-chroma")
+"""What passages are stored and looked up by."""
 
 
-@stage(version=1, software=_SOFTWARE)
+@stage(version=1, software=(*INDEX, *EMBEDDER))
 def index(
     corpus: Corpus,
     embedder: TextEmbedder,

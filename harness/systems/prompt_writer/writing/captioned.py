@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 
-from harness.artifact import Captions, Prompts
+from harness.artifact import Captions, Json, Prompts
 from harness.data.image_folder import rows
 from harness.data.order import drawn
 from harness.errors import StageError, nearest
@@ -17,7 +17,12 @@ WRITER = "captions"
 
 @stage(version=1)
 def from_captions(
-    captions: Captions, *, classes: tuple[str, ...] | None = None, per_class: Count, seed: Seed = 0, job: Job
+    captions: Captions,
+    *,
+    classes: tuple[str, ...] | Mapping[str, tuple[str, ...]] | None = None,
+    per_class: Count,
+    seed: Seed = 0,
+    job: Job,
 ) -> Prompts:
     """Captions of each class as its prompts, all different within a class.
 
@@ -26,13 +31,15 @@ def from_captions(
     Args:
         captions: rows with a label, as of scenes or of RSICD. Take those of the training side where images of the
             prompts are compared with held-out ones.
-        classes: which; null: all that there are, by name.
+        classes: which; null: all that there are, by name. A mapping gives the rows the classes of another scheme, many
+            to one, as ``folders.relabel`` does for images: ``{Bare Land: [bareland, desert]}``.
         per_class: prompts of each class.
         seed: which rows, and which of their sentences.
         job: the runner's side.
 
     Raises:
-        StageError: no labels; a class that no row has; fewer different captions of a class than ``per_class``.
+        StageError: no labels; a class that no row has, or that stands twice; fewer different captions of a class than
+            ``per_class``.
     """
     of: dict[str, dict[str, list[str]]] = {}
     unlabelled = 0
@@ -43,16 +50,14 @@ def from_captions(
             of.setdefault(row.label, {})[row.name] = [one_line(sentence) for sentence in row.captions]
     if not of:
         raise StageError("captions: no row has a label, so no class has captions")
-    wanted = tuple(sorted(of)) if classes is None else classes
-    table.check_classes(wanted)
+    taken = _taken(classes, sorted(of))
     prompts: list[table.Prompt] = []
-    for label in wanted:
-        if label not in of:
-            raise StageError(f"classes: no caption is of {label!r}{nearest(label, of)}")
-        texts = _different(of[label], seed)
+    for label, labels in taken.items():
+        rows_of = {name: said for one in labels for name, said in of[one].items()}
+        texts = _different(rows_of, seed)
         if len(texts) < per_class:
             raise StageError(
-                f"per_class: {per_class}, but the {len(of[label])} rows of {label} have {len(texts)} different "
+                f"per_class: {per_class}, but the {len(rows_of)} rows of {label} have {len(texts)} different "
                 "captions to draw; prompt_writer.select can use them repeatedly"
             )
         prompts += [
@@ -61,8 +66,26 @@ def from_captions(
         ]
     folder = job.folder()
     table.write(folder, prompts)
-    rows_of = Counter({label: len(of[label]) for label in wanted})
-    return Prompts(folder, facts={**table.count(prompts), "rows": dict(rows_of), "unlabelled": unlabelled})
+    drawn_from: dict[str, Json] = {n: sum(len(of[one]) for one in labels) for n, labels in taken.items()}
+    return Prompts(folder, facts={**table.count(prompts), "rows": drawn_from, "unlabelled": unlabelled})
+
+
+def _taken(
+    classes: tuple[str, ...] | Mapping[str, tuple[str, ...]] | None, known: list[str]
+) -> dict[str, tuple[str, ...]]:
+    """For each class of the prompts the labels whose rows are its."""
+    named = known if classes is None else list(classes)
+    table.check_classes(named)
+    scheme: dict[str, tuple[str, ...]] = {label: (label,) for label in named}
+    if isinstance(classes, Mapping):
+        scheme = dict(classes)
+    labels = [label for taken in scheme.values() for label in taken]
+    for label in labels:
+        if label not in known:
+            raise StageError(f"classes: no caption is of {label!r}{nearest(label, known)}")
+        if labels.count(label) > 1:
+            raise StageError(f"classes: {label!r} is taken twice")
+    return scheme
 
 
 def _different(sentences: dict[str, list[str]], seed: int) -> list[str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from harness.artifact import Index, LanguageModel, Prompts, TextEmbedder
 from harness.errors import StageError
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Seed, stage
+from harness.systems.embeddings.software import EMBEDDER
+from harness.systems.prompt_writer.indexing.making import INDEX
 from harness.systems.prompt_writer.writing import table
 from harness.systems.prompt_writer.writing.drafting import Draft, Place, drafts
 from harness.systems.prompt_writer.writing.wording import COMPLETE, INSTRUCT, Instruction, Phrase
@@ -25,21 +27,7 @@ satellite image of" before it, 59 %.
 """
 
 
-@stage(
-    version=1,
-    software=(
-        "torch",
-        "transformers",
-        "tokenizers",
-        "peft",
-        "bitsandbytes",
-        "llama-index-core",
-        "llama-index-vector-stores-chroma",
-        "chromadb",
-        "sentence-transformers",
-        "scikit-learn",
-    ),
-)
+@stage(version=1, software=("peft", "bitsandbytes", *INDEX, *EMBEDDER))
 def write(
     index: Index,
     embedder: TextEmbedder,
@@ -72,7 +60,8 @@ def write(
     Of an answer, one sentence is taken, without lists' marks, quotation marks, markup and sentences of the
     instruction. Where nothing is left, or the prompt is one that the class has already, the model is asked again with
     other passages. After ``attempts`` the best of it is kept as it is and counted in the facts (``kept``): whether a
-    prompt is any good is for ``prompts.checks`` to say. An empty one is left out and counted too.
+    prompt is any good is for ``prompts.checks`` to say. That goes for an empty one, too, so a class always has
+    ``per_class``: a writer that falls silent fails ``present``, and is not incomparable for having written fewer.
 
     Args:
         index: the passages.
@@ -125,12 +114,12 @@ def write(
     places = [Place(label, i) for label in classes for i in range(per_class)]
     with Meter(job.device) as meter:
         found = drafts(places, attempts, answering.ask)
-    _check_every_class(found, classes, attempts)
+    _check_every_class(found, classes, attempts, style)
     folder = job.folder()
-    prompts = [_prompt(draft, answering) for draft in found if draft.text]
+    prompts = [_prompt(draft, answering) for draft in found]
     table.write(folder, prompts)
     cost = {**total([meter.usage]), "texts": len(answering.questions), "tokens": answering.tokens}
-    shortened = sum(answering.questions[draft.turn].shortened for draft in found if draft.text)
+    shortened = sum(answering.questions[draft.turn].shortened for draft in found)
     return Prompts(
         folder,
         facts={
@@ -181,16 +170,18 @@ def _prompt(draft: Draft, answering: Answering) -> table.Prompt:
     return table.Prompt(table.name(*draft.place), draft.text, draft.place.label, WRITER, rests_on)
 
 
-def _check_every_class(found: Sequence[Draft], classes: Sequence[str], attempts: int) -> None:
+def _check_every_class(
+    found: Sequence[Draft], classes: Sequence[str], attempts: int, style: Literal["instruct", "complete"]
+) -> None:
     written = {draft.place.label for draft in found if draft.text}
     if missing := [label for label in classes if label not in written]:
+        hint = "; style: complete suits models that follow no instructions" if style == "instruct" else ""
         raise StageError(
-            f"the model wrote nothing for {', '.join(missing)}, asked {attempts} times for each prompt; "
-            "style: complete suits models that follow no instructions"
+            f"the model wrote nothing for {', '.join(missing)}, asked {attempts} times for each prompt{hint}"
         )
 
 
 def _problems(found: Sequence[Draft]) -> dict[str, int]:
-    """How many prompts were kept in spite of what; ``empty`` ones could not be."""
+    """How many prompts were kept in spite of what."""
     counts = Counter(draft.problem for draft in found)
     return {problem: counts[problem] for problem in ("echo", "repeat", "empty")}

@@ -12,6 +12,7 @@ from harness.errors import StageError, nearest
 from harness.stage import Count, Job, Seed, stage
 from harness.systems.prompt_writer.writing import table
 from harness.systems.prompt_writer.writing.table import Prompt
+from harness.systems.prompt_writer.writing.tidying import words
 
 
 @stage(version=1)
@@ -21,7 +22,8 @@ def select(prompts: Prompts, *, counts: Mapping[str, Count] | Count, seed: Seed 
     The paper's data set has 388 images: ``counts: {Bare Land: 52, Crop Land: 57, Cultivated Vegetation: 54, Natural
     Vegetation: 54, Snow Ice: 58, Water Body: 52, Woody Vegetation: 61}``. Rows are sorted by class, in the order in
     which the prompts have them. Which are drawn of a class depends on nothing but its prompts' names and ``seed``, and
-    more begin with the same ones. A prompt that is taken again is called ``crop-land-003.2``, ``.3`` and so on.
+    more begin with the same ones. A prompt that is taken again is called ``crop-land-003.2``, ``.3`` and so on. Blank
+    ones, of which no picture can be made, are left out and counted in the facts.
 
     Args:
         prompts: of one writer, or of several.
@@ -30,11 +32,16 @@ def select(prompts: Prompts, *, counts: Mapping[str, Count] | Count, seed: Seed 
         job: the runner's side.
 
     Raises:
-        StageError: a class without prompts.
+        StageError: a class without prompts, or with blank ones only.
     """
     of: dict[str, list[Prompt]] = {}
+    blank = 0
     for prompt in table.read(prompts):
-        of.setdefault(prompt.label, []).append(prompt)
+        members = of.setdefault(prompt.label, [])
+        if words(prompt.text):
+            members.append(prompt)
+        else:
+            blank += 1
     if not of:
         raise StageError("prompts: there are none")
     wanted = counts if isinstance(counts, Mapping) else dict.fromkeys(of, counts)
@@ -44,6 +51,8 @@ def select(prompts: Prompts, *, counts: Mapping[str, Count] | Count, seed: Seed 
         )
     if not wanted:
         raise StageError("counts: no class is named")
+    if silent := [label for label in wanted if not of[label]]:
+        raise StageError(f"prompts: all of {silent[0]!r} are blank")
     chosen = [
         prompt
         for label in of
@@ -54,7 +63,9 @@ def select(prompts: Prompts, *, counts: Mapping[str, Count] | Count, seed: Seed 
     table.write(folder, chosen)
     left_out = [label for label in of if label not in wanted]
     again = {label: wanted[label] - len(of[label]) for label in of if wanted.get(label, 0) > len(of[label])}
-    return Prompts(folder, facts={**table.count(chosen), "left_out": left_out, "taken_again": again})
+    return Prompts(
+        folder, facts={**table.count(chosen), "blank": blank, "left_out": left_out, "taken_again": again}
+    )
 
 
 def _in_turn(prompts: Sequence[Prompt], seed: int) -> Iterator[Prompt]:

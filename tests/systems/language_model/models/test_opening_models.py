@@ -115,7 +115,9 @@ def test_an_adapter_says_what_it_was_trained_on(base, adapter, tmp_path):
     )
     assert "expected type nf4" in refused(trained, base)
     training.write_text(json.dumps({"quantisation": None}))
-    assert "does not say the digest of its base" in refused(trained, base)
+    assert "training.json: does not say what its base is (weights, tokenizer and settings)" in refused(
+        trained, base
+    )
     training.unlink()
     assert "an adapter without training.json" in refused(trained, base)
 

@@ -11,7 +11,7 @@ from harness.artifact import LanguageModel
 from harness.errors import StageError
 from harness.metrics import perplexity
 from harness.systems.language_model.models.adapters import Training
-from harness.systems.language_model.models.checks import weights_digest
+from harness.systems.language_model.models.identity import Identity
 from harness.systems.language_model.models.quantising import Quantisation
 from harness.systems.language_model.models.tokenizers import learn
 from harness.systems.language_model.scoring.likelihood import likelihood
@@ -74,6 +74,7 @@ def _last(network, ids: list[int]) -> float:
         {"eos": True},
         {"unit": "row"},
         {"precision": "bf16"},
+        {"quantisation": "nf4"},
     ],
     ids=str,
 )
@@ -179,7 +180,7 @@ def adapted(network):
 
 def test_an_adapter_on_its_base_scores_as_merged_into_it(adapted, model, tokenizer, text, tmp_path, jobs):
     adapted.save_pretrained(tmp_path / "adapter")
-    Training(weights_digest(model.path, "the base"), None).write(tmp_path / "adapter")
+    Training(Identity.of(model.path, "the base"), None).write(tmp_path / "adapter")
     adapted.merge_and_unload().save_pretrained(tmp_path / "merged")
     tokenizer.save_pretrained(tmp_path / "merged")
     adapter = LanguageModel(tmp_path / "adapter")
@@ -197,9 +198,26 @@ def test_on_four_bits_neither_batch_size_nor_padding_changes_the_likelihoods(
     adapted, model, text, tmp_path, jobs
 ):
     adapted.save_pretrained(tmp_path)
-    Training(weights_digest(model.path, "the base"), Quantisation("nf4", True, "fp32")).write(tmp_path)
+    Training(Identity.of(model.path, "the base"), Quantisation.of_qlora("fp32")).write(tmp_path)
     adapter = LanguageModel(tmp_path)
     alone = nlls(likelihood(adapter, text, model, batch_size=1, job=next(jobs)))
     together = nlls(likelihood(adapter, text, model, batch_size=8, padding="left", job=next(jobs)))
     assert len(alone) == 3
     assert together == pytest.approx(alone, rel=1e-5)
+
+
+def test_a_base_in_four_bits_scores_as_below_an_adapter_that_has_learnt_nothing(
+    network, model, text, tmp_path, jobs
+):
+    """So what is between the two, once it has learnt, is what it has learnt, and not the rounding."""
+    copy = PhiForCausalLM(network.config)
+    idle = get_peft_model(copy, LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))
+    idle.save_pretrained(tmp_path)
+    Training(Identity.of(model.path, "the base"), Quantisation.of_qlora("fp32")).write(tmp_path)
+    below = likelihood(LanguageModel(tmp_path), text, model, job=next(jobs))
+    rounded = likelihood(model, text, quantisation="nf4", job=next(jobs))
+    assert nlls(rounded) == nlls(below)
+    assert rounded.facts["protocol"] == below.facts["protocol"]
+    assert rounded.facts["protocol"].endswith("unit=document, fp32, nf4")
+    with pytest.raises(StageError, match="quantisation: the adapter says itself how its base was quantised"):
+        likelihood(LanguageModel(tmp_path), text, model, quantisation="nf4", job=next(jobs))

@@ -92,6 +92,14 @@ def test_gradient_checkpointing_changes_nothing(
     assert far(plain, saving) < 2e-4
 
 
+def test_gradient_checkpointing_is_a_condition_at_half_precision(
+    base: LanguageModel, data: Corpus, full: LanguageModel, tmp_path: Path
+) -> None:
+    how = {**FULL, "precision": "bf16", "max_steps": 1, "gradient_checkpointing": True}
+    assert finetune(base, data, **how, job=FolderJob(tmp_path)).conditions == {"gradient_checkpointing": True}
+    assert full.conditions == {}
+
+
 @pytest.mark.parametrize("method", ["full", "lora", "qlora"])
 @pytest.mark.parametrize(("gradient_checkpointing", "times"), [(False, 1), (True, 2)])
 def test_gradient_checkpointing_computes_each_layer_twice(

@@ -115,6 +115,27 @@ def test_the_history_has_both_losses(full: LanguageModel) -> None:
     assert all(row["train_loss"] > 0 and row["validation_loss"] > 0 and row["lr"] == 1e-3 for row in rows)
 
 
+def test_a_row_of_the_history_has_the_rate_of_its_own_step(
+    base: LanguageModel, data: Corpus, tmp_path: Path
+) -> None:
+    made = finetune(base, data, **FULL, schedule="linear", warm_up=2, job=FolderJob(tmp_path))
+    assert [row["lr"] for row in history(made)] == pytest.approx([0, 5e-4, 1e-3, 5e-4])
+
+
+def test_only_tokens_that_are_learnt_reach_the_vocabulary(
+    base: LanguageModel, data: Corpus, tmp_path: Path
+) -> None:
+    recipe, job = replace(RECIPE, batch_size=6, epochs=1), FolderJob(tmp_path)
+    subject = open_subject(recipe, base.path, "cpu")
+    rows = read_rows(data.path, subject.tokenizer, recipe, "training", job)
+    seen: list[int] = []
+    subject.network.lm_head.register_forward_hook(lambda _m, _i, logits: seen.append(len(logits)))
+    Loop(recipe, subject, rows.rows, (), job).run()
+    longest = max(len(row) - 1 for row in rows.rows)
+    assert seen == [rows.facts["tokens"]]
+    assert seen[0] < 6 * longest
+
+
 def test_the_cost_is_that_of_the_tokens_trained(full: LanguageModel) -> None:
     """Four steps of two texts are one pass over the six, and two more."""
     cost: Any = full.facts["cost"]

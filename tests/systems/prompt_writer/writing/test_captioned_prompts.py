@@ -49,6 +49,21 @@ def test_every_parameter_of_captions_changes_the_prompts(given, tmp_path):
     assert (more[:3], more[4:7]) == (first[:3], first[3:])
 
 
+def test_classes_of_another_scheme_take_in_the_rows_of_several(tmp_path):
+    rows = [("pond", ["a pond"]), ("river", ["a river"]), ("farmland", ["a field"]), ("airport", ["a plane"])]
+    given = captions(tmp_path / "captions", rows)
+    scheme = {"Water Body": ("pond", "river"), "Crop Land": ("farmland",)}
+    prompts = from_captions(given, classes=scheme, per_class=1, job=FolderJob(tmp_path / "one"))
+    assert prompts.facts["classes"] == ["Water Body", "Crop Land"]
+    assert prompts.facts["rows"] == {"Water Body": 2, "Crop Land": 1}
+    both = texts(given, tmp_path / "both", classes={"Water Body": ("pond", "river")}, per_class=2)
+    assert sorted(both) == [("Water Body", "a pond"), ("Water Body", "a river")]
+    with pytest.raises(StageError, match="no caption is of 'rivers'; did you mean 'river'"):
+        texts(given, tmp_path / "unknown", classes={"Water Body": ("rivers",)})
+    with pytest.raises(StageError, match="classes: 'pond' is taken twice"):
+        texts(given, tmp_path / "twice", classes={"Water Body": ("pond",), "Crop Land": ("pond",)})
+
+
 def test_captions_that_say_the_same_count_once(tmp_path):
     same = captions(
         tmp_path / "captions", [("Crop Land", [text]) for text in ("A field .", "a field", "rows\tof vines")]

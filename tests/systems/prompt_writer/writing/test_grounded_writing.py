@@ -14,6 +14,7 @@ from harness.systems.embeddings.learning import local
 from harness.systems.prompt_writer.indexing.making import index
 from harness.systems.prompt_writer.writing import table
 from harness.systems.prompt_writer.writing.grounded import write
+from harness.systems.prompt_writer.writing.selecting import select
 from harness.systems.prompt_writer.writing.wording import Instruction, Phrase
 
 CLASSES = ("Crop Land", "Water Body")
@@ -199,11 +200,28 @@ def test_one_word_again_and_again_is_kept_for_the_checks_to_judge(made, tmp_path
     assert [text for _, text in texts_of(prompts)] == ["pumpkin pumpkin pumpkin"] * 2
 
 
+def test_what_it_leaves_empty_is_a_prompt_that_fails_and_none_that_is_missing(made, tmp_path):
+    model = scripted_model(tmp_path / "model", {"land": {"fields": 0.5, "</s>": 0.5}, "body": {"reeds": 1.0}})
+    prompts = written(made, model, tmp_path / "prompts", per_class=6, attempts=1)
+    texts = [text for _, text in texts_of(prompts)]
+    blank = texts.count("")
+    assert len(texts) == 12
+    assert 0 < blank < 6
+    assert prompts.facts["per_class"] == dict.fromkeys(CLASSES, 6)
+    assert prompts.facts["kept"]["empty"] == blank
+    asked = select(prompts, counts=6, job=FolderJob(tmp_path / "asked"))
+    assert "" not in [text for _, text in texts_of(asked)]
+    assert asked.facts["per_class"] == dict.fromkeys(CLASSES, 6)
+    assert (asked.facts["blank"], asked.facts["taken_again"]) == (blank, {"Crop Land": blank})
+
+
 def test_a_model_that_says_nothing_for_a_class_is_refused_by_its_name(made, tmp_path):
-    with pytest.raises(StageError, match="nothing for Crop Land, Water Body, asked 3 times"):
+    with pytest.raises(
+        StageError, match="nothing for Crop Land, Water Body, asked 3 times for each prompt; style: "
+    ):
         instructed(made, tmp_path / "all", {"[model]": {"</s>": 1.0}})
     model = scripted_model(tmp_path / "model", {"land": "of fields"})
-    with pytest.raises(StageError, match="nothing for Water Body, asked 2 times"):
+    with pytest.raises(StageError, match=r"nothing for Water Body, asked 2 times for each prompt$"):
         written(made, model, tmp_path / "one", attempts=2)
 
 

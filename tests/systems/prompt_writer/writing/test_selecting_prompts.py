@@ -98,3 +98,20 @@ def test_a_class_without_prompts_is_refused(eight, tmp_path, counts, message):
 def test_no_prompts_at_all_are_refused(tmp_path):
     with pytest.raises(StageError, match="prompts: there are none"):
         selected(prompts(tmp_path / "none", {}), tmp_path, 1)
+
+
+def test_blank_prompts_are_left_out_and_a_class_of_nothing_else_refused(tmp_path):
+    (tmp_path / "prompts").mkdir()
+    texts = {"Crop Land": ["a field", "", "..."], "Water Body": [" "]}
+    rows = [
+        table.Prompt(table.name(label, i), text, label, "a model")
+        for label, said in texts.items()
+        for i, text in enumerate(said)
+    ]
+    table.write(tmp_path / "prompts", rows)
+    given = Prompts(tmp_path / "prompts")
+    found = selected(given, tmp_path / "crops", {"Crop Land": 2})
+    assert [row.text for row in table.read(found)] == ["a field"] * 2
+    assert found.facts["blank"] == 3
+    with pytest.raises(StageError, match="prompts: all of 'Water Body' are blank"):
+        selected(given, tmp_path / "all", 1)

@@ -1,0 +1,99 @@
+"""``harness calibrate``: run A/A, and say what its noise means for the gates of a suite."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from rich.console import Console
+
+from harness import project as places
+from harness.assemble import gate_infos
+from harness.commands.evaluate import Prepared, Request, execute, prepare
+from harness.commands.judge import side
+from harness.compare.calibrate import Calibration, calibrate
+from harness.errors import Exit, UsageError
+from harness.plan import make
+from harness.report.console import ReportConsole
+from harness.report.files import write_run
+from harness.report.numbers import together
+from harness.suite import Axis, Suite
+
+
+def run_calibration(request: Request, *, repeats: int | None) -> Exit:
+    """Run the suite twice with seeds that no side shares, and print a table of its gates.
+
+    Where the suite sweeps no seed, its subject is executed a second time instead: what then differs is what the
+    machine does not repeat exactly.
+
+    Raises:
+        UsageError: the suite has no gate, or fewer than three repeats were asked for.
+    """
+    prepared = prepare(request, download=True)
+    suite = prepared.plan.suite
+    if not suite.gates:
+        raise UsageError(f"{suite.file}: no gate to calibrate")
+    if repeats is not None and (repeats < 3 or not suite.seeds):
+        raise UsageError("--repeats: at least 3, and for suites with seeds")
+    first, second = _seeds(suite, repeats)
+    subject = [] if suite.seeds else sorted({name.partition(".")[0] for name in suite.subject})
+    sides = []
+    for name, seeds, fresh in (("a", first, []), ("b", second, subject)):
+        planned = make(replace(suite, seeds=seeds), only=prepared.plan.only)
+        run, logs = execute(
+            Prepared(planned, prepared.store, prepared.sources), ReportConsole(file=sys.stderr), fresh
+        )
+        folder = places.reports(suite.project, suite.name) / "calibrate" / name
+        write_run(run, folder, prepared.store, logs)
+        if run.failures:
+            raise UsageError(
+                f"calibrate: {run.failures[0].node} failed ({run.failures[0].error}); see {folder}/logs"
+            )
+        sides.append(side(folder))
+    _print(ReportConsole(), calibrate(sides[0], sides[1], gate_infos(suite)))
+    return Exit.OK
+
+
+def _seeds(suite: Suite, repeats: int | None) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
+    """The suite's seeds, and as many that are not among them; extended to ``repeats`` on each side."""
+    first, second = [], []
+    for axis in suite.seeds:
+        count = repeats or len(axis.values)
+        new = max(axis.values) + 1
+        own = [*axis.values, *range(new, new + count)][:count]
+        start = max(own) + 1
+        first.append(replace(axis, values=tuple(own)))
+        second.append(replace(axis, values=tuple(range(start, start + count))))
+    return tuple(first), tuple(second)
+
+
+def _print(console: Console, rows: tuple[Calibration, ...]) -> None:
+    for row in rows:
+        at = " ".join(f"{name}={value}" for name, value in row.at.items())
+        figures = [row.mean, row.sd, row.change, row.low, row.high, row.detectable, row.margin, row.proposed]
+        spelled = iter(together([f for f in figures if f is not None]))
+        mean, sd, change, low, high, detectable, margin, proposed = (
+            "–" if f is None else next(spelled) for f in figures
+        )
+        percent = (
+            f" ({row.proposed_fraction:.2%})" if row.relative and row.proposed_fraction is not None else ""
+        )
+        needs = "more than 10,000" if row.repeats_needed is None else str(row.repeats_needed)
+        verdict = (
+            "[green]wide enough[/green]"
+            if row.is_wide_enough
+            else f"[yellow]too narrow: needs {needs} repeats[/yellow]"
+        )
+        console.print(f"[bold]{row.metric}.{row.field}[/bold] {at}", highlight=False)
+        console.print(
+            f"  mean {mean}, deviation of one repeat {sd} ({row.repeats} {row.unit} a side)", highlight=False
+        )
+        console.print(
+            f"  A/A change {change}, 90 % interval {low} to {high}; detectable {detectable}", highlight=False
+        )
+        console.print(f"  margin {margin} is {verdict}; proposed {proposed}{percent}\n", highlight=False)
+    console.print(
+        "At the proposed margin an unchanged subject ends 'unchanged' with 95 % probability.",
+        style="dim",
+        highlight=False,
+    )

@@ -1,0 +1,97 @@
+"""``harness explain``: the items that moved a metric most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import project
+from harness.commands.judge import Against, judge, label_of, opponent, side
+from harness.compare import explain as explanations
+from harness.compare.comparison import Comparison, Finding, Verdict
+from harness.compare.explain import Explanation
+from harness.compare.sample import Side
+from harness.errors import Exit, StageError, StoreError, UsageError, nearest
+from harness.record import Run
+from harness.report.console import ReportConsole
+from harness.report.explain import print_explanation, print_why_not
+from harness.report.figures.depicted import Items, Shown
+from harness.report.figures.shelf import Shelf
+from harness.report.numbers import against
+from harness.store import Store
+
+
+def explain(run: str, metric: str, *, baseline: str | None, most: int) -> Exit:
+    """Print what moved a metric between a run and what it is compared with.
+
+    Args:
+        run: as ``harness compare`` takes it.
+        metric: a metric's name for its gated fields (for all that have a direction, where none is gated), or
+            ``metric.field``.
+        baseline: a label, a file or a run; by default the label of the run's device class.
+        most: rows of a table, at least 1.
+
+    Returns:
+        ``INCOMPARABLE`` where there is nothing to set the run against.
+
+    Raises:
+        UsageError: no such run, metric or field.
+    """
+    if most < 1:
+        raise UsageError(f"--most {most}: at least 1")
+    home = project.of(Path.cwd())
+    folder = project.find_run(run, home)
+    candidate = side(folder)
+    fields = _fields(candidate.run, metric)
+    comparison = judge(folder, home, Against(baseline))
+    other, _ = opponent(home, Against(baseline), candidate.run.suite, baseline or label_of(candidate.run))
+    console = ReportConsole()
+    if other is None:
+        print_why_not(console, metric, comparison.note)
+        return Exit.INCOMPARABLE
+    store = Store(project.store_root(None, home))
+    shown = 0
+    for finding in _findings(comparison, metric.partition(".")[0], fields):
+        if finding.estimate is None or finding.verdict is Verdict.INCOMPARABLE:
+            print_why_not(console, finding.name, finding.reason)
+            continue
+        opposite = candidate if finding.against is not None else other
+        pairs = explanations.pairs_of(finding, candidate.run, opposite.run)
+        found = explanations.explain(pairs, finding.field, candidate, opposite, finding.better)
+        name = against(candidate.run, comparison)
+        print_explanation(console, finding, name, found, _items(finding, found, candidate, store), most)
+        shown += 1
+    return Exit.OK if shown else Exit.INCOMPARABLE
+
+
+def _fields(run: Run, metric: str) -> Sequence[str]:
+    """The fields that are asked for."""
+    name, dot, field = metric.partition(".")
+    if name not in run.metrics:
+        raise UsageError(f"no metric {name!r} in {run.suite}{nearest(name, run.metrics)}")
+    fields = run.metrics[name].fields
+    if dot and field not in fields:
+        raise UsageError(f"metric {name!r} has no field {field!r}{nearest(field, fields)}")
+    directed = [f for f, direction in fields.items() if direction]
+    if dot and field not in directed:
+        raise UsageError(f"{metric}: more is neither better nor worse, so that there is nothing to explain")
+    gated = [g.field for g in run.gates if g.metric == name]
+    return [field] if dot else list(dict.fromkeys(gated)) or directed
+
+
+def _findings(comparison: Comparison, metric: str, fields: Sequence[str]) -> list[Finding]:
+    """One for each field: against the baseline as the mean over all points, where there is such a one."""
+    found: dict[str, Finding] = {}
+    for finding in sorted(comparison.findings, key=lambda f: (f.against is not None, bool(f.at))):
+        if finding.metric == metric and finding.field in fields:
+            found.setdefault(finding.field, finding)
+    return list(found.values())
+
+
+def _items(finding: Finding, explanation: Explanation, candidate: Side, store: Store) -> Shown:
+    """What the items are, where the store can still tell."""
+    scores = [s for s in candidate.run.scores if s.metric == finding.metric and s.complete]
+    try:
+        return Items(Shelf(candidate.run, store)).behind(scores, explanation.by_item(apart=True))
+    except (StoreError, StageError, OSError):
+        return Shown({})

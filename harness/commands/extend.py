@@ -1,0 +1,173 @@
+"""``harness extend``: a baseline's own subject is run with more seeds, so that more pairs can be compared."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from harness import project as places
+from harness import replan
+from harness.assemble import item_rows
+from harness.canonical import canonical
+from harness.commands.evaluate import Prepared, execute
+from harness.commands.judge import label_of
+from harness.compare.baseline import Baseline
+from harness.compare.looks import MOST_SEEDS
+from harness.compare.match import differences
+from harness.compare.renewal import named, renew
+from harness.environment import device_class, environment
+from harness.errors import Exit, UsageError
+from harness.plan import Plan, make
+from harness.record import Run, Score
+from harness.report.console import ReportConsole
+from harness.report.numbers import counted, listed
+from harness.store import Store
+from harness.suite import continued
+
+
+def extend(baseline: str, *, seeds: int, mirror: Path | None, store: Path | None) -> Exit:
+    """Run what ``baseline`` declares with the seeds that it lacks, and write it again with all of them.
+
+    Raises:
+        UsageError: there is no such baseline, it has so many seeds or none that are swept, or what it declares is no
+            longer the same work.
+    """
+    project = places.of(Path.cwd())
+    before, file = named(baseline, project)
+    own = _own_seeds(before.run, baseline, seeds)
+    prepared = _prepare(before.run, project, baseline, seeds, mirror, store)
+    _check_same(before.run, prepared.plan, baseline)
+    new = replace(prepared, plan=_lacking(prepared.plan, before.run))
+    added, _ = execute(new, ReportConsole(file=sys.stderr))
+    if added.failures:
+        first = added.failures[0]
+        print(
+            f"harness: {counted(len(added.failures), 'task')} failed, first {first.node}: {first.error}; "
+            f"{baseline} stays as it was",
+            file=sys.stderr,
+        )
+        return Exit.FAILED
+    accepted = before.run.accepted
+    assert accepted is not None
+    whole = _joined(before.run, added, prepared.plan, baseline)
+    reason = f"{accepted.reason}; extended to {seeds} seeds"
+    renew(before, file, whole, _rows(before, added, prepared.store), reason=reason, at=accepted.at)
+    console = ReportConsole()
+    console.out(f"extended: {file} from {own} to {seeds} seeds", highlight=False)
+    if anew := sorted({t.node for t in added.tasks if t.state == "executed" and not t.seeds}):
+        console.out(f"  made again, since the store no longer had them: {listed(anew, 8)}", highlight=False)
+    for cause in _elsewhere(before.run, added):
+        console.out(f"  another environment for the new seeds: {cause}", highlight=False)
+    return Exit.OK
+
+
+def _own_seeds(run: Run, name: str, wanted: int) -> int:
+    swept: Any = run.declaration.get("seeds") or {}
+    if not swept:
+        raise UsageError(f"{name}: sweeps no seed, so there are none to add")
+    own = max(len(values) for values in swept.values())
+    if wanted <= own:
+        raise UsageError(f"--seeds {wanted}: {name} has {own} already; a baseline only grows")
+    if wanted > MOST_SEEDS:
+        raise UsageError(f"--seeds {wanted}: at most {MOST_SEEDS:,}")
+    here = device_class(environment())
+    if label_of(run) != here:
+        raise UsageError(
+            f"{name}: ran on {label_of(run)}, and this machine is {here}; extend it on such a machine"
+        )
+    return own
+
+
+def _prepare(
+    run: Run, project: Path, name: str, seeds: int, mirror: Path | None, store: Path | None
+) -> Prepared:
+    kept = Store(places.store_root(store, project))
+    suite, sources = replan.suite_of(
+        run, project, name, mirror=places.mirror(mirror), store=kept, download=True
+    )
+    return Prepared(make(continued(suite, seeds)), kept, sources)
+
+
+def _check_same(run: Run, plan: Plan, name: str) -> None:
+    """Refuse to add seeds of another subject or protocol: every score must have the key that it would get today."""
+    nodes: set[str] = set()
+    metrics: dict[str, None] = {}
+    for scored in replan.recorded(run, plan):
+        if scored.task is None or scored.task.key != scored.key:
+            metrics[scored.metric] = None
+            nodes |= {scored.metric, *plan.suite.upstream(scored.metric)}
+    if not metrics:
+        return
+    changes = {node: what for node, what in replan.changes(run, plan).items() if node in nodes}
+    told = [f"{node}: {', '.join(what)}" for node, what in changes.items()]
+    if not told or not replan.notes_code(run):
+        told.append(f"the code or the software behind {listed(list(metrics), 3)}")
+    changed = listed(told, 4)
+    if replan.notes_code(run) and changes.keys() <= run.metrics.keys():
+        raise UsageError(
+            f"{name}: only metrics have changed since ({changed}); first: harness rescore {name} --accept …"
+        )
+    commit = str(run.provenance.get("commit", ""))[:12]
+    back = f"check out {commit} with its software and extend it there, or " if commit else ""
+    raise UsageError(
+        f"{name}: what it ran has changed since ({changed}), and other work's seeds are no more evidence; "
+        f"{back}accept a run with as many seeds"
+    )
+
+
+def _lacking(plan: Plan, run: Run) -> Plan:
+    """The part of a plan that computes the repeats which a record lacks."""
+    there = {(s.metric, canonical(s.point), canonical(r.seeds)) for s in run.scores for r in s.repeats}
+    scores = []
+    for score in plan.scores:
+        place = score.metric, canonical(score.point)
+        repeats = tuple(r for r in score.repeats if (*place, canonical(r.seeds)) not in there)
+        if repeats:
+            scores.append(replace(score, repeats=repeats))
+    needed = {t.id for s in scores for r in s.repeats for t in plan.behind(r.task)}
+    tasks = {name: task for name, task in plan.tasks.items() if name in needed}
+    return replace(plan, tasks=tasks, scores=tuple(scores), pictures=())
+
+
+def _joined(before: Run, added: Run, plan: Plan, name: str) -> Run:
+    """One record of both, its repeats in the plan's order."""
+    more = {(s.metric, canonical(s.point)): s for s in added.scores}
+    return replace(
+        before,
+        scores=tuple(
+            _score(s, more.get((s.metric, canonical(s.point))), before, name) for s in before.scores
+        ),
+        declaration=added.declaration,
+        code=added.code,
+        metrics=plan.metrics,
+        environments={**before.environments, **added.environments},
+        wall_s=round(before.wall_s + added.wall_s, 3),
+    )
+
+
+def _score(before: Score, added: Score | None, run: Run, name: str) -> Score:
+    """A score with its new repeats; what was observed on the way must be the same."""
+    if added is None:
+        return before
+    changed = differences(added, before, run.defaults, run.defaults)
+    if changed:
+        raise UsageError(
+            f"{name}: the new seeds of {before.metric} ran under other conditions "
+            f"({listed(list(map(str, changed)), 3)}), so they are no more evidence; it stays as it was"
+        )
+    return replace(before, repeats=(*before.repeats, *added.repeats))
+
+
+def _rows(before: Baseline, added: Run, store: Store) -> Iterable[Any]:
+    return chain(before.items.rows() if before.items else (), item_rows(added, store))
+
+
+def _elsewhere(before: Run, added: Run) -> list[str]:
+    """Where the environments differ: worth knowing, and no reason against it."""
+    then, now = (r.environments[r.environment] for r in (before, added))
+    names = sorted(n for n in then.keys() | now.keys() if then.get(n) != now.get(n))
+    return [f"{n}: {then.get(n, 'none')} → {now.get(n, 'none')}" for n in names]

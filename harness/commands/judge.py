@@ -1,0 +1,205 @@
+"""Which baseline a run is held against, and the comparison with it."""
+
+from __future__ import annotations
+
+import errno
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from harness import project as places
+from harness import record_file, suite
+from harness.artifact import Json
+from harness.assemble import gate_infos
+from harness.canonical import canonical
+from harness.compare import baseline as baselines
+from harness.compare import verdict
+from harness.compare.comparison import Comparison
+from harness.compare.history import MergeBase
+from harness.compare.sample import Side
+from harness.environment import device_class, environment
+from harness.errors import UsageError, nearest
+from harness.items import ItemsReader
+from harness.record import GateInfo, Run
+
+
+@dataclass(frozen=True)
+class Against:
+    """What to compare with: a label, a file or a run; by default the label of the run's device class."""
+
+    baseline: str | None = None
+    ref: str | None = None
+    """Take label and gate as they were at the merge base with this git reference."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A comparison, and the two sides that it is of."""
+
+    comparison: Comparison
+    candidate: Side
+    baseline: Side | None
+    """None where there is none."""
+
+
+def side(path: Path) -> Side:
+    """A stored run (or a baseline's file) with its per-item rows."""
+    if path.is_file() and path.name != "run.json":
+        return baselines.read_file(path)
+    items = record_file.items_file(path)
+    return Side(record_file.load(path), ItemsReader(items) if items.exists() else None)
+
+
+def judge(folder: Path, project: Path, against: Against, suite_file: Path | None = None) -> Comparison:
+    """The comparison of ``case`` alone."""
+    return case(folder, project, against, suite_file).comparison
+
+
+def case(folder: Path, project: Path, against: Against, suite_file: Path | None = None) -> Case:
+    """Compare the run in ``folder`` with what ``against`` names.
+
+    Args:
+        folder: of the run.
+        project: holds the baselines.
+        against: what to compare with.
+        suite_file: where the gate is read at ``against.ref``.
+
+    Raises:
+        UsageError: what is named is not there or is no baseline.
+    """
+    candidate = side(folder)
+    run = candidate.run
+    gates = run.gates if against.ref is None else _gates_at(project, against.ref, suite_file, run.gates)
+    label = against.baseline or label_of(run)
+    found, name = opponent(project, against, run.suite, label)
+    note = "" if found else _no_baseline(run, folder, project, label, against.ref)
+    return Case(verdict.compare(candidate, found, gates, name=name, note=note), candidate, found)
+
+
+def check(
+    project: Path, against: Against, suite_name: str, suite_file: Path, gates: Sequence[GateInfo]
+) -> None:
+    """Find out before anything runs whether ``judge`` can do its part.
+
+    Raises:
+        UsageError: as ``judge`` would.
+    """
+    if against.ref is not None:
+        _gates_at(project, against.ref, suite_file, gates)
+    opponent(project, against, suite_name, against.baseline or device_class(environment()))
+
+
+def opponent(project: Path, against: Against, suite_name: str, label: str) -> tuple[Side | None, str]:
+    """The other side and what to call it: the baseline under the label, else the file or the run it names.
+
+    Raises:
+        UsageError: a baseline that is not as it was accepted; a name that leads nowhere.
+    """
+    if against.ref is not None:
+        return baselines.read_at(project, against.ref, suite_name, label), label
+    is_label = baselines.LABEL.fullmatch(label) is not None
+    found = baselines.find(project, suite_name, label) if is_label else None
+    if found is not None or against.baseline is None:
+        return found, label
+    try:
+        path = places.find_run(label, project)
+    except UsageError:
+        if is_label and not label.endswith(".json"):
+            return None, label  # may yet be accepted under it
+        known = baselines.labels(project, suite_name)
+        there = f"whose labels are {', '.join(known)}" if known else "which has no baseline yet"
+        close = nearest(label, known)
+        raise UsageError(
+            f"no baseline {label!r}: not a label of {suite_name} ({there}), a file, or a run{close}"
+        ) from None
+    return side(path), str(path)
+
+
+def label_of(run: Run) -> str:
+    """The device class that a run ran on."""
+    return device_class(run.environments[run.environment])
+
+
+def within(folder: Path, against: Mapping[str, Json]) -> Comparison:
+    """Compare the points of a run with one of its own.
+
+    Raises:
+        UsageError: an axis or a value that the run does not have.
+    """
+    candidate = side(folder)
+    run = candidate.run
+    axes: dict[str, list[Json]] = {}
+    for score in run.scores:
+        for name, value in score.point.items():
+            values = axes.setdefault(name, [])
+            if value not in values:
+                values.append(value)
+    for name, value in against.items():
+        if name not in axes:
+            raise UsageError(f"--against {name}: the run has no such axis{nearest(name, axes)}")
+        if value not in axes[name]:
+            raise UsageError(
+                f"--against {name}={value}: not in the run, which has {', '.join(map(str, axes[name]))}"
+            )
+    findings = verdict.within(candidate, against, run.gates)
+    point = ", ".join(f"{name}={value}" for name, value in against.items())
+    return Comparison(run.suite, run.id, f"its own {point}", None, "", tuple(findings), looks=run.looks)
+
+
+def parse_against(text: str, run: Run) -> dict[str, Json]:
+    """``axis=value,…`` with the values spelled as the run has them."""
+    spelled = {
+        (name, canonical(value) if not isinstance(value, str) else value): value
+        for score in run.scores
+        for name, value in score.point.items()
+    }
+    point: dict[str, Json] = {}
+    for part in text.split(","):
+        name, equals, value = (p.strip() for p in part.partition("="))
+        if not equals:
+            raise UsageError(f"--against: expected axis=value,…, not {part!r}")
+        point[name] = spelled.get((name, value), value)
+    return point
+
+
+def _gates_at(
+    project: Path, ref: str, suite_file: Path | None, own: Sequence[GateInfo]
+) -> Sequence[GateInfo]:
+    """The gate of the merge base: a change to the suite cannot loosen what judges it.
+
+    A suite that is new since then has no baseline there either; its own gate changes nothing.
+    """
+    if suite_file is None:
+        raise UsageError("--baseline-ref needs the suite's file: use it with harness run")
+    base = MergeBase.find(project, ref)
+
+    def content(path: Path) -> bytes | None:
+        try:
+            return base.read(PurePosixPath(path.resolve().relative_to(project.resolve())))
+        except ValueError:
+            raise UsageError(f"{path}: not in the project {project}, so not at {base}") from None
+
+    def read(path: Path) -> str:
+        found = content(path)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, f"not there at {base}")
+        return found.decode("utf-8")
+
+    return own if content(suite_file) is None else gate_infos(suite.load(suite_file, read=read))
+
+
+def _no_baseline(run: Run, folder: Path, project: Path, label: str, ref: str | None) -> str:
+    """Why there is nothing to compare with, and the command that changes that."""
+    if not run.is_complete:
+        return f"no baseline {label!r} for {run.suite}, and a partial or failed run cannot become one"
+    known = (
+        baselines.labels(project, run.suite) if ref is None else baselines.labels_at(project, ref, run.suite)
+    )
+    place = f" at the merge base with {ref}" if ref else ""
+    others = f"; there are: {', '.join(known)} (--baseline LABEL compares with one)" if known else ""
+    short = places.reports(places.of(Path.cwd()), run.suite) / run.id
+    named = run.id if short.resolve() == folder.resolve() else shlex.quote(str(folder))
+    option = "" if label == label_of(run) else f" --label {label}"
+    accept = f'harness accept {named}{option} --reason "…"'
+    return f"no baseline {label!r} for {run.suite}{place}{others}. If these figures are right: {accept}"

@@ -1,0 +1,94 @@
+"""``harness leaderboard``: runs in tables of comparable rows, beside the literature's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import project as places
+from harness.commands.judge import side
+from harness.compare import baseline as baselines
+from harness.errors import Exit, UsageError
+from harness.leaderboard.board import Board
+from harness.leaderboard.making import tables
+from harness.leaderboard.published import published
+from harness.leaderboard.rows import Entry
+from harness.report.console import ReportConsole
+from harness.report.leaderboard import data, markdown
+from harness.report.leaderboard.places import Places
+
+PUBLISHED = Path("baselines") / "published.yaml"
+
+
+def leaderboard(
+    runs: Sequence[str],
+    *,
+    to: Path | None,
+    paired: str | None,
+    literature: Path | None,
+    compared: str,
+    by: str,
+) -> Exit:
+    """Write the four renderings of one board.
+
+    Args:
+        runs: each a run's folder, id or suite, a baseline's ``SUITE/LABEL`` or its file.
+        to: the folder to write to; by default ``reports/leaderboard`` in the project.
+        paired: the row to compare all others of its table with.
+        literature: a file of published rows; by default the project's, if it has one.
+        compared: axes to compare the points of, between commas, besides those of a suite's ``reference``.
+        by: ``metric`` or ``metric.field`` to order by, where a table has it.
+
+    Raises:
+        UsageError: a run, an axis, a metric or a row that there is not; the folder cannot be written.
+    """
+    home = places.of(Path.cwd())
+    entries, notes = _entries(runs, home)
+    axes = [axis.strip() for axis in compared.split(",") if axis.strip()]
+    ours = tables(entries, compared=axes, by=by, paired=paired)
+    file = literature or home / PUBLISHED
+    theirs = published(file) if literature is not None or file.is_file() else []
+    folder = to or home / "reports" / "leaderboard"
+    board = Board((*ours, *theirs), tuple(notes))
+    _write(board, folder)
+    console = ReportConsole()
+    for note in notes:
+        console.out(f"note: {note}", highlight=False)
+    for name in ("html", "md", "csv", "json"):
+        console.out(str(folder / f"leaderboard.{name}"), highlight=False)
+    return Exit.OK
+
+
+def _entries(runs: Sequence[str], home: Path) -> tuple[list[Entry], list[str]]:
+    """Each run once: a baseline and the run that it was made of are one."""
+    found: dict[str, Entry] = {}
+    called: dict[str, str] = {}
+    notes: list[str] = []
+    for text in runs:
+        accepted = home / baselines.FOLDER / f"{text}.json"
+        path = accepted if accepted.is_file() else places.find_run(text, home)
+        entry = Entry(side(path), path)
+        if entry.run.id in found:
+            notes.append(f"{text} is the same run as {called[entry.run.id]}, and is on the board once")
+            continue
+        found[entry.run.id], called[entry.run.id] = entry, text
+        if not entry.run.scores:
+            notes.append(f"{text} has no score")
+    return list(found.values()), notes
+
+
+def _write(board: Board, folder: Path) -> None:
+    from harness.report.leaderboard import page  # jinja2, which nothing else here needs
+
+    leads = Places(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (
+            ("html", page.render(board, leads)),
+            ("md", markdown.render(board, leads)),
+            ("csv", data.to_csv(board)),
+            ("json", data.to_json(board, leads)),
+        ):
+            (folder / f"leaderboard.{name}").write_text(text, encoding="utf-8")
+    except OSError as e:
+        raise UsageError(f"{folder}: the leaderboard cannot be written ({e.strerror})") from None

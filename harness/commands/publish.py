@@ -1,0 +1,166 @@
+"""What a stage made, uploaded to the model hub: because a person asks for it, never as part of a suite."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.artifact import (
+    Classifier,
+    DataSet,
+    FinetunedPipeline,
+    ImageTextModel,
+    LanguageModel,
+    Pipeline,
+    TextEmbedder,
+    Tokenizer,
+)
+from harness.commands.export import Stored
+from harness.errors import Exit, HarnessError, UsageError
+from harness.record import Run
+
+_MODELS = (
+    Classifier,
+    FinetunedPipeline,
+    ImageTextModel,
+    LanguageModel,
+    Pipeline,
+    TextEmbedder,
+    Tokenizer,
+)
+_SHOWN = 20
+"""Files that are listed one by one."""
+
+
+class HubError(HarnessError):
+    """The hub could not be reached, or did not do what it was asked to do."""
+
+    exit = Exit.FAILED
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A folder on its way to a repository."""
+
+    folder: Path
+    repo: str
+    """``org/name``."""
+    kind: Literal["dataset", "model"]
+    private: bool
+    replace: bool
+    message: str
+    """Of the commit."""
+
+    @classmethod
+    def of(cls, made: Stored, run: Run, repo: str, *, private: bool, replace: bool) -> Upload:
+        """An artifact of a run for a repository.
+
+        Raises:
+            UsageError: neither a data set nor a model, or no name of a repository.
+        """
+        from huggingface_hub.errors import HFValidationError
+        from huggingface_hub.utils import validate_repo_id
+
+        models = {kind.__name__ for kind in _MODELS}
+        if made.kind not in {*models, DataSet.__name__}:
+            raise UsageError(
+                f"{made.name}: {made.kind} is neither a data set nor a model; "
+                "synthetic.dataset makes a data set of images"
+            )
+        try:
+            validate_repo_id(repo)
+        except HFValidationError as e:
+            raise UsageError(f"--to: {e}") from None
+        if "/" not in repo:
+            raise UsageError(f"--to: expected org/name, not {repo!r}")
+        message = f"{made.name} of {run.suite}, run {run.id}"
+        return cls(
+            made.folder, repo, "model" if made.kind in models else "dataset", private, replace, message
+        )
+
+    @property
+    def files(self) -> dict[str, int]:
+        """What is uploaded: relative path → bytes."""
+        found = (p for p in sorted(self.folder.rglob("*")) if p.is_file())
+        return {p.relative_to(self.folder).as_posix(): p.stat().st_size for p in found}
+
+    def described(self) -> Iterator[str]:
+        """What would be done, line by line."""
+        files = self.files
+        seen = "private" if self.private else "public"
+        what = f"{len(files)} files, {sum(files.values()):,} bytes"
+        yield f"{self.kind} {self.repo}, {seen}{', replaced where it exists' if self.replace else ''}: {what}"
+        for name, size in list(files.items())[:_SHOWN]:
+            yield f"  {name}  {size:,}"
+        if len(files) > _SHOWN:
+            yield f"  and {len(files) - _SHOWN} more"
+
+    def send(self) -> str:
+        """Make the repository and upload; returns ``org/name@commit``, as a suite would name it.
+
+        What was uploaded before a break is not uploaded again.
+
+        Raises:
+            UsageError: no token, one that may not write there, a repository that is there already, or that others
+                can see where ``private`` was asked for.
+            HubError: no network, or the hub failed.
+        """
+        from huggingface_hub import HfApi, get_token
+        from huggingface_hub.utils import disable_progress_bars
+
+        token = get_token()
+        if not token:
+            raise UsageError(
+                "publish: the hub wants a token that may write; set HF_TOKEN, or log in ('hf auth login')"
+            )
+        disable_progress_bars()
+        # As the token is, the endpoint is read when it is needed; the library reads it when it is imported.
+        api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
+        with self._errors():
+            api.create_repo(self.repo, repo_type=self.kind, private=self.private, exist_ok=self.replace)
+            if self.private and not api.repo_info(self.repo, repo_type=self.kind).private:
+                raise UsageError(
+                    f"{self.repo}: is there and public; --private makes no public repository private"
+                )
+            commit = api.upload_folder(
+                repo_id=self.repo,
+                repo_type=self.kind,
+                folder_path=self.folder,
+                commit_message=self.message,
+                # A file of a larger data set that stayed would be read as a part of this one.
+                delete_patterns="*" if self.replace else None,
+            )
+        return f"{self.repo}@{commit.oid}"
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """The hub's many ways to fail as one line each."""
+        from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
+
+        try:
+            yield
+        except HfHubHTTPError as e:
+            status = e.response.status_code
+            if status in (401, 403):
+                raise UsageError(
+                    f"{self.repo}: the hub does not let this token write there ({status})"
+                ) from None
+            if status == 409 and not self.replace:
+                raise UsageError(
+                    f"{self.repo}: is there already; --replace puts this in its place (the hub keeps the history)"
+                ) from None
+            raise HubError(f"{self.repo}: the hub answered {status} ({_first_line(e)})") from None
+        except OfflineModeIsEnabled:
+            raise HubError(f"{self.repo}: HF_HUB_OFFLINE is set, nothing is uploaded") from None
+        except (HTTPError, OSError, ValueError) as e:  # ValueError: an answer that is not the hub's
+            raise HubError(
+                f"{self.repo}: the upload broke off ({_first_line(e)}); the same command with --replace goes on"
+            ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

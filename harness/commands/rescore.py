@@ -1,0 +1,200 @@
+"""``harness rescore``: metrics whose code has changed are computed anew from what a baseline's tasks left."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness import project as places
+from harness import replan
+from harness.artifact import Json
+from harness.assemble import code, declaration, item_rows
+from harness.canonical import canonical
+from harness.compare.baseline import Baseline
+from harness.compare.renewal import named, renew
+from harness.environment import environment
+from harness.errors import Exit, UsageError
+from harness.executors.local import LocalExecutor
+from harness.items import ItemRows
+from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, identity, make, task_key
+from harness.record import Repeat, Run, Score, environment_id
+from harness.report.console import ReportConsole
+from harness.report.numbers import counted, listed
+from harness.report.progress import RunProgress, label
+from harness.report.rescored import print_rescored
+from harness.run import Outcome, Runner
+from harness.store import Store
+from harness.typed import to_json
+
+
+def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Path | None) -> Exit:
+    """Show the new value of every changed metric beside the old one, and with ``accept`` put it in its place.
+
+    Only metrics run: what they read comes from the store as it was stored, whatever the code that made it is today.
+
+    Raises:
+        UsageError: there is no such baseline, an artifact is no longer in the store, or ``accept`` is empty.
+    """
+    if accept is not None and not accept.strip():
+        raise UsageError("--accept: say in a few words why the new values are right")
+    project = places.of(Path.cwd())
+    before, file = named(baseline, project)
+    kept = Store(places.store_root(store, project))
+    suite, _ = replan.suite_of(
+        before.run, project, baseline, mirror=places.mirror(mirror), store=kept, download=False
+    )
+    today = make(suite)
+    console = ReportConsole()
+    if all(s.task is not None and s.task.key == s.key for s in replan.recorded(before.run, today)):
+        console.out(f"{baseline}: every metric computes what it did; nothing to rescore", highlight=False)
+        return Exit.OK
+    plan = _plan(before.run, today, replan.keys_then(before.run, today, baseline))
+    if not plan.scores:
+        console.out(f"{baseline}: no metric has changed, only what runs before them", highlight=False)
+        return Exit.OK
+    _check_stored(plan, kept, baseline)
+    with RunProgress(ReportConsole(file=sys.stderr), plan) as progress:
+        outcomes = Runner(kept, LocalExecutor(), tell=progress).run(plan)
+    if failed := [plan.tasks[t] for t, o in outcomes.items() if o.state == "failed"]:
+        told = f"{counted(len(failed), 'metric')} failed, first {label(failed[0])}"
+        print(f"harness: {told}: {outcomes[failed[0].id].error}; {baseline} stays as it was", file=sys.stderr)
+        return Exit.FAILED
+    after = _rescored(before.run, plan, outcomes, today)
+    print_rescored(console, before.run, after, {s.metric for s in plan.scores})
+    if accept is None:
+        console.out(
+            f'nothing is written; to accept: harness rescore {baseline} --accept "…"', highlight=False
+        )
+        return Exit.OK
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    renew(before, file, after, _rows(before, after, plan, kept), reason=accept, at=moment)
+    console.out(f"accepted: {file}", highlight=False)
+    return Exit.OK
+
+
+def _plan(run: Run, today: Plan, then: Mapping[TaskId, str]) -> Plan:
+    """The tasks of the metrics that have changed, over what they read, which has the keys that it had."""
+    tasks: dict[TaskId, Task] = {}
+    scores: list[PlannedScore] = []
+    keys = {s.task.id: s.key for s in replan.recorded(run, today) if s.task is not None}
+    for score in today.scores:
+        repeats = []
+        for repeat in score.repeats:
+            task = today.tasks[repeat.task]
+            inputs = {
+                n: tuple(((source[0], then[source]), output) for source, output in taken)
+                for n, taken in task.inputs.items()
+            }
+            spelled = {p: to_json(v) for p, v in task.parameters.items()}
+            taken = {n: [[key, output] for (_, key), output in refs] for n, refs in inputs.items()}
+            key = task_key(identity(task.stage), spelled, taken)
+            if key == keys.get(task.id):
+                continue
+            for source in task.sources:
+                made = replace(today.tasks[source], key=then[source], inputs={})
+                tasks[made.id] = made
+            tasks[task.node, key] = replace(task, key=key, inputs=inputs)
+            repeats.append(PlannedRepeat(repeat.seeds, (task.node, key)))
+        if repeats:
+            scores.append(replace(score, repeats=tuple(repeats)))
+    return replace(today, tasks=tasks, scores=tuple(scores), pictures=())
+
+
+def _check_stored(plan: Plan, store: Store, name: str) -> None:
+    """Everything that a metric reads must be there: nothing but a metric is ever run."""
+    gone = []
+    for source in dict.fromkeys(s for task in plan.tasks.values() for s in task.sources):
+        entry = store.get(source[1])
+        if entry is None or not store.is_intact(entry):
+            gone.append(label(plan.tasks[source]))
+    if gone:
+        raise UsageError(
+            f"{name}: no longer in the store {store.root}: {listed(gone, 5)}; "
+            "rescore where the baseline ran (--store), or accept a run anew"
+        )
+
+
+@dataclass(frozen=True)
+class _Rescoring:
+    """What becomes of a record's scores."""
+
+    run: Run
+    today: Plan
+    results: Mapping[tuple[str, str, str], tuple[str, Outcome]]
+    """Metric, point and seeds → the new key, and what became of it."""
+
+    def score(self, score: Score) -> Score:
+        repeats = tuple(self.repeat(score, repeat) for repeat in score.repeats)
+        if repeats == score.repeats:
+            return score
+        meant = next(s for s in self.today.scores if s.metric == score.metric and s.point == score.point)
+        settings = _own_fields(score.metric, score.settings, meant.settings)
+        protocol = _own_fields(score.metric, score.protocol, meant.protocol)
+        return replace(score, settings=settings, protocol=protocol, repeats=repeats)
+
+    def repeat(self, score: Score, repeat: Repeat) -> Repeat:
+        place = score.metric, canonical(score.point), canonical(repeat.seeds)
+        if place not in self.results:
+            return repeat
+        key, outcome = self.results[place]
+        assert outcome.entry is not None
+        result = outcome.entry.result
+        assert result is not None
+        conditions = {f"{score.metric}.{n}": v for n, v in result.conditions.items()}
+        ran = environment_id(outcome.entry.environment)
+        return replace(
+            repeat,
+            key=key,
+            values=result.values,
+            conditions=_own_fields(score.metric, repeat.conditions, conditions),
+            details=result.details,
+            environments=tuple(sorted({*repeat.environments, ran})),
+            items=result.items,
+        )
+
+
+def _own_fields(metric: str, then: Mapping[str, Json], now: Mapping[str, Json]) -> dict[str, Json]:
+    """The fields of a metric as they are now, those of everything else as they were."""
+    own = f"{metric}."
+    return {
+        **{n: v for n, v in then.items() if not n.startswith(own)},
+        **{n: v for n, v in now.items() if n.startswith(own)},
+    }
+
+
+def _rescored(run: Run, plan: Plan, outcomes: Mapping[TaskId, Outcome], today: Plan) -> Run:
+    results = {
+        (s.metric, canonical(s.point), canonical(r.seeds)): (r.task[1], outcomes[r.task])
+        for s in plan.scores
+        for r in s.repeats
+    }
+    metrics = {s.metric for s in plan.scores}
+    here = environment()
+    then: dict[str, Any] = dict(run.declaration)
+    now: Any = declaration(today.suite)["stages"]
+    today_code = code(today.suite)
+    stages = {name: now[name] if name in metrics else node for name, node in then["stages"].items()}
+    entries = [o.entry for _, o in results.values() if o.entry is not None]
+    ran = {environment_id(e.environment): e.environment for e in entries}
+    rescoring = _Rescoring(run, today, results)
+    return replace(
+        run,
+        declaration={**then, "stages": stages},
+        code={name: today_code[name] if name in metrics else c for name, c in run.code.items()},
+        metrics={n: today.metrics[n] if n in metrics else info for n, info in run.metrics.items()},
+        scores=tuple(map(rescoring.score, run.scores)),
+        environments={**run.environments, **ran, environment_id(here): here},
+    )
+
+
+def _rows(before: Baseline, after: Run, plan: Plan, store: Store) -> Iterator[ItemRows]:
+    """The rows of what was not computed anew, then those of what was."""
+    metrics = {s.metric for s in plan.scores}
+    if before.items is not None:
+        yield from (rows for rows in before.items.rows() if rows.metric not in metrics)
+    changed = tuple(s for s in after.scores if s.metric in metrics)
+    yield from item_rows(replace(after, scores=changed), store)

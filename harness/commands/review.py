@@ -1,0 +1,84 @@
+"""Expert review: a page that people rate images on, and what comes of their files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import project as places
+from harness import record_file
+from harness.commands.again import rewrite
+from harness.commands.judge import side as side_of
+from harness.errors import Exit, UsageError
+from harness.report.numbers import counted
+from harness.review import key as keys
+from harness.review import making, summary_file, table, wording
+from harness.review.checking import check
+from harness.review.making import Wish
+from harness.review.summary import summarise
+from harness.review.table import Ratings
+from harness.store import Store
+
+PAGE = "review.html"
+
+
+def make(run: str, wish: Wish, *, to: Path | None, replace: bool, store: Path | None) -> Exit:
+    """Write the page for reviewers and, into the run's folder, the key to its blinding."""
+    home = places.of(Path.cwd())
+    folder = _folder(run, home)
+    before = None if replace else keys.read(folder)
+    record = record_file.load(folder)
+    review = making.make(record, Store(places.store_root(store, home)), wish, before)
+    page = to or folder / PAGE
+    making.write(review, folder, page)
+    for line in making.described(review):
+        print(line)
+    print(f"page for reviewers: {page} ({page.stat().st_size / 1e6:.1f} MB)")
+    print(f"keep to yourself: {folder / keys.FILE}")
+    print(f"then: harness review collect {run} ratings-*.json")
+    return Exit.OK
+
+
+def collect(run: str, files: Sequence[Path], *, partial: bool) -> Exit:
+    """Check what reviewers exported, sum it up beside the run, and write the run's reports again.
+
+    Raises:
+        UsageError: the run has no review, or none of the files can be used.
+    """
+    home = places.of(Path.cwd())
+    folder = _folder(run, home)
+    key = keys.read(folder)
+    if key is None:
+        raise UsageError(f"{folder}: no review to collect for; make one: harness review make {run}")
+    side = side_of(folder)
+    if key.run != side.run.id:
+        raise UsageError(f"{folder / keys.FILE}: of run {key.run}, and this is {side.run.id}")
+    checked = check(files, key, partial=partial)
+    for line in checked.left_out:
+        print(f"left out: {line}", file=sys.stderr)
+    for line in checked.notes:
+        print(f"taken in part: {line}", file=sys.stderr)
+    if not checked.sheets:
+        raise UsageError(f"none of {counted(len(files), 'file')} can be used")
+    rated = tuple(r for sheet in checked.sheets for r in sheet.rated)
+    ratings = Ratings(key.review, key.run, key.questions, key.asked, rated)
+    shares = {sheet.rater: sheet.share for sheet in checked.sheets}
+    summary = summarise(ratings, shares, key.images, side)
+    try:
+        table.write(folder / table.FILE, ratings)
+        summary_file.write(folder, summary)
+    except OSError as e:
+        raise UsageError(f"{e.filename}: the review cannot be written ({e.strerror})") from None
+    for line in wording.lines(summary):
+        print(line)
+    report = rewrite(folder, home)
+    print(f"review: {folder / summary_file.FILE}, for suites: {folder / table.FILE}, report: {report}")
+    return Exit.OK
+
+
+def _folder(run: str, home: Path) -> Path:
+    folder = places.find_run(run, home)
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: a review needs a run's folder, and this is a file")
+    return folder

@@ -1,0 +1,123 @@
+"""Looking at a comparison more than once: how many seeds at each look, and at which level.
+
+Whoever adds seeds while a verdict is open and stops as soon as it is not, judges several times, and may be wrong each
+time: a two-sided test at 5 %, done at five looks, is wrong in 14 % of all cases (Armitage, McPherson and Rowe 1969). So
+the looks are fixed before the first score is seen, and the level is shared among them. Claims are made at alpha / K
+at each of K looks; then the chance of a false claim at *any* of them is at most alpha, whatever the looks share and
+whatever rule ends them (Bonferroni's inequality). Sharper boundaries (Pocock 1977; Lan and DeMets 1983) rest on
+normal increments with a known variance, which three seeds do not have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import NormalDist
+
+from harness.compare import stats
+from harness.compare.comparison import Comparison, Finding, Verdict
+from harness.compare.sample import LEAST
+from harness.record import GateInfo, Looks, MetricInfo, Run
+
+MOST_SEEDS = 10_000
+"""More than anybody runs; what needs more needs a wider margin instead."""
+
+
+def declare(own: int, most: int, *, limit: str = "") -> Looks:
+    """The looks of a run whose suite has ``own`` seeds and that may have ``most``; none is taken yet.
+
+    The first has the suite's own seeds (at least three: fewer give no verdict), the last ``most``; between them the
+    number grows by one factor, at most 2: 5 to 30 is 5, 9, 17, 30.
+
+    Raises:
+        ValueError: ``own`` is not positive, or ``most`` smaller.
+    """
+    if not 1 <= own <= most:
+        raise ValueError(f"own must lie between 1 and most ({most}); it is {own}")
+    first = min(max(own, LEAST), most)
+    steps = math.ceil(math.log2(most / first) - 1e-9)
+    seeds = [round(first * (most / first) ** (i / steps)) for i in range(steps)] + [most]
+    return Looks(tuple(seeds), stats.ALPHA / len(seeds), 0, limit)
+
+
+def useful(
+    seeds: Mapping[str, Sequence[int]],
+    metrics: Mapping[str, MetricInfo],
+    gates: Sequence[GateInfo],
+    baseline: Run | None,
+) -> int:
+    """How many of the repeats can enter a gated verdict; 0 where no gated metric depends on a swept seed.
+
+    A comparison is paired on the seeds that both sides have. From the repeat on that the baseline lacks, more of
+    them change nothing.
+
+    Args:
+        seeds: swept seed → its values, one per repeat.
+        metrics: of the candidate.
+        gates: what is judged.
+        baseline: what it is judged against.
+    """
+    found = [0]
+    for gate in gates:
+        fields = metrics[gate.metric].seeds
+        rows = list(zip(*(seeds[f] for f in fields), strict=True))
+        if gate.against_reference:
+            found.append(len(rows))
+        elif baseline is not None and rows:
+            theirs = set(_rows(baseline, gate.metric, fields))
+            shared = [i for i, row in enumerate(rows) if row in theirs]
+            paired = len({rows[i][0] for i in shared}) >= LEAST  # the outermost seed is what counts
+            found.append(shared[-1] + 1 if paired else len(rows))
+    return max(found)
+
+
+def _rows(run: Run, metric: str, fields: Sequence[str]) -> Iterator[tuple[int, ...]]:
+    for score in run.scores:
+        for repeat in score.repeats:
+            if score.metric == metric and repeat.seeds.keys() == set(fields):
+                yield tuple(repeat.seeds[f] for f in fields)
+
+
+def is_open(comparison: Comparison) -> bool:
+    """Whether more seeds may still decide a gated comparison; never where a task failed."""
+    return not comparison.failures and any(map(_is_open, comparison.findings))
+
+
+def _is_open(finding: Finding) -> bool:
+    if not finding.gated or finding.estimate is None or finding.estimate.unit != "seeds":
+        return False
+    too_few = finding.verdict is Verdict.INCOMPARABLE and not finding.differences
+    return too_few or (finding.verdict is Verdict.INCONCLUSIVE and finding.detectable is not None)
+
+
+def advised(own: int, needed: int, alpha: float = stats.ALPHA) -> int | None:
+    """The fewest seeds to allow a run, so that its last look decides what ``needed`` seeds decide at level ``alpha``.
+
+    By the normal approximation of the power: repeats grow with the square of the sum of both quantiles. None where
+    that is more than ``MOST_SEEDS``.
+    """
+    wanted = max(own, needed)
+    while wanted <= MOST_SEEDS:
+        level = declare(own, wanted).alpha
+        enough = math.ceil(needed * (_effect(level) / _effect(alpha)) ** 2)
+        if enough <= wanted:
+            return wanted
+        wanted = enough
+    return None
+
+
+def _effect(alpha: float) -> float:
+    normal = NormalDist()
+    return normal.inv_cdf(1.0 - alpha) + normal.inv_cdf(stats.POWER)
+
+
+def told(looks: Looks) -> str:
+    """Which look it was, in one sentence for people; empty where nothing is to be said."""
+    parts = []
+    if len(looks.seeds) > 1:
+        listed = ", ".join(map(str, looks.seeds))
+        level = f"{100.0 * looks.alpha:.3g} % instead of {100.0 * stats.ALPHA:.3g} %"
+        parts.append(
+            f"look {looks.taken} of {len(looks.seeds)} (declared: {listed} seeds), every claim at {level}"
+        )
+    return "; ".join([*parts, *filter(None, [looks.limit])])

@@ -1,0 +1,132 @@
+"""The values that a mean is made of, each with its weight and the place where it was measured."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from harness.compare.sample import SeedKey, Side
+from harness.items import ItemColumn, ItemsReader
+from harness.record import Repeat, Score
+
+
+class Place(NamedTuple):
+    """Where a value was measured, or what several of them have in common; None where they differ in it."""
+
+    item: str | None = None
+    cluster: str | None = None
+    seeds: SeedKey | None = None
+    point: str | None = None
+    """Canonical JSON."""
+
+
+class Value(NamedTuple):
+    """One value of a weighted mean."""
+
+    place: Place
+    value: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Values:
+    """The repeats of one side that count, and how to weigh what is in them."""
+
+    field: str
+    scores: Sequence[Score]
+    points: Sequence[str]
+    """What to call the place of each score."""
+    reader: ItemsReader | None
+    outermost: str | None
+    """The seed whose values are repeats of their own; others are averaged below it."""
+    seeds: Sequence[SeedKey]
+    """Those that every point has."""
+    items: frozenset[str] | None
+    """Those that every point and repeat has; None where some repeat has no rows."""
+
+    @staticmethod
+    def of(scores: Sequence[Score], field: str, side: Side, points: Sequence[str]) -> Values:
+        """Those of complete scores of one metric, at least one.
+
+        Args:
+            scores: with the field.
+            field: of the metric.
+            side: that the scores are of.
+            points: for each score the point to call its values' place by, canonical JSON: of a pair of scores both
+                have the candidate's, though one side may not sweep an axis, or lie at the reference.
+
+        Raises:
+            UsageError: the per-item rows cannot be read.
+        """
+        repeats = [(score, repeat) for score in scores for repeat in score.repeats]
+        count = Counter(_seeds(repeat) for _, repeat in repeats)
+        columns = [_column(side.items, score, repeat, field) for score, repeat in repeats]
+        names = [frozenset(column.items) for column in columns if column is not None]
+        order = side.run.metrics[scores[0].metric].seeds
+        return Values(
+            field,
+            scores,
+            points,
+            side.items,
+            outermost=order[0] if order else None,
+            seeds=[seeds for seeds, n in count.items() if n == len(scores)],
+            items=frozenset.intersection(*names) if len(names) == len(columns) else None,
+        )
+
+    def only(self, seeds: Collection[SeedKey], outermost: str | None) -> Values:
+        """With these seeds only, nested as the other side nests them."""
+        return replace(self, seeds=[s for s in self.seeds if s in seeds], outermost=outermost)
+
+    def weighted(self, by_item: bool, kept: Collection[str] | None) -> Iterator[Value]:
+        """Every value with its weight in the mean: points alike, repeats alike, items of a repeat alike."""
+        inner: dict[int | None, int] = {}
+        for seeds in self.seeds:
+            inner[self._outer(seeds)] = inner.get(self._outer(seeds), 0) + 1
+        counted = set(self.seeds)
+        for score, point in zip(self.scores, self.points, strict=True):
+            for repeat in (r for r in score.repeats if _seeds(r) in counted):
+                weight = 1 / (len(self.scores) * len(inner) * inner[self._outer(_seeds(repeat))])
+                yield from self._within(score, repeat, point, weight, by_item, kept)
+
+    def _within(
+        self,
+        score: Score,
+        repeat: Repeat,
+        point: str,
+        weight: float,
+        by_item: bool,
+        kept: Collection[str] | None,
+    ) -> Iterator[Value]:
+        seeds = _seeds(repeat)
+        column = _column(self.reader, score, repeat, self.field) if by_item else None
+        if column is None:
+            yield Value(Place(seeds=seeds, point=point), repeat.values[self.field], weight)
+            return
+        shown = [i for i, name in enumerate(column.items) if kept is None or name in kept]
+        for i in shown:
+            cluster = column.clusters[i] if column.clusters else None
+            yield Value(Place(column.items[i], cluster, seeds, point), column.values[i], weight / len(shown))
+
+    def _outer(self, seeds: SeedKey) -> int | None:
+        return dict(seeds).get(self.outermost) if self.outermost else None
+
+
+def _column(reader: ItemsReader | None, score: Score, repeat: Repeat, field: str) -> ItemColumn | None:
+    if reader is None or not repeat.items:
+        return None
+    return reader.items(score.metric, score.point, repeat.seeds, field)
+
+
+def _seeds(repeat: Repeat) -> SeedKey:
+    return tuple(sorted(repeat.seeds.items()))
+
+
+def mean(values: Sequence[Value]) -> float:
+    """The weighted mean of some values; exact where all are equal."""
+    first = values[0].value
+    if all(v.value == first for v in values):
+        return first
+    return math.fsum(v.weight * v.value for v in values) / math.fsum(v.weight for v in values)

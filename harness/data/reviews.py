@@ -1,0 +1,39 @@
+"""Ratings that people gave, as an artifact: what they say of a system is then gated like any other metric."""
+
+from __future__ import annotations
+
+from harness.artifact import Json, Ratings
+from harness.data.hub import Source
+from harness.errors import StageError, UsageError
+from harness.review import table
+from harness.stage import Job, stage
+
+
+@stage(version=1)
+def read(*, source: Source, job: Job) -> Ratings:
+    """The ratings of one review, from the ``ratings.json`` that ``harness review collect`` wrote.
+
+    Args:
+        source: that file, or a run's folder with it.
+        job: the runner's side.
+
+    Raises:
+        StageError: no such file, or it is damaged; nothing is rated in it.
+    """
+    file = source.path / table.FILE if source.path.is_dir() else source.path
+    try:
+        found = table.read(file)
+    except UsageError as e:
+        raise StageError(str(e)) from None
+    if not found.first:
+        raise StageError(f"{file}: nothing is rated in it")
+    folder = job.folder()
+    table.write(folder / table.FILE, found)
+    facts: dict[str, Json] = {
+        "raters": len(found.raters),
+        "images": len({r.image for r in found.first}),
+        "ratings": len(found.first),
+        "systems": list(found.systems),
+        "asked": found.asked,
+    }
+    return Ratings(folder, facts)

@@ -1,0 +1,1 @@
+"""Runs as rows of tables in which everything is comparable; ``report/leaderboard`` puts them on paper."""

@@ -1,0 +1,154 @@
+"""From runs to the tables of a leaderboard."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from harness.artifact import Json
+from harness.compare.figure import Figure
+from harness.errors import UsageError, nearest
+from harness.leaderboard.board import Column, Line, Origin, Table
+from harness.leaderboard.groups import Name, RowGroup, apart, grouped
+from harness.leaderboard.naming import key_of, named, names_of
+from harness.leaderboard.pairing import paired_with
+from harness.leaderboard.ranking import better_of, ranked
+from harness.leaderboard.rows import Entry, Row, rows_of
+
+
+def tables(
+    entries: Sequence[Entry], *, compared: Collection[str] = (), by: str = "", paired: str | None = None
+) -> list[Table]:
+    """Runs as tables of comparable lines.
+
+    Args:
+        entries: runs, each once.
+        compared: axes whose points are compared, besides those that a suite's ``reference`` names.
+        by: ``metric`` or ``metric.field`` to order by, where a table has it; by default what is gated first.
+        paired: the line that all others of its table are compared with; see ``naming.named``.
+
+    Raises:
+        UsageError: an axis, a metric or a line that there is not; no score at all.
+    """
+    _check_axes(entries, compared)
+    rows = [row for entry in entries for row in rows_of(entry, compared)]
+    if not rows:
+        raise UsageError("leaderboard: none of these runs has a score")
+    groups = grouped(rows, _field(entries, by) if by else None)
+    names = [names_of(group.rows) for group in groups]
+    called = {row: name for of in names for row, name in of.items()}
+    reference = None if paired is None else named(paired, rows, called)
+    made = []
+    for n, group in enumerate(groups):
+        table = _table(group, names[n], reference if reference in group.rows else None)
+        following = groups[n + 1 : n + 2]
+        made.append(replace(table, apart=tuple(d for g in following for d in apart(group, g))))
+    return made
+
+
+def _table(group: RowGroup, names: dict[int, str], reference: Row | None) -> Table:
+    columns = _columns(group)
+    figures = {id(row): tuple(_figure(row, c) for c in columns) for row in group.rows}
+    ranks, method = ranked(group)
+    findings = {} if reference is None else paired_with(group, reference, columns)
+    lines = tuple(
+        Line(
+            key_of(row),
+            names[id(row)],
+            _origin(row.entry),
+            row.point,
+            figures[id(row)],
+            ranks.get(id(row)),
+            tuple(findings.get(id(row), ())),
+            _missing(row),
+        )
+        for row in group.rows
+    )
+    protocol: dict[str, Json] = {}
+    for score, _ in group.known.values():
+        protocol |= score.whole_protocol()
+    return Table(
+        title=", ".join(dict.fromkeys(row.entry.run.suite for row in group.rows)),
+        kind="runs",
+        columns=columns,
+        lines=tuple(sorted(lines, key=lambda line: _order(line, columns))),
+        method=method,
+        protocol={name: protocol[name] for name in sorted(protocol.keys() - group.axes)},
+        conditions=_conditions(group),
+        compared=tuple(sorted(group.axes & protocol.keys())),
+        reference="" if reference is None else key_of(reference),
+    )
+
+
+def _conditions(group: RowGroup) -> dict[str, Json]:
+    if group.by is None:
+        return {}
+    score = group.known[group.by[0]][0]
+    seen = {name for repeat in score.repeats for name in repeat.conditions}
+    return {name: value for name, value in score.whole_protocol().items() if name in seen}
+
+
+def _columns(group: RowGroup) -> tuple[Column, ...]:
+    """What the group is ranked by, then what else is gated, then every other field with a direction."""
+    gated: dict[Name, None] = {}
+    others: dict[Name, None] = {}
+    for entry in {id(r.entry): r.entry for r in group.rows}.values():
+        gated |= {(g.metric, g.field): None for g in entry.run.gates}
+        for metric, info in entry.run.metrics.items():
+            others |= {(metric, f): None for f, direction in info.fields.items() if direction}
+    wanted = [*([group.by] if group.by else []), *gated, *others]
+    return tuple(
+        Column(m, f, "lower" if better_of(group.rows, m, f) == "lower" else "higher", (m, f) in gated)
+        for m, f in dict.fromkeys(wanted)
+        if m in group.known and (m, f) in others
+    )
+
+
+def _figure(row: Row, column: Column) -> Figure | None:
+    score = row.scores.get(column.metric)
+    known = column.field in row.entry.run.metrics[column.metric].fields if score else False
+    return Figure.of([score], column.field, row.entry.side) if score and known else None
+
+
+def _order(line: Line, columns: Sequence[Column]) -> tuple[float, int, str]:
+    """Best first; what has no value last."""
+    figure = line.figures[0] if columns else None
+    value = math.inf if figure is None else figure.mean * (1 if columns[0].better == "lower" else -1)
+    return value, line.ranks.best if line.ranks else 0, line.key
+
+
+def _origin(entry: Entry) -> Origin:
+    run = entry.run
+    label, date = (run.accepted.label, run.accepted.at) if run.accepted else ("", run.started)
+    return Origin(run.id, run.suite, label, date, entry.path)
+
+
+def _missing(row: Row) -> str:
+    """Why values are missing: which metrics failed, and what the first of them said."""
+    failed = {m: s for m, s in row.scores.items() if not (s.complete and s.repeats)}
+    if not failed:
+        return ""
+    errors = (r.error for s in failed.values() for r in s.repeats if r.error)
+    first = next(errors, "").strip().partition("\n")[0]
+    return f"failed: {', '.join(failed)}" + (f" ({first})" if first else "")
+
+
+def _check_axes(entries: Sequence[Entry], compared: Collection[str]) -> None:
+    known = {axis for entry in entries for score in entry.run.scores for axis in score.point}
+    for axis in compared:
+        if axis not in known:
+            raise UsageError(f"--rows {axis}: no run sweeps such an axis{nearest(axis, known)}")
+
+
+def _field(entries: Sequence[Entry], by: str) -> Name:
+    """``metric.field``, or a metric's first field that has a direction."""
+    fields: dict[str, Name] = {}
+    for entry in entries:
+        for metric, info in entry.run.metrics.items():
+            for name in (f for f, direction in info.fields.items() if direction):
+                fields.setdefault(metric, (metric, name))
+                fields.setdefault(f"{metric}.{name}", (metric, name))
+    if by not in fields:
+        raise UsageError(f"--by {by}: no run has such a metric with a direction{nearest(by, fields)}")
+    return fields[by]

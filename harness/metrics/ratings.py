@@ -1,0 +1,180 @@
+"""What people think of the images, as scores with a verdict, and how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.artifact import Json, Ratings
+from harness.errors import StageError, nearest
+from harness.review import agreement as agreeing
+from harness.review import levels, table
+from harness.review.questions import CLASS_MATCH, SCALES
+from harness.review.table import Rated
+from harness.stage import Higher, Items, Scores, stage
+
+LEAST_RATERS = 3
+"""Fewer are no sample of raters."""
+_SCALES = tuple(s.name for s in SCALES if s.name != CLASS_MATCH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatingScores(Scores):
+    """Means of ratings from 1, the worst, to 5, each centred on its rater's mean over everything that he or she saw;
+    the two shares are in [0, 1].
+    """
+
+    realism: Higher
+    scale_texture: Higher
+    view_from_above: Higher
+    below_real: float
+    """Realism of the real images less that of the generated ones; 0 where there were no real ones."""
+    flawless: Higher
+    """Share of the ratings that name no flaw."""
+    trainable: Higher
+    """Share of the ratings that say yes to training on it."""
+
+
+@stage(version=1)
+def scores(
+    ratings: Ratings, *, system: str | None = None, over: Literal["raters", "images"] = "raters"
+) -> RatingScores:
+    """What people think of generated images.
+
+    Two reviews are compared where the same questions were asked. Rows have the raters' and the images' names: where the
+    same people rate the same images of another checkpoint, they are paired.
+
+    Args:
+        ratings: from ``reviews.read``.
+        system: one of those in the ratings, as the report names it; null: everything that was generated.
+        over: what an interval is over, and so what a verdict is about. ``raters``: other people with these images,
+            which takes three; ``images``: other images with these people.
+
+    Raises:
+        StageError: no such system, nothing of it is rated, or fewer than three raters for an interval over raters.
+    """
+    found = table.read(ratings.path / table.FILE)
+    rated = _of(found, system, over)
+    columns = {name: _column(found, rated, name) for name in _SCALES}
+    columns["flawless"] = [float(not r.answers.artefacts) for r in rated]
+    columns["trainable"] = [float(r.answers.train == "yes") for r in rated]
+    real = [r for r in found.first if r.shown.control]
+    realism = _mean(columns["realism"])
+    return RatingScores(
+        realism=realism,
+        scale_texture=_mean(columns["scale_texture"]),
+        view_from_above=_mean(columns["view_from_above"]),
+        below_real=_mean(_column(found, real, "realism")) - realism if real else 0.0,
+        flawless=_mean(columns["flawless"]),
+        trainable=_mean(columns["trainable"]),
+        items=_items(rated, columns, over),
+        conditions={"questions": found.questions},
+        details={
+            "raters": list(found.raters),
+            "images": len({r.image for r in rated}),
+            "real": len({r.image for r in real}),
+        },
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchScores(Scores):
+    class_match: Higher
+    """From 1 to 5, centred as in ``ratings.scores``."""
+
+
+@stage(version=1)
+def match(
+    ratings: Ratings, *, system: str | None = None, over: Literal["raters", "images"] = "raters"
+) -> MatchScores:
+    """How well generated images show what they were asked for; parameters as in ``ratings.scores``.
+
+    Args:
+        ratings: from ``reviews.read``.
+        system: one of those in the ratings; null: everything that was generated.
+        over: what an interval is over.
+
+    Raises:
+        StageError: as ``ratings.scores``; or nobody was asked, for not every image had a class or a sentence.
+    """
+    found = table.read(ratings.path / table.FILE)
+    if not found.asked:
+        raise StageError("nobody was asked whether images match: not all of them had a class or a sentence")
+    rated = _of(found, system, over)
+    column = _column(found, rated, CLASS_MATCH)
+    return MatchScores(
+        class_match=_mean(column),
+        items=_items(rated, {"class_match": column}, over),
+        conditions={"questions": found.questions, "asked": found.asked},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementScores(Scores):
+    alpha: Higher
+    """Krippendorff's, ordinal: the mean over the scales. 1 is agreement, 0 what chance gives."""
+
+
+@stage(version=1)
+def agreement(ratings: Ratings) -> AgreementScores:
+    """How far the raters agree, on all images that two or more of them rated; the scales are in the details.
+
+    A scale on which everybody always gave one answer has no α, and is left out of the mean.
+
+    Args:
+        ratings: from ``reviews.read``.
+
+    Raises:
+        StageError: one rater only, or no scale that has an α.
+    """
+    found = table.read(ratings.path / table.FILE)
+    of_scale = {scale: agreeing.alpha(table.units(found.first, scale)) for scale in found.scales}
+    alphas = [a.alpha for a in of_scale.values() if a is not None]
+    if not alphas:
+        raise StageError(
+            f"no agreement to measure among {len(found.raters)} raters: it takes two, and different answers"
+        )
+    told: dict[str, Json] = {
+        scale: None if a is None else {"alpha": a.alpha, "low": a.low, "high": a.high, "images": a.units}
+        for scale, a in of_scale.items()
+    }
+    return AgreementScores(
+        alpha=_mean(alphas),
+        conditions={"questions": found.questions},
+        details={"scales": told, "raters": list(found.raters)},
+    )
+
+
+def _of(found: table.Ratings, system: str | None, over: str) -> list[Rated]:
+    """First showings of generated images."""
+    generated = [r for r in found.first if not r.shown.control]
+    names = list(dict.fromkeys(r.shown.system for r in generated))
+    if system is not None and system not in names:
+        raise StageError(
+            f"no system {system!r} in the ratings, which have {', '.join(names)}{nearest(system, names)}"
+        )
+    rated = [r for r in generated if system in (None, r.shown.system)]
+    if not rated:
+        raise StageError("no generated image is rated")
+    raters = len({r.rater for r in rated})
+    if over == "raters" and raters < LEAST_RATERS:
+        raise StageError(
+            f"{raters} raters are too few for an interval over raters, which takes {LEAST_RATERS}; "
+            "say over: images"
+        )
+    return rated
+
+
+def _column(found: table.Ratings, rated: Sequence[Rated], scale: str) -> list[float]:
+    centred = levels.centred(found.first, levels.answer(scale))
+    return [centred[r.rater, r.image] for r in rated]
+
+
+def _items(rated: Sequence[Rated], columns: Mapping[str, Sequence[float]], over: str) -> Items:
+    clusters = [r.rater if over == "raters" else r.image for r in rated]
+    return Items([f"{r.rater}: {r.image}" for r in rated], columns, clusters)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

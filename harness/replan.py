@@ -1,0 +1,198 @@
+"""A record's declaration made into a suite again, and the keys that its tasks had: whatever the file says today.
+
+So a baseline can be run with more seeds, or have its metrics computed anew, from what was accepted. What has changed
+since is found by key and told by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import suite as suites
+from harness import text
+from harness.artifact import Json
+from harness.assemble import code, declaration
+from harness.canonical import canonical
+from harness.errors import SuiteError, UsageError, Where
+from harness.plan import Plan, Task, TaskId, task_key
+from harness.record import Run
+from harness.sources import resolve
+from harness.store import Store
+from harness.suite import Suite
+from harness.text import Entry, List, Map, Scalar, Tree
+
+
+def suite_of(
+    run: Run, project: Path, where: str, *, mirror: Path | None, store: Store, download: bool
+) -> tuple[Suite, list[dict[str, Json]]]:
+    """The suite that a record declares, resolved, and what to record of its sources.
+
+    It has no gates and no reference: those are in the record.
+
+    Args:
+        run: a run or a baseline.
+        project: relative sources are taken from the suite file of the run's suite in it.
+        where: what to call the record in errors.
+        mirror, store, download: as for ``harness.sources.resolve``.
+
+    Raises:
+        UsageError: this version has no such stage, parameter or value; a source is not there.
+    """
+    place = Where(str(_folder(run.suite, project) / "declaration"), 1)
+    references = {s["digest"]: s["reference"] for s in run.sources if s.get("digest")}
+    body: Mapping[str, Any] = run.declaration
+    sections: dict[str, dict[str, Json]] = {"stages": {}, "metrics": {}}
+    try:
+        for name, node in _stages(run).items():
+            inputs = {n: refs[0] if len(refs) == 1 else refs for n, refs in node["inputs"].items()}
+            parameters = {n: _referred(v, references) for n, v in node["parameters"].items()}
+            section = "metrics" if name in run.metrics else "stages"
+            sections[section][name] = {"use": node["use"], **inputs, **parameters}
+        matrix = {n: _referred(v, references) for n, v in dict(body["matrix"]).items()}
+        exclude = _referred(body["exclude"], references)
+        parts = {"matrix": matrix, "exclude": exclude, "subject": body["subject"], "seeds": body["seeds"]}
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise UsageError(f"{where}: its declaration does not say what was run") from None
+    whole = {"suite": run.suite, "about": run.about, **sections, **parts}
+    tree = _tree({name: value for name, value in whole.items() if value}, place)
+    assert isinstance(tree, Map)
+    try:
+        suite = suites.build(tree, Path(place.file))
+        return resolve(suite, mirror=mirror, store=store, download=download)
+    except SuiteError as e:
+        problem = str(e).replace(f"{place}: ", "").replace("\n", "; ")
+        raise UsageError(f"{where}: this version cannot run what it declares ({problem})") from None
+
+
+def keys_then(run: Run, plan: Plan, where: str) -> dict[TaskId, str]:
+    """The keys that the tasks of a plan had when the record was made, by the task's id of today.
+
+    Args:
+        run: the record.
+        plan: of the suite that the record declares.
+        where: what to call the record in errors.
+
+    Raises:
+        UsageError: the record does not note the code of its stages, or its scores have other keys.
+    """
+    if not notes_code(run):
+        raise UsageError(
+            f"{where}: accepted by a version that did not note the code of its stages; accept a run anew"
+        )
+    then: dict[TaskId, str] = {}
+    for task in plan.tasks.values():
+        node, identity = _stages(run)[task.node], _code(run)[task.node]
+        swept = {**task.point, **task.seeds}
+        spelled = {p: swept.get(f"{task.node}.{p}", value) for p, value in node["parameters"].items()}
+        taken = {n: [[then[t], output] for t, output in refs] for n, refs in task.inputs.items()}
+        then[task.id] = task_key(identity, spelled, taken)
+    for scored in recorded(run, plan):
+        if scored.task is None or then[scored.task.id] != scored.key:
+            raise UsageError(f"{where}: what it declares does not lead to its scores ({scored.metric})")
+    return then
+
+
+def notes_code(run: Run) -> bool:
+    """Whether a record says which code and software its stages had; older ones do not."""
+    return _stages(run).keys() <= run.code.keys()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A repeat of a record, and the task of a plan that would compute it today; None where there is none."""
+
+    metric: str
+    key: str
+    task: Task | None
+
+
+def recorded(run: Run, plan: Plan) -> Iterator[Recorded]:
+    """Every repeat of a record beside its task in a plan."""
+    planned = {
+        (s.metric, canonical(s.point), canonical(r.seeds)): r.task for s in plan.scores for r in s.repeats
+    }
+    for score in run.scores:
+        for repeat in score.repeats:
+            task = planned.get((score.metric, canonical(score.point), canonical(repeat.seeds)))
+            yield Recorded(score.metric, repeat.key, None if task is None else plan.tasks[task])
+
+
+def changes(run: Run, plan: Plan) -> dict[str, list[str]]:
+    """Node → what of it is another than when the record was made, in words; without nodes that are the same."""
+    stages: Any = declaration(plan.suite)["stages"]
+    here: Any = code(plan.suite)
+    found: dict[str, list[str]] = {}
+    for name, node in _stages(run).items():
+        told = [*_code_changes(_code(run).get(name), here[name]), *_changes(node, stages[name])]
+        if told:
+            found[name] = told
+    return found
+
+
+def _code_changes(then: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
+    if then is None:
+        return
+    if then["version"] != now["version"]:
+        yield f"version {then['version']} → {now['version']} of {now['function']}"
+    elif then["source"] != now["source"]:
+        yield f"the code of {now['function']}"
+    for package in sorted({*then["software"], *now["software"]}):
+        before, after = then["software"].get(package), now["software"].get(package)
+        if before != after:
+            yield f"{package} {before or 'not declared'} → {after or 'not declared'}"
+
+
+def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted({*then["parameters"], *now["parameters"]}):
+        if name not in then["parameters"]:
+            yield f"a new parameter {name!r}"
+        elif then["parameters"][name] != now["parameters"].get(name):
+            old, new = (text.shorten(canonical(n["parameters"].get(name)), 40) for n in (then, now))
+            yield f"{name} {old} → {new}"
+
+
+def _stages(run: Run) -> Mapping[str, Any]:
+    stages = run.declaration.get("stages")
+    return stages if isinstance(stages, Mapping) else {}
+
+
+def _code(run: Run) -> Mapping[str, Any]:
+    return run.code
+
+
+def _folder(suite: str, project: Path) -> Path:
+    """Where the file of a suite lies, for what it names relative to itself; the project's folder if it is gone."""
+    for file in sorted((project / "suites").rglob("*.y*ml")):
+        try:
+            named = text.load(file).entries.get("suite")
+        except UsageError:
+            continue
+        if named is not None and isinstance(named.value, Scalar) and named.value.text.strip() == suite:
+            return file.parent
+    return project
+
+
+def _referred(value: Json, references: Mapping[Json, Json]) -> Json:
+    """A value in which sources, which a record holds by their content, are named as the suite named them."""
+    if isinstance(value, str):
+        return references.get(value, value)
+    if isinstance(value, list):
+        return [_referred(v, references) for v in value]
+    if isinstance(value, dict):
+        return {n: _referred(v, references) for n, v in value.items()}
+    return value
+
+
+def _tree(value: Json, where: Where) -> Tree:
+    """Plain JSON as a suite's text would have it."""
+    if isinstance(value, Mapping):
+        return Map(where, {str(n): Entry(where, _tree(v, where)) for n, v in value.items()})
+    if isinstance(value, list | tuple):
+        return List(where, tuple(_tree(v, where) for v in value))
+    if isinstance(value, str):
+        return Scalar(where, value, quoted=True)
+    return Scalar(where, json.dumps(value))

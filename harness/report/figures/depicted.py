@@ -1,0 +1,127 @@
+"""The pictures and the words behind a metric's per-item rows: which row of which folder an item is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.artifact import Captions, Images
+from harness.canonical import canonical
+from harness.compare.explain import Part
+from harness.compare.values import Place
+from harness.data.image_folder import Row, rows
+from harness.record import Repeat, Score
+from harness.report.figures.shelf import Made, Shelf
+
+Where = tuple[str, str]
+"""Point and seeds, canonical JSON both."""
+
+
+@dataclass(frozen=True)
+class Depicted:
+    """The folder whose rows a metric's items are, at one point and repeat."""
+
+    made: Made
+    rows: dict[str, Row]
+
+    @property
+    def has_pictures(self) -> bool:
+        return self.made.is_a(Images)
+
+
+class Items:
+    """Looks up what the items of a run's metrics are, as far as the store has it.
+
+    The nearest folder upstream of the metric that has rows of these names is taken: scores of predictions are about
+    the images that were classified, scores of features about those that they were extracted from.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._read: dict[str, dict[str, Row]] = {}
+
+    def depicted(self, score: Score, repeat: Repeat, names: Iterable[str]) -> Depicted | None:
+        """The folder that ``names`` are rows of; None where the store has none, or the items are something else.
+
+        Raises:
+            StageError, OSError: a folder cannot be read.
+        """
+        wanted = set(names)
+        for made in self._shelf.behind_score(score, repeat):
+            if made.is_a(Images) or made.is_a(Captions):
+                found = self._rows(made)
+                if wanted and wanted <= found.keys():
+                    return Depicted(made, found)
+        return None
+
+    def behind(
+        self, scores: Sequence[Score], parts: Iterable[Part], called: Sequence[Score] | None = None
+    ) -> Shown:
+        """What the items of ``parts`` are at each point and repeat of ``scores``.
+
+        Args:
+            scores: of this side, of one metric.
+            parts: apart.
+            called: for each score the one whose point ``parts`` call it by; by default itself.
+
+        Raises:
+            StageError, OSError: a folder cannot be read.
+        """
+        names: dict[Where, list[str]] = {}
+        for place in (p.place for p in parts):
+            if place.item is not None:
+                names.setdefault(_where(place), []).append(place.item)
+        found: dict[Where, Depicted] = {}
+        for score, other in zip(scores, called or scores, strict=True):
+            for repeat in score.repeats:
+                where = canonical(other.point), canonical(repeat.seeds)
+                depicted = self.depicted(score, repeat, names.get(where, ()))
+                if depicted:
+                    found[where] = depicted
+        return Shown(found)
+
+    def _rows(self, made: Made) -> dict[str, Row]:
+        if made.content not in self._read:
+            self._read[made.content] = {row.name: row for row in rows(made.artifact)}
+        return self._read[made.content]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What items are, by point and repeat."""
+
+    found: Mapping[Where, Depicted]
+
+    @property
+    def apart(self) -> bool:
+        """Whether the same name stands for another thing at another point or repeat, as with images drawn anew."""
+        return len({d.made.content for d in self.found.values()}) > 1
+
+    def row(self, place: Place) -> Row | None:
+        """An item's row; None where the store cannot tell."""
+        found = self._at(place)
+        return found.rows.get(place.item) if found and place.item is not None else None
+
+    def content(self, place: Place) -> str | None:
+        """What decides every byte of the folder that an item is in; None where the store has none."""
+        found = self._at(place)
+        return found.made.content if found else None
+
+    def words(self, place: Place) -> str:
+        """Label and caption of an item that is an image or a prompt; empty where it is something else."""
+        row = self.row(place)
+        return ": ".join(filter(None, (row.label, " ".join(row.captions)))) if row else ""
+
+    @property
+    def has_pictures(self) -> bool:
+        return any(d.has_pictures for d in self.found.values())
+
+    def _at(self, place: Place) -> Depicted | None:
+        """An item without seeds is one thing everywhere, and so in one folder."""
+        if place.seeds is None:
+            return next(iter(self.found.values()), None)
+        return self.found.get(_where(place))
+
+
+def _where(place: Place) -> Where:
+    return place.point or "", canonical(dict(place.seeds or ()))

@@ -1,0 +1,142 @@
+"""The comparison as annotations of a pull request: workflow commands, which GitHub reads from what a step prints.
+
+Regressed and failed are errors; incomparable, inconclusive, missing and no baseline are warnings; improved is a
+notice; unchanged says nothing. Each stands at the line of its gate, or of its stage, in the suite's file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from harness.compare.comparison import Comparison, Finding, Verdict
+from harness.errors import Where
+from harness.report.numbers import clean, counted, first_line, label, listed, worst_first
+from harness.report.told import told
+
+if TYPE_CHECKING:
+    from harness.suite.model import Suite
+
+Level = Literal["error", "warning", "notice"]
+
+LEVELS: tuple[Level, ...] = ("error", "warning", "notice")
+VERDICTS: dict[Verdict, Level] = {
+    Verdict.REGRESSED: "error",
+    Verdict.INCOMPARABLE: "warning",
+    Verdict.INCONCLUSIVE: "warning",
+    Verdict.IMPROVED: "notice",
+}
+
+MOST = 10
+"""Of each level: GitHub shows no more for a step, and does not say that there were more."""
+TITLE, MESSAGE = 200, 4000
+"""Characters, at most; the report has all."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    level: Level
+    title: str
+    lines: Sequence[str]
+    where: Where | None = None
+
+
+def annotate(comparison: Comparison, suite: Suite | None = None) -> None:
+    """Print the annotations where this is a step on GitHub; elsewhere, nothing."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        text = render(comparison, suite, Path(os.environ.get("GITHUB_WORKSPACE") or "."))
+        encoding = sys.stdout.encoding or "utf-8"  # a Windows runner's has no arrows
+        print(text.encode(encoding, "replace").decode(encoding), end="", flush=True)
+
+
+def render(comparison: Comparison, suite: Suite | None = None, root: Path = Path()) -> str:
+    """A workflow command per line, errors first and within a level the worst first.
+
+    Of more than ten of a level, the tenth says what the others are.
+
+    Args:
+        comparison: whose gated findings, failures and missing scores are shown.
+        suite: says where its gates and stages are; None: annotations without a place.
+        root: of the repository, which files are named from.
+    """
+    found = [*_failed(comparison, suite), *_judged(comparison, suite), *_absent(comparison)]
+    lines = []
+    for level in LEVELS:
+        of_level = [each for each in found if each.level == level]
+        if len(of_level) > MOST:
+            of_level = [*of_level[: MOST - 1], _rest(level, of_level[MOST - 1 :])]
+        lines += [_command(each, root) for each in of_level]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _failed(comparison: Comparison, suite: Suite | None) -> Iterator[Annotation]:
+    for task in comparison.failures:
+        where = suite.nodes[task.node].where if suite and task.node in suite.nodes else None
+        yield Annotation("error", f"failed: {label(task)}", [first_line(task.error)], where)
+
+
+def _judged(comparison: Comparison, suite: Suite | None) -> Iterator[Annotation]:
+    for finding in worst_first(comparison.findings):
+        if not finding.gated or finding.verdict not in VERDICTS:
+            continue
+        if comparison.baseline is None and finding.against is None:
+            continue  # one annotation says that there is no baseline
+        title = f"{finding.verdict}: {label(finding)}"
+        yield Annotation(VERDICTS[finding.verdict], title, told(finding), _gate(finding, suite))
+
+
+def _absent(comparison: Comparison) -> Iterator[Annotation]:
+    for score in comparison.missing:
+        yield Annotation(
+            "warning", f"missing: {label(score)}", ["only in the baseline: this run has no such score"]
+        )
+    if comparison.baseline is None:
+        yield Annotation("warning", "no baseline", (comparison.note or "there is no baseline").split("\n"))
+
+
+def _rest(level: Level, left_out: Sequence[Annotation]) -> Annotation:
+    names = listed([each.title for each in left_out], 50)
+    return Annotation(level, f"{counted(len(left_out), f'more {level}')}: see the report", [names])
+
+
+def _gate(finding: Finding, suite: Suite | None) -> Where | None:
+    """Of several gates of one field, the one at the finding's point."""
+    if suite is None:
+        return None
+    from harness.assemble import gate_infos
+
+    fitting = [
+        (len(info.at), gate.where)
+        for gate, info in zip(suite.gates, gate_infos(suite), strict=True)
+        if (info.metric, info.field) == (finding.metric, finding.field)
+        and info.against_reference == (finding.against is not None)
+        and info.at.items() <= finding.at.items()
+    ]
+    return max(fitting, default=(0, None), key=lambda found: found[0])[1]
+
+
+def _command(annotation: Annotation, root: Path) -> str:
+    properties = {"title": clean(annotation.title, most=TITLE)}
+    where = annotation.where
+    if where is not None and (file := _from(root, where.file)):
+        properties = {"file": file, "line": str(where.line), **properties}
+    told = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
+    message = clean("\n".join(annotation.lines), lines=True, most=MESSAGE)
+    return f"::{annotation.level} {told}::{_escaped(message)}"
+
+
+def _from(root: Path, file: str) -> str | None:
+    """The path of a file of the repository as GitHub knows it; None for what is no file of it (``--set``)."""
+    path = Path(file).resolve()
+    if not path.is_file() or not path.is_relative_to(root.resolve()):
+        return None
+    return path.relative_to(root.resolve()).as_posix()
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """As the runner takes it apart: ``%`` and ends of lines everywhere; in properties, colons and commas too."""
+    return "".join(f"%{ord(c):02X}" if c in f"%\r\n{more}" else c for c in text)

@@ -1,0 +1,104 @@
+"""How trainings went: the loss curves that tasks keep among their facts, thinned to what a plot can show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.artifact import Json
+from harness.canonical import canonical
+from harness.record import Run
+from harness.report import numbers
+
+HISTORY = "history"
+"""A fact: a list of flat rows with ``epoch`` or ``step`` and columns whose names end in ``loss``."""
+
+Row = Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class Training:
+    """The history of one task."""
+
+    point: str
+    """Where in the matrix, in words."""
+    seeds: str
+    rows: tuple[Row, ...]
+
+
+def trainings(run: Run, most: int) -> dict[str, list[Training]]:
+    """By stage (and output, where named), those tasks that tell how their loss went.
+
+    Args:
+        run: the record.
+        most: rows of a training to keep; those with a column that most rows lack are kept besides.
+    """
+    found: dict[str, list[Training]] = {}
+    for task in run.tasks:
+        for fact, value in task.facts.items():
+            output, _, name = fact.rpartition(".")
+            rows = _rows(value) if name == HISTORY else []
+            if rows:
+                stage = f"{task.node}.{output}" if output else task.node
+                thinned = tuple(_thinned(rows, most))
+                training = Training(numbers.point(task.point), numbers.point(task.seeds), thinned)
+                found.setdefault(stage, []).append(training)
+    return found
+
+
+def losses(histories: Iterable[Sequence[Row]]) -> list[str]:
+    """The columns that are losses and hold a number somewhere, training first."""
+    names = dict.fromkeys(
+        name
+        for rows in histories
+        for row in rows
+        for name, value in row.items()
+        if name.endswith("loss") and is_number(value)
+    )
+    return sorted(names, key=lambda name: not name.startswith("train"))
+
+
+def clock(rows: Sequence[Row]) -> str:
+    """The column that counts: ``step``, else ``epoch``; ``"row"`` where neither is a number throughout."""
+    return next((c for c in ("step", "epoch") if all(is_number(r.get(c)) for r in rows)), "row")
+
+
+def series(rows: Sequence[Row], column: str, along: str) -> list[tuple[float, float]]:
+    """A column's numbers, each with its place on the clock ``along``; rows without one are left out."""
+    return [
+        (_number(row.get(along), i), _number(row[column], 0))
+        for i, row in enumerate(rows, 1)
+        if is_number(row.get(column))
+    ]
+
+
+def is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def summary(value: Json) -> str:
+    """What a table of facts shows in place of a history: how long it is and what it has."""
+    rows = _rows(value)
+    return f"{numbers.counted(len(rows), 'row')}: {', '.join(rows[0])}" if rows else canonical(value)
+
+
+def _number(value: Json, instead: float) -> float:
+    return float(value) if isinstance(value, int | float) else float(instead)
+
+
+def _rows(value: Json) -> list[Row]:
+    rows = value if isinstance(value, list | tuple) else []
+    kept = [row for row in rows if isinstance(row, Mapping)]
+    return kept if losses([kept]) else []
+
+
+def _thinned(rows: Sequence[Row], most: int) -> list[Row]:
+    """Every so many-th row, and those with a column that most lack (a validation now and then), and the last."""
+    every = math.ceil(len(rows) / most)
+    rare = [n for n in losses([rows]) if sum(is_number(r.get(n)) for r in rows) * every <= len(rows)]
+    return [
+        row
+        for i, row in enumerate(rows)
+        if i % every == 0 or i == len(rows) - 1 or any(is_number(row.get(n)) for n in rare)
+    ]

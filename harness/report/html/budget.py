@@ -1,0 +1,153 @@
+"""What a page may weigh: tables lose rows from their end, and pictures move from the page to files beside it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from hashlib import sha256
+
+from harness.report.html.frame import LONGEST_TEXT
+from harness.report.html.parts import Block, Cell, Chart, Section, Strip, Table, Thumbnail
+
+TEXT_BYTES = 290_000
+"""Of a page without its pictures."""
+
+PICTURE_BYTES = 4_600_000
+"""Of the pictures inside a page, encoded."""
+
+CELL_BYTES = 24
+"""Of markup around the text of a cell, on average."""
+
+LEAST_ROWS = 5
+"""A table keeps so many rows, however many tables there are."""
+
+SUFFIXES = {
+    "image/webp": "webp",
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/gif": "gif",
+    "image/svg+xml": "svg",
+}
+
+
+def shorten(sections: Sequence[Section], most: int = TEXT_BYTES) -> list[Section]:
+    """The sections with so many rows per table that the page fits.
+
+    Every table is cut to the same number of rows, the largest number at which all fit together: so the long tables
+    pay, and the short ones stay whole.
+    """
+    tables = [t for s in sections for t in _tables(s)]
+    rest = sum(_weight_of_rest(b) for s in sections for b in s.blocks)
+    weights = [[_row_weight(row) for row in t.rows] for t in tables]
+    longest = max((len(w) for w in weights), default=0)
+    low, high = LEAST_ROWS, max(longest, LEAST_ROWS)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if rest + sum(sum(w[:middle]) for w in weights) <= most:
+            low = middle
+        else:
+            high = middle - 1
+    return [_with_tables(s, lambda t: _cut(t, low)) for s in sections]
+
+
+def move_pictures(
+    sections: Sequence[Section], folder: str, most: int = PICTURE_BYTES
+) -> tuple[list[Section], dict[str, bytes]]:
+    """The sections with what does not fit taken out of the page, in their order.
+
+    Returns:
+        The sections, and the files for ``folder``, which lies beside the page: name → content.
+    """
+    beside: dict[str, bytes] = {}
+    left = most
+
+    def place(picture: Thumbnail) -> Thumbnail:
+        nonlocal left
+        if not picture.source.startswith("data:"):
+            return picture
+        left -= len(picture.source)
+        found = _decoded(picture.source) if left < 0 else None
+        if found is None:
+            return picture
+        left += len(picture.source)
+        content, suffix = found
+        name = f"{sha256(content).hexdigest()[:16]}.{suffix}"
+        beside[name] = content
+        return replace(picture, source=f"{folder}/{name}")
+
+    return [_with_pictures(s, place) for s in sections], beside
+
+
+def _decoded(source: str) -> tuple[bytes, str] | None:
+    """Content and suffix of a base64 data URI; None where it is no picture of ours."""
+    head, _, body = source.removeprefix("data:").partition(",")
+    kind, _, encoding = head.partition(";")
+    if encoding != "base64" or kind not in SUFFIXES:
+        return None
+    try:
+        return base64.b64decode(body, validate=True), SUFFIXES[kind]
+    except binascii.Error:
+        return None
+
+
+def _tables(section: Section) -> list[Table]:
+    inside = [b.table if isinstance(b, Chart) else b for b in section.blocks]
+    return [b for b in inside if isinstance(b, Table)]
+
+
+def _with_tables(section: Section, change: Callable[[Table], Table]) -> Section:
+    def changed(block: Block) -> Block:
+        if isinstance(block, Chart):
+            return replace(block, table=change(block.table))
+        return change(block) if isinstance(block, Table) else block
+
+    return replace(section, blocks=tuple(map(changed, section.blocks)))
+
+
+def _with_pictures(section: Section, place: Callable[[Thumbnail], Thumbnail]) -> Section:
+    def in_cell(cell: Cell) -> Cell:
+        return cell if cell.picture is None else replace(cell, picture=place(cell.picture))
+
+    def in_table(table: Table) -> Table:
+        return replace(table, rows=tuple(tuple(map(in_cell, row)) for row in table.rows))
+
+    def in_strip(block: Block) -> Block:
+        if not isinstance(block, Strip):
+            return block
+        rows = tuple(tuple(p and place(p) for p in row) for row in block.rows)
+        return replace(block, rows=rows)
+
+    section = _with_tables(section, in_table)
+    return replace(section, blocks=tuple(map(in_strip, section.blocks)))
+
+
+def _cut(table: Table, rows: int) -> Table:
+    cut = len(table.rows) - rows
+    return table if cut <= 0 else replace(table, rows=table.rows[:rows], left_out=table.left_out + cut)
+
+
+def _row_weight(row: Sequence[Cell]) -> int:
+    """Bytes of a row in the page, roughly; its pictures are counted elsewhere."""
+    return 10 + sum(CELL_BYTES + _weight(c.text) + _weight(c.note) for c in row)
+
+
+def _weight(text: str) -> int:
+    """Bytes of a text as it is shown."""
+    return len(text[:LONGEST_TEXT].encode())
+
+
+def _weight_of_rest(block: Block) -> int:
+    """Bytes of a block without the rows of its table and without pictures, roughly."""
+    match block:
+        case Chart():
+            return 400 + len(block.svg.encode()) + len(block.caption.encode())
+        case Strip():
+            cells = [p for row in block.rows for p in row if p]
+            words = (*block.heads, *block.labels, *(p.alt + p.label + p.note for p in cells))
+            return 400 + 60 * len(cells) + sum(map(_weight, words))
+        case Table():
+            return 300 + sum(len(c.encode()) for c in block.columns)
+        case _:
+            return 100 + sum(len(line.encode()) + 9 for line in block.lines)

@@ -1,0 +1,183 @@
+"""The forest plot: how far each metric moved, how sure that is, and how far it may.
+
+Metrics have different units, so that each change is drawn in units of its own margin, turned so that worse is to
+the right. The numbers beside it are the metric's own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from markupsafe import Markup
+
+from harness.compare.comparison import Finding, Verdict
+from harness.report import numbers
+from harness.report.evidence import confidence
+from harness.report.html.charts.marks import mark, rule, verdict_colour, verdict_mark
+from harness.report.html.charts.svg import QUIET, RULE, drawing, element, fitted, percent, text
+from harness.report.html.findings import table
+from harness.report.html.parts import Chart
+
+MOST = 60
+"""Rows that are drawn; the table has more."""
+IN_TABLE = 200
+ROW, PLACE = 44.0, 15.0
+"""Height of a row, and how much more it takes where the point needs a line of its own."""
+HEAD = 26.0
+LEAST_RANGE, GREATEST_RANGE = 2.0, 4.0
+"""Margins to either side of no change; what lies farther is an arrow at the edge."""
+STRIP_FROM, STRIP_TO = 0.015, 0.56
+"""Where the strip of a row begins and ends, as shares of the width; its numbers stand to the right of it."""
+NAME = 40
+"""Letters of a name and its point that fit on a telephone beside the verdict."""
+LINE = 58
+"""Letters that fit there on a line of their own."""
+
+
+def forest(findings: Sequence[Finding]) -> Chart:
+    """A row per finding, worst first: effect, interval, margin, verdict as colour, shape and word."""
+    rows = numbers.worst_first(findings)
+    shown = rows[:MOST]
+    reach = max((abs(v) for f in shown for v in _spread(f) if math.isfinite(v)), default=0.0)
+    axis = _Axis(min(max(LEAST_RANGE, math.ceil(reach * 1.05)), GREATEST_RANGE))
+    tops = list(accumulate((_height(f) for f in shown), initial=HEAD))
+    height = tops[-1]
+    drawn = [_row(f, top, axis) for f, top in zip(shown, tops, strict=False)]
+    title = "Effect, interval and margin"
+    svg = drawing(
+        title, _told(findings), height, *_frame(axis, height, f"{confidence(shown)} interval"), *drawn
+    )
+    return Chart(title, svg, _caption(shown, len(rows), axis), table(title, rows, "baseline", IN_TABLE))
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Margins, as shares of the width."""
+
+    reach: float
+
+    def at(self, margins: float) -> float:
+        """Within the strip; what lies beyond is at its edge."""
+        kept = min(max(margins, -self.reach), self.reach)
+        return STRIP_FROM + (STRIP_TO - STRIP_FROM) * (kept + self.reach) / (2 * self.reach)
+
+
+def _in_margins(finding: Finding, value: float) -> float:
+    """A change in units of the margin, positive where worse; without bound where the margin is 0."""
+    worse = value if finding.better == "lower" else -value
+    if finding.margin:
+        return worse / finding.margin
+    return worse if worse == 0.0 or math.isnan(worse) else math.copysign(math.inf, worse)
+
+
+def _spread(finding: Finding) -> list[float]:
+    """Low, change and high in margins, in this order; empty where there is nothing to draw."""
+    if finding.estimate is None or finding.margin is None:
+        return []
+    e = finding.estimate
+    low, change, high = (_in_margins(finding, v) for v in (e.low, e.change, e.high))
+    return [] if any(map(math.isnan, (low, change, high))) else [min(low, high), change, max(low, high)]
+
+
+def _frame(axis: _Axis, height: float, interval: str) -> list[Markup]:
+    """What the columns are, and no change as a line."""
+    return [
+        text("← better", "0%", 12, fill=QUIET),
+        text("± margin", percent(axis.at(0)), 12, text_anchor="middle", fill=QUIET),
+        text("worse →", percent(STRIP_TO), 12, text_anchor="end", fill=QUIET),
+        text(f"change, {interval}", "100%", 12, text_anchor="end", fill=QUIET),
+        rule(percent(axis.at(0)), HEAD - 6, percent(axis.at(0)), height, QUIET, stroke_dasharray="2 3"),
+    ]
+
+
+def _height(finding: Finding) -> float:
+    return ROW if _fits(finding) else ROW + PLACE
+
+
+def _fits(finding: Finding) -> bool:
+    """Whether name and point stand on one line."""
+    return len(finding.name) + 1 + len(numbers.place(finding)) <= NAME
+
+
+def _row(finding: Finding, top: float, axis: _Axis) -> Markup:
+    """Name, point and verdict; below them strip and numbers."""
+    place, word = fitted(numbers.place(finding), LINE), str(finding.verdict or "not judged")
+    name = element("tspan", fitted(finding.name, NAME), font_weight=600)
+    height = _height(finding)
+    verdict = text(
+        word, "100%", top + 15, text_anchor="end", fill=verdict_colour(finding.verdict), font_weight=600, font_size=12
+    )  # fmt: skip
+    line = rule("0%", top + height - 1, "100%", top + height - 1, RULE, stroke_width=0.5)
+    if _fits(finding):
+        labels = [element("text", name, f" {place}" if place else "", x="0%", y=top + 15, font_size=12)]
+    else:
+        labels = [
+            element("text", name, x="0%", y=top + 15, font_size=12),
+            text(place, "0%", top + 15 + PLACE),
+        ]
+    return element("g", *labels, verdict, *_strip(finding, top + height - 15, axis), line)
+
+
+def _strip(finding: Finding, y: float, axis: _Axis) -> list[Markup]:
+    figures = numbers.figures(finding)
+    spread = _spread(finding)
+    if not spread:
+        reason = " ".join(filter(None, (figures.change, figures.interval))) or finding.reason
+        return [text(fitted(reason, 2 * NAME), "0%", y + 4, fill=QUIET)]
+    told = text(f"{figures.change} {figures.interval}", "100%", y + 4, text_anchor="end")
+    return [*_interval(finding, spread, y, axis), told]
+
+
+def _interval(finding: Finding, spread: Sequence[float], y: float, axis: _Axis) -> list[Markup]:
+    low, change, high = spread
+    left, right = axis.at(-1), axis.at(1)
+    band = element(
+        "rect", x=percent(left), y=y - 9, width=percent(right - left), height=18, fill=RULE, fill_opacity=0.5
+    )
+    hue = verdict_colour(finding.verdict)
+    dashes = {"stroke_dasharray": "4 3"} if finding.verdict is Verdict.INCOMPARABLE else {}
+    bar = rule(percent(axis.at(low)), y, percent(axis.at(high)), y, hue, stroke_width=2.5, **dashes)
+    caps = [
+        rule(percent(axis.at(v)), y - 4, percent(axis.at(v)), y + 4, hue, stroke_width=1.5)
+        for v in (low, high)
+        if abs(v) <= axis.reach and low != high
+    ]
+    arrows = [
+        mark(percent(axis.at(v)), y, "right" if v > 0 else "left", hue, size=0.7)
+        for v in (low, high)
+        if abs(v) > axis.reach and abs(change) <= axis.reach
+    ]
+    centre = verdict_mark(percent(axis.at(change)), y, finding.verdict, about=_tip(finding))
+    return [band, bar, *caps, *arrows, centre]
+
+
+def _tip(finding: Finding) -> str:
+    figures = numbers.figures(finding)
+    return (
+        f"{numbers.label(finding)}: {figures.baseline} → {figures.candidate}, change {figures.change} "
+        f"{figures.interval}, margin {figures.margin}; {figures.repeats}. {finding.reason}"
+    )
+
+
+def _told(findings: Sequence[Finding]) -> str:
+    return (
+        f"{numbers.counted(len(findings), 'metric')}: {numbers.tally(findings)}. The table has the numbers."
+    )
+
+
+def _caption(shown: Sequence[Finding], of: int, axis: _Axis) -> str:
+    parts = [
+        f"Change against the baseline in units of each metric's own margin, its {confidence(shown)} interval, and the "
+        "band within the margin. Worse is to the right, whichever way the metric counts; the numbers keep the metric's "
+        "own sign."
+    ]
+    if any(abs(v) > axis.reach for f in shown for v in _spread(f)):
+        parts.append(f"What lies beyond {axis.reach:g} margins stands at the edge.")
+    if any(f.verdict is Verdict.INCOMPARABLE and _spread(f) for f in shown):
+        parts.append("A dashed interval is between figures of different protocols.")
+    if len(shown) < of:
+        parts.append(f"The worst {len(shown):,} of {of:,} are drawn.")
+    return " ".join(parts)

@@ -1,0 +1,83 @@
+"""Marks: what stands at a place of a chart. A shape with each colour, since not everybody tells colours apart."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from harness.compare.comparison import Verdict
+from harness.report.html.charts.svg import INK, QUIET, element, tip
+
+SERIES = ("#3b7fc4", "#d1651c", "#17916f", "#b5589a", "#a8800d", "#7a6fd0", "#808080")
+"""Colours of lines and groups: each has a contrast of 3 to 1 and more with white paper and with a dark page."""
+SHAPES = {
+    "circle": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0Z",
+    "square": "M-4-4H4V4H-4Z",
+    "up": "M0-5L5 4H-5Z",
+    "diamond": "M0-5.5L5.5 0L0 5.5L-5.5 0Z",
+    "down": "M0 5L5-4H-5Z",
+    "right": "M6 0L-4 5.5V-5.5Z",
+    "left": "M-6 0L4-5.5V5.5Z",
+    "cross": "M-4.5-4.5L4.5 4.5M-4.5 4.5L4.5-4.5",
+}
+"""Outlines around (0, 0), about nine pixels wide."""
+_IN_TURN = ("circle", "square", "up", "diamond", "down")
+"""Another number of them than of colours, so that together they name 35 groups."""
+
+_VERDICTS = {
+    Verdict.REGRESSED: ("right", True),
+    Verdict.IMPROVED: ("left", True),
+    Verdict.UNCHANGED: ("circle", True),
+    Verdict.INCONCLUSIVE: ("diamond", False),
+    Verdict.INCOMPARABLE: ("cross", False),
+}
+"""Shape, and whether it is filled: what is sure is filled, and points where the metric went (right is worse)."""
+
+
+def colour(index: int) -> str:
+    """Of the ``index``-th line or group."""
+    return SERIES[index % len(SERIES)]
+
+
+def verdict_colour(verdict: Verdict | None) -> str:
+    """As a value of ``fill`` or ``stroke``; quiet where there is no verdict."""
+    return QUIET if verdict is None else f"var(--{verdict})"
+
+
+def mark(
+    x: str, y: float, shape: str, hue: str, *, filled: bool = True, size: float = 1.0, about: str = ""
+) -> Markup:
+    """A shape at a place.
+
+    Args:
+        x: its centre, in percent of the width.
+        y: its centre, in pixels.
+        shape: a name among ``SHAPES``.
+        hue: colour.
+        filled: else only its outline.
+        size: 1 is about nine pixels.
+        about: what a pointer over it shows; empty: nothing.
+    """
+    scale = {} if size == 1.0 else {"transform": f"scale({size:g})"}
+    look: dict[str, str | float] = {
+        "fill": hue if filled else "var(--paper)",
+        "stroke": hue,
+        "stroke_width": 1.5,
+    }
+    outline = element("path", d=SHAPES[shape], **look, **scale)
+    inside = [tip(about), outline] if about else [outline]
+    return element("svg", *inside, x=x, y=y, overflow="visible")
+
+
+def series_mark(x: str, y: float, index: int, *, filled: bool = True, about: str = "") -> Markup:
+    """The mark of the ``index``-th group."""
+    return mark(x, y, _IN_TURN[index % len(_IN_TURN)], colour(index), filled=filled, about=about)
+
+
+def verdict_mark(x: str, y: float, verdict: Verdict | None, *, about: str = "") -> Markup:
+    shape, filled = ("square", False) if verdict is None else _VERDICTS[verdict]
+    return mark(x, y, shape, verdict_colour(verdict), filled=filled, about=about)
+
+
+def rule(x1: str, y1: float, x2: str, y2: float, hue: str = INK, **look: str | float) -> Markup:
+    """A straight line."""
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, stroke=hue, **look)

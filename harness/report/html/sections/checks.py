@@ -1,0 +1,170 @@
+"""What is asked of every prompt: the share that passes, by writer and by class, and the prompts that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from harness.artifact import Json
+from harness.record import Score
+from harness.report import numbers
+from harness.report.html.context import Context
+from harness.report.html.details import Shown, baselines, details, shown
+from harness.report.html.findings import verdict_cell
+from harness.report.html.parts import Cell, Section, Table
+from harness.store import Store
+
+WRITERS = 10
+"""Points that have a column."""
+CLASSES = 12
+"""Classes that have a column, those with the fewest passing prompts."""
+EACH = 3
+"""Failing prompts that are shown of a check."""
+ROWS = 40
+LONGEST = 120
+"""Letters of one piece of evidence."""
+ALL = "passed"
+"""The field that is the share of prompts which pass every check."""
+
+
+def checks(context: Context) -> Section | None:
+    """None where no metric asks anything of prompts."""
+    tables = [
+        t for s in shown(context, "checks") if _rows(s.candidate, context.store) for t in _tables(context, s)
+    ]
+    lead = "The share of prompts that pass each check; the more fail, the stronger the tint."
+    return Section("checks", "Prompt checks", tuple(tables), lead) if tables else None
+
+
+def _tables(context: Context, found: Shown) -> list[Table]:
+    """The shares at every point, and what fails at the point where most does."""
+    metric = found.candidate.metric
+    scores = [s for s in context.run.scores if s.metric == metric and s.complete]
+    score = min(scores, key=lambda s: _mean(s, ALL) or 0.0)
+    place = numbers.point(score.point)
+    where = f"{metric}{f' ({place})' if place else ''}"
+    tables = [_writers(context, metric, _rows(score, context.store)), *_classes(context, score, where)]
+    failing = _failing(context, score)
+    if failing:
+        heads = ("check", "prompt", "class", "evidence")
+        caption = f"{where}: prompts that fail and the evidence, most often failed check first"
+        tables.append(Table(caption, heads, failing[:ROWS], left_out=max(len(failing) - ROWS, 0)))
+    return tables
+
+
+def _rows(score: Score, store: Store) -> list[Mapping[str, Json]]:
+    """The checks of the first repeat: each with its name and threshold."""
+    rows = details(score.repeats[0], store).get("checks")
+    members = rows if isinstance(rows, list | tuple) else ()
+    return [r for r in members if isinstance(r, Mapping) and "check" in r and "threshold" in r]
+
+
+def _writers(context: Context, metric: str, rows: Sequence[Mapping[str, Json]]) -> Table:
+    """Checks × points of the matrix; beside a share the baseline's, where it differs."""
+    run = context.run
+    scores = [s for s in run.scores if s.metric == metric and s.complete]
+    theirs = baselines(context)
+    verdicts = {
+        f.field: f
+        for f in context.comparison.findings
+        if f.metric == metric and f.against is None and not f.at
+    }
+    thresholds = {ALL: "every check"} | {str(r["check"]): str(r["threshold"]) for r in rows}
+    cells = []
+    for check, threshold in thresholds.items():
+        if check in run.metrics[metric].fields:
+            finding = verdicts.get(check)
+            verdict = verdict_cell(finding) if finding and finding.gated else Cell("", tone="quiet")
+            shares = (_share(context, s, theirs.get(id(s)), check) for s in scores[:WRITERS])
+            cells.append((Cell(check.replace("_", " ")), Cell(threshold), *shares, verdict))
+    heads = [numbers.point(s.point) or "share" for s in scores[:WRITERS]]
+    caption = f"{metric}: share of prompts that pass"
+    if len(scores) > WRITERS:
+        caption += f", the first {WRITERS} of {len(scores):,} points"
+    numeric = frozenset(range(2, 2 + len(heads)))
+    return Table(caption, ("check", "threshold", *heads, "verdict"), tuple(cells), numeric)
+
+
+def _share(context: Context, score: Score, baseline: Score | None, check: str) -> Cell:
+    value, before = _mean(score, check) or 0.0, _mean(baseline, check)
+    asked = [r.get("applies_to") for r in _rows(score, context.store) if r["check"] == check]
+    if asked == [0]:
+        return Cell("–", tone="quiet", note="not asked")
+    note = "" if before is None or before == value else f"baseline {before:.1%}"
+    return Cell(f"{value:.1%}", sort=value, heat=1 - value if value < 1 else None, note=note)
+
+
+def _mean(score: Score | None, field: str) -> float | None:
+    """Over the repeats; None where there is no such figure."""
+    if score is None or not all(field in r.values for r in score.repeats):
+        return None
+    return fmean(r.values[field] for r in score.repeats)
+
+
+def _classes(context: Context, score: Score, where: str) -> list[Table]:
+    """Checks that some prompt fails × classes, over the repeats."""
+    passed: dict[str, dict[str, list[float]]] = {}
+    for repeat in score.repeats:
+        rows = details(repeat, context.store).get("per_class")
+        for row in rows if isinstance(rows, list | tuple) else ():
+            if isinstance(row, Mapping):
+                for check, share in _class_shares(row):
+                    passed.setdefault(check, {}).setdefault(str(row.get("class")), []).append(share)
+    shares = {check: {label: fmean(v) for label, v in by.items()} for check, by in passed.items()}
+    failed = {c: by for c, by in shares.items() if min(by.values()) < 1}
+    if not failed:
+        return []
+    labels = list(dict.fromkeys(label for by in failed.values() for label in by))
+    worst = sorted(labels, key=lambda label: fmean(by.get(label, 1.0) for by in failed.values()))[:CLASSES]
+    rows_ = tuple(
+        (Cell(check.replace("_", " ")), *(_class_cell(by.get(label)) for label in worst))
+        for check, by in sorted(failed.items(), key=lambda item: fmean(item[1].values()))
+    )
+    caption = f"{where} by class: checks that some prompt fails, worst first"
+    if len(labels) > CLASSES:
+        caption += f"; the worst {CLASSES} of {len(labels):,} classes"
+    return [Table(caption, ("check", *worst), rows_, frozenset(range(1, len(worst) + 1)))]
+
+
+def _class_shares(row: Mapping[str, Json]) -> list[tuple[str, float]]:
+    """What a class' row says of each check that applies to it."""
+    found = []
+    for check, told in row.items():
+        share = told.get("passed") if isinstance(told, Mapping) else None
+        if isinstance(share, int | float):
+            found.append((check, float(share)))
+    return found
+
+
+def _class_cell(share: float | None) -> Cell:
+    if share is None:
+        return Cell("", tone="quiet")
+    return Cell(f"{share:.0%}", sort=share, heat=1 - share if share < 1 else None)
+
+
+def _failing(context: Context, score: Score) -> tuple[tuple[Cell, ...], ...]:
+    """The first prompts that fail each check, in the first repeat where any does."""
+    cells: list[tuple[Cell, ...]] = []
+    worst = sorted(
+        (str(r["check"]) for r in _rows(score, context.store)), key=lambda c: _mean(score, c) or 0.0
+    )
+    for check in worst:
+        tried = (_failed(details(repeat, context.store).get("failing"), check) for repeat in score.repeats)
+        cells += [_prompt(check, row) for row in next(filter(None, tried), [])[:EACH]]
+    return tuple(cells)
+
+
+def _failed(failing: Json, check: str) -> list[Mapping[str, Json]]:
+    rows = failing.get(check) if isinstance(failing, Mapping) else None
+    return [r for r in rows if isinstance(r, Mapping)] if isinstance(rows, list | tuple) else []
+
+
+def _prompt(check: str, row: Mapping[str, Json]) -> tuple[Cell, ...]:
+    evidence = row.get("evidence")
+    told = [str(e)[:LONGEST] for e in evidence] if isinstance(evidence, list | tuple) else []
+    return (
+        Cell(check.replace("_", " ")),
+        Cell(str(row.get("text", "")), note=str(row.get("prompt", ""))),
+        Cell(str(row.get("class", ""))),
+        Cell(numbers.listed(told, 6)),
+    )

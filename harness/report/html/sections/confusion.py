@@ -1,0 +1,151 @@
+"""Which classes are taken for which, and how each class fares on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from harness.artifact import Json
+from harness.record import Score
+from harness.report import numbers
+from harness.report.html.charts.heat import confusion as heat
+from harness.report.html.charts.heat import pairs
+from harness.report.html.context import Context
+from harness.report.html.details import Shown, details, shown
+from harness.report.html.parts import Block, Cell, Chart, Section, Table
+from harness.store import Store
+
+MOST = 4
+"""Metrics that are shown."""
+IN_TABLE = 12
+"""Classes of a matrix with numbers; one of more is drawn."""
+DRAWN = 64
+"""Classes of a drawing; of more, the confused pairs are listed."""
+COLUMNS = ("recall", "precision", "f1")
+
+
+def confusion(context: Context) -> Section | None:
+    """None where no metric leaves a confusion matrix."""
+    found = list(shown(context, "confusion"))
+    blocks = [b for s in found[:MOST] for b in _blocks(context, s)]
+    rest = [s.candidate.metric for s in found[MOST:]]
+    lead = f"Not shown: {numbers.listed(rest, 5)}; the record has them." if rest else ""
+    return Section("confusion", "Confusion matrices and classes", tuple(blocks), lead) if blocks else None
+
+
+def _blocks(context: Context, found: Shown) -> list[Block]:
+    matrix = _Matrix.of(found.candidate, context.store)
+    if matrix is None:
+        return []
+    name, place = found.candidate.metric, numbers.point(found.candidate.point)
+    repeats = len(found.candidate.repeats)
+    where = f"{name}{f' ({place})' if place else ''}"
+    over = f", summed over {numbers.counted(repeats, 'repeat')}" if repeats > 1 else ""
+    return [_drawn(where, over, matrix), *_per_class(context, found, where)]
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    classes: tuple[str, ...]
+    counts: tuple[tuple[float, ...], ...]
+    """C × C, rows are labels; summed over the repeats."""
+
+    @classmethod
+    def of(cls, score: Score, store: Store) -> _Matrix | None:
+        """None where a repeat's detail is no matrix, or they have different classes."""
+        found = [_read(details(r, store).get("confusion")) for r in score.repeats]
+        known = [m for m in found if m is not None]
+        if not known or len(known) < len(found) or len({m.classes for m in known}) > 1:
+            return None
+        rows = zip(*(m.counts for m in known), strict=True)
+        return cls(known[0].classes, tuple(tuple(map(sum, zip(*row, strict=True))) for row in rows))
+
+
+def _read(detail: Json) -> _Matrix | None:
+    if not isinstance(detail, Mapping):
+        return None
+    classes, rows = detail.get("classes"), detail.get("matrix")
+    if (
+        not isinstance(classes, list | tuple)
+        or not isinstance(rows, list | tuple)
+        or len(rows) != len(classes)
+    ):
+        return None
+    counts = tuple(_floats(row) for row in rows)
+    return _Matrix(tuple(map(str, classes)), counts) if all(len(c) == len(classes) for c in counts) else None
+
+
+def _floats(row: Json) -> tuple[float, ...]:
+    """Empty where a member is no number."""
+    members = row if isinstance(row, list | tuple) else ()
+    values = tuple(float(n) for n in members if isinstance(n, int | float))
+    return values if len(values) == len(members) else ()
+
+
+def _drawn(where: str, over: str, matrix: _Matrix) -> Chart | Table:
+    """As large as the number of classes allows: with numbers, drawn, or the confused pairs alone."""
+    title = f"Confusion of {where}"
+    if len(matrix.classes) > DRAWN:
+        return pairs(f"{title}{over}: confused most often", matrix.classes, matrix.counts)
+    if len(matrix.classes) > IN_TABLE:
+        return heat(title, f"Items{over}.", matrix.classes, matrix.counts)
+    rows = tuple(
+        (Cell(label), *(_count(n, sum(row)) for n in row), Cell(f"{sum(row):g}", sort=sum(row), tone="quiet"))
+        for label, row in zip(matrix.classes, matrix.counts, strict=True)
+    )
+    caption = f"{title}{over}: items, tinted by their share of the label"
+    numeric = frozenset(range(1, len(matrix.classes) + 2))
+    return Table(caption, ("label \\ prediction", *matrix.classes, "items"), rows, numeric)
+
+
+def _count(n: float, of: float) -> Cell:
+    return Cell(f"{n:g}", sort=n, heat=n / of) if n and of else Cell("·", sort=0.0, tone="quiet")
+
+
+def _per_class(context: Context, found: Shown, where: str) -> list[Table]:
+    ours = _means(found.candidate, context.store)
+    theirs = _means(found.baseline, context.store) if found.baseline else {}
+    if not ours:
+        return []
+    names = [c for c in COLUMNS if any(c in row for row in ours.values())]
+
+    def key(label: str) -> float:
+        mine, other = ours[label].get(names[0], 0.0), theirs.get(label, {}).get(names[0])
+        return mine if other is None else mine - other
+
+    rows = tuple(_row(label, names, ours[label], theirs.get(label)) for label in sorted(ours, key=key))
+    heads = ("class", "items", *(c for n in names for c in ([n, "baseline"] if theirs else [n])))
+    order = "largest loss of recall first" if theirs else "lowest recall first"
+    missing = "" if theirs or context.baseline is None else "; the store no longer has the baseline's"
+    caption = f"{where} by class, mean over the repeats, {order}{missing}"
+    return [Table(caption, heads, rows, frozenset(range(1, len(heads))))]
+
+
+def _row(
+    label: str, names: Sequence[str], ours: Mapping[str, float], theirs: Mapping[str, float] | None
+) -> tuple[Cell, ...]:
+    cells = [Cell(label), _number(ours.get("support"))]
+    for name in names:
+        cells.append(_number(ours.get(name)))
+        if theirs is not None:
+            cells.append(_number(theirs.get(name)))
+    return tuple(cells)
+
+
+def _number(value: float | None) -> Cell:
+    return Cell("", tone="quiet") if value is None else Cell(numbers.number(value), sort=value)
+
+
+def _means(score: Score, store: Store) -> dict[str, dict[str, float]]:
+    """Class → column → mean over the repeats that have it."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for repeat in score.repeats:
+        rows = details(repeat, store).get("per_class")
+        for row in rows if isinstance(rows, list | tuple) else ():
+            if isinstance(row, Mapping):
+                columns = found.setdefault(str(row.get("class")), {})
+                for name, value in row.items():
+                    if isinstance(value, int | float):
+                        columns.setdefault(name, []).append(float(value))
+    return {label: {n: fmean(v) for n, v in columns.items()} for label, columns in found.items()}

@@ -1,0 +1,115 @@
+"""What the run cost: time per stage, and what the stages measured of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness.artifact import Json
+from harness.record import Run, TaskInfo
+from harness.report.html.context import Context
+from harness.report.html.parts import Cell, Section, Table
+from harness.report.html.sections.record import number_of
+from harness.report.numbers import counted, number
+
+UNITS = {"wall_s": "s", "peak_bytes": "MB", "host_bytes": "MB", "energy_j": "J"}
+"""Measured field → the unit it is shown in."""
+
+MEGABYTE = 1e6
+
+
+def costs(context: Context) -> Section | None:
+    """Time by stage and what was measured; None for a run without tasks."""
+    run = context.run
+    if not run.tasks:
+        return None
+    cached = [t for t in run.tasks if t.state == "cached"]
+    lead = (
+        f"{counted(len(run.tasks), 'task')} in {number(run.wall_s)} s; {len(cached):,} came from the cache, "
+        f"which would have taken {number(sum(t.wall_s for t in cached))} s."
+    )
+    return Section("costs", "Costs", (_times(run), *_measured(run)), lead, folded=True)
+
+
+def _times(run: Run) -> Table:
+    by_node: dict[str, list[TaskInfo]] = {}
+    for task in run.tasks:
+        by_node.setdefault(task.node, []).append(task)
+    ordered = sorted(by_node.items(), key=lambda entry: -sum(t.wall_s for t in entry[1]))
+    columns = ("stage", "function", "tasks", "executed", "cached", "executed, s", "saved by the cache, s")
+    return Table(
+        "Time by stage",
+        columns,
+        tuple(_stage(node, _use(run, node), tasks) for node, tasks in ordered),
+        frozenset(range(2, 7)),
+    )
+
+
+def _stage(node: str, use: str, tasks: Sequence[TaskInfo]) -> tuple[Cell, ...]:
+    def count(state: str) -> Cell:
+        n = sum(t.state == state for t in tasks)
+        return Cell(f"{n:,}", n)
+
+    def seconds(state: str) -> Cell:
+        s = sum(t.wall_s for t in tasks if t.state == state)
+        return Cell(f"{s:,.1f}", s)
+
+    failed = sum(t.state in ("failed", "skipped") for t in tasks)
+    name = Cell(node, note=f"{failed} failed or skipped" if failed else "")
+    total = Cell(f"{len(tasks):,}", len(tasks))
+    return (
+        name,
+        Cell(use),
+        total,
+        count("executed"),
+        count("cached"),
+        seconds("executed"),
+        seconds("cached"),
+    )
+
+
+def _use(run: Run, node: str) -> str:
+    """A stage's function; a metric's stands elsewhere in the record."""
+    stages = run.declaration.get("stages")
+    stage = stages.get(node) if isinstance(stages, Mapping) else None
+    if isinstance(stage, Mapping):
+        return str(stage.get("use", ""))
+    info = run.metrics.get(node)
+    return info.use.partition("@")[0] if info else ""
+
+
+def _measured(run: Run) -> Iterator[Table]:
+    """What stages say of their own cost: the mean over their tasks, from the fact ``cost``."""
+    by_node: dict[str, list[Mapping[str, Json]]] = {}
+    for task in run.tasks:
+        cost = task.facts.get("cost")
+        if isinstance(cost, Mapping):
+            by_node.setdefault(task.node, []).append(cost)
+    if not by_node:
+        return
+    fields = list(dict.fromkeys(name for costs in by_node.values() for c in costs for name in c))
+    shown = [
+        f for f in fields if any(number_of(c.get(f)) is not None for costs in by_node.values() for c in costs)
+    ]
+    rows = tuple(
+        (
+            Cell(node, note=f"mean of {len(costs)}" if len(costs) > 1 else ""),
+            *(_mean(f, [c.get(f) for c in costs]) for f in shown),
+        )
+        for node, costs in by_node.items()
+    )
+    columns = ("stage", *(_head(f) for f in shown))
+    yield Table("Measured while executing", columns, rows, frozenset(range(1, len(columns))))
+
+
+def _head(field: str) -> str:
+    unit = UNITS.get(field)
+    name = field.removesuffix("_bytes") if unit == "MB" else field.removesuffix("_s").removesuffix("_j")
+    return f"{name.replace('_', ' ')}, {unit}" if unit else field.replace("_per_s", "/s").replace("_", " ")
+
+
+def _mean(field: str, values: Sequence[Json]) -> Cell:
+    numeric = [n for v in values if (n := number_of(v)) is not None]
+    if not numeric:
+        return Cell("")
+    mean = sum(numeric) / len(numeric) / (MEGABYTE if UNITS.get(field) == "MB" else 1)
+    return Cell(f"{mean:,.0f}" if abs(mean) >= 1000 else number(mean), mean)

@@ -1,0 +1,55 @@
+"""What failed, with its log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.record import TaskInfo
+from harness.report.html.context import Context
+from harness.report.html.parts import Block, Cell, Listing, Section, Table
+from harness.report.numbers import counted, first_line, label
+
+TAIL_BYTES = 8_000
+"""Of a log: its end says what went wrong."""
+
+LOGS = 8
+"""Logs on the page; a run's folder has all of them."""
+
+ROWS = 100
+
+
+def failures(context: Context) -> Section | None:
+    """Every failed task with its message, the first few with the end of their log; None where none failed."""
+    failed = context.comparison.failures
+    if not failed:
+        return None
+    skipped = sum(t.state == "skipped" for t in context.run.tasks)
+    rows = tuple((Cell(label(t), tone="regressed"), Cell(first_line(t.error))) for t in failed[:ROWS])
+    blocks: list[Block] = [
+        Table("Failed tasks", ("task", "what it said"), rows, left_out=max(len(failed) - ROWS, 0))
+    ]
+    blocks += [_log(task, context.folder) for task in failed[:LOGS]]
+    was = "was" if skipped == 1 else "were"
+    lead = f"{counted(skipped, 'task')} {was} skipped for want of {'it' if len(failed) == 1 else 'them'}."
+    return Section("failures", counted(len(failed), "failed task"), tuple(blocks), lead if skipped else "")
+
+
+def _log(task: TaskInfo, folder: Path) -> Listing:
+    """The end of a task's log, or what its record has kept of it."""
+    file = folder / "logs" / f"{task.node}-{task.key[:8]}.txt"
+    text = _tail(file) or (task.error or "no message").strip()
+    return Listing(f"Log of {label(task)}", tuple(text.split("\n")), preformatted=True)
+
+
+def _tail(file: Path) -> str:
+    """The last whole lines of a file; empty where it is not there."""
+    try:
+        with file.open("rb") as log:
+            size = log.seek(0, 2)
+            log.seek(max(size - TAIL_BYTES, 0))
+            text = log.read().decode(errors="replace")
+    except OSError:
+        return ""
+    if size > TAIL_BYTES:
+        text = f"… {size - TAIL_BYTES:,} bytes before this\n{text.partition(chr(10))[2]}"
+    return text.strip("\n")

@@ -1,0 +1,157 @@
+"""The record behind the page: what metrics and stages said, where things came from, on what they ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.artifact import Json
+from harness.canonical import canonical
+from harness.record import Repeat, Score
+from harness.report import numbers
+from harness.report.histories import HISTORY, summary
+from harness.report.html.context import Context
+from harness.report.html.parts import Cell, Section, Table, Tone
+from harness.report.html.sections.verdicts import side_cell
+from harness.report.markup import cell_text, detail_table
+
+ROWS = 100
+SCORES = 12
+"""Scores whose details are shown; the worst metrics come first."""
+
+LONGEST = 300
+"""Characters of one value."""
+
+DRAWN = {"confusion": {"confusion", "per_class"}, "checks": {"checks", "failing", "per_class", "scores"}}
+"""A detail that has a section of its own → what that section shows."""
+
+STATES: dict[str, Tone] = {
+    "failed": "regressed",
+    "skipped": "inconclusive",
+    "executed": "",
+    "cached": "quiet",
+}
+"""Of a task, in the order they are listed."""
+
+
+def details(context: Context) -> Section | None:
+    """What metrics left as evidence, of the first repeat of each score; None where they left none."""
+    findings = numbers.worst_first(context.comparison.findings)
+    rank = {f.metric: i for i, f in reversed(list(enumerate(findings)))}
+    scores = sorted(context.run.scores, key=lambda s: rank.get(s.metric, len(rank)))
+    told = [(s, r) for s in scores if (r := next((r for r in s.repeats if _shown_here(r)), None))]
+    blocks = tuple(t for score, repeat in told[:SCORES] for t in _told(score, repeat))
+    rest = len(told) - SCORES
+    lead = f"Of {numbers.counted(rest, 'more score')} in run.json." if rest > 0 else ""
+    return Section("details", "What the metrics say", blocks, lead, folded=True) if blocks else None
+
+
+def _shown_here(repeat: Repeat) -> dict[str, Json]:
+    """The details that no other section shows and that say something."""
+    drawn = {name for detail, names in DRAWN.items() if detail in repeat.details for name in names}
+    return {k: v for k, v in repeat.details.items() if k not in drawn and v not in ([], {})}
+
+
+def _told(score: Score, repeat: Repeat) -> Iterator[Table]:
+    """One table of what has one value, and one for each detail that is a table itself."""
+    where = ", ".join(filter(None, (numbers.point(score.point), numbers.point(repeat.seeds))))
+    of = f"{score.metric} ({where})" if where else score.metric
+    plain: list[tuple[str, str]] = []
+    tables: list[Table] = []
+    for name, value in _shown_here(repeat).items():
+        columns, rows = detail_table(value)
+        told = name.replace("_", " ")
+        if columns == ["value"]:
+            plain.append((told, ", ".join(cell_text(c) for row in rows for c in row)))
+        elif columns == ["", "value"]:
+            plain += [(f"{told}: {key}", cell_text(c)) for key, c in rows]
+        else:
+            tables.append(_table(f"{told} of {of}", columns, rows))
+    if plain:
+        cells = tuple((Cell(name), Cell(_short(text))) for name, text in plain[:ROWS])
+        yield Table(of, ("said", "value"), cells, left_out=max(len(plain) - ROWS, 0))
+    yield from tables
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> Table:
+    """A detail as a table; columns of numbers sort as such."""
+    cells = tuple(tuple(Cell(_short(cell_text(c)), number_of(c)) for c in row) for row in rows[:ROWS])
+    numeric = frozenset(
+        i for i in range(len(columns)) if any(row[i].sort is not None for row in cells if i < len(row))
+    )
+    return Table(title, tuple(columns), cells, numeric, max(len(rows) - ROWS, 0))
+
+
+def number_of(value: Json) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def record(context: Context) -> Section:
+    """Facts, tasks, sources and environment."""
+    blocks = (*_facts(context), *_tasks(context), *_sources(context), _environment(context))
+    return Section("record", "Record", blocks, folded=True)
+
+
+def _facts(context: Context) -> Iterator[Table]:
+    seen = dict.fromkeys(
+        (t.node, name, summary(value) if name.rpartition(".")[2] == HISTORY else cell_text(value))
+        for t in context.run.tasks
+        for name, value in t.facts.items()
+    )
+    if seen:
+        rows = tuple(
+            (Cell(node), Cell(name), Cell(_short(value))) for node, name, value in list(seen)[: 2 * ROWS]
+        )
+        left_out = max(len(seen) - 2 * ROWS, 0)
+        yield Table(
+            "What the stages say of what they made", ("stage", "fact", "value"), rows, left_out=left_out
+        )
+
+
+def _tasks(context: Context) -> Iterator[Table]:
+    order = list(STATES)
+    tasks = sorted(context.run.tasks, key=lambda t: (order.index(t.state), -t.wall_s))
+    if tasks:
+        rows = tuple(
+            (Cell(numbers.label(t)), Cell(t.state, tone=STATES[t.state]), Cell(f"{t.wall_s:.1f}", t.wall_s))
+            for t in tasks[:ROWS]
+        )
+        left_out = max(len(tasks) - ROWS, 0)
+        yield Table("Tasks", ("task", "state", "s"), rows, frozenset({2}), left_out)
+
+
+def _sources(context: Context) -> Iterator[Table]:
+    if context.run.sources:
+        columns = tuple(dict.fromkeys(name for source in context.run.sources for name in source))
+        rows = tuple(
+            tuple(Cell(_short(cell_text(s.get(c, "")))) for c in columns) for s in context.run.sources[:ROWS]
+        )
+        left_out = max(len(context.run.sources) - ROWS, 0)
+        yield Table("Where data and weights came from", columns, rows, left_out=left_out)
+
+
+def _environment(context: Context) -> Table:
+    """Of this invocation, the baseline's beside it."""
+    run, baseline = context.run, context.baseline.run if context.baseline else None
+    ours = {**run.environments[run.environment], **run.provenance}
+    theirs = (
+        {} if baseline is None else {**baseline.environments[baseline.environment], **baseline.provenance}
+    )
+    rows = tuple(
+        (
+            Cell(name, note="differs" if differs else ""),
+            *((side_cell(_text(theirs.get(name))),) if baseline else ()),
+            side_cell(_text(ours.get(name))),
+        )
+        for name in dict.fromkeys((*ours, *theirs))
+        for differs in [bool(baseline) and canonical(ours.get(name)) != canonical(theirs.get(name))]
+    )
+    columns = ("field", *(("baseline",) if baseline else ()), "this run")
+    return Table("Environment and provenance", columns, rows)
+
+
+def _text(value: Json) -> str | None:
+    return None if value is None else _short(cell_text(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -1,0 +1,205 @@
+"""Samples: what was generated, along the points of the matrix and beside what the baseline made of the same noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.artifact import GeneratedImages
+from harness.canonical import canonical
+from harness.data.image_folder import Row, rows
+from harness.errors import StageError, StoreError
+from harness.report.figures.canvas import REFERENCE
+from harness.report.figures.selection import CARDS, ROWS, Drawn, chosen, generated, real_images, where, words
+from harness.report.figures.shelf import Made, Shelf
+from harness.report.html.context import Context
+from harness.report.html.parts import Block, Listing, Section, Strip, Thumbnail
+from harness.report.html.thumbnails import thumbnail
+from harness.report.numbers import clean, counted, first_line, number
+
+SIDE_BY_SIDE = 2 * ROWS
+"""Items of one folder that are shown beside the baseline's or the real ones."""
+
+
+def strips(context: Context) -> Section | None:
+    """Strips and galleries of everything that was generated; None where nothing was or the store has none of it."""
+    blocks: list[Block] = []
+    try:
+        shelf = Shelf(context.run, context.store)
+        baseline = Shelf(context.baseline.run, context.store) if context.baseline else None
+        for drawn in generated(shelf):
+            blocks.extend(_blocks(shelf, baseline, drawn))
+    except (StoreError, StageError, OSError) as e:
+        blocks.append(Listing("Not shown", (first_line(str(e)),)))
+    lead = "The same prompt and the same noise, side by side." if blocks else ""
+    return Section("samples", "Samples", tuple(blocks), lead) if blocks else None
+
+
+@dataclass(frozen=True)
+class _Opposite:
+    """The baseline's images of the same stage, point and seeds."""
+
+    made: Made | None
+    """None where there is nothing to set beside ours: see ``told``."""
+    told: str
+    """In a sentence, what is to be known of it; empty where nothing is."""
+
+    def row(self, ours: Row | None) -> Row | None:
+        return self.rows.get(ours.name) if ours else None
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        return {row.name: row for row in rows(self.made.artifact)} if self.made else {}
+
+
+def _opposite(baseline: Shelf | None, ours: Made) -> _Opposite:
+    if baseline is None:
+        return _Opposite(None, "")
+    place = canonical([ours.task.point, ours.task.seeds])
+    theirs = baseline.by_name(GeneratedImages).get(ours.name, ())
+    found = next((m for m in theirs if canonical([m.task.point, m.task.seeds]) == place), None)
+    if found is None:
+        return _Opposite(None, "The baseline's images are no longer in the store.")
+    if found.content == ours.content:
+        return _Opposite(
+            None, "The baseline's are these very images: nothing that they depend on has changed."
+        )
+    return _Opposite(found, "")
+
+
+def _blocks(shelf: Shelf, baseline: Shelf | None, drawn: Drawn) -> Iterator[Block]:
+    if len(drawn.points) > 1:
+        parts = drawn.parts()
+        for number_, part in enumerate(parts, start=1):
+            title = f"{drawn.name} along {drawn.along}"
+            title += f", {number_} of {len(parts)}" if len(parts) > 1 else ""
+            yield _along(baseline, drawn.points[0], part, title)
+        return
+    (made,) = drawn.points
+    found = list(rows(made.artifact))
+    if not found:
+        yield Listing(made.name, ("No images.",))
+    elif any(source.is_a(GeneratedImages) for source in shelf.behind(made)):
+        yield _gallery(made, found)  # chosen from images that are shown themselves
+    else:
+        yield _beside(_opposite(baseline, made), drawn, found)
+
+
+def _along(baseline: Shelf | None, chosen_from: Made, part: Drawn, title: str) -> Strip:
+    """A row per item and a column per point; where the baseline's images differ, its row below."""
+    indices = chosen(list(rows(chosen_from.artifact)), ROWS)
+    columns = [dict(enumerate(rows(made.artifact))) for made in part.points]
+    opposites = [_opposite(baseline, made) for made in part.points]
+    theirs = [o.rows for o in opposites]
+    reals = real_images([columns[0].get(i) for i in indices], [r.path for r in part.reals])
+    heads = [" · ".join(values) for values in zip(*part.heads.values(), strict=True)]
+    heads = [f"{REFERENCE} {h}" if star else h for h, star in zip(heads, part.references, strict=True)]
+    count = _Counter()
+    lines: list[tuple[Thumbnail | None, ...]] = []
+    labels: list[str] = []
+    for i, real in zip(indices, reals, strict=True):
+        line = [column.get(i) for column in columns]
+        label, prompt = words(i, line)
+        what = ": ".join(filter(None, (label, prompt)))
+        ours = [count.of(row, f"{head}: {what}") for row, head in zip(line, heads, strict=True)]
+        lines.append((count.at(real, f"real image: {what}"), *ours))
+        labels.append(what)
+        others = [of.get(row.name) if row else None for of, row in zip(theirs, line, strict=True)]
+        if any(others):
+            shown = [
+                count.of(row, f"baseline, {head}: {what}") for row, head in zip(others, heads, strict=True)
+            ]
+            lines.append((None, *shown))
+            labels.append("baseline")
+    if not any(reals):
+        lines = [line[1:] for line in lines]
+    told = list(dict.fromkeys(o.told for o in opposites if o.told))
+    caption = _sentences(
+        f"A row is an item, a column a point{where(part.points[0], point=False)}.",
+        f"{REFERENCE} is the reference." if any(part.references) else "",
+        *told,
+        count.told,
+    )
+    return Strip(
+        title, caption, ("real", *heads) if any(reals) else tuple(heads), tuple(lines), tuple(labels)
+    )
+
+
+def _beside(opposite: _Opposite, drawn: Drawn, found: Sequence[Row]) -> Strip:
+    """A column per item, below one another the real image, the baseline's and ours; else a gallery of ours."""
+    (made,) = drawn.points
+    theirs = opposite.rows
+    shown = [found[i] for i in chosen(found, SIDE_BY_SIDE)]
+    reals = real_images(shown, [r.path for r in drawn.reals])
+    if not any(reals) and not theirs:
+        return _gallery(made, found, opposite.told)
+    count = _Counter()
+    names = [words(0, [row]) for row in shown]
+    lines: dict[str, list[Thumbnail | None]] = {"real": [], "baseline": [], "candidate": []}
+    for row, real, (label, prompt) in zip(shown, reals, names, strict=True):
+        what = ": ".join(filter(None, (label, prompt)))
+        lines["real"].append(count.at(real, f"real image: {what}"))
+        other = theirs.get(row.name)
+        lines["baseline"].append(count.of(other, f"baseline: {what}", note=_other_prompt(row, other)))
+        lines["candidate"].append(count.of(row, f"candidate: {what}", note=prompt))
+    kept = {name: tuple(line) for name, line in lines.items() if any(line)}
+    if "baseline" not in kept and "candidate" in kept:
+        kept["generated"] = kept.pop("candidate")
+    caption = _sentences(f"A column is an item{where(made)}.", opposite.told, count.told)
+    heads = tuple(label or row.name for row, (label, _) in zip(shown, names, strict=True))
+    return Strip(made.name, caption, heads, tuple(kept.values()), tuple(kept))
+
+
+def _gallery(made: Made, found: Sequence[Row], told: str = "") -> Strip:
+    """Images with their prompts, and why each was taken out or kept, where that is known."""
+    count = _Counter()
+    pictures = []
+    for row in (found[i] for i in chosen(found, CARDS)):
+        label, prompt = words(0, [row])
+        note = " — ".join(filter(None, (_why(row), prompt)))
+        what = ": ".join(filter(None, (label, prompt))) or clean(row.name)
+        pictures.append(count.of(row, what, label=label or clean(row.name), note=note))
+    size = f"{len(found):,} images{where(made)}" + (f", {CARDS} of them here" if len(found) > CARDS else "")
+    return Strip(made.name, _sentences(f"{size}.", told, count.told), (), (tuple(pictures),))
+
+
+def _why(row: Row) -> str:
+    """What a filter says of an image."""
+    rule, value, like = (row.columns.get(name) for name in ("removed_by", "value", "like"))
+    if isinstance(rule, str) and isinstance(value, int | float):
+        if isinstance(like, str):
+            return clean(f"removed as {rule} of {like}: {counted(int(value), 'bit')} differ")
+        return clean(f"removed by {rule}: {number(value)}")
+    sure = row.columns.get("confidence")
+    return f"confidence {number(sure)}" if isinstance(sure, int | float) else ""
+
+
+def _other_prompt(ours: Row, theirs: Row | None) -> str:
+    """The baseline's prompt, where it is not ours."""
+    if theirs is None or theirs.captions == ours.captions:
+        return ""
+    return f"another prompt: {words(0, [theirs])[1]}"
+
+
+class _Counter:
+    """Makes thumbnails, and counts the images that could not be read."""
+
+    def __init__(self) -> None:
+        self._unreadable = 0
+
+    def of(self, row: Row | None, alt: str, *, label: str = "", note: str = "") -> Thumbnail | None:
+        return self.at(row.path if row else None, alt, label=label, note=note)
+
+    def at(self, path: Path | None, alt: str, *, label: str = "", note: str = "") -> Thumbnail | None:
+        made = thumbnail(path, alt, label=label, note=note)
+        self._unreadable += path is not None and made is None
+        return made
+
+    @property
+    def told(self) -> str:
+        return f"{counted(self._unreadable, 'image')} cannot be read." if self._unreadable else ""
+
+
+def _sentences(*told: str) -> str:
+    return " ".join(filter(None, told))

@@ -1,0 +1,156 @@
+"""The verdicts and their reasons: what the rest of the page is evidence for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.canonical import canonical
+from harness.compare.comparison import Comparison, Difference, Finding, Point, Verdict
+from harness.compare.declared import suite_changes
+from harness.record import Run
+from harness.report import numbers
+from harness.report.html.charts.forest import forest
+from harness.report.html.context import Context
+from harness.report.html.findings import metric_cell, table, verdict_cell
+from harness.report.html.parts import Block, Cell, Section, Table
+
+ROWS = 200
+"""Of one table; what is worst comes first, the rest is counted."""
+
+
+def verdicts(context: Context) -> Section | None:
+    """The gated findings, drawn and in words; None where nothing is gated."""
+    gated = [f for f in numbers.worst_first(context.comparison.findings) if f.gated]
+    if not gated:
+        return None
+    blocks: list[Block] = []
+    if any(f.estimate for f in gated):
+        blocks.append(forest(gated))
+    else:
+        blocks.append(table("Gated metrics, worst first", gated, "baseline", ROWS))
+    lead = f"Verdicts are {claims}." if (claims := numbers.claims(gated)) else ""
+    return Section("verdicts", "Verdicts", tuple(blocks), lead)
+
+
+def reasons(context: Context) -> Section | None:
+    """Why each verdict that is not *unchanged*, and what differs between the two sides; None where nothing does."""
+    findings = numbers.worst_first(context.comparison.findings)
+    blocks = [*_why(findings), *_suite(context), *_differences(findings)]
+    return Section("why", "Why", tuple(blocks)) if blocks else None
+
+
+def _why(findings: Sequence[Finding]) -> Iterator[Table]:
+    told = [f for f in findings if f.verdict not in (None, Verdict.UNCHANGED) and f.reason]
+    # Against the reference point there are hundreds, whose reasons say no more than their row.
+    told = [f for f in told if f.gated or f.against is None]
+    if told:
+        rows = tuple(
+            (metric_cell(f), verdict_cell(f), Cell(f.reason, note=numbers.evidence(f))) for f in told[:ROWS]
+        )
+        left_out = max(len(told) - ROWS, 0)
+        yield Table("Reasons, worst first", ("metric", "verdict", "reason"), rows, left_out=left_out)
+
+
+def _suite(context: Context) -> Iterator[Table]:
+    changes = suite_changes(context.run, context.baseline.run) if context.baseline else ()
+    if changes:
+        yield differences_table(
+            "The suite differs: what somebody changed",
+            [(d, "") for d in changes[:ROWS]],
+            "",
+            left_out=max(len(changes) - ROWS, 0),
+        )
+
+
+def _differences(findings: Sequence[Finding]) -> Iterator[Table]:
+    protocol: dict[str, tuple[Difference, list[str]]] = {}
+    for f in findings:
+        for d in f.differences:
+            protocol.setdefault(str(d), (d, []))[1].append(f.name)
+    if protocol:
+        yield differences_table(
+            "The protocols differ: what makes the scores incomparable",
+            [
+                (d, numbers.listed(list(dict.fromkeys(names)), 3))
+                for d, names in list(protocol.values())[:ROWS]
+            ],
+            "metrics",
+            left_out=max(len(protocol) - ROWS, 0),
+        )
+    causes = {str(d): d for f in findings for d in f.causes}
+    if causes:
+        yield differences_table(
+            "The environment differs: a likely cause of change, never a reason not to compare",
+            [(d, "") for d in list(causes.values())[:ROWS]],
+            "",
+            left_out=max(len(causes) - ROWS, 0),
+        )
+
+
+def differences_table(
+    caption: str, rows: Iterable[tuple[Difference, str]], beside: str, left_out: int = 0
+) -> Table:
+    """Fields with their value on both sides, and beside each whom it concerns, where ``beside`` names that."""
+    columns = ("field", "baseline", "candidate", *([beside] if beside else []))
+    cells = tuple(
+        (Cell(d.field), side_cell(d.baseline), side_cell(d.candidate), *([Cell(note)] if beside else []))
+        for d, note in rows
+    )
+    return Table(caption, columns, cells, left_out=left_out)
+
+
+def side_cell(value: object) -> Cell:
+    return Cell("absent", tone="quiet") if value is None else Cell(str(value))
+
+
+def within(context: Context) -> Section | None:
+    """The points of the run against its reference point; None where the suite names none."""
+    inner = [f for f in numbers.worst_first(context.comparison.findings) if f.against is not None]
+    references = {canonical(f.against): f.against for f in inner if f.against is not None}
+    blocks = tuple(
+        table(
+            f"Against {numbers.point(reference)}, worst first",
+            [f for f in inner if f.against == reference],
+            "reference",
+            ROWS,
+        )
+        for reference in references.values()
+    )
+    lead = "The points of this run against its reference point, at equal seeds."
+    return Section("within", "Within the run", blocks, lead, folded=True) if blocks else None
+
+
+def others(context: Context) -> Section | None:
+    """What is reported and not gated: findings, values that stand alone, scores of one side only."""
+    run, comparison = context.run, context.comparison
+    ungated = [f for f in numbers.worst_first(comparison.findings) if not f.gated and f.against is None]
+    blocks: list[Block] = []
+    if ungated:
+        blocks.append(table("Compared, not gated", ungated, "baseline", ROWS))
+    blocks += _alone(run, comparison)
+    for caption, points in (
+        ("Missing: only in the baseline", comparison.missing),
+        ("New: not in the baseline", comparison.new),
+        ("Not run: deselected", comparison.not_run),
+    ):
+        if points:
+            blocks.append(_points(caption, points))
+    return Section("others", "Not gated", tuple(blocks), folded=bool(comparison.baseline)) if blocks else None
+
+
+def _alone(run: Run, comparison: Comparison) -> Iterator[Table]:
+    rows = numbers.uncompared(run, comparison)
+    if rows:
+        cells = tuple(
+            (Cell(name), Cell(numbers.point(at)), Cell(", ".join(numbers.together(values))))
+            for name, at, values in rows[:ROWS]
+        )
+        columns = ("metric", "point", "one value per repeat")
+        yield Table(
+            "Values that were compared with nothing", columns, cells, left_out=max(len(rows) - ROWS, 0)
+        )
+
+
+def _points(caption: str, points: Sequence[Point]) -> Table:
+    rows = tuple((Cell(p.metric), Cell(numbers.point(p.point))) for p in points[:ROWS])
+    return Table(caption, ("metric", "point"), rows, left_out=max(len(points) - ROWS, 0))

@@ -1,0 +1,181 @@
+"""The first screen of a report: did it get worse, by how much, how sure, since when, and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from harness.artifact import Json
+from harness.canonical import canonical
+from harness.compare.comparison import Finding
+from harness.compare.declared import protocol_id, suite_changes, suite_id
+from harness.record import Run
+from harness.report import numbers
+from harness.report.evidence import confidence, look
+from harness.report.html.context import Context
+from harness.report.html.findings import TONES
+from harness.report.html.frame import fragment
+
+WORST = 5
+"""Gated findings on the first screen; the section below has all."""
+
+NAMED = 3
+"""Differences and failures that are named on the first screen."""
+
+LINE = 120
+"""Characters of a line on the first screen."""
+
+ID = 12
+"""Digits of a hash."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A gated finding on the first screen."""
+
+    finding: Finding
+    tone: str
+    place: str
+    shown: numbers.Figures
+
+
+def top(context: Context) -> Markup:
+    """The banner, its answers and the strip that says what ran on what."""
+    comparison = context.comparison
+    result = numbers.outcome(comparison)
+    gated = [f for f in numbers.worst_first(comparison.findings) if f.gated]
+    return fragment(
+        "top.html.jinja",
+        about=context.run.about,
+        tone=TONES[result.word],
+        outcome=result,
+        note=comparison.note,
+        rows=[_row(f) for f in gated[:WORST]] if comparison.baseline else [],
+        more=len(gated) - WORST,
+        measured=[] if comparison.baseline else _measured(context),
+        interval=f"{confidence(gated)} interval",
+        sure=[*_sure(gated), *filter(None, [look(comparison)])],
+        since=list(_since(context)),
+        changed=list(_changed(context)),
+        failures=[(numbers.label(t), numbers.first_line(t.error)) for t in comparison.failures[:NAMED]],
+        protocol=list(dict.fromkeys(str(d) for f in gated for d in f.differences))[:NAMED],
+        strip=list(_strip(context)),
+    )
+
+
+def _row(finding: Finding) -> Row:
+    tone = TONES[finding.verdict] if finding.verdict else "quiet"
+    return Row(finding, tone, numbers.place(finding), numbers.figures(finding))
+
+
+def _measured(context: Context) -> list[tuple[str, str]]:
+    """The gated metrics of a run that has no baseline: name and place, values of the repeats."""
+    gated = {f"{g.metric}.{g.field}" for g in context.run.gates}
+    told = [
+        (f"{name} ({numbers.point(at)})" if at else name, ", ".join(numbers.together(values[:WORST])))
+        for name, at, values in numbers.uncompared(context.run, context.comparison)
+        if name in gated
+    ]
+    return told[: 2 * WORST]
+
+
+def _sure(gated: list[Finding]) -> Iterator[str]:
+    """What the intervals rest on, and what the verdicts are about."""
+    estimates = [f.estimate for f in gated if f.estimate]
+    if estimates:
+        exact = all(e.low == e.high for e in estimates)
+        behind = list(dict.fromkeys(numbers.repeats(e) for e in estimates if e.unit != "exact"))
+        over = f" over {numbers.listed(behind, 2)}" if behind else ""
+        yield (
+            f"exact values{', the same' if behind else ''}{over}"
+            if exact
+            else f"{confidence(gated)} intervals{over}"
+        )
+    if claims := numbers.claims(f for f in gated if f.estimate):
+        yield f"verdicts are {claims}"
+    if cached := sum(not f.executed for f in gated if f.estimate):
+        yield f"{numbers.counted(cached, 'verdict')} not re-executed: all from the cache"
+    for f in gated:
+        if needed := numbers.evidence(f):
+            yield f"{f.name}: {needed}"
+            return
+
+
+def _since(context: Context) -> Iterator[str]:
+    """Which baseline, how old, why it was accepted, and where it was made."""
+    if context.comparison.baseline is None:
+        yield "no baseline"
+        return
+    yield numbers.clean(f"baseline {numbers.against(context.run, context.comparison)}", most=2 * LINE)
+    if context.baseline and (commit := context.baseline.run.provenance.get("commit")):
+        yield f"commit {str(commit)[:ID]}"
+    if len(context.history) > 1:
+        yield f"{len(context.history)} accepted so far under this label"
+
+
+def _changed(context: Context) -> Iterator[str]:
+    """What differs between the two sides, nearest to the figures first."""
+    if context.baseline is None:
+        return
+    told = [*map(str, suite_changes(context.run, context.baseline.run))]
+    told += dict.fromkeys(str(c) for f in context.comparison.findings for c in f.causes)
+    yield from (numbers.clean(line, most=LINE) for line in told[:NAMED])
+    if len(told) > NAMED:
+        yield f"and {len(told) - NAMED} more fields"
+    ours, theirs = (r.provenance.get("commit") for r in (context.run, context.baseline.run))
+    moved = bool(ours and theirs and ours != theirs)
+    if moved:
+        yield f"commit {str(theirs)[:ID]} → {str(ours)[:ID]}"
+    if context.run.provenance.get("dirty"):
+        yield "changes that were not committed"
+    elif not told and not moved:
+        yield "nothing that the record knows of"
+
+
+def _strip(context: Context) -> Iterator[tuple[str, str]]:
+    """Provenance in a line: name and value, those left out that the record does not have."""
+    run = context.run
+    environment = run.environments[run.environment]
+    commit = str(run.provenance.get("commit") or "")[:ID]
+    dirty = " with uncommitted changes" if run.provenance.get("dirty") else ""
+    cached = sum(t.state == "cached" for t in run.tasks)
+    told = (
+        ("run", run.id),
+        ("started", run.started.partition("+")[0].replace("T", " ")),
+        ("commit", commit + dirty),
+        ("image", str(environment.get("image") or "")),
+        ("hardware", _hardware(environment)),
+        ("driver", str(environment.get("driver") or "")),
+        ("suite", _beside(run, context, suite_id)),
+        ("protocol", _beside(run, context, protocol_id)),
+        ("tasks", f"{len(run.tasks):,}, {cached:,} cached" if run.tasks else ""),
+        ("only", canonical(run.only) if run.only else ""),
+        ("store", _gone(context)),
+    )
+    yield from ((name, value) for name, value in told if value)
+
+
+def _beside(run: Run, context: Context, identity: Callable[[Run], str]) -> str:
+    """An identity, and whether the baseline has the same."""
+    ours = identity(run)
+    if context.baseline is None:
+        return ours
+    theirs = identity(context.baseline.run)
+    return f"{ours}, as the baseline" if ours == theirs else f"{ours}, the baseline {theirs}"
+
+
+def _hardware(environment: Mapping[str, Json]) -> str:
+    gpu, gpus = environment.get("gpu"), environment.get("gpus")
+    if gpu:
+        return f"{gpus} × {gpu}" if isinstance(gpus, int) and gpus > 1 else str(gpu)
+    cores = environment.get("cores")
+    return f"{environment.get('cpu') or ''}{f', {cores} cores' if cores else ''}"
+
+
+def _gone(context: Context) -> str:
+    """How much of the run the store no longer has; empty where it has all of it."""
+    done = {t.key for t in context.run.tasks if t.state in ("executed", "cached")}
+    gone = sum(not context.store.folder(key).is_dir() for key in done)
+    return f"{gone:,} of {len(done):,} artifacts are gone: what would show them is left out" if gone else ""

@@ -1,0 +1,1 @@
+"""A leaderboard on paper: HTML, Markdown, CSV and JSON of one board."""

@@ -1,0 +1,140 @@
+"""What a leaderboard says in words and figures, the same on the page and in Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from harness.canonical import canonical
+from harness.compare.comparison import Difference, Finding
+from harness.compare.figure import Figure
+from harness.compare.ranks import Ranks
+from harness.leaderboard.board import Board, Column, Line, Table
+from harness.report import numbers
+
+SHORT = 24
+"""A condition that is longer, as a digest is, says nothing to a reader; the protocol has it."""
+NAMED = 4
+"""At most so many fields are named where two protocols differ; the JSON file has all."""
+
+
+def summary(board: Board) -> str:
+    """What stands above the first table."""
+    ours = [t for t in board.tables if t.kind == "runs"]
+    lines = [line for t in ours for line in t.lines]
+    runs = len({line.origin.run for line in lines})
+    told = (
+        f"{numbers.counted(len(lines), 'row')} of {numbers.counted(runs, 'run')} in "
+        f"{numbers.counted(len(ours), 'table')}"
+    )
+    return f"{told}. Rows are compared within a table only: its figures were measured alike, those of two were not."
+
+
+def heading(table: Table, number: int) -> str:
+    """``"1. smoke/schedulers"``."""
+    return f"{number}. {table.title}"
+
+
+def explained(table: Table, number: int) -> str:
+    """How to read a table of runs: its order, what is compared, what keeps it apart from the next table."""
+    said = []
+    if table.columns:
+        said.append(f"Best first by {table.columns[0].name} ({table.columns[0].better} is better).")
+    telling = {name: v for name, v in table.conditions.items() if len(canonical(v)) <= SHORT}
+    if telling:
+        said.append(f"Measured with {numbers.point(telling)}.")
+    if table.compared:
+        said.append(f"What is compared: {', '.join(table.compared)}.")
+    if table.apart:
+        fields = sorted(table.apart, key=_telling)
+        said.append(f"Not comparable with table {number + 1}: {_fields(fields)}.")
+    return " ".join(said)
+
+
+def published_as(table: Table) -> list[str]:
+    """Where a published table is from and what is known of its protocol, a sentence each."""
+    protocol = "; ".join(f"{name}: {value}" for name, value in table.protocol.items())
+    doubts = dict.fromkeys(line.note for line in table.lines if line.note)
+    parts = [
+        table.about.rstrip("."),
+        f"Source: {table.source}",
+        f"Protocol: {protocol}",
+        *map(_upper, doubts),
+    ]
+    return [f"{p}." for p in parts if p]
+
+
+def ranks(of: Ranks | None) -> str:
+    """``"2"`` or ``"1–3"``; empty where a line has none."""
+    if of is None:
+        return ""
+    return str(of.best) if of.best == of.worst else f"{of.best}–{of.worst}"
+
+
+def scale(table: Table, column: int) -> float:
+    """The magnitude that gets three digits in a column."""
+    means = [abs(f.mean) for line in table.lines if (f := line.figures[column]) is not None]
+    return max((m for m in means if math.isfinite(m)), default=0.0)
+
+
+def mean(figure: Figure | None, table: Table, magnitude: float) -> str:
+    """A column's figure; what was published has the digits that were printed."""
+    if figure is None:
+        return "–"
+    if table.kind == "published":
+        return f"{figure.mean:.10g}"
+    return numbers.together([figure.mean], scale=magnitude)[0]
+
+
+def interval(figure: Figure | None, magnitude: float) -> str:
+    """``"[0.49, 0.92]"``; empty where there is none."""
+    if figure is None or figure.low is None or figure.high is None or figure.low == figure.high:
+        return ""
+    low, high = (numbers.together([v], scale=magnitude)[0] for v in (figure.low, figure.high))
+    return f"[{low}, {high}]"
+
+
+def column_name(column: Column) -> str:
+    """With an arrow to where better is."""
+    return f"{column.name} {'↓' if column.better == 'lower' else '↑'}"
+
+
+def change(finding: Finding | None) -> tuple[str, str]:
+    """The change from the named line with its interval, and the verdict on it; empty where there is none."""
+    if finding is None:
+        return "", ""
+    if finding.estimate is None:
+        return "–", finding.reason
+    told = numbers.figures(finding)
+    return f"{told.change} {told.interval}".strip(), "" if finding.verdict is None else str(finding.verdict)
+
+
+def origin(line: Line) -> str:
+    """``"baseline smoke/land-cover/cpu"`` or a run's id."""
+    named = line.origin
+    return f"baseline {named.suite}/{named.label}" if named.label else named.run
+
+
+def repeats(table: Table) -> str:
+    """What the intervals rest on: ``"3 seeds"``, ``"3 to 5 seeds"``; empty where nothing was repeated."""
+    seen = [f for line in table.lines for f in line.figures[:1] if f is not None and f.unit != "exact"]
+    counts = sorted({f.repeats for f in seen})
+    if not counts:
+        return ""
+    unit = seen[0].unit
+    return (
+        numbers.counted(counts[0], unit[:-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]:,} {unit}"
+    )
+
+
+def _fields(fields: Sequence[Difference]) -> str:
+    return numbers.listed([numbers.clean(str(d), most=120) for d in fields], NAMED)
+
+
+def _telling(difference: Difference) -> tuple[bool, int]:
+    """A changed value says more than a field that only one side knows, a short one more than a digest."""
+    return None in (difference.baseline, difference.candidate), len(str(difference))
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]

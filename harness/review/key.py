@@ -1,0 +1,130 @@
+"""``review-key.json``: what the blinded names of a review stand for. It stays with the run; reviewers never get it."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.artifact import Json
+from harness.errors import UsageError
+from harness.review import questions
+from harness.review.choosing import Showing
+
+FILE = "review-key.json"
+SCHEMA = "harness.review-key/1"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One place of the page, and what is behind it."""
+
+    id: str
+    """The blinded name: nothing follows from it without the secret."""
+    picture: str
+    """Equal for the two showings of one image."""
+    again: bool
+    system: str
+    stage: str
+    point: Mapping[str, Json]
+    control: bool
+    seeds: Mapping[str, int]
+    item: str
+    """The image's ``file_name``: its name in per-item rows."""
+    label: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """A review: its page, in order."""
+
+    review: str
+    run: str
+    secret: str
+    settings: Mapping[str, Json]
+    """What it was made with; equal settings make the same page again."""
+    questions: str
+    """Digest of what was asked."""
+    asked: str
+    page: str
+    """Digest of what the page shows."""
+    showings: tuple[Shown, ...]
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Shown]:
+        return {shown.id: shown for shown in self.showings}
+
+    @property
+    def images(self) -> int:
+        """How many different images there are."""
+        return sum(not shown.again for shown in self.showings)
+
+
+def new_secret() -> str:
+    return secrets.token_hex(32)
+
+
+def name(secret: str, text: str) -> str:
+    """The blinded name of ``text``: 16 hex digits of its HMAC-SHA-256."""
+    return hmac.new(bytes.fromhex(secret), text.encode(), "sha256").hexdigest()[:16]
+
+
+def shown(showings: Sequence[Showing], secret: str) -> tuple[Shown, ...]:
+    """What goes into the key, in the order of the page."""
+    return tuple(
+        Shown(
+            id=name(secret, f"{'again' if s.again else 'first'}:{s.picture.name}"),
+            picture=name(secret, f"picture:{s.picture.name}"),
+            again=s.again,
+            system=s.picture.system.name,
+            stage=s.picture.system.stage,
+            point=s.picture.system.point,
+            control=s.picture.system.control,
+            seeds=s.picture.seeds,
+            item=s.picture.row.name,
+            label=s.picture.row.label or "",
+        )
+        for s in showings
+    )
+
+
+def write(folder: Path, key: Key) -> None:
+    """Beside ``run.json``.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    body = {"schema": SCHEMA, **asdict(key)}
+    torn = folder / f"{FILE}.torn"
+    torn.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    torn.replace(folder / FILE)
+
+
+def read(folder: Path) -> Key | None:
+    """The key of the run's review; None where none was made.
+
+    Raises:
+        UsageError: the file is damaged or of another version.
+    """
+    file = folder / FILE
+    try:
+        body: Any = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as e:
+        raise UsageError(f"{file}: cannot be read ({e})") from None
+    if not isinstance(body, dict) or body.get("schema") != SCHEMA:
+        raise UsageError(f"{file}: not the key of a review ({SCHEMA!r})")
+    try:
+        fields = {k: v for k, v in body.items() if k not in ("schema", "showings")}
+        key = Key(**fields, showings=tuple(Shown(**s) for s in body["showings"]))
+    except (KeyError, TypeError) as e:
+        raise UsageError(f"{file}: damaged ({type(e).__name__}: {e})") from None
+    if key.questions != questions.digest():
+        raise UsageError(f"{file}: this review asks other questions than this version of the harness")
+    return key

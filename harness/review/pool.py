@@ -1,0 +1,163 @@
+"""What a run has for people to rate: its generated images, by system, and real ones for controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.artifact import EncodedPrompts, GeneratedImages, Images, Json
+from harness.canonical import canonical
+from harness.data.image_folder import Row, rows
+from harness.errors import UsageError, nearest
+from harness.record import Run
+from harness.report import numbers
+from harness.report.figures.shelf import Made, Shelf
+from harness.store import Store
+
+REAL = "real images"
+"""The name of the controls among the systems."""
+
+Asked = Literal["class", "sentence", ""]
+"""By what images were asked for, as a reviewer is told; empty where not all of them have either."""
+
+
+@dataclass(frozen=True)
+class System:
+    """What made images: a stage at a point of the matrix, or the world."""
+
+    name: str
+    """For people: ``"images (scheduler=ddim, steps=10)"``."""
+    stage: str
+    point: Mapping[str, Json]
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image of a system."""
+
+    system: System
+    seeds: Mapping[str, int]
+    """Of the repeat in which it was made."""
+    row: Row
+
+    @property
+    def name(self) -> str:
+        """The same for the same image in every review of the run."""
+        return canonical([self.system.stage, self.system.point, self.seeds, self.row.name])
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Everything to choose from."""
+
+    systems: Mapping[str, Sequence[Picture]]
+    """By the system's name."""
+    controls: Sequence[Picture]
+    """Empty where the run has no real images."""
+    asked: Asked
+
+
+def pool(run: Run, store: Store, stages: Sequence[str], controls: str | None) -> Pool:
+    """The images of ``stages`` (by default: of everything that generates them) and real ones beside them.
+
+    Args:
+        run: whose images.
+        store: where they are.
+        stages: ``stage`` or ``stage.output`` names; empty: generated images that were not picked from others.
+        controls: the stage with the real images; None: those that the prompts are from, else the nearest.
+
+    Raises:
+        UsageError: a name that is none of them, or nothing that could be rated is left in the store.
+        StageError: an image folder that cannot be read.
+    """
+    shelf = Shelf(run, store)
+    generated = shelf.by_name(GeneratedImages)
+    chosen = _named(stages, generated, "generated") if stages else _first_hand(shelf, generated)
+    if not chosen:
+        raise UsageError(
+            f"{run.id}: no generated images in the store {store.root}; run the suite again, or name the store "
+            "it ran with (--store)"
+        )
+    systems: dict[str, list[Picture]] = {}
+    for made in (m for name in chosen for m in generated[name]):
+        system = System(_called(made), made.name, made.task.point)
+        systems.setdefault(system.name, []).extend(_pictures(made, system))
+    systems = {name: pictures for name, pictures in systems.items() if pictures}
+    if not systems:
+        raise UsageError(f"{run.id}: {', '.join(chosen)}: no images in it")
+    real = _controls(shelf, [generated[name][0] for name in chosen], controls)
+    everything = [p for pictures in systems.values() for p in pictures] + real
+    return Pool(systems, real, _asked(everything))
+
+
+def _named(names: Sequence[str], there: Mapping[str, Sequence[Made]], what: str) -> list[str]:
+    for name in names:
+        if name not in there:
+            known = ", ".join(there) or "none in the store"
+            raise UsageError(
+                f"{name}: no {what} images of the run (there are: {known}){nearest(name, there)}"
+            )
+    return list(dict.fromkeys(names))
+
+
+def _first_hand(shelf: Shelf, generated: Mapping[str, Sequence[Made]]) -> list[str]:
+    """A filter's or a data set's images were generated, too, but by the stage before it."""
+    return [
+        name
+        for name, made in generated.items()
+        if not any(m.is_a(GeneratedImages) for m in shelf.behind(made[0]))
+    ]
+
+
+def _called(made: Made) -> str:
+    place = numbers.point(made.task.point)
+    return f"{made.name} ({place})" if place else made.name
+
+
+def _pictures(made: Made, system: System) -> list[Picture]:
+    return [Picture(system, made.task.seeds, row) for row in rows(Images(made.path))]
+
+
+def _controls(shelf: Shelf, made: Sequence[Made], named: str | None) -> list[Picture]:
+    """Real images, of one stage."""
+    real = {
+        name: found
+        for name, found in shelf.by_name(Images).items()
+        if not any(m.is_a(GeneratedImages) for m in (found[0], *shelf.behind(found[0])))
+    }
+    if named is not None:
+        _named([named], real, "real")
+        source = real[named][0]
+    else:
+        nearest_first = [m for one in made for m in _behind_prompts(shelf, one) if m.name in real]
+        if not nearest_first:
+            return []
+        source = next((m for m in nearest_first if _is_origin(m, made[0])), nearest_first[0])
+    return _pictures(source, System(REAL, source.name, source.task.point, control=True))
+
+
+def _behind_prompts(shelf: Shelf, made: Made) -> list[Made]:
+    """Training images are real, too; above prompts that were encoded, what these are from comes first."""
+    prompts = next((m for m in shelf.behind(made) if m.is_a(EncodedPrompts)), made)
+    return [*shelf.behind(prompts), *shelf.behind(made)]
+
+
+def _is_origin(real: Made, made: Made) -> bool:
+    """Whether the prompts of ``made`` are from these images."""
+    of = {str(row.columns.get("of")) for row in rows(Images(made.path))}
+    return any(row.name in of for row in rows(Images(real.path)))
+
+
+def _asked(pictures: Sequence[Picture]) -> Asked:
+    if all(p.row.label for p in pictures):
+        return "class"
+    return "sentence" if all(p.row.captions for p in pictures) else ""
+
+
+def asked_for(picture: Picture, asked: Asked) -> str:
+    """What a reviewer is told that the image should show."""
+    if asked == "class":
+        return str(picture.row.label)
+    return picture.row.captions[0] if asked == "sentence" else ""

@@ -1,0 +1,99 @@
+"""What is asked about every image. A change here makes ratings incomparable with those collected before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from harness.canonical import canonical
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A question with five worded answers, the worst first; its answer is 1 to 5."""
+
+    name: str
+    title: str
+    question: str
+    """``{asked}`` stands for the class or the sentence that the image was asked for."""
+    words: tuple[str, str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A flaw that an image may have."""
+
+    name: str
+    key: str
+    """The letter that sets it."""
+    title: str
+    meaning: str
+
+
+CLASS_MATCH = "class_match"
+
+SCALES = (
+    Scale(
+        "realism",
+        "Realism",
+        "Could this be a photograph of real ground?",
+        (
+            "plainly artificial",
+            "more artificial than real",
+            "could be either",
+            "more real than artificial",
+            "entirely real",
+        ),
+    ),
+    Scale(
+        CLASS_MATCH,
+        "Class match",
+        "Does it show {asked}?",
+        ("not at all", "a little of it", "about half of it", "most of it", "just that"),
+    ),
+    Scale(
+        "scale_texture",
+        "Scale and texture",
+        "Are sizes and the texture of the ground right for an aerial image?",
+        ("plainly wrong", "mostly wrong", "partly wrong", "minor slips", "entirely right"),
+    ),
+    Scale(
+        "view_from_above",
+        "View from above",
+        "Is it seen straight from above?",
+        (
+            "from the ground",
+            "obliquely, with a horizon",
+            "from above at a slant",
+            "nearly straight",
+            "straight",
+        ),
+    ),
+)
+
+TAGS = (
+    Tag("wrapped", "w", "wrapped", "what leaves one side comes in at the other"),
+    Tag("repeating", "r", "repeating", "the same patch again and again"),
+    Tag("blurry", "b", "blurry", "no sharp edges anywhere"),
+    Tag("deformed", "d", "deformed", "roads, roofs or banks that bend as they never do"),
+    Tag("speckled", "s", "speckled", "noise or a grid over the ground"),
+    Tag("colours", "c", "wrong colours", "colours that ground does not have"),
+    Tag("text", "t", "text", "letters, marks or a logo"),
+    Tag("border", "f", "frame", "a border, or several images in one"),
+)
+NO_TAG = "none"
+"""What says that an image has no flaw, so that silence is told from a clean image."""
+
+TRAIN = ("yes", "no", "unsure")
+"""Would you train on it?"""
+
+
+def scales(asked: str) -> tuple[Scale, ...]:
+    """The scales of a review in which images were asked for by ``asked``: without it nothing can match."""
+    return tuple(s for s in SCALES if asked or s.name != CLASS_MATCH)
+
+
+def digest() -> str:
+    """Of everything that is asked and how it is worded: a condition of every score that rests on ratings."""
+    asked = [[s.name, s.question, s.words] for s in SCALES]
+    return sha256(canonical([asked, [[t.name, t.meaning] for t in TAGS], TRAIN]).encode()).hexdigest()[:12]

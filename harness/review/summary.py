@@ -1,0 +1,175 @@
+"""All of what people said, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.artifact import Json
+from harness.compare.sample import Side
+from harness.review import agreement, levels
+from harness.review.agreement import Alpha, Consistency
+from harness.review.correlation import Correlation, correlations
+from harness.review.levels import Level
+from harness.review.questions import TAGS, TRAIN
+from harness.review.table import Rated, Ratings, of, units
+
+
+@dataclass(frozen=True)
+class Reviewer:
+    """How much one person did."""
+
+    name: str
+    ratings: int
+    share: float
+    """Of the page."""
+    minutes: float
+    consistency: Consistency | None
+    """Over all scales."""
+
+
+@dataclass(frozen=True)
+class SystemSummary:
+    """What people think of one system."""
+
+    name: str
+    control: bool
+    point: Mapping[str, Json]
+    images: int
+    ratings: int
+    scores: Mapping[str, Level]
+    """By scale, 1 to 5."""
+    below_real: Mapping[str, Level]
+    """By scale: the real images' score less this one's; empty for the real ones, and where there are none."""
+    artefacts: Mapping[str, float]
+    """Share of the ratings that name it."""
+    train: Mapping[str, float]
+    """Share of the ratings by answer."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a person wrote about an image."""
+
+    rater: str
+    system: str
+    label: str
+    item: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The whole review."""
+
+    review: str
+    run: str
+    images: int
+    """Different ones on the page."""
+    scales: tuple[str, ...]
+    reviewers: tuple[Reviewer, ...]
+    systems: tuple[SystemSummary, ...]
+    agreement: Mapping[str, Alpha | None]
+    """By scale; None where there is one rater only, or one answer only."""
+    consistency: Mapping[str, Consistency | None]
+    """By scale."""
+    correlations: tuple[Correlation, ...]
+    remarks: tuple[Remark, ...]
+
+
+def summarise(ratings: Ratings, shares: Mapping[str, float], images: int, side: Side) -> Summary:
+    """Sum up.
+
+    Args:
+        ratings: at least one.
+        shares: rater → share of the page that was rated.
+        images: different ones on the page.
+        side: the run, for its metrics.
+    """
+    values = {scale: levels.centred(ratings.first, levels.answer(scale)) for scale in ratings.scales}
+    pairs = {scale: _twice(ratings.rated, scale) for scale in ratings.scales}
+    generated = [r for r in ratings.first if not r.shown.control]
+    return Summary(
+        review=ratings.review,
+        run=ratings.run,
+        images=images,
+        scales=ratings.scales,
+        reviewers=tuple(_reviewer(ratings, name, shares[name]) for name in ratings.raters),
+        systems=tuple(_system(ratings, name, values) for name in ratings.systems),
+        agreement={scale: agreement.alpha(units(ratings.first, scale)) for scale in ratings.scales},
+        consistency={scale: agreement.consistency(found) for scale, found in pairs.items()},
+        correlations=tuple(
+            correlations(
+                side, generated, _means(values, generated, by_image), _means(values, generated, by_system)
+            )
+        ),
+        remarks=tuple(
+            Remark(r.rater, r.shown.system, r.shown.label, r.shown.item, r.answers.comment)
+            for r in ratings.rated
+            if r.answers.comment
+        ),
+    )
+
+
+def by_image(rated: Rated) -> str:
+    return rated.image
+
+
+def by_system(rated: Rated) -> str:
+    return rated.shown.system
+
+
+def _reviewer(ratings: Ratings, name: str, share: float) -> Reviewer:
+    own = [r for r in ratings.rated if r.rater == name]
+    pairs = [pair for scale in ratings.scales for pair in _twice(own, scale)]
+    minutes = sum(r.answers.seconds for r in own) / 60
+    return Reviewer(name, len(own), share, minutes, agreement.consistency(pairs))
+
+
+def _system(ratings: Ratings, name: str, values: Mapping[str, dict[tuple[str, str], float]]) -> SystemSummary:
+    own = of(ratings.first, name)
+    real = [r for r in ratings.first if r.shown.control]
+    shown = own[0].shown
+    scores, below = {}, {}
+    for scale, of_scale in values.items():
+        ours = {(r.rater, r.image): of_scale[r.rater, r.image] for r in own}
+        theirs = {(r.rater, r.image): of_scale[r.rater, r.image] for r in real}
+        scores[scale] = levels.level(ours)
+        if theirs and not shown.control:
+            below[scale] = levels.difference(theirs, ours)
+    return SystemSummary(
+        name=name,
+        control=shown.control,
+        point=shown.point,
+        images=len({r.image for r in own}),
+        ratings=len(own),
+        scores=scores,
+        below_real=below,
+        artefacts={tag.name: _share(tag.name in r.answers.artefacts for r in own) for tag in TAGS},
+        train={word: _share(r.answers.train == word for r in own) for word in TRAIN},
+    )
+
+
+def _share(told: Iterable[bool]) -> float:
+    answers = list(told)
+    return sum(answers) / len(answers)
+
+
+def _twice(rated: Sequence[Rated], scale: str) -> list[tuple[int, int]]:
+    """First and second answer of one person about one image."""
+    first = {(r.rater, r.image): r.answers.scales[scale] for r in rated if not r.shown.again}
+    second = {(r.rater, r.image): r.answers.scales[scale] for r in rated if r.shown.again}
+    return [(first[who], value) for who, value in second.items() if who in first]
+
+
+def _means(
+    values: Mapping[str, dict[tuple[str, str], float]], rated: Sequence[Rated], name: Callable[[Rated], str]
+) -> dict[str, dict[str, float]]:
+    """Scale → name → mean."""
+    found: dict[str, dict[str, float]] = {}
+    for scale, of_scale in values.items():
+        groups: dict[str, list[float]] = {}
+        for r in rated:
+            groups.setdefault(name(r), []).append(of_scale[r.rater, r.image])
+        found[scale] = {group: sum(given) / len(given) for group, given in groups.items()}
+    return found

@@ -1,0 +1,125 @@
+"""``ratings.json``: what people said of which image, with the blinding lifted. What ``reviews.read`` takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.canonical import canonical
+from harness.errors import UsageError
+from harness.review.key import Shown
+
+FILE = "ratings.json"
+SCHEMA = "harness.ratings-table/1"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Everything that one person said of one image."""
+
+    scales: Mapping[str, int]
+    """Scale → 1 to 5."""
+    artefacts: tuple[str, ...]
+    """Empty: none."""
+    train: str
+    comment: str
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Rated:
+    """One image, rated by one person."""
+
+    rater: str
+    shown: Shown
+    answers: Answers
+
+    @cached_property
+    def image(self) -> str:
+        """The same in every review, as long as the stage keeps its name and the image its own."""
+        return canonical([self.shown.stage, self.shown.point, self.shown.seeds, self.shown.item])
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """All ratings of one review that are used."""
+
+    review: str
+    run: str
+    questions: str
+    """Digest of what was asked."""
+    asked: str
+    """By what the images were asked for: ``class``, ``sentence`` or nothing."""
+    rated: tuple[Rated, ...]
+
+    @cached_property
+    def first(self) -> tuple[Rated, ...]:
+        """Without the second showings, which only tell how consistent people are."""
+        return tuple(r for r in self.rated if not r.shown.again)
+
+    @cached_property
+    def raters(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(r.rater for r in self.rated))
+
+    @cached_property
+    def scales(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for r in self.rated for name in r.answers.scales))
+
+    @cached_property
+    def systems(self) -> tuple[str, ...]:
+        """By name, after the real images."""
+        first = {r.shown.system: r.shown.control for r in self.first}
+        return tuple(sorted(first, key=lambda name: (not first[name], name)))
+
+
+def write(file: Path, ratings: Ratings) -> None:
+    """Raise OSError where it cannot be written; equal ratings make equal bytes."""
+    rows = [{"rater": r.rater, **asdict(r.shown), **asdict(r.answers)} for r in ratings.rated]
+    head = {name: getattr(ratings, name) for name in ("review", "run", "questions", "asked")}
+    body = {"schema": SCHEMA, **head, "ratings": rows}
+    file.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read(file: Path) -> Ratings:
+    """The inverse of ``write``.
+
+    Raises:
+        UsageError: not such a file, or damaged.
+    """
+    try:
+        body: Any = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError) as e:
+        raise UsageError(f"{file}: cannot be read ({e})") from None
+    if not isinstance(body, dict) or body.get("schema") != SCHEMA:
+        raise UsageError(f"{file}: not the {FILE} that harness review collect writes ({SCHEMA!r})")
+    try:
+        rows = [_rated(row) for row in body["ratings"]]
+        return Ratings(body["review"], body["run"], body["questions"], body["asked"], tuple(rows))
+    except (KeyError, TypeError, ValueError) as e:
+        raise UsageError(f"{file}: damaged ({type(e).__name__}: {e})") from None
+
+
+def _rated(row: Mapping[str, Any]) -> Rated:
+    shown = Shown(**{name: row[name] for name in Shown.__dataclass_fields__})
+    scales = {str(name): int(value) for name, value in row["scales"].items()}
+    if not all(1 <= value <= 5 for value in scales.values()):
+        raise ValueError(f"a rating outside 1 to 5: {scales}")
+    given = Answers(scales, tuple(row["artefacts"]), row["train"], row["comment"], row["seconds"])
+    return Rated(row["rater"], shown, given)
+
+
+def of(rated: Sequence[Rated], system: str) -> list[Rated]:
+    """The ratings of one system's images."""
+    return [r for r in rated if r.shown.system == system]
+
+
+def units(rated: Sequence[Rated], scale: str) -> list[list[float]]:
+    """The answers on a scale, by image."""
+    found: dict[str, list[float]] = {}
+    for r in rated:
+        found.setdefault(r.image, []).append(float(r.answers.scales[scale]))
+    return list(found.values())

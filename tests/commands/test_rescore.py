@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from command_line import Project
+from toy_evidence import Lucky
+
+from harness import record_file
+from harness.commands.judge import side
+from harness.record import Run
+
+
+@pytest.fixture
+def lucky(project: Project) -> Lucky:
+    return Lucky(project)
+
+
+def doubled(lucky: Lucky) -> None:
+    """The metric ``found`` now sees twice the size."""
+    lucky.edit(
+        'return Found(size=size, half=size / 2, items=Items(["only"], {"size": [size]})',
+        'size *= 2\n    return Found(size=size, half=size / 4, items=Items(["only"], {"size": [size]})',
+    )
+
+
+def values(run: Run, metric: str, field: str) -> list[float]:
+    return [r.values[field] for s in run.scores if s.metric == metric for r in s.repeats]
+
+
+def test_metrics_that_compute_what_they_did_are_left_alone(lucky: Lucky) -> None:
+    said = lucky.harness("rescore", "lucky/cpu")
+    assert (said.code, said.out) == (0, "lucky/cpu: every metric computes what it did; nothing to rescore\n")
+
+
+def test_a_changed_metric_is_shown_old_beside_new_and_nothing_is_written(lucky: Lucky) -> None:
+    before = lucky.baseline.read_bytes()
+    doubled(lucky)
+    said = lucky.harness("rescore", "lucky/cpu")
+    assert said.code == 0, said.err
+    old = sum(values(record_file.load(lucky.baseline), "found", "size")) / 3
+    rows = {line.split()[0]: line.split()[1:] for line in said.out.splitlines() if line.startswith("found")}
+    assert rows["found.size"] == ["3", f"{old:.2f}", f"{2 * old:.2f}", f"+{old:.2f}"]
+    assert rows["found.half"][-1] == "none"
+    assert "other" not in said.out
+    assert 'harness rescore lucky/cpu --accept "…"' in said.out
+    assert lucky.baseline.read_bytes() == before
+
+
+def test_nothing_but_the_metric_runs(lucky: Lucky) -> None:
+    doubled(lucky)
+    lucky.edit("    folder = job.folder()\n", "    raise AssertionError('the subject ran')\n")
+    said = lucky.harness("rescore", "lucky/cpu")
+    assert said.code == 0, said.err
+    assert "✓ 6/6 found (drawn.seed=2)" in said.err
+    assert "drawn (" not in said.err
+
+
+def test_accepted_values_take_the_place_of_the_old_ones_and_compare(lucky: Lucky) -> None:
+    before = record_file.load(lucky.baseline)
+    doubled(lucky)
+    lucky.edit("@stage(version=1)\ndef measure", "@stage(version=2)\ndef measure")
+    assert lucky.harness("run", "suites/lucky.yaml").code == 4  # another protocol
+    assert "first: harness rescore lucky/cpu" in lucky.harness("extend", "lucky/cpu", "--seeds", "4").error
+    said = lucky.harness("rescore", "lucky/cpu", "--accept", "sizes were radii")
+    assert said.code == 0, said.err
+    after = record_file.load(lucky.baseline)
+    assert values(after, "found", "size") == [2 * v for v in values(before, "found", "size")]
+    assert values(after, "other", "size") == values(before, "other", "size")
+    assert after.accepted
+    assert (after.accepted.reason, after.accepted.label) == ("sizes were radii", "cpu")
+    (found,) = (s for s in after.scores if s.metric == "found")
+    assert found.protocol["found.use"] == "lucky.measure@2"
+    held = side(lucky.baseline)
+    assert held.items
+    for repeat in found.repeats:
+        rows = held.items.items("found", {}, repeat.seeds, "size")
+        assert rows is not None
+        assert list(rows.values) == [repeat.values["size"]]
+    assert lucky.harness("run", "suites/lucky.yaml").code == 0
+    assert "nothing to rescore" in lucky.harness("rescore", "lucky/cpu").out
+    assert lucky.harness("extend", "lucky/cpu", "--seeds", "4").code == 0
+
+
+def test_a_metric_is_rescored_from_what_was_stored_even_if_the_subject_has_changed(lucky: Lucky) -> None:
+    old = values(record_file.load(lucky.baseline), "found", "size")
+    doubled(lucky)
+    lucky.edit(".random() * count", ".random() + count")
+    assert lucky.harness("rescore", "lucky/cpu", "--accept", "sizes were radii").code == 0
+    assert values(record_file.load(lucky.baseline), "found", "size") == [2 * v for v in old]
+
+
+def test_a_subject_that_has_changed_alone_is_nothing_to_rescore(lucky: Lucky) -> None:
+    lucky.edit(".random() * count", ".random() + count")
+    said = lucky.harness("rescore", "lucky/cpu")
+    assert (said.code, said.out) == (0, "lucky/cpu: no metric has changed, only what runs before them\n")
+
+
+def test_artifacts_that_are_gone_are_named(lucky: Lucky) -> None:
+    doubled(lucky)
+    objects = lucky.project.folder / ".harness" / "objects"
+    for entry in objects.glob("*/*/entry.json"):
+        if json.loads(entry.read_text())["use"] == "lucky.draw":
+            shutil.rmtree(entry.parent)
+    said = lucky.harness("rescore", "lucky/cpu")
+    assert said.code == 2
+    assert "drawn (seed=0), drawn (seed=1), drawn (seed=2)" in said.error
+
+
+def test_a_metric_that_fails_leaves_the_baseline_as_it_was(lucky: Lucky) -> None:
+    before = lucky.baseline.read_bytes()
+    lucky.edit("half=size / 2", "half=size / 0")
+    said = lucky.harness("rescore", "lucky/cpu", "--accept", "no")
+    assert said.code == 5
+    assert "3 metrics failed, first found (drawn.seed=0): ZeroDivisionError" in said.err
+    assert lucky.baseline.read_bytes() == before
+
+
+def test_accepting_asks_for_a_reason(lucky: Lucky) -> None:
+    assert lucky.harness("rescore", "lucky/cpu", "--accept", " ").code == 2

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from compare.runs import repeats, run, score
+
+from harness.artifact import Json
+from harness.compare.declared import protocol_id, suite_changes, suite_id
+from harness.record import Run
+
+
+def declared(epochs: Json, seeds: list[Json] | None = None, **more: Json) -> Run:
+    stages: dict[str, Json] = {
+        "train": {"use": "toy.train", "inputs": {}, "parameters": {"epochs": epochs, **more}}
+    }
+    return run(score(repeats([0.5])), declaration={"stages": stages, "seeds": {"train.seed": seeds or [0]}})
+
+
+def test_a_changed_parameter_is_named_with_both_values() -> None:
+    (change,) = suite_changes(declared(1), declared(2))
+    assert str(change) == "train.epochs: 2 → 1"
+
+
+def test_what_one_side_lacks_is_absent_there() -> None:
+    assert [str(d) for d in suite_changes(declared(1, lr=0.1), declared(1))] == ["train.lr: absent → 0.1"]
+
+
+def test_axes_and_stages_count_as_changes_too() -> None:
+    other = run(
+        score(repeats([0.5])), declaration={"stages": {}, "seeds": {"train.seed": [0]}, "subject": ["x"]}
+    )
+    names = [d.field for d in suite_changes(declared(1, [0, 1]), other)]
+    assert names == ["seeds.train.seed", "subject", "train.epochs", "train.use"]
+
+
+def test_equal_declarations_have_equal_ids_and_no_changes() -> None:
+    assert suite_changes(declared(1), declared(1)) == ()
+    assert suite_id(declared(1)) == suite_id(declared(1)) != suite_id(declared(2))
+
+
+def test_the_protocols_id_follows_the_protocol_and_not_the_values() -> None:
+    one, other = run(score(repeats([0.5]))), run(score(repeats([0.9])))
+    assert protocol_id(one) == protocol_id(other)
+    assert protocol_id(one) != protocol_id(run(score(repeats([0.5]), protocol={"m.use": "m@2"})))

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+from compare.runs import repeats, run
+from hypothesis import given
+from hypothesis import strategies as st
+from leaderboard.board_runs import at, entries, entry, subject, sweep
+
+from harness.leaderboard.groups import RowGroup, apart, between, grouped
+from harness.leaderboard.rows import rows_of
+from harness.record import Run
+
+
+def groups_of(*runs: Run, compared: tuple[str, ...] = ()) -> list[RowGroup]:
+    return grouped([row for e in entries(*runs) for row in rows_of(e, compared)])
+
+
+def ids(groups: list[RowGroup]) -> list[list[str]]:
+    return [[row.entry.run.id for row in group.rows] for group in groups]
+
+
+def test_other_subjects_share_a_table_and_other_protocols_do_not() -> None:
+    groups = groups_of(subject(0.5, 1), subject(0.6, 2), subject(0.6, 3, n=20))
+    assert ids(groups) == [["run-1", "run-2"], ["run-3"]]
+
+
+def test_what_keeps_two_tables_apart_is_named() -> None:
+    one, other = groups_of(subject(0.5, 1), subject(0.6, 3, n=20))
+    assert [*map(str, apart(one, other))] == ["m.n: 10 → 20"]
+
+
+def test_points_of_the_reference_share_a_table() -> None:
+    (group,) = groups_of(sweep())
+    assert len(group.rows) == 3
+
+
+def test_points_that_nobody_compares_are_tables_of_their_own_unless_asked() -> None:
+    made = run(at(0.5, steps=10), at(0.6, steps=20))
+    assert len(groups_of(made)) == 2
+    (group,) = groups_of(made, compared=("images.steps",))
+    assert len(group.rows) == 2
+
+
+def test_a_run_at_one_of_the_points_joins_the_sweep() -> None:
+    (group,) = groups_of(subject(0.7, 1), sweep())
+    assert len(group.rows) == 4
+
+
+def test_a_sweep_of_another_protocol_does_not_unite_what_differs() -> None:
+    """Two runs with other schedulers are comparable only through a sweep that both belong to."""
+    other = subject(0.7, 2)
+    scores = replace(other.scores[0], protocol={**other.scores[0].protocol, "images.scheduler": "euler"})
+    euler = replace(other, scores=(scores,))
+    apart_from_both = run(at(0.5, n=99, scheduler="pndm"), id="far", reference={"images.scheduler": "pndm"})
+    assert len(groups_of(subject(0.7, 1), euler, apart_from_both)) == 3
+    assert len(groups_of(subject(0.7, 1), euler, sweep())) == 1
+
+
+def test_a_metric_that_only_one_run_has_does_not_part_them() -> None:
+    older = run(at(0.5), id="older")
+    newer = run(at(0.6), at(0.2, "other"), id="newer")
+    (group,) = groups_of(older, newer)
+    assert set(group.known) == {"m", "other"}
+
+
+def test_a_metric_of_another_protocol_does() -> None:
+    assert len(groups_of(run(at(0.5), at(0.2, "other")), run(at(0.5), at(0.2, "other", n=11), id="b"))) == 2
+
+
+def test_a_field_that_one_run_does_not_know_is_the_others_default() -> None:
+    old = run(at(0.5), id="old")
+    score = at(0.6)
+    fields = {**score.protocol, "m.resize": "antialiased"}
+    new = run(
+        replace(score, protocol=fields, settings=fields), id="new", defaults={"m.resize": "antialiased"}
+    )
+    changed = run(
+        replace(score, protocol=fields, settings=fields), id="other", defaults={"m.resize": "nearest"}
+    )
+    assert len(groups_of(old, new)) == 1
+    assert len(groups_of(old, changed)) == 2
+
+
+def test_a_failed_run_stands_with_those_that_it_would_be_compared_with() -> None:
+    seen = [replace(r, conditions={"m.n_seen": 10}) for r in at(0.5).repeats]
+    whole = run(replace(at(0.5), repeats=tuple(seen)), id="whole")
+    failed = run(replace(at(0.5), repeats=repeats([None, None, None], "images.seed")), id="failed")
+    for order in ((whole, failed), (failed, whole)):
+        (group,) = groups_of(*order)
+        assert group.known["m"][0].complete
+
+
+def test_it_is_ranked_by_what_is_gated_first() -> None:
+    made = run(at(0.1, "other"), at(0.5))  # the gate of these runs is on m.score
+    (group,) = groups_of(made)
+    assert group.by == ("m", "score")
+    (group,) = grouped(rows_of(entry(made)), ("other", "score"))
+    assert group.by == ("other", "score")
+
+
+RUNS = [
+    sweep(),
+    subject(0.5, 1),
+    subject(0.6, 2),
+    subject(0.6, 3, n=20),
+    run(at(0.5), at(0.1, "other"), id="both"),
+    run(at(0.5), at(0.1, "other", n=20), id="both other"),
+]
+
+
+@given(st.permutations(RUNS))
+def test_groups_do_not_depend_on_the_order_of_the_runs(order: list[Run]) -> None:
+    expected = {frozenset(members) for members in ids(groups_of(*RUNS))}
+    assert {frozenset(members) for members in ids(groups_of(*order))} == expected
+
+
+@given(st.permutations(RUNS))
+def test_every_row_is_in_one_group_and_all_of_a_group_are_comparable(order: list[Run]) -> None:
+    groups = groups_of(*order)
+    assert sum(len(g.rows) for g in groups) == 8
+    for group in groups:
+        for one, other in itertools.combinations(group.rows, 2):
+            for metric in one.scores.keys() & other.scores.keys():
+                assert not between(one.scores[metric], one, other.scores[metric], other, group.axes)

@@ -1,0 +1,60 @@
+"""Axes: order, ends, and the numbers that are named."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from harness.report.html.charts.scale import round_step, scale
+
+VALUES = st.lists(
+    st.floats(-1e9, 1e9, allow_nan=False).map(lambda v: float(f"{v:.6g}")), min_size=2, max_size=12
+)
+
+
+@given(VALUES, st.sampled_from([math.inf, 6.0]))
+def test_places_keep_the_order_of_the_values_and_lie_inside(values: list[float], log_from: float) -> None:
+    assume(max(values) - min(values) > 1e-6 * max(map(abs, values)))
+    axis = scale(values, log_from=log_from)
+    places = [axis.at(v) for v in sorted(values)]
+    assert places == sorted(places)
+    assert 0 < places[0] < places[-1] < 1
+
+
+@given(VALUES)
+def test_the_named_numbers_are_few_round_and_different(values: list[float]) -> None:
+    axis = scale(values)
+    places = [axis.at(v) for v, _ in axis.ticks]
+    labels = [label for _, label in axis.ticks]
+    assert 2 <= len(labels) <= 8
+    assert places == sorted(set(places))
+    assert len(set(labels)) == len(labels) or max(values) - min(values) < 1e-4 * max(map(abs, values))
+
+
+def test_costs_over_a_wide_range_are_logarithmic() -> None:
+    axis = scale([10, 20, 1000], log_from=6)
+    assert axis.log
+    assert [label for _, label in axis.ticks] == ["10", "20", "50", "100", "200", "500", "1000"]
+    assert axis.at(100) == pytest.approx(
+        (math.log(100) - math.log(axis.low)) / (math.log(axis.high / axis.low))
+    )
+
+
+@pytest.mark.parametrize("values", [[], [math.nan], [math.inf, math.nan], [0.0], [7.0, 7.0], [-2.0]])
+def test_hardly_any_values_still_make_an_axis(values: list[float]) -> None:
+    axis = scale(values)
+    assert axis.low < axis.high
+    assert axis.ticks
+
+
+@pytest.mark.parametrize(("least", "step"), [(0.3, 0.5), (1.0, 1.0), (13, 20), (51, 100), (0.002, 0.002)])
+def test_steps_are_one_two_or_five(least: float, step: float) -> None:
+    assert round_step(least) == pytest.approx(step)
+
+
+def test_an_axis_begins_at_zero_where_that_is_asked() -> None:
+    assert scale([1, 4], zero=True).low == 0
+    assert scale([-1, 4], zero=True).low < -1

@@ -1,0 +1,114 @@
+"""Prompt checks by writer and class, and the prompts that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from compare.runs import repeats, run, score
+from report.html.sections.compared_runs import of, rows, written
+from report.test_golden import NASTY
+
+from harness.artifact import Json
+from harness.compare.sample import Side
+from harness.record import GateInfo, MetricInfo, Score
+from harness.report.html.parts import Table
+from harness.report.html.sections.checks import EACH, checks
+
+HIGHER = {"better": "higher", "floor": 0.0}
+FIELDS = ("passed", "fits", "supported")
+
+
+def details(fits: float, applies: int, text: str = "a bare field") -> dict[str, Json]:
+    """As ``prompts.checks`` leaves them."""
+    return {
+        "checks": [
+            {"check": "fits", "threshold": "at most 77", "applies_to": 10, "failed": round(10 * (1 - fits))},
+            {"check": "supported", "threshold": "at least 0.5", "applies_to": applies, "failed": 0},
+        ],
+        "per_class": [
+            {
+                "class": "bare",
+                "n": 5,
+                "passed": fits,
+                "fits": {"passed": 2 * fits - 1, "score": 90.0},
+                "supported": None,
+            },
+            {
+                "class": "crop",
+                "n": 5,
+                "passed": 1.0,
+                "fits": {"passed": 1.0, "score": 9.0},
+                "supported": None,
+            },
+        ],
+        "failing": {
+            "fits": [
+                {
+                    "prompt": f"bare-{i}",
+                    "class": "bare",
+                    "text": text,
+                    "score": 90.0,
+                    "evidence": ["90 tokens"],
+                }
+                for i in range(EACH + 2 if fits < 1 else 0)
+            ],
+            "supported": [],
+        },
+    }
+
+
+def scored(writer: str, fits: float, applies: int = 0, text: str = "a bare field") -> Score:
+    values: Mapping[str, float] = {"passed": fits, "fits": fits, "supported": 0.0}
+    given = tuple(replace(r, values=values, details=details(fits, applies, text)) for r in repeats([0.0] * 3))
+    return score(given, {"written.prompts": writer}, "checks")
+
+
+def asked(*scores: Score) -> Side:
+    info = MetricInfo("prompts.checks@1", dict.fromkeys(FIELDS, HIGHER), ("train.seed",))
+    gate = GateInfo("checks", "fits", 0.05, False, {}, False)
+    return Side(run(*scores, metrics={"checks": info}, gates=(gate,)))
+
+
+def tables(candidate: Side, baseline: Side | None, folder: Path) -> list[Table]:
+    section = checks(of(candidate, baseline, folder))
+    assert section is not None
+    return [b for b in section.blocks if isinstance(b, Table)]
+
+
+def test_shares_by_writer_with_threshold_and_verdict(tmp_path: Path) -> None:
+    before = asked(scored("people", 0.9), scored("grounded", 0.9, 10))
+    shares, _, _ = tables(asked(scored("people", 0.9), scored("grounded", 0.6, 10)), before, tmp_path)
+    assert shares.columns == ("check", "threshold", "prompts=people", "prompts=grounded", "verdict")
+    assert rows(shares) == [
+        ["passed", "every check", "90.0%", "60.0%", ""],
+        ["fits", "at most 77", "90.0%", "60.0%", "regressed"],
+        ["supported", "at least 0.5", "–", "0.0%", ""],
+    ]
+    people, grounded = shares.rows[1][2:4]
+    assert (people.note, grounded.note) == ("", "baseline 90.0%")
+    assert grounded.heat == 0.4
+
+
+def test_classes_and_prompts_are_those_of_the_writer_that_fails_most(tmp_path: Path) -> None:
+    _, classes, failing = tables(asked(scored("people", 0.9), scored("grounded", 0.6)), None, tmp_path)
+    assert classes.caption.startswith("checks (prompts=grounded) by class")
+    assert classes.columns == ("check", "bare", "crop")
+    assert rows(classes)[0] == ["fits", "20%", "100%"]
+    assert rows(failing) == [["fits", "a bare field", "bare", "90 tokens"]] * EACH
+
+
+def test_where_all_pass_there_is_only_the_first_table(tmp_path: Path) -> None:
+    (shares,) = tables(asked(scored("people", 1.0)), None, tmp_path)
+    assert rows(shares)[1][2] == "100.0%"
+    assert checks(of(Side(run()), None, tmp_path)) is None
+
+
+def test_details_of_another_shape_are_no_checks(tmp_path: Path) -> None:
+    odd = replace(scored("people", 0.9).repeats[0], details={"checks": [1, {"check": "fits"}]})
+    assert checks(of(asked(replace(scored("people", 0.9), repeats=(odd,))), None, tmp_path)) is None
+
+
+def test_a_hostile_prompt_is_text(tmp_path: Path) -> None:
+    assert "صحراء" in written(checks(of(asked(scored("people", 0.6, text=NASTY)), None, tmp_path)))

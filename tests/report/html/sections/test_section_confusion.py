@@ -1,0 +1,132 @@
+"""Confusion matrices and classes, from what a metric leaves in its details."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from compare.runs import repeats, score, side
+from report.html.sections.compared_runs import of, rows, written
+from report.test_golden import NASTY
+
+from harness.artifact import Json
+from harness.compare.sample import Side
+from harness.record import Score
+from harness.report.html.parts import Chart, Table
+from harness.report.html.sections.confusion import MOST, confusion
+from harness.store import Entry, Result, Store
+
+CLASSES = ["bare", "crop", "water"]
+
+
+def details(matrix: Sequence[Sequence[int]], classes: Sequence[str] = CLASSES) -> dict[str, Json]:
+    """As ``classification.scores`` leaves them."""
+    per_class = [
+        {"class": name, "recall": row[i] / max(sum(row), 1), "precision": 0.5, "f1": 0.5, "support": sum(row)}
+        for i, (name, row) in enumerate(zip(classes, matrix, strict=True))
+    ]
+    return {
+        "confusion": {"classes": list(classes), "matrix": [list(r) for r in matrix]},
+        "per_class": per_class,
+    }
+
+
+def scored(*found: Mapping[str, Json], metric: str = "m") -> Score:
+    given = repeats([0.5 + 0.01 * i for i in range(len(found))])
+    return score(tuple(replace(r, details=d) for r, d in zip(given, found, strict=True)), None, metric)
+
+
+FIRST, SECOND = [[8, 2, 0], [1, 9, 0], [0, 5, 5]], [[6, 4, 0], [1, 9, 0], [0, 5, 5]]
+BETTER = details([[10, 0, 0], [1, 9, 0], [0, 5, 5]])
+
+
+def blocks(candidate: Side, baseline: Side | None, folder: Path) -> list[Table]:
+    section = confusion(of(candidate, baseline, folder))
+    assert section is not None
+    return [b for b in section.blocks if isinstance(b, Table)]
+
+
+def test_repeats_are_summed_and_tinted_by_the_share_of_the_label(tmp_path: Path) -> None:
+    matrix, _ = blocks(side(scored(details(FIRST), details(SECOND))), None, tmp_path)
+    assert matrix.columns == ("label \\ prediction", *CLASSES, "items")
+    assert rows(matrix) == [
+        ["bare", "14", "6", "·", "20"],
+        ["crop", "2", "18", "·", "20"],
+        ["water", "·", "10", "10", "20"],
+    ]
+    assert [c.heat for c in matrix.rows[0]] == [None, 0.7, 0.3, None, None]
+
+
+def test_classes_stand_beside_the_baselines_the_largest_loss_first(tmp_path: Path) -> None:
+    _, classes = blocks(side(scored(details(FIRST))), side(scored(BETTER)), tmp_path)
+    assert classes.columns[:4] == ("class", "items", "recall", "baseline")
+    assert rows(classes)[0][:4] == ["bare", "10", "0.800", "1"]
+    assert "largest loss of recall first" in classes.caption
+
+
+def test_an_accepted_baseline_has_its_classes_from_the_store(tmp_path: Path) -> None:
+    """``harness accept`` drops details; the entries that they were made from may still be there."""
+    trimmed = side(scored({}))
+    context = of(side(scored(details(FIRST))), trimmed, tmp_path)
+    section = confusion(context)
+    assert section is not None
+    assert "no longer has the baseline's" in written(section).replace("&#39;", "'")
+    stored(context.store, "k0", BETTER)
+    section = confusion(context)
+    assert section is not None
+    (classes,) = [b for b in section.blocks if isinstance(b, Table) and "by class" in b.caption]
+    assert rows(classes)[0][:4] == ["bare", "10", "0.800", "1"]
+
+
+def stored(store: Store, key: str, found: Mapping[str, Json]) -> None:
+    store.begin(key)
+    store.commit(Entry(key, "m@1", {}, Result({"score": 0.5}, {}, found, items=False), 1.0, {}, {}))
+
+
+def test_many_classes_are_drawn_and_very_many_are_listed(tmp_path: Path) -> None:
+    def shown(count: int) -> Chart | Table:
+        names = [f"class {i}" for i in range(count)]
+        square = [[int(i == j) + int(j == 0) for j in range(count)] for i in range(count)]
+        section = confusion(of(side(scored(details(square, names))), None, tmp_path))
+        assert section is not None
+        found = section.blocks[0]
+        assert isinstance(found, Chart | Table)
+        return found
+
+    assert isinstance(shown(12), Table)
+    assert isinstance(shown(30), Chart)
+    listed = shown(100)
+    assert isinstance(listed, Table)
+    assert listed.columns[:2] == ("label", "taken for")
+
+
+def test_only_so_many_metrics_are_shown_gated_ones_first(tmp_path: Path) -> None:
+    found = [scored(details(FIRST), metric=f"m{i}") for i in range(MOST + 2)] + [scored(details(FIRST))]
+    section = confusion(of(side(*found), None, tmp_path))
+    assert section is not None
+    captions = [b.caption for b in section.blocks if isinstance(b, Table)]
+    assert captions[0].startswith("Confusion of m:")
+    assert section.lead == "Not shown: m3, m4, m5; the record has them."
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"confusion": None},
+        {"confusion": {"classes": CLASSES, "matrix": [[1]]}},
+        {"confusion": {"classes": CLASSES, "matrix": [[1, 2, "x"]] * 3}},
+        {"confusion": [1, 2]},
+    ],
+)
+def test_a_detail_that_is_no_matrix_is_passed_over(odd: Mapping[str, Json], tmp_path: Path) -> None:
+    assert confusion(of(side(scored(odd)), None, tmp_path)) is None
+
+
+def test_a_label_without_items_and_a_hostile_class_do_no_harm(tmp_path: Path) -> None:
+    names = [NASTY, "🛰", "empty"]
+    html = written(
+        confusion(of(side(scored(details([[1, 0, 0], [0, 2, 0], [0, 0, 0]], names))), None, tmp_path))
+    )
+    assert "صحراء" in html

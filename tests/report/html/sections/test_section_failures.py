@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from report.html.contexts import context, typed
+from report.test_golden import COMPARISON, EMPTY, NASTY, RUN
+
+from harness.record import Run, TaskInfo
+from harness.report.html.sections.failures import LOGS, TAIL_BYTES, failures
+
+
+def failed(n: int) -> Run:
+    given = tuple(
+        TaskInfo(f"n{i}", f"{i:064d}", {}, {}, "failed", 0.0, error=f"first {i}\nsecond") for i in range(n)
+    )
+    return replace(RUN, tasks=(*given, TaskInfo("after", "k", {}, {}, "skipped", 0.0)))
+
+
+def test_a_failure_stands_with_the_end_of_its_log(tmp_path: Path) -> None:
+    run = failed(1)
+    (tmp_path / "logs").mkdir()
+    lines = [f"step {i} {NASTY}" for i in range(2000)]
+    (tmp_path / "logs" / "n0-00000000.txt").write_text("\n".join(lines), encoding="utf-8")
+    section = failures(context(tmp_path, replace(COMPARISON, failures=run.failures), run))
+    assert section is not None
+    assert section.lead == "1 task was skipped for want of it."
+    (log,) = typed(section).values()
+    assert log[-1].startswith("step 1999 ")
+    assert log[0].endswith("bytes before this")
+    assert len("\n".join(log).encode()) < TAIL_BYTES + 100
+
+
+def test_without_a_log_the_record_has_the_message_and_only_the_first_are_shown(tmp_path: Path) -> None:
+    run = failed(LOGS + 3)
+    section = failures(context(tmp_path, replace(COMPARISON, failures=run.failures), run))
+    assert section is not None
+    assert section.title == "11 failed tasks"
+    assert next(iter(typed(section).values())) == ("first 0", "second")
+    assert len(typed(section)) == LOGS
+    assert failures(context(tmp_path, EMPTY)) is None

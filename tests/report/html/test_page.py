@@ -1,0 +1,139 @@
+"""The whole of ``report.html``: what stands in it, in which order, and that it stays small."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from compare.runs import compared, repeats, score, side
+from report.html.contexts import context
+from report.test_golden import COMPARISON, EXAMPLES, NO_BASELINE, RUN, check_golden, many
+
+from harness.errors import StoreError
+from harness.record import MetricInfo
+from harness.report.files import write_reports
+from harness.report.html import made, render
+from harness.report.html.context import Context
+from harness.report.html.parts import Section
+from harness.report.html.sections.verdicts import verdicts
+
+
+class Skeleton(HTMLParser):
+    """The text of the first screen, and the headings and heads of tables below it, a line each."""
+
+    ALWAYS = frozenset({"h1", "h2", "h3", "p", "th", "dt", "dd", "li"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.open: list[str] = []
+        self.silent = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given: Mapping[str, str | None] = dict(attrs)
+        self.silent = tag in ("style", "script", "svg") or self.silent
+        if tag in self.ALWAYS or tag in ("td", "figcaption"):
+            self.open.append(tag)
+            self.lines.append(f"{tag}{' #' + given['id'] if given.get('id') else ''} ")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.silent = False if tag in ("style", "script", "svg") else self.silent
+        if self.open and tag == self.open[-1]:
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self.open and not self.silent:
+            self.lines[-1] += " ".join(data.split()) + " "
+
+
+def skeleton(text: str) -> str:
+    parser = Skeleton()
+    parser.feed(text)
+    return "".join(f"{' '.join(line.split())}\n" for line in parser.lines)
+
+
+@pytest.mark.parametrize("example", ["full", "no-baseline", "empty"])
+def test_the_page_reads_as_it_read(example: str, tmp_path: Path) -> None:
+    check_golden(f"{example}.html.txt", skeleton(render(context(tmp_path, EXAMPLES[example])).text))
+
+
+def test_the_sections_stand_in_the_order_of_their_use(tmp_path: Path) -> None:
+    text = render(context(tmp_path)).text
+    anchors = re.findall(r'<section id="([a-z-]+)"', text)
+    ranked = [
+        a for a in ("verdicts", "why", "within", "costs", "failures", "commands", "record") if a in anchors
+    ]
+    assert len(ranked) == 7
+    assert len(set(anchors)) == len(anchors)
+    assert [a for a in anchors if a in ranked] == ranked
+    assert re.findall(r'<li><a href="#([a-z-]+)"', text) == anchors
+
+
+def test_ten_thousand_findings_make_a_small_page_quickly(tmp_path: Path) -> None:
+    given = context(tmp_path, many(10_000))
+    render(context(tmp_path))
+    begun = time.process_time()
+    text = render(given).text
+    assert time.process_time() - begun < 2
+    assert len(text.encode()) < 300_000
+    assert "10,000 gated: 1,000 regressed, 9,000 unchanged" in text
+    assert "left out to keep this page small" in text
+
+
+def test_ten_thousand_cells_make_a_small_page_quickly(tmp_path: Path) -> None:
+    scores = [
+        score(repeats([0.8, 0.81, 0.79 + i / 1e6]), {"m.a": i % 100, "m.b": i // 100}) for i in range(10_000)
+    ]
+    candidate = side(*scores, reference={"m.a": 0, "m.b": 0})
+    comparison = compared(candidate, None)
+    assert len(comparison.findings) >= 9_999
+    begun = time.process_time()
+    text = render(context(tmp_path, comparison, candidate.run, None)).text
+    assert time.process_time() - begun < 2
+    assert len(text.encode()) < 300_000
+
+
+def test_a_run_with_nothing_in_it_still_has_a_page(tmp_path: Path) -> None:
+    bare = replace(
+        RUN, scores=(), tasks=(), gates=(), metrics={"m": MetricInfo("m", {}, ())}, sources=(), provenance={}
+    )
+    text = render(context(tmp_path, NO_BASELINE, bare, None)).text
+    assert "no baseline" in text
+    assert 'id="verdicts"' not in text
+
+
+def test_without_a_baseline_the_first_screen_has_the_values_and_the_command_that_accepts(
+    tmp_path: Path,
+) -> None:
+    text = render(context(tmp_path, NO_BASELINE)).text
+    top = text[: text.index("<main")]
+    assert "harness accept" in top
+    assert re.search(r"scores\.overall_accuracy</th><td>0\.780, 0\.785</td>", top)
+
+
+def unreadable(given: Context) -> Section | None:
+    raise StoreError(given.folder, "gone")
+
+
+def test_a_section_whose_artifacts_cannot_be_read_says_so_and_the_others_stand(tmp_path: Path) -> None:
+    said, *others = made(context(tmp_path), (unreadable, verdicts))
+    assert (said.anchor, said.lead) == ("unreadable", f"Cannot be shown: store {tmp_path}: gone")
+    assert [s.anchor for s in others] == ["verdicts"]
+
+
+def test_the_reports_of_a_folder_replace_each_other(tmp_path: Path) -> None:
+    beside = tmp_path / "report-files"
+    beside.mkdir()
+    (beside / "0123456789abcdef.webp").write_bytes(b"of an earlier report")
+    (beside / "mine.txt").write_text("somebody's own")
+    write_reports(context(tmp_path))
+    assert {f.name for f in tmp_path.iterdir()} == {
+        "report.html", "report.md", "junit.xml", "run.json", "report-files",
+    }  # fmt: skip
+    assert [f.name for f in beside.iterdir()] == ["mine.txt"]
+    assert COMPARISON.run in (tmp_path / "report.html").read_text(encoding="utf-8")

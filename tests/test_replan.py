@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from toy_suites import TOY, changed, write_suite
+
+from harness import replan
+from harness import suite as suites
+from harness.artifact import Json
+from harness.assemble import code, declaration
+from harness.errors import UsageError
+from harness.plan import Plan, make
+from harness.record import Repeat, Run, Score
+from harness.sources import resolve
+from harness.store import Store
+
+REPOSITORY = Path(__file__).parents[1]
+SMOKE = sorted((REPOSITORY / "suites" / "smoke").glob("*.yaml"))
+EXCLUDING = changed(
+    ("reference:", "exclude:\n  - {model.loss: absolute, model.rate: 0.2}\nreference:"),
+    (
+        "epochs: 5",
+        "epochs: 5, weights: {negative: 1e-6}, window: [2, 0.5], shuffle: false",
+    ),
+    ("count: 40", "count: 40, label: 'null', shape: uniform"),
+)
+WIRED = changed(
+    ("  model.rate: [0.1, 0.2]", "  model.data: [parts.train, all]"),
+    ("  parts: ", "  all: {use: toy.pool, parts: [numbers, parts.test]}\n  parts: "),
+    ("reference: {model.loss: square, model.rate: 0.1}", "reference: {model.loss: square}"),
+)
+
+
+def record(plan: Plan, sources: list[dict[str, Json]]) -> Run:
+    """What a record says of a plan, had it run."""
+    scores = tuple(
+        Score(
+            s.metric,
+            s.point,
+            s.settings,
+            s.protocol,
+            s.claim,
+            tuple(Repeat(r.seeds, r.task[1], {}) for r in s.repeats),
+        )
+        for s in plan.scores
+    )
+    here: dict[str, dict[str, Json]] = {"here": {}}
+    return Run(
+        "id", plan.suite.name, plan.suite.about, "", 0.0, declaration(plan.suite), plan.metrics, (), {}, {},
+        scores, (), here, "here", sources=tuple(sources), code=code(plan.suite),
+    )  # fmt: skip
+
+
+def planned(file: Path, store: Store) -> tuple[Plan, Run]:
+    suite, sources = resolve(suites.load(file), mirror=None, store=store, download=False)
+    plan = make(suite)
+    return plan, record(plan, sources)
+
+
+def again(run: Run, project: Path, store: Store) -> Plan:
+    suite, _ = replan.suite_of(run, project, "suite/cpu", mirror=None, store=store, download=False)
+    return make(suite)
+
+
+@pytest.mark.parametrize("file", SMOKE, ids=lambda f: f.stem)
+def test_what_a_suite_declares_is_that_suite_again(file: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.check_writable()
+    plan, run = planned(file, store)
+    found = again(run, REPOSITORY, store)
+    assert [(s.metric, s.point, s.repeats) for s in found.scores] == [
+        (s.metric, s.point, s.repeats)
+        for s in sorted(plan.scores, key=lambda s: list(found.metrics).index(s.metric))
+    ]
+    assert replan.changes(run, found) == {}
+    assert replan.keys_then(run, found, "suite/cpu") == {t.id: t.key for t in found.tasks.values()}
+
+
+@pytest.mark.parametrize("text", [TOY, EXCLUDING, WIRED], ids=["plain", "exclude", "wired"])
+def test_so_is_every_kind_of_value_and_axis(text: str, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.check_writable()
+    plan, run = planned(write_suite(tmp_path, text), store)
+    found = again(run, tmp_path, store)
+    assert {(s.metric, str(s.point), str(s.repeats)) for s in found.scores} == {
+        (s.metric, str(s.point), str(s.repeats)) for s in plan.scores
+    }
+    assert all(r.task and r.task.key == r.key for r in replan.recorded(run, found))
+
+
+def test_keys_as_they_were_follow_from_the_noted_code_whatever_it_is_today(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.check_writable()
+    plan, run = planned(write_suite(tmp_path), store)
+    old: dict[str, Json] = {**run.code["model"], "source": "another", "software": {"numpy": "1.0"}}  # type: ignore[dict-item]
+    then = replace(run, code={**run.code, "model": old})
+    with pytest.raises(UsageError, match="does not lead to its scores"):
+        replan.keys_then(then, plan, "toy/centre/cpu")
+    assert replan.changes(then, plan) == {
+        "model": ["the code of toy.train", "numpy 1.0 → not declared"],
+    }
+
+
+def test_a_record_that_notes_no_code_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.check_writable()
+    plan, run = planned(write_suite(tmp_path), store)
+    older = replace(run, code={})
+    assert not replan.notes_code(older)
+    assert replan.changes(older, plan) == {}
+    with pytest.raises(UsageError, match="did not note the code of its stages"):
+        replan.keys_then(older, plan, "toy/centre/cpu")
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"stages": {"model": 3}}, {"stages": {"model": {"use": "toy.train"}}}]
+)
+def test_a_damaged_declaration_is_one_line(broken: dict[str, Json], tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.check_writable()
+    _, run = planned(write_suite(tmp_path), store)
+    with pytest.raises(UsageError, match=r"^suite/cpu: its declaration does not say what was run$"):
+        again(replace(run, declaration=broken), tmp_path, store)

@@ -1,0 +1,99 @@
+"""A toy suite whose verdicts need more or fewer seeds, and a package whose code a test can edit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from command_line import Project, Said, finish, package, start
+from toy_suites import write_suite
+
+SUITE = "suites/suite.yaml"
+TEXT = """\
+suite: toy/centre
+about: One metric, one gate, three seeds.
+subject: [model]
+stages:
+  numbers: {use: toy.draw, count: 40, mean: 2.5, seed: 7}
+  parts:   {use: toy.split, numbers: numbers, held_out: 0.25}
+  model:   {use: toy.train, data: parts.train, epochs: 5}
+metrics:
+  fit: {use: toy.measure, model: model, data: parts.test}
+seeds:
+  model.seed: [0, 1, 2]
+gate:
+  fit: 0.05
+"""
+EIGHT = TEXT.replace("[0, 1, 2]", "[0, 1, 2, 3, 4, 5, 6, 7]")
+
+LUCK = """\
+import random
+from dataclasses import dataclass
+from harness.artifact import Artifact
+from harness.stage import Items, Job, Lower, Scores, Seed, stage
+
+class Luck(Artifact):
+    "A number in luck.txt."
+
+@stage(version=1)
+def draw(*, count: int = 5, seed: Seed = 0, job: Job) -> Luck:
+    LINE
+    folder = job.folder()
+    (folder / "luck.txt").write_text(str(random.Random(seed).random() * count))
+    return Luck(folder)
+
+@dataclass(frozen=True, kw_only=True)
+class Found(Scores):
+    size: Lower
+    half: Lower
+
+@stage(version=1)
+def measure(luck: Luck) -> Found:
+    size = float((luck.path / "luck.txt").read_text())
+    return Found(size=size, half=size / 2, items=Items(["only"], {"size": [size]}), conditions={"n": 1})
+
+@stage(version=1)
+def other(luck: Luck) -> Found:
+    size = float((luck.path / "luck.txt").read_text())
+    return Found(size=-size, half=0.0)
+"""
+LUCKY = """\
+suite: lucky
+about: A number is drawn and measured.
+subject: [drawn]
+stages:
+  drawn: {use: lucky.draw}
+metrics:
+  found: {use: lucky.measure, luck: drawn}
+  other: {use: lucky.other, luck: drawn}
+seeds:
+  drawn.seed: [0, 1, 2]
+gate:
+  found: 0.1
+"""
+
+
+class Lucky:
+    """A project with an accepted baseline ``lucky/cpu``, whose stages lie in a package that a test may edit."""
+
+    def __init__(self, project: Project, line: str = "pass") -> None:
+        """``line`` is the first of the stage ``lucky.draw``."""
+        self.project = project
+        self.place = package(project.folder / "packages", "lucky", LUCK.replace("LINE", line))
+        self.code = self.place / "lucky_stages.py"
+        write_suite(project.folder, LUCKY, "lucky.yaml")
+        first = self.harness("run", "suites/lucky.yaml")
+        assert first.code == 4, first.err
+        assert self.harness("accept", "lucky", "--reason", "first figures").code == 0
+
+    def harness(self, *arguments: str | Path) -> Said:
+        """A command in a process of its own, which reads the package anew."""
+        return finish(start(self.project.folder, *arguments, packages=(self.place,)))
+
+    def edit(self, old: str, new: str) -> None:
+        text = self.code.read_text()
+        assert text.count(old) == 1, old
+        self.code.write_text(text.replace(old, new))
+
+    @property
+    def baseline(self) -> Path:
+        return self.project.folder / "baselines" / "lucky" / "cpu.json"
