@@ -241,6 +241,9 @@ def _for_people(commands: Commands) -> None:
     collect.add_argument(
         "--partial", action="store_true", help="take files that are less than half full, too"
     )
+    collect.add_argument(
+        "--store", type=Path, metavar="DIR", help="where the run's pictures are, as for make"
+    )
 
 
 def _command(commands: Commands, name: str, about: str, full: str = "") -> argparse.ArgumentParser:

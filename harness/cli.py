@@ -161,7 +161,7 @@ def _review_make(o: argparse.Namespace) -> Exit:
 def _review_collect(o: argparse.Namespace) -> Exit:
     from harness.commands.review import collect
 
-    return collect(o.run, o.ratings, partial=o.partial)
+    return collect(o.run, o.ratings, partial=o.partial, store=o.store)
 
 
 def _fetch(o: argparse.Namespace) -> Exit:

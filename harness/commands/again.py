@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import project as places
 from harness.commands.judge import Against, Case, case, label_of, opponent, side
 from harness.compare.comparison import Comparison
 from harness.compare.sample import Side
@@ -16,8 +15,13 @@ from harness.report.html.context import Context
 from harness.store import Store
 
 
-def rewrite(folder: Path, project: Path) -> Path:
+def rewrite(folder: Path, project: Path, store: Store) -> Path:
     """Write the reports of the run in ``folder`` from its record, its comparison and what lies beside them.
+
+    Args:
+        folder: of the run.
+        project: holds the baselines.
+        store: has the run's artifacts; pictures that are not in it are not in the page.
 
     Returns:
         The page.
@@ -25,7 +29,6 @@ def rewrite(folder: Path, project: Path) -> Path:
     Raises:
         UsageError, ReportError: the record is damaged, or the folder cannot be written.
     """
-    store = Store(places.store_root(None, project))
     write_reports(context(_case(folder, project), folder, project, store))
     return folder / "report.html"
 

@@ -147,10 +147,11 @@ def evaluate(
     console = ReportConsole()
     print_comparison(console, run, comparison, strict=strict)  # before the pages: whatever befalls them
     github.annotate(comparison, suite)
-    write_reports(context(held, folder, project, prepared.store))
+    told_of = context(held, folder, project, prepared.store)
+    write_reports(told_of)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
-            append_step_summary(Path(summary), render(run, comparison))
+            append_step_summary(Path(summary), render(run, comparison, changes=told_of.changes))
         except UsageError as e:  # a courtesy: the verdict stands without it
             print(f"harness: {e}", file=sys.stderr)
     console.print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,11 +37,12 @@ def make(run: str, wish: Wish, *, to: Path | None, replace: bool, store: Path | 
         print(line)
     print(f"page for reviewers: {page} ({page.stat().st_size / 1e6:.1f} MB)")
     print(f"keep to yourself: {folder / keys.FILE}")
-    print(f"then: harness review collect {run} ratings-*.json")
+    option = "" if store is None else f" --store {shlex.quote(str(store))}"
+    print(f"then: harness review collect {shlex.quote(run)} ratings-*.json{option}")
     return Exit.OK
 
 
-def collect(run: str, files: Sequence[Path], *, partial: bool) -> Exit:
+def collect(run: str, files: Sequence[Path], *, partial: bool, store: Path | None) -> Exit:
     """Check what reviewers exported, sum it up beside the run, and write the run's reports again.
 
     Raises:
@@ -72,7 +74,7 @@ def collect(run: str, files: Sequence[Path], *, partial: bool) -> Exit:
         raise UsageError(f"{e.filename}: the review cannot be written ({e.strerror})") from None
     for line in wording.lines(summary):
         print(line)
-    report = rewrite(folder, home)
+    report = rewrite(folder, home, Store(places.store_root(store, home)))
     print(f"review: {folder / summary_file.FILE}, for suites: {folder / table.FILE}, report: {report}")
     return Exit.OK
 

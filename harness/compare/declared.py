@@ -13,15 +13,44 @@ from harness.record import Run
 ID = 12
 """Hexadecimal digits of an identity."""
 
+CODE = 8
+"""Hexadecimal digits of a stage's code."""
+
 
 def suite_changes(candidate: Run, baseline: Run) -> tuple[Difference, ...]:
-    """The fields in which the suites differ as they were bound, by name: stages, parameters, inputs, axes, seeds."""
+    """The fields in which the suites differ as they were bound, by name: stages, parameters, inputs, axes, seeds.
+
+    Then those of the stages' code and software, where both records note them.
+    """
     ours, theirs = dict(_flat(candidate)), dict(_flat(baseline))
-    return tuple(
+    declared = (
         Difference(name, theirs.get(name), ours.get(name))
         for name in sorted(ours.keys() | theirs.keys())
         if ours.get(name) != theirs.get(name)
     )
+    return (*declared, *_code_changes(candidate, baseline))
+
+
+def _code_changes(candidate: Run, baseline: Run) -> Iterator[Difference]:
+    """By stage, then by package; packages that the environments name are left to those."""
+    packages: dict[str, Difference] = {}
+    told = {name for run in (candidate, baseline) for table in run.environments.values() for name in table}
+    for node, now in candidate.code.items():
+        then = baseline.code.get(node)
+        if not isinstance(now, Mapping) or not isinstance(then, Mapping):
+            continue
+        function = now.get("function")
+        if function == then.get("function") and now.get("version") != then.get("version"):
+            yield Difference(f"{node}.use", *(f"{function}@{c.get('version')}" for c in (then, now)))
+        elif function == then.get("function") and now.get("source") != then.get("source"):
+            field = f"{node} (code of {function})"
+            yield Difference(field, *(str(c.get("source"))[:CODE] for c in (then, now)))
+        ours, theirs = (c.get("software") for c in (now, then))
+        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+            for name in ours.keys() & theirs.keys() - told:
+                if ours[name] != theirs[name]:
+                    packages[name] = Difference(name, theirs[name], ours[name])
+    yield from (packages[name] for name in sorted(packages))
 
 
 def suite_id(run: Run) -> str:

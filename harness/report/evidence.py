@@ -13,7 +13,7 @@ from harness.record import Run
 
 
 def confidence(findings: Iterable[Finding]) -> str:
-    """Of the intervals of one comparison, which all have the same: ``"90 %"``."""
+    """Of the intervals of one comparison, which all have the same: ``"90 %"``; of figures by themselves for none."""
     found = next((f.estimate.confidence for f in findings if f.estimate is not None), CONFIDENCE)
     return f"{100.0 * found:.3g} %"
 

@@ -83,7 +83,8 @@ def write_reports(context: Context) -> None:
     body = {**sealed(to_json(run)), "comparison": comparison.to_json()}
     try:
         _write(folder / "run.json", json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False))
-        _write(folder / "report.md", markdown.render(run, comparison, pictures=figures.drawn(folder)))
+        text = markdown.render(run, comparison, pictures=figures.drawn(folder), changes=context.changes)
+        _write(folder / "report.md", text)
         _write(folder / "junit.xml", junit.render(comparison))
         document = html.render(context)
         _write(folder / "report.html", document.text)

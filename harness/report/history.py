@@ -141,7 +141,9 @@ def changes(entry: Entry) -> list[str]:
                 names = list(dict.fromkeys(p.metric for p in points))
                 lines.append(f"{word}: {numbers.listed(names, CHANGES)}")
         if len(lines) == 1 + bool(step.subject):
-            lines.append("nothing that the record names changed: the stages' own code did, or chance")
+            lines.append(
+                "nothing that both records name has changed: chance, or code that the older one does not note"
+            )
     return lines
 
 

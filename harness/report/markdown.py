@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.canonical import canonical
-from harness.compare.comparison import Comparison, Finding, Verdict
+from harness.compare.comparison import Comparison, Difference, Finding, Verdict
 from harness.errors import UsageError
 from harness.record import Run, Score
 from harness.report import evidence, numbers
@@ -44,6 +44,7 @@ def render(
     comparison: Comparison,
     limit_bytes: int = STEP_SUMMARY_BYTES,
     pictures: Sequence[Picture] = (),
+    changes: Sequence[Difference] = (),
 ) -> str:
     """The report, at most ``limit_bytes`` long in UTF-8.
 
@@ -52,6 +53,7 @@ def render(
         comparison: of the run.
         limit_bytes: at least ``LEAST_BYTES``.
         pictures: to be shown from files beside the report; a text that will stand elsewhere has none.
+        changes: what somebody changed in the suite since the baseline.
 
     Raises:
         ValueError: a limit below ``LEAST_BYTES``.
@@ -61,7 +63,7 @@ def render(
     text = _top(run, comparison)
     room = limit_bytes - len(text.encode()) - 512  # for the last line
     left_out: list[str] = []
-    for section in _sections(run, comparison, pictures):
+    for section in _sections(run, comparison, pictures, changes):
         body = section.fit(room // 2)  # no section takes the room of all that follow
         if body:
             text += body
@@ -126,7 +128,9 @@ def _top(run: Run, comparison: Comparison) -> str:
     return "\n".join(parts)
 
 
-def _sections(run: Run, comparison: Comparison, pictures: Sequence[Picture]) -> Iterator[Section]:
+def _sections(
+    run: Run, comparison: Comparison, pictures: Sequence[Picture], changes: Sequence[Difference]
+) -> Iterator[Section]:
     findings = numbers.worst_first(comparison.findings)
     failed = comparison.failures
     errors = [f"- **{escape(numbers.label(t))}**: {escape(numbers.first_line(t.error))}\n" for t in failed]
@@ -134,6 +138,7 @@ def _sections(run: Run, comparison: Comparison, pictures: Sequence[Picture]) -> 
     stored = [f for f in findings if f.against is None]
     yield _verdicts("Verdicts", [f for f in stored if f.gated], "baseline")
     yield Section("Why", _reasons(findings))
+    yield Section("The suite differs, what somebody changed", [f"- {escape(str(d))}\n" for d in changes])
     commands = [numbers.clean(c).replace("```", "` ` `") for c in evidence.more_evidence(run, comparison)]
     first = "the first one unless the baseline has as many seeds:\n\n" if len(commands) > 1 else ""
     block = "\n".join(["```sh", *commands, "```\n"])

@@ -180,10 +180,13 @@ def tally(findings: Iterable[Finding]) -> str:
 
 
 def claims(findings: Iterable[Finding]) -> str:
-    """What the verdicts are about: ``"about this recipe"``, with the metrics' names where they differ."""
+    """What the verdicts are about: ``"about this recipe"``, with the metrics' names where they differ.
+
+    One without an estimate is about nothing that was measured.
+    """
     names: dict[str, list[str]] = {}
     for f in findings:
-        if f.gated:
+        if f.gated and f.estimate:
             names.setdefault(f.claim, []).append(f.name)
     told = {claim: listed(list(dict.fromkeys(of)), 3) for claim, of in sorted(names.items())}
     return "; ".join(f"about {claim}" + (f": {of}" if len(told) > 1 else "") for claim, of in told.items())

@@ -20,6 +20,9 @@ SCHEMA = "harness.ratings/1"
 LEAST_SHARE = 0.5
 """A file that is less full than this is left out, unless it is asked for."""
 
+MOST_SECONDS = 3600
+"""On one image, as the page counts them."""
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -86,7 +89,7 @@ def read(file: Path, key: Key) -> Sheet:
     """
     try:
         body: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         reason = e.strerror if isinstance(e, OSError) else "not JSON"
         raise UsageError(f"{file}: cannot be read ({reason})") from None
     if not isinstance(body, dict) or body.get("schema") != SCHEMA:
@@ -107,7 +110,7 @@ def read(file: Path, key: Key) -> Sheet:
     found: dict[str, Rated | None] = {}
     for i, rating in enumerate(ratings):
         where = f"{file}: rating {i + 1}"
-        if not isinstance(rating, dict) or rating.get("id") not in key.by_id:
+        if not isinstance(rating, dict) or str(rating.get("id")) not in key.by_id:
             raise UsageError(f"{where}: of an image that is not in this review")
         if rating["id"] in found:
             raise UsageError(f"{where}: the second of one image")
@@ -115,7 +118,7 @@ def read(file: Path, key: Key) -> Sheet:
         found[rating["id"]] = None if answers is None else Rated(rater, key.by_id[rating["id"]], answers)
     rated = [found[s.id] for s in key.showings if s.id in found]
     full = tuple(r for r in rated if r is not None)
-    if not full:
+    if all(r.shown.again for r in full):
         raise UsageError(f"{file}: empty, no image has all its answers")
     return Sheet(
         rater,
@@ -148,7 +151,7 @@ def _rating(rating: Mapping[str, Any], asked: str, where: str) -> Answers | None
     train, comment, seconds = rating.get("train"), rating.get("comment", ""), rating.get("seconds", 0)
     if train is not None and train not in TRAIN:
         raise UsageError(f"{where}: train is {train!s:.20}, expected {', '.join(TRAIN)}")
-    if not isinstance(comment, str) or type(seconds) is not int or seconds < 0:
+    if not isinstance(comment, str) or type(seconds) is not int or not 0 <= seconds <= MOST_SECONDS:
         raise UsageError(f"{where}: a comment that is no text, or a time that is none")
     full = {name: value for name, value in given.items() if value is not None}
     if len(full) < len(names) or not tags or train is None:

@@ -123,7 +123,8 @@ def read(folder: Path) -> Key | None:
     try:
         fields = {k: v for k, v in body.items() if k not in ("schema", "showings")}
         key = Key(**fields, showings=tuple(Shown(**s) for s in body["showings"]))
-    except (KeyError, TypeError) as e:
+        bytes.fromhex(key.secret)
+    except (KeyError, TypeError, ValueError) as e:
         raise UsageError(f"{file}: damaged ({type(e).__name__}: {e})") from None
     if key.questions != questions.digest():
         raise UsageError(f"{file}: this review asks other questions than this version of the harness")

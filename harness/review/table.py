@@ -92,22 +92,26 @@ def read(file: Path) -> Ratings:
     """
     try:
         body: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise UsageError(f"{file}: cannot be read ({e})") from None
     if not isinstance(body, dict) or body.get("schema") != SCHEMA:
         raise UsageError(f"{file}: not the {FILE} that harness review collect writes ({SCHEMA!r})")
     try:
         rows = [_rated(row) for row in body["ratings"]]
+        if len({(r.rater, r.image, r.shown.again) for r in rows}) < len(rows):
+            raise ValueError("a second rating of one image by one person")
         return Ratings(body["review"], body["run"], body["questions"], body["asked"], tuple(rows))
-    except (KeyError, TypeError, ValueError) as e:
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise UsageError(f"{file}: damaged ({type(e).__name__}: {e})") from None
 
 
 def _rated(row: Mapping[str, Any]) -> Rated:
     shown = Shown(**{name: row[name] for name in Shown.__dataclass_fields__})
-    scales = {str(name): int(value) for name, value in row["scales"].items()}
-    if not all(1 <= value <= 5 for value in scales.values()):
+    scales = {str(name): value for name, value in row["scales"].items()}
+    if not all(type(value) is int and 1 <= value <= 5 for value in scales.values()):
         raise ValueError(f"a rating outside 1 to 5: {scales}")
+    if not isinstance(row["rater"], str) or type(row["seconds"]) is not int:
+        raise ValueError(f"rated by {row['rater']!s:.20} in {row['seconds']!s:.20} seconds")
     given = Answers(scales, tuple(row["artefacts"]), row["train"], row["comment"], row["seconds"])
     return Rated(row["rater"], shown, given)
 

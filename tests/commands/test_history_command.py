@@ -65,7 +65,9 @@ def test_what_caused_a_step_is_told_in_words(grown: Project) -> None:
     assert "Accept: trained longer" in told
     assert "subject and settings: train.epochs: 1 → 2" in told
     assert "protocol: m.n: 10 → 20" in told
-    assert "nothing that the record names changed: the stages' own code did, or chance" in told
+    assert (
+        "nothing that both records name has changed: chance, or code that the older one does not note" in told
+    )
 
 
 def test_another_metric_can_be_asked_for(grown: Project) -> None:

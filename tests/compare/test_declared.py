@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from compare.runs import repeats, run, score
 
 from harness.artifact import Json
@@ -29,6 +31,34 @@ def test_axes_and_stages_count_as_changes_too() -> None:
     )
     names = [d.field for d in suite_changes(declared(1, [0, 1]), other)]
     assert names == ["seeds.train.seed", "subject", "train.epochs", "train.use"]
+
+
+def coded(source: str, version: int = 1, **software: Json) -> Run:
+    code: Json = {"function": "toy.train", "version": version, "source": source * 16, "software": software}
+    return replace(declared(1), code={"train": code})
+
+
+def test_changed_code_and_software_are_named_after_what_was_declared() -> None:
+    ours, theirs = coded("beef", diffusers="0.43"), coded("cafe", diffusers="0.42")
+    assert [str(d) for d in suite_changes(ours, theirs)] == [
+        "train (code of toy.train): cafecafe → beefbeef",
+        "diffusers: 0.42 → 0.43",
+    ]
+    more = replace(ours, declaration=declared(2).declaration)
+    assert next(d.field for d in suite_changes(more, theirs)) == "train.epochs"
+    assert suite_id(ours) == suite_id(theirs)
+
+
+def test_a_new_version_of_a_stage_is_said_as_such() -> None:
+    assert [str(d) for d in suite_changes(coded("b", 2), coded("c", 1))] == [
+        "train.use: toy.train@1 → toy.train@2"
+    ]
+
+
+def test_what_the_environment_names_is_not_named_twice_nor_what_an_older_record_lacks() -> None:
+    assert suite_changes(coded("b", torch="2.15"), coded("b", torch="2.14")) == ()
+    assert suite_changes(coded("b"), declared(1)) == ()
+    assert suite_changes(replace(coded("b"), code={"train": "b"}), coded("b")) == ()
 
 
 def test_equal_declarations_have_equal_ids_and_no_changes() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report.test_golden import COMPARISON, EMPTY, EXAMPLES, FINDINGS, HOSTILE, RUN, many
+from report.test_golden import COMPARISON, EMPTY, EXAMPLES, FINDINGS, HOSTILE, NASTY, RUN, many
 
 from harness.artifact import Json
+from harness.compare.comparison import Difference
 from harness.errors import UsageError
 from harness.report.markdown import (
     LEAST_BYTES,
@@ -134,3 +135,11 @@ def test_a_full_step_summary_still_gets_the_banner_and_stays_within_the_limit(tm
 def test_a_step_summary_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^step summary .*: cannot be written \(Is a directory\)$"):
         append_step_summary(tmp_path, "text")
+
+
+def test_what_somebody_changed_in_the_suite_stands_in_why() -> None:
+    text = render(RUN, COMPARISON, changes=(Difference("tuned.epochs", 2, 1), Difference(NASTY, None, NASTY)))
+    assert "### The suite differs, what somebody changed\n\n- tuned.epochs: 2 → 1\n" in text
+    assert text.index("### Why") < text.index("tuned.epochs") < text.index("The environment differs")
+    assert "<script>" not in text
+    assert "The suite differs" not in render(RUN, COMPARISON)

@@ -67,10 +67,12 @@ Spoil = Callable[[dict[str, Any]], Any]
         (lambda b: b["ratings"][3].update(id="0" * 16), "rating 4: of an image that is not in this review"),
         (lambda b: b["ratings"][3].update(id=b["ratings"][2]["id"]), "rating 4: the second of one image"),
         (lambda b: b["ratings"].__setitem__(3, "four"), "rating 4: of an image"),
+        (lambda b: b["ratings"][3].update(id=["0"]), "rating 4: of an image"),
         (lambda b: b["ratings"][3].update(artefacts=["pumpkin"]), "artefacts are"),
         (lambda b: b["ratings"][3].update(artefacts=["none", "blurry"]), "'none' beside other artefacts"),
         (lambda b: b["ratings"][3].update(train="maybe"), "train is maybe"),
         (lambda b: b["ratings"][3].update(seconds=-1), "a time that is none"),
+        (lambda b: b["ratings"][3].update(seconds=10**400), "a time that is none"),
         (lambda b: [r.update(train=None) for r in b["ratings"]], "no image has all its answers"),
     ],
 )  # fmt: skip
@@ -92,7 +94,7 @@ def test_a_file_that_was_edited_is_refused_even_where_it_makes_sense(key: Key, t
         read(stored(tmp_path, body), key)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '"ratings"', "null"])
+@pytest.mark.parametrize("text", ["", "[]", "{", '"ratings"', "null", "[" * 100_000])
 def test_what_is_no_export_at_all_is_refused(key: Key, tmp_path: Path, text: str) -> None:
     file = tmp_path / "ann.json"
     file.write_text(text)
@@ -118,6 +120,16 @@ def test_an_image_without_all_its_answers_does_not_count(key: Key, tmp_path: Pat
     found = check([stored(tmp_path, signed(body))], key)
     assert len(found.sheets[0].rated) == len(key.showings) - 2
     assert "2 more are begun" in found.notes[0]
+
+
+def test_second_showings_alone_say_nothing_of_an_image(key: Key, tmp_path: Path) -> None:
+    body = exported(key, "Ann", four)
+    again = {shown.id for shown in key.showings if shown.again}
+    assert again
+    body["ratings"] = [r for r in body["ratings"] if r["id"] in again]
+    found = check([stored(tmp_path, signed(body))], key, partial=True)
+    assert not found.sheets
+    assert "empty" in found.left_out[0]
 
 
 def test_less_than_half_a_file_is_left_out_unless_it_is_asked_for(key: Key, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
+from markupsafe import escape
+
 from harness.report.html.frame import LONGEST_TEXT
 from harness.report.html.parts import Block, Cell, Chart, Section, Strip, Table, Thumbnail
 
@@ -130,12 +132,13 @@ def _cut(table: Table, rows: int) -> Table:
 
 def _row_weight(row: Sequence[Cell]) -> int:
     """Bytes of a row in the page, roughly; its pictures are counted elsewhere."""
-    return 10 + sum(CELL_BYTES + _weight(c.text) + _weight(c.note) for c in row)
+    breaks = len("<wbr>") * sum(c.text.count(".") for c in row[:1])
+    return 10 + breaks + sum(CELL_BYTES + _weight(c.text) + _weight(c.note) for c in row)
 
 
 def _weight(text: str) -> int:
-    """Bytes of a text as it is shown."""
-    return len(text[:LONGEST_TEXT].encode())
+    """Bytes of a text as it is shown: escaped, and cut."""
+    return len(escape(text[:LONGEST_TEXT]).encode())
 
 
 def _weight_of_rest(block: Block) -> int:
@@ -145,9 +148,9 @@ def _weight_of_rest(block: Block) -> int:
             return 400 + len(block.svg.encode()) + len(block.caption.encode())
         case Strip():
             cells = [p for row in block.rows for p in row if p]
-            words = (*block.heads, *block.labels, *(p.alt + p.label + p.note for p in cells))
+            words = (*block.heads, *block.labels, *(w for p in cells for w in (p.alt, p.label, p.note)))
             return 400 + 60 * len(cells) + sum(map(_weight, words))
         case Table():
             return 300 + sum(len(c.encode()) for c in block.columns)
         case _:
-            return 100 + sum(len(line.encode()) + 9 for line in block.lines)
+            return 100 + sum(len(escape(line).encode()) + 9 for line in block.lines)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.compare.comparison import Comparison
+from harness.compare.comparison import Comparison, Difference
+from harness.compare.declared import suite_changes
 from harness.compare.sample import Side
 from harness.compare.trend import Step
 from harness.record import Run
@@ -29,3 +30,8 @@ class Context:
     """Artifacts, as far as they are still there."""
     history: Sequence[Step]
     """The accepted runs of this suite and label, oldest first; empty outside git."""
+
+    @property
+    def changes(self) -> tuple[Difference, ...]:
+        """What somebody changed in the suite since the baseline; empty where there is none."""
+        return suite_changes(self.run, self.baseline.run) if self.baseline else ()

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from harness.artifact import Json
 from harness.canonical import canonical
 from harness.compare.comparison import Finding
-from harness.compare.declared import protocol_id, suite_changes, suite_id
+from harness.compare.declared import protocol_id, suite_id
 from harness.record import Run
 from harness.report import numbers
 from harness.report.evidence import confidence, look
@@ -18,8 +18,11 @@ from harness.report.html.context import Context
 from harness.report.html.findings import TONES
 from harness.report.html.frame import fragment
 
-WORST = 5
+WORST = 8
 """Gated findings on the first screen; the section below has all."""
+
+REPEATS = 5
+"""Values of a metric that has no baseline."""
 
 NAMED = 3
 """Differences and failures that are named on the first screen."""
@@ -74,11 +77,11 @@ def _measured(context: Context) -> list[tuple[str, str]]:
     """The gated metrics of a run that has no baseline: name and place, values of the repeats."""
     gated = {f"{g.metric}.{g.field}" for g in context.run.gates}
     told = [
-        (f"{name} ({numbers.point(at)})" if at else name, ", ".join(numbers.together(values[:WORST])))
+        (f"{name} ({numbers.point(at)})" if at else name, ", ".join(numbers.together(values[:REPEATS])))
         for name, at, values in numbers.uncompared(context.run, context.comparison)
         if name in gated
     ]
-    return told[: 2 * WORST]
+    return told[:WORST]
 
 
 def _sure(gated: list[Finding]) -> Iterator[str]:
@@ -93,7 +96,7 @@ def _sure(gated: list[Finding]) -> Iterator[str]:
             if exact
             else f"{confidence(gated)} intervals{over}"
         )
-    if claims := numbers.claims(f for f in gated if f.estimate):
+    if claims := numbers.claims(gated):
         yield f"verdicts are {claims}"
     if cached := sum(not f.executed for f in gated if f.estimate):
         yield f"{numbers.counted(cached, 'verdict')} not re-executed: all from the cache"
@@ -119,7 +122,7 @@ def _changed(context: Context) -> Iterator[str]:
     """What differs between the two sides, nearest to the figures first."""
     if context.baseline is None:
         return
-    told = [*map(str, suite_changes(context.run, context.baseline.run))]
+    told = [*map(str, context.changes)]
     told += dict.fromkeys(str(c) for f in context.comparison.findings for c in f.causes)
     yield from (numbers.clean(line, most=LINE) for line in told[:NAMED])
     if len(told) > NAMED:

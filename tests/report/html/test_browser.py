@@ -153,6 +153,29 @@ def test_paper_shows_what_is_folded_and_no_controls(browser: Browser, report: Pa
     assert not opened.page.locator(".filter").first.is_visible()
 
 
+def test_paper_has_every_picture_however_many_stand_in_a_row(browser: Browser, tmp_path: Path) -> None:
+    pictures = tuple(Thumbnail(DOT, f"dot {i}", width=128, height=128) for i in range(16))
+    far_down = Chart("Far down", Markup('<svg height="9000"></svg>'), "", Table("Far down", ("a",), ()))
+    strip = Strip("Dots", "", tuple(f"{i}" for i in range(16)), (pictures,), ("one prompt",))
+    file = tmp_path / "page.html"
+    sections = [Section("one", "One", (far_down, strip))]
+    file.write_text(framed("A page", sections, top=Markup("")), encoding="utf-8")
+    page = Opened(browser, file, viewport={"width": 718, "height": 1000}).page
+    page.emulate_media(media="print")
+    assert page.evaluate("[...document.images].filter((i) => i.complete && i.naturalWidth).length") == 16
+    assert (
+        page.evaluate("Math.max(...[...document.images].map((i) => i.getBoundingClientRect().right))") <= 718
+    )
+
+
+def test_a_telephone_has_the_reasons_without_scrolling_sideways(browser: Browser, report: Path) -> None:
+    page = Opened(browser, report, viewport=PHONE).page
+    reasons = page.get_by_role("table", name="Reasons, worst first").locator("td")
+    boxes = [reason.bounding_box() for reason in reasons.all()]
+    assert len(boxes) == 4
+    assert all(box and box["x"] + box["width"] <= PHONE["width"] and box["width"] > 150 for box in boxes)
+
+
 def test_a_link_to_a_folded_section_opens_it(browser: Browser, report: Path) -> None:
     opened = Opened(browser, report)
     folded = opened.page.get_by_text("Where data and weights came from", exact=True)

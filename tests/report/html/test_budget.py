@@ -45,6 +45,11 @@ def test_the_weight_of_a_hostile_page_is_not_underestimated_by_much() -> None:
     assert 50_000 < len(page("p", cut, top=Markup("")).encode()) < 200_000
 
 
+def test_text_that_grows_when_it_is_escaped_is_weighed_as_it_is_written() -> None:
+    cut = shorten([section(table(10_000, '"a.b" < ' * 100))], 100_000)
+    assert 80_000 < len(page("p", cut, top=Markup("")).encode()) < 120_000
+
+
 def test_the_table_behind_a_chart_is_cut_too() -> None:
     chart = Chart("c", Markup("<svg></svg>"), "caption", table(1000))
     (cut,) = shorten([Section("s", "S", (chart,))], 10_000)

@@ -56,7 +56,7 @@ def test_a_toned_number_has_a_mark_with_a_name() -> None:
 def test_a_cell_shows_its_picture_before_its_text() -> None:
     picture = Thumbnail("data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP", 'an "alt"', width=3, height=4)
     text = shown(Table("t", ("item",), ((Cell("river", picture=picture),),)))
-    assert 'alt="an &#34;alt&#34;" width="3" height="4" loading="lazy">river</th>' in text
+    assert 'alt="an &#34;alt&#34;" width="3" height="4">river</th>' in text
 
 
 def test_a_caption_as_long_as_a_book_is_cut_and_a_log_is_not_so_soon() -> None:

@@ -31,10 +31,10 @@ def retuned(epochs: int) -> Run:
 
 def test_the_worst_gated_findings_stand_with_their_figures(tmp_path: Path) -> None:
     text = said(context(tmp_path))
-    assert "scores.overall_accuracy ✗ regressed -0.0310 [-0.0500, -0.0120] 0.0200" in text
+    assert "scores.overall_accuracy ✗ regressed 0.812 → 0.781 -0.0310 [-0.0500, -0.0120] 0.0200" in text
     assert "kid.distance mean over 15 points ? inconclusive" in text
     assert "1 failed" not in text
-    assert text.index("regressed -0.0310") < text.index("≠ incomparable") < text.index("? inconclusive +")
+    assert text.index("regressed 0.8") < text.index("≠ incomparable") < text.index("? inconclusive 0.0")
 
 
 def test_what_changed_in_the_suite_is_named_before_what_changed_around_it(tmp_path: Path) -> None:
@@ -76,13 +76,13 @@ def test_the_strip_names_what_ran_on_what(tmp_path: Path) -> None:
 
 
 def test_more_findings_than_fit_are_counted(tmp_path: Path) -> None:
-    nine = replace(
+    twelve = replace(
         COMPARISON,
         findings=tuple(
-            finding(f"m.v{i}", Verdict.UNCHANGED, estimate=estimate(1.0, 0.0, 0.1)) for i in range(9)
+            finding(f"m.v{i}", Verdict.UNCHANGED, estimate=estimate(1.0, 0.0, 0.1)) for i in range(12)
         ),
     )
-    assert "and 4 more" in said(context(tmp_path, nine))
+    assert "and 4 more" in said(context(tmp_path, twelve))
 
 
 def test_an_exact_comparison_claims_no_interval(tmp_path: Path) -> None:
@@ -108,3 +108,13 @@ def test_what_the_store_has_lost_is_said(tmp_path: Path) -> None:
     for task in RUN.tasks:
         given.store.folder(task.key).mkdir(parents=True)
     assert "artifacts are gone" not in said(given)
+
+
+def test_a_gate_without_figures_says_why_and_claims_nothing(tmp_path: Path) -> None:
+    gone = replace(
+        finding("fid.distance", Verdict.INCOMPARABLE, reason="the run has no such score"), estimate=None
+    )
+    there = finding("m.v", Verdict.UNCHANGED, estimate=estimate(1.0, 0.0, 0.1))
+    text = said(context(tmp_path, replace(COMPARISON, findings=(gone, replace(there, claim="this recipe")))))
+    assert "fid.distance the run has no such score ≠ incomparable" in text
+    assert "verdicts are about this recipe Since when" in text

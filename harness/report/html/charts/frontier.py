@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from harness.report import numbers
+from harness.report.evidence import confidence
 from harness.report.frontier import Frontier, Spot
 from harness.report.html.charts.marks import SERIES, colour, series_mark
 from harness.report.html.charts.plot import Plot, legend
@@ -178,7 +179,13 @@ def _table(frontier: Frontier, title: str, best: Sequence[Spot]) -> Table:
     """Best first."""
     sign = 1 if frontier.better == "lower" else -1
     spots = sorted(frontier.spots, key=lambda s: sign * s.value)[:IN_TABLE]
-    columns = ("point", frontier.cost, frontier.name, "90 % interval", *(["efficient"] if best else []))
+    columns = (
+        "point",
+        frontier.cost,
+        frontier.name,
+        f"{confidence(())} interval",
+        *(["efficient"] if best else []),
+    )
     values = numbers.together([s.value for s in spots])
     rows = []
     for s, value in zip(spots, values, strict=True):
@@ -195,7 +202,7 @@ def _table(frontier: Frontier, title: str, best: Sequence[Spot]) -> Table:
 
 
 def _intervals(frontier: Frontier) -> str:
-    return " with its 90 % interval" if any(s.high > s.low for s in frontier.spots) else ""
+    return f" with its {confidence(())} interval" if any(s.high > s.low for s in frontier.spots) else ""
 
 
 def _levels(frontier: Frontier) -> str:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 TICKS = 5
 """About so many numbers on an axis."""
 
+LEAST, GREATEST = 1e-300, 1e300
+"""Distances and values beyond these cannot be divided into steps: an axis takes them for equal, or for its end."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -48,13 +51,13 @@ def scale(
         log_from: logarithmic where all values are positive and span at least this factor.
         pad: room at either end, as a share of the whole.
     """
-    found = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
+    found = [min(max(v, -GREATEST), GREATEST) for v in values if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(found), max(found)
     if low > 0 and high >= log_from * low:
         room = (high / low) ** pad
         return Scale(low / room, high * room, log=True)
-    if low == high:
-        half = abs(low) / 2 or 0.5
+    if high - low < LEAST:
+        half = abs(low) / 2 if abs(low) > LEAST else 0.5
         return Scale(low - half, high + half)
     room = (high - low) * pad
     return Scale(0.0 if zero and low >= 0 else low - room, high + room)

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from harness.compare.figure import Figure
 from harness.report import numbers
+from harness.report.evidence import confidence
 from harness.report.html.charts.marks import mark, rule
 from harness.report.html.charts.plot import TOP, Plot
 from harness.report.html.charts.scale import scale
@@ -38,7 +39,7 @@ class Stop:
 
 
 def trend(name: str, better: str, stops: Sequence[Stop]) -> Chart:
-    """A mark per run in their order, with its 90 % interval; the line breaks where the protocol changed."""
+    """A mark per run in their order, with the interval of its mean; the line breaks where the protocol changed."""
     shown = stops[-MOST:]
     levels = [v for s in shown if s.figure for v in _range(s.figure)]
     x = scale((0, max(len(shown) - 1, 1)), pad=0.07)
@@ -105,7 +106,9 @@ def _told(name: str, stops: Sequence[Stop]) -> str:
 def _caption(shown: Sequence[Stop], of: int) -> str:
     parts = ["Accepted runs in their order"]
     parts += (
-        [" with their 90 % intervals"] if any(s.figure and s.figure.low is not None for s in shown) else []
+        [f" with their {confidence(())} intervals"]
+        if any(s.figure and s.figure.low is not None for s in shown)
+        else []
     )
     parts += [", and this run (hollow)"] if any(s.is_now for s in shown) else []
     parts += ["; diamond: the suite or its subject was changed"] if any(s.changed for s in shown) else []
@@ -123,4 +126,4 @@ def _table(title: str, name: str, stops: Sequence[Stop]) -> Table:
         value = Cell("none", tone="quiet") if figure is None else Cell(_written(figure), sort=figure.mean)
         note = "the protocol changed" if stop.is_break else ""
         rows.append((Cell(stop.label, note=note), value, Cell(stop.about)))
-    return Table(title, ("run", f"{name}, 90 % interval", "why"), tuple(rows), frozenset({1}))
+    return Table(title, ("run", f"{name}, {confidence(())} interval", "why"), tuple(rows), frozenset({1}))

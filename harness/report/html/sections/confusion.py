@@ -30,8 +30,16 @@ def confusion(context: Context) -> Section | None:
     found = list(shown(context, "confusion"))
     blocks = [b for s in found[:MOST] for b in _blocks(context, s)]
     rest = [s.candidate.metric for s in found[MOST:]]
-    lead = f"Not shown: {numbers.listed(rest, 5)}; the record has them." if rest else ""
-    return Section("confusion", "Confusion matrices and classes", tuple(blocks), lead) if blocks else None
+    told = []
+    if any(s.points > 1 for s in found[:MOST]):
+        told.append("Of several points the one that regressed most is shown, else the reference.")
+    if rest:
+        told.append(f"Not shown, no worse than these: {numbers.listed(rest, 5)}; the record has them.")
+    return (
+        Section("confusion", "Confusion matrices and classes", tuple(blocks), " ".join(told))
+        if blocks
+        else None
+    )
 
 
 def _blocks(context: Context, found: Shown) -> list[Block]:

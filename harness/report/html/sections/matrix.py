@@ -160,7 +160,8 @@ def _table(
     ]
     numeric = {i for i, axis in enumerate(axes) if all(type(p.get(axis)) in (int, float) for p in points)}
     numeric |= set(range(len(axes), len(axes) + len(columns)))
-    caption = f"{numbers.counted(len(points), 'point')}, worst {fields[0][0]}.{fields[0][1]} first (↑ higher is better)"
+    first = ".".join(fields[0])
+    caption = f"{numbers.counted(len(points), 'point')}, worst {first} first (↑: higher is better, ↓: lower is better)"
     return Table(caption, (*heads, *arrows), rows, frozenset(numeric), max(len(points) - ROWS, 0))
 
 

@@ -116,7 +116,7 @@ def _along(baseline: Shelf | None, chosen_from: Made, part: Drawn, title: str) -
         lines = [line[1:] for line in lines]
     told = list(dict.fromkeys(o.told for o in opposites if o.told))
     caption = _sentences(
-        f"A row is an item, a column a point{where(part.points[0], point=False)}.",
+        f"A row is an item, a column one of {len(heads)} points{where(part.points[0], point=False)}.",
         f"{REFERENCE} is the reference." if any(part.references) else "",
         *told,
         count.told,

@@ -19,7 +19,7 @@ from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Chart, Section, Table
 
 MOST = 6
-"""Gated fields that are drawn."""
+"""Gated fields that are drawn, the worst ones."""
 NAMED = 4
 """Differences of a kind that are named for a run."""
 
@@ -43,12 +43,27 @@ def trend(context: Context) -> Section | None:
     moments = _moments(context)
     if not context.history:
         return None
+    gates = _worst_first(context)
+    drawn = [c for gate in gates[:MOST] if (c := _chart(moments, gate))]
+    rest = numbers.listed([_name(gate) for gate in gates[MOST:]], NAMED)
+    lead = f"Not drawn, no worse than these: {rest}; harness history has them." if rest else ""
+    return Section("trend", "History of accepted runs", (*drawn, _changes(moments)), lead)
+
+
+def _worst_first(context: Context) -> list[GateInfo]:
+    """The gates against the baseline, one per field and place, in the order of their verdicts."""
+    findings = numbers.worst_first(f for f in context.comparison.findings if f.gated and f.against is None)
+    order = [(f.metric, f.field, numbers.point(f.at)) for f in findings]
     gates = {
         (g.metric, g.field, numbers.point(g.at)): g for g in context.run.gates if not g.against_reference
     }
-    charts = [_chart(moments, gate) for gate in list(gates.values())[:MOST]]
-    drawn = [c for c in charts if c is not None]
-    return Section("trend", "History of accepted runs", (*drawn, _changes(moments)))
+    ranks = {key: i for i, key in reversed([*enumerate(order)])}
+    return [gates[key] for key in sorted(gates, key=lambda key: ranks.get(key, len(order)))]
+
+
+def _name(gate: GateInfo) -> str:
+    place = numbers.point(gate.at)
+    return f"{gate.metric}.{gate.field}" + (f" ({place})" if place else "")
 
 
 def _moments(context: Context) -> list[_Moment]:
@@ -90,9 +105,7 @@ def _chart(moments: Sequence[_Moment], gate: GateInfo) -> Chart | None:
     ]
     last = moments[-1].side.run.metrics.get(gate.metric)
     direction = (last.fields.get(gate.field) if last else None) or {"better": "higher"}
-    place = numbers.point(gate.at)
-    name = f"{gate.metric}.{gate.field}" + (f" ({place})" if place else "")
-    return chart(name, str(direction["better"]), stops)
+    return chart(_name(gate), str(direction["better"]), stops)
 
 
 def _figure(side: Side, gate: GateInfo) -> Figure | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from harness.canonical import canonical
 from harness.compare.comparison import Comparison, Difference, Finding, Point, Verdict
-from harness.compare.declared import suite_changes
 from harness.record import Run
 from harness.report import numbers
 from harness.report.html.charts.forest import forest
@@ -44,16 +44,22 @@ def _why(findings: Sequence[Finding]) -> Iterator[Table]:
     # Against the reference point there are hundreds, whose reasons say no more than their row.
     told = [f for f in told if f.gated or f.against is None]
     if told:
-        rows = tuple(
-            (metric_cell(f), verdict_cell(f), Cell(f.reason, note=numbers.evidence(f))) for f in told[:ROWS]
-        )
         left_out = max(len(told) - ROWS, 0)
-        yield Table("Reasons, worst first", ("metric", "verdict", "reason"), rows, left_out=left_out)
+        rows = tuple(map(_reason, told[:ROWS]))
+        yield Table("Reasons, worst first", ("metric", "verdict and reason"), rows, left_out=left_out)
+
+
+def _reason(finding: Finding) -> tuple[Cell, Cell]:
+    """Two cells and no more, so that a telephone has room for sentences."""
+    notes = (numbers.evidence(finding), "" if finding.executed else "not re-executed")
+    return (
+        replace(metric_cell(finding), tone=verdict_cell(finding).tone),
+        Cell(f"{finding.verdict}: {finding.reason}", note="; ".join(filter(None, notes))),
+    )
 
 
 def _suite(context: Context) -> Iterator[Table]:
-    changes = suite_changes(context.run, context.baseline.run) if context.baseline else ()
-    if changes:
+    if changes := context.changes:
         yield differences_table(
             "The suite differs: what somebody changed",
             [(d, "") for d in changes[:ROWS]],

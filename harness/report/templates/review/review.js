@@ -86,7 +86,7 @@
   // Adds the time since the last call to the image on view; a page that nobody sees does not count.
   function clock(wasSeen = true) {
     const given = state.ratings[current().id];
-    const seconds = Math.round((Date.now() - since) / 1000);
+    const seconds = Math.max(0, Math.round((Date.now() - since) / 1000)); // clocks are set back
     if (given && wasSeen) given.seconds = Math.min(given.seconds + seconds, 3600);
     since = Date.now();
   }

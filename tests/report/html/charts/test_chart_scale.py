@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harness.report.html.charts.scale import round_step, scale
+from harness.report.html.charts.scale import LEAST, round_step, scale
 
 VALUES = st.lists(
     st.floats(-1e9, 1e9, allow_nan=False).map(lambda v: float(f"{v:.6g}")), min_size=2, max_size=12
@@ -17,7 +17,7 @@ VALUES = st.lists(
 
 @given(VALUES, st.sampled_from([math.inf, 6.0]))
 def test_places_keep_the_order_of_the_values_and_lie_inside(values: list[float], log_from: float) -> None:
-    assume(max(values) - min(values) > 1e-6 * max(map(abs, values)))
+    assume(max(values) - min(values) > max(LEAST, 1e-6 * max(map(abs, values))))
     axis = scale(values, log_from=log_from)
     places = [axis.at(v) for v in sorted(values)]
     assert places == sorted(places)
@@ -43,7 +43,13 @@ def test_costs_over_a_wide_range_are_logarithmic() -> None:
     )
 
 
-@pytest.mark.parametrize("values", [[], [math.nan], [math.inf, math.nan], [0.0], [7.0, 7.0], [-2.0]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [], [math.nan], [math.inf, math.nan], [0.0], [7.0, 7.0], [-2.0],
+        [0.0, 5e-324], [1e-323], [-1.7e308, 1.7e308], [1.7e308, 1.6e308],
+    ],
+)  # fmt: skip
 def test_hardly_any_values_still_make_an_axis(values: list[float]) -> None:
     axis = scale(values)
     assert axis.low < axis.high

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from compare.runs import repeats, score, side
+from compare.runs import gate, repeats, score, side
 from report.html.sections.compared_runs import of, rows, written
 from report.test_golden import NASTY
 
@@ -108,7 +108,29 @@ def test_only_so_many_metrics_are_shown_gated_ones_first(tmp_path: Path) -> None
     assert section is not None
     captions = [b.caption for b in section.blocks if isinstance(b, Table)]
     assert captions[0].startswith("Confusion of m:")
-    assert section.lead == "Not shown: m3, m4, m5; the record has them."
+    assert section.lead == "Not shown, no worse than these: m3, m4, m5; the record has them."
+
+
+def test_what_regressed_is_shown_before_the_rest_and_at_the_point_where_it_did(tmp_path: Path) -> None:
+    def made(fell: float) -> Side:
+        def at(metric: str, steps: int, by: float) -> Score:
+            given = repeats([0.8 - by, 0.81 - by, 0.79 - by])
+            given = tuple(replace(r, details=details(FIRST)) for r in given)
+            return score(given, {"m.steps": steps}, metric)
+
+        metrics = [f"m{i}" for i in range(MOST)]
+        scores = [at(m, steps, 0.0) for m in metrics for steps in (1, 2)]
+        scores += [at("fell", 1, 0.0), at("fell", 2, fell)]
+        points = tuple(gate(0.02, metric="fell", at={"m.steps": s}) for s in (1, 2))
+        gates = (*(gate(0.02, metric=m) for m in metrics), *points)
+        return side(*scores, gates=gates, reference={"m.steps": 1})
+
+    section = confusion(of(made(0.3), made(0.0), tmp_path))
+    assert section is not None
+    captions = [b.caption for b in section.blocks if isinstance(b, Table) and "Confusion" in b.caption]
+    assert captions[0].startswith("Confusion of fell (steps=2)")
+    assert captions[1].startswith("Confusion of m0 (steps=1)")
+    assert section.lead.startswith("Of several points the one that regressed most is shown")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from harness.compare.trend import Step
 from harness.record import Accepted
 from harness.report.html.context import Context
 from harness.report.html.parts import Chart, Table
-from harness.report.html.sections.trend import trend
+from harness.report.html.sections.trend import MOST, trend
 
 
 def step(day: int, by: float = 0.0, *, use: str = "m@1", reason: str = "figures", **changes: Any) -> Step:
@@ -85,6 +85,24 @@ def test_a_metric_that_only_some_runs_have_leaves_a_gap(tmp_path: Path) -> None:
     assert rows(chart.table)[2][1] == "none"
     charts, _ = shown(context(tmp_path, step(1), candidate=seeded(BASE, gates=(gate(0.1, metric="gone"),))))
     assert charts == []
+
+
+def test_the_worst_gates_are_drawn_and_the_others_named(tmp_path: Path) -> None:
+    names = [f"m{i}" for i in range(MOST + 1)]
+
+    def made(by: float) -> Side:
+        scores = [score(repeats(shifted([by if n == names[-1] else 0.0] * 5)), None, n) for n in names]
+        return side(*scores, gates=tuple(gate(0.02, metric=n) for n in names))
+
+    last = replace(made(0.0).run, id="accepted", accepted=Accepted("cpu", "why", "2026-03-01T10:00:00+00:00"))
+    found = of(made(-0.3), Side(last), tmp_path, [Step(last, "1" * 40, "One", (), (), ())])
+    charts, _ = shown(found)
+    assert [c.title.partition(".")[0] for c in charts] == [names[-1], *names[: MOST - 1]]
+    section = trend(found)
+    assert section is not None
+    assert (
+        section.lead == f"Not drawn, no worse than these: {names[MOST - 1]}.score; harness history has them."
+    )
 
 
 def test_without_history_there_is_none(tmp_path: Path) -> None:

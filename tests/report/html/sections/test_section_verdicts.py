@@ -22,8 +22,11 @@ def test_gated_findings_are_drawn_and_ungated_ones_are_not(tmp_path: Path) -> No
 
 def test_why_has_reasons_protocol_and_environment(tmp_path: Path) -> None:
     why, protocol, environment = tables(reasons(context(tmp_path))).values()
-    assert texts(why)[0][:2] == ("scores.overall_accuracy", "regressed")
-    assert all(verdict != "unchanged" for _, verdict, _ in texts(why))
+    name, told = why.rows[0]
+    assert (name.text, name.tone) == ("scores.overall_accuracy", "regressed")
+    assert told.text.startswith("regressed: worse by 0.0310")
+    assert not any(told.startswith("unchanged") for _, told in texts(why))
+    assert [row[0].text for row in why.rows if "not re-executed" in row[1].note] == ["recall.coverage"]
     assert texts(protocol) == [
         ("fid.n_generated", "250", "500", "fid.distance"),
         ("real.resize", "bilinear", "absent", "fid.distance"),
