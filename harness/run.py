@@ -16,7 +16,7 @@ from harness.environment import environment
 from harness.errors import HarnessError, ResourceError, StageError, StoreError
 from harness.executors import Call, Executor
 from harness.plan import Plan, Task, TaskId
-from harness.stage import Items, Scores
+from harness.stage import LARGEST, Items, Scores
 from harness.store import ITEMS, ONLY, Entry, Output, Result, Store
 from harness.typed import to_json
 
@@ -200,6 +200,8 @@ def _result(scores: Scores, made: Path) -> Result:
     for name, value in values.items():
         if not math.isfinite(value):
             raise StageError(f"{name} is {value}, not a finite number")
+        if abs(value) > LARGEST:
+            raise StageError(f"{name} is {value}, too large to be compared with anything")
     if scores.items is not None:
         _check_items(scores.items, values)
         from harness.items import ItemRows, write_items

@@ -78,6 +78,10 @@ class Items:
     """Where items are not independent (chunks of one document): the cluster of each row."""
 
 
+LARGEST = 1e300
+"""What a score may be at most, either way: beyond it no deviation can be squared, and so nothing compared."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scores:
     """Base of what a metric returns. Subclasses add float fields: ``Higher``, ``Lower``, or a plain float

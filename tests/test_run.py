@@ -148,6 +148,7 @@ BAD = {
 
 BAD_SCORES = {
     "not finite": ("Error(error=float('nan'))", "error is nan, not a finite number"),
+    "too large": ("Error(error=-1e301)", "error is -1e+301, too large to be compared with anything"),
     "infinite": ("Error(error=float('inf'))", "error is inf, not a finite number"),
     "items twice": (
         "Error(error=1.0, items=Items(['a', 'a'], {'error': [1, 1]}))",

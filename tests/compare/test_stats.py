@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
+from harness import stage
 from harness.compare import stats
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda x: round(x, 6))
@@ -21,6 +22,10 @@ def same(a: stats.Estimate, b: stats.Estimate, scale: float) -> None:
     assert a.mean == pytest.approx(b.mean, rel=1e-9, abs=1e-9 * scale)
     assert a.se == pytest.approx(b.se, rel=1e-6, abs=1e-9 * scale)
     assert a.n == b.n
+
+
+def test_what_a_metric_may_return_can_be_judged() -> None:
+    assert stage.LARGEST <= stats.LARGEST
 
 
 @pytest.mark.parametrize("p", [0.0, 1.0, -0.1, *BAD])

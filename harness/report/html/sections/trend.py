@@ -44,6 +44,8 @@ def trend(context: Context) -> Section | None:
     if not context.history:
         return None
     gates = _worst_first(context)
+    if len(context.history) == 1:  # two points are no trend: the table says what there is to say
+        return Section("trend", "History of accepted runs", (_changes(moments),))
     drawn = [c for gate in gates[:MOST] if (c := _chart(moments, gate))]
     rest = numbers.listed([_name(gate) for gate in gates[MOST:]], NAMED)
     lead = f"Not drawn, no worse than these: {rest}; harness history has them." if rest else ""

@@ -95,7 +95,7 @@ def test_the_worst_gates_are_drawn_and_the_others_named(tmp_path: Path) -> None:
         return side(*scores, gates=tuple(gate(0.02, metric=n) for n in names))
 
     last = replace(made(0.0).run, id="accepted", accepted=Accepted("cpu", "why", "2026-03-01T10:00:00+00:00"))
-    found = of(made(-0.3), Side(last), tmp_path, [Step(last, "1" * 40, "One", (), (), ())])
+    found = of(made(-0.3), Side(last), tmp_path, [Step(last, "1" * 40, "One", (), (), ())] * 2)
     charts, _ = shown(found)
     assert [c.title.partition(".")[0] for c in charts] == [names[-1], *names[: MOST - 1]]
     section = trend(found)
@@ -103,6 +103,12 @@ def test_the_worst_gates_are_drawn_and_the_others_named(tmp_path: Path) -> None:
     assert (
         section.lead == f"Not drawn, no worse than these: {names[MOST - 1]}.score; harness history has them."
     )
+
+
+def test_a_single_accepted_run_is_a_row_and_no_drawing(tmp_path: Path) -> None:
+    charts, table = shown(context(tmp_path, step(1)))
+    assert charts == []
+    assert len(table.rows) == 2
 
 
 def test_without_history_there_is_none(tmp_path: Path) -> None:
