@@ -6,7 +6,8 @@ UV     := $(VENV)/setup/bin/uv
 READY  := $(VENV)/.ready
 
 SUITE    := suites/smoke/chain.yaml
-BROKEN   := learnt.epochs=1
+BROKEN   := --set learnt.epochs=1
+QUICKLY  := --only learnt.train=parts.train
 DEMO     := reports/demo
 
 .PHONY: help setup demo example smoke test lint format bench lock clean
@@ -34,14 +35,14 @@ demo: $(READY)
 	@echo "1. harness run $(SUITE)"
 	@$(BIN)/harness run $(SUITE) --out $(DEMO)/as-declared
 	@echo
-	@echo "2. the subject, broken:  harness run $(SUITE) --set $(BROKEN)"
-	@$(BIN)/harness run $(SUITE) --set $(BROKEN) --out $(DEMO)/broken; test $$? -eq 1
+	@echo "2. the subject, broken:  harness run $(SUITE) $(BROKEN) $(QUICKLY)"
+	@$(BIN)/harness run $(SUITE) $(BROKEN) $(QUICKLY) --out $(DEMO)/broken; test $$? -eq 1
 	@echo
 	@echo "Unchanged, then regressed, as it should be. Open the reports: $(DEMO)/*/report.html"
 
-# The committed example is what the demo ends in.
+# The committed example is what the demo ends in, at every point of the matrix.
 example: $(READY)
-	@$(BIN)/harness run $(SUITE) --set $(BROKEN) --out build/example; test $$? -eq 1
+	@$(BIN)/harness run $(SUITE) $(BROKEN) --out build/example; test $$? -eq 1
 	@mkdir -p reports/example
 	@rm -rf reports/example/*
 	@cp build/example/report.html reports/example

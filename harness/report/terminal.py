@@ -37,6 +37,8 @@ from harness.report.numbers import (
 
 ROWS = 30
 """At most so many rows of a table; the rest is counted."""
+UNJUDGED = 8
+"""At most so many rows about fields without a margin: they are not what the run is about."""
 
 WIDE = 110
 """From so many columns on, interval and repeats stand on the verdict's own line."""
@@ -135,11 +137,14 @@ class _Page:
             numbers = (other, "candidate", "change")
             table = self.table(("verdict", "metric", *numbers), numbers)
         table.columns[0].no_wrap = True
-        for finding in findings[:ROWS]:
+        judged = [f for f in findings if f.verdict is not None]
+        unjudged = [f for f in findings if f.verdict is None]
+        shown = [*judged, *unjudged[:UNJUDGED]][:ROWS]
+        for finding in shown:
             table.add_row(*self.row(finding), style="" if finding.gated else "dim")
         self.console.print(table)
-        if len(findings) > ROWS:
-            self.line(f"and {len(findings) - ROWS:,} more: {tally(findings[ROWS:])}", "dim")
+        if left := [*judged[ROWS:], *unjudged[max(len(shown) - len(judged), 0) :]]:
+            self.line(f"and {len(left):,} more: {tally(left)}", "dim")
         if about := claims(findings):
             self.line(f"verdicts are {clean(about)}", "dim")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from io import BytesIO, TextIOWrapper
 
 import pytest
-from report.test_golden import COMPARISON, EMPTY, EXAMPLES, FINDINGS, RUN, many, printed
+from report.test_golden import COMPARISON, EMPTY, EXAMPLES, FINDINGS, RUN, finding, many, printed
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -65,6 +65,13 @@ def test_of_ten_thousand_findings_the_worst_thirty_are_shown_and_the_rest_counte
     lines = printed(many(10_000)).splitlines()
     assert sum(line.startswith("✗ regressed kid.distance  ") for line in lines) == 30
     assert "and 9,970 more: 970 regressed, 9,000 unchanged" in lines
+
+
+def test_fields_that_nobody_judges_take_few_rows() -> None:
+    unjudged = [finding(f"m{i}.score", None) for i in range(12)]
+    text = printed(replace(EMPTY, findings=tuple(unjudged)), 120)
+    assert text.count("not judged") == 8 + 1
+    assert "and 4 more: 4 not judged" in text
 
 
 def test_what_was_not_re_executed_says_so_beside_its_verdict() -> None:
