@@ -63,7 +63,7 @@ def assemble(
         environment=environment_id(here),
         sources=tuple(sources),
         only={name: [_axis_json(suite, name, v) for v in values] for name, values in plan.only.items()},
-        provenance={**provenance(suite.project), "command": command_line()},
+        provenance={**provenance(suite.project), "command": command_line(suite.project)},
         code=code(suite),
     )
 

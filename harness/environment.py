@@ -100,6 +100,25 @@ def provenance(project: Path) -> dict[str, Json]:
     return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
 
 
-def command_line() -> list[Json]:
-    """The arguments of this process, for reproducing a run."""
-    return ["harness", *sys.argv[1:]]
+_PLACES = {"--out": False, "--store": False, "--mirror": True}
+"""Options that name a place on this machine → whether a run cannot be reproduced without a place of that kind."""
+
+
+def command_line(project: Path) -> list[Json]:
+    """The arguments of this process, for reproducing a run anywhere: without places that only this machine has.
+
+    A path inside the project is relative to it, a mirror is ``DIR``, and where things were put is left out.
+    """
+    told: list[Json] = ["harness"]
+    words = iter(sys.argv[1:])
+    for word in words:
+        option, equals, _ = word.partition("=")
+        if option in _PLACES:
+            if not equals:
+                next(words, None)
+            told += [option, "DIR"] if _PLACES[option] else []
+        else:
+            path = Path(word)
+            inside = path.is_absolute() and path.is_relative_to(project)
+            told.append(path.relative_to(project).as_posix() if inside else word)
+    return told
