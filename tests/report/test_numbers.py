@@ -41,7 +41,7 @@ def test_numbers_side_by_side_have_three_digits_or_as_many_as_tell_them_apart(
 @given(st.lists(finite, min_size=1, max_size=6))
 def test_different_numbers_never_read_the_same(values: list[float]) -> None:
     shown = numbers.together(values)
-    assert len(set(shown)) == len({v + 0.0 for v in values})
+    assert len(set(shown)) == len({float(f"{v:.12g}") + 0.0 for v in values})
     assert all(float(text) != 0 for text, v in zip(shown, values, strict=True) if v)
 
 
