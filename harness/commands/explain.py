@@ -16,8 +16,8 @@ from harness.record import Run
 from harness.report.console import ReportConsole
 from harness.report.explain import print_explanation, print_why_not
 from harness.report.figures.depicted import Items, Shown
-from harness.report.figures.shelf import Shelf
 from harness.report.numbers import against
+from harness.shelf import Shelf
 from harness.store import Store
 
 

@@ -12,7 +12,7 @@ from harness.data.image_folder import Row, rows
 from harness.errors import UsageError, nearest
 from harness.record import Run
 from harness.report import numbers
-from harness.report.figures.shelf import Made, Shelf
+from harness.shelf import Made, Shelf
 from harness.store import Store
 
 REAL = "real images"

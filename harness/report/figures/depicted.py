@@ -11,7 +11,7 @@ from harness.compare.explain import Part
 from harness.compare.values import Place
 from harness.data.image_folder import Row, rows
 from harness.record import Repeat, Score
-from harness.report.figures.shelf import Made, Shelf
+from harness.shelf import Made, Shelf
 
 Where = tuple[str, str]
 """Point and seeds, canonical JSON both."""

@@ -17,7 +17,7 @@ from harness.canonical import canonical
 from harness.data.image_folder import Row, rows
 from harness.record import Run
 from harness.report import numbers
-from harness.report.figures.shelf import Made, Shelf
+from harness.shelf import Made, Shelf
 
 COLUMNS = 16
 """Points side by side; more points are shown in several parts."""

@@ -11,7 +11,7 @@ from harness.report.figures.canvas import REFERENCE
 from harness.report.figures.drawing import Drawing
 from harness.report.figures.pages import Table, gallery, pairs, table
 from harness.report.figures.selection import Drawn, closest_pairs, generated, where
-from harness.report.figures.shelf import Shelf
+from harness.shelf import Shelf
 from harness.store import Store
 
 

@@ -7,11 +7,11 @@ from itertools import islice
 from harness.data.image_folder import Row, rows
 from harness.errors import StageError, StoreError
 from harness.report.figures.selection import PAIRS, closest_pairs, where
-from harness.report.figures.shelf import Made, Shelf
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Listing, Section, Strip
 from harness.report.html.thumbnails import thumbnail
 from harness.report.numbers import clean, first_line, number
+from harness.shelf import Made, Shelf
 
 
 def memorised(context: Context) -> Section | None:

@@ -12,11 +12,11 @@ from harness.data.image_folder import Row, rows
 from harness.errors import StageError, StoreError
 from harness.report.figures.canvas import REFERENCE
 from harness.report.figures.selection import CARDS, ROWS, Drawn, chosen, generated, real_images, where, words
-from harness.report.figures.shelf import Made, Shelf
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Listing, Section, Strip, Thumbnail
 from harness.report.html.thumbnails import thumbnail
 from harness.report.numbers import clean, counted, first_line, number
+from harness.shelf import Made, Shelf
 
 SIDE_BY_SIDE = 2 * ROWS
 """Items of one folder that are shown beside the baseline's or the real ones."""

@@ -12,12 +12,12 @@ from harness.compare.values import Place
 from harness.errors import StageError, StoreError, UsageError
 from harness.record import Score
 from harness.report.figures.depicted import Items, Shown
-from harness.report.figures.shelf import Shelf
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Cell, Listing, Section, Table
 from harness.report.html.thumbnails import thumbnail
 from harness.report.moved import name, share, sum_up
 from harness.report.numbers import clean, counted, first_line, label, together, worst_first
+from harness.shelf import Shelf
 from harness.store import Store
 
 ROWS = 8
