@@ -236,3 +236,39 @@ def test_the_local_suite_runs_on_real_images_without_a_failure(mirror: Path, tmp
 
 def extended() -> str:
     return str(ROOT / "suites" / "local" / "land-cover.yaml")
+
+
+MICRO = {
+    "language-model": {
+        "model.architecture": "tiny-phi",
+        "model.dtype": "fp32",
+        "tuned.precision": "fp32",
+        "tuned.context": "128",
+        "tuned.max_steps": "2",
+        "read.precision": "fp32",
+        "read.context": "128",
+    },
+    "text-to-image": {"model.architecture": "tiny", "images.precision": "fp32", "images.steps": "2"},
+}
+"""What makes a suite about published architectures small enough for two cores."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MICRO)
+def test_a_micro_suite_measures_what_its_stages_cost(name: str, mirror: Path, tmp_path: Path) -> None:
+    """At a tiny architecture: it is the way through that is tested, not what a large one costs."""
+    changed = [part for change in MICRO[name].items() for part in ("--set", "=".join(change))]
+    folders = ["--mirror", str(mirror), "--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "harness", "run", f"suites/micro/{name}.yaml", *changed, *folders]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, (
+        done.stdout + done.stderr
+    )  # nothing is accepted for what only a GPU should tell
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    values = [v for s in run["scores"] for r in s["repeats"] for v in r["values"].items()]
+    assert {name for name, _ in values} & {"s_per_image", "s_per_1000_tokens"}
+    assert all(value > 0 for name, value in values if name.startswith(("s_per_", "peak_", "host_")))
+
+
+def test_every_micro_suite_is_run_small() -> None:
+    assert {f.stem for f in FILES if f.parent.name == "micro"} == set(MICRO)
