@@ -84,6 +84,8 @@ def _compare(o: argparse.Namespace) -> Exit:
     home = project.of(Path.cwd())
     folder = project.find_run(o.run, home)
     run = record_file.load(folder)
+    if (folder / "run.json").is_file() and not record_file.is_sealed(folder):
+        print(f"harness: {folder}: not as the harness wrote it; somebody edited its figures", file=sys.stderr)
     comparison = (
         within(folder, parse_against(o.against, run))
         if o.against

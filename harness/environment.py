@@ -17,6 +17,7 @@ from pathlib import Path
 
 from harness import __version__
 from harness.artifact import Json
+from harness.errors import UsageError
 
 PACKAGES = ("torch", "torchvision", "torchgeo", "lightning", "torchmetrics", "numpy", "pillow", "pyarrow")
 
@@ -51,7 +52,12 @@ def device_class(of: Mapping[str, Json]) -> str:
 @cache
 def _gpu() -> dict[str, Json]:
     """``HARNESS_DEVICE=cpu`` and an empty ``CUDA_VISIBLE_DEVICES`` keep a machine's accelerators out of it."""
-    if os.environ.get("HARNESS_DEVICE") == "cpu" or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+    device = os.environ.get("HARNESS_DEVICE", "")
+    if device not in ("", "cpu"):
+        raise UsageError(
+            f"HARNESS_DEVICE={device}: expected cpu, or nothing (then an accelerator is used if there is one)"
+        )
+    if device == "cpu" or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return {}
     query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:

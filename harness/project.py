@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -18,9 +19,16 @@ def of(place: Path) -> Path:
 
 
 def store_root(given: Path | None, project: Path) -> Path:
-    """``--store``, else ``HARNESS_STORE``, else ``.harness/`` in the project."""
+    """``--store``, else ``HARNESS_STORE``, else ``.harness/`` in the project.
+
+    Raises:
+        UsageError: it is there and is no folder.
+    """
     named = os.environ.get("HARNESS_STORE")
-    return given or (Path(named) if named else project / ".harness")
+    folder = given or (Path(named) if named else project / ".harness")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"store {folder}: not a folder")
+    return folder
 
 
 def mirror(given: Path | None) -> Path | None:
@@ -55,11 +63,20 @@ def find_run(text: str, project: Path) -> Path:
         return path
     runs = {file.parent for file in reports(project, "").glob("**/run.json")}
     named = [r for r in runs if r.name == text]
-    of_suite = sorted((r for r in runs if r.parent == reports(project, text)), key=_age)
-    if named or of_suite:
-        return (named or of_suite)[-1]
+    of_suite = [r for r in runs if r.parent == reports(project, text)]
+    if found := named or sorted(of_suite or [r for r in runs if _suite_of(r) == text], key=_age):
+        return found[-1]
     known = ", ".join(r.name for r in sorted(runs, key=_age)[-3:]) or "none yet"
     raise UsageError(f"no run {text!r}: not a run's folder, an id or a suite with runs (latest: {known})")
+
+
+def _suite_of(run: Path) -> str:
+    """By its record: a run that was given a folder of its own does not lie below its suite's name."""
+    try:
+        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(record.get("suite", "")) if isinstance(record, dict) else ""
 
 
 def _age(run: Path) -> tuple[str, int]:

@@ -450,3 +450,55 @@ def test_a_mistake_inside_the_program_is_70_and_its_traceback_lies_in_a_file(
     assert told == "internal error: KeyError: 'x'; please report it with the traceback in"
     assert Path(file).parent == project.folder
     assert "in from_text" in Path(file).read_text()
+
+
+def test_a_run_never_lands_among_somebodys_own_files(accepted: Project) -> None:
+    docs = accepted.folder / "docs"
+    docs.mkdir()
+    (docs / "report.md").write_text("mine")
+    (docs / "notes.txt").write_text("mine, too")
+    said = accepted.harness("run", SUITE, "--out", "docs")
+    assert (said.code, said.error) == (
+        2,
+        "--out docs: holds other files (notes.txt, …); name a new folder, or a run's",
+    )
+    assert (docs / "report.md").read_text() == "mine"
+
+
+def test_a_run_takes_the_place_of_another_run(accepted: Project) -> None:
+    assert accepted.harness("run", SUITE, "--out", "again").code == 0
+    (accepted.folder / "again" / "notes.txt").write_text("mine")
+    assert accepted.harness("run", SUITE, "--out", "again").code == 0
+
+
+def test_a_run_in_a_folder_of_its_own_is_found_by_its_suite(accepted: Project) -> None:
+    for run in (accepted.folder / "reports").rglob("run.json"):
+        run.unlink()
+    assert accepted.harness("run", SUITE, "--out", "reports/mine").code == 0
+    assert accepted.harness("compare", "toy/centre").code == 0
+
+
+def test_edited_figures_are_compared_under_protest(accepted: Project) -> None:
+    assert accepted.harness("run", SUITE, "--out", "edited").code == 0
+    file = accepted.folder / "edited" / "run.json"
+    file.write_text(file.read_text().replace('"about": "', '"about": "Edited. ', 1))
+    assert accepted.harness("compare", "edited").error.endswith("somebody edited its figures")
+
+
+def test_an_unknown_device_is_refused(accepted: Project) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "plan", SUITE],
+        cwd=accepted.folder,
+        env={**environment(), "HARNESS_DEVICE": "gpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("harness: HARNESS_DEVICE=gpu: expected cpu, or nothing")
+
+
+def test_a_store_that_is_a_file_is_refused(accepted: Project) -> None:
+    (accepted.folder / "thing").write_text("")
+    said = accepted.harness("plan", SUITE, "--store", "thing")
+    assert (said.code, said.error) == (2, "store thing: not a folder")

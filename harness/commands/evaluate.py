@@ -26,7 +26,7 @@ from harness.plan import Plan, make
 from harness.record import Run
 from harness.report import github
 from harness.report.console import ReportConsole
-from harness.report.files import check_writable, write_reports, write_run
+from harness.report.files import check_free, check_writable, write_reports, write_run
 from harness.report.markdown import append_step_summary, render
 from harness.report.progress import RunProgress
 from harness.report.terminal import print_comparison
@@ -129,7 +129,7 @@ def evaluate(
     prepared = prepare(request, download=True)
     suite, project = prepared.plan.suite, prepared.plan.suite.project
     check(project, against, suite.name, request.suite, gate_infos(suite))
-    check_writable(out or places.reports(project, suite.name))
+    check_writable(places.reports(project, suite.name)) if out is None else check_free(out)
     looks = None if most_seeds is None else looks_of(prepared.plan, against, most_seeds)
     progress = ReportConsole(file=sys.stderr)
     session = Session(prepared, progress, fresh)

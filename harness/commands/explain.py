@@ -16,7 +16,7 @@ from harness.record import Run
 from harness.report.console import ReportConsole
 from harness.report.explain import print_explanation, print_why_not
 from harness.report.figures.depicted import Items, Shown
-from harness.report.numbers import against
+from harness.report.numbers import against, worst_first
 from harness.shelf import Shelf
 from harness.store import Store
 
@@ -80,12 +80,14 @@ def _fields(run: Run, metric: str) -> Sequence[str]:
 
 
 def _findings(comparison: Comparison, metric: str, fields: Sequence[str]) -> list[Finding]:
-    """One for each field: against the baseline as the mean over all points, where there is such a one."""
-    found: dict[str, Finding] = {}
-    for finding in sorted(comparison.findings, key=lambda f: (f.against is not None, bool(f.at))):
-        if finding.metric == metric and finding.field in fields:
-            found.setdefault(finding.field, finding)
-    return list(found.values())
+    """What is gated of each field, the worst first; else one: against the baseline, as the mean over all points."""
+    found: list[Finding] = []
+    for field in fields:
+        of_field = [f for f in worst_first(comparison.findings) if (f.metric, f.field) == (metric, field)]
+        gated = [f for f in of_field if f.gated]
+        whole = sorted(of_field, key=lambda f: (f.against is not None, bool(f.at)))
+        found += gated or whole[:1]
+    return found
 
 
 def _items(finding: Finding, explanation: Explanation, candidate: Side, store: Store) -> Shown:

@@ -32,6 +32,19 @@ class ReportError(HarnessError):
     exit = Exit.FAILED
 
 
+OWN = {
+    "run.json",
+    "items.parquet",
+    "report.html",
+    "report-files",
+    "report.md",
+    "junit.xml",
+    "figures",
+    "logs",
+}
+"""What a run leaves in its folder."""
+
+
 def check_writable(folder: Path) -> None:
     """Fail before an hour of training rather than after it.
 
@@ -42,6 +55,20 @@ def check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise UsageError(f"{folder}: no place for a run ({e.strerror})") from None
+
+
+def check_free(folder: Path) -> None:
+    """A run may take the place of another run, and of nothing else.
+
+    Raises:
+        UsageError: the folder cannot be made, or holds somebody's own files.
+    """
+    check_writable(folder)
+    foreign = sorted(p.name for p in folder.iterdir() if p.name.removesuffix(".torn") not in OWN)
+    if foreign and not (folder / "run.json").is_file():
+        raise UsageError(
+            f"--out {folder}: holds other files ({foreign[0]}, …); name a new folder, or a run's"
+        )
 
 
 def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) -> None:

@@ -134,7 +134,7 @@ def _changes(moments: Sequence[_Moment]) -> Table:
         (
             Cell(m.label),
             Cell(m.about, note=m.commit),
-            Cell(_told(m.protocol), tone="incomparable" if m.protocol else ""),
+            Cell(_told(m.protocol), note="not comparable across this" if m.protocol else ""),
             Cell(_told(m.settings)),
             Cell(_told(m.environment)),
         )
