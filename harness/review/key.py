@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from harness.artifact import Json
 from harness.errors import UsageError
-from harness.review import questions
+from harness.review import json_file, questions
 from harness.review.choosing import Showing
 
 FILE = "review-key.json"
@@ -112,16 +111,11 @@ def read(folder: Path) -> Key | None:
         UsageError: the file is damaged or of another version.
     """
     file = folder / FILE
-    try:
-        body: Any = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    body = json_file.read(file, SCHEMA, "the key of a review")
+    if body is None:
         return None
-    except (OSError, ValueError) as e:
-        raise UsageError(f"{file}: cannot be read ({e})") from None
-    if not isinstance(body, dict) or body.get("schema") != SCHEMA:
-        raise UsageError(f"{file}: not the key of a review ({SCHEMA!r})")
     try:
-        fields = {k: v for k, v in body.items() if k not in ("schema", "showings")}
+        fields = {k: v for k, v in body.items() if k != "showings"}
         key = Key(**fields, showings=tuple(Shown(**s) for s in body["showings"]))
         bytes.fromhex(key.secret)
     except (KeyError, TypeError, ValueError) as e:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.review import json_file
 from harness.review.agreement import Alpha, Consistency
 from harness.review.correlation import Correlation
 from harness.review.levels import Level
@@ -32,14 +33,9 @@ def read(folder: Path) -> Summary | None:
         UsageError: the file is damaged or of another version.
     """
     file = folder / FILE
-    try:
-        body: Any = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    body = json_file.read(file, SCHEMA, "a review that harness review collect wrote")
+    if body is None:
         return None
-    except (OSError, ValueError) as e:
-        raise UsageError(f"{file}: cannot be read ({e})") from None
-    if not isinstance(body, dict) or body.pop("schema", None) != SCHEMA:
-        raise UsageError(f"{file}: not a review that harness review collect wrote ({SCHEMA!r})")
     try:
         return Summary(
             **{
