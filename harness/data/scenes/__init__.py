@@ -15,7 +15,7 @@ from annotated_types import Interval
 from harness.artifact import Scenes
 from harness.stage import Count, Job, Seed, stage
 
-Region = Literal["temperate", "arid", "boreal", "tropical"]
+Region = Literal["temperate", "arid", "boreal", "tropical", "polder"]
 
 
 @stage(version=1, software=("numpy",))
@@ -35,7 +35,8 @@ def draw(
     Args:
         per_class: scenes of each class; rows go round the classes.
         size: width and height in pixels. The ground it shows stays the same.
-        region: the palette of soils, plants and waters, and which kinds of a class are common.
+        region: the palette of soils, plants and waters, and which kinds of a class are common. A polder has
+            the temperate palette, and its fields and rows are straight and lie along the sides of the picture.
         seed: another seed, other scenes.
         job: gives the folder and is told of each scene.
 

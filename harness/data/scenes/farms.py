@@ -145,6 +145,7 @@ _KINDS_IN = {
     "arid": {"orchard": 3.0, "vineyard": 1.5, "plantation": 1.5, "greenhouses": 1.5},
     "boreal": {"orchard": 3.0, "vineyard": 1.5, "plantation": 1.0, "greenhouses": 1.5},
     "tropical": {"orchard": 2.0, "vineyard": 1.5, "plantation": 3.0, "greenhouses": 0.7},
+    "polder": {"orchard": 4.0, "vineyard": 1.5, "plantation": 0.3, "greenhouses": 1.0},
 }
 _WORDS = {
     "orchard": (

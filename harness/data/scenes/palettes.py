@@ -30,6 +30,7 @@ _REGIONS: dict[str, dict[str, tuple[int, int, int]]] = {
         "shallow": (72, 152, 144), "snow": (226, 232, 232),
     },
 }  # fmt: skip
+_REGIONS["polder"] = _REGIONS["temperate"]
 REGIONS = tuple(_REGIONS)
 
 

@@ -128,10 +128,16 @@ class Parcels:
 
 
 def parcels(site: Site, width: float, length: float) -> Parcels:
-    """Strips of about ``width``, each cut into parcels of about ``length``, turned at random."""
+    """Strips of about ``width``, each cut into parcels of about ``length``.
+
+    In a polder they are straight and lie along the sides of the picture; elsewhere they bend a little and are
+    turned at random.
+    """
     rng = site.rng
-    u, v = site.canvas.turned(rng.uniform(0, np.pi))
-    bent = v + 0.02 * site.canvas.noise(rng, 2)
+    surveyed = site.region == "polder"
+    turn = rng.integers(2) * np.pi / 2 if surveyed else rng.uniform(0, np.pi)
+    u, v = site.canvas.turned(turn)
+    bent = v if surveyed else v + 0.02 * site.canvas.noise(rng, 2)
     cuts = _cuts(rng, width)
     strip = np.searchsorted(cuts, bent)
     index, edge = np.zeros(u.shape, np.intp), _nearest_cut(bent, cuts)

@@ -105,6 +105,7 @@ _FORESTS = {
     "arid": {"broadleaf": 1.0, "open": 1.5},
     "boreal": {"conifer": 2.0, "mixed": 1.0, "open": 0.5},
     "tropical": {"broadleaf": 2.0, "mixed": 0.6},
+    "polder": {"broadleaf": 1.2, "conifer": 0.8, "mixed": 0.8},
 }
 
 
@@ -115,6 +116,7 @@ def bare_land(site: Site) -> Drawn:
         "arid": {"dunes": 1.5, "gullies": 1.0, "rock": 1.0, "plain": 0.6},
         "boreal": {"gullies": 0.8, "rock": 1.5, "plain": 1.0, "dunes": 0.3},
         "tropical": {"gullies": 1.2, "rock": 0.7, "plain": 1.3, "dunes": 0.5},
+        "polder": {"gullies": 1.0, "rock": 1.0, "plain": 1.2, "dunes": 0.5},
     }
     kind = site.one_of(kinds[site.region])
     picture = _BARE[kind](site)

@@ -15,7 +15,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from harness.errors import StageError
-from harness.systems.embeddings import opening
+from harness.systems.embeddings.embedder import normalised
+from harness.systems.embeddings.embedder_file import describe
 
 WORDS, WEIGHTS = "words.json", "model.safetensors"
 _WORD = re.compile(r"[^\W\d_]\w+")
@@ -68,7 +69,7 @@ class LatentSemantic:
         """See ``Embedder``. A product of a sparse matrix: the same to the last bit for any number of threads."""
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
-        return opening.normalised(self._weigher.transform(texts) @ self._axes.T.astype(np.float64))
+        return normalised(self._weigher.transform(texts) @ self._axes.T.astype(np.float64))
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See ``Embedder``; as any other text."""
@@ -108,7 +109,7 @@ def learn(texts: Sequence[str], dimensions: int, folder: Path) -> int:
         json.dumps(list(weigher.get_feature_names_out()), ensure_ascii=False), encoding="utf-8"
     )
     save_file({"idf": weigher.idf_.round(12), "axes": axes}, folder / WEIGHTS)
-    opening.describe(folder, "latent-semantic", f"latent-semantic-{dimensions}", dimensions=dimensions)
+    describe(folder, "latent-semantic", f"latent-semantic-{dimensions}", dimensions=dimensions)
     return int(words)
 
 

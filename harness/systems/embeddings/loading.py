@@ -26,7 +26,7 @@ def load(*, source: Source, query_prefix: str | None = None, job: Job) -> TextEm
         StageError: a file is missing, damaged or a pickle; a part of the model is of another kind than Transformer,
             Pooling, Normalize or Dense; weights are missing, too many, of another shape or not finite.
     """
-    from harness.systems.embeddings import opening
+    from harness.systems.embeddings.embedder_file import describe, digest_of
     from harness.systems.embeddings.sentence_transformer import (
         SentenceEmbedder,
         account,
@@ -49,8 +49,8 @@ def load(*, source: Source, query_prefix: str | None = None, job: Job) -> TextEm
     folder = job.folder()
     save(network, folder)
     name = source.repo or source.path.name
-    opening.describe(folder, "sentence-transformer", name)
-    opened = SentenceEmbedder(network, name, opening.digest_of(folder))
+    describe(folder, "sentence-transformer", name)
+    opened = SentenceEmbedder(network, name, digest_of(folder))
     return TextEmbedder(
         folder,
         facts={

@@ -1,49 +1,12 @@
-"""An embedder ready to compute: what turns texts into vectors, of whatever kind it is."""
+"""From an artifact to an embedder that is ready to compute."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from harness.artifact import Json
 from harness.errors import StageError
-
-DESCRIPTION = "embedder.json"
-
-
-class Embedder(Protocol):
-    """From texts to vectors of length 1, whose scalar products are cosines. Texts do not influence one another."""
-
-    @property
-    def name(self) -> str:
-        """What to call it in a report and in a protocol."""
-
-    @property
-    def digest(self) -> str:
-        """``sha256:`` and 64 hex digits of all its files."""
-
-    @property
-    def dimensions(self) -> int:
-        """How long a vector is."""
-
-    @property
-    def context(self) -> int | None:
-        """The most tokens of a text that count; None where all do."""
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One row per text, of shape (N, D) and norm 1; a row of zeros for a text without any known feature."""
-
-    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The same for what texts are looked up by: some models want other words put before these."""
-
-    def tokens(self, text: str) -> list[str]:
-        """What ``context`` counts, without the marks that a model puts around a text."""
+from harness.systems.embeddings.embedder import Embedder
+from harness.systems.embeddings.embedder_file import DESCRIPTION, digest_of, read_description
 
 
 def open_embedder(embedder: Path, device: str) -> Embedder:
@@ -68,42 +31,3 @@ def open_embedder(embedder: Path, device: str) -> Embedder:
     raise StageError(
         f"{embedder / DESCRIPTION}: kind {kind!r}; expected latent-semantic or sentence-transformer"
     )
-
-
-def describe(folder: Path, kind: str, name: str, **settings: Json) -> None:
-    """Write ``embedder.json``."""
-    described = {"kind": kind, "name": name, **settings}
-    (folder / DESCRIPTION).write_text(json.dumps(described, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def read_description(folder: Path) -> dict[str, Any]:
-    """What ``describe`` wrote.
-
-    Raises:
-        StageError: it is missing, damaged or incomplete.
-    """
-    file = folder / DESCRIPTION
-    try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise StageError(f"{file}: cannot be read as an embedder ({e})") from None
-    if not isinstance(read, dict) or not {"kind", "name"} <= read.keys():
-        raise StageError(f"{file}: no kind and name; expected what embeddings.local or embeddings.load wrote")
-    return read
-
-
-def digest_of(folder: Path) -> str:
-    """``sha256:`` and 64 hex digits of a folder's files, names and bytes."""
-    body = sha256(b"harness/embedder/1")
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with file.open("rb") as content:
-            found = [file.relative_to(folder).as_posix(), file_digest(content, "sha256").hexdigest()]
-        body.update(json.dumps(found).encode())
-    return f"sha256:{body.hexdigest()}"
-
-
-def normalised(vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """Rows of norm 1 in float32; rows of zeros stay so."""
-    wide = vectors.astype(np.float64)
-    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-    return (wide / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)

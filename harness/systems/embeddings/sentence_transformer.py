@@ -19,7 +19,8 @@ from harness.compute.quiet import hushed
 from harness.compute.weights import UNREADABLE, complete, finite, header, one_line
 from harness.data.pickles import PICKLED, refusal
 from harness.errors import StageError
-from harness.systems.embeddings import opening
+from harness.systems.embeddings.embedder import normalised
+from harness.systems.embeddings.embedder_file import read_description
 
 MODULES = "modules.json"
 _KNOWN = ("Transformer", "Pooling", "Normalize", "Dense")
@@ -45,7 +46,7 @@ class SentenceEmbedder:
         Raises:
             StageError: it is damaged.
         """
-        name = str(opening.read_description(folder)["name"])
+        name = str(read_description(folder)["name"])
         check_files(folder, name)
         return cls(read(folder, name).to(device), name, digest)
 
@@ -67,7 +68,7 @@ class SentenceEmbedder:
         vectors = encode(list(texts), show_progress_bar=False, convert_to_numpy=True)
         if not np.isfinite(vectors).all():
             raise StageError(f"{self.name}: a vector that is not finite, for one of {len(texts)} texts")
-        return opening.normalised(vectors)
+        return normalised(vectors)
 
 
 def check_files(folder: Path, what: str) -> None:

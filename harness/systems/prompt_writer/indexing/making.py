@@ -14,7 +14,7 @@ from harness.stage import Execution, Job, stage
 from harness.systems.embeddings.software import EMBEDDER
 
 if TYPE_CHECKING:
-    from harness.systems.embeddings.opening import Embedder
+    from harness.systems.embeddings.embedder import Embedder
     from harness.systems.prompt_writer.indexing.passages import Held, Piece
 
 _AT_ONCE = 256

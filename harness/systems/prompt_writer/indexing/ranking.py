@@ -13,7 +13,7 @@ from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQu
 from llama_index.vector_stores.chroma import ChromaVectorStore
 from numpy.typing import NDArray
 
-from harness.systems.embeddings.opening import Embedder
+from harness.systems.embeddings.embedder import Embedder
 from harness.systems.prompt_writer.indexing.passages import Held
 
 _DIGITS = 6

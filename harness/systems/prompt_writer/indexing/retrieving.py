@@ -14,7 +14,8 @@ from typing import Any
 from llama_index.core import VectorStoreIndex
 
 from harness.errors import StageError
-from harness.systems.embeddings.opening import Embedder, open_embedder
+from harness.systems.embeddings.embedder import Embedder
+from harness.systems.embeddings.opening import open_embedder
 from harness.systems.prompt_writer.indexing import passages, storing
 from harness.systems.prompt_writer.indexing.ranking import Bridge, ExactStore
 

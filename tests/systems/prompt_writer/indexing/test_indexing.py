@@ -15,8 +15,9 @@ from harness.artifact import Corpus
 from harness.data.corpus import table
 from harness.data.corpus.table import Row
 from harness.errors import StageError
+from harness.systems.embeddings.embedder_file import digest_of
 from harness.systems.embeddings.learning import local
-from harness.systems.embeddings.opening import digest_of, open_embedder
+from harness.systems.embeddings.opening import open_embedder
 from harness.systems.prompt_writer.indexing import passages, storing
 from harness.systems.prompt_writer.indexing.making import index
 from harness.systems.prompt_writer.indexing.passages import Held, Piece
