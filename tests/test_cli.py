@@ -366,7 +366,7 @@ def test_the_plan_says_what_would_run_and_runs_nothing(accepted: Project) -> Non
         (("run", SUITE, "--fresh", "mdel"), "--fresh mdel: no such stage; did you mean 'model'?"),
         (("run", SUITE, "--set", "model.epoch=1"), "did you mean 'epochs'?"),
         (("run", SUITE, "--only", "model.rat=1"), "did you mean 'model.rate'?"),
-        (("run", SUITE, "--only", "model.rate=0.7"), "model.rate: '0.7' is no value of the axis"),
+        (("run", SUITE, "--only", "model.rate=0.7"), "model.rate: '0.7' is no value of the axis (0.1, 0.2)"),
         (("run", SUITE, "--mirror", "none"), "mirror none: no such folder"),
         (("run", SUITE, "--out", "file/x"), "file/x: no place for a run (Not a directory)"),
         (("run", SUITE, "--store", "file/x"), "store file/x: Not a directory"),
@@ -431,3 +431,20 @@ def test_the_installed_command_runs_and_its_module_too(project: Project) -> None
         [command, "--version"], env=environment(), capture_output=True, text=True, check=True
     )
     assert said.stdout == f"harness {__version__}\n"
+
+
+def test_a_place_that_the_terminal_cannot_spell_is_told_in_its_letters(tmp_path: Path) -> None:
+    folder = tmp_path / "fjord-\u00f8"
+    folder.mkdir()
+    write_suite(folder)
+    ran = subprocess.run(
+        [sys.executable, "-m", "harness", "run", SUITE],
+        cwd=folder,
+        env={**environment(), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 4  # no baseline yet
+    assert "harness: " not in ran.stderr
+    assert "fjord-\\xf8" in ran.stdout

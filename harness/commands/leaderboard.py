@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import project as places
+from harness import record_file
 from harness.commands.judge import side
 from harness.compare import baseline as baselines
 from harness.errors import Exit, UsageError
@@ -72,6 +73,8 @@ def _entries(runs: Sequence[str], home: Path) -> tuple[list[Entry], list[str]]:
             notes.append(f"{text} is the same run as {called[entry.run.id]}, and is on the board once")
             continue
         found[entry.run.id], called[entry.run.id] = entry, text
+        if (path / "run.json").is_file() and not record_file.is_sealed(path):
+            notes.append(f"{text} is not as the harness wrote it; somebody edited its figures")
         if not entry.run.scores:
             notes.append(f"{text} has no score")
     return list(found.values()), notes

@@ -190,7 +190,9 @@ def read_from(place: Content, suite: str, label: str) -> Baseline | None:
 def _check_digest(accepted: Accepted, text: str, items: bytes | None, where: str) -> None:
     if accepted.digest != _digest(json.loads(text), items):
         anew = f"accept a run anew: harness accept RUN --label {accepted.label} --new-protocol --reason …"
-        raise UsageError(f"{where}: it or its items changed after it was accepted; {anew}")
+        raise UsageError(
+            f"{where}: it or its items changed after it was accepted; restore it (git checkout) or {anew}"
+        )
 
 
 def _labels(place: _Place, suite: str) -> list[str]:

@@ -132,5 +132,8 @@ def _write_beside(place: Path, files: Mapping[str, bytes]) -> None:
 
 def _write(file: Path, text: str) -> None:
     torn = file.with_name(file.name + ".torn")
-    torn.write_text(text + ("" if text.endswith("\n") else "\n"), encoding="utf-8")
-    torn.replace(file)
+    try:
+        torn.write_text(text + ("" if text.endswith("\n") else "\n"), encoding="utf-8")
+        torn.replace(file)
+    finally:
+        torn.unlink(missing_ok=True)  # on a full disk half of a report helps nobody

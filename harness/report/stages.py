@@ -30,7 +30,7 @@ def print_stages(console: Console, name: str | None) -> None:
                 console.print(f"  [bold cyan]{stage.name}[/bold cyan] → {_returns(stage)}", highlight=False)
                 words = [*(_input(stage, n) for n in stage.inputs), *stage.parameters]
                 for text, style in ((stage.about.partition("\n")[0], ""), (", ".join(words), "dim")):
-                    console.print(Padding(Text(text, style), (0, 0, 0, 6)))
+                    console.print(Padding(Text(text, style), (0, 0, 0, 6), expand=False))
         console.print()
     console.print("harness stages NAME shows one in full.", style="dim", highlight=False)
 

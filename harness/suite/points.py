@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import product
 from typing import Any
 
@@ -104,13 +105,14 @@ class Points:
         Raises:
             SuiteError: the axis does not have it.
         """
-        value = self.fields.bind(self.fields.find(name, tree.where), tree)
-        if value not in self.axes[name].values:
-            raise SuiteError(
-                tree.where,
-                f"{what}: {tree} is no value of {'the axis' if what == name else f'the axis {name}'}",
-            )
-        return value
+        field, values = self.fields.find(name, tree.where), self.axes[name].values
+        with suppress(SuiteError):  # of another type: what it could be instead is said below
+            value = self.fields.bind(field, tree)
+            if value in values:
+                return value
+        axis = "the axis" if what == name else f"the axis {name}"
+        having = ", ".join(_spelled(v) for v in values)
+        raise SuiteError(tree.where, f"{what}: {tree} is no value of {axis} ({shorten(having, 200)})")
 
     def reference(self, entry: Entry | None, exclude: Sequence[Point]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -188,3 +190,10 @@ def parse_only(suite: Suite, only: Sequence[str]) -> dict[str, tuple[Any, ...]]:
                 raise SuiteError(where, f"expected axis=value, not {shorten(part.strip())!r}")
             kept.setdefault(name, []).extend(points.value(name, v, name) for v in values.items)
     return {name: tuple(v for v in points.axes[name].values if v in values) for name, values in kept.items()}
+
+
+def _spelled(value: Any) -> str:
+    """A value of an axis as a suite has it: ``null``, ``0.3``, ``pndm``, or the stages of an input."""
+    if value is None:
+        return "null"
+    return " and ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -54,6 +54,20 @@ def test_one_run_twice_is_on_the_board_once_and_said(project: Project) -> None:
         assert len(list(csv.DictReader(file))) == 3
 
 
+def test_figures_that_somebody_typed_are_on_the_board_with_a_note(project: Project) -> None:
+    name = kept(project, sweep())
+    file = project.folder / "reports" / "smoke" / "toy" / name / "run.json"
+    body = json.loads(file.read_text())
+    values = body["scores"][0]["repeats"][0]["values"]
+    values[next(iter(values))] = 0.999
+    file.write_text(json.dumps(body))
+    said = project.harness("leaderboard", name, "--to", "board")
+    note = f"{name} is not as the harness wrote it; somebody edited its figures"
+    assert (said.code, note in said.out) == (0, True)
+    assert note in Path("board/leaderboard.html").read_text()
+    assert note in Path("board/leaderboard.md").read_text()
+
+
 def test_published_rows_are_the_projects_or_those_that_are_named(project: Project) -> None:
     name = kept(project, sweep())
     text = "{}:\n  source: s\n  protocol: {{n: 1}}\n  metrics: {{fid: lower}}\n  rows: {{a: {{fid: 1}}}}\n"

@@ -14,7 +14,7 @@ from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.items import ItemRows, ItemsReader, write_items
 from harness.record import GateInfo, MetricInfo, Repeat, Run, Score
-from harness.record_file import to_json
+from harness.record_file import sealed, to_json
 from harness.stage import Items
 
 FIELDS: Mapping[str, Mapping[str, Any] | None] = {"score": {"better": "higher", "floor": 0.0}}
@@ -121,7 +121,7 @@ def shifted(by: list[float]) -> list[float]:
 def stored(folder: Path, made: Run) -> Path:
     """A run's folder."""
     folder.mkdir(exist_ok=True)
-    (folder / "run.json").write_text(json.dumps(to_json(made)))
+    (folder / "run.json").write_text(json.dumps(sealed(to_json(made))))
     return folder
 
 

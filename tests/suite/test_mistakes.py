@@ -97,7 +97,7 @@ def loaded(folder: Path, *replacements: tuple[str, str]) -> Suite:
         (
             "reference: ",
             "exclude: [{model.rate: 3}]\nreference: ",
-            "18: rate: 3 is not at most 1",
+            "18: exclude: '3' is no value of the axis model.rate (0.1, 0.2)",
         ),
         ("reference: ", "exclude: [{model.rate: 0.1}]\nreference: ", "19: reference: this point is excluded"),
         (
