@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +76,21 @@ def _task(run: Run, node: str, at: str) -> TaskInfo:
     fitting = [t for t in there if all(_places(t).get(axis) == value for axis, value in wanted.items())]
     if len({t.key for t in fitting}) == 1:
         return fitting[0]
-    choices = "; ".join(",".join(f"{a}={v}" for a, v in _places(t).items()) for t in (fitting or there)[:8])
+    axes = _telling(there, node)
+    choices = "; ".join(",".join(f"{a}={_places(t).get(a)}" for a in axes) for t in (fitting or there)[:12])
     raise UsageError(f"{node}: {len(fitting) or 'none'} of {len(there)} tasks fit; --at one of: {choices}")
+
+
+def _telling(tasks: Sequence[TaskInfo], node: str) -> list[str]:
+    """The fewest axes, its own before others, that tell a stage's tasks apart: seeds that move together are one."""
+    axes = dict.fromkeys(axis for task in tasks for axis in _places(task))
+    kept: list[str] = []
+    parts = 1
+    for axis in sorted(axes, key=lambda a: not a.startswith(f"{node}.")):
+        apart = len({tuple(_places(t).get(a) for a in (*kept, axis)) for t in tasks})
+        if apart > parts:
+            kept, parts = [*kept, axis], apart
+    return kept
 
 
 def _pair(part: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from command_line import Project
-from toy_suites import write_suite
+from toy_suites import changed, write_suite
 
 SUITE = "suites/suite.yaml"
 
@@ -68,3 +68,20 @@ def test_nothing_is_overwritten_and_nothing_lost_is_invented(ran: Project) -> No
         file.write_bytes(bytes(len(file.read_bytes())))
     said = ran.harness("export", "toy/centre", "numbers", "--to", "out")
     assert said.error == "numbers: its files in the store are damaged; run the suite again"
+
+
+def test_seeds_that_move_together_are_told_apart_by_one_of_them(project: Project) -> None:
+    together = changed(
+        ("mean: 2.5, seed: 7", "mean: 2.5"),
+        ("  model.seed: [0, 1, 2]", "  numbers.seed: [3, 4]\n  model.seed: [0, 1]"),
+    )
+    write_suite(project.folder, together)
+    assert project.harness("run", SUITE).code == 4
+    for stage, choices in (
+        ("numbers", "2 of 2 tasks fit; --at one of: numbers.seed=3; numbers.seed=4"),
+        ("parts", "2 of 2 tasks fit; --at one of: numbers.seed=3; numbers.seed=4"),
+        ("model --at model.rate=0.1,model.loss=square", "2 of 8 tasks fit"),
+    ):
+        said = project.harness("export", "toy/centre", *stage.split(), "--to", "out")
+        assert choices in said.error
+        assert ",numbers.seed" not in said.error
