@@ -125,6 +125,26 @@ def test_set_of_a_swept_field_leaves_one_value_and_no_axis(tmp_path: Path) -> No
         loaded(tmp_path, gate, set_=("model.rate=0.2",))
 
 
+def test_a_set_that_leaves_a_stage_without_use_names_only(tmp_path: Path) -> None:
+    others = (
+        "  model: ",
+        "  others: {use: toy.draw, count: 30}\n  halves: {use: toy.split, numbers: others}\n  model: ",
+    )
+    axis = ("matrix:\n", "matrix:\n  model.data: [parts.train, halves.train]\n")
+    assert len(loaded(tmp_path, others, axis).matrix) == 3
+    with pytest.raises(SuiteError) as refusal:
+        loaded(tmp_path, others, axis, set_=("model.data=parts.train",))
+    *unused, hint = str(refusal.value).splitlines()
+    assert [line.rpartition(": ")[2] for line in unused] == [
+        "stage 'others' reaches no metric",
+        "stage 'halves' reaches no metric",
+    ]
+    assert hint == (
+        "--set:1: model.data is an axis of the matrix; "
+        "--only model.data=parts.train runs that value and leaves the rest"
+    )
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [

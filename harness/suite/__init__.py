@@ -78,8 +78,9 @@ def build(tree: Map, path: Path, collapsed: Mapping[str, Tree] | None = None) ->
             place, f"suite: {name!r} is no name: words of letters, digits, '_', '-', '.' with '/' between"
         )
     problems.stop()
-    suite = _assemble(tree, collapsed or {}, name, about, path)
-    reach.check(suite, tree, problems)
+    fixed = collapsed or {}
+    suite = _assemble(tree, fixed, name, about, path)
+    reach.check(suite, tree, problems, fixed)
     problems.stop()
     return suite
 

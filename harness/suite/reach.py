@@ -8,7 +8,7 @@ from harness.errors import SuiteError
 from harness.suite.fields import Fields
 from harness.suite.model import Suite
 from harness.suite.problems import Problems
-from harness.text import Entry, List, Map, Scalar
+from harness.text import Entry, List, Map, Scalar, Tree
 
 
 def subject(entry: Entry | None, fields: Fields, problems: Problems) -> tuple[str, ...]:
@@ -33,8 +33,20 @@ def subject(entry: Entry | None, fields: Fields, problems: Problems) -> tuple[st
     return tuple(found)
 
 
-def check(suite: Suite, tree: Map, problems: Problems) -> None:
+def check(suite: Suite, tree: Map, problems: Problems, collapsed: Mapping[str, Tree]) -> None:
     """Stages, axes, seeds and subject reach a metric or a picture; gates depend on the subject and on their axes."""
+    _check_use(suite, tree, problems)
+    if problems.found:
+        for axis, value in collapsed.items():
+            text = value.text if isinstance(value, Scalar) else value
+            what = (
+                f"{axis} is an axis of the matrix; --only {axis}={text} runs that value and leaves the rest"
+            )
+            problems.add(value.where, what)
+    _check_gates(suite, problems)
+
+
+def _check_use(suite: Suite, tree: Map, problems: Problems) -> None:
     wanted = (*suite.metrics, *suite.pictures)
     used = set(wanted).union(*(suite.upstream(name) for name in wanted))
     for name, node in suite.nodes.items():
@@ -45,13 +57,16 @@ def check(suite: Suite, tree: Map, problems: Problems) -> None:
             if axis.node not in used:
                 where = _entries(tree, section)[axis.field].key_where
                 problems.add(where, f"{section}: {axis.field} reaches no metric")
-    tested = {s.partition(".")[0] for s in suite.subject}
-    for node_name in sorted(tested - used):
+    for node_name in sorted(_tested(suite) - used):
         problems.add(tree.entries["subject"].key_where, f"subject: {node_name!r} reaches no metric")
-    _check_gates(suite, tested, problems)
 
 
-def _check_gates(suite: Suite, tested: set[str], problems: Problems) -> None:
+def _tested(suite: Suite) -> set[str]:
+    return {s.partition(".")[0] for s in suite.subject}
+
+
+def _check_gates(suite: Suite, problems: Problems) -> None:
+    tested = _tested(suite)
     for gate in suite.gates:
         above = suite.upstream(gate.metric)
         if not above & tested:
