@@ -12,11 +12,12 @@ from harness.artifact import ImageTextModel, Json, Prompts, TextEmbedder, Tokeni
 from harness.errors import StageError, nearest
 from harness.metrics.prompts.classes import naming, patterns
 from harness.metrics.prompts.context import Context
+from harness.metrics.prompts.form import runs
 from harness.metrics.prompts.reporting import details, share
 from harness.metrics.prompts.table import CHECKS, Answers, Limits, answers
-from harness.metrics.prompts.words import words as words_of
 from harness.stage import Count, Fraction, Higher, Items, Job, Scores, stage
 from harness.systems.embeddings.software import EMBEDDER
+from harness.systems.prompt_writer.writing.wording import INSTRUCT
 
 if TYPE_CHECKING:
     from harness.systems.prompt_writer.writing.table import Prompt
@@ -103,7 +104,8 @@ def checks(
         positive: cues that the pipeline puts after each prompt. They count as part of it for its length, its view and
             its contradictions.
         negative: cues of the negative prompt, of which none may be in the prompt.
-        instruction: what the writer was told; five words of it in a row are an echo.
+        instruction: what the writer was told, where that is not the harness's own; five words of either in a row are an
+            echo.
         class_words: for classes that have others, or other ones than the harness has, what names them: ``{Crop Land:
             [field, farm]}``. Every class's own name names it.
         words: the least that a prompt has.
@@ -140,7 +142,7 @@ def checks(
         positive=positive,
         negative=negative,
         named=named,
-        instruction=words_of(instruction),
+        instructed=frozenset(runs(INSTRUCT.text) + runs(instruction)),
         spans=spans_of(tokenizer),
         tokens=tokens,
         cosines=with_classes(read_prompts, names, near),

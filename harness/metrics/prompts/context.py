@@ -36,8 +36,8 @@ class Context:
     """Cues of the negative prompt."""
     named: Mapping[str, re.Pattern[str]]
     """For each class, what finds the words that name it."""
-    instruction: Sequence[str]
-    """The words of the writer's instruction, where it is known."""
+    instructed: frozenset[tuple[str, ...]]
+    """What no prompt says by chance: ``ECHOED`` words in a row of an instruction that a writer may have been given."""
     spans: Callable[[str], Sequence[tuple[int, int]]]
     """For each token of a text, start and end among them, which characters it is; (0, 0) for a mark."""
     tokens: int

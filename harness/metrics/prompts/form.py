@@ -85,11 +85,14 @@ def _longest_row(spoken: list[str]) -> int:
 def no_echo(prompt: Prompt, context: Context) -> Finding:
     """How many phrases are from an instruction, or from an assistant's answer to one."""
     phrases = found(_ECHO, prompt.text)
-    told = {tuple(context.instruction[i : i + ECHOED]) for i in range(len(context.instruction) - ECHOED + 1)}
-    spoken = words(prompt.text)
-    said = [tuple(spoken[i : i + ECHOED]) for i in range(len(spoken) - ECHOED + 1)]
-    phrases += [" ".join(run) for run in said if run in told]
+    phrases += [" ".join(run) for run in runs(prompt.text) if run in context.instructed]
     return Finding(float(len(phrases)), tuple(phrases))
+
+
+def runs(text: str) -> list[tuple[str, ...]]:
+    """Every ``ECHOED`` words in a row, in order."""
+    spoken = words(text)
+    return [tuple(spoken[i : i + ECHOED]) for i in range(len(spoken) - ECHOED + 1)]
 
 
 def fits(prompt: Prompt, context: Context) -> Finding:

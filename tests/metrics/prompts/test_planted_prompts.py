@@ -39,6 +39,11 @@ def every(change):
 PLANTED = {
     "markup": (every(lambda text: f"**{text}**"), {"clean"}),
     "an echo of the instruction": (every(lambda text: f"Sure, here is a prompt: {text}"), {"no_echo"}),
+    "what the harness itself asks of a model": (
+        {label: [f"{text.rstrip('.')}, and it keeps to the notes where they say how." for text in texts]
+         for label, texts in GOOD.items()},
+        {"no_echo"},
+    ),
     "120 tokens": (
         every(lambda text: text.rstrip(".") + ", beside straight roads near the small village" * 9),
         {"fits"},

@@ -6,7 +6,7 @@ from hand_prompts import prompt
 from harness.metrics.prompts.context import Context
 from harness.metrics.prompts.form import clean, no_echo, varied
 
-CONTEXT = Context((), (), {}, [], lambda text: [], 77, {}, {}, {}, {})
+CONTEXT = Context((), (), {}, frozenset(), lambda text: [], 77, {}, {}, {}, {})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from harness.metrics.prompts.homonym_list import LARGE, LAYOUT, SENSES
 from harness.metrics.prompts.homonyms import unambiguous
 from harness.metrics.prompts.words import content, singular
 
-CONTEXT = Context((), (), {}, [], lambda text: [], 77, {}, {}, {}, {})
+CONTEXT = Context((), (), {}, frozenset(), lambda text: [], 77, {}, {}, {}, {})
 
 
 @pytest.mark.parametrize(

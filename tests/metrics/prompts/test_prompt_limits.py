@@ -9,6 +9,7 @@ from harness.artifact import Tokenizer
 from harness.errors import StageError
 from harness.metrics import prompts as metric
 from harness.metrics.prompts.table import CHECKS
+from harness.systems.prompt_writer.writing.wording import INSTRUCT
 
 FARM = prompt("An aerial view of farmland with fields of wheat beside fields of maize.", name="farm")
 LAKE = prompt("A satellite image of a lake with clear water.", "Water Body", "lake")
@@ -61,12 +62,17 @@ def test_a_negative_cue_in_the_prompt_or_among_its_cues_is_a_contradiction(check
 
 
 def test_five_words_of_the_instruction_are_an_echo(check):
-    told = "It says how {class} looks from orbit in at most thirty words: {passages}"
-    echo = prompt("An aerial view of farmland that looks from orbit in at most thirty words.", name="echo")
+    told = "It says how {class} looks from orbit in at most forty words: {passages}"
+    echo = prompt("An aerial view of farmland that looks from orbit in at most forty words.", name="echo")
     assert failed(check([echo, LAKE]), "echo") == set()
     scores = check([echo, LAKE], instruction=told)
     assert failed(scores, "echo") == {"no_echo"}
     assert scores.details["failing"]["no_echo"][0]["evidence"][0] == "looks from orbit in at"
+
+
+@pytest.mark.parametrize("sentence", INSTRUCT.sentences("farmland"))
+def test_no_sentence_of_our_own_instruction_is_a_prompt(check, sentence):
+    assert "no_echo" in failed(check([prompt(sentence, "farmland", "told"), LAKE]), "told")
 
 
 def test_class_words_name_classes_that_the_harness_does_not_know(check):
