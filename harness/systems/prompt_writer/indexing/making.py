@@ -12,6 +12,7 @@ from harness.artifact import Corpus, Index, TextEmbedder
 from harness.errors import StageError
 from harness.stage import Execution, Job, stage
 from harness.systems.embeddings.software import EMBEDDER
+from harness.systems.prompt_writer.indexing.address import Address
 
 if TYPE_CHECKING:
     from harness.systems.embeddings.embedder import Embedder
@@ -32,7 +33,7 @@ def index(
     *,
     chunk_size: Annotated[int, Ge(8)] = 256,
     overlap: Annotated[int, Ge(0)] = 20,
-    server: Execution[str | None] = None,
+    server: Execution[Address | None] = None,
     job: Job,
 ) -> Index:
     """Cut a corpus into passages and store them, with their vectors, in a Chroma collection.
@@ -67,7 +68,7 @@ def index(
         raise StageError(f"chunk_size: {chunk_size} tokens; {opened.name} reads {opened.context} at once")
     if server:
         with storing.on_server(server):  # before the work, not after it
-            job.log(f"server: {server} answers")
+            job.log(f"server: {server.text} answers")
     rows = table.read(corpus.path)
     cut = passages.cut(rows, opened.tokens, chunk_size, overlap)
     if not cut.kept:
@@ -83,7 +84,7 @@ def index(
         "embedder_name": opened.name,
         "dimensions": opened.dimensions,
         "collection": collection,
-        "server": server,
+        "server": server.text if server else None,
     }
     (folder / retrieving.DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
     return Index(

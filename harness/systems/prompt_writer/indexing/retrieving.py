@@ -17,6 +17,7 @@ from harness.errors import StageError
 from harness.systems.embeddings.embedder import Embedder
 from harness.systems.embeddings.opening import open_embedder
 from harness.systems.prompt_writer.indexing import passages, storing
+from harness.systems.prompt_writer.indexing.address import Address
 from harness.systems.prompt_writer.indexing.ranking import Bridge, ExactStore
 
 DESCRIPTION = "index.json"
@@ -88,14 +89,15 @@ def open_index(index: Path, embedder: Path, device: str) -> Retriever:
             + (", with other weights" if opened.name == described["embedder_name"] else "")
         )
     held = passages.read(index)
-    what = f"server: {described['server']}" if described["server"] else str(index)
+    server = _server(described["server"], index / DESCRIPTION)
+    what = f"server: {server.text}" if server else str(index)
     with ExitStack() as stack:
-        if described["server"] is None:
+        if server is None:
             copy = Path(tempfile.mkdtemp(prefix="harness-chroma-"))
             stack.callback(shutil.rmtree, copy, ignore_errors=True)
             client = stack.enter_context(storing.copied(index / storing.FOLDER, copy))
         else:
-            client = stack.enter_context(storing.on_server(described["server"]))
+            client = stack.enter_context(storing.on_server(server))
         store = ExactStore.over(storing.filled(client, held, lambda done, total, what: None))
         return Retriever(store, opened, what, stack.pop_all())
 
@@ -110,3 +112,10 @@ def _described(index: Path) -> dict[str, Any]:
     if not isinstance(described, dict) or not wanted <= described.keys():
         raise StageError(f"{file}: expected {', '.join(sorted(wanted))}, as prompt_writer.index writes them")
     return described
+
+
+def _server(text: str | None, file: Path) -> Address | None:
+    try:
+        return None if text is None else Address.from_text(text)
+    except ValueError as e:
+        raise StageError(f"{file}: server: {e}") from None

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import chromadb
 import httpx
@@ -16,6 +15,7 @@ from chromadb.config import Settings
 from chromadb.errors import ChromaError
 
 from harness.errors import StageError
+from harness.systems.prompt_writer.indexing.address import Address
 from harness.systems.prompt_writer.indexing.passages import Held
 from harness.systems.prompt_writer.indexing.ranking import ExactStore, nodes_of
 
@@ -23,7 +23,6 @@ FOLDER = "chroma"
 
 _BATCH = 500
 """Passages that are sent at once."""
-_PORTS = {"http": 8000, "https": 443}
 
 
 def name_of(held: Held) -> str:
@@ -53,30 +52,17 @@ def copied(folder: Path, to: Path) -> Iterator[ClientAPI]:
 
 
 @contextmanager
-def on_server(address: str) -> Iterator[ClientAPI]:
-    """A Chroma server.
-
-    Args:
-        address: ``http://host:port`` or ``https://host:port``.
+def on_server(address: Address) -> Iterator[ClientAPI]:
+    """A Chroma server. Chroma itself reads who asks from the environment (``CHROMA_CLIENT_AUTH_PROVIDER``).
 
     Raises:
-        StageError: no address, nobody answers there, or the answers break off or make no sense.
+        StageError: nobody answers there, or the answers break off or make no sense.
     """
-    parts = urlsplit(address)
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in _PORTS or not parts.hostname or port == -1 or parts.path.strip("/") or parts.query:
-        raise StageError(f"server: {address!r} is no address of a Chroma server; expected http://host:port")
-    what = f"server: {address}"
+    what = f"server: {address.text}"
     with answering(what):
         try:
             client = chromadb.HttpClient(
-                parts.hostname,
-                port or _PORTS[parts.scheme],
-                ssl=parts.scheme == "https",
-                settings=_settings(),
+                address.host, address.port, ssl=address.encrypted, settings=_settings()
             )
         except ValueError as e:  # nobody there, or somebody else
             raise StageError(f"{what}: no Chroma server answers there ({_said(e)})") from None

@@ -18,6 +18,7 @@ from harness.data.corpus.table import Row
 from harness.errors import StageError
 from harness.systems.embeddings.learning import local
 from harness.systems.prompt_writer.indexing import passages, storing
+from harness.systems.prompt_writer.indexing.address import Address
 from harness.systems.prompt_writer.indexing.making import index
 from harness.systems.prompt_writer.indexing.passages import Held, Piece
 from harness.systems.prompt_writer.indexing.ranking import ExactStore, nodes_of
@@ -50,7 +51,7 @@ class Server:
 
     def __init__(self, folder):
         port = free_port()
-        self.address = f"http://127.0.0.1:{port}"
+        self.address = Address.from_text(f"http://127.0.0.1:{port}")
         # What the command `chroma` does, without the seconds that its package takes to import.
         start = "import sys, chromadb_rust_bindings as chroma; chroma.cli(sys.argv[1:])"
         arguments = ["chroma", "run", "--path", str(folder), "--host", "127.0.0.1", "--port", str(port)]
@@ -61,8 +62,9 @@ class Server:
         Thread(target=self.process.stdout.read, daemon=True).start()  # else it stops when the pipe is full
 
     def client(self):
-        port = int(self.address.rpartition(":")[2])
-        return chromadb.HttpClient("127.0.0.1", port, settings=Settings(anonymized_telemetry=False))
+        return chromadb.HttpClient(
+            self.address.host, self.address.port, settings=Settings(anonymized_telemetry=False)
+        )
 
     def stop(self):
         self.process.terminate()
@@ -160,10 +162,11 @@ def test_somebody_elses_passages_in_a_collection_are_noticed(server):
 
 
 def test_a_server_that_is_not_there_is_one_line_before_any_work(given, embedder, tmp_path):
-    address, job = f"http://127.0.0.1:{free_port()}", FolderJob(tmp_path)
+    address = Address.from_text(f"http://127.0.0.1:{free_port()}")
+    job = FolderJob(tmp_path)
     with pytest.raises(StageError) as e:
         index(given, embedder, server=address, job=job)
-    assert str(e.value).startswith(f"server: {address}: no Chroma server answers there (")
+    assert str(e.value).startswith(f"server: {address.text}: no Chroma server answers there (")
     assert len(str(e.value).splitlines()) == 1
     assert job.reports == []
     assert not (tmp_path / "entry").exists()
@@ -177,11 +180,13 @@ def test_a_server_that_goes_away_is_one_line(given, embedder, tmp_path):
     made = index(given, embedder, server=leaving.address, job=FolderJob(tmp_path))
     retriever = open_index(made.path, embedder.path, "cpu")
     leaving.stop()
-    with pytest.raises(StageError, match=f"server: {leaving.address}: Chroma does not answer as it should"):
+    with pytest.raises(
+        StageError, match=f"server: {leaving.address.text}: Chroma does not answer as it should"
+    ):
         retriever.find("a lake", 3)
-    with pytest.raises(StageError, match=f"server: {leaving.address}: no Chroma server answers there"):
+    with pytest.raises(StageError, match=f"server: {leaving.address.text}: no Chroma server answers there"):
         open_index(made.path, embedder.path, "cpu")
-    assert json.loads((made.path / "index.json").read_text())["server"] == leaving.address
+    assert json.loads((made.path / "index.json").read_text())["server"] == leaving.address.text
     assert len(passages.read(made.path).pieces) == 30
 
 

@@ -185,11 +185,6 @@ def test_what_makes_no_index_is_refused_in_one_line(given, embedder, tmp_path):
     refused("overlap: 20 tokens of 20 leave nothing new", chunk_size=20, overlap=20)
     refused("no text in its 2 rows", corpus(tmp_path / "empty", ["", "\x00 \n"]))
     refused("latent-semantic-6 knows no word of the corpus", corpus(tmp_path / "foreign", ["Qqq.", "Zzz."]))
-    refused(
-        "'localhost:8000' is no address of a Chroma server; expected http://host:port",
-        server="localhost:8000",
-    )
-    refused("'http://host:port' is no address", server="http://host:port")
 
 
 def test_an_index_opens_with_its_own_embedder_only(given, made, tmp_path):
