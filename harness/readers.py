@@ -204,6 +204,8 @@ class OneOf:
             except SuiteError as e:
                 refusals.append(e)
         wanted = [m for m in self.members if not isinstance(m, Null)]
+        if isinstance(tree, Map):
+            wanted = [m for m in wanted if isinstance(m, Mapped)] or wanted
         if len(wanted) == 1 and not (isinstance(tree, Scalar) and tree.is_null):
             raise refusals[self.members.index(wanted[0])]
         raise _unexpected(tree, name, self.about)

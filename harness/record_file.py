@@ -165,7 +165,7 @@ def load(path: Path) -> Run:
 def loads(text: str, where: str) -> Run:
     try:
         body = json.loads(text)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise UsageError(f"{where}: not JSON ({e})") from None
     return from_json(body, where)
 

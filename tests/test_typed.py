@@ -92,6 +92,7 @@ def test_text_becomes_a_value_of_the_type(annotation: Any, text: str, expected: 
         (tuple[int, ...], "[1, x]", "steps[1]: expected a whole number, not 'x'"),
         (tuple[int, str], "[1]", "steps: expected 2 items, not 1"),
         (Mapping[str, int], "{a: x}", "steps.a: expected a whole number, not 'x'"),
+        (Mapping[str, int] | int, "{a: x}", "steps.a: expected a whole number, not 'x'"),
         (Mapping[str, int], "[a]", "steps: expected a mapping to whole number, not a list"),
         (int | None, "x", "steps: expected a whole number, not 'x'"),
         (int | bool, "x", "steps: expected whole number or true or false, not 'x'"),

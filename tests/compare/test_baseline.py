@@ -163,6 +163,7 @@ def foreign_items(file: Path) -> None:
         (edit(lambda b: b.update(schema="harness.run/99")), "written by another version"),
         (edit(lambda b: b.pop("scores")), "damaged record"),
         (lambda f: f.write_text("{"), "not JSON"),
+        (lambda f: f.write_text("[" * 100_000), "not JSON"),
         (lambda f: f.write_text("[]"), "not a run or a baseline"),
         (lambda f: f.write_text(""), "not JSON"),
         (lambda f: f.write_bytes(b"\xff\xfe"), "not UTF-8"),

@@ -68,7 +68,10 @@ def records(file: Path, prompt: str, label: str) -> Iterator[Record]:
             yield from _parquet(file, prompt, label)
         case ".csv":
             for where, row in _table(file):
-                yield _record(where, row, prompt, label)
+                record = _record(where, row, prompt, label)
+                # A cell cannot hold passages.
+                unread = (*record.unread, PASSAGES) if PASSAGES in row else record.unread
+                yield record._replace(passages=[], unread=unread)
         case _:
             for where, row in _objects(file):
                 yield _record(where, row, prompt, label)
@@ -96,7 +99,7 @@ def _objects(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             row = json.loads(line)
             json.dumps(row, ensure_ascii=False).encode()  # refuses half a character, "\\ud83d"
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise StageError(f"{where}: no JSON ({e})") from None
         if not isinstance(row, dict):
             raise StageError(f"{where}: {type(row).__name__}, expected a mapping")
@@ -123,9 +126,7 @@ def _table(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         elif len(cells) != len(names):
             raise StageError(f"{where}: {len(cells)} cells, expected {len(names)}: {', '.join(names)}")
         else:
-            row: dict[str, Any] = dict(zip(names, cells, strict=True))
-            row.pop(PASSAGES, None)  # a cell cannot hold them
-            yield where, row
+            yield where, dict(zip(names, cells, strict=True))
 
 
 def _parquet(file: Path, prompt: str, label: str) -> Iterator[Record]:

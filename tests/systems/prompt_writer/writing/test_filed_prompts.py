@@ -90,6 +90,13 @@ def test_prompts_that_were_written_elsewhere_keep_their_passages(tmp_path):
     assert prompts.facts["unread"] == ["file_name", "writer"]
 
 
+def test_a_cell_of_a_table_holds_no_passages(tmp_path):
+    (tmp_path / "a.csv").write_text("prompt,label,note,passages\nrows of wheat,Crop Land,x,Wheat is green.\n")
+    prompts = read(tmp_path / "a.csv", tmp_path)
+    assert table.read(prompts)[0].passages == ()
+    assert prompts.facts["unread"] == ["note", "passages"]
+
+
 def test_class_numbers_in_parquet_become_the_names_that_datasets_wrote(tmp_path):
     features = {"info": {"features": {"label": {"names": ["Bare Land", "Crop Land"], "_type": "ClassLabel"}}}}
     plain = pa.table({"prompt": ["rows", "dunes"], "label": [1, 0]})
@@ -127,6 +134,7 @@ def test_text_files_may_be_named_as_prompts_are(tmp_path):
         ),
         ("a.jsonl", b'{"prompt": "a", "label": "X"}\n{oops\n', r"a\.jsonl:2: no JSON"),
         ("a.jsonl", b'{"prompt": "\\ud83d", "label": "X"}\n', r"a\.jsonl:1: no JSON"),
+        ("a.jsonl", b"[" * 100_000 + b"\n", r"a\.jsonl:1: no JSON"),
         ("a.jsonl", b"[]\n", r"a\.jsonl:1: list, expected a mapping"),
         (
             "a.jsonl",
