@@ -19,6 +19,7 @@ from harness.report import evidence, numbers
 from harness.report.figures import Picture
 from harness.report.histories import HISTORY, summary
 from harness.report.markup import CELL, Section, cell_text, detail_table, escape, table_row
+from harness.report.warned import warned
 
 STEP_SUMMARY_BYTES = 1024 * 1024
 """GitHub drops a step's summary that is larger, whole."""
@@ -135,6 +136,8 @@ def _sections(
     failed = comparison.failures
     errors = [f"- **{escape(numbers.label(t))}**: {escape(numbers.first_line(t.error))}\n" for t in failed]
     yield Section(numbers.counted(len(failed), "failed task"), errors)
+    told = [f"- **{escape(w.who)}**: {escape(w.sentence)}\n" for w in warned(run)]
+    yield Section(numbers.counted(len(told), "warning"), told)
     stored = [f for f in findings if f.against is None]
     yield _verdicts("Verdicts", [f for f in stored if f.gated], "baseline")
     yield Section("Why", _reasons(findings))

@@ -34,6 +34,7 @@ from harness.report.numbers import (
     uncompared,
     worst_first,
 )
+from harness.report.warned import warned
 
 ROWS = 30
 """At most so many rows of a table; the rest is counted."""
@@ -80,6 +81,7 @@ def print_comparison(console: Console, run: Run, comparison: Comparison, *, stri
     page.more(more_evidence(run, comparison))
     page.environment(findings)
     page.failures(comparison)
+    page.warnings(run)
     page.counts(comparison)
     page.outcome(run, comparison, comparison.exit(strict=strict))
 
@@ -241,6 +243,15 @@ class _Page:
         self.console.print(grid)
         if len(comparison.failures) > ROWS:
             self.line(f"and {len(comparison.failures) - ROWS:,} more", "dim")
+
+    def warnings(self, run: Run) -> None:
+        found = warned(run)
+        if found:
+            self.heading(counted(len(found), "warning"))
+        for warning in found[:ROWS]:
+            self.line(f"! {clean(warning.who)}: {clean(warning.sentence)}", "yellow")
+        if len(found) > ROWS:
+            self.line(f"and {len(found) - ROWS:,} more", "dim")
 
     def counts(self, comparison: Comparison) -> None:
         told = (

@@ -38,6 +38,7 @@ BESIDE = "report-files"
 SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
     verdicts.verdicts,
     verdicts.reasons,
+    failures.warnings,
     matrix.matrix,
     verdicts.within,
     frontier.frontier,

@@ -1,4 +1,4 @@
-"""What failed, with its log."""
+"""What failed, with its log, and what went less well than it seems."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from harness.record import TaskInfo
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Cell, Listing, Section, Table
 from harness.report.numbers import counted, first_line, label
+from harness.report.warned import warned
 
 TAIL_BYTES = 8_000
 """Of a log: its end says what went wrong."""
@@ -32,6 +33,16 @@ def failures(context: Context) -> Section | None:
     was = "was" if skipped == 1 else "were"
     lead = f"{counted(skipped, 'task')} {was} skipped for want of {'it' if len(failed) == 1 else 'them'}."
     return Section("failures", counted(len(failed), "failed task"), tuple(blocks), lead if skipped else "")
+
+
+def warnings(context: Context) -> Section | None:
+    """What stages say that somebody should know of; None where they say nothing."""
+    found = warned(context.run)
+    if not found:
+        return None
+    rows = tuple((Cell(w.who), Cell(w.sentence)) for w in found[:ROWS])
+    table = Table("What the stages warn of", ("task", "warning"), rows, left_out=max(len(found) - ROWS, 0))
+    return Section("warnings", counted(len(found), "warning"), (table,))
 
 
 def _log(task: TaskInfo, folder: Path) -> Listing:

@@ -77,8 +77,13 @@ def encode(
             f"{len(too_long)} of {len(lengths)} prompts have more than {encoder.limit} tokens; "
             f"the first has {lengths[too_long[0]]}: {too_long[0]!r:.80}"
         )
+    warnings: list[Json] = []
     if too_long:
         job.log(f"{len(too_long)} prompts have more than {encoder.limit} tokens, cut: {too_long[:_SHOWN]}")
+        warnings.append(
+            f"{len(too_long)} of {len(lengths)} different prompts have more than {encoder.limit} tokens and are cut; "
+            "long_prompts: refuse makes that an error"
+        )
 
     folder = job.folder()
     embeddings = {
@@ -110,6 +115,7 @@ def encode(
             "positive": _joined(positive),
             "negative": _joined(negative),
             f"over_{encoder.limit}_tokens": {"count": len(too_long), "first": quoted},
+            **({"warnings": warnings} if warnings else {}),
         },
     )
 

@@ -146,6 +146,9 @@ def test_a_prompt_of_more_than_77_tokens_is_counted_and_flagged(make, tmp_path):
     assert found["0.png"]["cut"] is True
     assert found["1.png"]["cut"] is False
     assert found["0.png"]["tokens"] > 77 > found["1.png"]["tokens"]
+    assert encoded.facts["warnings"] == [
+        "1 of 3 different prompts have more than 77 tokens and are cut; long_prompts: refuse makes that an error"
+    ]
     told = encoded.facts["over_77_tokens"]
     assert told == {"count": 1, "first": [{"prompt": LONG, "tokens": found["0.png"]["tokens"]}]}
 
