@@ -141,7 +141,7 @@ def test_more_points_than_a_sheet_has_room_for_are_more_sheets_of_the_same_rows(
     first, second = sheets(run, store)
     assert (first.file, second.file) == ("samples-images.png", "samples-images-2.png")
     assert second.title == "images along steps, 2 of 2"
-    assert pixels(first.draw()).shape[1] > COLUMNS * 64 > pixels(second.draw()).shape[1]
+    assert pixels(first.draw()).shape == pixels(second.draw()).shape
 
 
 def test_prompts_that_differ_along_a_row_are_not_shown_as_one(tmp_path: Path) -> None:

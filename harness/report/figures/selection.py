@@ -20,7 +20,7 @@ from harness.report import numbers
 from harness.shelf import Made, Shelf
 
 COLUMNS = 16
-"""Points side by side; more points are shown in several parts."""
+"""Points side by side, besides the reference; more points are shown in several parts."""
 ROWS = 7
 """Items along points: one for each of the seven classes, where there are classes."""
 CARDS = 24
@@ -43,18 +43,33 @@ class Drawn:
     """Where the real image of a prompt may be, the nearest first."""
 
     def parts(self) -> list[Drawn]:
-        """Points that fit side by side."""
-        spans = [slice(i, i + COLUMNS) for i in range(0, len(self.points), COLUMNS)]
-        return [
-            Drawn(
-                self.name,
-                {axis: values[span] for axis, values in self.heads.items()},
-                self.points[span],
-                self.references[span],
-                self.reals,
-            )
-            for span in spans
-        ]
+        """Points that fit side by side: about as many in each part, none of which ends amid the points that differ
+        in the fastest axis alone, where there is room for these; the reference stands in front of the parts without it.
+        """
+        if len(self.points) <= COLUMNS:
+            return [self]
+        size = math.ceil(len(self.points) / math.ceil(len(self.points) / COLUMNS))
+        together = self._fastest()
+        whole = math.ceil(size / together) * together
+        size = whole if whole <= COLUMNS else size
+        starts = range(0, len(self.points), size)
+        return [self._part(range(i, min(i + size, len(self.points)))) for i in starts]
+
+    def _fastest(self) -> int:
+        """How many points in a row differ in the last axis alone."""
+        slow = list(zip(*list(self.heads.values())[:-1], strict=True))
+        return next((i for i, values in enumerate(slow) if values != slow[0]), len(self.points))
+
+    def _part(self, span: range) -> Drawn:
+        star = self.references.index(True) if self.references.count(True) == 1 else span.start
+        at = [*span] if star in span else [star, *span]
+        return Drawn(
+            self.name,
+            {axis: tuple(values[i] for i in at) for axis, values in self.heads.items()},
+            tuple(self.points[i] for i in at),
+            tuple(self.references[i] for i in at),
+            self.reals,
+        )
 
     @property
     def along(self) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifact import GeneratedImages
-from harness.canonical import canonical
 from harness.data.image_folder import Row, rows
 from harness.errors import StageError, StoreError
 from harness.report.figures.canvas import REFERENCE
 from harness.report.figures.selection import CARDS, ROWS, Drawn, chosen, generated, real_images, where, words
 from harness.report.html.context import Context
+from harness.report.html.opposites import Opposite, opposite, told
 from harness.report.html.parts import Block, Listing, Section, Strip, Thumbnail
 from harness.report.html.thumbnails import thumbnail
 from harness.report.numbers import clean, counted, first_line, number
@@ -36,38 +35,6 @@ def strips(context: Context) -> Section | None:
     return Section("samples", "Samples", tuple(blocks), lead) if blocks else None
 
 
-@dataclass(frozen=True)
-class _Opposite:
-    """The baseline's images of the same stage, point and seeds."""
-
-    made: Made | None
-    """None where there is nothing to set beside ours: see ``told``."""
-    told: str
-    """In a sentence, what is to be known of it; empty where nothing is."""
-
-    def row(self, ours: Row | None) -> Row | None:
-        return self.rows.get(ours.name) if ours else None
-
-    @property
-    def rows(self) -> dict[str, Row]:
-        return {row.name: row for row in rows(self.made.artifact)} if self.made else {}
-
-
-def _opposite(baseline: Shelf | None, ours: Made) -> _Opposite:
-    if baseline is None:
-        return _Opposite(None, "")
-    place = canonical([ours.task.point, ours.task.seeds])
-    theirs = baseline.by_name(GeneratedImages).get(ours.name, ())
-    found = next((m for m in theirs if canonical([m.task.point, m.task.seeds]) == place), None)
-    if found is None:
-        return _Opposite(None, "The baseline's images are no longer in the store.")
-    if found.content == ours.content:
-        return _Opposite(
-            None, "The baseline's are these very images: nothing that they depend on has changed."
-        )
-    return _Opposite(found, "")
-
-
 def _blocks(shelf: Shelf, baseline: Shelf | None, drawn: Drawn) -> Iterator[Block]:
     if len(drawn.points) > 1:
         parts = drawn.parts()
@@ -83,14 +50,14 @@ def _blocks(shelf: Shelf, baseline: Shelf | None, drawn: Drawn) -> Iterator[Bloc
     elif any(source.is_a(GeneratedImages) for source in shelf.behind(made)):
         yield _gallery(made, found)  # chosen from images that are shown themselves
     else:
-        yield _beside(_opposite(baseline, made), drawn, found)
+        yield _beside(opposite(baseline, made), drawn, found)
 
 
 def _along(baseline: Shelf | None, chosen_from: Made, part: Drawn, title: str) -> Strip:
     """A row per item and a column per point; where the baseline's images differ, its row below."""
     indices = chosen(list(rows(chosen_from.artifact)), ROWS)
     columns = [dict(enumerate(rows(made.artifact))) for made in part.points]
-    opposites = [_opposite(baseline, made) for made in part.points]
+    opposites = [opposite(baseline, made) for made in part.points]
     theirs = [o.rows for o in opposites]
     reals = real_images([columns[0].get(i) for i in indices], [r.path for r in part.reals])
     heads = [" · ".join(values) for values in zip(*part.heads.values(), strict=True)]
@@ -114,11 +81,10 @@ def _along(baseline: Shelf | None, chosen_from: Made, part: Drawn, title: str) -
             labels.append("baseline")
     if not any(reals):
         lines = [line[1:] for line in lines]
-    told = list(dict.fromkeys(o.told for o in opposites if o.told))
     caption = _sentences(
         f"A row is an item, a column one of {len(heads)} points{where(part.points[0], point=False)}.",
         f"{REFERENCE} is the reference." if any(part.references) else "",
-        *told,
+        told(opposites, part.heads),
         count.told,
     )
     return Strip(
@@ -126,32 +92,32 @@ def _along(baseline: Shelf | None, chosen_from: Made, part: Drawn, title: str) -
     )
 
 
-def _beside(opposite: _Opposite, drawn: Drawn, found: Sequence[Row]) -> Strip:
+def _beside(other: Opposite, drawn: Drawn, found: Sequence[Row]) -> Strip:
     """A column per item, below one another the real image, the baseline's and ours; else a gallery of ours."""
     (made,) = drawn.points
-    theirs = opposite.rows
+    theirs, lacking = other.rows, told([other], {})
     shown = [found[i] for i in chosen(found, SIDE_BY_SIDE)]
     reals = real_images(shown, [r.path for r in drawn.reals])
     if not any(reals) and not theirs:
-        return _gallery(made, found, opposite.told)
+        return _gallery(made, found, lacking)
     count = _Counter()
     names = [words(0, [row]) for row in shown]
     lines: dict[str, list[Thumbnail | None]] = {"real": [], "baseline": [], "candidate": []}
     for row, real, (label, prompt) in zip(shown, reals, names, strict=True):
         what = ": ".join(filter(None, (label, prompt)))
         lines["real"].append(count.at(real, f"real image: {what}"))
-        other = theirs.get(row.name)
-        lines["baseline"].append(count.of(other, f"baseline: {what}", note=_other_prompt(row, other)))
+        before = theirs.get(row.name)
+        lines["baseline"].append(count.of(before, f"baseline: {what}", note=_other_prompt(row, before)))
         lines["candidate"].append(count.of(row, f"candidate: {what}", note=prompt))
     kept = {name: tuple(line) for name, line in lines.items() if any(line)}
     if "baseline" not in kept and "candidate" in kept:
         kept["generated"] = kept.pop("candidate")
-    caption = _sentences(f"A column is an item{where(made)}.", opposite.told, count.told)
+    caption = _sentences(f"A column is an item{where(made)}.", lacking, count.told)
     heads = tuple(label or row.name for row, (label, _) in zip(shown, names, strict=True))
     return Strip(made.name, caption, heads, tuple(kept.values()), tuple(kept))
 
 
-def _gallery(made: Made, found: Sequence[Row], told: str = "") -> Strip:
+def _gallery(made: Made, found: Sequence[Row], lacking: str = "") -> Strip:
     """Images with their prompts, and why each was taken out or kept, where that is known."""
     count = _Counter()
     pictures = []
@@ -161,7 +127,7 @@ def _gallery(made: Made, found: Sequence[Row], told: str = "") -> Strip:
         what = ": ".join(filter(None, (label, prompt))) or clean(row.name)
         pictures.append(count.of(row, what, label=label or clean(row.name), note=note))
     size = f"{len(found):,} images{where(made)}" + (f", {CARDS} of them here" if len(found) > CARDS else "")
-    return Strip(made.name, _sentences(f"{size}.", told, count.told), (), (tuple(pictures),))
+    return Strip(made.name, _sentences(f"{size}.", lacking, count.told), (), (tuple(pictures),))
 
 
 def _why(row: Row) -> str:
@@ -201,5 +167,5 @@ class _Counter:
         return f"{counted(self._unreadable, 'image')} cannot be read." if self._unreadable else ""
 
 
-def _sentences(*told: str) -> str:
-    return " ".join(filter(None, told))
+def _sentences(*parts: str) -> str:
+    return " ".join(filter(None, parts))

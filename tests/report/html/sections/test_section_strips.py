@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +139,68 @@ def test_it_is_said_when_the_baselines_images_are_gone(gallery: Painted) -> None
     run, store = gallery
     strip = only(strips(context(run, store, replace(run, tasks=()))))
     assert "The baseline's images are no longer in the store." in strip.caption
+
+
+MORE = SWEEP.replace("dpmsolver++]", "dpmsolver++, heun]")
+
+
+def test_a_point_that_the_baseline_never_had_is_not_called_gone(tmp_path: Path) -> None:
+    before, store = ran(tmp_path, SWEEP)
+    after, _ = ran(tmp_path, MORE)
+    strip = only(strips(context(after, store, before)))
+    assert (
+        "★ is the reference. heun is not in the baseline. Of the others the baseline's are" in strip.caption
+    )
+    assert "store" not in strip.caption
+    nothing_left = context(after, Store(tmp_path / "store"), replace(before, tasks=tuple(renamed(before))))
+    assert (
+        "heun is not in the baseline. Of the others the baseline's images are no longer in"
+        in only(strips(nothing_left)).caption
+    )
+
+
+def renamed(run: Run) -> list[TaskInfo]:
+    """The tasks under keys that no store knows."""
+    return [replace(task, key="0" * 60 + task.key[:4]) for task in run.tasks]
+
+
+def test_what_the_baseline_lacks_is_told_of_the_points_of_which_it_is_true(tmp_path: Path) -> None:
+    run, store = ran(tmp_path, MORE)
+
+    def told(kept: Callable[[TaskInfo], bool], **changes: object) -> str:
+        tasks = [replace(t, seeds={**t.seeds, **changes}) if changes else t for t in run.tasks if kept(t)]
+        if changes:
+            tasks = renamed(replace(run, tasks=tuple(tasks)))
+        return only(strips(context(run, store, replace(run, tasks=tuple(tasks))))).caption
+
+    def point(task: TaskInfo) -> tuple[object, ...]:
+        return tuple(task.point.values())
+
+    assert "steps=50 is not in the baseline." in told(lambda t: 50 not in point(t))
+    two = told(lambda t: point(t) not in (("heun", 10), ("pndm", 50)))
+    assert "pndm · 50, heun · 10 are not in the baseline. Of the others" in two
+    assert "The baseline has no such images." in told(lambda t: t.node != "images")
+    other_seeds = told(lambda t: "heun" not in point(t), **{"images.seed": 9})
+    assert (
+        "heun is not in the baseline. Of the others the baseline's images are of other seeds." in other_seeds
+    )
+
+
+def test_a_second_part_has_the_reference_too_and_a_scheduler_is_not_split(tmp_path: Path) -> None:
+    schedulers = ["pndm", "ddim", "heun", "euler", "dpmsolver++"]
+    text = SWEEP.replace("[pndm, dpmsolver++]", f"[{', '.join(schedulers)}]")
+    text = text.replace("10, 50]", "10, 20, 30, 50]")
+    text = text.replace("seed: [0, 1, 2]", "seed: [0]").replace("per_class: 6", "per_class: 1, size: 16")
+    run, store = ran(tmp_path, text.replace("count: 9", "count: 2"))
+    section = strips(context(run, store))
+    assert section is not None
+    first, second = (block for block in section.blocks if isinstance(block, Strip))
+    points = [f"{name} · {steps}" for name in schedulers for steps in (10, 20, 30, 50)]
+    points[3] = "★ " + points[3]
+    assert first.heads == ("real", *points[:12])
+    assert second.heads == ("real", "★ pndm · 50", *points[12:])
+    for line, again in zip(first.rows, second.rows, strict=True):
+        assert (pixels(line[4]) == pixels(again[1])).all()
 
 
 def test_there_is_no_section_where_the_store_is_gone(gallery: Painted, tmp_path: Path) -> None:
