@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
 from harness.report import numbers
 from harness.report.evidence import confidence
 from harness.report.frontier import Frontier, Spot
-from harness.report.html.charts.marks import SERIES, colour, series_mark
+from harness.report.html.charts.apart import shifts
+from harness.report.html.charts.marks import colour, series_mark
 from harness.report.html.charts.plot import Plot, legend
 from harness.report.html.charts.scale import scale
 from harness.report.html.charts.svg import INK, QUIET, drawing, element, percent
@@ -26,8 +27,6 @@ TICKS = 8
 """An axis with at most so many different values has a number at each."""
 LOG_FROM = 6.0
 """A cost that spans this factor is drawn on a logarithmic axis."""
-_DODGE = 0.011
-"""How far groups are set apart, as a share of the width, so that they do not hide each other."""
 
 
 def quality_cost(frontier: Frontier) -> Chart:
@@ -35,14 +34,13 @@ def quality_cost(frontier: Frontier) -> Chart:
     best = frontier.efficient
     shown = _chosen(frontier, best)
     plot, groups = _plot(frontier, shown), _groups(frontier)
-    front = sorted({(s.cost, s.value) for s in best})
-    joined = [plot.line(front, QUIET)] if len(front) > 1 else []
-    efficient = set(best)
-    marks = [m for s in shown for m in _spot(plot, s, groups, filled=s in efficient)]
+    aside, efficient = shifts(plot, shown, groups), set(best)
+    joined = _line(plot, [s for s in shown if s in efficient], aside, QUIET, 1.5)
+    marks = [m for s in shown for m in _spot(plot, s, groups, aside[s], filled=s in efficient)]
     names = numbers.listed(list(dict.fromkeys(map(_name, sorted(best, key=_price)))), NAMED)
     caption = (
         f"Each mark is a point of the matrix{_intervals(frontier)}. Filled and joined: efficient, no other is as cheap "
-        f"and as good ({names}).{_levels(frontier)}{_cut(frontier, shown)}"
+        f"and as good ({names}).{_aside(frontier, aside)}{_levels(frontier)}{_cut(frontier, shown)}"
     )
     return _chart(
         f"{frontier.name} against {frontier.cost}", caption, frontier, plot, [*joined, *marks], best, groups
@@ -54,15 +52,17 @@ def along(frontier: Frontier) -> Chart:
     paths = _leading(frontier)
     shown = [s for path in paths.values() for s in path]
     plot, groups = _plot(frontier, shown), list(paths)
+    aside = shifts(plot, shown, groups)
     marks: list[Markup] = []
     for i, path in enumerate(paths.values()):
-        places = [(s.cost, s.value) for s in path]
-        marks += [plot.line(places, colour(i), shift=_shift(groups, i), width=1.8)] if len(path) > 1 else []
-        marks += [m for s in path for m in _spot(plot, s, groups, filled=True)]
+        marks += _line(plot, path, aside, colour(i), 1.8)
+        marks += [m for s in path for m in _spot(plot, s, groups, aside[s], filled=True)]
     lines = "One line" if len(groups) == 1 else f"A line for each of {len(groups):,}"
     of = len(_groups(frontier))
     lines += f" of {of:,}, those with the best points" if len(groups) < of else ""
-    caption = f"{lines}{_intervals(frontier)}.{_levels(frontier)}{_cut(frontier, shown)}"
+    caption = (
+        f"{lines}{_intervals(frontier)}.{_aside(frontier, aside)}{_levels(frontier)}{_cut(frontier, shown)}"
+    )
     return _chart(f"{frontier.name} along {frontier.cost}", caption, frontier, plot, marks, [], groups)
 
 
@@ -90,10 +90,15 @@ def _leading(frontier: Frontier) -> dict[str, list[Spot]]:
     }
 
 
-def _shift(groups: Sequence[str], index: int) -> float:
-    """How far a group is set off, as a share of the width."""
-    beside = min(len(groups), len(SERIES))
-    return _DODGE * (index % beside - (beside - 1) / 2)
+def _line(
+    plot: Plot, path: Sequence[Spot], aside: Mapping[Spot, float], hue: str, width: float
+) -> list[Markup]:
+    """Through the marks of some spots, from left to right; none where they have one place."""
+    if len({(s.cost, s.value) for s in path}) < 2:
+        return []
+    along_it = sorted(path, key=lambda s: (s.cost, aside[s]))
+    places = [(s.cost, s.value) for s in along_it]
+    return [plot.line(places, hue, shifts=[aside[s] for s in along_it], width=width)]
 
 
 def _chosen(frontier: Frontier, best: Sequence[Spot]) -> list[Spot]:
@@ -125,10 +130,10 @@ def _groups(frontier: Frontier) -> list[str]:
     return list(dict.fromkeys(spot.group for spot in frontier.spots))
 
 
-def _spot(plot: Plot, spot: Spot, groups: Sequence[str], *, filled: bool) -> list[Markup]:
-    """Interval, ring and mark."""
+def _spot(plot: Plot, spot: Spot, groups: Sequence[str], aside: float, *, filled: bool) -> list[Markup]:
+    """Interval, ring and mark, set aside by a share of the width."""
     i = groups.index(spot.group)
-    x, y = percent(plot.share(spot.cost) + _shift(groups, i)), plot.down(spot.value)
+    x, y = percent(plot.share(spot.cost) + aside), plot.down(spot.value)
     value, low, high = numbers.together([spot.value, spot.low, spot.high])
     interval = f" [{low}, {high}]" if spot.low < spot.high else ""
     about = f"{_name(spot)}: {value}{interval}"
@@ -203,6 +208,12 @@ def _table(frontier: Frontier, title: str, best: Sequence[Spot]) -> Table:
 
 def _intervals(frontier: Frontier) -> str:
     return f" with its {confidence(())} interval" if any(s.high > s.low for s in frontier.spots) else ""
+
+
+def _aside(frontier: Frontier, aside: Mapping[Spot, float]) -> str:
+    if not any(aside.values()):
+        return ""
+    return f" Points of equal {frontier.cost} that would hide each other stand slightly apart."
 
 
 def _levels(frontier: Frontier) -> str:

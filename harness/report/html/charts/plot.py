@@ -71,12 +71,18 @@ class Plot:
         points: Sequence[tuple[float, float]],
         hue: str,
         *,
-        shift: float = 0.0,
+        shifts: Sequence[float] = (),
         width: float = 1.5,
         dashes: str = "none",
     ) -> Markup:
-        """A line through (x, y), in their order, set off by ``shift`` (a share of the width); ``width`` in pixels."""
-        places = " ".join(f"{_UNITS * self.x.at(x):.0f},{self.down(y) - TOP:.1f}" for x, y in points)
+        """A line through (x, y), in their order, each set off by its shift, if any (a share of the width); ``width`` in
+        pixels.
+        """
+        aside = [shift / (RIGHT - LEFT) for shift in shifts] or [0.0] * len(points)
+        places = " ".join(
+            f"{_UNITS * (self.x.at(x) + shift):.1f},{self.down(y) - TOP:.1f}"
+            for (x, y), shift in zip(points, aside, strict=True)
+        )
         path = element(
             "polyline",
             points=places,
@@ -87,7 +93,7 @@ class Plot:
             vector_effect="non-scaling-stroke",
         )
         return element(
-            "svg", path, x=percent(LEFT + shift), y=TOP, width=percent(RIGHT - LEFT), height=self.height,
+            "svg", path, x=percent(LEFT), y=TOP, width=percent(RIGHT - LEFT), height=self.height,
             viewBox=f"0 0 {_UNITS:g} {self.height:g}", preserveAspectRatio="none", overflow="visible",
         )  # fmt: skip
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import replace
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -11,6 +14,8 @@ from report.html.charts.drawn import across, is_filled, marks, parsed, texts, ti
 
 from harness.report.frontier import Frontier, Spot
 from harness.report.html.charts.frontier import GROUPS, IN_TABLE, MOST, along, quality_cost
+from harness.report.html.charts.plot import LEFT, RIGHT
+from harness.report.html.parts import Chart
 
 
 def spot(group: str, step: int, value: float, *, half: float = 0.1, is_reference: bool = False) -> Spot:
@@ -79,10 +84,60 @@ def test_a_line_per_group_along_steps_at_the_steps_there_are() -> None:
     assert chart.table.columns == ("point", "steps", "kid.distance", "90 % interval")
 
 
-def test_groups_at_one_cost_do_not_hide_each_other() -> None:
-    root = parsed(along(FRONTIER))
-    places = [across(m) for m in marks(root) if m.findtext("title")]
-    assert len(set(places)) == 4
+def placed(root: ET.Element) -> dict[str, float]:
+    """Where each mark with a name stands, in percent of the width."""
+    return {m.findtext("title", "").partition(":")[0]: across(m) for m in marks(root) if m.findtext("title")}
+
+
+def line_ends(root: ET.Element) -> list[tuple[float, float]]:
+    """Where each line begins and ends, in percent of the width."""
+    found = []
+    for line in root.iter("polyline"):
+        xs = [float(point.partition(",")[0]) for point in line.get("points", "").split()]
+        found.append((100 * LEFT + xs[0] * (RIGHT - LEFT) / 10, 100 * LEFT + xs[-1] * (RIGHT - LEFT) / 10))
+    return found
+
+
+def test_marks_stand_at_their_cost_where_nothing_overlaps() -> None:
+    names = ("pndm", "ddim", "euler", "dpmsolver++", "unipc", "heun")
+    spots = [spot(name, 10 + i, 9.0 - i, half=0.3) for i, name in enumerate(names)]
+    chart = quality_cost(replace(FRONTIER, spots=(*spots, spot("heun", 100, 1.0))))
+    root = parsed(chart)
+    tick = next(e for e in root.iter("text") if e.text == "100")
+    assert placed(root)["heun 100"] == across(tick)
+    places = [placed(root)[f"{name} {10 + i}"] for i, name in enumerate(names)]
+    assert places == sorted(places)
+    assert "apart" not in chart.caption
+
+
+def test_marks_of_one_cost_that_overlap_stand_apart_with_their_lines() -> None:
+    close = (spot("pndm", 10, 2.0), spot("unipc", 10, 2.05), spot("pndm", 50, 1.0), spot("unipc", 50, 1.5))
+    chart = along(replace(FRONTIER, spots=close, cost="steps"))
+    at = placed(parsed(chart))
+    assert at["pndm 10"] < at["unipc 10"]
+    assert at["pndm 50"] == at["unipc 50"]
+    for name, (first, last) in zip(("pndm", "unipc"), line_ends(parsed(chart)), strict=True):
+        assert (first, last) == pytest.approx((at[f"{name} 10"], at[f"{name} 50"]), abs=0.02)
+    assert "Points of equal steps that would hide each other stand slightly apart." in chart.caption
+
+
+def test_the_efficient_line_ends_at_its_marks() -> None:
+    tied = (spot("pndm", 10, 2.0), spot("unipc", 10, 2.0), spot("heun", 50, 1.0), spot("pndm", 50, 1.05))
+    root = parsed(quality_cost(replace(FRONTIER, spots=tied)))
+    at = placed(root)
+    ((first, last),) = line_ends(root)
+    assert (first, last) == pytest.approx((at["pndm 10"], at["heun 50"]), abs=0.02)
+
+
+@given(st.lists(st.integers(1, 60), min_size=2, max_size=40), st.sampled_from([quality_cost, along]))
+def test_setting_marks_apart_never_reverses_costs(
+    costs: list[int], drawing: Callable[[Frontier], Chart]
+) -> None:
+    spots = tuple(spot(f"group {i % 9}", cost, 1.0 + i / 10) for i, cost in enumerate(costs))
+    root = parsed(drawing(replace(FRONTIER, spots=spots, cost="cost")))
+    found = sorted((int(name.rpartition(" ")[2]), x) for name, x in placed(root).items())
+    for (cost, x), (other, y) in itertools.pairwise(found):
+        assert x < y or cost == other
 
 
 def test_ten_thousand_points_are_cut_knowingly_and_keep_what_matters() -> None:
