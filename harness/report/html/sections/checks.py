@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from harness.artifact import Json
+from harness.compare.comparison import Finding, Verdict
+from harness.compare.match import in_point
 from harness.record import Score
 from harness.report import numbers
 from harness.report.html.context import Context
 from harness.report.html.details import Shown, baselines, details, shown
 from harness.report.html.findings import verdict_cell
+from harness.report.html.frame import MARKS
 from harness.report.html.parts import Cell, Section, Table
 from harness.store import Store
 
@@ -23,6 +27,8 @@ EACH = 3
 ROWS = 40
 LONGEST = 120
 """Letters of one piece of evidence."""
+OTHERS = 2
+"""Verdicts that are told below the worst of a check."""
 ALL = "passed"
 """The field that is the share of prompts which pass every check."""
 
@@ -60,37 +66,70 @@ def _rows(score: Score, store: Store) -> list[Mapping[str, Json]]:
 
 
 def _writers(context: Context, metric: str, rows: Sequence[Mapping[str, Json]]) -> Table:
-    """Checks × points of the matrix; beside a share the baseline's, where it differs."""
+    """Checks × points of the matrix; below a share the baseline's, where it differs, and what it is beside the
+    reference point's, where that was judged and is not the same.
+    """
     run = context.run
     scores = [s for s in run.scores if s.metric == metric and s.complete]
     theirs = baselines(context)
-    verdicts = {
-        f.field: f
-        for f in context.comparison.findings
-        if f.metric == metric and f.against is None and not f.at
-    }
+    findings = [f for f in numbers.worst_first(context.comparison.findings) if f.metric == metric]
     thresholds = {ALL: "every check"} | {str(r["check"]): str(r["threshold"]) for r in rows}
     cells = []
     for check, threshold in thresholds.items():
         if check in run.metrics[metric].fields:
-            finding = verdicts.get(check)
-            verdict = verdict_cell(finding) if finding and finding.gated else Cell("", tone="quiet")
-            shares = (_share(context, s, theirs.get(id(s)), check) for s in scores[:WRITERS])
-            cells.append((Cell(check.replace("_", " ")), Cell(threshold), *shares, verdict))
+            found = [f for f in findings if f.field == check]
+            shares = (_share(context, s, theirs.get(id(s)), check, found) for s in scores[:WRITERS])
+            cells.append((Cell(check.replace("_", " ")), Cell(threshold), *shares, _verdict(found)))
     heads = [numbers.point(s.point) or "share" for s in scores[:WRITERS]]
     caption = f"{metric}: share of prompts that pass"
+    caption += "; the verdict is against the baseline" if context.baseline else ""
     if len(scores) > WRITERS:
         caption += f", the first {WRITERS} of {len(scores):,} points"
     numeric = frozenset(range(2, 2 + len(heads)))
     return Table(caption, ("check", "threshold", *heads, "verdict"), tuple(cells), numeric)
 
 
-def _share(context: Context, score: Score, baseline: Score | None, check: str) -> Cell:
+def _verdict(findings: Sequence[Finding]) -> Cell:
+    """The worst gated verdict against the baseline and where it holds, above the others.
+
+    Args:
+        findings: of one check, worst first.
+    """
+    gated = [f for f in findings if f.gated and f.against is None]
+    if not gated:
+        return Cell("", tone="quiet")
+    worst, *others = gated
+    cell = verdict_cell(worst)
+    rest = [f"{f.verdict}: {numbers.place(f) or 'all'}" for f in others]
+    where = numbers.point(worst.at)
+    return replace(cell, note="; ".join(filter(None, (where, cell.note, numbers.listed(rest, OTHERS)))))
+
+
+def _within(findings: Sequence[Finding], score: Score) -> str:
+    """What of a score is not as at the run's reference point; empty where nothing is, or nothing was judged.
+
+    Args:
+        findings: of one check, worst first.
+        score: at one point.
+    """
+    told = []
+    for f in findings:
+        if f.against is not None and f.verdict not in (None, Verdict.UNCHANGED) and in_point(score, f.at):
+            values = list(f.against.values())
+            other = values[0] if len(values) == 1 and isinstance(values[0], str) else numbers.point(f.against)
+            told.append(f"{MARKS[str(f.verdict)]} {f.verdict} against {other}")
+    return "; ".join(told)
+
+
+def _share(
+    context: Context, score: Score, baseline: Score | None, check: str, findings: Sequence[Finding]
+) -> Cell:
     value, before = _mean(score, check) or 0.0, _mean(baseline, check)
     asked = [r.get("applies_to") for r in _rows(score, context.store) if r["check"] == check]
     if asked == [0]:
         return Cell("–", tone="quiet", note="not asked")
-    note = "" if before is None or before == value else f"baseline {before:.1%}"
+    moved = "" if before is None or before == value else f"baseline {before:.1%}"
+    note = "; ".join(filter(None, (moved, _within(findings, score))))
     return Cell(f"{value:.1%}", sort=value, heat=1 - value if value < 1 else None, note=note)
 
 

@@ -91,6 +91,36 @@ def test_shares_by_writer_with_threshold_and_verdict(tmp_path: Path) -> None:
     assert grounded.heat == 0.4
 
 
+def judged(people: float, grounded: float, *gates: GateInfo) -> Side:
+    """Three writers of whom the templates are the reference."""
+    at = {"templates": 0.9, "people": people, "grounded": grounded}
+    made = asked(*(scored(writer, fits, 10) for writer, fits in at.items()))
+    return Side(replace(made.run, gates=gates, reference={"written.prompts": "templates"}))
+
+
+def gate_at(writer: str, field: str = "fits", margin: float = 0.05) -> GateInfo:
+    return GateInfo("checks", field, margin, False, {"written.prompts": writer}, False)
+
+
+def test_a_gate_at_one_writer_has_its_verdict_with_the_place_worst_first(tmp_path: Path) -> None:
+    one, both = (gate_at("grounded"),), (gate_at("people"), gate_at("grounded"))
+    for gates, note in ((one, "prompts=grounded"), (both, "prompts=grounded; unchanged: prompts=people")):
+        shares, *_ = tables(judged(0.9, 0.6, *gates), judged(0.9, 0.9, *gates), tmp_path)
+        verdict = shares.rows[1][-1]
+        assert (verdict.text, verdict.tone, verdict.note) == ("regressed", "regressed", note)
+        assert shares.rows[0][-1].text == ""
+    assert shares.caption.endswith("the verdict is against the baseline")
+
+
+def test_a_share_says_where_it_is_not_as_at_the_reference(tmp_path: Path) -> None:
+    gate = GateInfo("checks", "fits", 0.05, False, {}, False)
+    shares, *_ = tables(judged(1.0, 0.6, gate), judged(1.0, 0.7, gate), tmp_path)
+    templates, people, grounded = (cell.note for cell in shares.rows[1][2:5])
+    assert (templates, people) == ("", "✓ improved against templates")
+    assert grounded == "baseline 70.0%; ✗ regressed against templates"
+    assert not any("against" in cell.note for row in (shares.rows[0], shares.rows[2]) for cell in row)
+
+
 def test_classes_and_prompts_are_those_of_the_writer_that_fails_most(tmp_path: Path) -> None:
     _, classes, failing = tables(asked(scored("people", 0.9), scored("grounded", 0.6)), None, tmp_path)
     assert classes.caption.startswith("checks (prompts=grounded) by class")
