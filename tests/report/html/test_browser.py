@@ -142,6 +142,28 @@ def test_the_keyboard_alone_reaches_sorts_and_filters(browser: Browser, table_pa
     assert opened.page.locator("output").inner_text() == "1 of 10 rows"
 
 
+@pytest.mark.parametrize(("count", "hidden"), [(25, False), (60, True)])
+def test_a_table_shows_all_its_rows_or_says_that_there_are_more(
+    browser: Browser, tmp_path: Path, count: int, hidden: bool
+) -> None:
+    rows = tuple((Cell(f"row {i}", note="a note"), Cell(f"{i}")) for i in range(count))
+    file = tmp_path / "page.html"
+    section = Section("one", "One", (Table("Numbers", ("name", "value"), rows),))
+    file.write_text(framed("A page", [section], top=Markup("")), encoding="utf-8")
+    page = Opened(browser, file).page
+    below = "document.querySelector('.scroll').scrollHeight - document.querySelector('.scroll').clientHeight"
+    assert (page.evaluate(below) > 0) == hidden
+    hint = page.get_by_text(f"{count} rows: scroll in the table for more.")
+    assert hint.count() == hidden
+    if hidden:
+        page.get_by_label("Filter: Numbers").fill("row 41")
+        assert not hint.is_visible()
+        page.get_by_label("Filter: Numbers").fill("")
+        page.emulate_media(media="print")
+        assert not hint.is_visible()
+        assert page.evaluate(below) == 0
+
+
 def test_paper_shows_what_is_folded_and_no_controls(browser: Browser, report: Path) -> None:
     opened = Opened(browser, report, color_scheme="dark")
     folded = opened.page.get_by_text("Where data and weights came from", exact=True)
