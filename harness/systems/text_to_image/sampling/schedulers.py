@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.errors import StageError
+from harness.errors import StageError, nearest
 
 if TYPE_CHECKING:
     from diffusers import SchedulerMixin
@@ -61,6 +61,9 @@ _SCHEDULE = (
 )
 """What the network was trained with; every scheduler has to follow it."""
 
+_PREDICTIONS = ("epsilon", "v_prediction", "sample")
+"""What a Stable Diffusion's network answers with: the noise, its velocity, or the image."""
+
 _LATENT = {"clip_sample": False, "set_alpha_to_one": False}
 """Stable Diffusion's choices, unless the pipeline says otherwise. Clipping to [-1, 1] is for pixels; diffusers'
 DDIM and DDPM do it by default."""
@@ -80,8 +83,8 @@ def scheduler_for(name: Scheduler, own: SchedulerMixin, steps: int) -> Scheduler
         steps: denoising steps.
 
     Raises:
-        StageError: the pipeline's scheduler has another sort of noise schedule, or the one asked for cannot
-            follow it, or cannot do so many steps.
+        StageError: the pipeline's scheduler has another sort of noise schedule or an unknown prediction type, or
+            the one asked for cannot follow it, or cannot do so many steps.
     """
     import diffusers
 
@@ -89,6 +92,12 @@ def scheduler_for(name: Scheduler, own: SchedulerMixin, steps: int) -> Scheduler
         raise StageError(
             f"scheduler: {name} needs a pipeline that was trained with a schedule of betas; "
             f"this one has a {type(own).__name__}"
+        )
+    predicts = own.config.get("prediction_type", "epsilon")
+    if predicts not in _PREDICTIONS:
+        raise StageError(
+            f"the pipeline's scheduler has prediction_type {predicts!r}; expected one of "
+            f"{', '.join(_PREDICTIONS)}{nearest(str(predicts), _PREDICTIONS)}"
         )
     class_name, options = _CLASSES[name]
     kind = getattr(diffusers, class_name)

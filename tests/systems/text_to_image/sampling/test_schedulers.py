@@ -36,6 +36,18 @@ def own(tmp_path):
     return PNDMScheduler.from_pretrained(tmp_path)
 
 
+def test_an_unknown_prediction_type_is_named_whatever_the_scheduler(own):
+    own.register_to_config(prediction_type="vv")
+    for name in NAMES:
+        with pytest.raises(
+            StageError, match=r"^the pipeline's scheduler has prediction_type 'vv'; expected one of epsilon"
+        ):
+            scheduler_for(name, own, 2)
+    own.register_to_config(prediction_type="v_predicton")
+    with pytest.raises(StageError, match="did you mean 'v_prediction'"):
+        scheduler_for("unipc", own, 2)
+
+
 def times(scheduler, steps=10):
     scheduler.set_timesteps(steps)
     return scheduler.timesteps.tolist()
