@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from tiny_land_cover import folder, found, three_folders, train
 
 from harness.artifact import Classifier, Extractor, LabelledImages
 from harness.data.hub import Found
+from harness.data.pickles import conversion
 from harness.errors import StageError
 from harness.metrics import features
 from harness.metrics.features.architectures import Architecture
 from harness.metrics.features.description import Description
-from harness.metrics.features.networks import build
+from harness.metrics.features.networks import MODEL, build
 from harness.metrics.features.vectors import read
 from harness.systems import land_cover
 from harness.systems.land_cover.weights import Weights
@@ -36,6 +38,22 @@ def weights(file: Path, seed: int) -> Weights:
     torch.manual_seed(seed)
     save_file(build(SQUEEZENET, None).module.state_dict(), file)
     return found(Weights.from_text(f"path:{file}"))
+
+
+def test_a_wrapped_checkpoint_is_loaded_after_the_command_that_converts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = weights(tmp_path / "plain.safetensors", seed=1)
+    wrapped = {"state_dict": load_file(tmp_path / "plain.safetensors"), "epoch": 3}
+    torch.save(wrapped, tmp_path / "model.pth")
+    monkeypatch.chdir(tmp_path)
+    _, _, code = shlex.split(conversion("model.pth", "made.safetensors"))
+    exec(code)
+    converted = found(Weights.from_text(f"path:{tmp_path / 'made.safetensors'}"))
+    one, other = load(tmp_path / "a", weights=plain), load(tmp_path / "b", weights=converted)
+    before, after = (load_file(made.path / MODEL) for made in (one, other))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
 
 @pytest.fixture(scope="module")

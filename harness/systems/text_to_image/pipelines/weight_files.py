@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from harness.compute.weights import stored_dtype
-from harness.data.pickles import PICKLED, refusal
+from harness.data.pickles import PICKLED, conversion, refusal
 from harness.errors import StageError
 
 _WEIGHTS = re.compile(
@@ -54,11 +54,7 @@ def weights(folder: Path, what: str) -> Weights:
 def refuse_pickle(file: Path, what: str) -> None:
     """Raises StageError for a file that is opened by running it, with the command that converts it."""
     if file.suffix in PICKLED:
-        convert = (
-            'python -c "import torch, safetensors.torch as s; '
-            f"w = torch.load('{file.name}', map_location='cpu', weights_only=True); w = w.get('state_dict', w); "
-            f"s.save_file({{k: v.clone() for k, v in w.items() if torch.is_tensor(v)}}, '{file.stem}.safetensors')\""
-        )
+        convert = conversion(file.name, f"{file.stem}.safetensors")
         raise StageError(f"{what}: {refusal(file.name, convert)}")
 
 
