@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifact import CaptionedImages, Json
 from harness.data.hub import Source
@@ -22,7 +22,8 @@ from harness.data.pixels import Decoder, Resize
 from harness.errors import StageError
 from harness.stage import Count, Job, Seed, stage
 
-COLUMNS = {"filename": "filename", "captions": "captions", "image": "image"}
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Split(NamedTuple):
@@ -46,10 +47,10 @@ def load(*, source: Source, size: Count = 224, resize: Resize = "bicubic", job: 
         resize: the filter, antialiased; images that already have the size are left as they are.
 
     Raises:
-        StageError: damaged files, or another schema.
+        StageError: damaged files, another schema, or a blank caption.
     """
     files = [file for shards in ParquetSet.open(source.path).splits.values() for file in shards]
-    return _write(files, {"": _names(files)}, Decoder(size=size, resize=resize), job)[""]
+    return _write(files, {"": _names(files)}, _EightBit(size=size, resize=resize), job)[""]
 
 
 @stage(version=1, software=("pillow",))
@@ -72,7 +73,7 @@ def split(
         seed: which ones.
 
     Raises:
-        StageError: damaged files, another schema, or not more images than are to be held out.
+        StageError: damaged files, another schema, a blank caption, or not more images than are to be held out.
     """
     files = [file for shards in ParquetSet.open(source.path).splits.values() for file in shards]
     names = _names(files)
@@ -80,7 +81,7 @@ def split(
         raise StageError(f"held_out: {held_out} of {len(names)} images leaves nothing to train on")
     test = frozenset(drawn(names, seed)[:held_out])
     sides = {"train": names - test, "test": test}
-    return Split(**_write(files, sides, Decoder(size=size, resize=resize), job))
+    return Split(**_write(files, sides, _EightBit(size=size, resize=resize), job))
 
 
 @stage(version=1, software=("pillow",))
@@ -93,7 +94,7 @@ def published(*, source: Source, size: Count = 224, resize: Resize = "bicubic", 
         resize: the filter, antialiased; images that already have the size are left as they are.
 
     Raises:
-        StageError: damaged files, another schema, a split that is missing, an image that is in two.
+        StageError: damaged files, another schema, a blank caption, a split that is missing, an image that is in two.
     """
     found = ParquetSet.open(source.path)
     validation = "valid" if "valid" in found.splits else "validation"
@@ -104,7 +105,7 @@ def published(*, source: Source, size: Count = 224, resize: Resize = "bicubic", 
     name, sightings = Counter(name for side in sides.values() for name in side).most_common(1)[0]
     if sightings > 1:
         raise StageError(f"{source.path}: {PurePosixPath(name).stem} is in more than one published split")
-    return Published(**_write(everything, sides, Decoder(size=size, resize=resize), job))
+    return Published(**_write(everything, sides, _EightBit(size=size, resize=resize), job))
 
 
 def _name(row: Mapping[str, object], place: Place) -> str:
@@ -119,18 +120,40 @@ def _names(files: Sequence[Path]) -> set[str]:
     return {_name(row, place) for place, row in read(files, {"filename": "filename"})}
 
 
+def _captions(files: Sequence[Path]) -> dict[str, list[str]]:
+    """By image, the sentences of its first row, and those that a repeated row adds."""
+    found: dict[str, list[str]] = {}
+    for place, row in read(files, {"filename": "filename", "captions": "captions"}):
+        captions = sentences(row["captions"], place)
+        if not all(caption.strip() for caption in captions):
+            raise StageError(f"{place}: a blank caption of {row['filename']}")
+        kept = found.setdefault(_name(row, place), [])
+        kept += captions if not kept else [c for c in dict.fromkeys(captions) if c not in kept]
+    return found
+
+
+class _EightBit(Decoder):
+    """Has no ``scale`` to advise: RSICD needs none."""
+
+    def _scaled(self, image: Image, where: object) -> Image:
+        raise StageError(
+            f"{where}: more than 8 bits per pixel, which RSICD's images have not; "
+            "for another data set use folders.hub_captioned, with its scale"
+        )
+
+
 def _write(
     files: Sequence[Path], sides: Mapping[str, Collection[str]], decoder: Decoder, job: Job
 ) -> dict[str, CaptionedImages]:
-    """Every image into the folder of its side. A file name that comes again must be the same image."""
+    """Every image into the folder of its side, once. A file name that comes again must be the same image."""
     side_of = {name: side for side, members in sides.items() for name in members}
     folders = {side: job.folder(side) for side in sides}
     classes = {side: Counter[str | None]() for side in sides}
     digests: dict[str, bytes] = {}
-    total = count(files)
+    captions, total = _captions(files), count(files)
     with ExitStack() as stack:
         writers = {side: stack.enter_context(Writer(folder)) for side, folder in folders.items()}
-        for done, (place, row) in enumerate(read(files, COLUMNS), start=1):
+        for done, (place, row) in enumerate(read(files, {"filename": "filename", "image": "image"}), start=1):
             job.progress(done, total, "images")
             name, encoded = _name(row, place), image_bytes(row["image"], place)
             digest = sha256(encoded).digest()
@@ -139,10 +162,10 @@ def _write(
                     raise StageError(f"{place}: {row['filename']} comes a second time, with another image")
                 continue
             digests[name] = digest
-            label, captions = class_of(name), sentences(row["captions"], place)
+            label = class_of(name)
             columns: dict[str, Json] = {"label": label} if label else {}
             picture = decoder.decode(encoded, f"{place}, {row['filename']}")
-            writers[side_of[name]].add(picture, name, captions=captions, **columns)
+            writers[side_of[name]].add(picture, name, captions=captions[name], **columns)
             classes[side_of[name]][label] += 1
     shared: dict[str, Json] = {"repeated": total - len(digests), "converted": dict(decoder.converted)}
     return {side: CaptionedImages(folders[side], _facts(classes[side]) | shared) for side in sides}

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from image_files import colour, everything, parquet, png, source
 from jobs import FolderJob
@@ -109,6 +110,39 @@ def test_an_image_that_comes_twice_is_kept_once_and_counted(data, tmp_path):
         rsicd.published(source=source(data), size=16, job=FolderJob(tmp_path / "published"))
 
 
+def test_an_image_that_comes_twice_has_the_sentences_of_both_rows(data, tmp_path):
+    again = {**record("pond_0", 0), "captions": ["sentence 0 about pond_0 .", "a pond .", "a pond ."]}
+    parquet(data / "data" / "valid-00000-of-00001.parquet", [*records(30, 6), again])
+    made = split(data, tmp_path / "job")
+    (row,) = (row for side in made for row in rows(side) if row.name == "pond_0.png")
+    assert row.captions == (*record("pond_0", 0)["captions"], "a pond .")
+    assert made.train.facts["repeated"] == 1
+
+
+def test_sentences_of_one_row_stay_as_they_are(data, tmp_path):
+    twice = {**record("pond_77", 77), "captions": ["a pond .", "a pond .", "water ."]}
+    parquet(data / "data" / "valid-00000-of-00001.parquet", [twice])
+    (row,) = (
+        row for side in split(data, tmp_path / "job") for row in rows(side) if row.name == "pond_77.png"
+    )
+    assert row.captions == ("a pond .", "a pond .", "water .")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_more_than_8_bits_are_refused_without_advice_that_nobody_can_follow(data, tmp_path, bits):
+    values = np.arange(256, dtype=np.uint16 if bits == 16 else np.uint8).reshape(16, 16)
+    grey = {**record("pond_77", 77), "image": {"bytes": png(values)}}
+    parquet(data / "data" / "valid-00000-of-00001.parquet", [grey])
+    if bits == 8:
+        assert split(data, tmp_path / "job").train.facts["converted"] == {"grey": 1}
+        return
+    with pytest.raises(
+        StageError, match=r"pond_77\.jpg: more than 8 bits per pixel, which RSICD.* have not"
+    ) as e:
+        split(data, tmp_path / "job")
+    assert "say which become" not in str(e.value)
+
+
 def test_one_name_for_two_images_is_refused(data, tmp_path):
     parquet(data / "data" / "valid-00000-of-00001.parquet", [*records(30, 6), record("pond_0", 99)])
     with pytest.raises(StageError, match=r"row 6: rsicd_images/pond_0\.jpg comes a second time"):
@@ -171,6 +205,8 @@ def without(column):
         ({**without("filename"), "file_name": "a"}, "no column 'filename'.*did you mean 'file_name'"),
         ({**record("pond_77", 77), "captions": None}, "row 0: captions must be sentences, not None"),
         ({**record("pond_77", 77), "captions": [1, 2]}, "row 0: captions must be sentences"),
+        ({**record("pond_77", 77), "captions": ["a", " "]}, r"row 0: a blank caption of .*pond_77\.jpg"),
+        ({**record("pond_77", 77), "captions": ""}, "row 0: a blank caption"),
         ({**record("pond_77", 77), "image": {"path": "a.jpg"}}, "row 0: the image has no bytes"),
         ({**record("pond_77", 77), "filename": 3}, "row 0: filename is 3, not a file name"),
     ],
