@@ -314,6 +314,10 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
             f"{T2I}sampling/test_outside.py",
             "test_every_parameter_changes_the_output",
         ): "prompt label of size resize",
+        (
+            f"{T2I}sampling/test_outside.py",
+            "test_scale_says_which_values_of_16_bits_become_0_and_255",
+        ): "scale",
     },
     "text_to_image.load": {
         (f"{T2I}pipelines/test_loading.py", "test_another_source_is_another_pipeline"): "source",

@@ -9,7 +9,7 @@ from harness.artifact import GeneratedImages, Json
 from harness.data.folders import captioned
 from harness.data.hub import Source
 from harness.data.image_folder import METADATA, rows
-from harness.data.pixels import Resize
+from harness.data.pixels import Resize, Scale
 from harness.errors import StageError, nearest
 from harness.stage import Count, Job, stage
 
@@ -23,6 +23,7 @@ def folder(
     of: str | None = None,
     size: Count | None = None,
     resize: Resize = "bicubic",
+    scale: Scale | None = None,
     job: Job,
 ) -> GeneratedImages:
     """Generated images from a folder, with the prompts they were made from in its ``metadata.jsonl``.
@@ -37,13 +38,14 @@ def folder(
         of: the column with the ``file_name`` of the real image that the prompt describes; null where there is none.
         size: cut to the middle square and resize to this width and height; null keeps images as they are.
         resize: the filter of that, antialiased.
+        scale: the values that become 0 and 255 in images of one channel with more than 8 bits.
         job: its folder.
 
     Raises:
-        StageError: no ``metadata.jsonl``, a damaged image, an image without a prompt or with several, a column
-            that a row lacks.
+        StageError: no ``metadata.jsonl``, a damaged image, an image without a prompt, with a blank one or with
+            several, a column that a row lacks.
     """
-    made = captioned(source=source, captions=prompt, size=size, resize=resize, job=job)
+    made = captioned(source=source, captions=prompt, size=size, resize=resize, scale=scale, job=job)
     file = source.path / METADATA
     given = [json.loads(line) for line in file.read_bytes().splitlines()]
     lines = []
@@ -51,6 +53,8 @@ def folder(
         where = f"{file}:{number}"
         if len(row.captions) != 1:
             raise StageError(f"{where}: {len(row.captions)} sentences in {prompt!r}; an image has one prompt")
+        if not row.captions[0].strip():
+            raise StageError(f"{where}: {prompt} is blank; expected the prompt that the image was made from")
         kept: dict[str, Json] = {"file_name": row.name, "captions": row.captions}
         if label is not None:
             kept["label"] = _text(columns, label, where)

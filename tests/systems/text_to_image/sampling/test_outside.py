@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from image_files import colour, everything, pixels, png
 from image_files import source as resolved
@@ -70,6 +71,26 @@ def test_every_parameter_changes_the_output(read, before, after):
     assert everything(read(**after)) != plain
 
 
+def deep(root, *lines):
+    """The same with images of 16 bits, from 0 to 5000."""
+    made_elsewhere(root, *lines)
+    for i in range(len(lines)):
+        values = np.linspace(0, 5000, 256).reshape(16, 16).astype(np.uint16)
+        (root / f"{i}.jpg").write_bytes(png(values))
+    return root
+
+
+def test_scale_says_which_values_of_16_bits_become_0_and_255(read, tmp_path):
+    root = deep(tmp_path / "deep", *LINES)
+    with pytest.raises(StageError, match=r"values 0 to 5000; say .* scale: \[low, high\]"):
+        read(source=root)
+    one, other = (read(source=root, scale=(0.0, high)) for high in (5000.0, 4000.0))
+    assert everything(one) != everything(other)
+    assert {int(pixels(row.path).max()) for row in rows(one)} == {255}
+    with pytest.raises(StageError, match="scale: no image has more than 8 bits"):
+        read(scale=(0.0, 5000.0))
+
+
 def test_another_source_is_another_output(read, tmp_path):
     other = made_elsewhere(tmp_path / "other", *reversed(LINES))
     assert everything(read(source=other)) != everything(read())
@@ -89,6 +110,8 @@ def test_their_cost_is_unknown_and_not_made_up(read):
             {},
             r"metadata\.jsonl:1: 2 sentences in 'prompt'; an image has one",
         ),
+        ([LINES[0], {"prompt": "  "}], {}, r"metadata\.jsonl:2: prompt is blank; expected the prompt"),
+        ([{"prompt": ""}], {}, r"metadata\.jsonl:1: prompt is blank"),
         (LINES, {"label": "ask"}, r"metadata\.jsonl:1: no 'ask'.*did you mean 'asks'"),
         (
             [LINES[0], {"prompt": "a", "real": 3}],
