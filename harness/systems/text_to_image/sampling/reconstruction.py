@@ -29,16 +29,18 @@ def reconstruct(
     from harness.compute.arithmetic import exact
     from harness.data import image_folder
     from harness.systems.text_to_image.pipelines.components import open_pipeline
+    from harness.systems.text_to_image.pipelines.normalisation import Pixels
     from harness.systems.text_to_image.training.frames import decode
 
     opened = open_pipeline(pipeline, dtype=torch.float32, device=job.device)
     frames = decode([images], job.scratch / "frames.npy", opened.vae_scale_factor, "real", job)
+    units = Pixels.of(opened.vae)
     rows = list(image_folder.rows(images))
     folder = job.folder()
     with image_folder.Writer(folder) as out, torch.inference_mode(), exact():
         for start in range(0, len(rows), batch_size):
             batch = rows[start : start + batch_size]
-            pixels = frames.batch(range(start, start + len(batch))) * 2 - 1
+            pixels = units.apply(frames.batch(range(start, start + len(batch))))
             latents = opened.vae.encode(pixels.to(job.device)).latent_dist.mean
             decoded = opened.vae.decode(latents).sample
             for row, picture in zip(batch, opened.image_processor.postprocess(decoded), strict=True):

@@ -15,6 +15,7 @@ from harness.artifact import Json
 from harness.compute.resume import Resume, mixed
 from harness.errors import StageError
 from harness.stage import Job
+from harness.systems.text_to_image.pipelines.normalisation import Pixels
 from harness.systems.text_to_image.training.frames import ORIENTATIONS, Augment, Frames, oriented
 
 ROWS = 100
@@ -76,10 +77,12 @@ def _loss(recipe: Recipe, vae: AutoencoderKL, frames: Frames, step: int) -> Tens
     chosen = torch.randint(len(frames), (recipe.batch_size,), generator=generator).tolist()
     orientations = ORIENTATIONS[recipe.augment]
     orientation = orientations[int(torch.randint(len(orientations), (1,), generator=generator))]
-    images = oriented(frames.batch(chosen) * 2 - 1, orientation)
-    images = images.to(vae.device).contiguous(memory_format=torch.channels_last)
+    pixels = oriented(frames.batch(chosen), orientation)
+    given, images = (
+        t.to(vae.device).contiguous(memory_format=torch.channels_last) for t in _sides(vae, pixels)
+    )
     with torch.autocast(vae.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        latents = vae.encode(images).latent_dist
+        latents = vae.encode(given).latent_dist
         noise = torch.randn(latents.mean.shape, generator=generator).to(vae.device)
         decoded = vae.decode(latents.mean + latents.std * noise).sample.float()
     error = decoded - images
@@ -115,8 +118,8 @@ def white(vae: AutoencoderKL, frames: Frames, device: str) -> dict[str, Json]:
     post.bias.data += (flat @ mean).to(post.bias)
     post.weight.data = (flat @ inverse).to(post.weight)[..., None, None]
     errors, noises = [], []
-    for images in _batches(frames, device):
-        latents = vae.encode(images).latent_dist
+    for given, images in _batches(vae, frames, device):
+        latents = vae.encode(given).latent_dist
         errors.append(
             (vae.decode(latents.mean).sample.clamp(-1, 1) - images).square().mean((1, 2, 3)).double()
         )
@@ -133,8 +136,8 @@ def _moments(vae: AutoencoderKL, frames: Frames, device: str) -> tuple[Tensor, T
     total = torch.zeros(channels, dtype=torch.float64, device=device)
     products = torch.zeros(channels, channels, dtype=torch.float64, device=device)
     count = 0
-    for images in _batches(frames, device):
-        flat = vae.encode(images).latent_dist.mean.double().transpose(0, 1).flatten(1)
+    for given, _ in _batches(vae, frames, device):
+        flat = vae.encode(given).latent_dist.mean.double().transpose(0, 1).flatten(1)
         total += flat.sum(dim=1)
         products += flat @ flat.T
         count += flat.shape[1]
@@ -142,7 +145,15 @@ def _moments(vae: AutoencoderKL, frames: Frames, device: str) -> tuple[Tensor, T
     return mean, products / count - torch.outer(mean, mean)
 
 
-def _batches(frames: Frames, device: str) -> Iterator[Tensor]:
+def _batches(vae: AutoencoderKL, frames: Frames, device: str) -> Iterator[tuple[Tensor, Tensor]]:
     for start in range(0, len(frames), _CHUNK):
-        images = frames.batch(range(start, min(start + _CHUNK, len(frames)))) * 2 - 1
-        yield images.to(device).contiguous(memory_format=torch.channels_last)
+        pixels = frames.batch(range(start, min(start + _CHUNK, len(frames))))
+        given, images = (
+            t.to(device).contiguous(memory_format=torch.channels_last) for t in _sides(vae, pixels)
+        )
+        yield given, images
+
+
+def _sides(vae: AutoencoderKL, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Of pixels in [0, 1], what the encoder takes, and what the decoder should answer: [-1, 1]."""
+    return Pixels.of(vae).apply(pixels), pixels * 2 - 1

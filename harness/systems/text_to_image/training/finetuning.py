@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from harness.artifact import CaptionedImages, FinetunedPipeline, Pipeline
+from harness.errors import StageError
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Positive, Seed, stage
+
+_RANK, _ALPHA = 16, 16.0
 
 
 @stage(version=1, software=("torch", "diffusers", "transformers", "accelerate", "peft"))
@@ -27,8 +30,8 @@ def finetune(
     warm_up: Annotated[int, Ge(0)] = 0,
     max_norm: Positive = 1.0,
     method: Literal["full", "lora"] = "full",
-    rank: Count = 16,
-    alpha: Positive = 16.0,
+    rank: Count = _RANK,
+    alpha: Positive = _ALPHA,
     text_encoder: bool = False,
     ema: Fraction | None = None,
     caption: Literal["first", "random"] = "random",
@@ -66,15 +69,17 @@ def finetune(
         max_norm: gradients are clipped to this norm.
         method: all weights, or low-rank adapters (PEFT) on the attention's projections, merged afterwards; the
             adapter itself is kept in ``adapter/``.
-        rank: of the adapters.
-        alpha: of the adapters; they are scaled by alpha / rank.
+        rank: of the adapters; for ``lora`` alone.
+        alpha: of the adapters; they are scaled by alpha / rank. For ``lora`` alone.
         text_encoder: train it too, in full.
         ema: decay of the moving average of the weights that is returned instead of the last ones; null for none.
         caption: an image's first sentence, or one of them at random at every step.
         caption_drop: share of captions that are left empty, for guidance.
         augment: flips and quarter turns at random.
-        normalisation: of pixels for the autoencoder: [-1, 1], which it expects (``vae``), or by the data's own mean
-            and deviation by channel. These are recorded, and undone in the decoder's last layer.
+        normalisation: of pixels for the autoencoder: as it expects them (``vae``), which is [-1, 1] or what an earlier
+            ``dataset`` left, or by the data's own mean and deviation by channel. These are recorded, undone in the
+            decoder's last layer, and kept in the VAE's configuration for whatever encodes images with it; those of
+            an earlier fine-tuning they replace.
         precision: fp32, or mixed bf16/fp16.
         checkpoint_every: steps between the checkpoints that are kept for ``text_to_image.checkpoint``.
         gradient_checkpointing: less memory for more time.
@@ -84,12 +89,17 @@ def finetune(
         job: the runner's side.
 
     Raises:
-        StageError: images that cannot be read, have no caption, differ in size or do not divide; a loss that is
-            not finite; not enough memory; a parameter that would do nothing.
+        StageError: images that cannot be read, have no caption or a blank one, differ in size or do not divide; a
+            loss that is not finite; not enough memory; a parameter that would do nothing.
     """
     from harness.systems.text_to_image.training.loop import train
     from harness.systems.text_to_image.training.recipe import Recipe
 
+    if method == "full" and (rank, alpha) != (_RANK, _ALPHA):
+        name, value = ("rank", rank) if rank != _RANK else ("alpha", alpha)
+        raise StageError(
+            f"{name}: {value:g} changes nothing with method: full; remove it or set method: lora"
+        )
     recipe = Recipe(
         epochs=epochs,
         max_steps=max_steps,

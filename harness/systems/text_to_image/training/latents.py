@@ -13,37 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.stage import Job
+from harness.systems.text_to_image.pipelines.normalisation import Pixels
 from harness.systems.text_to_image.training.frames import Frames, oriented
 
 _CHUNK = 16
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """From pixels in [0, 1] to what the autoencoder is given: ``(x − mean) / std`` by channel."""
-
-    mean: Sequence[float]
-    std: Sequence[float]
-
-    def apply(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W)."""
-        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
-        return (images - mean[:, None, None]) / std[:, None, None]
-
-    def fold_into(self, vae: AutoencoderKL) -> None:
-        """Make the decoder, whose output is in these units, put out pixels in [-1, 1] as diffusers expects.
-
-        Its last layer is linear, so this is exact. The encoder keeps expecting normalised images.
-        """
-        last = vae.decoder.conv_out
-        scale = 2 * torch.tensor(self.std).to(last.weight)
-        shift = (2 * torch.tensor(self.mean) - 1).to(last.weight)
-        last.weight.data *= scale[:, None, None, None]
-        last.bias.data = last.bias.data * scale + shift
-
-
-VAE_PIXELS = Pixels((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-"""The convention of diffusers: [-1, 1]."""
 
 
 @dataclass(frozen=True)

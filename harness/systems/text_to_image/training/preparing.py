@@ -15,8 +15,9 @@ from harness.artifact import Artifact, Json
 from harness.errors import StageError
 from harness.stage import Job
 from harness.systems.text_to_image.pipelines.components import read_pipeline
+from harness.systems.text_to_image.pipelines.normalisation import Pixels
 from harness.systems.text_to_image.training.frames import ORIENTATIONS, Augment, Frames, decode
-from harness.systems.text_to_image.training.latents import VAE_PIXELS, Latents, Pixels, encode
+from harness.systems.text_to_image.training.latents import Latents, encode
 from harness.systems.text_to_image.training.recipe import Recipe
 
 _DONE = "prepared.json"
@@ -71,7 +72,8 @@ def prepare(
         raise StageError(
             f"augment: dihedral turns images, and these are {width}×{height}, not square; set flips"
         )
-    pixels = VAE_PIXELS if recipe.normalisation == "vae" else Pixels(*frames["training"].statistics())
+    own = recipe.normalisation == "dataset"
+    pixels = Pixels(*frames["training"].statistics()) if own else Pixels.of(vae)
     described: dict[str, Json] = {}
     for side, read in frames.items():
         augment: Augment = recipe.augment if side == "training" else "none"
@@ -108,6 +110,12 @@ def _captioned(frames: Frames, side: str) -> None:
     bare: Sequence[str] = [n for n, c in zip(frames.names, frames.captions, strict=True) if not c]
     if bare:
         raise StageError(f"{side} image {bare[0]} has no caption ({len(bare)} of {len(frames)} images)")
+    blank = [n for n, c in zip(frames.names, frames.captions, strict=True) if not all(s.strip() for s in c)]
+    if blank:
+        raise StageError(
+            f"{side} image {blank[0]} has a blank caption ({len(blank)} of {len(frames)} images); "
+            "caption_drop trains without captions"
+        )
 
 
 def _cut(tokenizer: CLIPTokenizer, frames: Frames) -> int:

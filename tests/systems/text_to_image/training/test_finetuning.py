@@ -237,7 +237,10 @@ def test_mistakes_are_one_line(base: Pipeline, drawn: Scenes, tmp_path: Path) ->
         augment="dihedral",
     )
     refused(r"precision: fp16 is for GPUs", precision="fp16")
+    refused(r"^rank: 4 changes nothing with method: full; remove it or set method: lora$", rank=4)
+    refused(r"^alpha: 32 changes nothing with method: full", alpha=32.0)
     refused(r"training image 1\.png has no caption \(1 of 2 images\)", folder(tmp_path, 64, "bare"))
+    refused(r"training image 1\.png has a blank caption \(1 of 2 images\)", folder(tmp_path, 64, "blank"))
     refused(r"pixels where others have 64×64; resize them", folder(tmp_path, 64, "mixed"))
     cut = folder(tmp_path, 64, "cut")
     (cut.path / "1.png").write_bytes((cut.path / "1.png").read_bytes()[:200])
@@ -252,7 +255,8 @@ def folder(root: Path, size: int, flaw: str = "") -> CaptionedImages:
             side = 32 if flaw == "mixed" and i else size
             width = 32 if flaw == "tall" else side
             image = np.random.default_rng(i).integers(0, 256, (side, width, 3), dtype=np.uint8)
-            out.add(image, f"{i}.png", captions=[] if flaw == "bare" and i else ["a field"])
+            flawed: dict[str, list[str]] = {"bare": [], "blank": ["a field", " "]} if i else {}
+            out.add(image, f"{i}.png", captions=[*flawed.get(flaw, ["a field"])])
     return CaptionedImages(path)
 
 
