@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from harness.artifact import Json
-from harness.record import Score
+from harness.compare.match import in_point
+from harness.record import Run, Score
 from harness.report import numbers
+from harness.report.figures.canvas import REFERENCE
 from harness.report.html.charts.heat import confusion as heat
 from harness.report.html.charts.heat import pairs
 from harness.report.html.context import Context
@@ -23,6 +25,8 @@ IN_TABLE = 12
 DRAWN = 64
 """Classes of a drawing; of more, the confused pairs are listed."""
 COLUMNS = ("recall", "precision", "f1")
+POINTS = 8
+"""Points of the matrix whose classes stand side by side."""
 
 
 def confusion(context: Context) -> Section | None:
@@ -32,7 +36,7 @@ def confusion(context: Context) -> Section | None:
     rest = [s.candidate.metric for s in found[MOST:]]
     told = []
     if any(s.points > 1 for s in found[:MOST]):
-        told.append("Of several points the one that regressed most is shown, else the reference.")
+        told.append("Of several points the one that regressed most is shown in full, else the reference.")
     if rest:
         told.append(f"Not shown, no worse than these: {numbers.listed(rest, 5)}; the record has them.")
     return (
@@ -50,7 +54,7 @@ def _blocks(context: Context, found: Shown) -> list[Block]:
     repeats = len(found.candidate.repeats)
     where = f"{name}{f' ({place})' if place else ''}"
     over = f", summed over {numbers.counted(repeats, 'repeat')}" if repeats > 1 else ""
-    return [_drawn(where, over, matrix), *_per_class(context, found, where)]
+    return [_drawn(where, over, matrix), *_per_class(context, found, where), *_at_points(context, found)]
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,52 @@ def _per_class(context: Context, found: Shown, where: str) -> list[Table]:
     missing = "" if theirs or context.baseline is None else "; the store no longer has the baseline's"
     caption = f"{where} by class, mean over the repeats, {order}{missing}"
     return [Table(caption, heads, rows, frozenset(range(1, len(heads))))]
+
+
+def _at_points(context: Context, found: Shown) -> list[Table]:
+    """Classes × points of the matrix, so that what one point has lost another shows; none where there is one point."""
+    run, metric = context.run, found.candidate.metric
+    points = [_Point.of(s, run, context.store) for s in run.scores if s.metric == metric and s.complete]
+    points = [p for p in points if p.shares]
+    if len(points) < 2:
+        return []
+    lowest = sorted(points, key=lambda p: (not p.is_reference, fmean(p.shares.values())))[:POINTS]
+    kept = [p for p in points if p in lowest]
+    by_class: dict[str, list[float]] = {}
+    for point in kept:
+        for label, share in point.shares.items():
+            by_class.setdefault(label, []).append(share)
+    labels = sorted(by_class, key=lambda label: fmean(by_class[label]))
+    rows = tuple((Cell(label), *(_recalled(p.shares.get(label)) for p in kept)) for label in labels)
+    least = "the reference and the lowest" if any(p.is_reference for p in kept) else "the lowest"
+    which = "each point" if len(kept) == len(points) else f"{len(kept)} of {len(points):,} points, {least}"
+    caption = f"{metric}: {COLUMNS[0]} by class at {which}, mean over the repeats, worst class first"
+    if any(p.is_reference for p in kept):
+        caption += f"; {REFERENCE} is the reference"
+    return [Table(caption, ("class", *(p.head for p in kept)), rows, frozenset(range(1, len(kept) + 1)))]
+
+
+@dataclass(frozen=True)
+class _Point:
+    """How each class fares at a point of the matrix."""
+
+    head: str
+    shares: Mapping[str, float]
+    """Class → recall, mean over the repeats; classes without any are left out."""
+    is_reference: bool
+
+    @classmethod
+    def of(cls, score: Score, run: Run, store: Store) -> _Point:
+        is_reference = bool(run.reference) and in_point(score, run.reference)
+        head = f"{REFERENCE} {numbers.point(score.point)}" if is_reference else numbers.point(score.point)
+        found = _means(score, store)
+        shares = {label: row[COLUMNS[0]] for label, row in found.items() if COLUMNS[0] in row}
+        return cls(head, shares, is_reference)
+
+
+def _recalled(value: float | None) -> Cell:
+    cell = _number(value)
+    return cell if value is None or value >= 1 else replace(cell, heat=1 - max(value, 0.0))
 
 
 def _row(

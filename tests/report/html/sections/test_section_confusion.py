@@ -15,7 +15,7 @@ from harness.artifact import Json
 from harness.compare.sample import Side
 from harness.record import Score
 from harness.report.html.parts import Chart, Table
-from harness.report.html.sections.confusion import MOST, confusion
+from harness.report.html.sections.confusion import MOST, POINTS, confusion
 from harness.store import Entry, Result, Store
 
 CLASSES = ["bare", "crop", "water"]
@@ -131,6 +131,35 @@ def test_what_regressed_is_shown_before_the_rest_and_at_the_point_where_it_did(t
     assert captions[0].startswith("Confusion of fell (steps=2)")
     assert captions[1].startswith("Confusion of m0 (steps=1)")
     assert section.lead.startswith("Of several points the one that regressed most is shown")
+
+
+def at_points(*matrices: Sequence[Sequence[int]]) -> Side:
+    """A point per matrix; the second is the reference."""
+    scores = [replace(scored(details(matrix)), point={"m.train": i}) for i, matrix in enumerate(matrices)]
+    return side(*scores, reference={"m.train": 1})
+
+
+def test_classes_of_every_point_stand_side_by_side(tmp_path: Path) -> None:
+    *_, points = blocks(at_points(FIRST, SECOND, [[10, 0, 0], [9, 1, 0], [0, 0, 10]]), None, tmp_path)
+    assert points.caption == (
+        "m: recall by class at each point, mean over the repeats, worst class first; ★ is the reference"
+    )
+    assert points.columns == ("class", "train=0", "★ train=1", "train=2")
+    assert rows(points) == [
+        ["crop", "0.900", "0.900", "0.100"],
+        ["water", "0.500", "0.500", "1"],
+        ["bare", "0.800", "0.600", "1"],
+    ]
+    assert [cell.heat for cell in points.rows[1][1:]] == [0.5, 0.5, None]
+
+
+def test_of_many_points_the_reference_and_the_lowest_are_shown(tmp_path: Path) -> None:
+    matrices = [[[i, 20 - i, 0], [0, 1, 0], [0, 0, 1]] for i in range(20)]
+    matrices[1] = [[20, 0, 0], [0, 1, 0], [0, 0, 1]]
+    *_, points = blocks(at_points(*matrices), None, tmp_path)
+    lowest = [f"train={i}" for i in (0, *range(2, POINTS))]
+    assert points.columns == ("class", lowest[0], "★ train=1", *lowest[1:])
+    assert f"at {POINTS} of 20 points, the reference and the lowest" in points.caption
 
 
 @pytest.mark.parametrize(
