@@ -77,7 +77,8 @@ def _writers(context: Context, metric: str, rows: Sequence[Mapping[str, Json]]) 
     cells = []
     for check, threshold in thresholds.items():
         if check in run.metrics[metric].fields:
-            found = [f for f in findings if f.field == check]
+            unasked = [s for s in scores if not _asks(context, s, check)]
+            found = [f for f in findings if f.field == check and not _among(unasked, f.against)]
             shares = (_share(context, s, theirs.get(id(s)), check, found) for s in scores[:WRITERS])
             cells.append((Cell(check.replace("_", " ")), Cell(threshold), *shares, _verdict(found)))
     heads = [numbers.point(s.point) or "share" for s in scores[:WRITERS]]
@@ -125,12 +126,21 @@ def _share(
     context: Context, score: Score, baseline: Score | None, check: str, findings: Sequence[Finding]
 ) -> Cell:
     value, before = _mean(score, check) or 0.0, _mean(baseline, check)
-    asked = [r.get("applies_to") for r in _rows(score, context.store) if r["check"] == check]
-    if asked == [0]:
+    if not _asks(context, score, check):
         return Cell("–", tone="quiet", note="not asked")
     moved = "" if before is None or before == value else f"baseline {before:.1%}"
     note = "; ".join(filter(None, (moved, _within(findings, score))))
     return Cell(f"{value:.1%}", sort=value, heat=1 - value if value < 1 else None, note=note)
+
+
+def _asks(context: Context, score: Score, check: str) -> bool:
+    """Whether the check applies to any prompt; where it does not, a share says nothing."""
+    applies = [r.get("applies_to") for r in _rows(score, context.store) if r["check"] == check]
+    return applies != [0]
+
+
+def _among(scores: Sequence[Score], reference: Mapping[str, Json] | None) -> bool:
+    return reference is not None and any(in_point(s, reference) for s in scores)
 
 
 def _mean(score: Score | None, field: str) -> float | None:

@@ -121,6 +121,22 @@ def test_a_share_says_where_it_is_not_as_at_the_reference(tmp_path: Path) -> Non
     assert not any("against" in cell.note for row in (shares.rows[0], shares.rows[2]) for cell in row)
 
 
+def test_what_the_reference_was_not_asked_is_not_compared_with_it(tmp_path: Path) -> None:
+    gates = (gate_at("grounded", "supported"), gate_at("grounded"))
+    found = {}
+    for applies in (0, 10):
+        templates = scored("templates", 0.9, applies)
+        better = scored("grounded", 1.0, 10)
+        better = replace(
+            better, repeats=tuple(replace(r, values={**r.values, "supported": 0.5}) for r in better.repeats)
+        )
+        made = replace(asked(templates, better).run, gates=gates, reference={"written.prompts": "templates"})
+        shares, *_ = tables(Side(made), None, tmp_path)
+        found[applies] = (shares.rows[1][3].note, shares.rows[2][3].note)
+    assert found[10] == ("✓ improved against templates", "✓ improved against templates")
+    assert found[0] == ("✓ improved against templates", "")
+
+
 def test_classes_and_prompts_are_those_of_the_writer_that_fails_most(tmp_path: Path) -> None:
     _, classes, failing = tables(asked(scored("people", 0.9), scored("grounded", 0.6)), None, tmp_path)
     assert classes.caption.startswith("checks (prompts=grounded) by class")
