@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from harness.artifact import Json
 from harness.data.hub import Source
-from harness.data.pickles import PICKLED, refusal
+from harness.data.pickles import PICKLED, conversion, refusal
 from harness.errors import StageError, nearest
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"https://(?:hf\.co|huggingface\.co)/([^/]+/[^/]+)/resolve/([0-9a-f]{40})/([^?]+)")
 _HASH = re.compile(r"-([0-9a-f]{8,64})\.pth$")
-_CONVERT = (
-    'python -c "import torch, safetensors.torch as s; '
-    "s.save_file(torch.load('IN', weights_only=True), 'OUT.safetensors')\""
-)
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class Weights:
         if ":" not in text and "@" not in text:
             return cls(text, Source.from_text(_reference(text)), torchgeo=True)
         if text.endswith(tuple(PICKLED)):
-            raise ValueError(refusal(repr(text), _CONVERT))
+            raise ValueError(refusal(repr(text), conversion("IN", "OUT.safetensors")))
         return cls(text, Source.from_text(text))
 
     def relative_to(self, folder: Path) -> Weights:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
-from peft import LoraConfig
+from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -87,7 +87,11 @@ def put_into(pipeline: StableDiffusionPipeline, recipe: Recipe, weights: Path, a
     trainable(recipe, pipeline).load_state_dict(load_file(weights))
     if recipe.method == "lora":
         if adapter is not None:
-            pipeline.unet.save_lora_adapter(adapter, weight_name="pytorch_lora_weights.safetensors")
+            pipeline.save_lora_weights(
+                adapter,
+                unet_lora_layers=get_peft_model_state_dict(pipeline.unet),
+                unet_lora_adapter_metadata=next(iter(pipeline.unet.peft_config.values())).to_dict(),
+            )
         pipeline.fuse_lora()
         pipeline.unload_lora_weights()
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from image_files import source
 from jobs import FolderJob
 from PIL import Image
 from safetensors.torch import load_file
@@ -19,7 +20,7 @@ from harness.artifact import CaptionedImages, FinetunedPipeline, Pipeline, Scene
 from harness.data import scenes
 from harness.data.image_folder import Writer
 from harness.errors import StageError
-from harness.systems.text_to_image import checkpoint, finetune
+from harness.systems.text_to_image import checkpoint, finetune, load
 from harness.systems.text_to_image.pipelines.components import read_pipeline
 
 BRIEF: dict[str, Any] = {"max_steps": 4, "batch_size": 4, "accumulate": 1, "lr": 1e-3}
@@ -145,6 +146,17 @@ def test_rank_and_alpha_change_what_adapters_learn(base: Pipeline, drawn: Scenes
     assert far(one, finetune(base, drawn, **low, rank=4, job=FolderJob(tmp_path / "rank"))) > 0
     assert far(one, finetune(base, drawn, **low, alpha=64.0, job=FolderJob(tmp_path / "alpha"))) > 0
     assert (one.path / "adapter" / "pytorch_lora_weights.safetensors").is_file()
+
+
+def test_the_adapter_that_is_kept_merges_into_its_base(base: Pipeline, drawn: Scenes, tmp_path: Path) -> None:
+    low = {**BRIEF, "method": "lora", "rank": 4, "alpha": 12.0}
+    tuned = finetune(base, drawn, **low, job=FolderJob(tmp_path / "tuned"))
+    merged = load(
+        source=source(base.path), adapter=source(tuned.path / "adapter"), job=FolderJob(tmp_path / "merged")
+    )
+    assert merged.facts["adapter"]["tensors"] > 0
+    assert far(base, merged) > 0
+    assert far(tuned, merged) < 1e-6
 
 
 def test_accumulated_batches_are_one_large_batch(base: Pipeline, drawn: Scenes, tmp_path: Path) -> None:
