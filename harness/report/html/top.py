@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from harness.artifact import Json
 from harness.canonical import canonical
-from harness.compare.comparison import Finding
+from harness.compare.comparison import Finding, Verdict
 from harness.compare.declared import protocol_id, suite_id
 from harness.record import Run
 from harness.report import numbers
@@ -48,7 +49,7 @@ def top(context: Context) -> Markup:
     """The banner, its answers and the strip that says what ran on what."""
     comparison = context.comparison
     result = numbers.outcome(comparison)
-    gated = [f for f in numbers.worst_first(comparison.findings) if f.gated]
+    gated = _headlines([f for f in numbers.worst_first(comparison.findings) if f.gated], context.run)
     return fragment(
         "top.html.jinja",
         about=context.run.about,
@@ -66,6 +67,30 @@ def top(context: Context) -> Markup:
         protocol=list(dict.fromkeys(str(d) for f in gated for d in f.differences))[:NAMED],
         strip=list(_strip(context)),
     )
+
+
+def _headlines(gated: Sequence[Finding], run: Run) -> list[Finding]:
+    """Worst first. Where not all have room, of what is unchanged one finding of every metric stands before a second
+    of any, its first field first: many checks of one thing do not hide the rest.
+    """
+    if len(gated) <= WORST:
+        return list(gated)
+    calm = [f for f in gated if f.verdict is Verdict.UNCHANGED]
+    seen: Counter[str] = Counter()
+    turns = []
+    for finding in sorted(calm, key=lambda f: _nth_field(f, run)):
+        turns.append((seen[finding.metric], finding))
+        seen[finding.metric] += 1
+    turns.sort(key=lambda turn: turn[0])
+    rest = [f for f in gated if f.verdict is not Verdict.UNCHANGED]
+    improved = [f for f in rest if f.verdict is Verdict.IMPROVED]
+    return [*rest[: len(rest) - len(improved)], *(f for _, f in turns), *improved]
+
+
+def _nth_field(finding: Finding, run: Run) -> int:
+    info = run.metrics.get(finding.metric)
+    fields = list(info.fields) if info else []
+    return fields.index(finding.field) if finding.field in fields else len(fields)
 
 
 def _row(finding: Finding) -> Row:

@@ -9,7 +9,7 @@ from report.html.contexts import BASELINE, context
 from report.test_golden import COMPARISON, FINDINGS, RUN, estimate, finding
 
 from harness.compare.comparison import Verdict
-from harness.record import Run
+from harness.record import MetricInfo, Run
 from harness.report.html.context import Context
 from harness.report.html.top import top
 
@@ -83,6 +83,22 @@ def test_more_findings_than_fit_are_counted(tmp_path: Path) -> None:
         ),
     )
     assert "and 4 more" in said(context(tmp_path, twelve))
+
+
+def test_many_checks_of_one_thing_do_not_hide_the_rest(tmp_path: Path) -> None:
+    names = [*(f"checks.v{i}" for i in range(9)), "checks.passed", "kid.distance", "scores.loss"]
+    calm = [finding(n, Verdict.UNCHANGED, estimate=estimate(1.0, 0.0, 0.1)) for n in names]
+    bad = finding("checks.v10", Verdict.REGRESSED, estimate=estimate(1.0, -0.5, 0.1))
+    good = finding("checks.v11", Verdict.IMPROVED, estimate=estimate(1.0, 0.5, 0.1))
+    info = MetricInfo("prompts.checks", {"passed": {"better": "higher"}, "v0": {"better": "higher"}}, ())
+    run = replace(RUN, metrics={**RUN.metrics, "checks": info})
+    text = said(context(tmp_path, replace(COMPARISON, findings=(*calm, good, bad)), run))
+    first = ["checks.v10", "checks.passed", "scores.loss", "kid.distance", "checks.v0"]
+    places = [text.index(f"{name} ") for name in first]
+    assert places[0] == min(places)
+    assert places[1] < places[4]
+    assert max(places[2:4]) < places[4]
+    assert "checks.v11" not in text
 
 
 def test_an_exact_comparison_claims_no_interval(tmp_path: Path) -> None:
