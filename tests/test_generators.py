@@ -41,6 +41,7 @@ metrics:
 gate:
   kid.distance: 0.05
   manifold.recall: 0.1
+  memorisation.copies: null
   classes.overall_accuracy: 0.1
 """
 
@@ -166,6 +167,7 @@ seeds:
 gate:
   kid.distance: {{margin: 0.02, at: {{images.pipeline: model}}, against: reference}}
   manifold.recall: null
+  memorisation.copies: null
   classes.overall_accuracy: null
 """
 

@@ -7,14 +7,14 @@ from harness.data.scenes.world import CLASSES
 from harness.errors import StageError
 from harness.metrics.prompts.classes import class_named, naming, patterns
 from harness.metrics.prompts.context import Context
-from harness.metrics.prompts.form import no_echo, varied
+from harness.metrics.prompts.form import no_echo, runs, varied
 from harness.metrics.prompts.homonyms import unambiguous
 from harness.metrics.prompts.view import from_above, not_from_ground, vocabulary
 from harness.systems.prompt_writer.writing import table
 from harness.systems.prompt_writer.writing.phrases import LAND_COVER, VIEWS
 from harness.systems.prompt_writer.writing.templates import from_templates
 from harness.systems.prompt_writer.writing.tidying import words
-from harness.systems.prompt_writer.writing.wording import Phrase, spoken
+from harness.systems.prompt_writer.writing.wording import INSTRUCT, Phrase, spoken
 
 
 def texts(root, **parameters):
@@ -46,7 +46,8 @@ def test_whatever_is_combined_reads_as_land_from_above_and_as_nothing_else(tmp_p
         from_templates(classes=(*CLASSES, "AnnualCrop"), per_class=100, job=FolderJob(tmp_path))
     )
     context = Context(
-        positive=(), negative=(), named=patterns(naming((*CLASSES, "AnnualCrop"), {})), instruction=(),
+        positive=(), negative=(), named=patterns(naming((*CLASSES, "AnnualCrop"), {})),
+        instructed=frozenset(runs(INSTRUCT.text)),
         spans=lambda text: (), tokens=77, cosines={}, resting={}, twins_within={}, twins_across={},
     )  # fmt: skip
     assert len(rows) == 800
