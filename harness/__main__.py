@@ -1,7 +1,56 @@
-"""``python -m harness`` is ``harness``."""
+"""The process: what ``harness`` and ``python -m harness`` start, and the one place that says how it ends.
 
-import sys
+Signals are caught before anything else is imported, and whatever is imported or done afterwards is inside one ``try``.
+"""
 
-from harness.cli import main
+from __future__ import annotations
 
-sys.exit(main())
+from harness import signals
+
+signals.catch()
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        code = _ended()
+    except KeyboardInterrupt:
+        signals.leave_stopped()
+    signals.leave(code)
+
+
+def _ended() -> int:
+    """What the process ends with; it may be short of memory or threads before it has begun."""
+    try:
+        import atexit
+
+        atexit.register(signals.end_with_left_code)
+        from harness import crash, giving_up, streams, watchdog
+    except Exception as e:
+        signals.write(f"cannot be started: {type(e).__name__}: {e}".splitlines()[0])
+        return 5 if isinstance(e, MemoryError) else 2
+    try:
+        streams.open_all()
+        giving_up.watch()
+        watchdog.start()
+        atexit.register(streams.flush)
+        code = _command()
+        streams.flush()
+    except Exception as e:
+        line, told = crash.explain(e)
+        streams.warn(line)
+        code = int(told)
+    return code
+
+
+def _command() -> int:
+    from harness.cli import main
+
+    try:
+        return main()
+    except SystemExit as e:  # of the parser, which has said what it had to say
+        return e.code if isinstance(e.code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

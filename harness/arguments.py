@@ -3,24 +3,61 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from harness import __version__
+from harness import __version__, streams
+from harness.errors import Exit
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 EXIT_CODES = """\
 exit codes, the first that applies:
-  2 bad suite or usage   5 a task failed   1 regressed   4 incomparable or missing
-  3 inconclusive (only with --strict)   0 otherwise   70 internal error   130 interrupted"""
+  2 bad suite or usage   5 a task failed   6 regressed   4 incomparable or missing
+  3 inconclusive (only with --strict)   0 otherwise   70 internal error
+  130 Ctrl-C, 143 SIGTERM, 129 SIGHUP: the same command goes on from there"""
 
 RUN = "a run's folder, its id, or a suite's name for its latest run"
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Prints where everything is printed."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        (file or streams.out()).write(self.format_help())
+
+    def error(self, message: str) -> NoReturn:
+        for line in self.format_usage().rstrip().splitlines():
+            streams.note(line)
+        streams.warn(message)
+        raise SystemExit(int(Exit.USAGE))
+
+
+MOST = 100_000
+"""Of whatever is counted on the command line: no machine gets through more seeds, images or rows."""
+
+
+def _whole(most: int = MOST) -> Callable[[str], int]:
+    """A whole number, spelled as in a suite."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]+", text):
+            raise argparse.ArgumentTypeError(f"expected a whole number, not {text[:40]!r}")
+        if len(text) > 20 or int(text) > most:
+            raise argparse.ArgumentTypeError(f"{text[:40]} is more than {most:,}")
+        return int(text)
+
+    return read
 
 
 def parser() -> argparse.ArgumentParser:
     """Every command with its arguments; ``command`` of what it parses is the command's name."""
-    root = argparse.ArgumentParser(
+    root = _Parser(
         prog="harness",
         description="Did quality move, by how much, and can I trust that answer? "
         "A suite declares an evaluation; running it ends in a verdict against an accepted baseline.",
@@ -59,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
         help="add seeds while a gate is inconclusive, judged at looks that are declared beforehand",
     )
     run.add_argument(
-        "--max-seeds", type=int, metavar="N", help="with --until-conclusive: no more than this in all"
+        "--max-seeds", type=_whole(), metavar="N", help="with --until-conclusive: no more than this in all"
     )
     run.add_argument("--strict", action="store_true", help="an inconclusive verdict ends in exit code 3")
 
@@ -100,7 +137,13 @@ def parser() -> argparse.ArgumentParser:
     )
     _suite_arguments(calibrate)
     calibrate.add_argument(
-        "--repeats", type=int, metavar="N", help="seeds on each side (default: as many as the suite has)"
+        "--repeats", type=_whole(), metavar="N", help="seeds on each side (default: as many as the suite has)"
+    )
+    calibrate.add_argument(
+        "--environments",
+        type=Path,
+        metavar="DIR",
+        help="run nothing; compare the suite's runs below DIR, each made in another environment",
     )
 
     fetch = _command(commands, "fetch", "bring what suites name outside themselves")
@@ -129,6 +172,7 @@ def parser() -> argparse.ArgumentParser:
 
     _more_evidence(commands)
     _for_people(commands)
+    _storage(commands)
 
     _command(commands, "schema", "print the JSON Schema of a suite file, for editors")
     stages = _command(commands, "stages", "list stages and metrics with their parameters")
@@ -142,7 +186,7 @@ def _more_evidence(commands: Commands) -> None:
     )
     extend.add_argument("baseline", metavar="BASELINE", help="SUITE/LABEL or a baseline's file")
     extend.add_argument(
-        "--seeds", type=int, required=True, metavar="N", help="how many seeds the baseline shall have"
+        "--seeds", type=_whole(), required=True, metavar="N", help="how many seeds the baseline shall have"
     )
     extend.add_argument("--mirror", type=Path, metavar="DIR", help="as for run")
     extend.add_argument("--store", type=Path, metavar="DIR", help="as for run")
@@ -161,7 +205,7 @@ def _more_evidence(commands: Commands) -> None:
     explain.add_argument("run", metavar="RUN", help=RUN)
     explain.add_argument("metric", metavar="METRIC", help="a metric of the suite, or metric.field")
     explain.add_argument("--baseline", metavar="LABEL|FILE|RUN", help="as for run")
-    explain.add_argument("--most", type=int, default=10, metavar="N", help="items to show (default: 10)")
+    explain.add_argument("--most", type=_whole(), default=10, metavar="N", help="items to show (default: 10)")
 
     history = _command(commands, "history", "show what was accepted when, and the changes that caused steps")
     history.add_argument("suite", metavar="SUITE", help="a suite's name or its file")
@@ -225,9 +269,13 @@ def _for_people(commands: Commands) -> None:
         metavar="STAGE",
         help="whose real images are mixed in (default: those the prompts are from)",
     )
-    make.add_argument("--count", type=int, default=40, metavar="N", help="images to rate (default: 40)")
+    make.add_argument("--count", type=_whole(), default=40, metavar="N", help="images to rate (default: 40)")
     make.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="of the choice and the order (default: 0)"
+        "--seed",
+        type=_whole(most=2**63 - 1),
+        default=0,
+        metavar="S",
+        help="of the choice and the order (default: 0)",
     )
     make.add_argument(
         "--store", type=Path, metavar="DIR", help="where the artifacts are (default: HARNESS_STORE)"
@@ -244,6 +292,47 @@ def _for_people(commands: Commands) -> None:
     collect.add_argument(
         "--store", type=Path, metavar="DIR", help="where the run's pictures are, as for make"
     )
+
+
+def _storage(commands: Commands) -> None:
+    store = commands.add_parser("store", help="look after the store: free space, check it, see what it holds")
+    steps = store.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    gc = _command(
+        steps, "gc", "remove what no baseline, no kept run and no running command needs", "store gc"
+    )
+    gc.add_argument("--dry-run", action="store_true", help="say what would go, and no more")
+    gc.add_argument(
+        "--age",
+        default="1d",
+        metavar="AGE",
+        help="keep what is younger, needed or not, such as 12h; 0 for nothing (default: 1d)",
+    )
+    gc.add_argument(
+        "--keep",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="DIR|FILE",
+        help="keep what these records need, too (the project's baselines/ and reports/ always count)",
+    )
+    gc.add_argument(
+        "--forget",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="DIR",
+        help="a project that has used the store and no longer counts",
+    )
+    verify = _command(
+        steps, "verify", "check every file of every entry; 5 where one is damaged", "store verify"
+    )
+    verify.add_argument("--remove", action="store_true", help="remove what is damaged; a run makes it again")
+    du = _command(steps, "du", "show what takes the space, per suite, stage and kind", "store du")
+    du.add_argument("--json", action="store_true", help="print it as JSON, sizes in bytes")
+    for command in (gc, verify, du):
+        command.add_argument(
+            "--store", type=Path, metavar="DIR", help="its folder (default: HARNESS_STORE, else .harness/)"
+        )
 
 
 def _command(commands: Commands, name: str, about: str, full: str = "") -> argparse.ArgumentParser:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from harness import installed
 from harness.artifact import Json
-from harness.environment import command_line, environment, provenance
+from harness.canonical import canonical
+from harness.environment import DISTRIBUTIONS, command_line, environment, provenance
 from harness.items import ItemRows, read_stored_items
-from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, identity
+from harness.keys import identity
+from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
 from harness.protocol import defaults
-from harness.record import GateInfo, Repeat, Run, Score, TaskInfo, environment_id
+from harness.record import GateInfo, Made, Read, Repeat, Run, Score, TaskInfo, environment_id
 from harness.run import Outcome
-from harness.store import ITEMS, ONLY, Store
+from harness.runs import new_id
+from harness.store import ITEMS, ONLY, Entry, Store
 from harness.suite import Suite
 from harness.typed import to_json
+
+ID = 16
+"""Hexadecimal digits of the digests that a record keeps of what was made: 64 bits, for equality alone."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +36,10 @@ class Invocation:
     started: str
 
     @classmethod
-    def now(cls) -> Invocation:
+    def now(cls, reports: Path) -> Invocation:
+        """One that begins now, in the project that ``reports`` is of."""
         moment = datetime.now(UTC)
-        return cls(f"{moment:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}", moment.isoformat(timespec="seconds"))
+        return cls(new_id(reports, moment), moment.isoformat(timespec="seconds"))
 
 
 def assemble(
@@ -40,6 +48,7 @@ def assemble(
     invocation: Invocation,
     wall_s: float,
     sources: list[dict[str, Json]],
+    store: Store,
 ) -> Run:
     """All scores, tasks and environments of one invocation."""
     suite = plan.suite
@@ -61,6 +70,7 @@ def assemble(
         tasks=tuple(_task(t, outcomes[t.id]) for t in plan.tasks.values()),
         environments=seen,
         environment=environment_id(here),
+        distributions=distributions(seen, store),
         sources=tuple(sources),
         only={name: [_axis_json(suite, name, v) for v in values] for name, values in plan.only.items()},
         provenance={**provenance(suite.project), "command": command_line(suite.project)},
@@ -68,11 +78,24 @@ def assemble(
     )
 
 
+def distributions(
+    environments: Mapping[str, Mapping[str, Json]], store: Store
+) -> dict[str, Mapping[str, Json]]:
+    """The lists behind the digests in environments, by digest, as far as they are known here."""
+    here = installed.distributions()
+    digests = {str(e[DISTRIBUTIONS]) for e in environments.values() if DISTRIBUTIONS in e}
+    known: dict[str, Mapping[str, Json]] = {
+        installed.digest(here): here,
+        **installed.kept(store.root, digests),
+    }
+    return {digest: known[digest] for digest in sorted(digests & known.keys())}
+
+
 def _score(
     plan: Plan, planned: PlannedScore, outcomes: Mapping[TaskId, Outcome], seen: dict[str, dict[str, Json]]
 ) -> Score:
     repeats = tuple(_repeat(plan, r, outcomes, seen) for r in planned.repeats)
-    return Score(planned.metric, planned.point, planned.settings, planned.protocol, planned.claim, repeats)
+    return Score(planned.metric, planned.point, planned.settings, planned.protocol, repeats)
 
 
 def _repeat(
@@ -105,7 +128,50 @@ def _repeat(
         executed,
         tuple(sorted(environments)),
         result.items,
+        result.steps,
+        read=_read(plan.tasks[planned.task], outcomes),
+        drawn=_drawn(plan, planned.task, outcomes),
+        clocked=all(outcomes[s].state == "executed" for s in plan.tasks[planned.task].sources),
     )
+
+
+def _read(task: Task, outcomes: Mapping[TaskId, Outcome]) -> Read | None:
+    """What a metric's task read, input by input."""
+    files: dict[str, Json] = {}
+    facts: dict[str, Json] = {}
+    for name, taken in task.inputs.items():
+        entries = [(outcomes[source].entry, output or ONLY) for source, output in taken]
+        if any(entry is None for entry, _ in entries):
+            return None
+        files[name] = [_files(entry, output) for entry, output in entries if entry]
+        outputs = [entry.outputs[output] for entry, output in entries if entry]
+        facts[name] = [[output.facts, output.conditions] for output in outputs]
+    return Read(_digest("files", files) if files else "", _digest("facts", facts))
+
+
+def _drawn(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> dict[str, Made]:
+    """What the stages behind a metric left that a seed decides."""
+    drawn: dict[str, Made] = {}
+    for task in sorted(plan.behind(metric), key=lambda t: t.node):
+        if task.id != metric and task.stage.draws(task.parameters):
+            entry = outcomes[task.id].entry
+            content = (
+                ""
+                if entry is None
+                else _digest("files", [_files(entry, name) for name in sorted(entry.outputs)])
+            )
+            drawn[task.node] = Made(task.key[:ID], content)
+    return drawn
+
+
+def _files(entry: Entry, output: str) -> Json:
+    """The checksums of an artifact's files, by their path in its folder."""
+    inside = f"{output}/"
+    return {n.removeprefix(inside): digest for n, (_, digest) in entry.files.items() if n.startswith(inside)}
+
+
+def _digest(tag: str, value: Json) -> str:
+    return sha256(f"harness/{tag}/1:{canonical(value)}".encode()).hexdigest()[:ID]
 
 
 def _task(task: Task, outcome: Outcome) -> TaskInfo:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import io
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import streams
 from harness.arguments import parser
 from harness.errors import Exit, HarnessError, UsageError
 
@@ -22,37 +20,32 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the process's exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # a name that this terminal cannot show is still told
+    """Run one command; returns the process's exit code. A signal's ``KeyboardInterrupt`` passes."""
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
+        _check_working_folder()
         return int(_COMMANDS[options.command](options))
     except HarnessError as e:
-        print(f"harness: {e}", file=sys.stderr)
+        streams.warn(*e.lines)
         return int(e.exit)
-    except KeyboardInterrupt:
-        print(
-            "harness: interrupted; what is finished is kept, the same command goes on from there",
-            file=sys.stderr,
-        )
-        return int(Exit.INTERRUPTED)
-    except Exception as e:
-        from harness.crash import describe
+    except (Exception, SystemExit) as e:
+        from harness.crash import explain
 
-        print(f"harness: {describe(e)}", file=sys.stderr)
-        return int(Exit.INTERNAL)
+        line, code = explain(e)
+        streams.warn(line)
+        return int(code)
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _check_working_folder() -> None:
+    """Paths are relative to it, so nothing can be found where it is gone.
 
-
-def _say(text: str) -> None:
-    _console().out(text, highlight=False)
+    Raises:
+        UsageError: it was deleted, or may not be read.
+    """
+    try:
+        Path.cwd()
+    except OSError as e:
+        raise UsageError(f"the working folder cannot be used ({e.strerror}); change to another") from None
 
 
 def _run(o: argparse.Namespace) -> Exit:
@@ -71,10 +64,13 @@ def _run(o: argparse.Namespace) -> Exit:
 
 def _plan(o: argparse.Namespace) -> Exit:
     from harness.commands.evaluate import prepare
-    from harness.report.plan import print_plan
+    from harness.commands.foresee import foresee
+    from harness.report.plan import print_gates, print_plan
 
     prepared = prepare(_request(o), download=False)
-    print_plan(_console(), prepared.plan, prepared.store, every=o.all)
+    console = _console()
+    print_plan(console, prepared.plan, prepared.store, every=o.all)
+    print_gates(console, foresee(prepared.plan))
     return Exit.OK
 
 
@@ -90,16 +86,14 @@ def _compare(o: argparse.Namespace) -> Exit:
     folder = project.find_run(o.run, home)
     run = record_file.load(folder)
     if (folder / "run.json").is_file() and not record_file.is_sealed(folder):
-        print(f"harness: {folder}: not as the harness wrote it; somebody edited its figures", file=sys.stderr)
+        streams.warn(f"{folder}: not as the harness wrote it; somebody edited its figures")
     comparison = (
         within(folder, parse_against(o.against, run))
         if o.against
         else judge(folder, home, Against(o.baseline))
     )
     if o.json:
-        import json
-
-        _say(json.dumps(comparison.to_json(), indent=1, ensure_ascii=False))
+        streams.document(comparison.to_json())
     else:
         print_comparison(_console(), run, comparison, strict=o.strict)
         annotate(comparison)
@@ -109,7 +103,7 @@ def _compare(o: argparse.Namespace) -> Exit:
 def _accept(o: argparse.Namespace) -> Exit:
     from harness import project, record_file
     from harness.commands.judge import label_of
-    from harness.compare.baseline import accept
+    from harness.compare.baseline import accept, untimed
 
     home = project.of(Path.cwd())
     folder = project.find_run(o.run, home)
@@ -117,14 +111,22 @@ def _accept(o: argparse.Namespace) -> Exit:
     if not record_file.is_sealed(folder):
         raise UsageError(f"{folder}: not as the harness wrote it; run the suite again and accept that run")
     path = accept(run, folder, home, o.label or label_of(run), o.reason, o.new_protocol)
-    _say(f"accepted: {path}")
+    streams.say(f"accepted: {path}")
+    if late := untimed(run):
+        streams.say(
+            f"  no timing: what {', '.join(late)} timed came from the store; to accept times, run it with --fresh STAGE"
+        )
     return Exit.OK
 
 
 def _calibrate(o: argparse.Namespace) -> Exit:
-    from harness.commands.calibrate import run_calibration
+    from harness.commands.calibrate import compare_environments, run_calibration
 
-    return run_calibration(_request(o), repeats=o.repeats)
+    if o.environments is None:
+        return run_calibration(_request(o), repeats=o.repeats)
+    if o.repeats is not None:
+        raise UsageError("calibrate: either --repeats or --environments, not both")
+    return compare_environments(_request(o), o.environments)
 
 
 def _extend(o: argparse.Namespace) -> Exit:
@@ -171,26 +173,42 @@ def _review_collect(o: argparse.Namespace) -> Exit:
     return collect(o.run, o.ratings, partial=o.partial, store=o.store)
 
 
+def _store_gc(o: argparse.Namespace) -> Exit:
+    from harness.commands.store import gc
+
+    return gc(store=o.store, keep=o.keep, forget=o.forget, age=o.age, dry_run=o.dry_run)
+
+
+def _store_verify(o: argparse.Namespace) -> Exit:
+    from harness.commands.store import verify
+
+    return verify(store=o.store, remove=o.remove)
+
+
+def _store_du(o: argparse.Namespace) -> Exit:
+    from harness.commands.store import du
+
+    return du(store=o.store, as_json=o.json)
+
+
 def _fetch(o: argparse.Namespace) -> Exit:
     from harness.sources import fetch_all, pin_all
 
     if o.pin:
         for line in pin_all(o.suites):
-            _say(line)
+            streams.say(line)
     if o.to is not None:
         for line in fetch_all(o.suites, o.to):
-            _say(line)
+            streams.say(line)
     if o.to is None and not o.pin:
         raise UsageError("fetch: say --to DIR (fill a mirror), --pin (write commits into the suite), or both")
     return Exit.OK
 
 
 def _schema(o: argparse.Namespace) -> Exit:
-    import json
-
     from harness.schema import json_schema
 
-    _say(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    streams.document(json_schema(), indent=2)
     return Exit.OK
 
 
@@ -205,7 +223,7 @@ def _export(o: argparse.Namespace) -> Exit:
     from harness.commands.export import export
 
     _, made = _made(o)
-    _say(f"exported: {export(made, o.to)}")
+    streams.say(f"exported: {export(made, o.to)}")
     return Exit.OK
 
 
@@ -215,9 +233,9 @@ def _publish(o: argparse.Namespace) -> Exit:
     run, made = _made(o)
     upload = Upload.of(made, run, o.to, private=o.private, replace=o.replace)
     for line in upload.described():
-        _say(line)
+        streams.say(line)
     if not o.dry_run:
-        _say(f"published: {upload.send()}")
+        streams.say(f"published: {upload.send()}")
     return Exit.OK
 
 
@@ -256,6 +274,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], Exit]] = {
     "leaderboard": _leaderboard,
     "review make": _review_make,
     "review collect": _review_collect,
+    "store gc": _store_gc,
+    "store verify": _store_verify,
+    "store du": _store_du,
     "fetch": _fetch,
     "export": _export,
     "publish": _publish,

@@ -1,6 +1,6 @@
-"""What a run ran on: versions, device, driver, image digest. Recorded, never a reason not to compare.
+"""What work ran on: versions, device, driver, image, instruction set. Recorded, never a reason not to compare.
 
-Reads package metadata and asks the driver's own tool; imports nothing heavy.
+Reads the names of installed packages and asks the driver's own tool; imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -15,28 +15,63 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from harness import __version__
+from harness import __version__, installed, processor
 from harness.artifact import Json
 from harness.errors import UsageError
+from harness.libraries import observed
+from harness.unclean import visible
 
 PACKAGES = ("torch", "torchvision", "torchgeo", "lightning", "torchmetrics", "numpy", "pillow", "pyarrow")
 
+DISTRIBUTIONS = "distributions"
+"""The field with the digest of everything installed."""
 
-@cache
+INSTRUCTIONS = "instructions"
+"""The field with the processor's flags."""
+
+_VARIABLES = re.compile(
+    r"(OMP|GOMP|KMP|MKL|OPENBLAS|GOTO|BLIS|ATEN|ONEDNN|DNNL|NPY|CUBLAS|CUBLASLT|CUDNN|CUDA_MATH)_\w+"
+    r"|(NVIDIA|TORCH|TORCHINDUCTOR)_\w*TF32\w*|TORCH_CUDNN_\w+|GLIBC_TUNABLES|PYTHONHASHSEED"
+)
+"""Variables that choose instructions, threads or an order of addition; ``GLIBC_TUNABLES`` does for exp and log."""
+
+_HARMLESS = re.compile(r"\w+_VERBOSE|OMP_DISPLAY_\w+|OMP_AFFINITY_FORMAT|KMP_(DUPLICATE_LIB_OK|INIT_AT_FORK)")
+"""Of these, what only prints, and what scikit-learn sets when it is imported."""
+
+
 def environment() -> dict[str, Json]:
     """Flat, JSON-safe, the same for two invocations on one unchanged machine."""
     found: dict[str, Json] = {
+        **_machine(),
+        "image": visible(os.environ.get("HARNESS_IMAGE_DIGEST") or "") or None,
+        "image_config": visible(os.environ.get("HARNESS_IMAGE_CONFIG") or "") or None,
+        **{
+            n: visible(v)
+            for n, v in sorted(os.environ.items())
+            if _VARIABLES.fullmatch(n) and not _HARMLESS.fullmatch(n)
+        },
+        **_gpu(),
+    }
+    return {k: v for k, v in found.items() if v is not None}
+
+
+def environment_of_work() -> dict[str, Json]:
+    """That of the work that this process has just done: with what its libraries say of themselves."""
+    return {**environment(), **observed()}
+
+
+@cache
+def _machine() -> dict[str, Json]:
+    return {
         "harness": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu": cpu_name(),
+        "cpu": processor.cpu_name(),
+        INSTRUCTIONS: processor.instructions() or None,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": os.environ.get("OMP_NUM_THREADS"),
-        "image": os.environ.get("HARNESS_IMAGE_DIGEST"),
-        **_gpu(),
         **{name: _version(name) for name in PACKAGES},
+        DISTRIBUTIONS: installed.digest(installed.distributions()),
     }
-    return {k: v for k, v in found.items() if v is not None}
 
 
 def device_class(of: Mapping[str, Json]) -> str:
@@ -70,15 +105,6 @@ def _gpu() -> dict[str, Json]:
         return {}
     name, driver, memory = (part.strip() for part in lines[0].split(","))
     return {"gpu": name, "gpus": len(lines), "driver": driver, "gpu_memory": memory}
-
-
-def cpu_name() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = re.findall(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return names[0] if names else platform.machine()
 
 
 def _version(distribution: str) -> str | None:
@@ -126,5 +152,5 @@ def command_line(project: Path) -> list[Json]:
         else:
             path = Path(word)
             inside = path.is_absolute() and path.is_relative_to(project)
-            told.append(path.relative_to(project).as_posix() if inside else word)
+            told.append(visible(path.relative_to(project).as_posix() if inside else word, lines=True))
     return told

@@ -8,22 +8,25 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
+__contract__ = "how stages talk to the harness, not what they compute: no part of a source digest"
+
 
 class Exit(IntEnum):
-    """What the process ends with. The first that applies wins, in this order, save the last two."""
+    """What the process ends with. The first that applies wins, in this order, save the last."""
 
     USAGE = 2
     """A bad suite, a bad command line, or a file that cannot be used as what it should be."""
     FAILED = 5
     """A task failed; the others went on, and complete comparisons still have verdicts."""
-    REGRESSED = 1
+    REGRESSED = 6
+    """Not 1: an interpreter or a library that gives up by itself ends with 1."""
     INCOMPARABLE = 4
     """Protocols differ, a score is missing, or there is no baseline."""
     INCONCLUSIVE = 3
     """Only under ``--strict``."""
     OK = 0
     INTERNAL = 70
-    INTERRUPTED = 130
+    """A fault of the harness. Signals end with 128 and their number: see ``harness.signals``."""
 
 
 class Where(NamedTuple):
@@ -41,6 +44,11 @@ class HarnessError(Exception):
 
     exit: Exit = Exit.USAGE
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is printed: one line, unless it is several mistakes at once."""
+        return (str(self),)
+
 
 class UsageError(HarnessError):
     """The command, a file or the environment cannot be used as asked."""
@@ -49,9 +57,14 @@ class UsageError(HarnessError):
 class SuiteError(UsageError):
     """A mistake in a suite file: where it is, what it is, and the nearest right name."""
 
-    def __init__(self, where: Where, message: str) -> None:
-        super().__init__(f"{where}: {message}")
+    def __init__(self, where: Where, message: str, *more: str) -> None:
         self.where = where
+        self._lines = (f"{where}: {message}", *more)
+        super().__init__("\n".join(self._lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self._lines
 
 
 class StoreError(HarnessError):

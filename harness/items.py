@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.artifact import Json
 from harness.canonical import canonical
-from harness.errors import UsageError
+from harness.errors import ResourceError, UsageError
 from harness.stage import Items
 
 if TYPE_CHECKING:
@@ -55,7 +55,11 @@ def write_items(path: Path, entries: Iterable[ItemRows]) -> None:
     """
     from pyarrow import parquet
 
-    with parquet.ParquetWriter(path, _schema(), compression="zstd") as writer:
+    # A file that is open: the library takes no path that is no UTF-8.
+    with (
+        path.open("wb") as file,
+        parquet.ParquetWriter(file, _schema(), compression="zstd") as writer,
+    ):
         waiting: list[pa.Table] = []
         for entry in entries:
             waiting.extend(_tables(entry))
@@ -95,7 +99,7 @@ class ItemsReader:
     def items(
         self, metric: str, point: Mapping[str, Json], seeds: Mapping[str, int], field: str
     ) -> ItemColumn | None:
-        """The rows of one repeat and field; None where that field has no rows (it is no mean over items).
+        """The rows of one repeat and field; None where that field has no rows (it is one measurement).
 
         Raises:
             UsageError: the file is missing or is not one of per-item rows.
@@ -141,15 +145,18 @@ class ItemsReader:
         import pyarrow as pa
         from pyarrow import parquet
 
-        source = io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source
         try:
+            # A file that is open: the library takes no path that is no UTF-8.
+            source = io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source.open("rb")
             # Not read_table, which imports pyarrow.dataset and with it pandas: half of a warm run's time.
-            with parquet.ParquetFile(source) as file:
+            with source, parquet.ParquetFile(source) as file:
                 table = file.read().select(list(COLUMNS)).cast(_schema())
         except FileNotFoundError:
             raise UsageError(f"{self.name}: missing, though its record says that there are items") from None
         except (pa.ArrowException, KeyError, OSError) as e:
             problem = str(e).partition("\n")[0]
+            if "launch worker thread" in problem:
+                raise ResourceError(f"{self.name}: cannot be read ({problem})") from None
             raise UsageError(f"{self.name}: not a parquet file of per-item rows ({problem})") from None
         empty = [c for c in COLUMNS if c != "cluster" and table[c].null_count]
         if empty:

@@ -8,19 +8,17 @@ the protocol says what a score means (see ``docs/keys.md``).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
-from importlib import metadata
 from itertools import product
 from typing import Any
 
-from harness import source
 from harness.artifact import Json
-from harness.canonical import canonical
+from harness.chance import subject_of
 from harness.errors import UsageError
-from harness.protocol import Bindings, Cell, Claim, Protocols
+from harness.keys import identity, task_key
+from harness.protocol import Bindings, Cell, Protocols
 from harness.record import MetricInfo
 from harness.stage import Stage
 from harness.suite import Ref, Suite
@@ -43,6 +41,8 @@ class Task:
     key: str
     stage: Stage
     parameters: Mapping[str, Any]
+    keyed: Mapping[str, Json]
+    """The parameters as the key has them: sources by the content that they had when it was made."""
     inputs: Mapping[str, tuple[tuple[TaskId, str], ...]]
     """Input name → the tasks and the outputs of theirs that it takes, in order."""
     point: Mapping[str, Json]
@@ -73,7 +73,6 @@ class PlannedScore:
     point: Mapping[str, Json]
     settings: Mapping[str, Json]
     protocol: Mapping[str, Json]
-    claim: Claim
     repeats: tuple[PlannedRepeat, ...]
 
 
@@ -183,7 +182,6 @@ class _Planner:
                 self.bindings.point(metric, cell),
                 meaning.settings,
                 meaning.protocol,
-                meaning.claim,
                 tuple(PlannedRepeat(self._seeds(metric, r), self._task(metric, cell, r)) for r in repeats),
             )
 
@@ -242,7 +240,7 @@ class _Planner:
         taken = {n: [[key, output] for (_, key), output in t] for n, t in inputs.items()}
         key = task_key(self.identity[name], spelled, taken)
         point, seeds = self.bindings.point(name, cell), self._seeds(name, repeat)
-        task = Task(name, key, node.stage, parameters, inputs, point, seeds)
+        task = Task(name, key, node.stage, parameters, spelled, inputs, point, seeds)
         # The first stays where alternatives turn out equal: the tasks that it names come before it.
         return self.tasks.setdefault(task.id, task).id
 
@@ -250,47 +248,17 @@ class _Planner:
         stage = self.suite.nodes[metric].stage
         assert stage.scores is not None
         fields = {
-            f: None if d is None else {"better": d.better, "floor": d.floor} for f, d in stage.scores.items()
+            f: None if d is None else {"better": d.better, "floor": d.floor, "low": d.low, "high": d.high}
+            for f, d in stage.scores.items()
         }
         order = list(self.suite.nodes)
         swept = sorted(
             (self.suite.seeds[j] for j in self.bindings.seeds[metric]), key=lambda s: order.index(s.node)
         )
-        return MetricInfo(f"{stage.name}@{stage.version}", fields, tuple(s.field for s in swept))
-
-
-def task_key(
-    identity: Mapping[str, Json],
-    parameters: Mapping[str, Json],
-    inputs: Mapping[str, Sequence[Sequence[str]]],
-) -> str:
-    """The key of a task.
-
-    Args:
-        identity: of its stage.
-        parameters: all of them, in plain form.
-        inputs: input → the (key, output) pairs that it takes, in order.
-    """
-    body = canonical({**identity, "parameters": parameters, "inputs": inputs})
-    return sha256(f"harness/task/1:{body}".encode()).hexdigest()
-
-
-def identity(stage: Stage) -> dict[str, Json]:
-    """What of a key the stage function itself decides.
-
-    Raises:
-        UsageError: software that it declares is not installed.
-    """
-    return {
-        "function": stage.name,
-        "version": stage.version,
-        "source": source.digest(stage.function),
-        "software": {name: _version(name, stage) for name in stage.software},
-    }
-
-
-def _version(distribution: str, stage: Stage) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        raise UsageError(f"{stage.name} needs the package {distribution!r}, which is not installed") from None
+        return MetricInfo(
+            f"{stage.name}@{stage.version}",
+            fields,
+            tuple(s.field for s in swept),
+            subject_of(self.suite, metric, self.bindings.seeds),
+            stage.timed,
+        )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
+from harness import runs
 from harness.errors import UsageError
+from harness.unclean import is_utf8
 
 
 def of(place: Path) -> Path:
@@ -22,12 +23,16 @@ def store_root(given: Path | None, project: Path) -> Path:
     """``--store``, else ``HARNESS_STORE``, else ``.harness/`` in the project.
 
     Raises:
-        UsageError: it is there and is no folder.
+        UsageError: it is there and is no folder, or its path is no UTF-8.
     """
     named = os.environ.get("HARNESS_STORE")
     folder = given or (Path(named) if named else project / ".harness")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"store {folder}: not a folder")
+    if not is_utf8(str(folder.absolute())):  # the libraries of most stages write no other
+        raise UsageError(
+            f"store {folder}: a path that is no UTF-8; name another, with --store or HARNESS_STORE"
+        )
     return folder
 
 
@@ -44,7 +49,8 @@ def mirror(given: Path | None) -> Path | None:
     return folder
 
 
-def reports(project: Path, suite: str) -> Path:
+def reports(project: Path, suite: str = "") -> Path:
+    """Where the runs of a suite, or of all of them, are."""
     return project / "reports" / suite
 
 
@@ -61,24 +67,17 @@ def find_run(text: str, project: Path) -> Path:
         return path.parent if path.name == "run.json" else path
     if (path / "run.json").is_file():
         return path
-    runs = {file.parent for file in reports(project, "").glob("**/run.json")}
-    named = [r for r in runs if r.name == text]
-    of_suite = [r for r in runs if r.parent == reports(project, text)]
-    if found := named or sorted(of_suite or [r for r in runs if _suite_of(r) == text], key=_age):
-        return found[-1]
-    known = ", ".join(r.name for r in sorted(runs, key=_age)[-3:]) or "none yet"
+    found = runs.folders(reports(project))
+    named = [r for r in found if r.name == text]
+    of_suite = [r for r in found if _suite_of(r, project) == text]
+    if chosen := named or of_suite:
+        return chosen[-1]
+    known = ", ".join(r.name for r in found[-3:]) or "none yet"
     raise UsageError(f"no run {text!r}: not a run's folder, an id or a suite with runs (latest: {known})")
 
 
-def _suite_of(run: Path) -> str:
-    """By its record: a run that was given a folder of its own does not lie below its suite's name."""
-    try:
-        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    return str(record.get("suite", "")) if isinstance(record, dict) else ""
-
-
-def _age(run: Path) -> tuple[str, int]:
-    """Ids begin with the second of the start; within one, the file's time tells."""
-    return run.name[: len("20260304-101500")], (run / "run.json").stat().st_mtime_ns
+def _suite_of(run: Path, project: Path) -> str:
+    """By its place, or its record: a run that was given a folder of its own is not below its suite's name."""
+    if runs.is_id(run.name):
+        return run.parent.relative_to(reports(project)).as_posix()
+    return str(runs.record(run).get("suite", ""))

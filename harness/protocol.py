@@ -1,15 +1,14 @@
-"""What a score means: the settings behind it, the part of them that is its protocol, and what it claims.
+"""What a score means: the settings behind it, and the part of them that is its protocol.
 
 The settings are every field upstream of a metric. The protocol is what of them reaches the metric without
-passing through the subject: two scores are comparable exactly when their protocols are equal (see
-``docs/keys.md``).
+passing through the subject, and how the subject itself is read where it comes from outside: two scores are
+comparable exactly when their protocols are equal (see ``docs/keys.md``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from harness.artifact import Json
 from harness.stage import REQUIRED, Mark
@@ -18,8 +17,6 @@ from harness.typed import to_json
 
 Cell = tuple[int, ...]
 """A point of the matrix: for each axis the index of its value."""
-
-Claim = Literal["this checkpoint", "this recipe"]
 
 
 class Bindings:
@@ -82,7 +79,6 @@ class Meaning:
 
     settings: dict[str, Json]
     protocol: dict[str, Json]
-    claim: Claim
 
 
 class Protocols:
@@ -102,7 +98,7 @@ class Protocols:
             if name in settings:
                 settings[name] = value
         protocol = {n: v for n, v in settings.items() if n in in_protocol}
-        return Meaning(settings, protocol, self._claim(metric))
+        return Meaning(settings, protocol)
 
     def _walk(self, metric: str, cell: Cell) -> tuple[dict[str, Json], set[str]]:
         """The fields behind a metric, and which of them are in its protocol.
@@ -114,12 +110,16 @@ class Protocols:
         if wired not in self._walked:
             settings: dict[str, Json] = {}
             in_protocol: set[str] = set()
-            for name in self.bindings.reaching(metric, cell, cut=False):
+            reached = list(self.bindings.reaching(metric, cell, cut=False))
+            for name in reached:
                 settings.update(self._fields(name, cell))
             for name in self.bindings.reaching(metric, cell, cut=True):
                 specs = self.suite.nodes[name].stage.parameters
                 execution = {f"{name}.{p}" for p, spec in specs.items() if spec.mark is Mark.EXECUTION}
                 in_protocol.update(self._fields(name, cell).keys() - execution - set(self.suite.subject))
+            for name in set(self.suite.subject).intersection(reached):
+                specs = self.suite.nodes[name].stage.parameters
+                in_protocol.update(f"{name}.{p}" for p, spec in specs.items() if spec.mark is Mark.READING)
             self._walked[wired] = settings, in_protocol
         return self._walked[wired]
 
@@ -133,12 +133,6 @@ class Protocols:
         for n, refs in self.bindings.wiring(name, cell).items():
             fields[f"{name}.{n}"] = _spell_refs(refs, node, n)
         return fields
-
-    def _claim(self, metric: str) -> Claim:
-        """A swept seed that reaches the subject makes it the recipe that is judged, not one outcome of it."""
-        above = self.suite.upstream(metric)
-        subject = {s.partition(".")[0] for s in self.suite.subject} & above
-        return "this recipe" if any(self.bindings.seeds[s] for s in subject) else "this checkpoint"
 
 
 def defaults(suite: Suite) -> dict[str, Json]:

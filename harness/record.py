@@ -1,6 +1,6 @@
 """The record of a run: declaration, scores, tasks, environment. One versioned schema for runs and baselines.
 
-``run.json`` beside ``items.parquet`` is a run, ``<label>.json`` beside ``<label>.items.parquet`` a baseline:
+``run.json`` beside ``items.parquet`` is a run, ``<label>.json`` beside ``<label>.<digest>.items.parquet`` a baseline:
 the same schema, trimmed, with ``accepted`` filled in. ``docs/run-json.md`` describes every field.
 """
 
@@ -16,6 +16,26 @@ from harness.artifact import Json
 from harness.canonical import canonical
 
 TaskState = Literal["cached", "executed", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one execution of a stage left."""
+
+    key: str
+    """Of its task, shortened."""
+    content: str
+    """Digest of its files; empty where the store did not have them any more."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a metric read: equal where its inputs were equal."""
+
+    files: str
+    """Digest of their files' checksums; empty where there are none."""
+    facts: str
+    """Digest of their facts and conditions."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +57,14 @@ class Repeat:
     """Ids of the environments in which the tasks behind this score were executed."""
     items: bool = False
     """Whether per-item rows of this repeat lie beside the record."""
+    steps: Mapping[str, float] = field(default_factory=dict)
+    """By field that takes coarse values only: the least amount by which one item can change it."""
+    read: Read | None = None
+    """None where it is not known."""
+    drawn: Mapping[str, Made] = field(default_factory=dict)
+    """Stage behind this score that a seed decides → what it left."""
+    clocked: bool = False
+    """All that the metric read was made in this very run: only then are times in it times of this run."""
     error: str | None = None
 
 
@@ -50,7 +78,6 @@ class Score:
     """Every ``node.field`` upstream of the metric, swept seeds excluded: what matching looks axes up in."""
     protocol: Mapping[str, Json]
     """The part of ``settings`` that reaches the metric without passing through the subject."""
-    claim: Literal["this checkpoint", "this recipe"]
     repeats: tuple[Repeat, ...]
 
     @property
@@ -70,14 +97,31 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """What of the way from the subject to a metric is left to chance, and which of it was repeated."""
+
+    repeated: tuple[str, ...] = ()
+    """The stages with a seed that a swept seed reaches."""
+    once: Mapping[str, str] = field(default_factory=dict)
+    """Those that none reaches, and the name of the seed to sweep."""
+    learnt: tuple[str, ...] = ()
+    """Those of them whose one execution is a training."""
+    fixed: str = "this checkpoint"
+    """What the subject is called where none of it is left to chance."""
+
+
+@dataclass(frozen=True)
 class MetricInfo:
     """What a comparison has to know of a metric without importing it."""
 
     use: str
     fields: Mapping[str, Mapping[str, Any] | None]
-    """Field → ``{"better": "higher" | "lower", "floor": float}``, or None where it has no direction."""
+    """Field → ``{"better": "higher" | "lower", "floor", "low", "high"}``, or None where it has no direction."""
     seeds: tuple[str, ...]
     """The swept seeds that reach the metric, outermost (most upstream) first."""
+    subject: Subject = field(default_factory=Subject)
+    timed: bool = False
+    """Its values are times, or memory in use while the work was done."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +203,8 @@ class Run:
     environments: Mapping[str, Mapping[str, Json]]
     environment: str
     """Id of the environment of this invocation."""
+    distributions: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    """Digest → distribution → version: what ``distributions`` in the environments stands for."""
     sources: tuple[Mapping[str, Json], ...] = ()
     only: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     """What ``--only`` selected; such a run cannot be accepted."""
@@ -169,6 +215,8 @@ class Run:
     (versions). With the declaration it gives every key again; empty in records that are older than it."""
     looks: Looks | None = None
     """None: judged once, at the usual level."""
+    items: str | None = None
+    """sha256 of the file with the per-item rows; None where there are none, and in records that are older than it."""
 
     @property
     def failures(self) -> tuple[TaskInfo, ...]:

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-import json
-import math
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from harness import strict_json
 from harness.artifact import Json
 from harness.canonical import canonical
 from harness.errors import UsageError
-from harness.record import Accepted, GateInfo, Looks, MetricInfo, Repeat, Run, Score, TaskInfo
+from harness.given import opened, read_text
+from harness.record import (
+    Accepted,
+    GateInfo,
+    Looks,
+    Made,
+    MetricInfo,
+    Read,
+    Repeat,
+    Run,
+    Score,
+    Subject,
+    TaskInfo,
+)
+from harness.shape import checked
+from harness.stage import LARGEST
 
-SCHEMA = "harness.run/1"
+SCHEMA = "harness.run/2"
+LABEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""Of a baseline: a plain file name."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def to_json(run: Run) -> dict[str, Any]:
     """The run as JSON. Settings and protocols repeat over thousands of scores, so each stands once, by id."""
-    tables: dict[str, dict[str, Mapping[str, Json]]] = {"settings": {}, "protocols": {}}
+    tables: dict[str, dict[str, Mapping[str, Json]]] = {"settings": {}, "protocols": {}, "drawn": {}}
 
     def interned(table: str, value: Mapping[str, Json]) -> str:
         name = sha256(canonical(value).encode()).hexdigest()[:12]
@@ -29,7 +47,9 @@ def to_json(run: Run) -> dict[str, Any]:
     # `asdict` copies every leaf, which costs ten times the rest over thousands of scores.
     body = {
         **vars(run),
-        "metrics": {name: dict(vars(info)) for name, info in run.metrics.items()},
+        "metrics": {
+            name: {**vars(info), "subject": dict(vars(info.subject))} for name, info in run.metrics.items()
+        },
         "gates": tuple(dict(vars(gate)) for gate in run.gates),
         "tasks": tuple(dict(vars(task)) for task in run.tasks),
         "accepted": None if run.accepted is None else dict(vars(run.accepted)),
@@ -40,7 +60,14 @@ def to_json(run: Run) -> dict[str, Any]:
             **vars(s),
             "settings": interned("settings", s.settings),
             "protocol": interned("protocols", s.protocol),
-            "repeats": tuple(dict(vars(r)) for r in s.repeats),
+            "repeats": tuple(
+                {
+                    **vars(r),
+                    "read": None if r.read is None else dict(vars(r.read)),
+                    "drawn": interned("drawn", {n: dict(vars(made)) for n, made in r.drawn.items()}),
+                }
+                for r in s.repeats
+            ),
         }
         for s in run.scores
     ]
@@ -54,14 +81,14 @@ def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_sealed(file: Path) -> bool:
     """Whether a run's file is as the harness wrote it."""
-    body = json.loads(read_text(file / "run.json" if file.is_dir() else file))
+    body = strict_json.read(file / "run.json" if file.is_dir() else file)
     return isinstance(body, dict) and body.get("digest") == _seal(body)
 
 
 def _seal(body: Mapping[str, Any]) -> str:
     """Of the record alone: the comparison is what can be made again from it."""
     record = {name: value for name, value in body.items() if name not in ("digest", "comparison")}
-    return sha256(f"harness/run/1:{canonical(record)}".encode()).hexdigest()
+    return sha256(f"harness/run/1:{canonical(record)}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def from_json(body: Mapping[str, Any], where: str) -> Run:
@@ -74,19 +101,20 @@ def from_json(body: Mapping[str, Any], where: str) -> Run:
     if not isinstance(schema, str) or not schema.startswith("harness.run/"):
         raise UsageError(f"{where}: not a run or a baseline (no schema {SCHEMA!r})")
     if schema != SCHEMA:
-        raise UsageError(f"{where}: written by another version ({schema}); this one reads {SCHEMA}")
+        raise UsageError(
+            f"{where}: written by another version ({schema}); this one reads {SCHEMA}: "
+            "run the suite and accept that run anew (harness accept --new-protocol)"
+        )
     try:
         fields = {
             k: v
             for k, v in body.items()
-            if k not in ("schema", "settings", "protocols", "comparison", "digest")
+            if k not in ("schema", "settings", "protocols", "drawn", "comparison", "digest")
         }
         run = Run(
             **{
                 **fields,
-                "metrics": {
-                    n: MetricInfo(**{**m, "seeds": tuple(m["seeds"])}) for n, m in body["metrics"].items()
-                },
+                "metrics": {n: _metric(m) for n, m in body["metrics"].items()},
                 "gates": tuple(GateInfo(**g) for g in body["gates"]),
                 "scores": tuple(_score(s, body) for s in body["scores"]),
                 "tasks": tuple(TaskInfo(**t) for t in body["tasks"]),
@@ -105,22 +133,26 @@ def from_json(body: Mapping[str, Any], where: str) -> Run:
 
 def _check_shape(run: Run, where: str) -> None:
     """JSON of the right names may still hold anything."""
-    texts = {name: getattr(run, name) for name in ("id", "suite", "about", "started", "environment")}
-    names = ("declaration", "reference", "defaults", "environments", "only", "provenance", "code")
-    mappings = {name: getattr(run, name) for name in names}
-    for i, score in enumerate(run.scores):
-        mappings |= {
-            f"scores[{i}].{name}": getattr(score, name) for name in ("point", "settings", "protocol")
-        }
-        for repeat in score.repeats:
-            inner = ("seeds", "values", "conditions", "details")
-            mappings |= {f"scores[{i}].repeats.{name}": getattr(repeat, name) for name in inner}
-    wrong = [n for n, v in texts.items() if not isinstance(v, str)]
-    wrong += [n for n, v in mappings.items() if not isinstance(v, dict)]
-    if not wrong and not isinstance(run.environments.get(run.environment), dict):
-        wrong = ["environment"]
+    checked(run, where)
+    wrong = [] if run.environment in run.environments else ["environment"]
+    if run.items is not None and not _SHA256.fullmatch(run.items):
+        wrong.append("items")
+    if run.accepted is not None and not LABEL.fullmatch(run.accepted.label):
+        wrong.append("accepted.label")
+    wrong += [f"gates[{i}].margin" for i, g in enumerate(run.gates) if not 0.0 <= g.margin <= LARGEST]
+    for name, info in run.metrics.items():
+        wrong += [f"metrics.{name}.fields.{f}" for f, d in info.fields.items() if d and not _is_direction(d)]
     if wrong:
         raise UsageError(f"{where}: damaged record ({wrong[0]} is not what it should be)")
+
+
+def _is_direction(body: Mapping[str, Any]) -> bool:
+    numbers = {"floor": 0.0, **{name: v for name, v in body.items() if name != "better" and v is not None}}
+    return (
+        body.get("better") in ("higher", "lower")
+        and all(type(v) in (int, float) and abs(v) <= LARGEST for v in numbers.values())
+        and numbers["floor"] >= 0.0
+    )
 
 
 def _looks(body: Mapping[str, Any]) -> Looks:
@@ -130,8 +162,28 @@ def _looks(body: Mapping[str, Any]) -> Looks:
     return looks
 
 
+def _metric(body: Mapping[str, Any]) -> MetricInfo:
+    subject = body.get("subject") or {}
+    lists = {name: tuple(subject.get(name, ())) for name in ("repeated", "learnt")}
+    subject = Subject(**{**subject, **lists})
+    if not isinstance(subject.once, dict):
+        raise TypeError("subject.once")
+    return MetricInfo(**{**body, "seeds": tuple(body["seeds"]), "subject": subject})
+
+
+def _repeat(body: Mapping[str, Any], drawn: Mapping[str, Any]) -> Repeat:
+    read = body.get("read")
+    given = {
+        **body,
+        "environments": tuple(body["environments"]),
+        "read": None if read is None else Read(**read),
+        "drawn": {n: Made(**made) for n, made in drawn[body["drawn"]].items()} if "drawn" in body else {},
+    }
+    return Repeat(**given)
+
+
 def _score(body: Mapping[str, Any], tables: Mapping[str, Any]) -> Score:
-    repeats = tuple(Repeat(**{**r, "environments": tuple(r["environments"])}) for r in body["repeats"])
+    repeats = tuple(_repeat(r, tables.get("drawn", {})) for r in body["repeats"])
     tabled = {
         "settings": tables["settings"][body["settings"]],
         "protocol": tables["protocols"][body["protocol"]],
@@ -148,8 +200,10 @@ def _check(score: Score, run: Run, where: str) -> None:
             raise UsageError(
                 f"{where}: {score.metric}: fields {sorted(repeat.values)}, not {sorted(info.fields)}"
             )
-        if not all(isinstance(v, int | float) and math.isfinite(v) for v in repeat.values.values()):
-            raise UsageError(f"{where}: {score.metric}: a value is not a finite number")
+        if not all(abs(v) <= LARGEST for v in repeat.values.values()):
+            raise UsageError(f"{where}: {score.metric}: a value is too large to be compared with anything")
+        if not all(0.0 < v <= LARGEST for v in repeat.steps.values()):
+            raise UsageError(f"{where}: {score.metric}: a step is not a positive number")
 
 
 def load(path: Path) -> Run:
@@ -163,23 +217,41 @@ def load(path: Path) -> Run:
 
 
 def loads(text: str, where: str) -> Run:
+    return from_json(strict_json.loads(text, where), where)
+
+
+def has_items(run: Run) -> bool:
+    return any(r.items for s in run.scores for r in s.repeats)
+
+
+def items_file(record: Path, run: Run) -> Path:
+    """The file with the per-item rows of a record, beside it.
+
+    ``items.parquet`` of a run. Of a baseline ``<label>.<12 hex of their digest>.items.parquet``, so that the rows of an
+    earlier one are never taken for those of a later one; a baseline that is older than ``Run.items`` has them in
+    ``<label>.items.parquet``.
+    """
+    if run.accepted is None:
+        return record / "items.parquet" if record.is_dir() else record.with_name("items.parquet")
+    if run.items is None:
+        return record.with_name(f"{record.stem}.items.parquet")
+    return record.with_name(f"{run.accepted.label}.{run.items[:12]}.items.parquet")
+
+
+def read_items(record: Path, run: Run) -> bytes | None:
+    """The per-item rows of a record, checked against its digest of them; None where it has none.
+
+    Raises:
+        UsageError: they are missing, or not those that the record was written with.
+    """
+    if not has_items(run):
+        return None
+    file = items_file(record, run)
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError) as e:
-        raise UsageError(f"{where}: not JSON ({e})") from None
-    return from_json(body, where)
-
-
-def read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        reason = e.strerror if isinstance(e, OSError) else "not UTF-8 text"
-        raise UsageError(f"{file}: cannot be read ({reason})") from None
-
-
-def items_file(record: Path) -> Path:
-    """The per-item rows of a record: ``items.parquet`` beside ``run.json``, else ``<label>.items.parquet``."""
-    if record.is_dir():
-        return record / "items.parquet"
-    return record.with_name("items.parquet" if record.name == "run.json" else f"{record.stem}.items.parquet")
+        with opened(file) as rows:
+            content = rows.read()
+    except OSError as e:
+        raise UsageError(f"{file}: the items of this record cannot be read ({e.strerror})") from None
+    if run.items is not None and sha256(content).hexdigest() != run.items:
+        raise UsageError(f"{file}: damaged, or the items of another record; run the suite again")
+    return content

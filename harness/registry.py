@@ -16,15 +16,21 @@ from difflib import get_close_matches
 from functools import lru_cache
 from importlib import metadata
 
-from harness.errors import UsageError, nearest
+from harness import source
+from harness.errors import HarnessError, UsageError, nearest
 from harness.stage import Stage
 
 GROUP = "harness.stages"
+OURS = "this harness"
 PACKAGES = ("harness.data", "harness.systems", "harness.metrics")
 
 
 class UnknownStageError(UsageError):
     """Nothing has the name; the message names what comes nearest."""
+
+
+class BrokenModuleError(UsageError):
+    """A module of stages cannot be imported; the message names the package, the module and the cause."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,8 @@ def find(name: str) -> Stage:
 
     Raises:
         UnknownStageError: no such module, or none of its functions is that stage.
-        UsageError: two packages claim the module's word, or it cannot be imported.
+        UsageError: two packages claim the module's word, it cannot be imported, or a table that it chooses from is
+            not written as one dictionary.
     """
     word, _, function = name.partition(".")
     if not word or not function or "." in function:
@@ -49,6 +56,7 @@ def find(name: str) -> Stage:
     if word in homes:
         stages = _stages(word, homes[word])
         if function in stages:
+            _digest(stages[function])
             return stages[function]
         raise UnknownStageError(f"no stage {name!r}; {word!r} has {_list(stages)}{_nearest(name, stages)}")
     similar = {
@@ -60,13 +68,32 @@ def find(name: str) -> Stage:
     raise UnknownStageError(f"no stage {name!r}, for there is no module {word!r}{close}")
 
 
-def all_stages() -> list[Stage]:
+def _digest(stage: Stage) -> None:
+    """Read its source while the files are what was imported: see ``source.edited``."""
+    try:
+        source.digest(stage.function)
+    except TypeError as e:
+        raise UsageError(f"{stage.name}: {e}") from None
+
+
+def all_stages(skipped: list[str] | None = None) -> list[Stage]:
     """Every stage and metric there is, by name.
+
+    Args:
+        skipped: gets a line about each module of another package that cannot be imported; without it, the first
+            such module is an error.
 
     Raises:
         UsageError: two packages claim one word, or a module cannot be imported.
     """
-    found = [s for word, home in _homes().items() for s in _stages(word, home).values()]
+    found: list[Stage] = []
+    for word, home in _homes().items():
+        try:
+            found += _stages(word, home).values()
+        except BrokenModuleError as e:
+            if skipped is None or home.origin == OURS:
+                raise
+            skipped.append(str(e))
     return sorted(found, key=lambda s: s.name)
 
 
@@ -81,7 +108,7 @@ def _homes_on(_path: tuple[str, ...]) -> dict[str, _Home]:
     for package in PACKAGES:
         for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
             if not info.name.startswith("_"):
-                _claim(homes, info.name, _Home(f"{package}.{info.name}", "this harness"))
+                _claim(homes, info.name, _Home(f"{package}.{info.name}", OURS))
     for entry in metadata.entry_points(group=GROUP):
         origin = entry.dist.name if entry.dist else "an unnamed package"
         if not entry.name.isidentifier():
@@ -105,8 +132,11 @@ def _stages(word: str, home: _Home) -> dict[str, Stage]:
     """The stages that are defined in a module, or below it where it is a folder, by function name."""
     try:
         module = importlib.import_module(home.module)
-    except (ImportError, SyntaxError, TypeError) as e:
-        raise UsageError(f"stages '{word}.…' of {home.origin}: {home.module} does not import: {e}") from e
+    except HarnessError as e:
+        raise BrokenModuleError(_broken(word, home, str(e))) from e
+    except (Exception, SystemExit) as e:  # another author's code runs here: it may do anything
+        what = f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
+        raise BrokenModuleError(_broken(word, home, what.partition("\n")[0])) from e
     found: dict[str, Stage] = {}
     for name, value in vars(module).items():
         declared = getattr(value, "__stage__", None)
@@ -115,6 +145,10 @@ def _stages(word: str, home: _Home) -> dict[str, Stage]:
         if f"{value.__module__}.".startswith(f"{module.__name__}."):
             found[name] = replace(declared, name=f"{word}.{name}")
     return found
+
+
+def _broken(word: str, home: _Home, cause: str) -> str:
+    return f"stages '{word}.…' of {home.origin}: {home.module} does not import: {cause}"
 
 
 def _nearest(name: str, stages: Mapping[str, Stage]) -> str:

@@ -18,7 +18,8 @@ from harness.artifact import Json
 from harness.assemble import code, declaration
 from harness.canonical import canonical
 from harness.errors import SuiteError, UsageError, Where
-from harness.plan import Plan, Task, TaskId, task_key
+from harness.keys import chosen, task_key
+from harness.plan import Plan, Task, TaskId
 from harness.record import Run
 from harness.sources import resolve
 from harness.store import Store
@@ -127,7 +128,10 @@ def changes(run: Run, plan: Plan) -> dict[str, list[str]]:
     here: Any = code(plan.suite)
     found: dict[str, list[str]] = {}
     for name, node in _stages(run).items():
-        told = [*_code_changes(_code(run).get(name), here[name]), *_changes(node, stages[name])]
+        then = _code(run).get(name)
+        values = _values(run, name)
+        told = [*_code_changes(then, here[name]), *_choice_changes(then, here[name], values)]
+        told += _changes(node, stages[name])
         if told:
             found[name] = told
     return found
@@ -144,6 +148,26 @@ def _code_changes(then: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Ite
         before, after = then["software"].get(package), now["software"].get(package)
         if before != after:
             yield f"{package} {before or 'not declared'} → {after or 'not declared'}"
+
+
+def _choice_changes(
+    then: Mapping[str, Any] | None, now: Mapping[str, Any], values: Mapping[str, list[Json]]
+) -> Iterator[str]:
+    """Entries of tables that the record chose, where they are others today."""
+    for name, entries in (then or {}).get("choices", {}).items():
+        today = now.get("choices", {}).get(name, {})
+        for value in values.get(name, []):
+            if chosen(entries, value) != chosen(today, value):
+                yield f"the code of {name} {value}"
+
+
+def _values(run: Run, node: str) -> Mapping[str, list[Json]]:
+    """Parameter → the values that a record has of it, those of the matrix included."""
+    matrix: Any = run.declaration.get("matrix") or {}
+    return {
+        name: list(matrix.get(f"{node}.{name}", [value]))
+        for name, value in _stages(run)[node]["parameters"].items()
+    }
 
 
 def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

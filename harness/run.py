@@ -8,17 +8,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from harness import source
 from harness.artifact import Artifact, Json
 from harness.canonical import canonical
-from harness.environment import environment
 from harness.errors import HarnessError, ResourceError, StageError, StoreError
-from harness.executors import Call, Executor
+from harness.executors import Call, Executed, Executor
 from harness.plan import Plan, Task, TaskId
-from harness.stage import LARGEST, Items, Scores
-from harness.store import ITEMS, ONLY, Entry, Output, Result, Store
+from harness.sources import check_unchanged, digest_cache
+from harness.stage import BESIDE_VALUES, LARGEST, Items, Scores
+from harness.store import ITEMS, ONLY, Entry, Output, Result, Store, check_tree
 from harness.typed import to_json
+from harness.unclean import visible
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Event:
     done: int = 0
     total: int = 0
     what: str = ""
-    """The unit of progress, or the message of a failure."""
+    """The unit of progress, the message of a failure, or who is waited for."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Runner:
         Raises:
             StoreError: the store cannot be used. KeyboardInterrupt passes; what is finished is kept.
         """
+        self.store.need(plan.keys)
         stale = self._stale(plan)
         for task in plan.tasks.values():
             if task.key not in stale and task.key not in self._outcomes:
@@ -79,6 +82,12 @@ class Runner:
             self._intact(plan, plan.tasks[picture], stale)
         # What is not there and what no missing score needed was not visited.
         return {t.id: self._outcomes.get(t.key, Outcome("skipped")) for t in plan.tasks.values()}
+
+    def lacks(self, plan: Plan) -> bool:
+        """Whether something of a plan has to be executed, as far as can be seen without reading it."""
+        wanted = {plan.tasks[r.task].key for s in plan.scores for r in s.repeats}
+        wanted |= {plan.tasks[picture].key for picture in plan.pictures}
+        return bool(wanted & self._stale(plan)) or not all(map(self.store.has, wanted))
 
     def _stale(self, plan: Plan) -> set[str]:
         """Keys that ``fresh`` asks to make again."""
@@ -105,11 +114,11 @@ class Runner:
 
     def _make(self, plan: Plan, task: Task, stale: set[str]) -> Outcome:
         sources = [plan.tasks[s] for s in task.sources]
-        for source in sources:
-            outcome = self._intact(plan, source, stale)
+        for made in sources:
+            outcome = self._intact(plan, made, stale)
             if outcome.entry is None:
-                return Outcome("skipped", error=f"needs {source.node}, which {outcome.state}")
-        with self.store.claim(task.key, waiting=lambda: self.tell(Event("waiting", task))):
+                return Outcome("skipped", error=f"needs {made.node}, which {outcome.state}")
+        with self.store.claim(task.key, lambda holder: self.tell(Event("waiting", task, what=holder))):
             entry = None if task.key in stale else self.store.get(task.key)
             if entry is not None:
                 return Outcome("cached", entry)
@@ -131,47 +140,69 @@ class Runner:
         call = Call(task.stage, self._inputs(plan, task), task.parameters, work)
         started = time.monotonic()
         try:
-            returned = self.executor.execute(
+            _check_code(task)
+            self._check_unchanged(task, "since the run was planned")
+            executed = self.executor.execute(
                 call, lambda d, n, w: self.tell(Event("progress", task, d, n, w))
             )
-            entry = _entry(task, returned, work, time.monotonic() - started)
+            self._check_unchanged(task, "while it was read")
+            entry = _entry(task, executed, work, time.monotonic() - started)
+            _check_code(task)
         except StoreError:  # a full disk: every further task would only find it again
             raise
         except HarnessError as e:
             if not isinstance(e, ResourceError) and not isinstance(e.__cause__, OSError):
-                shutil.rmtree(
-                    work / "scratch"
-                )  # a full disk or memory loses no training; anything else starts anew
+                # A full disk or memory loses no training; anything else starts anew.
+                shutil.rmtree(work / "scratch", ignore_errors=True)
             return Outcome(
-                "failed", error=str(e), log=work / "log.txt", wall_s=round(time.monotonic() - started, 6)
+                "failed",
+                error=visible(str(e), lines=True),
+                log=work / "log.txt",
+                wall_s=round(time.monotonic() - started, 6),
             )
+        self.store.keep_distributions(executed.distributions)
         entry = self.store.commit(entry)
         settings = {name: to_json(v) for name, v in task.parameters.items()}
         self.store.note_timing(task.stage.name, settings, self.executor.device, entry.wall_s)
         return Outcome("executed", entry)
 
+    def _check_unchanged(self, task: Task, when: str) -> None:
+        """That the task's key is of what it reads: files may change while earlier tasks run, or this one."""
+        check_unchanged(task.parameters, task.keyed, digest_cache(self.store), when=when)
+
     def _inputs(self, plan: Plan, task: Task) -> dict[str, Artifact | tuple[Artifact, ...]]:
         inputs: dict[str, Artifact | tuple[Artifact, ...]] = {}
         for name, taken in task.inputs.items():
-            artifacts = tuple(self._artifact(plan.tasks[source], output) for source, output in taken)
+            artifacts = tuple(self._artifact(plan.tasks[made], output) for made, output in taken)
             inputs[name] = artifacts if task.stage.inputs[name].many else artifacts[0]
         return inputs
 
-    def _artifact(self, source: Task, output: str) -> Artifact:
-        entry = self._outcomes[source.key].entry
+    def _artifact(self, made: Task, output: str) -> Artifact:
+        entry = self._outcomes[made.key].entry
         assert entry is not None
         stored = entry.outputs[output or ONLY]
-        folder = self.store.folder(source.key) / (output or ONLY)
-        return source.stage.outputs[output](folder, stored.facts, stored.conditions)
+        folder = self.store.folder(made.key) / (output or ONLY)
+        return made.stage.outputs[output](folder, stored.facts, stored.conditions)
 
 
-def _entry(task: Task, returned: Any, work: Path, wall_s: float) -> Entry:
+def _check_code(task: Task) -> None:
+    """What ran must be what the key says.
+
+    Raises:
+        StageError: the code was edited since it was digested.
+    """
+    if file := source.edited(task.stage.function):
+        raise StageError(f"{file}: edited since the run was planned, so that nothing is stored; run again")
+
+
+def _entry(task: Task, executed: Executed, work: Path, wall_s: float) -> Entry:
     """What a stage returned, checked against its signature.
 
     Raises:
         StageError: it returned something else, or a value that is not a finite number.
     """
-    made = work / "entry"
+    made, returned = work / "entry", executed.returned
+    check_tree(made)
     outputs: dict[str, Output] = {}
     result = None
     if isinstance(returned, Scores):
@@ -182,33 +213,35 @@ def _entry(task: Task, returned: Any, work: Path, wall_s: float) -> Entry:
             if not isinstance(value, kind) or value.path != made / (name or ONLY):
                 raise StageError(f"{task.stage.name} did not return {kind.__name__} in job.folder({name!r})")
             outputs[name or ONLY] = Output(kind.__name__, _safe(value.facts), _safe(value.conditions))
-    return Entry(task.key, task.stage.name, outputs, result, round(wall_s, 3), environment(), {})
+    return Entry(task.key, task.stage.name, outputs, result, round(wall_s, 3), executed.environment, {})
 
 
 def _safe(value: Mapping[str, Json]) -> Mapping[str, Json]:
     try:
-        canonical(value)
-    except (TypeError, ValueError) as e:
+        canonical(value).encode()
+    except (TypeError, ValueError, RecursionError) as e:
         raise StageError(f"facts, conditions and details must be plain JSON: {e}") from None
     return value
 
 
 def _result(scores: Scores, made: Path) -> Result:
-    values = {f.name: getattr(scores, f.name) for f in fields(scores)}
-    for name in ("items", "conditions", "details"):
-        del values[name]
+    values = {f.name: getattr(scores, f.name) for f in fields(scores) if f.name not in BESIDE_VALUES}
     for name, value in values.items():
         if not math.isfinite(value):
             raise StageError(f"{name} is {value}, not a finite number")
         if abs(value) > LARGEST:
             raise StageError(f"{name} is {value}, too large to be compared with anything")
+    for name, step in scores.steps.items():
+        if name not in values or not 0.0 < step <= LARGEST:
+            raise StageError(f"steps: {name!r} is {step}; a step is a positive number and belongs to a field")
     if scores.items is not None:
         _check_items(scores.items, values)
         from harness.items import ItemRows, write_items
 
         write_items(made / ITEMS, [ItemRows("", {}, {}, scores.items)])
     values = {name: float(value) for name, value in values.items()}
-    return Result(values, _safe(scores.conditions), _safe(scores.details), scores.items is not None)
+    steps = {name: float(step) for name, step in scores.steps.items()}
+    return Result(values, _safe(scores.conditions), _safe(scores.details), scores.items is not None, steps)
 
 
 def _check_items(items: Items, values: Mapping[str, float]) -> None:

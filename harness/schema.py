@@ -30,7 +30,7 @@ def json_schema() -> dict[str, Any]:
     Raises:
         UsageError: a module of stages does not import.
     """
-    stages = all_stages()
+    stages = all_stages(skipped=[])  # a schema for what can be used
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "An evaluation suite",
@@ -138,7 +138,8 @@ def _stage(stage: Stage) -> dict[str, Any]:
     for name, parameter in stage.parameters.items():
         properties[name] = value_schema(parameter.type)
         if name in described:
-            properties[name]["description"] = described[name]
+            mark = f" [{parameter.mark.value}]" if parameter.mark else ""
+            properties[name]["description"] = described[name] + mark
         if parameter.default is not REQUIRED:
             properties[name]["default"] = to_json(parameter.default)
     required = [n for n, i in stage.inputs.items() if not i.optional]

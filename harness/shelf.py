@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.artifact import Artifact
+from harness.artifact import Artifact, Json
 from harness.canonical import canonical
 from harness.record import Repeat, Run, Score, TaskInfo
 from harness.store import Store
@@ -69,28 +69,39 @@ class Shelf:
         """What an artifact was made from, the nearest first."""
         return self._above(made.task)
 
-    def behind_score(self, score: Score, repeat: Repeat) -> Iterator[Made]:
-        """What a score was computed from, the nearest first."""
-        return self._above(TaskInfo(score.metric, repeat.key, score.point, repeat.seeds, "cached", 0.0))
+    def behind_score(self, score: Score, repeat: Repeat, by: str | None = None) -> Iterator[Made]:
+        """What a score was computed from, the nearest first; with ``by``, by that input of the metric alone."""
+        task = TaskInfo(score.metric, repeat.key, score.point, repeat.seeds, "cached", 0.0)
+        return self._above(task, by)
 
-    def _above(self, task: TaskInfo) -> Iterator[Made]:
+    def inputs(self, node: str) -> frozenset[str]:
+        """The names of a node's inputs."""
+        return frozenset(self._declared(node))
+
+    def _above(self, task: TaskInfo, by: str | None = None) -> Iterator[Made]:
         level, seen = [task], set[str]()
         while level:
             above: list[Made] = []
             for current in level:
-                for source in self._inputs(current):
+                for source in self._inputs(current, by if current is task else None):
                     if source.content not in seen:
                         seen.add(source.content)
                         above.append(source)
             yield from above
             level = [made.task for made in above]
 
-    def _inputs(self, task: TaskInfo) -> Iterator[Made]:
-        """As the suite wires them; where an axis sweeps the wiring, as it is at the task's point."""
+    def _declared(self, node: str) -> Mapping[str, Json]:
+        """What a node's inputs are taken from, by their names."""
         stages = self.run.declaration.get("stages")
-        node = stages.get(task.node) if isinstance(stages, Mapping) else None
-        inputs = node.get("inputs") if isinstance(node, Mapping) else None
-        for name, declared in inputs.items() if isinstance(inputs, Mapping) else ():
+        declared = stages.get(node) if isinstance(stages, Mapping) else None
+        inputs = declared.get("inputs") if isinstance(declared, Mapping) else None
+        return inputs if isinstance(inputs, Mapping) else {}
+
+    def _inputs(self, task: TaskInfo, by: str | None) -> Iterator[Made]:
+        """As the suite wires them; where an axis sweeps the wiring, as it is at the task's point."""
+        for name, declared in self._declared(task.node).items():
+            if by not in (None, name):
+                continue
             wired = task.point.get(f"{task.node}.{name}", declared)
             for ref in [wired] if isinstance(wired, str) else wired if isinstance(wired, list) else ():
                 stage, _, output = str(ref).partition(".")

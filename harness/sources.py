@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from harness import suite as suites
 from harness.artifact import Json
 from harness.data.content import DigestCache
 from harness.data.hub import Source
-from harness.data.resolve import fetch, pin
+from harness.data.resolve import fetch, pin, read_again
 from harness.data.resolve import resolve as resolve_source
-from harness.errors import SuiteError, UsageError
+from harness.errors import StageError, SuiteError, UsageError
 from harness.store import Store
 from harness.suite import Suite
+from harness.typed import to_json
 
 
 def resolve(
@@ -32,7 +33,7 @@ def resolve(
     Raises:
         UsageError: something is missing, unpinned, or not what the suite pins.
     """
-    cache = DigestCache(store.root / "digests.jsonl")
+    cache = digest_cache(store)
     done: dict[Source, Source] = {}
 
     def look_up(source: Source) -> Source:
@@ -42,6 +43,42 @@ def resolve(
 
     resolved = _replaced(suite, look_up)
     return resolved, [source.facts() for source in done.values()]
+
+
+def digest_cache(store: Store) -> DigestCache:
+    """The digests of large files that have not changed."""
+    return DigestCache(store.root / "digests.jsonl")
+
+
+def check_unchanged(
+    parameters: Mapping[str, Any], keyed: Mapping[str, Json], cache: DigestCache, *, when: str
+) -> None:
+    """That what a task reads is what its key was made of.
+
+    Args:
+        parameters: of the task, with their sources resolved.
+        keyed: the same as its key has them.
+        cache: of file digests.
+        when: the time in question, as in ``"while it was read"``.
+
+    Raises:
+        StageError: one is something else now, or no longer there.
+    """
+
+    def read(source: Source) -> Source:
+        if source.found is None:
+            return source
+        try:
+            now = read_again(source, cache)
+        except UsageError as e:
+            raise StageError(f"{source.text} changed {when} ({e}); run again") from None
+        if now.to_key() != source.to_key():
+            raise StageError(f"{source.text} changed {when}; run again")
+        return now
+
+    for name, value in parameters.items():
+        if to_json(_value(value, read)) != keyed[name]:
+            raise StageError(f"{name} changed {when}; run again")
 
 
 def pin_all(files: Sequence[Path]) -> Iterator[str]:
@@ -81,16 +118,20 @@ def _replaced(suite: Suite, change: Callable[[Source], Source]) -> Suite:
 
 
 def _value(value: Any, change: Callable[[Source], Source]) -> Any:
-    """A parameter's value with the sources in it changed: itself, a tuple of them, or a field of a dataclass."""
+    """A parameter's value with every source in it changed, also within tuples, mappings and dataclasses.
+
+    What holds no source comes back as it is.
+    """
     if isinstance(value, Source):
         return change(value)
-    if isinstance(value, tuple) and any(isinstance(v, Source) for v in value):
-        return tuple(_value(v, change) for v in value)
+    if type(value) is tuple:
+        new = tuple(_value(v, change) for v in value)
+        return new if any(n is not v for n, v in zip(new, value, strict=True)) else value
+    if isinstance(value, Mapping):
+        table = {k: _value(v, change) for k, v in value.items()}
+        return table if any(table[k] is not v for k, v in value.items()) else value
     if is_dataclass(value) and not isinstance(value, type):
-        inner = {
-            f.name: getattr(value, f.name)
-            for f in fields(value)
-            if isinstance(getattr(value, f.name), Source)
-        }
-        return replace(value, **{name: change(source) for name, source in inner.items()}) if inner else value
+        inner = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
+        changed = {name: new for name, v in inner.items() if (new := _value(v, change)) is not v}
+        return replace(value, **changed) if changed else value
     return value

@@ -17,15 +17,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, ParamSpec, Protocol, TypeVar, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+)
 
 from annotated_types import Ge, Gt, Interval
 
 from harness.artifact import Artifact, Json
 
+__contract__ = "how stages talk to the harness, not what they compute: no part of a source digest"
+
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class Mark(Enum):
@@ -33,6 +47,7 @@ class Mark(Enum):
 
     SEED = "seed"
     EXECUTION = "execution"
+    READING = "reading"
 
 
 Seed = Annotated[int, Mark.SEED, Ge(0)]
@@ -43,23 +58,61 @@ Execution = Annotated[T, Mark.EXECUTION]
 """``Execution[int]``: how the work is done, not what (batch size). In the key, not in the protocol: a
 test proves in fp32 that the output does not depend on it."""
 
+Reading = Annotated[T, Mark.READING]
+"""``Reading[int | None]``: how something from outside is read to be measured (size, bands, columns), not what it is.
+In the protocol even where the stage is the subject: measuring is not under test."""
+
 Count = Annotated[int, Ge(1)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 
 
+class Choices(Generic[V]):
+    """A table of which one entry is chosen: ``SCHEDULERS = Choices({"ddim": …, "pndm": …})``.
+
+    A parameter annotated ``Annotated[…, SCHEDULERS]`` chooses by its value (of ``family:name``, by the family). Then
+    the key of a task has the digest of that one entry, and adding or changing another runs nothing again. So code
+    may only look up what was chosen: ``TABLE[name]``, ``name in TABLE``, and ``TABLE.names`` for messages. Of an
+    input annotated so, whoever made it has chosen.
+    """
+
+    def __init__(self, entries: Mapping[str, V]) -> None:
+        self._entries = dict(entries)
+
+    def __getitem__(self, name: str) -> V:
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What there is, to be listed in a message: it decides no result."""
+        return tuple(self._entries)
+
+    __iter__ = None
+    """Whoever goes through a table depends on all of it."""
+
+
 @dataclass(frozen=True)
 class Direction:
-    """Which way a value gets better, and the least |baseline| that a relative margin is taken of."""
+    """Which way a value gets better, the least |baseline| that a relative margin is taken of, and its range."""
 
     better: Literal["higher", "lower"]
     floor: float = 0.0
+    low: float | None = None
+    """The least value that there can be; None where nothing bounds it."""
+    high: float | None = None
+    """The largest."""
 
 
 Higher = Annotated[float, Direction("higher")]
 """A score field that is better when higher. ``Annotated[float, Direction("higher", floor=0.1)]`` adds a floor."""
 Lower = Annotated[float, Direction("lower")]
+HigherShare = Annotated[float, Direction("higher", low=0.0, high=1.0)]
+"""A share, such as an accuracy: a margin beyond its range is a mistake, which a plan and a report name."""
+LowerShare = Annotated[float, Direction("lower", low=0.0, high=1.0)]
 
 
 @dataclass(frozen=True)
@@ -67,8 +120,10 @@ class Items:
     """Per-item rows behind a score.
 
     ``columns[f]`` holds one float per item for a score field ``f``; its mean over the items *is* that
-    field's value, which is what makes an interval over items legitimate. Fields that are no mean of
-    items (F1, a Fréchet distance) have no column.
+    field's value, which is what makes an interval over items legitimate. A field that is no mean of items
+    (F1, a Fréchet distance) has pseudo-values: the field's value plus the influence of the item on it, n
+    times the derivative by the item's weight (the infinitesimal jackknife). Of two samples in one field
+    the row of an item of sample s is value + (n / n_s) · influence, and names do not collide.
     """
 
     item: Sequence[str]
@@ -88,11 +143,22 @@ class Scores:
     that is reported and cannot be gated.
     """
 
+    TIMED: ClassVar[bool] = False
+    """Whether the values were taken from a clock or a memory counter while the work was done. They say something
+    only where the work was done, not where its result came from the store."""
+
     items: Items | None = None
     conditions: Mapping[str, Json] = field(default_factory=dict)
     """What was observed and decides comparability, N per side above all. Joins the protocol."""
     details: Mapping[str, Json] = field(default_factory=dict)
     """Small evidence for the report: per-class tables, a confusion matrix."""
+    steps: Mapping[str, float] = field(default_factory=dict)
+    """Fields that take coarse values only: the least amount by which one item can change them (an accuracy of
+    n items: 1/n). No interval over repeats is narrower than what such a grid can hide."""
+
+
+BESIDE_VALUES = frozenset(f.name for f in fields(Scores))
+"""What a metric returns besides its values."""
 
 
 class Job(Protocol):
@@ -140,6 +206,14 @@ class _Required(Enum):
 REQUIRED = _Required.REQUIRED
 
 
+Idle = Callable[[Mapping[str, Any]], Mapping[str, str]]
+"""From all parameters of a stage to those of them that do nothing beside the others, each with the reason."""
+
+
+def _none_idle(_: Mapping[str, Any]) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stage function and what its signature says."""
@@ -156,6 +230,15 @@ class Stage:
     scores: Mapping[str, Direction | None] | None
     """For a metric: its value fields and which way each is better (None: not gateable)."""
     takes_job: bool
+    idle: Idle = _none_idle
+    """A suite that sets such a parameter, or sweeps such a seed, is refused."""
+    timed: bool = False
+    """For a metric: see ``Scores.TIMED``."""
+
+    def draws(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether it has a seed that decides what comes out, under these parameters."""
+        idle = self.idle(parameters)
+        return any(spec.mark is Mark.SEED and name not in idle for name, spec in self.parameters.items())
 
     @property
     def is_metric(self) -> bool:
@@ -166,25 +249,30 @@ class Stage:
         return inspect.getdoc(self.function) or ""
 
 
-def stage(*, version: int, software: tuple[str, ...] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def stage(
+    *, version: int, software: tuple[str, ...] = (), idle: Idle = _none_idle
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function as a stage.
 
     Args:
         version: raised by the author when the *meaning* of the result changes; part of the protocol.
         software: distributions (import names) whose versions the result may depend on; part of the key.
+        idle: which parameters do nothing beside the others, such as a seed where nothing is drawn.
 
     Raises:
         TypeError: the signature breaks the contract.
     """
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
-        function.__stage__ = _inspect(function, version, software)  # type: ignore[attr-defined]
+        function.__stage__ = _inspect(function, version, software, idle)  # type: ignore[attr-defined]
         return function
 
     return declare
 
 
-def _inspect(function: Callable[..., Any], version: int, software: tuple[str, ...]) -> Stage:
+def _inspect(
+    function: Callable[..., Any], version: int, software: tuple[str, ...], idle: Idle = _none_idle
+) -> Stage:
     name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
     hints = typing.get_type_hints(function, include_extras=True)
     inputs: dict[str, Input] = {}
@@ -208,7 +296,10 @@ def _inspect(function: Callable[..., Any], version: int, software: tuple[str, ..
     result = hints.get("return")
     scores = _scores(name, result) if _is(result, Scores) else None
     outputs = {} if scores is not None else _outputs(name, result)
-    return Stage(name, function, version, software, inputs, parameters, outputs, scores, takes_job)
+    timed = _is(result, Scores) and bool(getattr(result, "TIMED", False))
+    return Stage(
+        name, function, version, software, inputs, parameters, outputs, scores, takes_job, idle, timed
+    )
 
 
 def _is(t: object, base: type) -> bool:
@@ -216,6 +307,8 @@ def _is(t: object, base: type) -> bool:
 
 
 def _input(stage_name: str, name: str, hint: Any, optional: bool) -> Input:
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
     args = get_args(hint)
     if get_origin(hint) is tuple and len(args) == 2 and args[1] is Ellipsis and _is(args[0], Artifact):
         return Input(args[0], many=True, optional=optional)
@@ -232,7 +325,8 @@ def _parameter(stage_name: str, name: str, hint: Any, default: Any) -> Parameter
     mark = None
     if any(isinstance(e, Mark) for alternative in get_args(hint) for e in get_args(alternative)[1:]):
         raise TypeError(
-            f"stage {stage_name}: {name!r}: Seed and Execution mark a whole parameter, as in Execution[int | None]"
+            f"stage {stage_name}: {name!r}: Seed, Execution and Reading mark a whole parameter, "
+            "as in Execution[int | None]"
         )
     if get_origin(hint) is Annotated:
         base, *extras = get_args(hint)
@@ -285,7 +379,7 @@ def _scores(stage_name: str, result: Any) -> dict[str, Direction | None]:
     hints = typing.get_type_hints(result, include_extras=True)
     found: dict[str, Direction | None] = {}
     for f in fields(result):
-        if f.name in ("items", "conditions", "details"):
+        if f.name in BESIDE_VALUES:
             continue
         hint = hints[f.name]
         base = get_args(hint)[0] if get_origin(hint) is Annotated else hint

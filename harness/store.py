@@ -2,14 +2,17 @@
 
     objects/<2 hex>/<key>/entry.json     what was made, how long it took, and a checksum of every file
     objects/<2 hex>/<key>/<output>/…     the artifacts' folders ("out" where a stage has one output)
-    work/<key>/                          being made: outputs, log, and the scratch that survives a kill
-    claims/<key>.lock                    held while a key is being made; freed by the kernel with its holder
+    work/<key>.<8 hex>/                  being made: outputs, log, and the scratch that survives a kill
+    claims/<key>.lock                    held while a key is being made, by whom it says; freed with its holder
+    running/<id>.keys, <id>.lock         what a running command needs; ``harness store gc`` leaves it alone
+    projects/<digest>                    the folder of a project that uses the store, whose records are kept
     pictures/<digest>.<ext>              what reports have drawn, by what was drawn and how; a cache, free to delete
+    distributions/<digest>.json          what was installed, for the environments of entries, by their digest of it
     timings.jsonl                        what executions took, for ``harness plan``
 
 An entry appears by one rename of a finished, checksummed and synced folder, so a reader sees all of it or
 nothing. A file that went missing or changed its size makes the entry invalid at look-up; checksums are
-verified before a stage reads an artifact.
+verified before a stage reads an artifact. Reading writes nothing, so a store may be read-only.
 """
 
 from __future__ import annotations
@@ -18,57 +21,28 @@ import errno
 import json
 import os
 import shutil
+import stat
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from harness import atomic, installed, locks, strict_json
+from harness import entry as entries
 from harness.artifact import Json
 from harness.canonical import canonical
-from harness.errors import StoreError, UsageError
+from harness.entry import ENTRY, ITEMS, ONLY, Entry, Output, Result
+from harness.errors import StageError, StoreError, UsageError
+from harness.given import opened, read_bytes, read_text
 
-ENTRY = "entry.json"
-ITEMS = "items.parquet"
-ONLY = "out"
-"""The folder of the artifact of a stage that has one unnamed output."""
+__all__ = ["ENTRY", "ITEMS", "ONLY", "Entry", "Output", "Result", "Store", "check_tree"]
 
-
-@dataclass(frozen=True)
-class Output:
-    """An artifact of an entry, by its folder's name."""
-
-    kind: str
-    facts: Mapping[str, Json] = field(default_factory=dict)
-    conditions: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a metric's task leaves; ``items`` says that ``items.parquet`` lies beside."""
-
-    values: Mapping[str, float]
-    conditions: Mapping[str, Json]
-    details: Mapping[str, Json]
-    items: bool
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A finished task."""
-
-    key: str
-    use: str
-    outputs: Mapping[str, Output]
-    result: Result | None
-    wall_s: float
-    environment: Mapping[str, Json]
-    files: Mapping[str, tuple[int, str]]
-    """Relative path → size in bytes and sha256."""
+GC = "gc.lock"
+"""Held while entries are chosen and taken, and for the moment in which a command says what it needs."""
 
 
 class Store:
@@ -81,12 +55,12 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: set[str] = set()
+        self._begun: dict[str, Path] = {}
+        self._needs = ExitStack()
+        weakref.finalize(self, self._needs.close)
 
     def folder(self, key: str) -> Path:
         return self.root / "objects" / key[:2] / key
-
-    def work(self, key: str) -> Path:
-        return self.root / "work" / key
 
     def check_writable(self) -> None:
         """Fail now rather than after an hour of training.
@@ -95,132 +69,297 @@ class Store:
             UsageError: nothing can be written below the root.
         """
         try:
-            with self._errors():
+            with self.errors():
                 self.root.mkdir(parents=True, exist_ok=True)
-                probe = self.root / f".probe-{uuid.uuid4().hex}"
-                probe.write_bytes(b"x" * 4096)
-                probe.unlink()
+                probe = self.root / ".probe"
+                atomic.write(probe, b"x" * 4096)
+                probe.unlink(missing_ok=True)
         except StoreError as e:
             raise UsageError(str(e)) from None
+
+    def has(self, key: str) -> bool:
+        """Whether there is an entry, sound or not."""
+        return (self.folder(key) / ENTRY).exists()
 
     def get(self, key: str) -> Entry | None:
         """The entry, or None where there is none or it is damaged (edited, truncated, files missing)."""
         folder = self.folder(key)
         try:
-            text = (folder / ENTRY).read_text(encoding="utf-8")
-        except FileNotFoundError:
+            with opened(folder / ENTRY) as file:
+                text = file.read().decode("utf-8")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, UnicodeDecodeError):
             return None
         except OSError as e:
+            if e.errno == errno.EINVAL:  # something else than a file
+                return None
             raise StoreError(self.root, _problem(e)) from None
-        except UnicodeDecodeError:
-            return None
-        entry = _parse(text)
+        entry = entries.loads(text)
         if entry is None or entry.key != key:
             return None
         for name, (size, _) in entry.files.items():
             try:
-                if os.stat(folder / name).st_size != size:
-                    return None
+                found = os.lstat(folder / name)
             except OSError:
+                return None
+            if found.st_size != size or not stat.S_ISREG(found.st_mode):
                 return None
         return entry
 
     def is_intact(self, entry: Entry) -> bool:
-        """Whether every file of the entry has its checksum. Looked at once per process."""
+        """Whether the entry has its files with their checksums, and no others. Looked at once per process."""
         if entry.key not in self._verified:
             folder = self.folder(entry.key)
             try:
-                intact = all(_sha256(folder / name) == digest for name, (_, digest) in entry.files.items())
-            except OSError:
+                intact = set(_files(folder)) == {*entry.files, ENTRY} and all(
+                    _sha256(folder / name) == digest for name, (_, digest) in entry.files.items()
+                )
+            except (OSError, StageError):
                 intact = False
             if not intact:
                 return False
             self._verified.add(entry.key)
         return True
 
+    def stored(self) -> Iterator[str]:
+        """The key of every entry that there is, sound or not."""
+        with self.errors():
+            for folder in sorted((self.root / "objects").glob("*/*")):
+                if folder.is_dir():
+                    yield folder.name
+
     def discard(self, key: str) -> None:
         """Remove an entry. What reads it now keeps its open files."""
-        folder = self.folder(key)
-        if folder.exists():
-            with self._errors():
-                trash = self.root / "work" / f".trash-{uuid.uuid4().hex}"
-                trash.parent.mkdir(parents=True, exist_ok=True)
-                folder.rename(trash)
-                shutil.rmtree(trash)
         self._verified.discard(key)
+        trash = self.take(key)
+        if trash is not None:
+            shutil.rmtree(trash, ignore_errors=True)
+
+    def take(self, key: str) -> Path | None:
+        """Take an entry out of the store by one rename: where it is now, to be removed; None where there was none."""
+        with self.errors():
+            trash = self.root / "work" / f".trash-{uuid.uuid4().hex}"
+            trash.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.folder(key).rename(trash)
+            except FileNotFoundError:
+                return None
+        return trash
 
     @contextmanager
-    def claim(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold the key: one process at a time makes it. ``waiting`` is called once if another one holds it."""
-        with self._errors():
-            claims = self.root / "claims"
-            claims.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(claims / f"{key}.lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                waiting()
-                lock.acquire()
-        try:
+    def claim(self, key: str, waiting: Callable[[str], None] = lambda holder: None) -> Iterator[None]:
+        """Hold the key: one process at a time makes it.
+
+        Args:
+            key: of a task.
+            waiting: called once with who holds it, if another process does.
+        """
+        with ExitStack() as stack:
+            with self.errors():
+                stack.enter_context(locks.held(self._claims() / f"{key}.lock", waiting))
             yield
-        finally:
-            lock.release()
 
     def begin(self, key: str, *, resume: bool = True) -> Path:
-        """The work folder of a claimed key: ``scratch`` is kept from a killed try, all else is new."""
-        work = self.work(key)
-        with self._errors():
-            if work.exists():
-                for child in work.iterdir():
-                    if child.name != "scratch" or not resume:
-                        shutil.rmtree(child) if child.is_dir() else child.unlink()
-            (work / "scratch").mkdir(parents=True, exist_ok=True)
-            (work / "entry").mkdir()
+        """A work folder for a claimed key: ``scratch`` is taken over from a killed try, all else is new.
+
+        A try that lost its claim, because its host was taken for dead, loses its folder with it.
+        """
+        work = self.root / "work" / f"{key}.{uuid.uuid4().hex[:8]}"
+        with self.errors():
+            earlier = self._works(key)
+            (work / "entry").mkdir(parents=True)
+            for other in earlier:
+                if resume and not (work / "scratch").exists():
+                    with suppress(FileNotFoundError):
+                        (other / "scratch").rename(work / "scratch")
+                shutil.rmtree(other, ignore_errors=True)
+            (work / "scratch").mkdir(exist_ok=True)
+        self._begun[key] = work
         return work
 
     def commit(self, entry: Entry) -> Entry:
-        """Make the finished ``work/<key>/entry`` folder the entry, with its files' checksums filled in."""
-        made = self.work(entry.key) / "entry"
-        with self._errors():
-            files = {}
-            for path in sorted(p for p in made.rglob("*") if p.is_file()):
-                files[path.relative_to(made).as_posix()] = (path.stat().st_size, _sha256(path))
-                _sync(path)
-            entry = Entry(**{**_shallow(entry), "files": files})
-            body = _body(entry)
-            (made / ENTRY).write_text(
-                json.dumps({**body, "digest": _digest(body)}, indent=1), encoding="utf-8"
+        """Make the finished ``entry`` folder of ``begin`` the entry, with its files' checksums filled in.
+
+        Raises:
+            StageError: the folder holds something else than files and folders with names in UTF-8.
+        """
+        work = self._begun.pop(entry.key)
+        made = work / "entry"
+        if not made.is_dir():
+            raise StoreError(
+                self.root,
+                "another process has taken this work over, since this one did not answer; run it again",
             )
-            _sync(made / ENTRY)
-            self.discard(entry.key)
+        with self.errors():
+            files = {}
+            for name in _files(made):
+                path = made / name
+                files[name] = (path.stat().st_size, _sha256(path))
+                atomic.sync(path)
+            entry = replace(entry, files=files)
+            (made / ENTRY).write_text(entries.dumps(entry), encoding="utf-8")
+            atomic.sync(made / ENTRY)
             target = self.folder(entry.key)
             target.parent.mkdir(parents=True, exist_ok=True)
-            made.rename(target)
-            _sync(target.parent)
-            shutil.rmtree(self.work(entry.key))
+            # What was there goes into the work folder, which goes at the end.
+            atomic.put(made, target)
+            atomic.sync(target.parent)
+            shutil.rmtree(work, ignore_errors=True)
         self._verified.add(entry.key)
         return entry
+
+    def tidy(self) -> None:
+        """Remove what killed processes left and nobody resumes: work on what is finished, locks, trash."""
+        with self.errors():
+            for path in _listed(self.root / "work"):
+                key, _, part = path.name.partition(".")
+                if not key:
+                    shutil.rmtree(path, ignore_errors=True)
+                elif part and self.has(key):
+                    self.remove_work(path)
+            for path in _listed(self.root / "claims"):
+                if (free := locks.try_hold(locks.of(path))) is not None:
+                    free()
+            self.running()
+
+    def remove_work(self, work: Path) -> bool:
+        """Remove a work folder unless its key is being made; whether it is gone."""
+        with self.errors():
+            free = locks.try_hold(self._claims() / f"{work.name.partition('.')[0]}.lock")
+            if free is None:
+                return False
+            try:
+                shutil.rmtree(work, ignore_errors=True)
+            finally:
+                free()
+        return True
+
+    def need(self, keys: Iterable[str]) -> None:
+        """Keep entries from ``harness store gc`` as long as this object lives, or until the process is killed.
+
+        A store that cannot be written is not cleaned from here, and needs no protection.
+        """
+        running, name = self.root / "running", uuid.uuid4().hex
+        with suppress(OSError):
+            running.mkdir(parents=True, exist_ok=True)
+            with locks.held(self._claims() / GC):
+                file = running / f"{name}.keys"
+                self._needs.enter_context(locks.held(running / f"{name}.lock"))
+                self._needs.callback(file.unlink, missing_ok=True)
+                file.write_text(json.dumps(sorted(keys)), encoding="utf-8")
+
+    def note_project(self, project: Path) -> None:
+        """Remember whose records name entries of this store, so that another project's clean-up keeps them."""
+        place = str(project.resolve())
+        file = self._project_file(project)
+        with self.errors():
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                atomic.write(file, os.fsencode(place))
+
+    def projects(self) -> list[Path]:
+        """The folders of the projects that have used this store."""
+        with self.errors():
+            files = _listed(self.root / "projects")
+            return [Path(os.fsdecode(read_bytes(f))) for f in files if not atomic.is_torn(Path(f.name))]
+
+    def forget_project(self, project: Path) -> None:
+        with self.errors():
+            self._project_file(project).unlink(missing_ok=True)
+
+    def running(self) -> set[str]:
+        """What running commands have said they need; what killed ones said is removed."""
+        keys: set[str] = set()
+        with self.errors():
+            for file in _listed(self.root / "running"):
+                if file.suffix != ".keys":
+                    continue
+                free = locks.try_hold(file.with_suffix(".lock"))
+                if free is not None:
+                    file.unlink(missing_ok=True)
+                    free()
+                    continue
+                with suppress(UsageError):  # it ended just now, and its record says what it needed
+                    said = strict_json.read(file)
+                    keys.update(key for key in said if isinstance(key, str))
+        return keys
 
     def note_timing(self, use: str, settings: Mapping[str, Json], device: str, wall_s: float) -> None:
         """Remember what an execution took."""
         line = canonical({"use": use, "settings": settings, "device": device, "wall_s": round(wall_s, 3)})
-        with self._errors(), (self.root / "timings.jsonl").open("a", encoding="utf-8") as f:
+        with self.errors(), (self.root / "timings.jsonl").open("a", encoding="utf-8") as f:
             f.write(line + "\n")
+
+    def keep_distributions(self, listed: Mapping[str, Json]) -> None:
+        """Remember what was installed where something was made: environments have its digest."""
+        with self.errors():
+            installed.keep(self.root, listed)
 
     def timings(self) -> list[dict[str, Any]]:
         """Remembered executions, oldest first; a torn last line (a kill) is left out."""
         try:
-            lines = (self.root / "timings.jsonl").read_text(encoding="utf-8").splitlines()
-        except OSError:
+            lines = read_text(self.root / "timings.jsonl").splitlines()
+        except UsageError:
             return []
-        return [t for line in lines if isinstance(t := _json_or_none(line), dict)]
+        return [t for line in lines if _is_timing(t := _json_or_none(line))]
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """What the system says about the store's files, as one line."""
         try:
             yield
         except OSError as e:
             raise StoreError(self.root, _problem(e)) from None
+
+    def _project_file(self, project: Path) -> Path:
+        return (
+            self.root
+            / "projects"
+            / sha256(str(project.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
+        )
+
+    def _claims(self) -> Path:
+        claims = self.root / "claims"
+        claims.mkdir(parents=True, exist_ok=True)
+        return claims
+
+    def _works(self, key: str) -> list[Path]:
+        """The work folders of earlier tries, the newest first."""
+        found = [p for p in _listed(self.root / "work") if p.name.startswith(f"{key}.")]
+        return sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True)
+
+
+def check_tree(folder: Path) -> None:
+    """Refuse what an entry cannot hold.
+
+    Raises:
+        StageError: a link (what it leads to may change), a pipe or the like, a name that is no UTF-8.
+    """
+    for _ in _files(folder):
+        pass
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """The files below a folder, by relative path with ``/``."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise StageError(f"{name}: a stage may leave files and folders, not links or pipes")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise StageError(
+                f"{name.encode('utf-8', 'backslashreplace').decode()}: not a name in UTF-8"
+            ) from None
+        if stat.S_ISREG(mode):
+            yield name
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _problem(e: OSError) -> str:
@@ -232,43 +371,21 @@ def _problem(e: OSError) -> str:
     return hint.get(e.errno or 0, e.strerror or str(e))
 
 
-def _parse(text: str) -> Entry | None:
-    body = _json_or_none(text)
-    if not isinstance(body, dict) or body.pop("digest", None) != _digest(body):
-        return None
-    outputs = {name: Output(**o) for name, o in body["outputs"].items()}
-    result = Result(**body["result"]) if body["result"] else None
-    files = {name: (size, digest) for name, (size, digest) in body["files"].items()}
-    return Entry(**{**body, "outputs": outputs, "result": result, "files": files})
-
-
 def _json_or_none(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        return strict_json.loads(text, "")
+    except UsageError:
         return None
 
 
-def _shallow(entry: Entry) -> dict[str, Any]:
-    return dict(vars(entry))
-
-
-def _body(entry: Entry) -> dict[str, Any]:
-    return json.loads(canonical(asdict(entry)))  # type: ignore[no-any-return]
-
-
-def _digest(body: Mapping[str, Any]) -> str:
-    return sha256(f"harness/entry/1:{canonical(body)}".encode()).hexdigest()
+def _is_timing(body: Any) -> bool:
+    return (
+        isinstance(body, dict)
+        and isinstance(body.get("settings"), dict)
+        and type(body.get("wall_s")) in (int, float)
+    )
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as f:
         return file_digest(f, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

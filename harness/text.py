@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from harness import given
 from harness.errors import SuiteError, UsageError, Where
 
 MAX_BYTES = 1_000_000
@@ -74,15 +75,11 @@ def read_file(path: Path) -> str:
         OSError: it cannot be read.
         UsageError: it is larger than 1 MB or is not UTF-8.
     """
-    with path.open("rb") as f:
+    with given.opened(path) as f:
         data = f.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise UsageError(f"{path}: larger than 1 MB, which no suite is")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as e:
-        line = data.count(b"\n", 0, e.start) + 1
-        raise UsageError(f"{path}:{line}: not text in UTF-8") from None
+    return given.text_of(data, str(path))
 
 
 def load(path: Path, read: Read = read_file, *, named_at: Where | None = None) -> Map:

@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import harness
 from harness.cli import main
 
 TOYS = Path(__file__).parent / "toy_package"
+ITSELF = Path(harness.__file__).parents[1]
+"""The harness that these tests are of, which need not be the one that is installed."""
 
 
 class Said(NamedTuple):
@@ -80,7 +83,7 @@ class Project:
 
 def environment(*packages: Path) -> dict[str, str]:
     """For a process of its own that finds the toys and other packages."""
-    path = os.pathsep.join(str(p) for p in (*packages, TOYS))
+    path = os.pathsep.join(str(p) for p in (*packages, TOYS, ITSELF))
     return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -98,7 +101,7 @@ def start(project: Path, *arguments: str | Path, packages: tuple[Path, ...] = ()
 
 
 def finish(process: subprocess.Popen[str]) -> Said:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate()
     return Said(process.returncode, out, err)
 
 

@@ -1,24 +1,48 @@
-"""What every test gets: no time limits of hypothesis on machines that are shared, its share of the cores, and threads
-that do not spin.
+"""What every test gets: the same draws everywhere, its share of the cores, threads that do not spin, and a limit of
+memory.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
-import hypothesis
 import pytest
 from command_line import Project
+from hypothesis import HealthCheck, Phase, settings
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see harness/executors/local.py
+pytest_plugins = ["browsing", "memory_limit"]
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # workers share the cores, so no thread spins
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
 # A shell starts background jobs with Ctrl-C ignored, and what ignores it hands that on: the tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-hypothesis.settings.register_profile("shared", deadline=None)
-hypothesis.settings.load_profile("shared")
+# No profile asks how fast the machine is; a folder may be shared between examples that write it anew.
+ANYWHERE = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+}
+settings.register_profile("fixed", **ANYWHERE, derandomize=True, database=None)
+settings.register_profile("fuzz", **ANYWHERE, max_examples=1000, print_blob=True)
+# One example shows that a mutant was noticed; which is the smallest does not matter.
+settings.register_profile("mutants", settings.get_profile("fixed"), phases=[Phase.explicit, Phase.generate])
+settings.load_profile("fixed")
+
+
+def pytest_configure() -> None:
+    """While `make mutants` notes which test reaches what, the processes that tests start are ordinary ones."""
+    if os.environ.get("MUTANT_UNDER_TEST") == "stats":
+        del os.environ["MUTANT_UNDER_TEST"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of slow tests first: a worker that begins with one at the end would finish long after the others."""
+    tests = Counter(item.path for item in items)
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path] / tests[item.path])
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_a_suite_of_another_packages_stages_runs_to_its_verdict(installed: tuple
     assert "= unchanged" in again.out
     assert project.states() == {"path": {"cached"}, "rough": {"cached"}}
     rougher = harness(installed, "run", "suites/path.yaml", "--set", "path.stride=3")
-    assert rougher.code == 1, rougher.out
+    assert rougher.code == 6, rougher.out
     assert "regressed" in rougher.out
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from command_line import Project, Said, environment, finish, package, start
+from disks import content, files_up_to, read_only
 from toy_suites import TOY, changed, write_suite
 
 STAGES = '''
@@ -137,14 +140,22 @@ def test_a_run_killed_inside_a_stage_goes_on_from_there(faulty: tuple[Project, P
     assert len(journal(project)) == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_an_interrupted_run_says_so_and_goes_on_from_there(
-    faulty: tuple[Project, Path], number: signal.Signals
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+        (signal.SIGHUP, 129, "hung up"),
+    ],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
+)
+def test_a_stopped_run_says_so_and_goes_on_from_there(
+    faulty: tuple[Project, Path], number: signal.Signals, code: int, word: str
 ) -> None:
     project, _ = faulty
     said = stop_inside(faulty, number)
-    assert said.code == 130
-    assert said.error == "interrupted; what is finished is kept, the same command goes on from there"
+    assert said.code == code
+    assert said.error == f"{word}; what is finished is kept, the same command goes on from there"
     assert said.out == ""
     assert finish(begin(faulty)).code == NO_BASELINE
     assert journal(project) == ["first", "second", "second resumed"]
@@ -160,7 +171,10 @@ def test_two_runs_at_once_make_each_artifact_once(faulty: tuple[Project, Path]) 
         assert other.stderr is not None
         waits = other.stderr.readline()
     said = finish(one), finish(other)
-    assert waits == "second is being made by another process; waiting for it\n"
+    assert (
+        waits
+        == f"second is being made by another process; waiting for pid {one.pid} on {socket.gethostname()}\n"
+    )
     assert [s.code for s in said] == [NO_BASELINE, NO_BASELINE], said
     assert journal(project) == ["first", "second"]
     assert len(project.runs) == 2
@@ -346,25 +360,105 @@ def test_a_store_that_cannot_be_written_is_met_before_anything_runs(
     assert project.runs == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind the superuser")
-def test_a_read_only_store_says_so(accepted: Project) -> None:
+def test_a_read_only_store_serves_what_is_finished(accepted: Project) -> None:
     store = accepted.folder / ".harness"
-    store.chmod(0o500)
-    said = accepted.harness("run", SUITE)
-    store.chmod(0o700)
+    before = content(store)
+    with read_only(store):
+        for command in (
+            ("run", SUITE),
+            ("plan", SUITE),
+            ("compare", "toy/centre"),
+            ("explain", "toy/centre", "fit"),
+            ("export", "toy/centre", "numbers", "--to", "numbers"),
+        ):
+            said = accepted.harness(*command)
+            assert (said.code, said.err.count("harness: ")) == (0, 0), said
+        assert (accepted.runs[-1] / "report.html").is_file()
+        said = accepted.harness("run", SUITE, "--set", "model.epochs=6")
+        assert said.code == 2
+        assert "set HARNESS_STORE to a place that can be written" in said.error
+    assert content(store) == before
+
+
+@pytest.mark.parametrize("out", [(), ("--out", "reports/mine"), ("--out", "reports")])
+def test_read_only_reports_are_met_before_anything_runs(accepted: Project, out: tuple[str, ...]) -> None:
+    reports = accepted.folder / "reports"
+    before = content(accepted.folder)
+    with read_only(reports):
+        said = accepted.harness("run", SUITE, "--set", "model.epochs=6", *out)
     assert said.code == 2
-    assert "no permission; set HARNESS_STORE to a place that can be written" in said.error
+    assert "no place for a run" in said.error
+    assert content(accepted.folder) == before
+
+
+@pytest.mark.parametrize("command", ["run --out out", "leaderboard --to board", "export"])
+def test_a_full_disk_leaves_what_was_there(accepted: Project, command: str) -> None:
+    """The kernel's limit on a file's size stands in for the disk."""
+    arguments = {
+        "run --out out": ("run", SUITE, "--out", "out"),
+        "leaderboard --to board": ("leaderboard", "toy/centre", "--to", "board"),
+        "export": ("export", "toy/centre", "numbers", "--to", "numbers"),
+    }[command]
+    if command != "export":
+        assert accepted.harness(*arguments).code == 0
+    notes = (".harness/", "reports/.numbers/")  # the store, and the numbers that runs were given
+    before = content(accepted.folder)
+    with files_up_to(300 if command == "export" else 5000):
+        said = accepted.harness(*arguments)
+    assert said.code in (2, 5)
+    assert "cannot be written (File too large)" in said.error
+    after = content(accepted.folder)
+    assert {name for name in after if not name.startswith(notes)} == {
+        name for name in before if not name.startswith(notes)
+    }
+    assert all(after[name] == before[name] for name in before if not name.startswith(notes))
+
+
+def test_a_page_that_does_not_fit_leaves_the_record_and_no_half_page(accepted: Project) -> None:
+    record = (accepted.runs[0] / "run.json").stat().st_size
+    page = (accepted.runs[0] / "report.html").stat().st_size
+    assert record < page
+    with files_up_to((record + page) // 2):
+        said = accepted.harness("run", SUITE, "--out", "out")
+    assert said.code == 5
+    assert "out: the report cannot be written (File too large)" in said.err
+    assert not (accepted.folder / "out" / "report.html").exists()
+    assert not [p for p in (accepted.folder / "out").iterdir() if p.name.startswith(".")]
+    assert accepted.harness("compare", "out").code == 0
+
+
+def test_rows_of_another_run_are_refused(accepted: Project) -> None:
+    """As a kill leaves them between two files of a run that takes another's place."""
+    assert accepted.harness("run", SUITE, "--out", "one").code == 0
+    accepted.harness("run", SUITE, "--out", "two", "--set", "model.epochs=1")
+    shutil.copy("two/items.parquet", "one/items.parquet")
+    said = accepted.harness("compare", "one")
+    assert (said.code, said.error) == (
+        2,
+        "one/items.parquet: damaged, or the items of another record; run the suite again",
+    )
+    assert accepted.harness("run", SUITE, "--out", "one").code == 0
+    assert accepted.harness("compare", "one").code == 0
+    (accepted.folder / "one" / "items.parquet").unlink()
+    assert "cannot be read" in accepted.harness("compare", "one").error
+
+
+def test_what_a_killed_run_began_is_no_run(accepted: Project) -> None:
+    begun = accepted.folder / "reports" / "toy" / "centre" / ".99991231-000000-ffff.0123456789abcdef.torn"
+    shutil.copytree(accepted.runs[0], begun)
+    said = accepted.harness("compare", "toy/centre", "--json")
+    assert said.json["run"] == json.loads((accepted.runs[0] / "run.json").read_text())["id"]
 
 
 def test_a_run_folder_that_cannot_be_written_keeps_the_work(accepted: Project) -> None:
     """A folder stands where ``run.json`` should be written."""
-    (accepted.folder / "out" / "run.json.torn").mkdir(parents=True)
+    (accepted.folder / "out" / "run.json" / "folder").mkdir(parents=True)
     said = accepted.harness("run", SUITE, "--set", "model.epochs=6", "--out", "out")
     assert said.code == 5
     assert said.error == (
         "out: the run cannot be written (Is a directory); its results are in the store, run it again"
     )
-    (accepted.folder / "out" / "run.json.torn").rmdir()
+    shutil.rmtree(accepted.folder / "out" / "run.json")
     said = accepted.harness("run", SUITE, "--set", "model.epochs=6", "--out", "out")
     assert said.code == 0
     assert "26 tasks, 26 cached" in said.out
@@ -386,7 +480,7 @@ def test_an_edited_baseline_is_refused_before_anything_runs(accepted: Project) -
 
 
 def test_edited_items_of_a_baseline_are_refused(accepted: Project) -> None:
-    items = accepted.folder / "baselines" / "toy" / "centre" / "cpu.items.parquet"
+    [items] = (accepted.folder / "baselines" / "toy" / "centre").glob("cpu.*.items.parquet")
     items.write_bytes(items.read_bytes()[:-1])
     said = accepted.harness("compare", "toy/centre")
     assert said.code == 2

@@ -5,7 +5,6 @@ that is added to the matrix costs its own images only: on the embedded pipeline,
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,13 @@ about: The embedded pipeline as it is, on scenes of the region that it was train
 extends: {ROOT}/suites/smoke/text-to-image.yaml
 subject: [model]
 stages:
-  seen:    {{region: temperate, per_class: 50}}
-  watched: {{region: temperate}}
+  seen:    {{region: temperate, per_class: 40}}
+  watched: {{region: temperate, per_class: 5}}
   unseen:  {{region: temperate, per_class: 20}}
   base:    null
   model:   {{use: text_to_image.load, source: "path:{BASE}"}}
   drawn:   {{count: 50}}
-  images:  {{steps: 8}}
+  images:  {{steps: 6}}
   closest: null
   words:   null
   judge:   null
@@ -38,14 +37,18 @@ metrics:
   sinkhorn: null
   memorisation: null
   alignment: null
+  within_class: null
+seeds:
+  model.seed: null
 gate:
   kid.distance: 0.05
   manifold.recall: 0.1
+  within_class.margin: null
   memorisation.copies: null
   classes.overall_accuracy: 0.1
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.numeric, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +93,7 @@ def test_a_collapsed_generator_is_regressed(accepted: Project, tmp_path: Path) -
     weights["post_quant_conv.weight"] *= 0.1
     save_file(weights, file)
     said, verdicts = run(accepted, f"model.source=path:{made}")
-    assert said.code == 1, said.out
+    assert said.code == 6, said.out
     assert verdicts["manifold.recall"] == "regressed"
     assert verdicts["kid.distance"] == "regressed"
 
@@ -107,7 +110,7 @@ def test_a_generator_of_shuffled_captions_is_regressed(accepted: Project, tmp_pa
     weights[name][known] = weights[name][turned].clone()
     save_file(weights, file)
     said, verdicts = run(accepted, f"model.source=path:{made}")
-    assert said.code == 1, said.out
+    assert said.code == 6, said.out
     assert verdicts["classes.overall_accuracy"] == "regressed"
 
 
@@ -138,49 +141,4 @@ def test_a_scheduler_that_is_added_costs_its_own_images_only(accepted: Project) 
     executed = {t["node"] for t in tasks if t["state"] == "executed"}
     assert executed == {"images", "fake", "predictions", "fid", "kid", "manifold", "classes", "cost"}
     drawn = [(t["point"]["images.scheduler"], t["state"]) for t in tasks if t["node"] == "images"]
-    assert sorted(drawn) == [("dpmsolver++", "cached")] * 3 + [("euler", "executed")] * 3
-
-
-TUNED = f"""\
-suite: test/tuned
-about: Does fine-tuning bring the embedded pipeline nearer to a region of another palette?
-extends: {ROOT}/suites/smoke/text-to-image.yaml
-subject: [model]
-stages:
-  unseen:  {{per_class: 20}}
-  model:   {{epochs: 12}}
-  drawn:   {{count: 80, pipeline: base}}
-  images:  {{steps: 8}}
-  closest: null
-  words:   null
-  judge:   null
-metrics:
-  sinkhorn: null
-  memorisation: null
-  alignment: null
-matrix:
-  images.pipeline: [base, model]
-reference: {{images.pipeline: base}}
-seeds:
-  drawn.seed:  [0, 1, 2, 3, 4]
-  images.seed: [0, 1, 2, 3, 4]
-gate:
-  kid.distance: {{margin: 0.02, at: {{images.pipeline: model}}, against: reference}}
-  manifold.recall: null
-  memorisation.copies: null
-  classes.overall_accuracy: null
-"""
-
-
-def test_fine_tuning_brings_the_generator_nearer_to_its_region(project: Project) -> None:
-    (project.folder / "suites" / "tuned.yaml").write_text(TUNED)
-    said = project.harness("run", "suites/tuned.yaml")
-    assert said.code == 4, said.out + said.err  # nothing was accepted yet; within the run all is compared
-    (finding,) = (f for f in project.latest["comparison"]["findings"] if f["gated"])
-    assert finding["verdict"] == "improved"
-    losses = [row["validation_loss"] for row in next(history(project.latest)) if row["validation_loss"]]
-    assert losses[-1] < losses[0]
-
-
-def history(run: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    return (t["facts"]["history"] for t in run["tasks"] if t["node"] == "model")
+    assert sorted(drawn) == [("dpmsolver++", "cached")] * 4 + [("euler", "executed")] * 4

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import toy
-from hypothesis import HealthCheck, given, settings
+from drawing import draws
+from hypothesis import given
 from hypothesis import strategies as st
 from toy_plans import all_keys, keys_of, planned, tasks_of, with_stage
 from toy_suites import TOY, write_suite
@@ -23,10 +24,7 @@ from harness.errors import UsageError
 from harness.plan import make
 from harness.suite import load
 
-# Hypothesis only writes files anew, so a folder may be shared between examples.
-shared_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25
-)
+few = draws(25)
 
 
 def test_a_key_is_the_hash_of_what_the_page_on_keys_says(tmp_path: Path) -> None:
@@ -125,7 +123,7 @@ def test_keys_do_not_depend_on_what_changes_no_result(
     assert all_keys(make(load(write_suite(tmp_path, text)))) == all_keys(planned(tmp_path))
 
 
-@shared_folder
+@few
 @given(order=st.permutations(range(3)), shuffled=st.randoms(use_true_random=False))
 def test_keys_do_not_depend_on_the_order_in_the_file(
     tmp_path: Path, order: list[int], shuffled: random.Random

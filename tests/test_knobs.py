@@ -28,6 +28,8 @@ from harness.stage import Stage
 from harness.store import Store
 from harness.suite import load
 
+pytestmark = pytest.mark.numeric
+
 TESTS = Path(__file__).parent
 DRAWN, OWN = "data/test_scenes.py", "data/folders/test_own.py"
 PARQUET, RASTERS = "data/folders/test_parquet.py", "data/folders/test_rasters.py"
@@ -51,6 +53,12 @@ PROOFS: dict[str, dict[tuple[str, str], str]] = {
             f"{IMAGES}alignment/test_alignment_loading.py",
             "test_a_stored_model_is_loaded_and_scores_the_same",
         ): "source"
+    },
+    "alignment.within_class": {
+        (
+            f"{IMAGES}alignment/test_alignment_within.py",
+            "test_scores_do_not_depend_on_batch_size",
+        ): "batch_size"
     },
     "alignment.score": {
         (

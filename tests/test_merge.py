@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from toy import Shape
 from toy_suites import changed, write_suite
 
 from harness.errors import SuiteError
 from harness.suite import Axis, Ref, Suite, load
-
-# Hypothesis only writes files anew, so a folder may be shared between examples.
-shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 def loaded(folder: Path, *replacements: tuple[str, str], set_: tuple[str, ...] = ()) -> Suite:
@@ -89,7 +86,6 @@ def test_extends_goes_over_folders_but_not_in_circles(tmp_path: Path) -> None:
     rate=st.floats(0.01, 1),
     swept=st.lists(st.integers(0, 99), min_size=1, unique=True),
 )
-@shared_folder
 def test_the_childs_value_wins(tmp_path: Path, epochs: int, rate: float, swept: list[int]) -> None:
     suite = child(
         tmp_path, f"stages: {{model: {{epochs: {epochs}, rate: {rate}}}}}\nseeds: {{model.seed: {swept}}}\n"

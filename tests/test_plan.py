@@ -8,7 +8,8 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from drawing import draws
+from hypothesis import given
 from hypothesis import strategies as st
 from toy_plans import all_keys, keys_of, planned, tasks_of
 from toy_suites import changed, write_suite
@@ -17,11 +18,9 @@ from harness.artifact import Json
 from harness.errors import UsageError
 from harness.plan import Plan, make
 from harness.suite import Suite, load
+from harness.typed import to_json
 
-# Hypothesis only writes files anew, so a folder may be shared between examples.
-shared_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25
-)
+few = draws(25)
 
 
 def test_equal_keys_of_two_nodes_are_one_thing_to_run(tmp_path: Path) -> None:
@@ -41,6 +40,29 @@ def test_what_no_axis_reaches_is_planned_once(tmp_path: Path) -> None:
     checkpoint = tasks_of(plan, "model")[0]
     assert checkpoint.point == {"model.loss": "square", "model.rate": 0.1}
     assert checkpoint.seeds == {"model.seed": 0}
+
+
+def test_a_task_is_given_what_its_key_says(tmp_path: Path) -> None:
+    plan = planned(tmp_path, *OTHERS)
+    for task in plan.tasks.values():
+        assert {name: to_json(value) for name, value in task.parameters.items()} == task.keyed
+    given = {(t.parameters["loss"], t.parameters["seed"]) for t in tasks_of(plan, "model")}
+    assert given == {(loss, seed) for loss in ("square", "absolute") for seed in (0, 1, 2)}
+
+
+POOLED = [
+    ("  model: ", "  others:  {use: toy.draw, count: 9}\n"
+     "  pooled:  {use: toy.pool, parts: [others, parts.train, parts.test]}\n  model: "),
+]  # fmt: skip
+"""One stage by two ways, and another that is walked to last."""
+
+
+def test_what_a_task_was_made_from_is_found_once_by_however_many_ways(tmp_path: Path) -> None:
+    plan = planned(tmp_path, *POOLED, ("data: parts.train, epochs", "data: pooled, epochs"))
+    behind = plan.behind(plan.scores[0].repeats[0].task)
+    assert Counter(t.node for t in behind) == dict.fromkeys(
+        ["fit", "model", "pooled", "others", "parts", "numbers"], 1
+    )
 
 
 OTHERS = [
@@ -133,12 +155,12 @@ def test_seeds_of_a_metric_are_listed_outermost_first(tmp_path: Path) -> None:
     assert plan.metrics["fit"].use == "toy.measure@1"
     assert plan.metrics["fit"].fields == {
         "bias": None,
-        "error": {"better": "lower", "floor": 0.0},
-        "within": {"better": "higher", "floor": 0.0},
+        "error": {"better": "lower", "floor": 0.0, "low": None, "high": None},
+        "within": {"better": "higher", "floor": 0.0, "low": 0, "high": 1},
     }
 
 
-@shared_folder
+@few
 @given(
     rates=st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True),
     losses=st.lists(st.sampled_from(["square", "absolute"]), min_size=1, unique=True),

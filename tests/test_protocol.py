@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import toy
-from hypothesis import HealthCheck, given, settings
+from drawing import draws
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from toy_plans import keys_of, planned, with_stage
@@ -15,13 +15,10 @@ from toy_suites import changed, write_suite
 from harness.artifact import Json
 from harness.commands.evaluate import Request, execute, prepare
 from harness.plan import Plan, make
-from harness.protocol import defaults
+from harness.protocol import Bindings, defaults
 from harness.suite import load
 
-# Hypothesis only writes files anew, so a folder may be shared between examples.
-shared_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25
-)
+few = draws(25)
 
 ONE_POINT = [
     ("matrix:\n  model.loss: [square, absolute]\n  model.rate: [0.1, 0.2]\n", ""),
@@ -122,6 +119,31 @@ def test_settings_hold_every_field_upstream(tmp_path: Path) -> None:
     assert plan.scores[0].settings == {**DATA, **METRIC, **MODEL, "model.batch_size": 4}
 
 
+def test_how_the_subject_is_read_is_protocol_and_nothing_else_of_it(tmp_path: Path) -> None:
+    suite = """\
+suite: toy/images
+subject: [images]
+stages:
+  images: {use: text_to_image.folder, source: "path:images", label: kind, size: 48}
+metrics:
+  cost: {use: cost.sampling, images: images}
+"""
+    file = write_suite(tmp_path, suite)
+    meant = make(load(file)).scores[0].protocol
+    assert meant == {
+        "cost.use": "cost.sampling@1",
+        "cost.images": "images",
+        "images.prompt": "prompt",
+        "images.label": "kind",
+        "images.of": None,
+        "images.size": 48,
+        "images.resize": "bicubic",
+        "images.scale": None,
+    }
+    named = write_suite(tmp_path, suite.replace("[images]", "[images.size]"), "named.yaml")
+    assert "images.size" not in make(load(named)).scores[0].protocol, "the suite says that it is under test"
+
+
 def test_how_the_work_is_done_is_in_the_key_and_not_in_the_protocol(tmp_path: Path) -> None:
     everything = [*ONE_POINT, NO_SEEDS, ("[model]", "[model.epochs]")]
     small = planned(tmp_path, *everything)
@@ -166,6 +188,18 @@ def test_a_raised_version_changes_the_protocol_and_an_edited_source_does_not(tmp
     assert protocol(edited) == protocol(before)
 
 
+def test_a_stage_that_enters_by_two_ways_hides_no_other(tmp_path: Path) -> None:
+    pooled = "  pooled:  {use: toy.pool, parts: [others, parts.train, parts.test]}\n"
+    others = "  others:  {use: toy.draw, count: 9}\n"
+    plan = planned(
+        tmp_path, ("  model: ", f"{others}{pooled}  model: "), ("data: parts.test", "data: pooled")
+    )
+    assert protocol(plan)["others.count"] == 9
+    assert protocol(plan)["pooled.parts"] == ["others", "parts.train", "parts.test"]
+    reached = list(Bindings(plan.suite).reaching("fit", (0, 0), cut=False))
+    assert sorted(reached) == ["fit", "model", "numbers", "others", "parts", "pooled"]
+
+
 SUBJECT_EDITS = (
     *("epochs=7", "rate=0.3", "loss=absolute", "shuffle=false", "window=[2, 1.0]", "batch_size=9"),
     *("weights={negative: 2}", "data=parts.test", "data=numbers"),
@@ -176,7 +210,7 @@ PROTOCOL_EDITS = (
 )
 
 
-@shared_folder
+@few
 @given(edits=st.lists(st.sampled_from(SUBJECT_EDITS), min_size=1, unique_by=lambda e: e.partition("=")[0]))
 def test_whatever_is_done_to_the_subject_scores_stay_comparable(tmp_path: Path, edits: list[str]) -> None:
     before = planned(tmp_path, *ONE_POINT)
@@ -185,36 +219,12 @@ def test_whatever_is_done_to_the_subject_scores_stay_comparable(tmp_path: Path, 
     assert set(keys_of(before, "fit")).isdisjoint(keys_of(after, "fit"))
 
 
-@shared_folder
+@few
 @given(edits=st.lists(st.sampled_from(PROTOCOL_EDITS), min_size=1, unique_by=lambda e: e.partition("=")[0]))
 def test_whatever_else_is_changed_is_named(tmp_path: Path, edits: list[str]) -> None:
     before, after = protocol(planned(tmp_path)), protocol(planned(tmp_path, set_=tuple(edits)))
     differing = {n for n in before.keys() | after.keys() if before.get(n) != after.get(n)}
     assert differing == {e.partition("=")[0] for e in edits}
-
-
-@pytest.mark.parametrize(
-    ("replacements", "claim"),
-    [
-        ([], "this recipe"),
-        ([("model.seed: [0, 1, 2]", "numbers.seed: [0, 1, 2]")], "this recipe"),
-        ([NO_SEEDS], "this checkpoint"),
-        (
-            [
-                ("  model: ", "  others: {use: toy.draw, count: 9}\n  model: "),
-                ("data: parts.test}", "data: others}"),
-                ("model.seed: [0, 1, 2]", "others.seed: [0, 1, 2]"),
-            ],
-            "this checkpoint",
-        ),
-    ],
-    ids=["its own seed", "a seed before it", "no seed", "a seed beside it"],
-)
-def test_the_claim_is_the_recipe_s_where_a_swept_seed_reaches_the_subject(
-    tmp_path: Path, replacements: list[tuple[str, str]], claim: str
-) -> None:
-    plan = planned(tmp_path, *replacements)
-    assert {s.claim for s in plan.scores} == {claim}
 
 
 def test_defaults_are_those_of_the_functions_whatever_the_suite_says(tmp_path: Path) -> None:

@@ -41,7 +41,6 @@ def record(plan: Plan, sources: list[dict[str, Json]]) -> Run:
             s.point,
             s.settings,
             s.protocol,
-            s.claim,
             tuple(Repeat(r.seeds, r.task[1], {}) for r in s.repeats),
         )
         for s in plan.scores
@@ -123,3 +122,25 @@ def test_a_damaged_declaration_is_one_line(broken: dict[str, Json], tmp_path: Pa
     _, run = planned(write_suite(tmp_path), store)
     with pytest.raises(UsageError, match=r"^suite/cpu: its declaration does not say what was run$"):
         again(replace(run, declaration=broken), tmp_path, store)
+
+
+def test_a_changed_entry_is_named_where_it_was_chosen(tmp_path: Path) -> None:
+    """Another entry of the table, changed or new or gone, is no change."""
+    store = Store(tmp_path / "store")
+    store.check_writable()
+    file = write_suite(tmp_path)
+    plan, run = planned(file, store)
+    then = {**run.code["model"], "choices": {"loss": {"square": "1", "absolute": "2", "huber": "3"}}}
+    now = {**then, "choices": {"loss": {"square": "1", "absolute": "2"}}}
+    values = {"loss": ["square", "absolute"]}
+    assert list(replan._choice_changes(then, now, values)) == []
+    assert list(replan._choice_changes(now, then, values)) == []
+    now = {**then, "choices": {"loss": {"square": "1", "absolute": "9", "huber": "3"}}}
+    assert list(replan._choice_changes(then, now, values)) == ["the code of loss absolute"]
+    assert list(replan._choice_changes(then, now, {"loss": ["square"]})) == []
+    assert list(replan._choice_changes(then, {**then, "choices": {}}, {"loss": ["square"]})) == [
+        "the code of loss square"
+    ]
+    assert replan._values(run, "model")["loss"] == ["square", "absolute"]
+    assert replan._values(run, "model")["epochs"] == [5]
+    assert replan.changes(run, plan) == {}

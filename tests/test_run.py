@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import pytest
 from command_line import package
 from toy_suites import changed, write_suite
 
-from harness import suite
+from harness import installed, suite
+from harness.canonical import canonical
+from harness.executors import Call, Executed, Progress
 from harness.executors.local import LocalExecutor
 from harness.plan import Plan, make
 from harness.run import Event, Outcome, Runner
@@ -164,6 +168,9 @@ BAD_SCORES = {
         "has mean 1.5, its field is 2.0",
     ),
     "conditions": ("Error(error=1.0, conditions={'n': {1}})", "must be plain JSON"),
+    "step of no field": ("Error(error=1.0, steps={'x': 0.1})", "steps: 'x' is 0.1"),
+    "no step": ("Error(error=1.0, steps={'error': 0})", "'error' is 0; a step is a positive number"),
+    "endless step": ("Error(error=1.0, steps={'error': float('nan')})", "'error' is nan"),
 }
 
 
@@ -243,3 +250,58 @@ def check_failed(
     assert "\n" not in outcome.error
     [task] = [t for t in plan.tasks.values() if t.node == node]
     assert Store(tmp_path / "store").get(task.key) is None
+
+
+@pytest.mark.parametrize(
+    ("when", "state", "executed"), [("numbers", "failed", 0), ("parts", "failed", 1), ("", "executed", 2)]
+)
+def test_code_that_is_edited_while_a_run_goes_on_stores_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, state: str, executed: int
+) -> None:
+    """The edit comes as soon as a task has started; the code that it edits was imported before."""
+    package = tmp_path / "code" / f"edited_while_running_{when or 'never'}.py"
+    package.parent.mkdir()
+    package.write_text((Path(__file__).parent / "toy_package" / "toy.py").read_text())
+    monkeypatch.syspath_prepend(str(package.parent))
+    plan = planned(tmp_path)
+    toys = importlib.import_module(package.stem)
+    nodes = {
+        n: getattr(toys, plan.suite.nodes[n].stage.function.__name__).__stage__ for n in plan.suite.nodes
+    }
+    plan = make(
+        replace(plan.suite, nodes={n: replace(node, stage=nodes[n]) for n, node in plan.suite.nodes.items()})
+    )
+
+    def edit(event: Event) -> None:
+        if event.kind == "started" and event.task.node == when:
+            package.write_text(package.read_text().replace("def _write(folder", "def _write(at, /, folder"))
+
+    store = Store(tmp_path / "store")
+    outcomes = Runner(store, LocalExecutor(), tell=edit).run(plan)
+    found = {node: outcome for (node, _), outcome in outcomes.items()}
+    assert found["parts"].state == (state if when != "numbers" else "skipped")
+    errors = {o.error for o in outcomes.values() if o.state == "failed"}
+    assert errors == (
+        {f"{package.name}: edited since the run was planned, so that nothing is stored; run again"}
+        if when
+        else set()
+    )
+    stored = [t for t in plan.tasks.values() if t.node in ("numbers", "parts") and store.get(t.key)]
+    assert len(stored) == executed
+
+
+def test_an_entry_has_the_environment_of_who_made_it(tmp_path: Path) -> None:
+    """The executor says it, for the process that computes may be another one."""
+
+    class Elsewhere(LocalExecutor):
+        def execute(self, call: Call, progress: Progress) -> Executed:
+            return replace(
+                super().execute(call, progress), environment={"cpu": "far"}, distributions={"numpy": "9.9"}
+            )
+
+    plan, store = planned(tmp_path), Store(tmp_path / "store")
+    outcomes = Runner(store, Elsewhere()).run(plan)
+    entries = [o.entry for o in outcomes.values() if o.entry is not None]
+    assert {canonical(e.environment) for e in entries} == {'{"cpu":"far"}'}
+    assert len(entries) == 8
+    assert installed.kept(store.root, [installed.digest({"numpy": "9.9"})])

@@ -191,7 +191,7 @@ def returns_words() -> Worded:
         (several, "'images' must be a named parameter"),
         (
             marked_inside,
-            "'size': Seed and Execution mark a whole parameter, as in Execution[int | None]",
+            "'size': Seed, Execution and Reading mark a whole parameter, as in Execution[int | None]",
         ),
         (reserved, "'use' is a word of the suite file, not a parameter name"),
         (returns_nothing, "must return an artifact, a NamedTuple of artifacts, or Scores"),

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+from hashlib import sha256
 
 import pytest
 
-from harness.errors import StoreError, UsageError
-from harness.store import ENTRY, Entry, Output, Result, Store
+from harness.errors import StageError, StoreError, UsageError
+from harness.store import ENTRY, Entry, Output, Result, Store, check_tree
 
 KEY = "ab" + "0" * 62
 
@@ -38,7 +39,7 @@ def test_what_was_committed_is_read_back(store):
     assert made.files["out/model.bin"][0] == 7
     assert store.is_intact(made)
     assert (store.folder(KEY) / "out" / "model.bin").read_bytes() == b"weights"
-    assert not store.work(KEY).exists()
+    assert list((store.root / "work").iterdir()) == []
 
 
 def test_an_unknown_key_is_none(store):
@@ -120,7 +121,7 @@ def test_a_key_is_made_by_one_process_and_a_killed_one_frees_it(store):
     assert other.stdout.readline() == "held\n"
     waited = []
 
-    def waiting():
+    def waiting(holder):
         waited.append(True)
         other.send_signal(signal.SIGKILL)
 
@@ -168,3 +169,118 @@ def test_an_entry_says_what_it_holds_to_a_person(store):
     assert body["use"] == "toy.train"
     assert body["result"]["values"] == {"accuracy": 0.5}
     assert set(body["files"]) == {"out/model.bin"}
+
+
+def rewritten(store: Store, **changes) -> None:
+    """An entry edited by somebody who knows how its digest is made."""
+    file = store.folder(KEY) / ENTRY
+    body = json.loads(file.read_text())
+    body.pop("digest")
+    body |= changes
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    digest = sha256(f"harness/entry/1:{text}".encode(errors="surrogatepass")).hexdigest()
+    file.write_text(json.dumps({**body, "digest": digest}))
+
+
+ODD = {
+    "another version": {"version": 2},
+    "NaN": {"wall_s": float("nan")},
+    "infinity": {"result": {"values": {"accuracy": 1e999}, "conditions": {}, "details": {}, "items": False}},
+    "a text for a number": {
+        "result": {"values": {"accuracy": "0.5"}, "conditions": {}, "details": {}, "items": False}
+    },
+    "a lone surrogate": {"use": "toy.\udc80"},
+    "a list for a text": {"use": ["toy"]},
+    "a list for an object": {"environment": []},
+    "no outputs": {"outputs": None},
+    "a field too many": {
+        "outputs": {"out": {"kind": "Classifier", "facts": {}, "conditions": {}, "more": 1}}
+    },
+    "an absolute path": {"files": {"/etc/passwd": [1, "0" * 64]}},
+    "a path that leads out": {"files": {"../../../x": [1, "0" * 64]}},
+    "a path with a zero": {"files": {"out/\0": [1, "0" * 64]}},
+    "an output that leads out": {"outputs": {"..": {"kind": "Classifier", "facts": {}, "conditions": {}}}},
+    "a digest that is none": {"files": {"out/model.bin": [7, 5]}},
+}
+
+
+@pytest.mark.parametrize("change", ODD)
+def test_an_entry_of_other_form_is_none_even_where_its_digest_fits(store, change):
+    make(store)
+    rewritten(store)
+    assert store.get(KEY) is not None
+    rewritten(store, **ODD[change])
+    assert store.get(KEY) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["null", "[]", "3", '"x"', "NaN", "[" * 100_000, '{"digest": NaN}', '{"\\ud800": 1, "digest": "x"}', ""],
+)
+def test_what_is_no_entry_at_all_is_none(store, text):
+    make(store)
+    (store.folder(KEY) / ENTRY).write_text(text)
+    assert store.get(KEY) is None
+
+
+@pytest.mark.parametrize("damage", ["a file more", "a link for a file", "a link beside"])
+def test_files_that_were_not_stored_are_damage(store, damage):
+    make(store)
+    folder = store.folder(KEY) / "out"
+    if damage == "a file more":
+        (folder / "more.bin").write_bytes(b"")
+    elif damage == "a link beside":
+        (folder / "more").symlink_to("/")
+    else:
+        (folder / "model.bin").rename(store.root / "model.bin")
+        (folder / "model.bin").symlink_to(store.root / "model.bin")
+    again = Store(store.root)
+    entry = again.get(KEY)
+    assert entry is None or not again.is_intact(entry)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "name"])
+def test_a_stage_may_leave_files_and_folders_alone(tmp_path, kind):
+    if kind == "link":
+        (tmp_path / "link").symlink_to("/etc/passwd")
+    elif kind == "pipe":
+        os.mkfifo(tmp_path / "pipe")
+    else:
+        (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(b"")
+    with pytest.raises(StageError) as caught:
+        check_tree(tmp_path)
+    str(caught.value).encode()
+
+
+def test_an_entry_takes_the_place_of_another_whole(store):
+    make(store)
+    make(store, content=b"better")
+    again = Store(store.root)
+    entry = again.get(KEY)
+    assert entry is not None
+    assert again.is_intact(entry)
+    assert list((store.root / "work").iterdir()) == []
+
+
+def test_a_try_that_was_taken_over_stores_nothing(store):
+    """As after a lease that ran out: the first holder was only slow."""
+    slow, other = Store(store.root), Store(store.root)
+    work = slow.begin(KEY)
+    (work / "scratch" / "checkpoint").write_text("epoch 3")
+    taken = other.begin(KEY)
+    assert (taken / "scratch" / "checkpoint").read_text() == "epoch 3"
+    with pytest.raises(StoreError, match="another process has taken this work over"):
+        slow.commit(Entry(KEY, "toy.train", {}, None, 1.0, {}, {}))
+    assert store.get(KEY) is None
+    other.commit(Entry(KEY, "toy.train", {}, None, 1.0, {}, {}))
+    assert store.get(KEY) is not None
+    assert list((store.root / "work").iterdir()) == []
+
+
+def test_a_store_that_is_only_read_is_not_made(store):
+    assert store.get(KEY) is None
+    assert not store.has(KEY)
+    assert store.timings() == []
+    assert store.projects() == []
+    assert list(store.stored()) == []
+    assert not store.root.exists()

@@ -7,15 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from toy_suites import TOY, changed, write_suite
 
 from harness.errors import SuiteError, UsageError
 from harness.suite import Axis, Margin, Ref, Suite, load, parse_only
-
-# Hypothesis only writes files anew, so a folder may be shared between examples.
-shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 def loaded(folder: Path, *replacements: tuple[str, str], set_: tuple[str, ...] = ()) -> Suite:
@@ -115,7 +112,6 @@ pieces = st.sampled_from(
 
 
 @given(old=st.sampled_from(sorted(set(TOY.split()))), new=st.one_of(pieces, st.text(max_size=12)))
-@shared_folder
 def test_any_change_of_a_word_loads_or_is_named(tmp_path: Path, old: str, new: str) -> None:
     text = TOY.replace(old, new, 1)
     try:
@@ -131,7 +127,6 @@ assignments = st.tuples(fields, st.text(max_size=8)).map("=".join)
 
 
 @given(st.lists(st.text(max_size=20) | assignments, max_size=3))
-@shared_folder
 def test_any_set_and_only_loads_or_is_named(tmp_path: Path, arguments: list[str]) -> None:
     path = write_suite(tmp_path)
     for attempt in (lambda: load(path, set_=arguments), lambda: parse_only(load(path), arguments)):

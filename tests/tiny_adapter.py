@@ -27,7 +27,7 @@ def tiny_adapter(
     if quantisation is None:
         network = open_model(base.path, None, precision="fp32", device="cpu").network
     else:
-        network = quantised(base.path, quantisation, "cpu")
+        network = quantised(base.path, quantisation, torch.float32, "cpu")
     config = LoraConfig(r=2, lora_alpha=4, target_modules=list(targets), task_type="CAUSAL_LM")
     adapted = get_peft_model(network, config).eval()
     with torch.random.fork_rng():

@@ -5,24 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from command_line import Project, Said, finish, package, start
-from toy_suites import write_suite
+from toy_suites import changed, write_suite
 
 SUITE = "suites/suite.yaml"
-TEXT = """\
-suite: toy/centre
-about: One metric, one gate, three seeds.
-subject: [model]
-stages:
-  numbers: {use: toy.draw, count: 40, mean: 2.5, seed: 7}
-  parts:   {use: toy.split, numbers: numbers, held_out: 0.25}
-  model:   {use: toy.train, data: parts.train, epochs: 5}
-metrics:
-  fit: {use: toy.measure, model: model, data: parts.test}
-seeds:
-  model.seed: [0, 1, 2]
-gate:
-  fit: 0.05
-"""
+TEXT = changed(
+    ("A centre is learned from numbers and scored on others.", "One metric, one gate, three seeds."),
+    ("matrix:\n  model.loss: [square, absolute]\n  model.rate: [0.1, 0.2]\n", ""),
+    ("reference: {model.loss: square, model.rate: 0.1}\n", ""),
+    ("  fit: 0.1\n  fit.within: 5%\n", "  fit: 0.05\n"),
+)
 EIGHT = TEXT.replace("[0, 1, 2]", "[0, 1, 2, 3, 4, 5, 6, 7]")
 
 LUCK = """\

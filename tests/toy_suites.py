@@ -1,32 +1,10 @@
-"""A suite of toy stages (``toy_package/toy.py``), and how tests write suites."""
+"""The suite of toy stages (``toy_package/toy.yaml``), and how tests write suites."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-TOY = """\
-suite: toy/centre
-about: A centre is learned from numbers and scored on others.
-subject: [model]
-
-stages:
-  numbers: {use: toy.draw, count: 40, mean: 2.5, seed: 7}
-  parts:   {use: toy.split, numbers: numbers, held_out: 0.25}
-  model:   {use: toy.train, data: parts.train, epochs: 5}
-
-metrics:
-  fit: {use: toy.measure, model: model, data: parts.test}
-
-matrix:
-  model.loss: [square, absolute]
-  model.rate: [0.1, 0.2]
-seeds:
-  model.seed: [0, 1, 2]
-reference: {model.loss: square, model.rate: 0.1}
-gate:
-  fit: 0.1
-  fit.within: 5%
-"""
+TOY = (Path(__file__).parent / "toy_package" / "toy.yaml").read_text(encoding="utf-8")
 
 
 def write_suite(folder: Path, text: str = TOY, name: str = "suite.yaml") -> Path:

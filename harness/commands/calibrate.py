@@ -1,17 +1,22 @@
-"""``harness calibrate``: run A/A, and say what its noise means for the gates of a suite."""
+"""``harness calibrate``: how far equal subjects differ, from seeds (A/A) or from environments, and what that means
+for the gates of a suite.
+"""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from harness import project as places
+from harness import record_file, streams
 from harness.assemble import gate_infos
 from harness.commands.evaluate import Prepared, Request, execute, prepare
 from harness.commands.judge import side
 from harness.compare.calibrate import Calibration, calibrate
+from harness.compare.environments import Across, across
 from harness.errors import Exit, UsageError
 from harness.plan import make
 from harness.report.console import ReportConsole
@@ -41,7 +46,7 @@ def run_calibration(request: Request, *, repeats: int | None) -> Exit:
     for name, seeds, fresh in (("a", first, []), ("b", second, subject)):
         planned = make(replace(suite, seeds=seeds), only=prepared.plan.only)
         run, logs = execute(
-            Prepared(planned, prepared.store, prepared.sources), ReportConsole(file=sys.stderr), fresh
+            Prepared(planned, prepared.store, prepared.sources), ReportConsole(streams.err()), fresh
         )
         folder = places.reports(suite.project, suite.name) / "calibrate" / name
         write_run(run, folder, prepared.store, logs)
@@ -67,6 +72,38 @@ def _seeds(suite: Suite, repeats: int | None) -> tuple[tuple[Axis, ...], tuple[A
     return tuple(first), tuple(second)
 
 
+def compare_environments(request: Request, folder: Path) -> Exit:
+    """Print a table of the suite's gates over its runs below a folder; nothing is run.
+
+    Raises:
+        UsageError: the suite has no gate, or fewer than two complete runs of it are there.
+    """
+    suite = prepare(request, download=False).plan.suite
+    if not suite.gates:
+        raise UsageError(f"{suite.file}: no gate to calibrate")
+    runs = sorted(file.parent for file in folder.rglob("run.json"))
+    sides = [side(run) for run in runs if record_file.load(run).suite == suite.name]
+    if len(sides) < 2:
+        raise UsageError(
+            f"calibrate: {folder} holds {len(sides)} runs of {suite.name}; at least two are needed"
+        )
+    console = ReportConsole()
+    console.print(f"{len(sides)} runs of {escape(suite.name)}, every two compared\n", highlight=False)
+    for row in across(sides, gate_infos(suite)):
+        _print_across(console, row)
+    return Exit.OK
+
+
+def _print_across(console: Console, row: Across) -> None:
+    figures = (row.low, row.high, row.largest, row.margin, row.proposed)
+    low, high, largest, margin, proposed = together(list(figures))
+    verdict = "[green]wide enough[/green]" if row.is_wide_enough else "[yellow]too narrow[/yellow]"
+    at = " ".join(f"{name}={value}" for name, value in row.at.items())
+    console.print(f"[bold]{row.metric}.{row.field}[/bold] {escape(at)}", highlight=False)
+    console.print(f"  values from {low} to {high}, largest change {largest}", highlight=False)
+    console.print(f"  margin {margin} is {verdict}; at {proposed} every two are unchanged\n", highlight=False)
+
+
 def _print(console: Console, rows: tuple[Calibration, ...]) -> None:
     for row in rows:
         at = " ".join(f"{name}={value}" for name, value in row.at.items())
@@ -84,7 +121,7 @@ def _print(console: Console, rows: tuple[Calibration, ...]) -> None:
             if row.is_wide_enough
             else f"[yellow]too narrow: needs {needs} repeats[/yellow]"
         )
-        console.print(f"[bold]{row.metric}.{row.field}[/bold] {at}", highlight=False)
+        console.print(f"[bold]{row.metric}.{row.field}[/bold] {escape(at)}", highlight=False)
         console.print(
             f"  mean {mean}, deviation of one repeat {sd} ({row.repeats} {row.unit} a side)", highlight=False
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from harness import project as places
+from harness import streams
 from harness import suite as suites
 from harness.artifact import Json
 from harness.assemble import Invocation, assemble, failure_logs, gate_infos
@@ -76,7 +76,7 @@ class Session:
         fresh: stages to execute again, whatever the store has.
 
     Raises:
-        UsageError: ``fresh`` names no stage; the store cannot be written.
+        UsageError: ``fresh`` names no stage.
     """
 
     def __init__(self, prepared: Prepared, console: Console, fresh: Sequence[str] = ()) -> None:
@@ -84,25 +84,34 @@ class Session:
         for name in fresh:
             if name not in nodes:
                 raise UsageError(f"--fresh {name}: no such stage{nearest(name, nodes)}")
-        prepared.store.check_writable()
         self._sources = prepared.sources
         self._console = console
         self._runner = Runner(prepared.store, LocalExecutor(), frozenset(fresh))
-        self._invocation, self._started = Invocation.now(), time.monotonic()
+        self._invocation, self._started = (
+            Invocation.now(places.reports(prepared.plan.suite.project)),
+            time.monotonic(),
+        )
         self._settled = 0
 
     def run(self, plan: Plan) -> tuple[Run, Mapping[str, Path]]:
-        """Run what of a plan has not run yet.
+        """Run what of a plan has not run yet. A store that has all of it is only read.
 
         Returns:
             The record of the whole plan, and the logs of the tasks that failed, by name.
+
+        Raises:
+            UsageError: something has to be executed, and the store cannot be written.
         """
+        if self._runner.lacks(plan):
+            self._runner.store.check_writable()
+            self._runner.store.note_project(plan.suite.project)
+            self._runner.store.tidy()
         with RunProgress(self._console, plan, self._settled) as progress:
             self._runner.tell = progress
             outcomes = self._runner.run(plan)
         self._settled = len(plan.keys)
         wall_s = time.monotonic() - self._started
-        run = assemble(plan, outcomes, self._invocation, wall_s, self._sources)
+        run = assemble(plan, outcomes, self._invocation, wall_s, self._sources, self._runner.store)
         return run, failure_logs(outcomes)
 
 
@@ -131,7 +140,7 @@ def evaluate(
     check(project, against, suite.name, request.suite, gate_infos(suite))
     check_writable(places.reports(project, suite.name)) if out is None else check_free(out)
     looks = None if most_seeds is None else looks_of(prepared.plan, against, most_seeds)
-    progress = ReportConsole(file=sys.stderr)
+    progress = ReportConsole(streams.err())
     session = Session(prepared, progress, fresh)
     for plan, look in [(prepared.plan, None)] if looks is None else plans(prepared.plan, looks):
         run, logs = session.run(plan)
@@ -153,7 +162,7 @@ def evaluate(
         try:
             append_step_summary(Path(summary), render(run, comparison, changes=told_of.changes))
         except UsageError as e:  # a courtesy: the verdict stands without it
-            print(f"harness: {e}", file=sys.stderr)
+            streams.warn(str(e))
     console.print(
         f"report: {folder / 'report.html'}", style="dim", markup=False, highlight=False, soft_wrap=True
     )

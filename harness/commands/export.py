@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import atomic
 from harness.artifact import Json
 from harness.errors import UsageError, nearest
 from harness.record import Run, TaskInfo
@@ -61,7 +62,11 @@ def export(artifact: Stored, to: Path) -> Path:
         UsageError: the folder exists or cannot be written.
     """
     try:
-        shutil.copytree(artifact.folder, to)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with atomic.new_folder(to) as folder:
+            for path in sorted(artifact.folder.rglob("*")):  # not copytree, whose errors are many lines
+                copy = folder / path.relative_to(artifact.folder)
+                copy.mkdir() if path.is_dir() else shutil.copy2(path, copy)
     except OSError as e:
         raise UsageError(f"{to}: cannot be written ({e.strerror or e})") from None
     return to

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
@@ -10,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from harness import project as places
-from harness import replan
+from harness import replan, streams
 from harness.assemble import item_rows
 from harness.canonical import canonical
 from harness.commands.evaluate import Prepared, execute
 from harness.commands.judge import label_of
-from harness.compare.baseline import Baseline
+from harness.compare.baseline import Baseline, check_place
 from harness.compare.looks import MOST_SEEDS
-from harness.compare.match import differences
+from harness.compare.match import differences, environment_differences
 from harness.compare.renewal import named, renew
 from harness.environment import device_class, environment
 from harness.errors import Exit, UsageError
@@ -41,14 +40,14 @@ def extend(baseline: str, *, seeds: int, mirror: Path | None, store: Path | None
     own = _own_seeds(before.run, baseline, seeds)
     prepared = _prepare(before.run, project, baseline, seeds, mirror, store)
     _check_same(before.run, prepared.plan, baseline)
+    check_place(file)
     new = replace(prepared, plan=_lacking(prepared.plan, before.run))
-    added, _ = execute(new, ReportConsole(file=sys.stderr))
+    added, _ = execute(new, ReportConsole(streams.err()))
     if added.failures:
         first = added.failures[0]
-        print(
-            f"harness: {counted(len(added.failures), 'task')} failed, first {first.node}: {first.error}; "
-            f"{baseline} stays as it was",
-            file=sys.stderr,
+        streams.warn(
+            f"{counted(len(added.failures), 'task')} failed, first {first.node}: {first.error}; "
+            f"{baseline} stays as it was"
         )
         return Exit.FAILED
     accepted = before.run.accepted
@@ -56,12 +55,11 @@ def extend(baseline: str, *, seeds: int, mirror: Path | None, store: Path | None
     whole = _joined(before.run, added, prepared.plan, baseline)
     reason = f"{accepted.reason}; extended to {seeds} seeds"
     renew(before, file, whole, _rows(before, added, prepared.store), reason=reason, at=accepted.at)
-    console = ReportConsole()
-    console.out(f"extended: {file} from {own} to {seeds} seeds", highlight=False)
+    streams.say(f"extended: {file} from {own} to {seeds} seeds")
     if anew := sorted({t.node for t in added.tasks if t.state == "executed" and not t.seeds}):
-        console.out(f"  made again, since the store no longer had them: {listed(anew, 8)}", highlight=False)
+        streams.say(f"  made again, since the store no longer had them: {listed(anew, 8)}")
     for cause in _elsewhere(before.run, added):
-        console.out(f"  another environment for the new seeds: {cause}", highlight=False)
+        streams.say(f"  another environment for the new seeds: {cause}")
     return Exit.OK
 
 
@@ -145,6 +143,7 @@ def _joined(before: Run, added: Run, plan: Plan, name: str) -> Run:
         code=added.code,
         metrics=plan.metrics,
         environments={**before.environments, **added.environments},
+        distributions={**before.distributions, **added.distributions},
         wall_s=round(before.wall_s + added.wall_s, 3),
     )
 
@@ -168,6 +167,7 @@ def _rows(before: Baseline, added: Run, store: Store) -> Iterable[Any]:
 
 def _elsewhere(before: Run, added: Run) -> list[str]:
     """Where the environments differ: worth knowing, and no reason against it."""
-    then, now = (r.environments[r.environment] for r in (before, added))
-    names = sorted(n for n in then.keys() | now.keys() if then.get(n) != now.get(n))
-    return [f"{n}: {then.get(n, 'none')} → {now.get(n, 'none')}" for n in names]
+    known = {**before.distributions, **added.distributions}
+    return list(
+        map(str, environment_differences(added.environments.values(), before.environments.values(), known))
+    )

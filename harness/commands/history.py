@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from harness import project as places
-from harness import text
+from harness import streams, text
 from harness.compare import baseline as baselines
 from harness.compare import trend, verdict
 from harness.compare.comparison import Difference
@@ -44,11 +43,11 @@ def history(suite: str, *, label: str | None, metric: str | None, as_json: bool)
     console = ReportConsole()
     if as_json:
         body = to_json(name, label, entries, fields, found.notes)
-        console.out(json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False), highlight=False)
+        streams.document(body)
         return Exit.OK
     print_history(console, name, label, entries, fields)
     for note in found.notes:
-        console.out(f"note: {note}", highlight=False)
+        streams.say(f"note: {note}")
     return Exit.OK
 
 

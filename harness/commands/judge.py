@@ -20,6 +20,7 @@ from harness.compare.history import MergeBase
 from harness.compare.sample import Side
 from harness.environment import device_class, environment
 from harness.errors import UsageError, nearest
+from harness.given import text_of
 from harness.items import ItemsReader
 from harness.record import GateInfo, Run
 
@@ -47,8 +48,10 @@ def side(path: Path) -> Side:
     """A stored run (or a baseline's file) with its per-item rows."""
     if path.is_file() and path.name != "run.json":
         return baselines.read_file(path)
-    items = record_file.items_file(path)
-    return Side(record_file.load(path), ItemsReader(items) if items.exists() else None)
+    run = record_file.load(path)
+    items = record_file.read_items(path, run)
+    name = str(record_file.items_file(path, run))
+    return Side(run, None if items is None else ItemsReader(items, name))
 
 
 def judge(folder: Path, project: Path, against: Against, suite_file: Path | None = None) -> Comparison:
@@ -98,7 +101,7 @@ def opponent(project: Path, against: Against, suite_name: str, label: str) -> tu
     """
     if against.ref is not None:
         return baselines.read_at(project, against.ref, suite_name, label), label
-    is_label = baselines.LABEL.fullmatch(label) is not None
+    is_label = record_file.LABEL.fullmatch(label) is not None
     found = baselines.find(project, suite_name, label) if is_label else None
     if found is not None or against.baseline is None:
         return found, label
@@ -184,7 +187,7 @@ def _gates_at(
         found = content(path)
         if found is None:
             raise FileNotFoundError(errno.ENOENT, f"not there at {base}")
-        return found.decode("utf-8")
+        return text_of(found, f"{path} at {base}")
 
     return own if content(suite_file) is None else gate_infos(suite.load(suite_file, read=read))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness import atomic, record_file, streams
 from harness import project as places
-from harness import record_file
 from harness.commands.judge import side
 from harness.compare import baseline as baselines
 from harness.errors import Exit, UsageError
@@ -14,7 +14,6 @@ from harness.leaderboard.board import Board
 from harness.leaderboard.making import tables
 from harness.leaderboard.published import published
 from harness.leaderboard.rows import Entry
-from harness.report.console import ReportConsole
 from harness.report.leaderboard import data, markdown
 from harness.report.leaderboard.places import Places
 
@@ -52,11 +51,10 @@ def leaderboard(
     folder = to or home / "reports" / "leaderboard"
     board = Board((*ours, *theirs), tuple(notes))
     _write(board, folder)
-    console = ReportConsole()
     for note in notes:
-        console.out(f"note: {note}", highlight=False)
+        streams.say(f"note: {note}")
     for name in ("html", "md", "csv", "json"):
-        console.out(str(folder / f"leaderboard.{name}"), highlight=False)
+        streams.say(str(folder / f"leaderboard.{name}"))
     return Exit.OK
 
 
@@ -92,6 +90,6 @@ def _write(board: Board, folder: Path) -> None:
             ("csv", data.to_csv(board)),
             ("json", data.to_json(board, leads)),
         ):
-            (folder / f"leaderboard.{name}").write_text(text, encoding="utf-8")
+            atomic.write(folder / f"leaderboard.{name}", text)
     except OSError as e:
         raise UsageError(f"{folder}: the leaderboard cannot be written ({e.strerror})") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from harness import project as places
-from harness import replan
+from harness import replan, streams
 from harness.artifact import Json
-from harness.assemble import code, declaration, item_rows
+from harness.assemble import code, declaration, distributions, item_rows
 from harness.canonical import canonical
-from harness.compare.baseline import Baseline
+from harness.compare.baseline import Baseline, check_place
 from harness.compare.renewal import named, renew
 from harness.environment import environment
 from harness.errors import Exit, UsageError
 from harness.executors.local import LocalExecutor
 from harness.items import ItemRows
-from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, identity, make, task_key
+from harness.keys import identity, task_key
+from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, make
 from harness.record import Repeat, Run, Score, environment_id
 from harness.report.console import ReportConsole
 from harness.report.numbers import counted, listed
@@ -50,29 +50,29 @@ def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Pa
     today = make(suite)
     console = ReportConsole()
     if all(s.task is not None and s.task.key == s.key for s in replan.recorded(before.run, today)):
-        console.out(f"{baseline}: every metric computes what it did; nothing to rescore", highlight=False)
+        streams.say(f"{baseline}: every metric computes what it did; nothing to rescore")
         return Exit.OK
     plan = _plan(before.run, today, replan.keys_then(before.run, today, baseline))
     if not plan.scores:
-        console.out(f"{baseline}: no metric has changed, only what runs before them", highlight=False)
+        streams.say(f"{baseline}: no metric has changed, only what runs before them")
         return Exit.OK
     _check_stored(plan, kept, baseline)
-    with RunProgress(ReportConsole(file=sys.stderr), plan) as progress:
+    if accept is not None:
+        check_place(file)
+    with RunProgress(ReportConsole(streams.err()), plan) as progress:
         outcomes = Runner(kept, LocalExecutor(), tell=progress).run(plan)
     if failed := [plan.tasks[t] for t, o in outcomes.items() if o.state == "failed"]:
         told = f"{counted(len(failed), 'metric')} failed, first {label(failed[0])}"
-        print(f"harness: {told}: {outcomes[failed[0].id].error}; {baseline} stays as it was", file=sys.stderr)
+        streams.warn(f"{told}: {outcomes[failed[0].id].error}; {baseline} stays as it was")
         return Exit.FAILED
-    after = _rescored(before.run, plan, outcomes, today)
+    after = _rescored(before.run, plan, outcomes, today, kept)
     print_rescored(console, before.run, after, {s.metric for s in plan.scores})
     if accept is None:
-        console.out(
-            f'nothing is written; to accept: harness rescore {baseline} --accept "…"', highlight=False
-        )
+        streams.say(f'nothing is written; to accept: harness rescore {baseline} --accept "…"')
         return Exit.OK
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     renew(before, file, after, _rows(before, after, plan, kept), reason=accept, at=moment)
-    console.out(f"accepted: {file}", highlight=False)
+    streams.say(f"accepted: {file}")
     return Exit.OK
 
 
@@ -154,6 +154,7 @@ class _Rescoring:
             details=result.details,
             environments=tuple(sorted({*repeat.environments, ran})),
             items=result.items,
+            steps=result.steps,
         )
 
 
@@ -166,7 +167,7 @@ def _own_fields(metric: str, then: Mapping[str, Json], now: Mapping[str, Json]) 
     }
 
 
-def _rescored(run: Run, plan: Plan, outcomes: Mapping[TaskId, Outcome], today: Plan) -> Run:
+def _rescored(run: Run, plan: Plan, outcomes: Mapping[TaskId, Outcome], today: Plan, store: Store) -> Run:
     results = {
         (s.metric, canonical(s.point), canonical(r.seeds)): (r.task[1], outcomes[r.task])
         for s in plan.scores
@@ -179,7 +180,7 @@ def _rescored(run: Run, plan: Plan, outcomes: Mapping[TaskId, Outcome], today: P
     today_code = code(today.suite)
     stages = {name: now[name] if name in metrics else node for name, node in then["stages"].items()}
     entries = [o.entry for _, o in results.values() if o.entry is not None]
-    ran = {environment_id(e.environment): e.environment for e in entries}
+    ran = {environment_id(e.environment): e.environment for e in entries} | {environment_id(here): here}
     rescoring = _Rescoring(run, today, results)
     return replace(
         run,
@@ -187,7 +188,8 @@ def _rescored(run: Run, plan: Plan, outcomes: Mapping[TaskId, Outcome], today: P
         code={name: today_code[name] if name in metrics else c for name, c in run.code.items()},
         metrics={n: today.metrics[n] if n in metrics else info for n, info in run.metrics.items()},
         scores=tuple(map(rescoring.score, run.scores)),
-        environments={**run.environments, **ran, environment_id(here): here},
+        environments={**run.environments, **ran},
+        distributions={**run.distributions, **distributions(ran, store)},
     )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness import project as places
-from harness import record_file
+from harness import record_file, streams
 from harness.commands.again import rewrite
 from harness.commands.judge import side as side_of
 from harness.errors import Exit, UsageError
@@ -34,11 +33,11 @@ def make(run: str, wish: Wish, *, to: Path | None, replace: bool, store: Path | 
     page = to or folder / PAGE
     making.write(review, folder, page)
     for line in making.described(review):
-        print(line)
-    print(f"page for reviewers: {page} ({page.stat().st_size / 1e6:.1f} MB)")
-    print(f"keep to yourself: {folder / keys.FILE}")
+        streams.say(line)
+    streams.say(f"page for reviewers: {page} ({page.stat().st_size / 1e6:.1f} MB)")
+    streams.say(f"keep to yourself: {folder / keys.FILE}")
     option = "" if store is None else f" --store {shlex.quote(str(store))}"
-    print(f"then: harness review collect {shlex.quote(run)} ratings-*.json{option}")
+    streams.say(f"then: harness review collect {shlex.quote(run)} ratings-*.json{option}")
     return Exit.OK
 
 
@@ -58,9 +57,9 @@ def collect(run: str, files: Sequence[Path], *, partial: bool, store: Path | Non
         raise UsageError(f"{folder / keys.FILE}: of run {key.run}, and this is {side.run.id}")
     checked = check(files, key, partial=partial)
     for line in checked.left_out:
-        print(f"left out: {line}", file=sys.stderr)
+        streams.note(f"left out: {line}")
     for line in checked.notes:
-        print(f"taken in part: {line}", file=sys.stderr)
+        streams.note(f"taken in part: {line}")
     if not checked.sheets:
         raise UsageError(f"none of {counted(len(files), 'file')} can be used")
     rated = tuple(r for sheet in checked.sheets for r in sheet.rated)
@@ -73,9 +72,9 @@ def collect(run: str, files: Sequence[Path], *, partial: bool, store: Path | Non
     except OSError as e:
         raise UsageError(f"{e.filename}: the review cannot be written ({e.strerror})") from None
     for line in wording.lines(summary):
-        print(line)
+        streams.say(line)
     report = rewrite(folder, home, Store(places.store_root(store, home)))
-    print(f"review: {folder / summary_file.FILE}, for suites: {folder / table.FILE}, report: {report}")
+    streams.say(f"review: {folder / summary_file.FILE}, for suites: {folder / table.FILE}, report: {report}")
     return Exit.OK
 
 

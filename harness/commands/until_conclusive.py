@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from harness.assemble import gate_infos
 from harness.commands.judge import Against, opponent
-from harness.compare import baseline as baselines
 from harness.compare.looks import MOST_SEEDS, declare, useful
 from harness.compare.sample import Side
 from harness.environment import device_class, environment
 from harness.errors import UsageError
 from harness.plan import Plan, make
 from harness.record import Looks
+from harness.record_file import LABEL
 from harness.report.numbers import counted
 from harness.suite import Suite, continued
 
@@ -51,7 +51,7 @@ def _limit(suite: Suite, side: Side, name: str, reach: int, most: int) -> str:
     accepted = side.run.accepted
     if accepted is None:
         return f"{has}: run it with {most} as well"
-    is_label = baselines.LABEL.fullmatch(name) and name == accepted.label
+    is_label = LABEL.fullmatch(name) and name == accepted.label
     return f"{has}; first: harness extend {f'{suite.name}/{name}' if is_label else name} --seeds {most}"
 
 

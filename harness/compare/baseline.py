@@ -2,34 +2,38 @@
 
 ``accept`` makes them, and ``renewal.py`` renews them with more seeds or with metrics computed anew. ``write`` signs
 what they write, so that an edited or foreign file is refused instead of being compared with.
+
+A baseline appears whole: its items have a name of their own, made of their digest, and the JSON, which leads to them,
+comes last. Whoever reads the JSON finds its items, whenever a writer was killed.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from harness import atomic, locks, strict_json
 from harness.artifact import Json
 from harness.canonical import canonical
 from harness.compare.comparison import Difference
 from harness.compare.history import MergeBase
 from harness.compare.match import differences, match
 from harness.compare.sample import Side
+from harness.environment import DISTRIBUTIONS
 from harness.errors import UsageError
+from harness.given import opened, read_text, text_of
 from harness.items import ItemsReader
 from harness.record import Accepted, Run, TaskInfo
-from harness.record_file import items_file, loads, read_text, to_json
+from harness.record_file import LABEL, has_items, items_file, loads, read_items, to_json
 
 FOLDER = PurePosixPath("baselines")
-LABEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 SUITE = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)*", re.ASCII)
 
 
@@ -67,10 +71,14 @@ def read_file(file: Path) -> Baseline:
     """
     text = read_text(file)
     run = loads(text, str(file))
-    items = _items_of(run, file)
-    if run.accepted is not None:
+    if run.accepted is None:
+        items = read_items(file, run)
+    else:
+        place = _WorkingTree(file.parent)
+        text, run, items = _whole(place, PurePosixPath(file.name), str(file), text, run)
+        assert run.accepted is not None
         _check_digest(run.accepted, text, items, str(file))
-    return Baseline(run, None if items is None else ItemsReader(items, str(items_file(file))), str(file))
+    return Baseline(run, None if items is None else ItemsReader(items, str(items_file(file, run))), str(file))
 
 
 def labels(project: Path, suite: str) -> list[str]:
@@ -103,33 +111,84 @@ def accept(
     if not reason.strip():
         raise UsageError("--reason: say in a few words why these figures are right now")
     _check_acceptable(run)
-    if not new_protocol:
-        _check_protocol(run, file, label)
-    items = _items_of(run, run_folder)
+    items = read_items(run_folder, run)
     moment = datetime.now(UTC).isoformat(timespec="seconds")
-    write(file, replace(trimmed(run), accepted=Accepted(label, " ".join(reason.split()), moment)), items)
+    with locked(file):
+        if not new_protocol:
+            _check_protocol(run, file, label)
+        write(file, replace(trimmed(run), accepted=Accepted(label, " ".join(reason.split()), moment)), items)
     return file
 
 
-def write(file: Path, run: Run, items: bytes | None) -> None:
-    """Sign an accepted run and write it as the baseline ``file``, its items beside it.
+def untimed(run: Run) -> list[str]:
+    """The metrics that take times and whose work was not done in this run: nothing can be compared with them."""
+    return sorted(
+        {s.metric for s in run.scores for r in s.repeats if run.metrics[s.metric].timed and not r.clocked}
+    )
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Between reading the baseline ``file`` and writing it anew: nobody else does.
 
     Raises:
-        UsageError: the files cannot be written.
+        UsageError: its folder cannot be written.
     """
+    lock = file.with_name(f".{file.name}.lock")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with locks.held(lock):
+            yield
+    except OSError as e:
+        raise UsageError(f"{file}: cannot be written ({e.strerror})") from None
+
+
+def check_place(file: Path) -> None:
+    """Fail before an hour of training rather than after it.
+
+    Raises:
+        UsageError: the baseline ``file`` could not be written.
+    """
+    with locked(file), atomic.staging(file) as probe:
+        (probe / "probe").write_bytes(b"x" * 4096)
+
+
+def write(file: Path, run: Run, items: bytes | None) -> None:
+    """Sign an accepted run and write it as the baseline ``file``, whose lock is held; its items beside it.
+
+    Raises:
+        OSError: the files cannot be written; what was there is what it was.
+    """
+    run = replace(run, items=None if items is None else sha256(items).hexdigest())
     body = to_json(run)
     body["accepted"]["digest"] = _digest(body, items)
     text = json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    if items is not None:
+        atomic.write(items_file(file, run), items)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # A kill between the two leaves a pair whose digest disagrees: refused at the next read, not misread.
-        if items is None:
-            items_file(file).unlink(missing_ok=True)
-        else:
-            _replace(items_file(file), items)
-        _replace(file, text.encode())
-    except OSError as e:
-        raise UsageError(f"{file}: cannot be written ({e.strerror})") from None
+        atomic.write(file, text)
+    finally:
+        _remove_other_items(file)
+
+
+def _remove_other_items(file: Path) -> None:
+    """Items that the JSON, as it is now, does not lead to: of earlier baselines and of killed writers."""
+    try:
+        own = items_file(file, loads(read_text(file), str(file))) if file.exists() else None
+    except UsageError:  # nobody can say which are needed
+        return
+    of_label = re.compile(
+        rf"\.?{re.escape(file.stem)}(\.[0-9a-f]{{12}})?\.items\.parquet(\.[0-9a-f]{{16}}\.torn)?"
+    )
+    for path in file.parent.iterdir():
+        if path == own or not of_label.fullmatch(path.name):
+            continue
+        # Of a label that ends like a digest, accepted before items were named by theirs.
+        other = path.with_name(f"{path.name.removesuffix('.items.parquet')}.json")
+        if atomic.is_torn(path):
+            atomic.remove_abandoned(path)
+        elif other == file or not other.exists():
+            path.unlink(missing_ok=True)
 
 
 class Content(Protocol):
@@ -150,7 +209,8 @@ class _WorkingTree:
 
     def read(self, path: PurePosixPath) -> bytes | None:
         try:
-            return (self.project / path).read_bytes()
+            with opened(self.project / path) as content:
+                return content.read()
         except FileNotFoundError:
             return None
         except OSError as e:
@@ -168,27 +228,40 @@ def read_from(place: Content, suite: str, label: str) -> Baseline | None:
     """As ``find``, in any place; errors name it by its ``str``."""
     path = path_of(suite, label)
     where = " at ".join(filter(None, (str(path), str(place))))
-    content = place.read(path)
-    if content is None:
+    text = _text(place, path, where)
+    if text is None:
         return None
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise UsageError(f"{where}: cannot be read (not UTF-8 text)") from None
-    run = loads(text, where)
+    text, run, items = _whole(place, path, where, text, loads(text, where))
     if run.accepted is None:
         raise UsageError(f"{where}: a run, not a baseline; `harness accept` makes one of it")
     if (run.suite, run.accepted.label) != (suite, label):
         theirs = f"{run.suite!r} under the label {run.accepted.label!r}"
         raise UsageError(f"{where}: a foreign baseline, of suite {theirs}")
-    items = place.read(PurePosixPath(items_file(Path(path)))) if _has_items(run) else None
     _check_digest(run.accepted, text, items, where)
-    reader = None if items is None else ItemsReader(items, str(items_file(Path(path))))
+    reader = None if items is None else ItemsReader(items, str(items_file(Path(path), run)))
     return Baseline(run, reader, where)
 
 
+def _text(place: Content, path: PurePosixPath, where: str) -> str | None:
+    content = place.read(path)
+    return None if content is None else text_of(content, where)
+
+
+def _whole(
+    place: Content, path: PurePosixPath, where: str, text: str, run: Run
+) -> tuple[str, Run, bytes | None]:
+    """A baseline with its items. Where somebody accepts another one just now, it is read again."""
+    while has_items(run):
+        items = place.read(PurePosixPath(items_file(Path(path), run)))
+        now = text if items is not None else _text(place, path, where)
+        if items is not None or now is None or now == text:
+            return text, run, items
+        text, run = now, loads(now, where)
+    return text, run, None
+
+
 def _check_digest(accepted: Accepted, text: str, items: bytes | None, where: str) -> None:
-    if accepted.digest != _digest(json.loads(text), items):
+    if accepted.digest != _digest(strict_json.loads(text, where), items):
         anew = f"accept a run anew: harness accept RUN --label {accepted.label} --new-protocol --reason …"
         raise UsageError(
             f"{where}: it or its items changed after it was accepted; restore it (git checkout) or {anew}"
@@ -247,20 +320,6 @@ def _check_protocol(run: Run, file: Path, label: str) -> None:
         raise UsageError(f"the protocol differs from the baseline {label!r} ({told}{rest}); {replaces}")
 
 
-def _items_of(run: Run, folder: Path) -> bytes | None:
-    if not _has_items(run):
-        return None
-    file = items_file(folder)
-    try:
-        return file.read_bytes()
-    except OSError as e:
-        raise UsageError(f"{file}: the items of this run cannot be read ({e.strerror})") from None
-
-
-def _has_items(run: Run) -> bool:
-    return any(r.items for s in run.scores for r in s.repeats)
-
-
 def trimmed(run: Run) -> Run:
     scores = tuple(
         replace(s, repeats=tuple(replace(r, details={}) for r in s.repeats))
@@ -273,7 +332,9 @@ def trimmed(run: Run) -> Run:
     )
     used = {run.environment, *(e for s in scores for r in s.repeats for e in r.environments)}
     environments = {name: e for name, e in run.environments.items() if name in used}
-    return replace(run, scores=scores, tasks=tasks, environments=environments)
+    digests = {e.get(DISTRIBUTIONS) for e in environments.values()}
+    distributions = {digest: listed for digest, listed in run.distributions.items() if digest in digests}
+    return replace(run, scores=scores, tasks=tasks, environments=environments, distributions=distributions)
 
 
 def _digest(body: Mapping[str, Any], items: bytes | None) -> str:
@@ -284,17 +345,3 @@ def _digest(body: Mapping[str, Any], items: bytes | None) -> str:
         "items": None if items is None else sha256(items).hexdigest(),
     }
     return sha256(f"harness/baseline/1:{canonical(content)}".encode()).hexdigest()
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old or the new one, never half of it."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    finally:
-        Path(name).unlink(missing_ok=True)

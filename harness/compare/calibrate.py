@@ -39,7 +39,7 @@ class Calibration:
     metric: str
     field: str
     at: Mapping[str, Json]
-    unit: Literal["seeds", "items", "exact"]
+    unit: Literal["seeds", "items", "exact", "one"]
     repeats: int
     """On each side; the smaller one where they differ."""
     mean: float
@@ -48,9 +48,9 @@ class Calibration:
     """Standard deviation of one repeat, pooled over both sides."""
     change: float
     """B − A: nothing but noise."""
-    low: float
-    high: float
-    """Its 90 % interval."""
+    low: float | None
+    high: float | None
+    """Its 90 % interval; None where nothing is repeated."""
     detectable: float | None
     """The smallest effect that so many repeats show with 80 % probability after Holm's correction."""
     relative: bool
@@ -123,7 +123,7 @@ def _row_of(a: Side, b: Side, gate: GateInfo, pairs: Sequence[Pair], gates: int)
     direction = a.run.metrics[gate.metric].fields[gate.field] or {}
     size = max(abs(mean), direction.get("floor", 0.0))
     margin = gate.margin * size if gate.relative else gate.margin
-    low, high = evidence.interval()
+    low, high = evidence.interval() or (None, None)
     sides = (
         alone([p.baseline for p in pairs], gate.field, a),
         alone([p.candidate for p in pairs], gate.field, b),

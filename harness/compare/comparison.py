@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -39,21 +39,37 @@ def _show(value: Json) -> str:
 @dataclass(frozen=True)
 class Estimate:
     """How far the candidate is from the baseline. ``change`` is candidate − baseline in the metric's own
-    unit and sign; ``low`` and ``high`` bound it with ``confidence`` (both equal it where it is exact).
+    unit and sign; ``low`` and ``high`` bound it with ``confidence`` (both equal it where it is exact; None where
+    nothing bounds it).
     """
 
     baseline: float
     candidate: float
     change: float
-    low: float
-    high: float
-    unit: Literal["seeds", "items", "exact"]
-    """What was repeated."""
+    low: float | None
+    high: float | None
+    unit: Literal["seeds", "items", "exact", "one"]
+    """What was repeated; ``exact``: the same bytes, or items that are all alike; ``one``: nothing."""
     repeats: int
     """Differences behind the interval (pairs), or of the smaller side where not paired."""
     paired: bool
     confidence: float = 0.90
     """Of the two-sided interval; higher where the run was judged at several looks."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a finding is about: stage by stage, what was repeated."""
+
+    text: str
+    """``"the recipe of `written`, this one training of `painter`"``."""
+    repeated: tuple[str, ...] = ()
+    """Stages of the subject, and from it to the metric, that a seed decides and that were repeated."""
+    once: Mapping[str, str] = field(default_factory=dict)
+    """Those that were run once on a side, and the seed that would repeat them."""
+    anew: tuple[str, ...] = ()
+    """Those, or of the swept those whose seeds gave the same bytes, that have the same recipe on both sides and came
+    out differently."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +96,22 @@ class Finding:
     """One-sided p-value of the claim that the verdict makes, before Holm's correction; 0 where exact."""
     detectable: float | None = None
     """The smallest effect that these repeats could have shown (80 % power)."""
+    sees: float | None = None
+    """The smallest change that the gate can show with so many repeats (80 % power, Holm's first level), by the
+    spread of the baseline; None where nothing is repeated."""
     more_repeats: int | None = None
     """How many more would be needed to decide at this margin."""
-    claim: Literal["this checkpoint", "this recipe"] = "this checkpoint"
+    claim: Claim | None = None
+    """None where there is nothing to set against one another."""
     executed: bool = True
     """False: the subject's path came wholly from the cache (*not re-executed*)."""
     differences: tuple[Difference, ...] = ()
     """Protocol fields that differ, where incomparable."""
     causes: tuple[Difference, ...] = ()
     """Environment fields that differ: likely causes, never a reason not to compare."""
+    beside: tuple[str, ...] = ()
+    """What to know beside the verdict, a sentence each: what was run once, what came out differently without being
+    under test, a margin that cannot fail or is not the file's."""
 
     @property
     def name(self) -> str:

@@ -8,10 +8,11 @@ from typing import Literal
 
 from harness.artifact import Json
 from harness.compare import stats
+from harness.compare.claim import beside, claim_of, unproven
 from harness.compare.comparison import Difference, Estimate, Finding, Verdict
-from harness.compare.decide import Judged, decide
+from harness.compare.decide import Judged, Judgement, decide
 from harness.compare.match import Pair, differences, environment_differences
-from harness.compare.sample import Evidence, Side, gather
+from harness.compare.sample import Evidence, Side, alone, gather
 from harness.record import GateInfo, Run, Score
 
 NAMED = 3
@@ -48,13 +49,16 @@ class Contrast:
         if obstacle:
             return Judged(replace(finding, reason=obstacle))
         evidence = gather(usable, name, self.candidate, self.baseline)
+        metric = pairs[0].candidate.metric
+        claim = claim_of(usable, *(side.run.metrics[metric] for side in (self.candidate, self.baseline)))
         finding = replace(
             finding,
             estimate=_estimate(evidence, 1.0 - 2.0 * self.alpha),
             margin=None if gate is None else self._margin(gate, evidence.baseline),
-            claim=usable[0].candidate.claim,
+            claim=claim,
             executed=any(r.executed for p in usable for r in p.candidate.repeats),
             causes=self._environments(usable),
+            beside=(*beside(usable, claim, gated=gated), *filter(None, [evidence.note])),
         )
         changed = self._protocols(usable)
         if changed:
@@ -62,9 +66,12 @@ class Contrast:
         if evidence.lacking:
             return Judged(replace(finding, reason=evidence.lacking))
         if finding.margin is None:
-            return Judged(replace(finding, verdict=None, reason="no margin is declared for it"))
+            reason = "no margin is declared for it" + (f"; {evidence.silent}" if evidence.silent else "")
+            return Judged(replace(finding, verdict=None, reason=reason))
         same = not finding.causes
         judgement = decide(evidence, finding.better, finding.margin, same_environment=same, alpha=self.alpha)
+        if judgement.verdict in (Verdict.REGRESSED, Verdict.IMPROVED) and (why := unproven(claim)):
+            judgement = Judgement(Verdict.INCONCLUSIVE, f"{judgement.reason}: {why}")
         finding = replace(
             finding,
             verdict=judgement.verdict,
@@ -73,7 +80,8 @@ class Contrast:
             detectable=judgement.detectable,
             more_repeats=judgement.more_repeats,
         )
-        return Judged(finding, evidence)
+        before = alone([p.baseline for p in usable], name, self.baseline) if gated else None
+        return Judged(finding, evidence, before, self.baseline.run.metrics[metric].fields[name] or {})
 
     def unjudged(
         self,
@@ -139,7 +147,9 @@ class Contrast:
         ours, theirs = _ids(p.candidate for p in pairs), _ids(p.baseline for p in pairs)
         if (ours, theirs) not in self._causes:
             self._causes[ours, theirs] = environment_differences(
-                _tables(self.candidate.run, ours), _tables(self.baseline.run, theirs)
+                _tables(self.candidate.run, ours),
+                _tables(self.baseline.run, theirs),
+                {**self.candidate.run.distributions, **self.baseline.run.distributions},
             )
         return self._causes[ours, theirs]
 
@@ -153,7 +163,7 @@ def _tables(run: Run, ids: frozenset[str]) -> list[Mapping[str, Json]]:
 
 
 def _estimate(evidence: Evidence, confidence: float) -> Estimate:
-    low, high = evidence.interval(confidence)
+    low, high = evidence.interval(confidence) or (None, None)
     return Estimate(
         evidence.baseline,
         evidence.candidate,

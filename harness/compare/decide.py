@@ -6,16 +6,23 @@ level of the look: 90 % where there is only one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from harness.compare import stats
 from harness.compare.comparison import Finding, Verdict
 from harness.compare.sample import Evidence
+from harness.compare.sight import sees, too_wide
 
 CLAIMS = (Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.REGRESSED)
 """The verdicts that assert something and can be wrong in it."""
+
+
+METRIC_DIFFERS = (
+    "the metric read the same bytes on both sides, so the difference is its own (its code, software or machine); "
+    "harness rescore computes the baseline's anew"
+)
 
 
 @dataclass(frozen=True)
@@ -42,23 +49,22 @@ class _Worsening:
         return self.sign * self.evidence.change
 
     @property
+    def spread(self) -> stats.Estimate:
+        assert self.evidence.spread is not None
+        return self.evidence.spread
+
+    @property
     def bounds(self) -> tuple[float, float]:
-        low, high = self.evidence.interval(1.0 - 2.0 * self.alpha)
+        low, high = self.spread.interval(1.0 - 2.0 * self.alpha)
         return (low, high) if self.sign > 0 else (-high, -low)
 
     def p_not_worse(self) -> float:
         """One-sided p of H0 "d ≤ 0"."""
-        spread = self.evidence.spread
-        if spread is None or self.evidence.exact:
-            return 0.0
-        return spread.p_at_most(0.0) if self.sign > 0 else spread.p_at_least(0.0)
+        return self.spread.p_at_most(0.0) if self.sign > 0 else self.spread.p_at_least(0.0)
 
     def p_worse_by(self, margin: float) -> float:
         """One-sided p of H0 "d ≥ margin"."""
-        spread = self.evidence.spread
-        if spread is None or self.evidence.exact:
-            return 0.0
-        return spread.p_at_least(margin) if self.sign > 0 else spread.p_at_most(-margin)
+        return self.spread.p_at_least(margin) if self.sign > 0 else self.spread.p_at_most(-margin)
 
 
 def decide(
@@ -71,22 +77,29 @@ def decide(
 ) -> Judgement:
     """The first that applies: regressed, improved, unchanged, inconclusive; each claim at the one-sided ``alpha``.
 
-    Evidence without any spread counts as exact. A margin of 0 then demands equal values, and that only in
-    an equal environment: elsewhere another order of summation is no regression.
+    What is exact is the same work on both sides: it is unchanged, and where its value is another one the metric is.
+    Where nothing is repeated there is no claim. A margin of 0 demands equal values, and that only in an equal
+    environment: elsewhere another order of summation is no regression.
     """
     worsening = _Worsening(evidence, 1 if better == "lower" else -1, alpha)
-    d, (lo, hi) = worsening.d, worsening.bounds
-    if evidence.exact and margin == 0 and d != 0 and not same_environment:
+    d = worsening.d
+    if evidence.silent:
+        return Judgement(Verdict.INCONCLUSIVE, f"{_moved(d)}: {evidence.silent}")
+    if evidence.exact:
+        if abs(d) <= margin:
+            return Judgement(Verdict.UNCHANGED, f"{_moved(d)} (exact), margin {_number(margin)}", 0.0)
+        return Judgement(Verdict.INCONCLUSIVE, f"{_moved(d)}: {METRIC_DIFFERS}")
+    lo, hi = worsening.bounds
+    if margin == 0 and d != 0 and not same_environment:
         reason = "margin 0 asks for equal values, which can be demanded only in an equal environment"
         return Judgement(Verdict.INCONCLUSIVE, f"{_moved(d)}; {reason}")
     if lo > 0 and d >= margin:
         return Judgement(Verdict.REGRESSED, _reason(worsening, margin), worsening.p_not_worse())
     if hi < 0 and d <= -margin:
         return Judgement(Verdict.IMPROVED, _reason(worsening, margin), worsening.p_worse_by(0.0))
-    if hi < margin or (evidence.exact and d <= margin):
+    if hi < margin:
         return Judgement(Verdict.UNCHANGED, _reason(worsening, margin), worsening.p_worse_by(margin))
-    assert evidence.spread is not None  # an exact value is on one side of the margin
-    detectable, more = _needed(evidence.spread, d if d >= margin else margin - d, alpha)
+    detectable, more = _needed(worsening.spread, d if d >= margin else margin - d, alpha)
     why = "the interval contains 0" if d >= margin else "the interval reaches the margin"
     return Judgement(Verdict.INCONCLUSIVE, f"{_reason(worsening, margin)}: {why}", None, detectable, more)
 
@@ -97,6 +110,10 @@ class Judged:
 
     finding: Finding
     evidence: Evidence | None = None
+    spread: stats.Estimate | None = None
+    """Of the baseline by itself."""
+    direction: Mapping[str, Any] = field(default_factory=dict)
+    """Of the field."""
 
 
 def correct(judged: Sequence[Judged], alpha: float = stats.ALPHA) -> tuple[Finding, ...]:
@@ -113,13 +130,28 @@ def correct(judged: Sequence[Judged], alpha: float = stats.ALPHA) -> tuple[Findi
         for j, survives in zip(family, stats.holm(p_values, alpha), strict=True)
         if not survives and j.finding.verdict in CLAIMS
     }
-    return tuple(_demoted(j, len(family), alpha) if id(j) in fallen else j.finding for j in judged)
+    seen = [_seen(j, len(family), alpha) if j.finding.gated else j for j in judged]
+    return tuple(
+        _demoted(s, len(family), alpha) if id(j) in fallen else s.finding
+        for j, s in zip(judged, seen, strict=True)
+    )
+
+
+def _seen(judged: Judged, comparisons: int, alpha: float) -> Judged:
+    """With what the gate can see, and a word where its margin makes no sense."""
+    finding = judged.finding
+    if finding.margin is None or finding.estimate is None:
+        return judged
+    visible = sees(judged.spread, comparisons, alpha)
+    wrong = too_wide(finding.margin, finding.estimate.baseline, judged.direction, visible)
+    beside = (*finding.beside, wrong) if wrong else finding.beside
+    return replace(judged, finding=replace(finding, sees=visible, beside=beside))
 
 
 def _demoted(judged: Judged, comparisons: int, alpha: float) -> Finding:
     finding, evidence = judged.finding, judged.evidence
     assert evidence is not None
-    assert evidence.spread is not None  # exact claims have p = 0 and survive
+    assert evidence.spread is not None  # exact claims have p = 0 and survive, and others have a spread
     assert finding.margin is not None
     d = evidence.change * (1 if finding.better == "lower" else -1)
     gap = finding.margin - d if finding.verdict is Verdict.UNCHANGED else abs(d)
@@ -143,9 +175,6 @@ def _needed(spread: stats.Estimate, gap: float, alpha: float) -> tuple[float, in
 def _reason(worsening: _Worsening, margin: float) -> str:
     evidence, (lo, hi) = worsening.evidence, worsening.bounds
     told, limit = _moved(worsening.d), f"margin {_number(margin)}"
-    if evidence.exact:
-        repeats = "" if evidence.spread is None else f", the same over {_repeats(evidence)}"
-        return f"{told} (exact{repeats}), {limit}"
     if worsening.d < 0:  # bounds of "better by"
         lo, hi = -hi, -lo
     confidence = f"{100.0 * (1.0 - 2.0 * worsening.alpha):.3g} %"

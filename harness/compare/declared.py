@@ -34,7 +34,8 @@ def suite_changes(candidate: Run, baseline: Run) -> tuple[Difference, ...]:
 def _code_changes(candidate: Run, baseline: Run) -> Iterator[Difference]:
     """By stage, then by package; packages that the environments name are left to those."""
     packages: dict[str, Difference] = {}
-    told = {name for run in (candidate, baseline) for table in run.environments.values() for name in table}
+    tables = (t for r in (candidate, baseline) for t in (*r.environments.values(), *r.distributions.values()))
+    told = {name for table in tables for name in table}
     for node, now in candidate.code.items():
         then = baseline.code.get(node)
         if not isinstance(now, Mapping) or not isinstance(then, Mapping):

@@ -12,7 +12,7 @@ and the contributions add up to the change of which the verdict is.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -148,14 +148,10 @@ def explain(
     points = [canonical(p.candidate.point) for p in pairs]
     after, before = Values.of(ours, field, candidate, points), Values.of(theirs, field, baseline, points)
     if evidence.paired and evidence.unit == "seeds":
-        shared = set(after.seeds) & set(before.seeds)
+        shared = evidence.seeds if evidence.seeds is not None else set(after.seeds) & set(before.seeds)
         after, before = after.only(shared, after.outermost), before.only(shared, after.outermost)
     has_items = after.items is not None and before.items is not None
-    kept: tuple[Collection[str] | None, Collection[str] | None] = (None, None)
-    if evidence.unit == "items" and before.items is not None and after.items is not None:
-        shared_items = before.items & after.items
-        kept = (shared_items, shared_items) if evidence.paired else (before.items, after.items)
-    left, right = list(before.weighted(has_items, kept[0])), list(after.weighted(has_items, kept[1]))
+    left, right = list(before.weighted(has_items)), list(after.weighted(has_items))
     return Explanation(better, mean(left), mean(right), has_items, left, right)
 
 
@@ -172,7 +168,7 @@ def worst_values(
     if values is None or values.items is None:
         return []
     grouped = _grouped(
-        list(values.weighted(True, None)), (lambda p: p) if apart else (lambda p: Place(p.item, p.cluster))
+        list(values.weighted(True)), (lambda p: p) if apart else (lambda p: Place(p.item, p.cluster))
     )
     parts = [Part(place, None, mean(of), 0.0) for place, of in grouped.items()]
     sign = 1 if better == "lower" else -1

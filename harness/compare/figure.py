@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.compare.sample import Side, alone
+from harness.compare.sample import Side, alone_over
 from harness.record import Score
 
 
@@ -21,7 +21,7 @@ class Figure:
     high: float | None
     repeats: int
     """Independent repeats behind the interval; without one, the values behind the mean."""
-    unit: Literal["seeds", "items", "exact"]
+    unit: Literal["seeds", "items", "one"]
 
     @classmethod
     def of(cls, scores: Sequence[Score], field: str, side: Side) -> Figure | None:
@@ -29,10 +29,11 @@ class Figure:
         if not scores or not all(s.complete and s.repeats for s in scores):
             return None
         swept = bool(side.run.metrics[scores[0].metric].seeds)
-        spread = alone(scores, field, side)
-        if spread is None:
+        found = alone_over(scores, field, side)
+        if found is None:
             values = [r.values[field] for s in scores for r in s.repeats]
             mean = math.fsum(values) / len(values)
-            return cls(mean, None, None, len(scores[0].repeats), "seeds" if swept else "exact")
+            return cls(mean, None, None, len(scores[0].repeats), "seeds" if swept else "one")
+        spread, unit = found
         low, high = spread.interval()
-        return cls(spread.mean, low, high, spread.n, "seeds" if swept else "items")
+        return cls(spread.mean, low, high, spread.n, unit)

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from harness.artifact import Json
 from harness.canonical import canonical
 from harness.compare.comparison import Difference, Point
+from harness.environment import DISTRIBUTIONS, INSTRUCTIONS
+from harness.libraries import OBSERVED
 from harness.record import Run, Score
+
+NAMED = 20
+"""So many distributions that differ are named."""
 
 ABSENT: Json = {"absent": True}
 """Where a side knows nothing of an axis: no parameter has a value that reads like this."""
@@ -101,15 +106,54 @@ def differences(
 
 
 def environment_differences(
-    candidate: Iterable[Mapping[str, Json]], baseline: Iterable[Mapping[str, Json]]
+    candidate: Iterable[Mapping[str, Json]],
+    baseline: Iterable[Mapping[str, Json]],
+    distributions: Mapping[str, Mapping[str, Json]],
 ) -> tuple[Difference, ...]:
-    """The fields in which the environments behind two sides differ; several values are a list."""
-    ours, theirs = _merged(candidate), _merged(baseline)
-    return tuple(
-        Difference(name, theirs.get(name), ours.get(name))
-        for name in sorted(ours.keys() | theirs.keys())
-        if ours.get(name) != theirs.get(name)
-    )
+    """The fields in which the environments behind two sides differ; several values are a list.
+
+    What a library says of itself counts where both sides have loaded it. Of the processor's instructions, those
+    that the other side lacks are named, and of all that is installed, what differs.
+
+    Args:
+        candidate: environments of one side.
+        baseline: of the other.
+        distributions: digest → distribution → version, of both.
+    """
+    ours, theirs = merged(candidate), merged(baseline)
+    found: list[Difference] = []
+    for name in sorted(ours.keys() | theirs.keys()):
+        then, now = theirs.get(name), ours.get(name)
+        if then == now or (name in OBSERVED and (then is None or now is None)):
+            continue
+        if name == DISTRIBUTIONS:
+            found += _installed(then, now, distributions, ours.keys() | theirs.keys())
+        elif name == INSTRUCTIONS and isinstance(then, str) and isinstance(now, str):
+            found.append(_instructions(then.split(), now.split()))
+        else:
+            found.append(Difference(name, then, now))
+    return tuple(found)
+
+
+def _instructions(then: Sequence[str], now: Sequence[str]) -> Difference:
+    only = (" ".join(f for f in a if f not in b) or None for a, b in ((then, now), (now, then)))
+    return Difference(INSTRUCTIONS, *only)
+
+
+def _installed(
+    then: Json, now: Json, known: Mapping[str, Mapping[str, Json]], told: Collection[str]
+) -> list[Difference]:
+    """The distributions that differ and are no fields themselves; the digests too where not all can be named."""
+    sides = [value if isinstance(value, list) else [value] for value in (then, now)]
+    whole = Difference(DISTRIBUTIONS, then, now)
+    if not all(digest in known for side in sides for digest in side):
+        return [whole]
+    before, after = (merged(known[str(digest)] for digest in side) for side in sides)
+    names = [
+        n for n in sorted(before.keys() | after.keys()) if before.get(n) != after.get(n) and n not in told
+    ]
+    named = [Difference(n, before.get(n), after.get(n)) for n in names[:NAMED]]
+    return [*named, whole] if len(names) > NAMED else named
 
 
 def _axes(*sides: Iterable[Score]) -> dict[str, tuple[str, ...]]:
@@ -142,7 +186,8 @@ def _agree(
     return ours[name] == theirs[name]
 
 
-def _merged(environments: Iterable[Mapping[str, Json]]) -> dict[str, Json]:
+def merged(environments: Iterable[Mapping[str, Json]]) -> dict[str, Json]:
+    """One table of several: a field with different values has a sorted list of them."""
     values: dict[str, list[Json]] = {}
     for environment in environments:
         for name, value in environment.items():

@@ -10,9 +10,10 @@ from tempfile import TemporaryDirectory
 from harness.compare import baseline as baselines
 from harness.compare.baseline import Baseline
 from harness.errors import UsageError, nearest
+from harness.given import read_text
 from harness.items import ItemRows, write_items
 from harness.record import Accepted, Run
-from harness.record_file import loads, read_text
+from harness.record_file import LABEL, loads
 
 
 def named(text: str, project: Path) -> tuple[Baseline, Path]:
@@ -28,7 +29,7 @@ def named(text: str, project: Path) -> tuple[Baseline, Path]:
             raise UsageError(f"{text}: a run, not a baseline; `harness accept` makes one of it")
         return found, path
     suite, slash, label = text.removesuffix(".json").removeprefix(f"{baselines.FOLDER}/").rpartition("/")
-    if slash and baselines.SUITE.fullmatch(suite) and baselines.LABEL.fullmatch(label):
+    if slash and baselines.SUITE.fullmatch(suite) and LABEL.fullmatch(label):
         found_there = baselines.find(project, suite, label)
         if found_there is not None:
             return found_there, project / baselines.path_of(suite, label)
@@ -59,16 +60,17 @@ def renew(before: Baseline, file: Path, run: Run, rows: Iterable[ItemRows], *, r
     """
     accepted = before.run.accepted
     assert accepted is not None
-    now = loads(read_text(file), str(file)).accepted
-    if now is None or now.digest != accepted.digest:
-        raise UsageError(f"{file}: another process has written it meanwhile; start again")
     lacking = sorted({s.metric for s in run.scores if not s.complete})
     if lacking:
         raise UsageError(f"{file}: no values of {', '.join(lacking)}; it stays as it was")
     has_items = any(r.items for s in run.scores for r in s.repeats)
     items = _bytes(rows) if has_items else None
     renewed = Accepted(accepted.label, " ".join(reason.split()), at)
-    baselines.write(file, baselines.trimmed(replace(run, accepted=renewed)), items)
+    with baselines.locked(file):
+        now = loads(read_text(file), str(file)).accepted
+        if now is None or now.digest != accepted.digest:
+            raise UsageError(f"{file}: another process has written it meanwhile; start again")
+        baselines.write(file, baselines.trimmed(replace(run, accepted=renewed)), items)
 
 
 def _bytes(rows: Iterable[ItemRows]) -> bytes:

@@ -1,18 +1,21 @@
 """What was repeated behind two sides of a comparison, and the estimate that this allows.
 
-The unit of repetition follows from the graph: seeds, where a swept seed reaches the metric; else items; else
-nothing, and the one value is exact.
+The unit of repetition follows from the graph: seeds, where a swept seed reaches the metric and moves what it reads;
+else items; else nothing, and then nothing says how far another value would be. *Exact* is only what was made of equal
+bytes, or of items that are all alike on both sides.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from harness.compare import stats
 from harness.compare.match import Pair
+from harness.compare.outputs import distinct, is_same, outputs
 from harness.items import ItemsReader
 from harness.record import Run, Score
 
@@ -20,6 +23,10 @@ LEAST = 3
 """Fewer repeats than this say nothing: with two, the 90 % interval is six standard errors to either side."""
 
 SeedKey = tuple[tuple[str, int], ...]
+Unit = Literal["seeds", "items", "exact", "one"]
+
+ONE = "one value a side, and nothing says how far another would be"
+NO_STEP = "which says nothing of a further one: the metric names no `steps` for it"
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Evidence:
 
     baseline: float
     candidate: float
-    unit: Literal["seeds", "items", "exact"]
+    unit: Unit
     paired: bool
     repeats: int
     """Differences, or the smaller side where not paired; nested repeats count once, clusters too."""
@@ -44,19 +51,32 @@ class Evidence:
     """Of candidate − baseline; None where nothing was repeated, or too little."""
     lacking: str = ""
     """Why these repeats are too few to judge; empty where they are enough."""
+    silent: str = ""
+    """Why nothing can be claimed of the change; empty where something can."""
+    note: str = ""
+    """What of the repeats repeats nothing; empty where all do."""
+    seeds: frozenset[SeedKey] | None = None
+    """Those that count, where seeds do."""
 
     @property
     def change(self) -> float:
-        return self.candidate - self.baseline if self.spread is None else self.spread.mean
+        """Candidate − baseline, 0 where it is no more than rounding."""
+        if self.spread is not None:
+            return self.spread.mean
+        change = self.candidate - self.baseline
+        size = max(abs(self.baseline), abs(self.candidate))
+        return 0.0 if abs(change) <= stats.rounding(size, 1) else change
 
     @property
     def exact(self) -> bool:
-        """One value a side, or repeats without any spread: then there is nothing to be uncertain about."""
-        return self.spread is None or self.spread.se == 0.0
+        """Made of the same bytes, or of items that are all alike: then there is nothing to be uncertain about."""
+        return self.unit == "exact"
 
-    def interval(self, confidence: float = stats.CONFIDENCE) -> tuple[float, float]:
-        """Of the change; a point where it is exact."""
-        return (self.change, self.change) if self.spread is None else self.spread.interval(confidence)
+    def interval(self, confidence: float = stats.CONFIDENCE) -> tuple[float, float] | None:
+        """Of the change; a point where it is exact, None where nothing bounds it."""
+        if self.exact:
+            return self.change, self.change
+        return None if self.spread is None or self.silent else self.spread.interval(confidence)
 
 
 def gather(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side) -> Evidence:
@@ -66,28 +86,69 @@ def gather(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side) -
     """
     metric = pairs[0].candidate.metric
     ours, theirs = [p.candidate for p in pairs], [p.baseline for p in pairs]
-    seeds = candidate.run.metrics[metric].seeds, baseline.run.metrics[metric].seeds
-    if any(seeds):
-        return _over_seeds(theirs, ours, field, seeds[1], seeds[0])
-    before, after = _by_item(theirs, field, baseline.items), _by_item(ours, field, candidate.items)
-    found = _over_items(before, after) if before and after else None
-    return found or Evidence(_value(theirs, field), _value(ours, field), "exact", True, 1, None)
+    values = _value(theirs, field), _value(ours, field)
+    info, other = candidate.run.metrics[metric], baseline.run.metrics[metric]
+    if info.timed and (cached := _from_the_cache(theirs, ours)):
+        return Evidence(*values, "one", False, 1, None, silent=cached)
+    same = is_same(theirs, ours) and not info.timed
+    if any((info.seeds, other.seeds)):
+        found = _over_seeds(theirs, ours, field, other.seeds, info.seeds)
+        if same and not found.lacking:
+            means = found.baseline, found.candidate
+            return Evidence(*means, "exact", True, found.repeats, None, note=found.note, seeds=found.seeds)
+        if not found.note or found.spread is not None or found.lacking:
+            return found
+        return _over_items(theirs, ours, field, baseline, candidate, note=found.note)
+    if same:
+        return Evidence(*values, "exact", True, 1, None)
+    return _over_items(theirs, ours, field, baseline, candidate)
 
 
 def alone(scores: Sequence[Score], field: str, side: Side) -> stats.Estimate | None:
-    """The mean of one side by itself, and how much its repeats vary; None where nothing is repeated.
+    """The mean of one side by itself, and how much its repeats vary; None where nothing says that.
 
     Every score is complete; they are of one metric.
     """
+    found = alone_over(scores, field, side)
+    return None if found is None else found[0]
+
+
+def alone_over(
+    scores: Sequence[Score], field: str, side: Side
+) -> tuple[stats.Estimate, Literal["seeds", "items"]] | None:
+    """As ``alone``, and over what."""
     order = side.run.metrics[scores[0].metric].seeds
     if order:
         values = _by_seeds(scores, field)
-        nested = _nested(values, list(values), order)
-        return stats.clustered(nested) if len(nested) >= LEAST else None
-    items = _by_item(scores, field, side.items)
-    if items is None or _independent(list(items.values), items.clusters) < LEAST:
+        groups = _nested(values, list(values), order)
+        made = outputs(scores)
+        kept = distinct({outer: [made[s] for s in seeds] for outer, seeds in groups.items()})
+        if len(groups) < LEAST:
+            return None
+        if len(kept) >= LEAST:
+            means = [_mean([values[s] for s in groups[outer]]) for outer in kept]
+            known = _known(stats.clustered(means), means, _grid(scores, field, len(scores), groups))
+            return None if known is None else (known, "seeds")
+    rows = _rows(scores, field, side.items)
+    if rows is None or rows.independent < LEAST:
         return None
-    return stats.clustered(list(items.values.values()), _clusters_of(items))
+    spread = stats.overlapping(_value(scores, field), {}, rows.moves, rows.clusters)
+    known = _known_items(spread, rows.size, len(rows.moves), _step(scores, field))
+    return None if known is None else (known, "items")
+
+
+def _from_the_cache(theirs: Sequence[Score], ours: Sequence[Score]) -> str:
+    """Why times are none of what is compared; empty where both sides took them while they ran."""
+    late = [
+        where
+        for scores, where in ((theirs, "the baseline"), (ours, "this run"))
+        if not all(r.clocked for s in scores for r in s.repeats)
+    ]
+    if not late:
+        return ""
+    return (
+        f"no timing of {' or of '.join(late)}: what was timed came from the store (run it with --fresh STAGE)"
+    )
 
 
 def _over_seeds(
@@ -99,26 +160,117 @@ def _over_seeds(
 ) -> Evidence:
     """Paired on the seeds that both sides have, if these are enough; else the two means as they are.
 
-    Repeats that share the outermost seed share the training, say, and are averaged to one.
+    Repeats that share the outermost seed share the training, say, and are averaged to one. Those in which both sides
+    gave the same as in another one count once.
     """
     before, after = _by_seeds(theirs, field), _by_seeds(ours, field)
+    made, left_made = outputs(ours), outputs(theirs)
     shared = [seeds for seeds in before if seeds in after]
-    left, right = _nested(before, shared, our_order), _nested(after, shared, our_order)
-    if len(left) >= LEAST:
-        spread = stats.paired(left, right)
-        return Evidence(_mean(left), _mean(right), "seeds", True, spread.n, spread)
-    left, right = _nested(before, list(before), their_order), _nested(after, list(after), our_order)
-    if min(len(left), len(right)) >= LEAST:
-        spread = stats.welch(left, right)
-        return Evidence(_mean(left), _mean(right), "seeds", False, spread.n, spread)
-    lacking = " and ".join(
-        f"{len(repeats)} repeat{'' if len(repeats) == 1 else 's'} {where}"
-        for repeats, where in ((left, "in the baseline"), (right, "in the candidate"))
-        if len(repeats) < LEAST
+    groups = _nested(after, shared, our_order)
+    if len(groups) >= LEAST:
+        kept = distinct({o: [(left_made[s], made[s]) for s in seeds] for o, seeds in groups.items()})
+        note = _once(len(groups), len(kept))
+        if len(kept) < LEAST:
+            return _unrepeated(theirs, ours, field, note)
+        left, right = ([_mean([side[s] for s in groups[o]]) for o in kept] for side in (before, after))
+        grid = _grid([*theirs, *ours], field, len(ours), groups)
+        counted = frozenset(s for o in kept for s in groups[o])
+        return _judged(stats.paired(left, right), left, right, grid, paired=True, note=note, seeds=counted)
+    theirs_by, ours_by = (
+        _nested(before, list(before), their_order),
+        _nested(after, list(after), our_order),
     )
-    lacking = f"{lacking}; where a seed reaches the metric at least {LEAST} are needed"
-    values = _value(theirs, field), _value(ours, field)
-    return Evidence(*values, "seeds", False, min(len(left), len(right)), None, lacking)
+    if min(len(theirs_by), len(ours_by)) < LEAST:
+        lacking = _too_few(len(theirs_by), len(ours_by))
+        values = _value(theirs, field), _value(ours, field)
+        return Evidence(*values, "seeds", False, min(len(theirs_by), len(ours_by)), None, lacking)
+    return _unpaired(theirs, ours, field, theirs_by, ours_by)
+
+
+def _unpaired(
+    theirs: Sequence[Score],
+    ours: Sequence[Score],
+    field: str,
+    theirs_by: Mapping[int | None, Sequence[SeedKey]],
+    ours_by: Mapping[int | None, Sequence[SeedKey]],
+) -> Evidence:
+    """Two means of their own seeds; a side that gives the same under every seed is known without a spread."""
+    sides, notes, constant = [], [], []
+    for scores, groups, where in ((theirs, theirs_by, "in the baseline"), (ours, ours_by, "here")):
+        values, made = _by_seeds(scores, field), outputs(scores)
+        kept = distinct({o: [made[s] for s in seeds] for o, seeds in groups.items()})
+        means = [_mean([values[s] for s in groups[o]]) for o in kept]
+        grid = _grid([*theirs, *ours], field, len(ours), groups)
+        if len(kept) < len(groups):
+            notes.append(f"{_once(len(groups), len(kept))} {where}")
+        constant.append(len(kept) == 1)
+        if len(kept) == 1:
+            sides.append((stats.Estimate(means[0], 0.0, 1.0, len(groups)), means))
+        elif len(kept) < LEAST:
+            return _unrepeated(theirs, ours, field, "; ".join(notes))
+        else:
+            sides.append((stats.floored(stats.clustered(means), grid), means))
+    note = "; ".join(notes)
+    if all(constant):
+        return _unrepeated(theirs, ours, field, note)
+    (left, before), (right, after) = sides
+    return _judged(stats.apart(left, right), before, after, 0.0, paired=False, note=note)
+
+
+def _judged(
+    spread: stats.Estimate,
+    left: Sequence[float],
+    right: Sequence[float],
+    grid: float,
+    *,
+    paired: bool,
+    note: str,
+    seeds: frozenset[SeedKey] | None = None,
+) -> Evidence:
+    known = _known(spread, [*left, *right], grid)
+    silent = "" if known else f"all {spread.n} repeats moved by the same, {NO_STEP}"
+    estimate = known or stats.without_rounding(spread, max(map(abs, (*left, *right))), 1)
+    means = _mean(left), _mean(right)
+    return Evidence(*means, "seeds", paired, spread.n, estimate, silent=silent, note=note, seeds=seeds)
+
+
+def _unrepeated(theirs: Sequence[Score], ours: Sequence[Score], field: str, note: str) -> Evidence:
+    """Seeds that gave too few different outputs: without a spread, so that items may take over."""
+    return Evidence(
+        _value(theirs, field), _value(ours, field), "one", False, 1, None, silent=f"{note}; {ONE}", note=note
+    )
+
+
+def _known(spread: stats.Estimate, values: Sequence[float], grid: float) -> stats.Estimate | None:
+    """Without rounding and at least as wide as the field is coarse; None where coinciding values say nothing."""
+    clean = stats.without_rounding(spread, max(map(abs, values)), 1)
+    found = stats.floored(clean, grid)
+    return found if found.se > 0.0 else None
+
+
+def _known_items(spread: stats.Estimate, size: float, items: int, step: float) -> stats.Estimate | None:
+    """The same over items: where all moved alike, one item's own deviation is at least what it can change."""
+    clean = stats.without_rounding(spread, size, items)
+    found = clean if clean.se > 0.0 else stats.floored(clean, step * math.sqrt(items * clean.n))
+    return found if found.se > 0.0 else None
+
+
+def _once(repeats: int, different: int) -> str:
+    """``"5 seeds gave the same bytes: one repeat"``; empty where all gave something else."""
+    if different == repeats:
+        return ""
+    if different == 1:
+        return f"{repeats} seeds gave the same bytes: one repeat"
+    return f"{repeats} seeds gave {different} different outputs: {different} repeats"
+
+
+def _too_few(before: int, after: int) -> str:
+    lacking = " and ".join(
+        f"{repeats} repeat{'' if repeats == 1 else 's'} {where}"
+        for repeats, where in ((before, "in the baseline"), (after, "in the candidate"))
+        if repeats < LEAST
+    )
+    return f"{lacking}; where a seed reaches the metric at least {LEAST} are needed"
 
 
 def _by_seeds(scores: Sequence[Score], field: str) -> dict[SeedKey, float]:
@@ -130,62 +282,96 @@ def _by_seeds(scores: Sequence[Score], field: str) -> dict[SeedKey, float]:
     return {seeds: _mean(v) for seeds, v in values.items() if len(v) == len(scores)}
 
 
-def _nested(values: Mapping[SeedKey, float], seeds: Sequence[SeedKey], order: Sequence[str]) -> list[float]:
-    """One mean per value of the outermost seed, in the order of ``seeds``."""
-    outer = [dict(s).get(order[0]) if order else None for s in seeds]
-    return list(stats.average_nested([values[s] for s in seeds], outer).values())
+def _nested(
+    values: Mapping[SeedKey, float], seeds: Sequence[SeedKey], order: Sequence[str]
+) -> dict[int | None, list[SeedKey]]:
+    """The seeds by the value of the outermost one, in their order."""
+    groups: dict[int | None, list[SeedKey]] = {}
+    for s in seeds:
+        if s in values:
+            groups.setdefault(dict(s).get(order[0]) if order else None, []).append(s)
+    return groups
+
+
+def _step(scores: Sequence[Score], field: str) -> float:
+    return max((r.steps.get(field, 0.0) for s in scores for r in s.repeats), default=0.0)
+
+
+def _grid(
+    scores: Sequence[Score], field: str, points: int, groups: Mapping[int | None, Sequence[SeedKey]]
+) -> float:
+    """The distance between the values that one repeat can have: finer where it is a mean over several."""
+    return _step(scores, field) / (points * min(map(len, groups.values())))
 
 
 @dataclass(frozen=True)
-class _Items:
-    values: Mapping[str, float]
-    """Item → mean over the points: one item at several points is no independent repeat."""
-    clusters: Mapping[str, str] | None
+class _Rows:
+    moves: Mapping[str, float]
+    """Item → what it adds to the mean over points and repeats: an item at several points is no independent one."""
+    clusters: Mapping[str, str]
+    size: float
+    """Largest magnitude of a row."""
+    values: Mapping[Hashable, Mapping[str, float]]
+    """The rows themselves, by point and seeds."""
+
+    @property
+    def independent(self) -> int:
+        return len({(n in self.clusters, self.clusters.get(n, n)) for n in self.moves})
 
 
-def _by_item(scores: Sequence[Score], field: str, reader: ItemsReader | None) -> _Items | None:
-    """The items that every point has; None where the field has no rows."""
-    values: dict[str, list[float]] = {}
+def _rows(scores: Sequence[Score], field: str, reader: ItemsReader | None) -> _Rows | None:
+    """The rows of every repeat; None where one has none."""
+    moves: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
-    for score in scores:
+    values: dict[Hashable, Mapping[str, float]] = {}
+    for n, score in enumerate(scores):
         for repeat in score.repeats:
             if reader is None or not repeat.items:
                 return None
             column = reader.items(score.metric, score.point, repeat.seeds, field)
             if column is None:
                 return None
-            for name, value in zip(column.items, column.values, strict=True):
-                values.setdefault(name, []).append(value)
+            rows = dict(zip(column.items, column.values, strict=True))
+            values[n, tuple(sorted(repeat.seeds.items()))] = rows
+            weight = 1.0 / (len(scores) * len(score.repeats))
+            for name, moved in stats.contributions(rows).items():
+                moves.setdefault(name, []).append(weight * moved)
             clusters.update(zip(column.items, column.clusters or (), strict=column.clusters is not None))
-    means = {name: _mean(v) for name, v in values.items() if len(v) == len(scores)}
-    return _Items(means, clusters if clusters.keys() >= means.keys() else None)
+    size = max(map(abs, chain.from_iterable(rows.values() for rows in values.values())))
+    return _Rows({name: math.fsum(parts) for name, parts in moves.items()}, clusters, size, values)
 
 
-def _over_items(before: _Items, after: _Items) -> Evidence | None:
-    """Paired on the items that both sides have, if these are enough; else the two means as they are.
-
-    None where there are too few items, or clusters of them, for any interval.
-    """
-    shared = [name for name in before.values if name in after.values]
-    clusters = after.clusters or before.clusters
-    if _independent(shared, clusters) >= LEAST:
-        left, right = [before.values[n] for n in shared], [after.values[n] for n in shared]
-        changes = [c - b for b, c in zip(left, right, strict=True)]
-        spread = stats.clustered(changes, [clusters[n] for n in shared] if clusters else None)
-        return Evidence(_mean(left), _mean(right), "items", True, spread.n, spread)
-    if min(_independent(list(s.values), s.clusters) for s in (before, after)) < LEAST:
-        return None
-    left, right = list(before.values.values()), list(after.values.values())
-    spread = stats.welch(left, right, _clusters_of(before), _clusters_of(after))
-    return Evidence(_mean(left), _mean(right), "items", False, spread.n, spread)
-
-
-def _independent(names: Sequence[str], clusters: Mapping[str, str] | None) -> int:
-    return len(names) if clusters is None else len({clusters[n] for n in names})
-
-
-def _clusters_of(items: _Items) -> list[str] | None:
-    return None if items.clusters is None else [items.clusters[n] for n in items.values]
+def _over_items(
+    theirs: Sequence[Score],
+    ours: Sequence[Score],
+    field: str,
+    baseline: Side,
+    candidate: Side,
+    note: str = "",
+) -> Evidence:
+    """Over the union of both sides' items, those of one cluster together."""
+    values = _value(theirs, field), _value(ours, field)
+    before, after = _rows(theirs, field, baseline.items), _rows(ours, field, candidate.items)
+    because = f"{note}; {ONE}" if note else ONE
+    if before is None or after is None:
+        return Evidence(*values, "one", False, 1, None, silent=because, note=note)
+    fewest = min(before.independent, after.independent)
+    shared = before.moves.keys() == after.moves.keys()
+    if before.values == after.values:
+        return Evidence(*values, "exact", True, fewest, None, note=note)
+    if fewest < LEAST:
+        few = f"only {fewest} independent item{'' if fewest == 1 else 's'}, and at least {LEAST} are needed"
+        return Evidence(*values, "one", False, 1, None, silent=few, note=note)
+    change = values[1] - values[0]
+    clusters = {**before.clusters, **after.clusters}
+    spread = stats.overlapping(change, before.moves, after.moves, clusters)
+    size, n = max(before.size, after.size), max(len(before.moves), len(after.moves))
+    known = _known_items(spread, size, n, _step([*theirs, *ours], field))
+    if known is None and shared and stats.without_rounding(spread, size, n).mean == 0.0:
+        return Evidence(*values, "exact", True, fewest, None, note=note)
+    silent = "" if known else f"all {spread.n} items moved by the same, {NO_STEP}"
+    estimate = known or stats.without_rounding(spread, size, n)
+    return Evidence(*values, "items", shared, spread.n, estimate, silent=silent, note=note)
 
 
 def _value(scores: Sequence[Score], field: str) -> float:

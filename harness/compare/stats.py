@@ -10,9 +10,10 @@ length, fewer than two repeats where a spread is needed, and arguments outside t
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from harness.compare.student import in_range, student_cdf, student_quantile
@@ -25,6 +26,12 @@ ALPHA = 0.05
 POWER = 0.80
 LARGEST = 1e300
 """Beyond this magnitude sums could overflow, so that it is refused together with inf and NaN."""
+COARSE = 1.5
+"""Least deviation of one repeat, in steps of a coarse field. By simulation at 3 to 5 seeds and 12 to 40 items, the
+worst family-wise error of any claim is 100 % without a floor, 14 % at half a step, 6 % at one and 5 % at this one
+(``tests/compare/test_coarse.py``)."""
+ROUNDING = 8.0
+"""So many units in the last place of a value are lost on the way to it, and √n more where n values were summed."""
 
 
 @dataclass(frozen=True)
@@ -74,24 +81,113 @@ def paired(baseline: Sequence[float], candidate: Sequence[float]) -> Estimate:
     return clustered([c - b for b, c in zip(before, after, strict=True)])
 
 
-def welch(
-    baseline: Sequence[float],
-    candidate: Sequence[float],
-    baseline_clusters: Sequence[Hashable] | None = None,
-    candidate_clusters: Sequence[Hashable] | None = None,
-) -> Estimate:
-    """Difference of two means whose repeats (seeds or items) are not shared; variances may differ.
+def welch(baseline: Sequence[float], candidate: Sequence[float]) -> Estimate:
+    """Difference of two means whose repeats are not shared; variances may differ."""
+    return apart(clustered(baseline), clustered(candidate))
 
-    The degrees of freedom are Welch-Satterthwaite's. Pessimistic where the sides are positively
-    correlated (they share some seeds, items or clusters): pair whenever they can be paired.
+
+def apart(before: Estimate, after: Estimate) -> Estimate:
+    """Difference of two independent estimates (Welch 1947).
+
+    Pessimistic where the sides are positively correlated because they share some seeds: pair them then.
     """
-    before, after = clustered(baseline, baseline_clusters), clustered(candidate, candidate_clusters)
-    mean, se, n = after.mean - before.mean, math.hypot(before.se, after.se), min(before.n, after.n)
+    se, df = _pooled([(before.se, before.df), (after.se, after.df)])
+    return Estimate(after.mean - before.mean, se, df, min(before.n, after.n))
+
+
+def overlapping(
+    change: float,
+    baseline: Mapping[K, float],
+    candidate: Mapping[K, float],
+    clusters: Mapping[K, Hashable] | None = None,
+) -> Estimate:
+    """Difference of two statistics of items, of which the sides share all, some or none.
+
+    Each item moves its side's statistic by a *contribution*, to first order (the infinitesimal jackknife; Efron and
+    Tibshirani 1993, section 20.4); of a mean over n items it is (value - mean) / n. Over the union of items the
+    difference is moved by candidate's minus baseline's contribution, 0 where a side lacks the item, and what
+    belongs to one cluster is added up. With G clusters in each of three groups (those of both sides, of the
+    baseline alone, of the candidate alone), se^2 is the sum over the groups of G/(G-1) * sum of squares; the degrees
+    of freedom are Welch-Satterthwaite's over the groups, G - 1 for each. Of a mean this is the paired (clustered) t
+    where all items are shared, and Welch's where none is.
+
+    Args:
+        change: candidate - baseline, of the statistics themselves.
+        baseline: item to contribution; they sum to about 0. Empty for a single sample.
+        candidate: likewise.
+        clusters: of the items that are not a cluster of their own.
+    """
+    if len(baseline) + len(candidate) < 2:
+        raise ValueError("an estimate needs at least two items")
+    (
+        _finite((change,), "change"),
+        _finite(baseline.values(), "baseline"),
+        _finite(candidate.values(), "candidate"),
+    )
+    moved: dict[tuple[bool, Hashable], list[float]] = {}
+    sides: dict[tuple[bool, Hashable], set[int]] = {}
+    for sign, side in ((-1, baseline), (1, candidate)):
+        for item, contribution in side.items():
+            named = clusters is not None and item in clusters
+            cluster = (named, clusters[item] if clusters is not None and named else item)
+            moved.setdefault(cluster, []).append(sign * contribution)
+            sides.setdefault(cluster, set()).add(sign)
+    groups: dict[frozenset[int], list[float]] = {}
+    for cluster, parts in moved.items():
+        groups.setdefault(frozenset(sides[cluster]), []).append(math.fsum(parts))
+    parts_of = [
+        (math.hypot(*sums) * math.sqrt(len(sums) / max(len(sums) - 1, 1)), max(len(sums) - 1.0, 1.0))
+        for sums in groups.values()
+    ]
+    counts = [sum(sign in found for found in sides.values()) for sign in (-1, 1)]
+    se, df = _pooled(parts_of)
+    return Estimate(change, se, df, min(count for count in counts if count))
+
+
+def contributions(values: Mapping[K, float]) -> dict[K, float]:
+    """What each item adds to the mean of ``values``, beyond what an average one does."""
+    numbers = _finite(values.values(), "values")
+    mean = _mean(numbers)
+    return {item: (value - mean) / len(numbers) for item, value in zip(values, numbers, strict=True)}
+
+
+def _pooled(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Standard error and Satterthwaite's degrees of freedom of a sum of independent parts, each (se, df)."""
+    se = math.hypot(*(part for part, _ in parts))
     if se == 0.0:
-        return Estimate(mean, 0.0, before.df + after.df, n)
-    share_before, share_after = (before.se / se) ** 2, (after.se / se) ** 2
-    df = 1.0 / (share_before**2 / before.df + share_after**2 / after.df)
-    return Estimate(mean, se, max(df, 1.0), n)
+        return 0.0, math.fsum(df for _, df in parts)
+    return se, max(1.0 / math.fsum((part / se) ** 4 / df for part, df in parts), 1.0)
+
+
+def floored(estimate: Estimate, step: float) -> Estimate:
+    """With a standard deviation of one repeat of at least ``COARSE`` steps.
+
+    Values on a grid coincide by chance: three accuracies of 20 items are often equal, and then say nothing of how far
+    a fourth would be. The floor keeps Holm's family-wise error at 5 % from three repeats on.
+    """
+    sd = COARSE * _not_negative(step, "step")
+    return replace(estimate, se=max(estimate.se, sd / math.sqrt(estimate.n)))
+
+
+def without_rounding(estimate: Estimate, size: float, n: int) -> Estimate:
+    """With 0 for a mean and a standard error that are no more than rounding.
+
+    Args:
+        estimate: of values.
+        size: the largest magnitude among the values.
+        n: how many of them were summed.
+    """
+    least = rounding(size, n)
+    return replace(
+        estimate,
+        mean=0.0 if abs(estimate.mean) <= least else estimate.mean,
+        se=0.0 if estimate.se <= least else estimate.se,
+    )
+
+
+def rounding(size: float, n: int) -> float:
+    """The largest difference that rounding alone can make between sums of ``n`` values of magnitude ``size``."""
+    return (ROUNDING + math.sqrt(n)) * sys.float_info.epsilon * _not_negative(abs(size), "size")
 
 
 def clustered(differences: Sequence[float], clusters: Sequence[Hashable] | None = None) -> Estimate:

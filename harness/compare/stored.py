@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.compare.comparison import Comparison, Difference, Estimate, Finding, Point, Verdict
+from harness import strict_json
+from harness.compare.comparison import Claim, Comparison, Difference, Estimate, Finding, Point, Verdict
 from harness.errors import UsageError
 from harness.record import Accepted, Run, TaskInfo
+from harness.shape import checked
 
 
 def stored(folder: Path, run: Run) -> Comparison | None:
@@ -18,7 +19,7 @@ def stored(folder: Path, run: Run) -> Comparison | None:
     Raises:
         UsageError: the comparison is damaged.
     """
-    body = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("comparison")
+    body = strict_json.read(folder / "run.json").get("comparison")
     if body is None:
         return None
     try:
@@ -29,9 +30,14 @@ def stored(folder: Path, run: Run) -> Comparison | None:
             "findings": tuple(_finding(f) for f in body["findings"]),
             "failures": tuple(TaskInfo(**t) for t in body["failures"]),
         }
-        return Comparison(**{**fields, **points, **own, "looks": run.looks})
+        comparison = Comparison(**{**fields, **points, **own, "looks": run.looks})
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise UsageError(f"{folder / 'run.json'}: damaged comparison ({type(e).__name__}: {e})") from None
+    return checked(comparison, f"{folder / 'run.json'}: comparison")
+
+
+def _claim(body: Mapping[str, Any]) -> Claim:
+    return Claim(**{**body, **{name: tuple(body[name]) for name in ("repeated", "anew")}})
 
 
 def _finding(body: Mapping[str, Any]) -> Finding:
@@ -39,5 +45,7 @@ def _finding(body: Mapping[str, Any]) -> Finding:
     own = {
         "verdict": None if body["verdict"] is None else Verdict(body["verdict"]),
         "estimate": None if body["estimate"] is None else Estimate(**body["estimate"]),
+        "claim": None if body["claim"] is None else _claim(body["claim"]),
+        "beside": tuple(body["beside"]),
     }
     return Finding(**{**body, **differences, **own})

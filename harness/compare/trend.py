@@ -15,7 +15,7 @@ from harness.compare.sample import Side
 from harness.errors import UsageError
 from harness.items import ItemsReader
 from harness.record import Run, Score
-from harness.record_file import items_file
+from harness.record_file import has_items, items_file, loads
 
 
 @dataclass(frozen=True)
@@ -107,28 +107,44 @@ class _Version:
 def _versions(project: Path, path: PurePosixPath) -> tuple[list[_Version], list[str]]:
     """The commits that changed a file, oldest first; and why there are none, or not all."""
     try:
-        log = _git(project, ["log", "--reverse", "--no-renames", "--format=%H %s", "--", f"./{path}"])
+        log = _git(
+            project, ["log", "--reverse", "--topo-order", "--no-renames", "--format=%H %s", "--", f"./{path}"]
+        )
         if log.returncode:
             problem = log.stderr.decode(errors="replace").strip().partition("\n")[0]
             return [], [f"no history: {project} is no repository that git can read ({problem})"]
         shallow = _git(project, ["rev-parse", "--is-shallow-repository"])
         commits = [line.partition(" ")[::2] for line in log.stdout.decode(errors="replace").splitlines()]
-        versions = _read(project, commits, (path, PurePosixPath(items_file(Path(path)))))
+        records = _read(project, [(commit, path) for commit, _ in commits])
+        items = {commit: _items_path(path, content) for (commit, _), content in records.items()}
+        rows = _read(project, [(commit, place) for commit, place in items.items() if place is not None])
+        versions = [
+            _Version(commit, subject, {p: c for (at, p), c in (records | rows).items() if at == commit})
+            for commit, subject in commits
+        ]
     except FileNotFoundError:
         return [], ["no history: git is not installed"]
     cut = "the clone is shallow: what was accepted before is not in it (git fetch --unshallow brings it)"
     return versions, [cut] if shallow.stdout.strip() == b"true" else []
 
 
+def _items_path(path: PurePosixPath, content: bytes) -> PurePosixPath | None:
+    """Where the items of a version of a baseline are; None where it has none or cannot be read."""
+    try:
+        run = loads(content.decode("utf-8"), str(path))
+    except (UnicodeDecodeError, UsageError):
+        return None
+    return PurePosixPath(items_file(Path(path), run)) if has_items(run) else None
+
+
 def _read(
-    project: Path, commits: Sequence[tuple[str, str]], paths: Sequence[PurePosixPath]
-) -> list[_Version]:
-    """The same files at many commits, by one call of git; with the filters of a checkout, as for large files."""
+    project: Path, wanted: Sequence[tuple[str, PurePosixPath]]
+) -> dict[tuple[str, PurePosixPath], bytes]:
+    """Files at commits, by one call of git; with the filters of a checkout, as for large files."""
     prefix = _git(project, ["rev-parse", "--show-prefix"]).stdout.decode(errors="replace").strip()
-    wanted = [(commit, path) for commit, _ in commits for path in paths]
     asked = "".join(f"{commit}:./{path} {prefix}{path}\n" for commit, path in wanted)
     stream = _git(project, ["cat-file", "--batch", "--filters"], asked.encode()).stdout
-    files: dict[str, dict[PurePosixPath, bytes]] = {commit: {} for commit, _ in commits}
+    files: dict[tuple[str, PurePosixPath], bytes] = {}
     start = 0
     for commit, path in wanted:
         end = stream.find(b"\n", start)
@@ -136,9 +152,9 @@ def _read(
         start = end + 1
         if len(head) == 3 and head[1] == b"blob":
             size = int(head[2])
-            files[commit][path] = stream[start : start + size]
+            files[commit, path] = stream[start : start + size]
             start += size + 1
-    return [_Version(commit, subject, files[commit]) for commit, subject in commits]
+    return files
 
 
 def _git(project: Path, arguments: Sequence[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -160,7 +176,8 @@ def _step(found: Baseline, before: Run | None, commit: str, subject: str) -> Ste
         for d in differences(p.candidate, p.baseline, run.defaults, before.defaults)
     )
     ours, theirs = run.environments.values(), before.environments.values()
-    return Step(run, commit, subject, protocol, settings, environment_differences(ours, theirs), found.items)
+    elsewhere = environment_differences(ours, theirs, {**run.distributions, **before.distributions})
+    return Step(run, commit, subject, protocol, settings, elsewhere, found.items)
 
 
 def _without_protocol(pair: Pair) -> Pair:

@@ -80,7 +80,7 @@ class Values:
         """With these seeds only, nested as the other side nests them."""
         return replace(self, seeds=[s for s in self.seeds if s in seeds], outermost=outermost)
 
-    def weighted(self, by_item: bool, kept: Collection[str] | None) -> Iterator[Value]:
+    def weighted(self, by_item: bool) -> Iterator[Value]:
         """Every value with its weight in the mean: points alike, repeats alike, items of a repeat alike."""
         inner: dict[int | None, int] = {}
         for seeds in self.seeds:
@@ -89,7 +89,7 @@ class Values:
         for score, point in zip(self.scores, self.points, strict=True):
             for repeat in (r for r in score.repeats if _seeds(r) in counted):
                 weight = 1 / (len(self.scores) * len(inner) * inner[self._outer(_seeds(repeat))])
-                yield from self._within(score, repeat, point, weight, by_item, kept)
+                yield from self._within(score, repeat, point, weight, by_item)
 
     def _within(
         self,
@@ -98,17 +98,15 @@ class Values:
         point: str,
         weight: float,
         by_item: bool,
-        kept: Collection[str] | None,
     ) -> Iterator[Value]:
         seeds = _seeds(repeat)
         column = _column(self.reader, score, repeat, self.field) if by_item else None
         if column is None:
             yield Value(Place(seeds=seeds, point=point), repeat.values[self.field], weight)
             return
-        shown = [i for i, name in enumerate(column.items) if kept is None or name in kept]
-        for i in shown:
+        for i, name in enumerate(column.items):
             cluster = column.clusters[i] if column.clusters else None
-            yield Value(Place(column.items[i], cluster, seeds, point), column.values[i], weight / len(shown))
+            yield Value(Place(name, cluster, seeds, point), column.values[i], weight / len(column.items))
 
     def _outer(self, seeds: SeedKey) -> int | None:
         return dict(seeds).get(self.outermost) if self.outermost else None

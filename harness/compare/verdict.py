@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.artifact import Json
 from harness.canonical import canonical
-from harness.compare import stats
+from harness.compare import margins, stats
 from harness.compare.comparison import Comparison, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
@@ -49,13 +49,14 @@ def compare(
     matching = match(run, baseline.run)
     contrast = Contrast(candidate, baseline, alpha=alpha)
     judged = [*_gated(contrast, matching, gates), *_ungated(contrast, matching, gates), *inner]
+    findings = correct(judged, alpha)
     return Comparison(
         suite=run.suite,
         run=run.id,
         baseline=name or baseline.run.id,
         accepted=baseline.run.accepted,
         note=note,
-        findings=correct(judged, alpha),
+        findings=tuple(margins.beside(f, gates, run.gates, baseline.run.gates) for f in findings),
         new=tuple(map(point, matching.new)),
         missing=tuple(map(point, matching.missing)),
         not_run=tuple(map(point, matching.not_run)),

@@ -5,46 +5,62 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.unclean import is_utf8
 
 CARD = "README.md"
 
+ALWAYS_READ = 128 * 2**20
+"""Up to so many bytes in all, a source is read every time it is looked at, which takes less than a second."""
+
 _SETTLED_NS = 2_000_000_000
-"""A file younger than this is not remembered: a file system's clock may be too coarse for its next edit."""
+"""A file that changed this short a time ago is not remembered: its next change may get the same time."""
 
 
 class DigestCache:
-    """sha256 of files, remembered by path, size, modification time and inode.
+    """sha256 of files, remembered by path, device, inode, size, and the times of the last write and change.
 
-    One JSON line per file, appended in one write: several processes may share it, a torn line is ignored,
-    and where nothing can be written it is a cache for this process.
+    The time of change is the kernel's: unpacking an archive, ``touch``, ``rsync`` and renaming set it, and no
+    program can set it back. One JSON line per file, appended in one write: several processes may share it, a torn
+    line is ignored, and where nothing can be written it is a cache for this process.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def of(self, file: Path) -> str:
+    def of(self, file: Path, *, read: bool = False) -> str:
         """sha256 of a file's bytes, as 64 hex digits.
 
+        Args:
+            file: not changed by anybody meanwhile.
+            read: read it, whatever is remembered.
+
         Raises:
-            UsageError: the file cannot be read.
+            UsageError: the file cannot be read, or is written to at this moment.
         """
+        now = time.time_ns()
         try:
-            stat = file.stat()
-            identity = json.dumps([str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino])
-            if identity not in self._known:
-                with file.open("rb") as content:
-                    self._known[identity] = file_digest(content, "sha256").hexdigest()
-                if time.time_ns() - stat.st_mtime_ns > _SETTLED_NS:
-                    self._remember(identity)
+            with file.open("rb") as content:
+                before = os.fstat(content.fileno())
+                identity = _identity(file, before)
+                if not read and identity in self._known:
+                    return self._known[identity]
+                digest = file_digest(content, "sha256").hexdigest()
+                after = os.fstat(content.fileno())
         except OSError as e:
             raise UsageError(f"{file}: cannot be read ({e.strerror})") from None
-        return self._known[identity]
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise UsageError(f"{file}: was written to while it was read; run again")
+        settled = now - max(before.st_mtime_ns, before.st_ctime_ns) > _SETTLED_NS
+        if not read and settled and identity == _identity(file, after):
+            self._known[identity] = digest
+            self._remember(identity)
+        return digest
 
     @cached_property
     def _known(self) -> dict[str, str]:
@@ -56,7 +72,7 @@ class DigestCache:
         for line in lines:
             try:
                 identity, digest = json.loads(line)
-            except ValueError:
+            except (ValueError, TypeError, RecursionError):
                 continue
             if isinstance(identity, str) and isinstance(digest, str) and len(digest) == 64:
                 known[identity] = digest
@@ -78,6 +94,11 @@ class DigestCache:
             os.close(descriptor)
 
 
+def _identity(file: Path, stat: os.stat_result) -> str:
+    numbers = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    return json.dumps([str(file.resolve()), *numbers])
+
+
 def files_of(folder: Path, *, within: Path | None = None) -> dict[str, Path]:
     """The files below ``folder`` that are not hidden, by relative path with ``/``, sorted.
 
@@ -89,7 +110,8 @@ def files_of(folder: Path, *, within: Path | None = None) -> dict[str, Path]:
             be in the mirror.
 
     Raises:
-        UsageError: a link that leads out, nowhere or in a circle; a folder that cannot be listed.
+        UsageError: a link that leads out, nowhere or in a circle; a folder that cannot be listed; a name
+            that is no UTF-8.
     """
     found: dict[str, Path] = {}
     bound = within.resolve() if within else None
@@ -106,6 +128,8 @@ def files_of(folder: Path, *, within: Path | None = None) -> dict[str, Path]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
+            if not is_utf8(entry.name):
+                raise UsageError(f"{entry}: a name that is no UTF-8; rename it")
             target = entry.resolve()
             if bound and not target.is_relative_to(bound):
                 raise UsageError(f"{entry}: a link that leads out of {within}")
@@ -123,12 +147,22 @@ def content_digest(files: Mapping[str, Path] | Path, cache: DigestCache) -> str:
 
     Args:
         files: one file, whose name does not count; or files by relative path, whose paths do.
-        cache: of the single files' digests.
+        cache: of the single files' digests; asked where there is more than ``ALWAYS_READ``.
     """
-    if isinstance(files, Path):
-        return f"sha256:{cache.of(files)}"
-    body = json.dumps([[name, cache.of(path)] for name, path in sorted(files.items())])
-    return f"sha256:{sha256(f'harness/content/1:{body}'.encode()).hexdigest()}"
+    single = isinstance(files, Path)
+    named = {"": files} if isinstance(files, Path) else files
+    read = _size(named.values()) <= ALWAYS_READ
+    digests = [[name, cache.of(path, read=read)] for name, path in sorted(named.items())]
+    if single:
+        return f"sha256:{digests[0][1]}"
+    return f"sha256:{sha256(f'harness/content/1:{json.dumps(digests)}'.encode()).hexdigest()}"
+
+
+def _size(files: Iterable[Path]) -> int:
+    try:
+        return sum(file.stat().st_size for file in files)
+    except OSError as e:
+        raise UsageError(f"{e.filename}: cannot be read ({e.strerror})") from None
 
 
 def without_card(files: Mapping[str, Path]) -> dict[str, Path]:

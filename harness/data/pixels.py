@@ -18,6 +18,9 @@ Resize = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Scale = tuple[float, float]
 """The pixel values that become 0 and 255; what lies outside is clipped."""
 
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000")
+"""What Pillow may take a file for: formats that it decodes itself, without another program and from that file alone."""
+
 _CONVERTED = {
     "1": "bilevel",
     "L": "grey",
@@ -71,7 +74,8 @@ class Decoder:
         import PIL.Image
 
         try:
-            with PIL.Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
+            content = io.BytesIO(encoded if isinstance(encoded, bytes) else encoded.read_bytes())
+            with PIL.Image.open(content, formats=FORMATS) as image:
                 if getattr(image, "n_frames", 1) > 1:
                     raise StageError(f"{where}: {image.n_frames} frames; one image was expected")
                 deep = _is_cut_to_8_bits(image)
@@ -81,6 +85,8 @@ class Decoder:
                         f"{where}: more than 8 bits in each of several channels; folders.geotiff reads these"
                     )
                 return self.sized(self._rgb(image, where))
+        except PIL.UnidentifiedImageError:
+            raise StageError(f"{where}: not a readable image (none of {', '.join(FORMATS)})") from None
         except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as e:
             raise StageError(f"{where}: not a readable image ({e})") from None
 

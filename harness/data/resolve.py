@@ -6,16 +6,19 @@ What is found is pinned by its content.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from harness import atomic
 from harness.data import snapshots
 from harness.data.content import DigestCache, content_digest, files_of, without_card
 from harness.data.hub import COMMIT, Found, Origin, Source
+from harness.data.inside import refuse_outside
 from harness.errors import UsageError, nearest
 
 REVISION = ".revision"
@@ -101,19 +104,36 @@ def _found(source: Source, root: Path, origin: Origin, commit: str | None, cache
         beside = place.parent if place.parent.is_dir() else root
         names = [p.name for p in beside.iterdir()] if beside.is_dir() else []
         raise UsageError(f"{source.text}: no {place}{nearest(place.name, names)}")
-    within = root if origin == "mirror" else None
+    digest = _digest(source, place, root if origin == "mirror" else None, origin, cache)
+    return replace(source, found=Found(place.absolute(), digest, origin, commit))
+
+
+def read_again(source: Source, cache: DigestCache) -> Source:
+    """A resolved source with the digest of what its place holds now.
+
+    Raises:
+        UsageError: something is missing or cannot be read.
+    """
+    found = source.found
+    assert found is not None, f"{source.text} is not resolved"
+    root = found.path.parents[len(PurePosixPath(source.inside).parts) - 1] if source.inside else found.path
+    digest = _digest(source, found.path, root if found.origin == "mirror" else None, found.origin, cache)
+    return replace(source, found=replace(found, digest=digest))
+
+
+def _digest(source: Source, place: Path, within: Path | None, origin: Origin, cache: DigestCache) -> str:
+    """The digest of what is at ``place``; links are followed, but not out of ``within``."""
     if within and not place.resolve().is_relative_to(within.resolve()):
         raise UsageError(f"{source.text}: {place} leads out of {within}")
     if place.is_file():
-        digest = content_digest(place, cache)
-    else:
-        files = files_of(place, within=within)
-        if origin != "path" and not source.inside:
-            files = without_card(files)
-        if not files:
-            raise UsageError(f"{source.text}: {place} holds no files")
-        digest = content_digest(files, cache)
-    return replace(source, found=Found(place.absolute(), digest, origin, commit))
+        return content_digest(place, cache)
+    files = files_of(place, within=within)
+    if origin != "path" and not source.inside:
+        files = without_card(files)
+    if not files:
+        raise UsageError(f"{source.text}: {place} holds no files")
+    refuse_outside(place, files)
+    return content_digest(files, cache)
 
 
 def fetch(sources: Iterable[Source], to: Path) -> Iterator[str]:
@@ -138,6 +158,15 @@ def fetch(sources: Iterable[Source], to: Path) -> Iterator[str]:
             )
         count = _complete(folder, repo, commit, wanted)
         yield f"{repo}@{commit}: {f'{count} files fetched' if count else 'already there'}"
+
+
+def _link(file: str, name: str) -> None:
+    """Another name for a file; a copy where the file system has no such names."""
+    with contextlib.suppress(FileExistsError):  # from a try that was killed
+        try:
+            os.link(file, name)
+        except PermissionError:
+            shutil.copy2(file, name)
 
 
 def _by_repository(sources: Iterable[Source]) -> dict[str, list[Source]]:
@@ -171,13 +200,12 @@ def _complete(folder: Path, repo: str, commit: str, wanted: list[Source]) -> int
         snapshots.download(held, sorted(missing), to=part)
         shutil.rmtree(part / ".cache", ignore_errors=True)
         if folder.is_dir():
-            for name in sorted(missing):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (part / name).replace(folder / name)
-            shutil.rmtree(part)
+            # By names of the same files, in one exchange: half of a larger data set would be read as all of it.
+            shutil.copytree(folder, part, copy_function=_link, symlinks=True, dirs_exist_ok=True)
         else:
-            (part / REVISION).write_text(f"{commit}\n", encoding="utf-8")
-            part.rename(folder)
+            atomic.write(part / REVISION, f"{commit}\n")
+        atomic.put(part, folder)
+        shutil.rmtree(part, ignore_errors=True)
     except snapshots.UnreachableError as e:
         raise UsageError(
             f"{repo}@{commit}: the hub cannot be reached ({e}); the same command goes on"
@@ -235,7 +263,4 @@ def _pinned(text: str, repo: str, commit: str) -> str:
 
 
 def _replace(file: Path, text: str) -> None:
-    new = file.with_name(f".{file.name}{_PART}")
-    new.write_bytes(text.encode())
-    shutil.copymode(file, new)
-    os.replace(new, file)
+    atomic.write(file, text)

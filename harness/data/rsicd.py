@@ -20,7 +20,7 @@ from harness.data.order import drawn
 from harness.data.parquet_set import ParquetSet, Place, count, image_bytes, read, sentences
 from harness.data.pixels import Decoder, Resize
 from harness.errors import StageError
-from harness.stage import Count, Job, Seed, stage
+from harness.stage import Count, Job, Reading, Seed, stage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,7 +38,9 @@ class Published(NamedTuple):
 
 
 @stage(version=1, software=("pillow",))
-def load(*, source: Source, size: Count = 224, resize: Resize = "bicubic", job: Job) -> CaptionedImages:
+def load(
+    *, source: Source, size: Reading[Count] = 224, resize: Reading[Resize] = "bicubic", job: Job
+) -> CaptionedImages:
     """All of RSICD, its three splits pooled: for suites that give the images other classes before they split.
 
     Args:
@@ -57,8 +59,8 @@ def load(*, source: Source, size: Count = 224, resize: Resize = "bicubic", job: 
 def split(
     *,
     source: Source,
-    size: Count = 224,
-    resize: Resize = "bicubic",
+    size: Reading[Count] = 224,
+    resize: Reading[Resize] = "bicubic",
     held_out: Count = 500,
     seed: Seed = 0,
     job: Job,
@@ -85,7 +87,9 @@ def split(
 
 
 @stage(version=1, software=("pillow",))
-def published(*, source: Source, size: Count = 224, resize: Resize = "bicubic", job: Job) -> Published:
+def published(
+    *, source: Source, size: Reading[Count] = 224, resize: Reading[Resize] = "bicubic", job: Job
+) -> Published:
     """RSICD with the splits that its authors published, which most of the literature reports on.
 
     Args:

@@ -67,7 +67,7 @@ def listing(repo: str, commit: str) -> Listing:
 
     Raises:
         UnreachableError: no network.
-        UsageError: the hub has no such repository or commit.
+        UsageError: the hub has no such repository or commit, or a file's name leads elsewhere.
     """
     from huggingface_hub import HfApi
 
@@ -76,6 +76,10 @@ def listing(repo: str, commit: str) -> Listing:
         return [file.rfilename for file in info.siblings]
 
     kind, found = _first(repo, f"{repo}@{commit}", names)
+    for name in found:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise UsageError(f"{repo}@{commit}: refused, since its file {name!r} would leave the folder")
     return Listing(repo, kind, commit, found)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.artifact import Artifact
+from harness.artifact import Artifact, Json
 from harness.stage import Stage
 
 Inputs = Mapping[str, Artifact | tuple[Artifact, ...]]
@@ -29,6 +29,18 @@ class Call:
     """Holds ``scratch`` (kept from a killed try) and ``entry`` (empty: outputs go below it)."""
 
 
+@dataclass(frozen=True)
+class Executed:
+    """What came of a call."""
+
+    returned: Any
+    """By the stage function."""
+    environment: Mapping[str, Json]
+    """Where it was computed, as the process that computed it says."""
+    distributions: Mapping[str, Json]
+    """What is installed there: distribution → version."""
+
+
 class Executor(Protocol):
     """Runs one call at a time."""
 
@@ -36,8 +48,8 @@ class Executor(Protocol):
     def device(self) -> str:
         """The device class that executions run on, ``"cpu"`` or the accelerator's name."""
 
-    def execute(self, call: Call, progress: Progress) -> Any:
-        """What the stage function returned.
+    def execute(self, call: Call, progress: Progress) -> Executed:
+        """Run the stage function.
 
         Raises:
             StageError: the task failed; the message is one line, the log is in ``work/log.txt``.

@@ -7,22 +7,34 @@ import errno
 import logging
 import os
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from harness.environment import device_class, environment
+from harness import installed, signals
+from harness.environment import device_class, environment, environment_of_work
 from harness.errors import HarnessError, ResourceError, StageError, StoreError
-from harness.executors import Call, Progress
+from harness.executors import Call, Executed, Progress
+from harness.executors.log import Log
+from harness.executors.memory import release
 from harness.store import ONLY
 
-# Threads of OpenMP that wait for one another by spinning do 20 times less work as soon as another process wants
-# a core. Read when the library is loaded, which is when the first stage imports torch.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads of OpenMP that spin while they wait do 20 times less work as soon as another process wants a core; threads
+# that sleep at once take half as long again for a training of small operations. So they spin for less than a
+# millisecond (GNU's OpenMP, which torch brings, counts turns) and then sleep. Read when the library is loaded, which is
+# when the first stage imports torch; a policy of the user's own is left alone.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+LONG_S = 5.0
+"""What a task leaves in memory is released after it if it took longer. A trainer, its network and its optimiser refer
+to one another in circles, and Python looks for circles the more seldom the more modules are imported (five trainings of
+a ResNet-18 held 0.9 GB). Releasing takes up to half a second."""
 
 NO_SPACE = "no space left on the device; free some, or set HARNESS_STORE to a larger place"
 
@@ -34,22 +46,29 @@ class LocalExecutor:
     def device(self) -> str:
         return device_class(environment())
 
-    def execute(self, call: Call, progress: Progress) -> Any:
-        with (call.work / "log.txt").open("a", encoding="utf-8", buffering=1) as log, _captured(log):
+    def execute(self, call: Call, progress: Progress) -> Executed:
+        with Log(call.work / "log.txt") as log, _captured(log):
             job = LocalJob(call.work, self.device, progress, log)
             extra = {"job": job} if call.stage.takes_job else {}
+            began = time.monotonic()
             try:
-                return call.stage.function(**call.inputs, **call.parameters, **extra)
+                returned = call.stage.function(**call.inputs, **call.parameters, **extra)
+                return Executed(returned, environment_of_work(), installed.distributions())
             except HarnessError as e:
                 log.write(f"{e}\n")
                 raise
-            except Exception as e:  # whatever a library raises: the task fails, the run goes on
-                _write_if_it_fits(log, traceback.format_exc())
+            except (Exception, SystemExit) as e:  # whatever a library does: the task fails, the run goes on
+                if signals.received:  # Lightning ends a process that was asked to stop
+                    raise KeyboardInterrupt from None
+                log.write(traceback.format_exc())
                 if os.strerror(errno.ENOSPC) in str(e):  # libraries raise it under names of their own
                     raise StoreError(call.work, NO_SPACE) from e
                 if _is_out_of_memory(e):
                     raise ResourceError(_out_of_memory(call)) from None
                 raise StageError(_one_line(e)) from e
+            finally:
+                if time.monotonic() - began > LONG_S:
+                    release()
 
 
 @dataclass
@@ -59,7 +78,7 @@ class LocalJob:
     work: Path
     device_class: str
     report: Progress
-    sink: TextIO
+    sink: Log
 
     @property
     def device(self) -> str:
@@ -81,18 +100,12 @@ class LocalJob:
         self.sink.write(line + "\n")
 
 
-def _write_if_it_fits(log: TextIO, text: str) -> None:
-    """The log is on the disk that may be full."""
-    with contextlib.suppress(OSError):
-        log.write(text)
-
-
-def _is_out_of_memory(e: Exception) -> bool:
+def _is_out_of_memory(e: BaseException) -> bool:
     if "torch" not in sys.modules:  # then it cannot be torch's
         return isinstance(e, MemoryError)
     from harness.compute.arithmetic import is_out_of_memory
 
-    return is_out_of_memory(e)
+    return isinstance(e, Exception) and is_out_of_memory(e)
 
 
 def _out_of_memory(call: Call) -> str:
@@ -102,14 +115,14 @@ def _out_of_memory(call: Call) -> str:
     return f"out of memory with batch_size: {size}; set a smaller one"
 
 
-def _one_line(e: Exception) -> str:
+def _one_line(e: BaseException) -> str:
     """Type and first line of a library's exception; its traceback is in the log."""
     text = str(e).strip()
     return f"{type(e).__name__}: {text.splitlines()[0]}" if text else type(e).__name__
 
 
 @contextlib.contextmanager
-def _captured(log: TextIO) -> Iterator[None]:
+def _captured(log: Log) -> Iterator[None]:
     """What a stage and its libraries print, log and warn goes to the task's log, not between our lines."""
 
     def show(

@@ -11,6 +11,7 @@ from harness.compare.comparison import Difference
 from harness.compare.match import differences
 from harness.leaderboard.rows import Row
 from harness.record import Score
+from harness.runs import order
 
 Name = tuple[str, str]
 """Metric and field."""
@@ -47,21 +48,21 @@ def grouped(rows: Sequence[Row], by: Name | None = None) -> list[RowGroup]:
     """Put rows into groups, those of the first rows first.
 
     A group is named by its first row, and the rows with most axes, most metrics and nothing failed come first, so
-    that the groups do not depend on the order in which runs are given (runs that are alike go by their date).
+    that the groups do not depend on the order in which runs are given (runs that are alike go by their number).
 
     Args:
         rows: of any runs.
         by: the metric and field to rank by, where a group has it; else the first that its first run gates.
     """
-    order = sorted(
+    first_to_last = sorted(
         rows,
-        key=lambda r: (not r.is_complete, -len(r.axes), -len(r.scores), r.entry.run.started, r.entry.run.id),
+        key=lambda r: (not r.is_complete, -len(r.axes), -len(r.scores), order(r.entry.run.id)),
     )
     groups: list[RowGroup] = []
     homes: dict[str, RowGroup] = {}
     earlier: list[RowGroup] = []
     run = None
-    for row in order:
+    for row in first_to_last:
         if row.entry.run is not run:
             # Complete rows of one run know the same fields: they are alike, or they are not comparable.
             run, earlier = row.entry.run, list(groups)

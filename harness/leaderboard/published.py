@@ -94,7 +94,7 @@ def _figure(value: Tree, metric: str) -> Figure | None:
         number = math.nan
     if not math.isfinite(number):
         raise SuiteError(value.where, f"{metric}: expected a finite number or null, not {value}")
-    return Figure(number, None, None, 1, "exact")
+    return Figure(number, None, None, 1, "one")
 
 
 def _better(value: Tree, metric: str) -> Literal["higher", "lower"]:

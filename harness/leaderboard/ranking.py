@@ -74,18 +74,11 @@ def _evidence(ours: Row, theirs: Row, metric: str, field: str) -> Evidence:
 
 def _p_higher(evidence: Evidence, *, is_candidate: bool) -> float:
     """One-sided p of H0 "the candidate's (else the baseline's) mean is not the higher one"."""
-    if evidence.lacking:
+    if evidence.spread is None or evidence.lacking or evidence.silent:
         return 1.0
-    if evidence.spread is None:
-        change = evidence.change if is_candidate else -evidence.change
-        return 0.0 if change > 0 else 1.0
     return evidence.spread.p_at_most(0.0) if is_candidate else evidence.spread.p_at_least(0.0)
 
 
 def _alone(row: Row, metric: str, field: str) -> Estimate | None:
-    """Of a row's mean; without any spread where its one value is exact, None where its repeats are too few."""
-    score, side = row.scores[metric], row.entry.side
-    spread = alone([score], field, side)
-    if spread is None and not side.run.metrics[metric].seeds:
-        return Estimate(score.repeats[0].values[field], 0.0, 1.0, 1)
-    return spread
+    """Of a row's mean; None where nothing, or too little, is repeated."""
+    return alone([row.scores[metric]], field, row.entry.side)

@@ -36,7 +36,7 @@ class Gaussian:
 
     def project(self, axes: Doubles) -> Gaussian:
         """Its image on orthonormal ``axes`` (D, k)."""
-        return Gaussian(self.mean @ axes, self.factor @ axes)
+        return Gaussian(self.mean @ axes, np.asarray(np.linalg.qr(self.factor @ axes, mode="r")))
 
 
 @dataclass(frozen=True)
@@ -97,32 +97,55 @@ def principal_axes(gaussian: Gaussian, most: int) -> Doubles:
     return np.asarray(axes)
 
 
-def leave_one_out(a: Gaussian, b: Gaussian, values: NDArray[Any]) -> Doubles:
-    """The distances from ``a`` to ``b`` when ``b`` is fitted without one of its vectors, for each of them, (M,).
+def leave_one_out(
+    a: Gaussian, b: Gaussian, of_a: NDArray[Any], of_b: NDArray[Any], axes: Doubles | None = None
+) -> tuple[Doubles, Doubles]:
+    """The distances when one side is fitted without one of its vectors, for each of them: (N,) and (M,).
 
-    Without vector y and with d = y − μ, the covariance is (M−1)/(M−2) · (Σ − M/(M−1)² ddᵀ): a change of rank one,
-    for which ``_lost`` has the trace term. So all of them cost little more than the distance itself.
+    Without vector y of M and with d = y − μ, the covariance is (M−1)/(M−2) · (Σ − M/(M−1)² ddᵀ): a change of rank
+    one, for which ``_lost`` has the trace term. So all of them cost little more than the distance itself.
 
     Args:
-        a: the side that stays as it is.
-        b: ``fit(values)``.
-        values: (M, D), at least three.
+        a: ``fit(of_a)``, on ``axes`` where these are given.
+        b: ``fit(of_b)``, alike.
+        of_a: (N, D), at least three.
+        of_b: (M, D), at least three.
+        axes: orthonormal, (D, k), that the vectors are projected on; as they are, where it is left out.
+    """
+    left, roots, right = np.linalg.svd(a.factor @ b.factor.T, full_matrices=False)
+    return (
+        _without_each(b, a, right @ b.factor, roots, of_a, axes),
+        _without_each(a, b, left.T @ a.factor, roots, of_b, axes),
+    )
+
+
+def _without_each(
+    fixed: Gaussian,
+    fitted: Gaussian,
+    onto: Doubles,
+    roots: Doubles,
+    values: NDArray[Any],
+    axes: Doubles | None,
+) -> Doubles:
+    """Distances from ``fixed`` to ``fitted`` without each of its vectors.
+
+    Args:
+        onto: what takes a vector's products with the eigenvectors of F Σ Fᵀ, F being the fixed side's factor.
+        roots: singular values of the product of the two factors.
     """
     count = len(values)
     assert count >= 3
-    left, roots, _ = np.linalg.svd(a.factor @ b.factor.T, full_matrices=False)
-    onto = left.T @ a.factor
-    shift, trace_a, trace_b, total = b.mean - a.mean, a.trace, b.trace, float(roots.sum())
+    shift, trace, total = fitted.mean - fixed.mean, fitted.trace, float(roots.sum())
     found = np.empty(count)
     for start in range(0, count, STEP):
-        part = slice(start, start + STEP)
-        d = values[part] - b.mean
+        part = values[start : start + STEP]
+        d = (part if axes is None else part @ axes) - fitted.mean
         size = np.einsum("ij,ij->i", d, d)
         means = shift @ shift - 2 * (d @ shift) / (count - 1) + size / (count - 1) ** 2
-        trace = ((count - 1) * trace_b - count / (count - 1) * size) / (count - 2)
+        left = ((count - 1) * trace - count / (count - 1) * size) / (count - 2)
         lost = _lost(roots**2, count / (count - 1) ** 2 * (d @ onto.T) ** 2)
         both = np.sqrt((count - 1) / (count - 2)) * (total - lost)
-        found[part] = means + trace_a + trace - 2 * both
+        found[start : start + STEP] = means + fixed.trace + left - 2 * both
     return found
 
 

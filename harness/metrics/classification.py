@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from harness.artifact import Json, Predictions
 from harness.errors import StageError
-from harness.stage import Higher, Items, Lower, Scores, stage
+from harness.metrics.influence import jackknife, rows
+from harness.stage import HigherShare, Items, Lower, Scores, stage
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FILE = "predictions.parquet"
+MACRO = {"average_accuracy": "recall", "f1_macro": "f1", "jaccard": "jaccard"}
+"""Field → what of each class it is the mean of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,15 +27,15 @@ class ClassificationScores(Scores):
     ``JaccardIndex`` (macro); a paper that reports its figures reports these.
     """
 
-    overall_accuracy: Higher
+    overall_accuracy: HigherShare
     """Share of items whose largest logit is the label's; of equal logits the first counts."""
-    average_accuracy: Higher
+    average_accuracy: HigherShare
     """Mean of the classes' recalls (macro)."""
-    f1_micro: Higher
+    f1_micro: HigherShare
     """TorchGeo's F1Score. With one label per item it equals the overall accuracy."""
-    f1_macro: Higher
+    f1_macro: HigherShare
     """Mean of the classes' F1."""
-    jaccard: Higher
+    jaccard: HigherShare
     """TorchGeo's JaccardIndex: mean of the classes' intersection over union (macro)."""
     loss: Lower
     """Mean cross-entropy in nats."""
@@ -44,7 +47,10 @@ def scores(predictions: Predictions) -> ClassificationScores:
 
     Macro means are torchmetrics': over the classes that occur or are predicted. A class without an item that
     is predicted all the same enters as 0; one that is not predicted either is left out. Classes without an
-    item are listed in the details.
+    item are listed in the details, and so is how many items the classifier has seen before, where it says so.
+
+    The rows of overall accuracy, F1 micro and loss are the items' own values. Those of the macro means are the
+    jackknife's: what each mean loses without the item.
 
     Raises:
         StageError: no items, a logit that is not finite, not a logit for each class, a label outside of them.
@@ -63,6 +69,12 @@ def scores(predictions: Predictions) -> ClassificationScores:
     macro = {name: float(column[_counted(confusion)].mean()) for name, column in table.items()}
     overall = float(hits.mean())
     support = confusion.sum(dim=1).tolist()
+    columns = {"overall_accuracy": hits.tolist(), "f1_micro": hits.tolist(), "loss": losses.tolist()}
+    if len(item) > 1:
+        without = _without_each(confusion, labels, predicted)
+        columns |= {
+            field: rows(macro[name], jackknife(without[name].tolist())) for field, name in MACRO.items()
+        }
     return ClassificationScores(
         overall_accuracy=overall,
         average_accuracy=macro["recall"],
@@ -70,12 +82,16 @@ def scores(predictions: Predictions) -> ClassificationScores:
         f1_macro=macro["f1"],
         jaccard=macro["jaccard"],
         loss=float(losses.mean()),
-        items=Items(item, {"overall_accuracy": hits.tolist(), "loss": losses.tolist()}),
+        items=Items(item, columns),
+        steps={"overall_accuracy": 1 / len(item), "f1_micro": 1 / len(item), **smallest_steps(confusion)},
         conditions={"n": len(item)},
         details={
             "per_class": _rows(classes, table, support),
             "confusion": {"classes": classes, "matrix": confusion.tolist()},
             "classes_without_items": [name for name, n in zip(classes, support, strict=True) if n == 0],
+            **{
+                name: predictions.facts[name] for name in ("seen", "seen_images") if name in predictions.facts
+            },
         },
     )
 
@@ -89,8 +105,12 @@ def _per_class(confusion: Tensor) -> dict[str, Tensor]:
     Args:
         confusion: int64, C × C; rows are labels, columns are predictions.
     """
-    hit = confusion.diagonal().double()
-    label, predicted = confusion.sum(dim=1).double(), confusion.sum(dim=0).double()
+    return _ratios(confusion.diagonal(), confusion.sum(dim=1), confusion.sum(dim=0))
+
+
+def _ratios(hit: Tensor, label: Tensor, predicted: Tensor) -> dict[str, Tensor]:
+    """Per class from its counts: items that are right, that have it, and that are predicted to."""
+    hit, label, predicted = hit.double(), label.double(), predicted.double()
     ratios = {
         "precision": hit / predicted,
         "recall": hit / label,
@@ -103,6 +123,43 @@ def _per_class(confusion: Tensor) -> dict[str, Tensor]:
 def _counted(confusion: Tensor) -> Tensor:
     """Which classes enter macro means: those that occur or are predicted."""
     return (confusion.sum(dim=0) + confusion.sum(dim=1)) > 0
+
+
+def _without_each(confusion: Tensor, labels: Tensor, predicted: Tensor) -> dict[str, Tensor]:
+    """The macro means without each of the N items, (N,): equal for items of one cell of the confusion matrix."""
+    import torch
+
+    classes = len(confusion)
+    cells, place = (labels * classes + predicted).unique(return_inverse=True)
+    of_label = torch.nn.functional.one_hot(cells // classes, classes)
+    of_prediction = torch.nn.functional.one_hot(cells % classes, classes)
+    label, prediction = confusion.sum(dim=1) - of_label, confusion.sum(dim=0) - of_prediction
+    counted = (label + prediction) > 0
+    ratios = _ratios(confusion.diagonal() - of_label * of_prediction, label, prediction)
+    return {name: ((r * counted).sum(dim=1) / counted.sum(dim=1))[place] for name, r in ratios.items()}
+
+
+def smallest_steps(confusion: Tensor) -> dict[str, float]:
+    """The least by which one more item that is right, or one less, can change each macro mean.
+
+    The item is of a class and was taken for another: its own class gains a hit, the other loses a wrong prediction.
+    """
+    import torch
+
+    hit, label, predicted = confusion.diagonal(), confusion.sum(dim=1), confusion.sum(dim=0)
+    now, nowhere = _ratios(hit, label, predicted), torch.tensor(torch.inf, dtype=torch.float64)
+    found = {}
+    for field, name in MACRO.items():
+        own = torch.minimum(  # one more hit where there is a miss, one less where there is a hit
+            torch.where(label > hit, _ratios(hit + 1, label, predicted + 1)[name] - now[name], nowhere),
+            torch.where(hit > 0, now[name] - _ratios(hit - 1, label, predicted - 1)[name], nowhere),
+        )
+        other = torch.minimum(
+            torch.where(predicted > hit, _ratios(hit, label, predicted - 1)[name] - now[name], nowhere),
+            now[name] - _ratios(hit, label, predicted + 1)[name],
+        )[_counted(confusion)]
+        found[field] = float(own.min() + other.min()) / int(_counted(confusion).sum())
+    return found
 
 
 def _rows(classes: Sequence[Json], table: dict[str, Tensor], support: Sequence[int]) -> list[Json]:

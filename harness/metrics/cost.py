@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness.artifact import Artifact, GeneratedImages, Json
 from harness.errors import StageError
-from harness.stage import Higher, Lower, Scores, stage
+from harness.stage import Higher, Items, Lower, Scores, stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class SpeedScores(Scores):
     a gain like any other. It stands in the details.
     """
 
+    TIMED: ClassVar[bool] = True
     s_per_image: Lower
     """Seconds of wall time per image, for all of the sampling."""
     images_per_s: Higher
@@ -42,6 +44,7 @@ class SpeedScores(Scores):
 class TokenScores(Scores):
     """Of one machine: device, threads and number of tokens are conditions."""
 
+    TIMED: ClassVar[bool] = True
     s_per_1000_tokens: Lower
     """Seconds of wall time per thousand tokens that were learnt, predicted or written."""
     tokens_per_s: Higher
@@ -54,12 +57,20 @@ class TokenScores(Scores):
 
 @stage(version=1)
 def sampling(images: GeneratedImages) -> SamplingScores:
-    """Network evaluations per image.
+    """Network evaluations per image: as many for each, so that its rows, the images, do not vary.
 
     Raises:
         StageError: images of another system, of which nobody knows it.
     """
-    return SamplingScores(evaluations=_number(_cost(images, "text_to_image.sample"), "evaluations"))
+    from harness.data.image_folder import rows
+
+    evaluations = _number(_cost(images, "text_to_image.sample"), "evaluations")
+    names = [row.name for row in rows(images)]
+    return SamplingScores(
+        evaluations=evaluations,
+        items=Items(names, {"evaluations": [evaluations] * len(names)}),
+        steps={"evaluations": 1 / len(names)},
+    )
 
 
 @stage(version=1)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from harness.artifact import Features, Json
 from harness.errors import StageError
-from harness.stage import Count, Lower, Scores, stage
+from harness.metrics.influence import GENERATED, REAL, jackknife, named, rows
+from harness.stage import Count, Items, Lower, Scores, stage
 
 if TYPE_CHECKING:
     from harness.metrics._gaussian import Gaussian, Rows
@@ -54,6 +55,10 @@ def distance(
     images of the same generator would land, not how far the distance is from its value at infinite N. Its square
     is too large rather than too small on average (Efron and Stein, 1981).
 
+    The rows behind both distances are the jackknife's, over real and generated images: an interval over them knows
+    the luck of either draw, and two generators that are held against the same real images share the luck of these.
+    The principal axes are part of the yardstick: without an image, they stay those of all real images.
+
     Args:
         real: features of N real images.
         generated: features of M generated images.
@@ -76,14 +81,24 @@ def distance(
     if axes.shape[1] == 0:
         raise StageError(f"the features of all {a.count} real images are equal")
     found = _gaussian.frechet(ours, theirs)
-    without = _gaussian.leave_one_out(ours, theirs, b.values)
+    left_out = _gaussian.leave_one_out(ours, theirs, a.values, b.values)
+    on_axes = ours.project(axes), theirs.project(axes)
+    pca_distance = _gaussian.frechet(*on_axes).value
+    pca_left_out = _gaussian.leave_one_out(*on_axes, a.values, b.values, axes)
     further = None if reserve is None else _further(real, generated, reserve)
     floor, draws = _floor(a, ours, b.count, further)
     return FrechetScores(
         distance=found.value,
-        pca_distance=_gaussian.frechet(ours.project(axes), theirs.project(axes)).value,
+        pca_distance=pca_distance,
         floor=floor,
-        standard_error=float((without.var() * (b.count - 1)) ** 0.5),
+        standard_error=float((left_out[1].var() * (b.count - 1)) ** 0.5),
+        items=Items(
+            named({REAL: a.items, GENERATED: b.items}),
+            {
+                "distance": rows(found.value, *(jackknife(w.tolist()) for w in left_out)),
+                "pca_distance": rows(pca_distance, *(jackknife(w.tolist()) for w in pca_left_out)),
+            },
+        ),
         conditions={
             "n_real": a.count,
             "n_generated": b.count,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from harness.artifact import Features
 from harness.errors import StageError
+from harness.metrics.influence import GENERATED, REAL, jackknife, named, rows
 from harness.stage import Count, Direction, Items, Scores, stage
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST = 3
-"""Generated vectors: without one of them, two are left to make a pair."""
+"""Vectors a side: without one of them, two are left to make a pair."""
 BLOCK = 1024
 """Vectors a side that are compared at once."""
 
@@ -39,15 +40,14 @@ def distance(real: Features, generated: Features, *, degree: Count = 3) -> Kerne
     mean k(xᵢ, xⱼ) over i ≠ j, plus mean k(yᵢ, yⱼ) over i ≠ j, less 2 · mean k(xᵢ, yⱼ) over all pairs. Nothing is
     drawn: the mean over random subsets that other implementations report estimates this number.
 
-    The rows behind it are the jackknife's pseudo-values, one per generated image: M times the distance less M − 1
-    times the distance without that image. Their mean is the distance exactly, as for every U-statistic, and their
-    standard error is its own (Arvesen, 1969), so that an interval over images is one of the distance. A high value
-    marks an image unlike the real ones, or like too many of the generated.
+    The rows behind it are the jackknife's pseudo-values (Arvesen, 1969), one per real and per generated image, so
+    that an interval over images is one of the distance. A high value of a generated image marks one that is unlike
+    the real ones, or like too many of the generated.
 
     Memory is bounded by blocks; the time is that of (N + M)² products of vectors.
 
     Args:
-        real: features of N ≥ 2 real images.
+        real: features of N ≥ 3 real images.
         generated: features of M ≥ 3 generated images.
         degree: of the polynomial; 1 compares means alone, 3 means, covariances and skewness.
 
@@ -58,21 +58,33 @@ def distance(real: Features, generated: Features, *, degree: Count = 3) -> Kerne
 
     a, b = pair(real, generated)
     n, m = a.count, b.count
-    if m < LEAST:
-        raise StageError(f"{m} generated images; a kernel distance needs {LEAST}")
-    within_real = float(_others(a.values, degree).sum()) / (n * (n - 1))
-    own = _others(b.values, degree)
-    cross = _sums(b.values, a.values, degree)
-    value = within_real + float(own.sum()) / (m * (m - 1)) - 2 * float(cross.sum()) / (n * m)
-    left_own = (own.sum() - 2 * own) / ((m - 1) * (m - 2))
-    left_cross = (cross.sum() - cross) / (n * (m - 1))
-    pseudo = m * value - (m - 1) * (within_real + left_own - 2 * left_cross)
+    for side, count in (("real", n), ("generated", m)):
+        if count < LEAST:
+            raise StageError(f"{count} {side} images; a kernel distance needs {LEAST} a side")
+    ours, theirs = _others(a.values, degree), _others(b.values, degree)
+    of_real, of_generated = _sums(a.values, b.values, degree), _sums(b.values, a.values, degree)
+    within = float(ours.sum()) / (n * (n - 1)), float(theirs.sum()) / (m * (m - 1))
+    value = sum(within) - 2 * float(of_generated.sum()) / (n * m)
+    without_real = within[1] + _left(ours) - 2 * (of_real.sum() - of_real) / (m * (n - 1))
+    without = within[0] + _left(theirs) - 2 * (of_generated.sum() - of_generated) / (n * (m - 1))
+    influences = jackknife(without_real.tolist()), jackknife(without.tolist())
     return KernelScores(
         distance=value,
-        standard_error=float(pseudo.std(ddof=1) / m**0.5),
-        items=Items(b.items, {"distance": pseudo.tolist()}),
+        standard_error=float((without.var() * (m - 1)) ** 0.5),
+        items=Items(named({REAL: a.items, GENERATED: b.items}), {"distance": rows(value, *influences)}),
         conditions={"n_real": n, "n_generated": m, "dimensions": a.dim},
     )
+
+
+def _left(others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of k over the pairs that do not have i, for each i, (N,).
+
+    Args:
+        others: Σ over j ≠ i of k(xᵢ, xⱼ), (N,).
+    """
+    n = len(others)
+    left: NDArray[np.float64] = (others.sum() - 2 * others) / ((n - 1) * (n - 2))
+    return left
 
 
 def _others(values: NDArray[np.float32], degree: int) -> NDArray[np.float64]:
@@ -80,8 +92,8 @@ def _others(values: NDArray[np.float32], degree: int) -> NDArray[np.float64]:
     import numpy as np
 
     found = _sums(values, values, degree)
-    for i, rows in _blocks(values):
-        found[i] -= (np.einsum("ij,ij->i", rows, rows) / values.shape[1] + 1) ** degree
+    for i, x in _blocks(values):
+        found[i] -= (np.einsum("ij,ij->i", x, x) / values.shape[1] + 1) ** degree
     return found
 
 
@@ -90,9 +102,9 @@ def _sums(x: NDArray[np.float32], y: NDArray[np.float32], degree: int) -> NDArra
     import numpy as np
 
     found = np.zeros(len(x))
-    for i, rows in _blocks(x):
-        for _, columns in _blocks(y):
-            found[i] += ((rows @ columns.T / x.shape[1] + 1) ** degree).sum(axis=1)
+    for i, left in _blocks(x):
+        for _, right in _blocks(y):
+            found[i] += ((left @ right.T / x.shape[1] + 1) ** degree).sum(axis=1)
     return found
 
 

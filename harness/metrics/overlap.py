@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 from harness.artifact import Corpus
 from harness.errors import StageError
-from harness.stage import Count, Lower, Scores, stage
+from harness.metrics.influence import ratio
+from harness.stage import Count, Items, LowerShare, Scores, stage
 
 
 @dataclass(frozen=True, kw_only=True)
 class OverlapScores(Scores):
     """Both are shares in [0, 1]; what is not 0 may be known by heart."""
 
-    share: Lower
+    share: LowerShare
     """n-grams of the held-out rows that occur in a row for training / n-grams of the held-out rows."""
-    rows: Lower
+    rows: LowerShare
     """Held-out rows with at least one such n-gram / held-out rows."""
 
 
@@ -23,7 +24,8 @@ class OverlapScores(Scores):
 def ngrams(train: Corpus, held_out: Corpus, *, n: Count = 13) -> OverlapScores:
     """Count the n-grams of words that a held-out corpus shares with a training corpus.
 
-    ``corpus.split`` has the same count among its facts; this is for halves that come divided.
+    ``corpus.split`` has the same count among its facts; this is for halves that come divided. An interval is over
+    held-out rows, clustered by document; the share is a ratio, with the rows of one (``influence.ratio``).
 
     Args:
         train: what a model learns.
@@ -34,15 +36,23 @@ def ngrams(train: Corpus, held_out: Corpus, *, n: Count = 13) -> OverlapScores:
         StageError: a corpus without rows.
     """
     from harness.data.corpus import table
-    from harness.data.corpus.overlap import overlap
+    from harness.data.corpus.overlap import by_row
 
-    learnt, asked = ([row.text for row in table.read(corpus.path)] for corpus in (train, held_out))
+    learnt, asked = (table.read(corpus.path) for corpus in (train, held_out))
     if not learnt or not asked:
         raise StageError(f"{'held_out' if learnt else 'train'}: no rows to compare")
-    found = overlap(learnt, asked, n)
+    counts = by_row([row.text for row in learnt], [row.text for row in asked], n)
+    totals, shared = [total for total, _ in counts], [found for _, found in counts]
+    documents = [row.document for row in asked]
+    share, column = ratio(shared, totals, documents) if any(totals) else (0.0, [0.0] * len(asked))
+    hit = [float(found > 0) for found in shared]
     return OverlapScores(
-        share=found.shared / found.ngrams if found.ngrams else 0.0,
-        rows=found.rows / len(asked),
+        share=share,
+        rows=sum(hit) / len(asked),
+        items=Items(
+            [f"{row.document} #{row.row}" for row in asked], {"share": column, "rows": hit}, documents
+        ),
+        steps={"share": 1 / max(1, sum(totals)), "rows": 1 / len(asked)},
         conditions={"rows": len(asked)},
-        details={"shared": found.shared, "ngrams": found.ngrams, "rows": found.rows},
+        details={"shared": sum(shared), "ngrams": sum(totals), "rows": int(sum(hit))},
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness.artifact import Json, Likelihoods
 from harness.errors import StageError
+from harness.metrics.influence import ratio
 from harness.stage import Items, Lower, Scores, stage
 
 if TYPE_CHECKING:
@@ -50,16 +51,10 @@ class PerByteScores(Scores):
 def scores(likelihoods: Likelihoods) -> PerplexityScores:
     """Perplexity, mean negative log-likelihood and bits per byte, clustered by document.
 
-    The fields are ratios of sums, and so means of no per-text values; what texts of unequal length have instead is
-    the linearised value of a ratio estimator. For I texts with likelihoods y, tokens x and R = sum(y) / sum(x),
-
-        u_i = R + (y_i - R x_i) I / sum(x)
-
-    has exactly the mean R, and its cluster-robust variance is that of R to first order (Taylor linearisation:
-    Särndal, Swensson and Wretman 1992, section 5.6; Cochran 1977, section 6.4), while y_i I / sum(x), which has
-    the same mean, would take the spread of lengths for spread of the model. The difference of two models' u_i is
-    the linearised value of the difference of their R, so that pairing text by text is sound too. The perplexity's
-    column is the delta method's, exp(R) (1 + u_i - R). Clusters are documents, for chunks of one are not independent.
+    The fields are ratios of sums, and so means of no per-text values. The rows of what is per token and per byte are
+    those of a ratio (``influence.ratio``): how far each text moves it. The difference of two models' rows is that of
+    the difference, so that pairing text by text is sound too. The perplexity's rows are the delta method's,
+    exp(R) (1 + u_i - R) for the rows u of R. Clusters are documents, for chunks of one are not independent.
 
     The details have the metric's full name, perplexity and tokens of the longest documents, and the 90 % interval of
     the perplexity over documents like these: exp of the t interval of R.
@@ -68,10 +63,10 @@ def scores(likelihoods: Likelihoods) -> PerplexityScores:
         StageError: no texts, one without tokens, a likelihood that is not finite, or too small for a perplexity.
     """
     rows = _read(likelihoods)
-    nll, column = ratio([row.nll for row in rows], [row.tokens for row in rows])
+    documents = [row.document for row in rows]
+    nll, column = ratio([row.nll for row in rows], [row.tokens for row in rows], documents)
     bits, bits_column = _per_byte(rows)
     perplexity = _exp(nll, "all texts")
-    documents = [row.document for row in rows]
     columns = {
         "perplexity": [perplexity * (1 + value - nll) for value in column],
         "nll": column,
@@ -112,22 +107,11 @@ def per_byte(likelihoods: Likelihoods) -> PerByteScores:
     )
 
 
-def ratio(amounts: Sequence[float], sizes: Sequence[int]) -> tuple[float, list[float]]:
-    """sum(amounts) / sum(sizes), and the linearised value of each text (see ``scores``), whose mean it is.
-
-    Args:
-        amounts, sizes: one of each per text; not all sizes 0.
-    """
-    size = sum(sizes)
-    mean = math.fsum(amounts) / size
-    weight = len(sizes) / size
-    return mean, [mean + (y - mean * x) * weight for y, x in zip(amounts, sizes, strict=True)]
-
-
 def _per_byte(rows: Sequence[Likelihood]) -> tuple[float, list[float]]:
     if not any(row.bytes for row in rows):
         raise StageError("no bytes were predicted, so that there are no bits per byte; set bos: text")
-    return ratio([row.nll / math.log(2) for row in rows], [row.bytes for row in rows])
+    bits = [row.nll / math.log(2) for row in rows]
+    return ratio(bits, [row.bytes for row in rows], [row.document for row in rows])
 
 
 def _interval(column: Sequence[float], documents: Sequence[str]) -> list[Json] | None:

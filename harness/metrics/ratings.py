@@ -8,11 +8,12 @@ from typing import Literal
 
 from harness.artifact import Json, Ratings
 from harness.errors import StageError, nearest
+from harness.metrics.influence import jackknife, rows
 from harness.review import agreement as agreeing
 from harness.review import levels, table
 from harness.review.questions import CLASS_MATCH, SCALES
 from harness.review.table import Rated
-from harness.stage import Higher, Items, Scores, stage
+from harness.stage import Higher, HigherShare, Items, Scores, stage
 
 LEAST_RATERS = 3
 """Fewer are no sample of raters."""
@@ -30,9 +31,9 @@ class RatingScores(Scores):
     view_from_above: Higher
     below_real: float
     """Realism of the real images less that of the generated ones; 0 where there were no real ones."""
-    flawless: Higher
+    flawless: HigherShare
     """Share of the ratings that name no flaw."""
-    trainable: Higher
+    trainable: HigherShare
     """Share of the ratings that say yes to training on it."""
 
 
@@ -69,6 +70,7 @@ def scores(
         flawless=_mean(columns["flawless"]),
         trainable=_mean(columns["trainable"]),
         items=_items(rated, columns, over),
+        steps={"flawless": 1 / len(rated), "trainable": 1 / len(rated)},
         conditions={"questions": found.questions},
         details={
             "raters": list(found.raters),
@@ -120,6 +122,9 @@ class AgreementScores(Scores):
 def agreement(ratings: Ratings) -> AgreementScores:
     """How far the raters agree, on all images that two or more of them rated; the scales are in the details.
 
+    The rows are the jackknife's, over images: what α loses without the image. Where it then has no value, for a scale
+    is left with one answer, there are no rows.
+
     A scale on which everybody always gave one answer has no α, and is left out of the mean.
 
     Args:
@@ -129,7 +134,8 @@ def agreement(ratings: Ratings) -> AgreementScores:
         StageError: one rater only, or no scale that has an α.
     """
     found = table.read(ratings.path / table.FILE)
-    of_scale = {scale: agreeing.alpha(table.units(found.first, scale)) for scale in found.scales}
+    units = {scale: table.units(found.first, scale) for scale in found.scales}
+    of_scale = {scale: agreeing.alpha(list(of.values())) for scale, of in units.items()}
     alphas = [a.alpha for a in of_scale.values() if a is not None]
     if not alphas:
         raise StageError(
@@ -141,9 +147,26 @@ def agreement(ratings: Ratings) -> AgreementScores:
     }
     return AgreementScores(
         alpha=_mean(alphas),
+        items=_without_each(units, _mean(alphas), len(alphas)),
         conditions={"questions": found.questions},
         details={"scales": told, "raters": list(found.raters)},
     )
+
+
+def _without_each(
+    units: Mapping[str, Mapping[str, Sequence[float]]], alpha: float, scales: int
+) -> Items | None:
+    images = list(dict.fromkeys(image for of in units.values() for image, r in of.items() if len(r) > 1))
+    if len(images) < agreeing.LEAST:
+        return None
+    without = []
+    for image in images:
+        left = [agreeing.alpha_alone([r for i, r in of.items() if i != image]) for of in units.values()]
+        told = [a for a in left if a is not None]
+        if len(told) < scales:
+            return None
+        without.append(_mean(told))
+    return Items(images, {"alpha": rows(alpha, jackknife(without))})
 
 
 def _of(found: table.Ratings, system: str | None, over: str) -> list[Rated]:

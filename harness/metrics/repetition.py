@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from harness.artifact import Json, Texts
 from harness.errors import StageError
-from harness.stage import Count, Higher, Items, Lower, Scores, stage
+from harness.metrics.influence import jackknife
+from harness.metrics.influence import rows as pseudo_values
+from harness.stage import Count, HigherShare, Items, LowerShare, Scores, stage
 
 METADATA = "metadata.jsonl"
 _SHOWN = 12
@@ -19,9 +21,9 @@ _SHOWN = 12
 class RepetitionScores(Scores):
     """Both are in [0, 1]. Neither says that a text is good: noise does not repeat itself."""
 
-    rate: Lower
+    rate: LowerShare
     """Mean over the texts of 1 - (different n-grams) / (n-grams), seq-rep-n of Welleck et al. 2020."""
-    distinct: Higher
+    distinct: HigherShare
     """Different n-grams of all texts together / n-grams, distinct-n of Li et al. 2016: texts that resemble one
     another lower it too. It falls with the number and length of texts.
     """
@@ -36,7 +38,8 @@ def rate(texts: Texts, *, n: Count = 4) -> RepetitionScores:
     Words are what white space separates, not tokens as in the papers: so models with different tokenizers can be
     compared. Prompts do not count. A text of fewer than ``n`` words says nothing, which is as bad as to say one
     thing for ever: its rate is 1, so that a model that has fallen silent does not look improved. The details say how
-    many such texts there are; where there are no others, ``distinct`` is 0.
+    many such texts there are; where there are no others, ``distinct`` is 0. The rows of ``distinct`` are the
+    jackknife's: what it loses without the text.
 
     Args:
         texts: from ``language_model.generate``.
@@ -51,11 +54,15 @@ def rate(texts: Texts, *, n: Count = 4) -> RepetitionScores:
     grams = [_grams(str(row["text"]).split(), n) for row in rows]
     rates = [1 - len(counted) / counted.total() if counted else 1.0 for counted in grams]
     together = sum(grams, Counter())
+    distinct = len(together) / together.total() if together else 0.0
+    columns = {"rate": rates, "words": [float(len(str(row["text"]).split())) for row in rows]}
+    if len(rows) > 1:
+        columns["distinct"] = pseudo_values(distinct, jackknife(without_each(grams)))
     return RepetitionScores(
         rate=sum(rates) / len(rates),
-        distinct=len(together) / together.total() if together else 0.0,
-        words=sum(len(str(row["text"]).split()) for row in rows) / len(rows),
-        items=Items(_names(rows), {"rate": rates}),
+        distinct=distinct,
+        words=sum(columns["words"]) / len(rows),
+        items=Items(_names(rows), columns),
         conditions={"n": len(rows)},
         details={
             "too_short": sum(not counted for counted in grams),
@@ -69,6 +76,17 @@ def _rows(texts: Texts) -> list[dict[str, Json]]:
         encoding="utf-8"
     ) as lines:  # which may hold other ends of lines in texts
         return [json.loads(line) for line in lines]
+
+
+def without_each(grams: Sequence[Counter[tuple[str, ...]]]) -> list[float]:
+    """Different n-grams / n-grams of all texts but one, for each of them; 0 where these have none."""
+    together = sum(grams, Counter())
+    left = []
+    for counted in grams:
+        total = together.total() - counted.total()
+        lost = sum(times == together[gram] for gram, times in counted.items())
+        left.append((len(together) - lost) / total if total else 0.0)
+    return left
 
 
 def _grams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:

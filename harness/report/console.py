@@ -1,28 +1,40 @@
-"""Where things are printed."""
+"""Where tables and colours are printed."""
 
 from __future__ import annotations
 
 import os
-from typing import IO
+from collections.abc import Iterable
+from typing import TextIO, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from harness import streams
+from harness.unclean import visible
 
 
 class ReportConsole(Console):
-    """A console whose reader may leave early (``harness run … | head``) without changing the exit code, and that is
-    wide where it is no terminal: a log has no right margin.
+    """A console on which no text from outside does anything but be read, and that is wide where it is no terminal:
+    a log has no right margin.
     """
 
     def __init__(
-        self, file: IO[str] | None = None, force_terminal: bool | None = None, width: int | None = None
+        self,
+        file: TextIO | streams.Outlet | None = None,
+        force_terminal: bool | None = None,
+        width: int | None = None,
     ) -> None:
-        super().__init__(file=file, force_terminal=force_terminal, width=width)
+        if file is None:
+            file = streams.out()
+        outlet = file if isinstance(file, streams.Outlet) else streams.Outlet(file, is_vital=False)
+        super().__init__(file=cast("TextIO", outlet), force_terminal=force_terminal, width=width)
         if not self.is_terminal and width is None and "COLUMNS" not in os.environ:
             self.width = 500
 
-    def on_broken_pipe(self) -> None:
-        """What rich does here is to exit with 1, which would say *regressed*."""
-        self.quiet = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.file.fileno())
-        os.close(nowhere)
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Text with its control characters visible; those that rich itself adds (colours, the cursor) stay."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(visible(segment.text, lines=True), segment.style)

@@ -17,6 +17,9 @@ from harness.report.terminal import MARKS
 
 WORDS = 100
 """Characters of what an item shows or says."""
+HOW_TO_READ = (
+    "Before and after: what the item has; of what is no mean, the field's value plus how far it moves that."
+)
 
 
 def print_explanation(
@@ -48,7 +51,9 @@ def print_explanation(
     page.parts("item", explanation, items, most, lambda part: shown.words(part.place))
     if not items:
         page.line("")
-        page.line(f"{finding.name} has no per-item rows: it is no mean over items, or its metric keeps none.")
+        page.line(f"{finding.name} has no per-item rows: it is one measurement, or its metric keeps none.")
+    else:
+        page.line(HOW_TO_READ, "dim")
 
 
 def print_why_not(console: Console, name: str, reason: str) -> None:

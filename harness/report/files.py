@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shutil
-import sys
 from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import atomic, streams
 from harness.assemble import item_rows
 from harness.errors import Exit, HarnessError, UsageError
 from harness.items import write_items
 from harness.record import Run
-from harness.record_file import sealed, to_json
+from harness.record_file import has_items, is_sealed, sealed, to_json
 from harness.report import figures, junit, markdown
 from harness.store import Store
 
@@ -49,12 +53,21 @@ def check_writable(folder: Path) -> None:
     """Fail before an hour of training rather than after it.
 
     Raises:
-        UsageError: the folder cannot be made.
+        UsageError: the folder cannot be made, or nothing can be written in it.
     """
+    _probe(folder, folder)
+
+
+def _probe(folder: Path, named: Path) -> None:
+    probe = folder / ".probe"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        atomic.write(probe, b"x" * 4096)
+        probe.unlink(missing_ok=True)
     except OSError as e:
-        raise UsageError(f"{folder}: no place for a run ({e.strerror})") from None
+        # Python says "exists" of a file where a folder should be.
+        reason = os.strerror(errno.ENOTDIR) if isinstance(e, FileExistsError) else e.strerror
+        raise UsageError(f"{named}: no place for a run ({reason})") from None
 
 
 def check_free(folder: Path) -> None:
@@ -63,8 +76,11 @@ def check_free(folder: Path) -> None:
     Raises:
         UsageError: the folder cannot be made, or holds somebody's own files.
     """
+    if not folder.exists():  # it appears with the run
+        _probe(folder.parent, folder)
+        return
     check_writable(folder)
-    foreign = sorted(p.name for p in folder.iterdir() if p.name.removesuffix(".torn") not in OWN)
+    foreign = sorted(p.name for p in folder.iterdir() if p.name not in OWN and not atomic.is_torn(p))
     if foreign and not (folder / "run.json").is_file():
         raise UsageError(
             f"--out {folder}: holds other files ({foreign[0]}, …); name a new folder, or a run's"
@@ -74,28 +90,27 @@ def check_free(folder: Path) -> None:
 def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) -> None:
     """The record, its per-item rows and its pictures, before anything is compared.
 
+    A new folder appears by one rename. In one that is there, all that is new is written before the first file of an
+    earlier run gives way; where that is interrupted, the record does not fit the rows and is refused.
+
     Raises:
         ReportError: the folder cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for leftover in ("items.parquet", "report.html", "report.md", "junit.xml"):
-            (folder / leftover).unlink(missing_ok=True)
-        if any(r.items for s in run.scores for r in s.repeats):
-            write_items(folder / "items.parquet", item_rows(run, store))
-        for name, log in logs.items():
-            (folder / "logs").mkdir(exist_ok=True)
-            shutil.copyfile(log, folder / "logs" / f"{name}.txt")
-        _write(
-            folder / "run.json",
-            json.dumps(sealed(to_json(run)), indent=1, ensure_ascii=False, allow_nan=False),
-        )
+        if folder.exists():
+            with atomic.staging(folder / "run") as staged:
+                run = _fill(staged, run, store, logs)
+                _take(staged, folder)
+        else:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with atomic.new_folder(folder) as staged:
+                run = _fill(staged, run, store, logs)
     except OSError as e:
         raise ReportError(
             f"{folder}: the run cannot be written ({e.strerror}); its results are in the store, run it again"
         ) from None
     for problem in figures.draw(run, folder, store):  # a run has its verdict without its pictures
-        print(f"harness: {problem}", file=sys.stderr)
+        streams.warn(problem)
 
 
 def write_reports(context: Context) -> None:
@@ -107,33 +122,72 @@ def write_reports(context: Context) -> None:
     from harness.report import html  # Jinja: only those who write a page wait for it
 
     run, comparison, folder = context.run, context.comparison, context.folder
-    body = {**sealed(to_json(run)), "comparison": comparison.to_json()}
+    file = folder / "run.json"
+    record = to_json(run)
+    # Figures that somebody edited are not signed anew.
+    signed = sealed(record) if not file.exists() or is_sealed(file) else {**record, "digest": ""}
+    body = {**signed, "comparison": comparison.to_json()}
     try:
-        _write(folder / "run.json", json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False))
+        _write(file, json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False))
         text = markdown.render(run, comparison, pictures=figures.drawn(folder), changes=context.changes)
         _write(folder / "report.md", text)
         _write(folder / "junit.xml", junit.render(comparison))
         document = html.render(context)
-        _write(folder / "report.html", document.text)
         _write_beside(folder / html.BESIDE, document.beside)
+        _write(folder / "report.html", document.text)
+        _clear_beside(folder / html.BESIDE, document.beside)
     except OSError as e:
         raise ReportError(f"{folder}: the report cannot be written ({e.strerror})") from None
 
 
+def _fill(folder: Path, run: Run, store: Store, logs: Mapping[str, Path]) -> Run:
+    """Write a record into an empty folder; the record as it was written, with the digest of its rows."""
+    if has_items(run):
+        rows = folder / "items.parquet"
+        write_items(rows, item_rows(run, store))
+        with rows.open("rb") as content:
+            run = replace(run, items=file_digest(content, "sha256").hexdigest())
+    for name, log in logs.items():
+        (folder / "logs").mkdir(exist_ok=True)
+        shutil.copyfile(log, folder / "logs" / f"{name}.txt")
+    body = json.dumps(sealed(to_json(run)), indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "run.json").write_text(f"{body}\n", encoding="utf-8")
+    return run
+
+
+def _take(staged: Path, folder: Path) -> None:
+    """Put a run's files in the place of an earlier run's, the record last; what described that one goes."""
+    files = sorted((p for p in staged.rglob("*") if p.is_file()), key=lambda p: p.name == "run.json")
+    for file in files:
+        atomic.sync(file)
+    for file in files:
+        place = folder / file.relative_to(staged)
+        place.parent.mkdir(exist_ok=True)
+        file.replace(place)
+    atomic.sync(folder)
+    kept = {file.name for file in files}
+    for name in ("items.parquet", "report.html", "report.md", "junit.xml"):
+        if name not in kept:
+            (folder / name).unlink(missing_ok=True)
+
+
 def _write_beside(place: Path, files: Mapping[str, bytes]) -> None:
-    """The pictures of ``report.html`` that it does not hold itself, those of an earlier report removed."""
-    for earlier in place.glob("*"):
-        if BESIDE_NAME.fullmatch(earlier.name):  # with --out the folder may be somebody's own
-            earlier.unlink()
+    """The pictures of ``report.html`` that it does not hold itself."""
     for name, content in files.items():
         place.mkdir(exist_ok=True)
-        (place / name).write_bytes(content)
+        atomic.write(place / name, content)
+
+
+def _clear_beside(place: Path, files: Mapping[str, bytes]) -> None:
+    """Remove the pictures of an earlier page."""
+    for earlier in place.glob("*"):
+        if (
+            BESIDE_NAME.fullmatch(earlier.name) and earlier.name not in files
+        ):  # the folder may be somebody's own
+            earlier.unlink()
 
 
 def _write(file: Path, text: str) -> None:
-    torn = file.with_name(file.name + ".torn")
-    try:
-        torn.write_text(text + ("" if text.endswith("\n") else "\n"), encoding="utf-8")
-        torn.replace(file)
-    finally:
-        torn.unlink(missing_ok=True)  # on a full disk half of a report helps nobody
+    # A name that is no UTF-8 is escaped, as JSON has it too.
+    whole = text if text.endswith("\n") else f"{text}\n"
+    atomic.write(file, whole.encode("utf-8", errors="backslashreplace"))

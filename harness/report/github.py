@@ -7,16 +7,17 @@ notice; unchanged says nothing. Each stands at the line of its gate, or of its s
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from harness import streams
 from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.errors import Where
 from harness.report.numbers import clean, counted, first_line, label, listed, worst_first
 from harness.report.told import told
+from harness.unclean import without_commands
 
 if TYPE_CHECKING:
     from harness.suite.model import Suite
@@ -49,8 +50,7 @@ def annotate(comparison: Comparison, suite: Suite | None = None) -> None:
     """Print the annotations where this is a step on GitHub; elsewhere, nothing."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         text = render(comparison, suite, Path(os.environ.get("GITHUB_WORKSPACE") or "."))
-        encoding = sys.stdout.encoding or "utf-8"  # a Windows runner's has no arrows
-        print(text.encode(encoding, "replace").decode(encoding), end="", flush=True)
+        streams.workflow(text)
 
 
 def render(comparison: Comparison, suite: Suite | None = None, root: Path = Path()) -> str:
@@ -126,7 +126,8 @@ def _command(annotation: Annotation, root: Path) -> str:
         properties = {"file": file, "line": str(where.line), **properties}
     told = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
     message = clean("\n".join(annotation.lines), lines=True, most=MESSAGE)
-    return f"::{annotation.level} {told}::{_escaped(message)}"
+    command = f"::{annotation.level} {told}::{_escaped(message)}"
+    return without_commands(command, begins_line=False)  # the older kind is found inside of it, too
 
 
 def _from(root: Path, file: str) -> str | None:

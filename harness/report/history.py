@@ -60,10 +60,11 @@ def print_history(
     for name in names:
         console.print(_table(name, entries))
         console.print()
-    console.out(f"what was accepted for {suite} as {label}", highlight=False)
+    console.print(f"what was accepted for {suite} as {label}", markup=False, highlight=False, soft_wrap=True)
     for number, entry in enumerate(entries, 1):
         for n, line in enumerate(changes(entry)):
-            console.out(f"{number:>3}  {line}" if n == 0 else f"     {line}", highlight=False)
+            shown = f"{number:>3}  {line}" if n == 0 else f"     {line}"
+            console.print(shown, markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(name: str, entries: Sequence[Entry]) -> Table:
@@ -103,7 +104,7 @@ def _cells(entry: Entry, name: str, scale: float) -> list[Text]:
     low, high = figure.low, figure.high
     told = [numbers.together([v], scale=scale)[0] for v in (figure.mean, low, high) if v is not None]
     unit = figure.unit if figure.repeats != 1 else figure.unit.removesuffix("s")
-    repeats = "exact" if figure.unit == "exact" else f"{figure.repeats:,} {unit}"
+    repeats = "one value" if figure.unit == "one" else f"{figure.repeats:,} {unit}"
     change = numbers.figures(finding) if finding else None
     word = (
         "" if entry.comparison is None else "new" if finding is None else str(finding.verdict or "not gated")

@@ -7,12 +7,14 @@ use; where the limit is reached rows are left out from the end, and a line says 
 from __future__ import annotations
 
 import html
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.canonical import canonical
 from harness.compare.comparison import Comparison, Difference, Finding, Verdict
+from harness.compare.match import merged
 from harness.errors import UsageError
 from harness.record import Run, Score
 from harness.report import evidence, numbers
@@ -62,13 +64,13 @@ def render(
     if limit_bytes < LEAST_BYTES:
         raise ValueError(f"limit_bytes: {limit_bytes} is less than {LEAST_BYTES}")
     text = _top(run, comparison)
-    room = limit_bytes - len(text.encode()) - 512  # for the last line
+    room = limit_bytes - len(text.encode(errors="backslashreplace")) - 512  # for the last line
     left_out: list[str] = []
     for section in _sections(run, comparison, pictures, changes):
         body = section.fit(room // 2)  # no section takes the room of all that follow
         if body:
             text += body
-            room -= len(body.encode())
+            room -= len(body.encode(errors="backslashreplace"))
         elif section.rows:
             left_out.append(section.title)
     if left_out:
@@ -90,12 +92,17 @@ def append_step_summary(path: Path, text: str) -> None:
     """
     try:
         used = path.stat().st_size if path.exists() else 0
-        if used + len(text.encode()) + 1 > STEP_SUMMARY_BYTES:
+        if used + len(text.encode(errors="backslashreplace")) + 1 > STEP_SUMMARY_BYTES:
             banner = text.partition("\n")[0][:CELL]
             text = f"{banner}\n\n_The rest is in `report.md`: this summary is full._\n"
-        if used + len(text.encode()) + 1 <= STEP_SUMMARY_BYTES:
+        if used + len(text.encode(errors="backslashreplace")) + 1 <= STEP_SUMMARY_BYTES:
             with path.open("a", encoding="utf-8") as file:
-                file.write(text + "\n")
+                try:
+                    file.write(text + "\n")
+                    file.flush()
+                except OSError:  # on a full disk half a table helps nobody
+                    os.ftruncate(file.fileno(), used)
+                    raise
     except OSError as e:
         raise UsageError(f"step summary {path}: cannot be written ({e.strerror})") from None
 
@@ -119,7 +126,7 @@ def _top(run: Run, comparison: Comparison) -> str:
         "tree": "with uncommitted changes" if run.provenance.get("dirty") else "",
         "device": str(environment.get("gpu") or environment.get("cpu") or ""),
         "driver": str(environment.get("driver") or ""),
-        "image": str(environment.get("image") or ""),
+        "image": str(environment.get("image") or environment.get("image_config") or ""),
         "run": run.id,
     }
     told = [f"{k} {escape(v, 80)}" for k, v in strip.items() if v]
@@ -141,6 +148,8 @@ def _sections(
     stored = [f for f in findings if f.against is None]
     yield _verdicts("Verdicts", [f for f in stored if f.gated], "baseline")
     yield Section("Why", _reasons(findings))
+    beside = [f"- {escape(names)}: {escape(text)}\n" for names, text in numbers.beside(findings)]
+    yield Section("Beside the verdicts", beside)
     yield Section("The suite differs, what somebody changed", [f"- {escape(str(d))}\n" for d in changes])
     commands = [numbers.clean(c).replace("```", "` ` `") for c in evidence.more_evidence(run, comparison)]
     first = "the first one unless the baseline has as many seeds:\n\n" if len(commands) > 1 else ""
@@ -196,7 +205,7 @@ def _verdicts(title: str, findings: Sequence[Finding], other: str, folded: bool 
         verdict += "" if f.executed else ", _not re-executed_"
         verdict += " (gated)" if f.gated and f.against is not None else ""
         name = escape(f.name) + (f"<br>{escape(numbers.place(f))}" if numbers.place(f) else "")
-        change = (shown.change, shown.interval, shown.margin)
+        change = (shown.change, shown.interval, numbers.margin(shown))
         rows.append(table_row((verdict, name, shown.repeats, shown.baseline, shown.candidate, *change)))
     return Section(title, rows, columns, folded, right=5)
 
@@ -249,6 +258,6 @@ def _record(run: Run) -> Iterator[Section]:
     ]
     title = f"{numbers.counted(len(tasks), 'task')}, {run.wall_s:.1f} s"
     yield Section(title, tasks, ("state", "task", "s"), folded=True, right=1)
-    environment = {**run.environments.get(run.environment, {}), **run.provenance}
+    environment = {**merged(run.environments.values()), **run.provenance}
     rows = [table_row((escape(k), escape(cell_text(v)))) for k, v in environment.items()]
     yield Section("Environment", rows, ("field", "value"), folded=True)

@@ -6,7 +6,6 @@ Nothing statistical happens here: a comparison's numbers are only rounded, order
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from harness.canonical import canonical
 from harness.compare.comparison import Comparison, Estimate, Finding, Point, Verdict
 from harness.errors import Exit
 from harness.record import Run, TaskInfo
+from harness.unclean import visible
 
 DIGITS = 3
 """Significant digits, unless more are needed to tell two different numbers apart."""
@@ -85,6 +85,8 @@ class Figures:
     interval: str = ""
     margin: str = ""
     repeats: str = ""
+    sees: str = ""
+    """The smallest change that the gate can see: ``"sees 0.05"``."""
 
 
 def figures(finding: Finding) -> Figures:
@@ -93,25 +95,40 @@ def figures(finding: Finding) -> Figures:
     if estimate is None:
         return Figures(margin="" if margin is None else number(margin))
     baseline, candidate = together([estimate.baseline, estimate.candidate])
-    spread = [estimate.change, estimate.low, estimate.high]
+    ends = [] if estimate.low is None or estimate.high is None else [estimate.low, estimate.high]
     bounds = [] if margin is None else [margin, -margin]
-    scale = max((abs(v) for v in spread if math.isfinite(v)), default=0.0)
-    change, low, high, *bound = together([*spread, *bounds], scale=scale)
-    exact = estimate.low == estimate.high
+    scale = max((abs(v) for v in (estimate.change, *ends) if math.isfinite(v)), default=0.0)
+    change, *spelled = together([estimate.change, *ends, *bounds], scale=scale)
+    interval = f"[{spelled[0]}, {spelled[1]}]" if ends else ""
     return Figures(
         baseline,
         candidate,
         f"+{change}" if estimate.change > 0 else change,
-        "exact" if exact else f"[{low}, {high}]",
-        bound[0] if bound else "",
+        "exact" if estimate.unit == "exact" else interval,
+        spelled[len(ends)] if bounds else "",
         repeats(estimate),
+        "" if finding.sees is None else f"sees {number(finding.sees)}",
     )
 
 
+def margin(shown: Figures) -> str:
+    """``"0.02 (sees 0.05)"``; empty where there is none."""
+    return f"{shown.margin} ({shown.sees})" if shown.margin and shown.sees else shown.margin
+
+
+def beside(findings: Iterable[Finding]) -> list[tuple[str, str]]:
+    """What to know beside the verdicts: the metrics that a sentence holds for, and the sentence, each once."""
+    named: dict[str, dict[str, None]] = {}
+    for f in findings:
+        for sentence in f.beside:
+            named.setdefault(sentence, {})[f.name] = None
+    return [(listed(list(names), 3), sentence) for sentence, names in named.items()]
+
+
 def repeats(estimate: Estimate) -> str:
-    """``"5 paired seeds"``; ``"exact"`` where nothing was repeated."""
-    if estimate.unit == "exact":
-        return "exact"
+    """``"5 paired seeds"``; ``"exact"`` of equal bytes, ``"one value"`` where nothing was repeated."""
+    if estimate.unit in ("exact", "one"):
+        return "exact" if estimate.unit == "exact" else "one value"
     unit = estimate.unit.removesuffix("s") if estimate.repeats == 1 else estimate.unit
     return f"{estimate.repeats} {'paired ' if estimate.paired else ''}{unit}"
 
@@ -180,16 +197,16 @@ def tally(findings: Iterable[Finding]) -> str:
 
 
 def claims(findings: Iterable[Finding]) -> str:
-    """What the verdicts are about: ``"about this recipe"``, with the metrics' names where they differ.
+    """What the verdicts are about: ``"about the recipe of `model`"``, with the metrics' names where they differ.
 
     One without an estimate is about nothing that was measured.
     """
     names: dict[str, list[str]] = {}
     for f in findings:
-        if f.gated and f.estimate:
-            names.setdefault(f.claim, []).append(f.name)
-    told = {claim: listed(list(dict.fromkeys(of)), 3) for claim, of in sorted(names.items())}
-    return "; ".join(f"about {claim}" + (f": {of}" if len(told) > 1 else "") for claim, of in told.items())
+        if f.gated and f.claim is not None:
+            names.setdefault(f.claim.text, []).append(f.name)
+    told = {about: listed(list(dict.fromkeys(of)), 3) for about, of in sorted(names.items())}
+    return "; ".join(f"about {about}" + (f": {of}" if len(told) > 1 else "") for about, of in told.items())
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
@@ -263,27 +280,16 @@ def _age(accepted: str, started: str) -> str:
     return f"{counted(days, 'day')} before this run" if days > 0 else then.date().isoformat()
 
 
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
 def clean(text: str, *, lines: bool = False, most: int = 500) -> str:
-    """Text from outside, harmless on a terminal and in XML: no control characters, direction overrides,
-    lone surrogates or non-characters. Line ends become spaces, or stay where ``lines``; what is longer
-    than ``most`` characters is cut, visibly.
+    """Text from outside, harmless on a terminal and in XML: control characters are shown as ``unclean.visible`` does.
+
+    Line ends and tabs become spaces, or line ends stay where ``lines``. What is longer than ``most`` characters is cut,
+    visibly.
     """
     text = text if len(text) <= most else text[: most - 1] + "…"
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
-    text = text if lines else text.replace("\n", " ")
-    return "".join(
-        c
-        for c in text
-        if c == "\n"
-        or (unicodedata.category(c) not in ("Cc", "Cs") and c not in _BIDI_CONTROLS and not _void(c))
-    )
-
-
-def _void(character: str) -> bool:
-    return ord(character) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(character) <= 0xFDEF
+    text = text.replace("\r\n", "\n").replace("\t", " ")
+    text = visible(text if lines else text.replace("\n", " "), lines=lines)
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def uncompared(run: Run, comparison: Comparison) -> list[tuple[str, Mapping[str, Json], list[float]]]:

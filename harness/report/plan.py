@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from harness.compare.foresight import Outlook
 from harness.environment import device_class, environment
 from harness.estimate import expected_s
 from harness.plan import Plan, Task
-from harness.report.numbers import counted
+from harness.report.numbers import clean, counted, listed, number, point
 from harness.report.progress import label
 from harness.store import Store
 
@@ -34,7 +37,7 @@ def print_plan(console: Console, plan: Plan, store: Store, *, every: bool) -> No
     for name, members in rows.items():
         run = [t for t in members if t.key in needed]
         table.add_row(
-            name,
+            Text(name),
             members[0].stage.name,
             str(len(members)),
             str(sum(t.key in cached for t in members)),
@@ -48,6 +51,34 @@ def print_plan(console: Console, plan: Plan, store: Store, *, every: bool) -> No
         f" expected: {_duration(list(expected.values())) or 'nothing to do'} on {device}",
         highlight=False,
     )
+
+
+def print_gates(console: Console, outlooks: Sequence[Outlook]) -> None:
+    """What each gate will be able to see, and what is wrong with it, before anything runs."""
+    if not outlooks:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, right in (("gate", False), ("margin", True), ("sees", True)):
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for outlook in outlooks:
+        at = point(outlook.gate.at)
+        name = clean(f"{outlook.name} ({at})" if at else outlook.name)
+        margin = f"{outlook.gate.margin:.3g}" if outlook.margin is None else number(outlook.margin)
+        share = f"{100 * outlook.gate.margin:g} %" if outlook.gate.relative else margin
+        table.add_row(name, share, "?" if outlook.visible is None else number(outlook.visible))
+    console.print()
+    console.print(table)
+    told: dict[str, dict[str, None]] = {}
+    for outlook in outlooks:
+        for sentence in outlook.warnings:
+            told.setdefault(sentence, {})[outlook.name] = None
+    for sentence, names in told.items():
+        console.print(
+            f"! {clean(listed(list(names), 3))}: {clean(sentence)}",
+            style="yellow",
+            highlight=False,
+            markup=False,
+        )
 
 
 def _needed(plan: Plan, cached: set[str]) -> set[str]:

@@ -30,9 +30,9 @@ class RunProgress:
         self._bar: TaskID | None = None
         self._begun = self._told = time.monotonic()
         self._live = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[what]}"),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[what]}", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -99,7 +99,7 @@ class RunProgress:
         self._line(f"{label(event.task)} was damaged in the store and is made again")
 
     def _waits(self, event: Event) -> None:
-        self._line(f"{label(event.task)} is being made by another process; waiting for it")
+        self._line(f"{label(event.task)} is being made by another process; waiting for {event.what}")
 
     def _line(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)

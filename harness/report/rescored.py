@@ -25,7 +25,9 @@ def print_rescored(console: Console, before: Run, after: Run, metrics: Collectio
         table.add_row(*(Text(clean(cell)) for cell in row))
     console.print(table)
     if len(rows) > ROWS:
-        console.out(f"and {counted(len(rows) - ROWS, 'more row')}", highlight=False)
+        console.print(
+            f"and {counted(len(rows) - ROWS, 'more row')}", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 def _rows(before: Run, after: Run, metrics: Collection[str]) -> Iterator[Sequence[str]]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from harness import registry
+from harness import registry, streams
 from harness.stage import REQUIRED, Parameter, Stage
 from harness.typed import describe, to_json
 
@@ -22,7 +22,8 @@ def print_stages(console: Console, name: str | None) -> None:
     if name is not None:
         _print_one(console, registry.find(name))
         return
-    stages = registry.all_stages()
+    broken: list[str] = []
+    stages = registry.all_stages(broken)
     for title, metrics in (("Stages", False), ("Metrics", True)):
         console.print(f"[bold]{title}[/bold]")
         for stage in stages:
@@ -32,6 +33,8 @@ def print_stages(console: Console, name: str | None) -> None:
                 for text, style in ((stage.about.partition("\n")[0], ""), (", ".join(words), "dim")):
                     console.print(Padding(Text(text, style), (0, 0, 0, 6), expand=False))
         console.print()
+    for problem in broken:
+        streams.warn(problem)
     console.print("harness stages NAME shows one in full.", style="dim", highlight=False)
 
 

@@ -15,6 +15,7 @@ from harness.canonical import canonical
 from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.errors import Exit
 from harness.record import Run
+from harness.report import numbers
 from harness.report.evidence import look, more_evidence
 from harness.report.numbers import (
     against,
@@ -78,6 +79,7 @@ def print_comparison(console: Console, run: Run, comparison: Comparison, *, stri
         page.verdicts([f for f in within if f.against == reference], "reference")
     page.values(run, comparison)
     page.reasons(findings)
+    page.beside(findings)
     page.more(more_evidence(run, comparison))
     page.environment(findings)
     page.failures(comparison)
@@ -133,11 +135,11 @@ class _Page:
         if other == "baseline":
             self.line("")
         if self.wide:
-            numbers: tuple[str, ...] = (other, "candidate", "change", "margin")
-            table = self.table(("verdict", "metric", *numbers, "repeats"), numbers)
+            columns: tuple[str, ...] = (other, "candidate", "change", "margin")
+            table = self.table(("verdict", "metric", *columns, "repeats"), columns)
         else:
-            numbers = (other, "candidate", "change")
-            table = self.table(("verdict", "metric", *numbers), numbers)
+            columns = (other, "candidate", "change")
+            table = self.table(("verdict", "metric", *columns), columns)
         table.columns[0].no_wrap = True
         judged = [f for f in findings if f.verdict is not None]
         unjudged = [f for f in findings if f.verdict is None]
@@ -161,11 +163,12 @@ class _Page:
         if place(finding):
             metric.append(self.text(clean(place(finding)), "dim"))
         sides, change = (shown.baseline, shown.candidate), (shown.change, shown.interval)
+        bound = numbers.margin(shown)
         plain: tuple[str, ...]
         if self.wide:
-            plain = (*sides, " ".join(c for c in change if c != shown.repeats), shown.margin, shown.repeats)
+            plain = (*sides, " ".join(c for c in change if c != shown.repeats), bound, shown.repeats)
         else:
-            margin = f"margin {shown.margin}" if shown.margin else ""
+            margin = f"margin {bound}" if bound else ""
             told = ", ".join(filter(None, (margin, shown.repeats)))
             if told:
                 metric.append(self.text(told, "dim"))
@@ -213,6 +216,16 @@ class _Page:
         self.console.print(grid)
         if len(groups) > ROWS:
             self.line(f"and {len(groups) - ROWS:,} more reasons in run.json", "dim")
+
+    def beside(self, findings: Sequence[Finding]) -> None:
+        """What to know beside the verdicts; a sentence that holds for several stands once."""
+        told = numbers.beside(findings)
+        if told:
+            self.heading("beside the verdicts")
+        for names, sentence in told[:ROWS]:
+            self.line(f"! {clean(names)}: {clean(sentence)}", "yellow")
+        if len(told) > ROWS:
+            self.line(f"and {len(told) - ROWS:,} more in run.json", "dim")
 
     def more(self, commands: Sequence[str]) -> None:
         """What would decide the inconclusive ones."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.compare.comparison import Difference, Finding
 from harness.report.evidence import confidence
-from harness.report.numbers import evidence, figures
+from harness.report.numbers import evidence, figures, margin
 
 DIFFERENCES = 20
 """At most so many fields of the protocol, and as many of the environment, are listed; the rest is counted."""
@@ -23,9 +23,11 @@ def told(finding: Finding) -> list[str]:
         lines.append(more)
     if finding.estimate is not None:
         lines.append(f"baseline {shown.baseline}, candidate {shown.candidate}, change {shown.change}")
-        interval = "" if shown.interval == "exact" else f"{confidence([finding])} interval {shown.interval}, "
-        lines.append(f"about {finding.claim}")
-        lines.append(f"{interval}margin {shown.margin or 'none'}, {shown.repeats}")
+        bounded = shown.interval not in ("", "exact")
+        interval = f"{confidence([finding])} interval {shown.interval}, " if bounded else ""
+        lines += [f"about {finding.claim.text}"] if finding.claim is not None else []
+        lines.append(f"{interval}margin {margin(shown) or 'none'}, {shown.repeats}")
+    lines += finding.beside
     if not finding.executed:
         lines.append("not re-executed: all of it came from the cache")
     lines += _some("protocol", finding.differences)

@@ -59,6 +59,11 @@ def alpha(units: Sequence[Sequence[float]], level: Level = "ordinal") -> Alpha |
     return Alpha(value, max(value - half, -1.0), min(value + half, 1.0), n, ratings)
 
 
+def alpha_alone(units: Sequence[Sequence[float]], level: Level = "ordinal") -> float | None:
+    """As ``alpha``, without its interval."""
+    return _alpha([unit for unit in units if len(unit) > 1], level)
+
+
 def _alpha(units: Sequence[Sequence[float]], level: Level) -> float | None:
     """From the coincidence matrix: every pair inside a unit of m ratings counts 1 / (m - 1)."""
     pairs: dict[tuple[float, float], float] = {}

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from harness import strict_json
 from harness.errors import UsageError
 from harness.report import numbers
 from harness.review.key import Key
@@ -87,11 +88,7 @@ def read(file: Path, key: Key) -> Sheet:
     Raises:
         UsageError: it is no file of ratings, of another review, edited, or empty.
     """
-    try:
-        body: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as e:
-        reason = e.strerror if isinstance(e, OSError) else "not JSON"
-        raise UsageError(f"{file}: cannot be read ({reason})") from None
+    body = strict_json.read(file)
     if not isinstance(body, dict) or body.get("schema") != SCHEMA:
         raise UsageError(f"{file}: not what the page of a review exports ({SCHEMA!r})")
     if body.get("review") != key.review:
@@ -102,7 +99,7 @@ def read(file: Path, key: Key) -> Sheet:
     signed = [body["review"], body["page"], rater, ratings]
     if body.get("checksum") != checksum(signed):
         raise UsageError(f"{file}: edited after its export (its checksum does not fit)")
-    if not isinstance(rater, str) or not numbers.clean(rater).strip():
+    if not isinstance(rater, str) or not any(c.isprintable() and not c.isspace() for c in rater):
         raise UsageError(f"{file}: without the reviewer's name")
     if not isinstance(ratings, list) or not ratings:
         raise UsageError(f"{file}: empty, nothing is rated in it")

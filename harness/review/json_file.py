@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from harness import strict_json
 from harness.errors import UsageError
 
 
@@ -20,12 +20,9 @@ def read(file: Path, schema: str, what: str) -> dict[str, Any] | None:
     Raises:
         UsageError: it cannot be read, or is of another schema.
     """
-    try:
-        body: Any = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not file.exists():
         return None
-    except (OSError, ValueError) as e:
-        raise UsageError(f"{file}: cannot be read ({e})") from None
+    body = strict_json.read(file)
     if not isinstance(body, dict) or body.pop("schema", None) != schema:
         raise UsageError(f"{file}: not {what} ({schema!r})")
     return body

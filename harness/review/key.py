@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from harness import atomic
 from harness.artifact import Json
 from harness.errors import UsageError
 from harness.review import json_file, questions
 from harness.review.choosing import Showing
+from harness.shape import checked
 
 FILE = "review-key.json"
 SCHEMA = "harness.review-key/1"
@@ -99,9 +101,7 @@ def write(folder: Path, key: Key) -> None:
         OSError: it cannot be written.
     """
     body = {"schema": SCHEMA, **asdict(key)}
-    torn = folder / f"{FILE}.torn"
-    torn.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    torn.replace(folder / FILE)
+    atomic.write(folder / FILE, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
 
 
 def read(folder: Path) -> Key | None:
@@ -120,6 +120,7 @@ def read(folder: Path) -> Key | None:
         bytes.fromhex(key.secret)
     except (KeyError, TypeError, ValueError) as e:
         raise UsageError(f"{file}: damaged ({type(e).__name__}: {e})") from None
+    checked(key, str(file))
     if key.questions != questions.digest():
         raise UsageError(f"{file}: this review asks other questions than this version of the harness")
     return key

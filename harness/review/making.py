@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import atomic
 from harness.artifact import Json
 from harness.errors import UsageError
 from harness.record import Run
@@ -93,7 +94,7 @@ def write(review: Review, folder: Path, to: Path) -> None:
     try:
         keys.write(folder, review.key)
         to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_text(review.html, encoding="utf-8")
+        atomic.write(to, review.html)
     except OSError as e:
         raise UsageError(f"{e.filename or to}: the review cannot be written ({e.strerror})") from None
 

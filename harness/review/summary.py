@@ -96,7 +96,9 @@ def summarise(ratings: Ratings, shares: Mapping[str, float], images: int, side: 
         scales=ratings.scales,
         reviewers=tuple(_reviewer(ratings, name, shares[name]) for name in ratings.raters),
         systems=tuple(_system(ratings, name, values) for name in ratings.systems),
-        agreement={scale: agreement.alpha(units(ratings.first, scale)) for scale in ratings.scales},
+        agreement={
+            scale: agreement.alpha(list(units(ratings.first, scale).values())) for scale in ratings.scales
+        },
         consistency={scale: agreement.consistency(found) for scale, found in pairs.items()},
         correlations=tuple(
             correlations(

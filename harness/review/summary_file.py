@@ -8,12 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness import atomic
 from harness.errors import UsageError
 from harness.review import json_file
 from harness.review.agreement import Alpha, Consistency
 from harness.review.correlation import Correlation
 from harness.review.levels import Level
 from harness.review.summary import Remark, Reviewer, Summary, SystemSummary
+from harness.shape import checked
 
 FILE = "review.json"
 SCHEMA = "harness.review/1"
@@ -23,7 +25,7 @@ def write(folder: Path, summary: Summary) -> None:
     """Raise OSError where it cannot be written."""
     body = {"schema": SCHEMA, **asdict(summary)}
     text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / FILE).write_text(text + "\n", encoding="utf-8")
+    atomic.write(folder / FILE, f"{text}\n")
 
 
 def read(folder: Path) -> Summary | None:
@@ -37,7 +39,7 @@ def read(folder: Path) -> Summary | None:
     if body is None:
         return None
     try:
-        return Summary(
+        summary = Summary(
             **{
                 **body,
                 "scales": tuple(body["scales"]),
@@ -54,6 +56,7 @@ def read(folder: Path) -> Summary | None:
         )
     except (KeyError, TypeError, AttributeError) as e:
         raise UsageError(f"{file}: damaged ({type(e).__name__}: {e})") from None
+    return checked(summary, str(file))
 
 
 def _read_system(body: Mapping[str, Any]) -> SystemSummary:

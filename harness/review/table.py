@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from harness import atomic, strict_json
 from harness.canonical import canonical
 from harness.errors import UsageError
 from harness.review.key import Shown
+from harness.shape import checked
 
 FILE = "ratings.json"
 SCHEMA = "harness.ratings-table/1"
@@ -81,7 +83,7 @@ def write(file: Path, ratings: Ratings) -> None:
     rows = [{"rater": r.rater, **asdict(r.shown), **asdict(r.answers)} for r in ratings.rated]
     head = {name: getattr(ratings, name) for name in ("review", "run", "questions", "asked")}
     body = {"schema": SCHEMA, **head, "ratings": rows}
-    file.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    atomic.write(file, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
 
 
 def read(file: Path) -> Ratings:
@@ -90,19 +92,17 @@ def read(file: Path) -> Ratings:
     Raises:
         UsageError: not such a file, or damaged.
     """
-    try:
-        body: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as e:
-        raise UsageError(f"{file}: cannot be read ({e})") from None
+    body = strict_json.read(file)
     if not isinstance(body, dict) or body.get("schema") != SCHEMA:
         raise UsageError(f"{file}: not the {FILE} that harness review collect writes ({SCHEMA!r})")
     try:
         rows = [_rated(row) for row in body["ratings"]]
         if len({(r.rater, r.image, r.shown.again) for r in rows}) < len(rows):
             raise ValueError("a second rating of one image by one person")
-        return Ratings(body["review"], body["run"], body["questions"], body["asked"], tuple(rows))
+        ratings = Ratings(body["review"], body["run"], body["questions"], body["asked"], tuple(rows))
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise UsageError(f"{file}: damaged ({type(e).__name__}: {e})") from None
+    return checked(ratings, str(file))
 
 
 def _rated(row: Mapping[str, Any]) -> Rated:
@@ -121,9 +121,9 @@ def of(rated: Sequence[Rated], system: str) -> list[Rated]:
     return [r for r in rated if r.shown.system == system]
 
 
-def units(rated: Sequence[Rated], scale: str) -> list[list[float]]:
+def units(rated: Sequence[Rated], scale: str) -> dict[str, list[float]]:
     """The answers on a scale, by image."""
     found: dict[str, list[float]] = {}
     for r in rated:
         found.setdefault(r.image, []).append(float(r.answers.scales[scale]))
-    return list(found.values())
+    return found

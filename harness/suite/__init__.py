@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness import merge, project
 from harness.errors import Where
-from harness.suite import nodes, points, reach
+from harness.suite import effect, nodes, points, reach
 from harness.suite.fields import Fields
 from harness.suite.gates import gates
 from harness.suite.model import Axis, Gate, Margin, Node, Ref, Suite
@@ -81,6 +81,7 @@ def build(tree: Map, path: Path, collapsed: Mapping[str, Tree] | None = None) ->
     fixed = collapsed or {}
     suite = _assemble(tree, fixed, name, about, path)
     reach.check(suite, tree, problems, fixed)
+    effect.check(suite, tree, problems)
     problems.stop()
     return suite
 

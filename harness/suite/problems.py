@@ -36,7 +36,7 @@ class Problems:
             return
         first, *rest = dict.fromkeys(str(e) for e in self.found)
         where = self.found[0].where
-        raise SuiteError(where, "\n".join([first.removeprefix(f"{where}: "), *rest])) from None
+        raise SuiteError(where, first.removeprefix(f"{where}: "), *rest) from None
 
 
 def mapping(entry: Entry, name: str) -> Map:

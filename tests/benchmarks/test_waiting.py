@@ -1,7 +1,8 @@
-"""Why ``executors/local.py`` asks OpenMP's threads to sleep while they wait for one another.
+"""Why ``executors/local.py`` lets OpenMP's threads spin only briefly while they wait for one another.
 
-They spin by default (ACTIVE), which is the fastest on an idle machine and stalls as soon as a second process
-wants one of the cores: a spinning thread then keeps from its core the very thread that it waits for.
+Under ACTIVE they spin for long, which is the fastest on an idle machine and stalls as soon as a second process
+wants one of the cores: a spinning thread then keeps from its core the very thread that it waits for. Under PASSIVE
+they sleep at once, which is slow on an idle machine. BRIEF is what the harness sets.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import subprocess
 import sys
 from statistics import median
 
-import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 STEPS = """
@@ -36,27 +36,33 @@ BUSY = "while True: pass"
 ROUNDS = 2
 
 
-@pytest.mark.timeout(280)
 def test_a_training_step_beside_a_busy_process(benchmark: BenchmarkFixture) -> None:
     """A ResNet-18 at 64 px, eight images. The policies take turns, each time beside one new busy process.
 
-    ``extra_info`` has the median seconds of a step under each policy, and how many times ACTIVE's is PASSIVE's.
+    ``extra_info`` has the median seconds of a step under each policy, and how many times PASSIVE's they are.
     """
-    seconds: dict[str, list[float]] = {"PASSIVE": [], "ACTIVE": []}
+    seconds: dict[str, list[float]] = {"PASSIVE": [], "BRIEF": [], "ACTIVE": []}
 
     def turns() -> None:
         for policy, found in seconds.items():
             found.append(step_seconds(policy))
 
     benchmark.pedantic(turns, rounds=ROUNDS)
-    passive, active = (median(seconds[p]) for p in ("PASSIVE", "ACTIVE"))
-    benchmark.extra_info |= {"passive_s": round(passive, 3), "active_s": round(active, 3)}
+    passive, brief, active = (median(found) for found in seconds.values())
+    benchmark.extra_info |= {
+        "passive_s": round(passive, 3),
+        "brief_s": round(brief, 3),
+        "active_s": round(active, 3),
+    }
+    benchmark.extra_info["brief_over_passive"] = round(brief / passive, 1)
     benchmark.extra_info["active_over_passive"] = round(active / passive, 1)
 
 
 def step_seconds(policy: str) -> float:
     cores = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
-    setting = {**os.environ, "OMP_WAIT_POLICY": policy, "OMP_NUM_THREADS": cores, "CUDA_VISIBLE_DEVICES": ""}
+    waiting = {"GOMP_SPINCOUNT": "10000"} if policy == "BRIEF" else {"OMP_WAIT_POLICY": policy}
+    inherited = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    setting = {**inherited, **waiting, "OMP_NUM_THREADS": cores, "CUDA_VISIBLE_DEVICES": ""}
     busy = subprocess.Popen([sys.executable, "-c", BUSY])
     try:
         done = subprocess.run(

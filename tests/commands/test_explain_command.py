@@ -36,7 +36,7 @@ def test_the_items_come_with_before_after_and_what_they_add(project: Project) ->
     assert "0.900 0.100 -0.200 80 % a" in lines
     assert "0.900 0.700 -0.050 20 % c" in lines
     assert "0.900 0.500 -0.200 80 % lake" in lines
-    assert lines[-1] == (
+    assert lines[-2] == (
         "These add up to -0.250 of the change of -0.250 (shown: 2 of 4 items); "
         "2 items made it worse, by -0.250 together; 2 items left it as it was."
     )

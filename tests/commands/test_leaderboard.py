@@ -103,7 +103,7 @@ def test_rows_by_and_paired_reach_the_board(project: Project) -> None:
         (["RUN", "--published", "none.yaml"], "none.yaml: cannot be read"),
         (["RUN", "--to", "file/below"], "the leaderboard cannot be written"),
         (["newer"], "written by another version (harness.run/9)"),
-        (["nan"], "not a finite number"),
+        (["nan"], "NaN is no number"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exit_2(

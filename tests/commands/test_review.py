@@ -199,7 +199,7 @@ def test_ratings_are_gated_like_any_metric(project: Project, run: Path) -> None:
     project.accept("toy/opinion")
     assert project.harness("run", SUITE).code == 0
     said = project.harness("run", SUITE, "--set", "people.source=path:second.json")
-    assert said.code == 1, said.out
+    assert said.code == 6, said.out
     findings = {f["metric"] + "." + f["field"]: f for f in project.latest["comparison"]["findings"]}
     assert findings["opinion.realism"]["verdict"] == "regressed"
     assert findings["opinion.realism"]["estimate"]["unit"] == "items"

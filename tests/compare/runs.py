@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +15,57 @@ from harness.compare.comparison import Comparison, Finding
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.items import ItemRows, ItemsReader, write_items
-from harness.record import GateInfo, MetricInfo, Repeat, Run, Score
+from harness.record import GateInfo, MetricInfo, Read, Repeat, Run, Score, Subject
 from harness.record_file import sealed, to_json
 from harness.stage import Items
 
 FIELDS: Mapping[str, Mapping[str, Any] | None] = {"score": {"better": "higher", "floor": 0.0}}
+CONTENTS = count()
 HERE: Mapping[str, Json] = {"torch": "2.15.0", "cpu": "Example CPU"}
 
 
 def repeats(
-    values: Sequence[float | None], seed: str = "train.seed", field: str = "score"
+    values: Sequence[float | None],
+    seed: str = "train.seed",
+    field: str = "score",
+    step: float | None = 0.001,
 ) -> tuple[Repeat, ...]:
-    """One repeat per value, seeds from 0; None is one that failed."""
+    """One repeat per value, seeds from 0; None is one that failed. Equal values come of equal bytes.
+
+    ``step``: how coarse the field is said to be; None: nothing is said.
+    """
     return tuple(
-        Repeat({seed: i}, f"k{i}", {} if v is None else {field: v}, executed=True, environments=("here",))
+        Repeat(
+            {seed: i},
+            f"k{i}",
+            {} if v is None else {field: v},
+            executed=True,
+            environments=("here",),
+            steps={} if step is None else {field: step},
+            read=read(v),
+            clocked=True,
+        )
         for i, v in enumerate(values)
     )
 
 
-def single(value: float, field: str = "score", *, items: bool = False) -> tuple[Repeat, ...]:
-    """What a metric has that no seed reaches."""
-    return (Repeat({}, "k", {field: value}, environments=("here",), items=items, executed=True),)
+def read(content: object) -> Read:
+    """What a metric read: equal for equal contents."""
+    return Read(f"files of {content!r}", "facts")
+
+
+def apart(values: Sequence[float], step: float | None = 0.001) -> tuple[Repeat, ...]:
+    """As ``repeats``, each of other bytes than any other repeat has."""
+    given = repeats(values, step=step)
+    return tuple(replace(r, read=read(next(CONTENTS))) for r in given)
+
+
+def single(
+    value: float, field: str = "score", *, items: bool = False, content: object = None
+) -> tuple[Repeat, ...]:
+    """What a metric has that no seed reaches; equal values come of equal bytes unless ``content`` says otherwise."""
+    given = Repeat({}, "k", {field: value}, environments=("here",), items=items, executed=True)
+    return (replace(given, read=read(value if content is None else content), clocked=True),)
 
 
 def score(
@@ -41,9 +73,7 @@ def score(
 ) -> Score:
     point = point or {}
     usual: dict[str, Any] = {"settings": {**point, "m.use": "m@1"}, "protocol": {"m.use": "m@1"}}
-    return Score(
-        **{"metric": metric, "point": point, "claim": "this recipe", "repeats": given, **usual, **changes}
-    )
+    return Score(**{"metric": metric, "point": point, "repeats": given, **usual, **changes})
 
 
 def run(*scores: Score, **changes: Any) -> Run:
@@ -56,7 +86,7 @@ def run(*scores: Score, **changes: Any) -> Run:
         "started": "2026-03-04T10:15:00+00:00",
         "wall_s": 1.5,
         "declaration": {},
-        "metrics": {name: MetricInfo(f"{name}@1", FIELDS, swept) for name, swept in seeds.items()},
+        "metrics": {name: metric(swept, use=f"{name}@1") for name, swept in seeds.items()},
         "gates": (gate(0.02),),
         "reference": {},
         "defaults": {},
@@ -65,6 +95,17 @@ def run(*scores: Score, **changes: Any) -> Run:
         "environment": "here",
     }
     return Run(**{**usual, "scores": scores, **changes})
+
+
+def metric(
+    seeds: tuple[str, ...] = ("train.seed",),
+    fields: Mapping[str, Mapping[str, Any] | None] = FIELDS,
+    use: str = "m@1",
+    **changes: Any,
+) -> MetricInfo:
+    """With all that a seed decides repeated, where there is one."""
+    repeated = tuple(dict.fromkeys(s.partition(".")[0] for s in seeds))
+    return MetricInfo(use, fields, seeds, **{"subject": Subject(repeated), **changes})
 
 
 def gate(margin: float, *, metric: str = "m", field: str = "score", **changes: Any) -> GateInfo:
@@ -85,13 +126,14 @@ def itemised(
     folder: Path,
     columns: Sequence[Mapping[str, float]],
     clusters: Mapping[str, str] | None = None,
+    content: object = None,
     **changes: Any,
 ) -> Side:
     """A run without seeds: per point of an axis ``m.k`` the value of each item."""
     scores, rows = [], []
     for k, values in enumerate(columns):
         at = {"m.k": k} if len(columns) > 1 else {}
-        scores.append(score(single(sum(values.values()) / len(values), items=True), at))
+        scores.append(score(single(sum(values.values()) / len(values), items=True, content=content), at))
         cluster = [clusters[name] for name in values] if clusters else None
         rows.append(ItemRows("m", at, {}, Items(list(values), {"score": list(values.values())}, cluster)))
     folder.mkdir(exist_ok=True)

@@ -4,11 +4,13 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from compare.runs import HERE, accepted, gate, itemised, repeats, run, score
+from disks import content, files_up_to
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +20,7 @@ from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import UsageError
 from harness.record import Run, TaskInfo
-from harness.record_file import load
+from harness.record_file import items_file, load
 
 VALUES = [0.8, 0.82, 0.81]
 TASK = TaskInfo("m", "k0", {}, {}, "executed", 3.5, {"count": 420})
@@ -33,7 +35,7 @@ def test_an_accepted_run_is_found_again_and_compares_as_unchanged(with_items: tu
     assert found.where == "baselines/smoke/toy/cpu.json"
     assert baseline.labels(project, "smoke/toy") == ["cpu"]
     (finding,) = compare(made, found, (gate(0.02),)).findings
-    assert (finding.verdict, finding.estimate and finding.estimate.unit) == (Verdict.UNCHANGED, "items")
+    assert (finding.verdict, finding.estimate and finding.estimate.unit) == (Verdict.UNCHANGED, "exact")
 
 
 def test_a_label_without_a_baseline_is_none(tmp_path: Path) -> None:
@@ -144,16 +146,21 @@ def longer(file: Path) -> None:
     file.write_bytes(file.read_bytes() + b"\0")
 
 
+def rows_of(file: Path) -> Path:
+    """The items of a baseline."""
+    return items_file(file, load(file))
+
+
 def foreign_items(file: Path) -> None:
     itemised(file.parent / "other", [{f"i{n}": 0.9 for n in range(10)}])
-    (file.parent / "other/items.parquet").replace(file.with_name("cpu.items.parquet"))
+    (file.parent / "other/items.parquet").replace(rows_of(file))
 
 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
         (edit(value(0.99)), "changed after it was accepted"),
-        (edit(value(float("nan"))), "not a finite number"),
+        (edit(value(float("nan"))), "NaN is no number"),
         (edit(lambda b: b["gates"].clear()), "changed after it was accepted"),
         (edit(lambda b: b["accepted"].update(reason="better")), "changed after it was accepted"),
         (edit(lambda b: b["accepted"].update(digest="")), "changed after it was accepted"),
@@ -165,10 +172,10 @@ def foreign_items(file: Path) -> None:
         (lambda f: f.write_text("{"), "not JSON"),
         (lambda f: f.write_text("[" * 100_000), "not JSON"),
         (lambda f: f.write_text("[]"), "not a run or a baseline"),
-        (lambda f: f.write_text(""), "not JSON"),
-        (lambda f: f.write_bytes(b"\xff\xfe"), "not UTF-8"),
-        (lambda f: longer(f.with_name("cpu.items.parquet")), "changed after it was accepted"),
-        (lambda f: f.with_name("cpu.items.parquet").unlink(), "changed after it was accepted"),
+        (lambda f: f.write_text(""), "empty"),
+        (lambda f: f.write_bytes(b"\xff\xfe"), "not text in UTF-8"),
+        (lambda f: longer(rows_of(f)), "changed after it was accepted"),
+        (lambda f: rows_of(f).unlink(), "changed after it was accepted"),
         (foreign_items, "changed after it was accepted"),
     ],
 )
@@ -189,7 +196,6 @@ def test_a_copied_baseline_is_foreign_to_its_new_name(with_items: tuple[Path, Si
     project, _ = with_items
     folder = project / "baselines/smoke/toy"
     shutil.copy(folder / "cpu.json", folder / "gpu.json")
-    shutil.copy(folder / "cpu.items.parquet", folder / "gpu.items.parquet")
     with pytest.raises(UsageError, match="under the label 'cpu'"):
         baseline.find(project, "smoke/toy", "gpu")
 
@@ -216,7 +222,7 @@ def test_a_baseline_is_read_by_its_file_and_checked(with_items: tuple[Path, Side
 def test_missing_items_of_a_run_are_not_accepted(with_items: tuple[Path, Side]) -> None:
     project, made = with_items
     (project / "run/items.parquet").unlink()
-    with pytest.raises(UsageError, match="items of this run cannot be read"):
+    with pytest.raises(UsageError, match="items of this record cannot be read"):
         baseline.accept(made.run, project / "run", project, "gpu", "why not")
     assert baseline.labels(project, "smoke/toy") == ["cpu"]
 
@@ -242,3 +248,80 @@ def test_any_finite_figures_survive_acceptance(
     found = baseline.find(project, "smoke/toy", "cpu")
     assert found
     assert [r.values["score"] for r in found.run.scores[0].repeats] == values
+
+
+def test_items_are_named_by_what_they_are(with_items: tuple[Path, Side]) -> None:
+    project, _ = with_items
+    file = project / "baselines/smoke/toy/cpu.json"
+    digest = sha256(rows_of(file).read_bytes()).hexdigest()
+    assert load(file).items == digest
+    assert sorted(p.name for p in file.parent.iterdir()) == [f"cpu.{digest[:12]}.items.parquet", "cpu.json"]
+
+
+def test_a_disk_that_fills_up_leaves_the_earlier_baseline(with_items: tuple[Path, Side]) -> None:
+    project, made = with_items
+    before = content(project)
+    for limit in (0, 500, 1500):  # in the items, and in the JSON
+        with files_up_to(limit), pytest.raises(UsageError, match=r"cannot be written \(File too large\)"):
+            baseline.accept(made.run, project / "run", project, "cpu", "again" * 1000)
+        assert content(project) == before
+
+
+def test_what_killed_writers_left_goes_with_the_next_acceptance(with_items: tuple[Path, Side]) -> None:
+    project, made = with_items
+    folder = project / "baselines/smoke/toy"
+    own = sorted(p.name for p in folder.iterdir())
+    stray = [
+        "cpu.0123456789ab.items.parquet",
+        "cpu.items.parquet",
+        ".cpu.0123456789ab.items.parquet.0123456789abcdef.torn",
+        ".cpu.json.0123456789abcdef.torn",
+        ".cpu.json.lock",
+    ]
+    others = [
+        "cpu.fast.items.parquet",
+        "cpu.fast.json",
+        "gpu.items.parquet",
+        "cpu.ba9876543210.json",
+        "notes.txt",
+    ]
+    others.append("cpu.ba9876543210.items.parquet")  # of a label that ends like a digest
+    for name in stray + others:
+        (folder / name).write_text("x")
+    baseline.accept(made.run, project / "run", project, "cpu", "again")
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*own, *others])
+
+
+def test_a_baseline_of_before_is_read(with_items: tuple[Path, Side]) -> None:
+    """Its items have no digest in their name, and its own is of both."""
+    project, made = with_items
+    file = project / "baselines/smoke/toy/cpu.json"
+    rows_of(file).rename(file.with_name("cpu.items.parquet"))
+    body = json.loads(file.read_text())
+    del body["items"]
+    body["accepted"]["digest"] = baseline._digest(body, file.with_name("cpu.items.parquet").read_bytes())
+    file.write_text(json.dumps(body))
+    found = baseline.find(project, "smoke/toy", "cpu")
+    assert found
+    assert found.items
+    baseline.accept(made.run, project / "run", project, "cpu", "again")
+    assert not file.with_name("cpu.items.parquet").exists()
+    assert baseline.find(project, "smoke/toy", "cpu")
+
+
+@pytest.mark.parametrize("items", ["../../x", "", 5, "0" * 63, "G" * 64])
+def test_a_record_leads_to_no_items_elsewhere(with_items: tuple[Path, Side], items: object) -> None:
+    project, _ = with_items
+    file = project / "baselines/smoke/toy/cpu.json"
+    edit(lambda body: body.update(items=items))(file)
+    with pytest.raises(UsageError, match="damaged record"):
+        baseline.read_file(file)
+
+
+@pytest.mark.parametrize("label", ["../../etc/x", "/etc/x", "a/b", "", "CPU"])
+def test_a_record_leads_to_no_label_elsewhere(with_items: tuple[Path, Side], label: str) -> None:
+    project, _ = with_items
+    file = project / "baselines/smoke/toy/cpu.json"
+    edit(lambda body: body["accepted"].update(label=label))(file)
+    with pytest.raises(UsageError, match="damaged record"):
+        baseline.read_file(file)

@@ -18,7 +18,7 @@ from harness.compare.verdict import compare
 from harness.errors import UsageError
 from harness.record import MetricInfo
 
-A, B = [0.80, 0.82, 0.81, 0.79, 0.83], [0.81, 0.80, 0.84, 0.82, 0.80]
+A, B = [0.80, 0.82, 0.81, 0.79, 0.83], [0.811, 0.80, 0.84, 0.82, 0.804]
 
 
 def later(values: list[float | None], **changes: object) -> Side:
@@ -31,9 +31,9 @@ def test_a_row_says_how_far_equal_subjects_differ() -> None:
     (row,) = calibrate(seeded(A), later(B), (gate(0.02),))
     sd = math.sqrt((reference.tstd(A) ** 2 + reference.tstd(B) ** 2) / 2)
     low, high = reference.ttest_ind(B, A, equal_var=False).confidence_interval(0.90)
-    assert (row.unit, row.repeats, row.mean) == ("seeds", 5, pytest.approx(0.812))
+    assert (row.unit, row.repeats, row.mean) == ("seeds", 5, pytest.approx(0.8125))
     assert row.sd == pytest.approx(sd)
-    assert (row.change, row.low, row.high) == (pytest.approx(0.004), pytest.approx(low), pytest.approx(high))
+    assert (row.change, row.low, row.high) == (pytest.approx(0.005), pytest.approx(low), pytest.approx(high))
     assert row.proposed == pytest.approx(round_up(2 * reference.t.ppf(0.95, 4) * math.sqrt(2 / 5) * sd))
     assert not row.is_wide_enough
     assert row.repeats_needed
@@ -58,7 +58,7 @@ def test_rounding_goes_up_to_two_digits(value: float) -> None:
 
 def test_a_relative_gate_gets_its_fraction() -> None:
     (row,) = calibrate(seeded(A), later(B), (gate(0.5, relative=True),))
-    assert row.margin == pytest.approx(0.406)
+    assert row.margin == pytest.approx(0.40625)
     assert row.proposed
     assert row.proposed_fraction == round_up(row.proposed / row.mean)
     assert row.is_wide_enough
@@ -84,10 +84,14 @@ def test_what_is_never_repeated_gets_no_proposal() -> None:
 
 def test_items_are_repeats_where_no_seed_is(tmp_path: Path) -> None:
     values = {f"i{n}": random.Random(n).random() for n in range(100)}
-    one = itemised(tmp_path / "a", [values])
+    again = {name: v + random.Random(name).gauss(0, 0.01) for name, v in values.items()}
+    one, other = itemised(tmp_path / "a", [values]), itemised(tmp_path / "b", [again])
     (row,) = calibrate(one, one, (gate(0.1),))
+    assert (row.unit, row.repeats) == ("exact", 100)
+    (row,) = calibrate(one, other, (gate(0.1),))
     assert (row.unit, row.repeats) == ("items", 100)
-    assert row.sd == pytest.approx(reference.tstd(list(values.values())))
+    deviations = [reference.tstd(list(side.values())) for side in (values, again)]
+    assert row.sd == pytest.approx(math.hypot(*deviations) / math.sqrt(2))
 
 
 def test_a_gate_against_the_reference_is_calibrated_at_its_noisiest_point() -> None:

@@ -27,7 +27,7 @@ def test_items_stand_in_for_seeds(tmp_path: Path) -> None:
 
 
 def test_one_value_has_no_interval_and_neither_have_two_seeds() -> None:
-    for scores, unit, n in ((score(single(0.4)), "exact", 1), (score(repeats([0.3, 0.5])), "seeds", 2)):
+    for scores, unit, n in ((score(single(0.4)), "one", 1), (score(repeats([0.3, 0.5])), "seeds", 2)):
         given = side(scores)
         assert Figure.of(given.run.scores, "score", given) == Figure(0.4, None, None, n, unit)
 

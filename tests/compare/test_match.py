@@ -4,8 +4,9 @@ from compare.runs import repeats, run, score
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.artifact import Json
 from harness.compare.comparison import Difference
-from harness.compare.match import differences, environment_differences, match
+from harness.compare.match import NAMED, differences, environment_differences, match
 from harness.record import Repeat, Score
 
 ONE = repeats([0.5])
@@ -107,6 +108,55 @@ def test_masked_fields_do_not_count() -> None:
 
 def test_environments_differ_by_field_and_several_values_are_a_list() -> None:
     found = environment_differences(
-        [{"torch": "2.15.0", "gpu": "H100"}, {"torch": "2.15.0", "gpu": "H200"}], [{"torch": "2.14.0"}]
+        [{"torch": "2.15.0", "gpu": "H100"}, {"torch": "2.15.0", "gpu": "H200"}], [{"torch": "2.14.0"}], {}
     )
     assert found == (Difference("gpu", None, ["H100", "H200"]), Difference("torch", "2.14.0", "2.15.0"))
+
+
+def told(ours: list[dict[str, Json]], theirs: list[dict[str, Json]], **lists: dict[str, Json]) -> list[str]:
+    return [str(d) for d in environment_differences(ours, theirs, lists)]
+
+
+def test_what_a_library_says_counts_where_both_sides_have_loaded_it() -> None:
+    """A table that is read needs no torch, and has it loaded or not by what ran before it in the process."""
+    with_torch: dict[str, Json] = {"cpu": "AMD EPYC", "cpu_capability": "AVX2", "threads": 2}
+    assert told([{"cpu": "AMD EPYC"}], [with_torch]) == []
+    assert told([{"cpu": "AMD EPYC"}, with_torch], [with_torch]) == []
+    other: dict[str, Json] = {**with_torch, "cpu_capability": "AVX512", "threads": 1}
+    assert told([with_torch], [{"cpu": "AMD EPYC"}, other]) == [
+        "cpu_capability: AVX512 → AVX2",
+        "threads: 1 → 2",
+    ]
+
+
+def test_variables_count_where_one_side_has_none() -> None:
+    assert told([{"ATEN_CPU_CAPABILITY": "avx2"}], [{}]) == ["ATEN_CPU_CAPABILITY: absent → avx2"]
+
+
+def test_of_two_processors_with_one_name_the_instructions_that_differ_are_named() -> None:
+    ours: dict[str, Json] = {"cpu": "AMD EPYC", "instructions": "avx avx2 fma"}
+    theirs: dict[str, Json] = {"cpu": "AMD EPYC", "instructions": "avx avx2 avx512_bf16 avx512f fma"}
+    assert told([ours], [theirs]) == ["instructions: avx512_bf16 avx512f → absent"]
+    assert told([theirs], [ours]) == ["instructions: absent → avx512_bf16 avx512f"]
+
+
+def test_distributions_that_differ_are_named_where_both_lists_are_known() -> None:
+    ours: list[dict[str, Json]] = [{"distributions": "a", "torch": "2.15.0"}]
+    theirs: list[dict[str, Json]] = [{"distributions": "b", "torch": "2.14.0"}]
+    lists: dict[str, dict[str, Json]] = {
+        "a": {"torch": "2.15.0", "mkl": "2024.2", "pip": "25", "new": "1"},
+        "b": {"torch": "2.14.0", "mkl": "2023.1", "pip": "25"},
+    }
+    found = ["mkl: 2023.1 → 2024.2", "new: absent → 1", "torch: 2.14.0 → 2.15.0"]
+    assert told(ours, theirs, **lists) == found
+    assert told(ours, theirs, a=lists["a"]) == ["distributions: b → a", "torch: 2.14.0 → 2.15.0"]
+    assert told(ours, ours, **lists) == []
+
+
+def test_of_many_distributions_the_first_are_named_and_the_digests_stand_for_the_rest() -> None:
+    lists: dict[str, dict[str, Json]] = {
+        side: {f"p{i:03d}": side for i in range(NAMED + 1)} for side in ("a", "b")
+    }
+    found = told([{"distributions": "a"}], [{"distributions": "b"}], **lists)
+    assert len(found) == NAMED + 1
+    assert (found[0], found[-1]) == ("p000: b → a", "distributions: b → a")

@@ -151,7 +151,7 @@ def test_clusters_of_unequal_size_match_a_hand_worked_example() -> None:
 
 def test_welch_takes_the_clusters_of_each_side() -> None:
     before, after = [1.0, 1.0, 4.0, 4.0, 5.0, 5.0], [2.0, 2.0, 7.0, 7.0]
-    e = stats.welch(before, after, [0, 0, 1, 1, 2, 2], [0, 0, 1, 1])
+    e = stats.apart(stats.clustered(before, [0, 0, 1, 1, 2, 2]), stats.clustered(after, [0, 0, 1, 1]))
     same(e, stats.welch([1.0, 4.0, 5.0], [2.0, 7.0]), scale=1.0)
     assert e.df == pytest.approx(stats.welch([1.0, 4.0, 5.0], [2.0, 7.0]).df, rel=1e-12)
     assert e.se > stats.welch(before, after).se

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.compute.arithmetic import is_out_of_memory
 from harness.compute.resume import Resume, mixed
+
+pytestmark = pytest.mark.numeric
 
 
 def parts(seed: int) -> dict[str, torch.nn.Linear]:

@@ -1,16 +1,22 @@
 """Digests of what lies outside, and the cache that spares reading it again."""
 
+import hashlib
 import json
+import mmap
 import multiprocessing
 import os
+import tarfile
+import time
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from harness.data.content import DigestCache, content_digest, files_of
+from harness.data import content
+from harness.data.content import ALWAYS_READ, DigestCache, content_digest, files_of
 from harness.errors import UsageError
 
+CASE = Path(__file__).parents[1] / "cases" / "01"
 LONG_AGO = (1_600_000_000, 1_600_000_000)
 
 
@@ -25,24 +31,93 @@ def test_a_digest_is_the_sha256_of_the_bytes(tmp_path):
     assert DigestCache(tmp_path / "cache").of(file) == sha256(b"abc").hexdigest()
 
 
-def test_what_was_read_once_is_not_read_again(tmp_path):
-    file = old(tmp_path / "a", b"abc")
+def settled(path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that has been as it is for long, as a clock an hour on sees it."""
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600_000_000_000)
+    return old(path, content)
+
+
+def test_what_was_read_once_and_is_settled_is_not_read_again(tmp_path, monkeypatch):
+    file = settled(tmp_path / "a", b"abc", monkeypatch)
     first = DigestCache(tmp_path / "deep" / "cache").of(file)
-    with file.open("r+b") as f:  # the same size, time and inode: only a reader would see the change
-        f.write(b"xyz")
-    os.utime(file, LONG_AGO)
-    assert DigestCache(tmp_path / "deep" / "cache").of(file) == first
-    assert DigestCache(tmp_path / "no cache").of(file) == sha256(b"xyz").hexdigest()
+    line = (tmp_path / "deep" / "cache").read_text()
+    (tmp_path / "deep" / "cache").write_text(line.replace(first, "0" * 64))
+    assert DigestCache(tmp_path / "deep" / "cache").of(file) == "0" * 64
+    assert DigestCache(tmp_path / "deep" / "cache").of(file, read=True) == first
 
 
-def test_a_file_changed_a_moment_ago_is_read_again(tmp_path):
-    file = tmp_path / "a"
-    file.write_bytes(b"abc")
-    stat = file.stat()
+def test_a_file_changed_a_moment_ago_is_not_remembered(tmp_path):
+    DigestCache(tmp_path / "cache").of(old(tmp_path / "a", b"abc"))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_where_the_clock_was_set_back_nothing_is_remembered(tmp_path, monkeypatch):
+    file = old(tmp_path / "a", b"abc")
+    monkeypatch.setattr(time, "time_ns", lambda: 1_600_000_001_000_000_000)
     DigestCache(tmp_path / "cache").of(file)
-    file.write_bytes(b"xyz")
-    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert not (tmp_path / "cache").exists()
+
+
+def in_place(file: Path, other: Path) -> None:
+    with file.open("r+b") as f:
+        f.write(other.read_bytes())
+
+
+def by_rename(file: Path, other: Path) -> None:
+    other.rename(file)
+
+
+def through_a_hard_link(file: Path, other: Path) -> None:
+    link = file.with_name("link")
+    link.hardlink_to(file)
+    in_place(link, other)
+
+
+def through_a_map(file: Path, other: Path) -> None:
+    with file.open("r+b") as f, mmap.mmap(f.fileno(), 0) as m:
+        m[:] = other.read_bytes()
+        m.flush()
+
+
+@pytest.mark.parametrize("change", [in_place, by_rename, through_a_hard_link, through_a_map])
+def test_a_change_of_equal_size_and_time_is_seen(tmp_path, monkeypatch, change):
+    """``touch -r``, ``rsync --inplace``, ``tar`` and ``cp -p`` all set the time that they want."""
+    file = settled(tmp_path / "a", b"abc", monkeypatch)
+    assert DigestCache(tmp_path / "cache").of(file) == sha256(b"abc").hexdigest()
+    change(file, old(tmp_path / "other", b"xyz"))
+    os.utime(file, LONG_AGO)
     assert DigestCache(tmp_path / "cache").of(file) == sha256(b"xyz").hexdigest()
+
+
+@pytest.mark.parametrize("always", [0, ALWAYS_READ])
+def test_archives_unpacked_over_one_another_are_seen(tmp_path, monkeypatch, always):
+    """Their files have the same names, sizes and times, and are written into the same inodes."""
+    monkeypatch.setattr(content, "ALWAYS_READ", always)
+    real, digests = time.time_ns, []
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600_000_000_000)
+    for archive in ("v1.tar", "v2.tar", "v1.tar"):
+        with tarfile.open(CASE / archive) as held:
+            for member in held.getmembers():
+                target = tmp_path / "data" / member.name
+                if member.isdir():
+                    target.mkdir(exist_ok=True)
+                    continue
+                packed = held.extractfile(member)
+                assert packed is not None
+                target.write_bytes(packed.read())
+                os.utime(target, (member.mtime, member.mtime))
+        digests.append(content_digest(files_of(tmp_path / "data"), DigestCache(tmp_path / "cache")))
+    assert digests[0] == digests[2] != digests[1]
+    assert (tmp_path / "cache").exists() == (always == 0)
+
+
+def test_little_is_always_read(tmp_path, monkeypatch):
+    file = settled(tmp_path / "a", b"abc", monkeypatch)
+    cache = DigestCache(tmp_path / "cache")
+    cache.of(file)
+    (tmp_path / "cache").write_text((tmp_path / "cache").read_text().replace(cache.of(file), "0" * 64))
+    assert content_digest(file, DigestCache(tmp_path / "cache")) == f"sha256:{sha256(b'abc').hexdigest()}"
 
 
 def test_a_changed_file_has_another_digest(tmp_path):
@@ -53,8 +128,8 @@ def test_a_changed_file_has_another_digest(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"\xff\xfe", b'["half a li', b'{"a": 1}\n[1, 2]\n["x", "short"]\n'])
-def test_a_damaged_cache_is_read_past_and_goes_on(tmp_path, damage):
-    file = old(tmp_path / "a", b"abc")
+def test_a_damaged_cache_is_read_past_and_goes_on(tmp_path, monkeypatch, damage):
+    file = settled(tmp_path / "a", b"abc", monkeypatch)
     (tmp_path / "cache").write_bytes(damage)
     assert DigestCache(tmp_path / "cache").of(file) == sha256(b"abc").hexdigest()
     assert sha256(b"abc").hexdigest() in (tmp_path / "cache").read_bytes().decode("latin-1")
@@ -71,7 +146,9 @@ def _digest_all(cache: Path, files: list[Path]) -> None:
         DigestCache(cache).of(file)
 
 
-def test_processes_may_share_it(tmp_path):
+def test_processes_may_share_it(tmp_path, monkeypatch):
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600_000_000_000)
     files = [old(tmp_path / f"{n}", str(n).encode()) for n in range(40)]
     context = multiprocessing.get_context("fork")
     workers = [context.Process(target=_digest_all, args=(tmp_path / "cache", files)) for _ in range(4)]
@@ -81,6 +158,15 @@ def test_processes_may_share_it(tmp_path):
         worker.join()
     lines = [json.loads(line) for line in (tmp_path / "cache").read_text().splitlines() if line]
     assert len({identity for identity, _ in lines}) == 40
+
+
+@pytest.mark.parametrize(
+    "line", ["7", "null", "[" * 100_000, '{"a": 1}', '["x"]', "[NaN, 1]", '[["a"], "b"]']
+)
+def test_a_line_of_the_cache_that_is_something_else_is_passed_over(tmp_path, line):
+    (tmp_path / "cache").write_text(f"{line}\n")
+    file = old(tmp_path / "a", b"abc")
+    assert DigestCache(tmp_path / "cache").of(file) == hashlib.sha256(b"abc").hexdigest()
 
 
 def test_an_unreadable_file_is_one_line(tmp_path):

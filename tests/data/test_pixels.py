@@ -1,6 +1,8 @@
 """Images of every sort become 8-bit RGB, counted, and never by dropping bits unasked."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -141,3 +143,25 @@ def test_scaling_keeps_the_order_and_ends_at_0_and_255(values, low, width):
     scaled = to_8_bit(np.sort(np.array([*values, low, low + width])), (low, low + width))
     assert (np.diff(scaled.astype(int)) >= 0).all()
     assert list(to_8_bit(np.array([low, low + width, np.nan]), (low, low + width))) == [0, 255, 0]
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+
+
+@pytest.mark.parametrize("content", [EPS, b"P6 1 1 255 abc", b"<VRTDataset/>"])
+def test_only_formats_that_are_documented_are_opened(tmp_path, content):
+    """EPS, for one, is drawn by another program."""
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(StageError, match=r"not a readable image \(none of PNG, JPEG, "):
+        Decoder().decode(tmp_path / "a.png", "a.png")
+
+
+def test_a_picture_of_enormous_size_is_one_line(tmp_path):
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(bytes(100)))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + pixels)
+    with pytest.raises(StageError, match=r"not a readable image .*decompression bomb"):
+        Decoder().decode(tmp_path / "a.png", "a.png")

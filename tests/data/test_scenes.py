@@ -18,7 +18,8 @@ from harness.data.image_folder import rows
 from harness.data.scenes.canvas import Canvas
 from harness.data.scenes.captions import captions
 from harness.data.scenes.extras import furnish
-from harness.data.scenes.palettes import REGIONS, palette
+from harness.data.scenes.palettes import palette
+from harness.data.scenes.regions import REGIONS
 from harness.data.scenes.site import Drawn, Site
 from harness.data.scenes.world import CLASSES, scene
 
@@ -122,8 +123,8 @@ def test_no_two_scenes_are_the_same() -> None:
 
 
 def test_the_region_is_a_matter_of_colour() -> None:
-    assert set(REGIONS) == {"temperate", "arid", "boreal", "tropical", "polder"}
-    coloured = [r for r in REGIONS if r != "polder"]  # which is temperate in all but its fields
+    assert set(REGIONS.names) == {"temperate", "arid", "boreal", "tropical", "polder"}
+    coloured = [r for r in REGIONS.names if r != "polder"]  # which is temperate in all but its fields
     mean = {r: pictures(12, region=r, size=32).reshape(-1, 3).mean(0) for r in coloured}
     for a, b in itertools.combinations(mean.values(), 2):
         assert np.abs(a - b).max() > 3  # of 255, over 84 scenes each
@@ -180,8 +181,10 @@ OWN_WORDS = {
 
 @pytest.mark.parametrize("label", SEVEN)
 def test_every_caption_names_its_class_in_its_own_words(label: str) -> None:
-    seen = [c for r in REGIONS for i in range(15) for c in scene(label, i, size=32, region=r, seed=0)[1]]
-    assert len(seen) == 15 * 5 * len(REGIONS)
+    seen = [
+        c for r in REGIONS.names for i in range(15) for c in scene(label, i, size=32, region=r, seed=0)[1]
+    ]
+    assert len(seen) == 15 * 5 * len(REGIONS.names)
     assert [c for c in seen if not any(w in c.lower() for w in OWN_WORDS[label])] == []
 
 
@@ -208,9 +211,9 @@ def test_things_are_mentioned_only_where_they_can_be_seen() -> None:
     for seed in range(80):
         rng = np.random.default_rng(seed)
         canvas = Canvas.of(32, azimuth=1.0)
-        colours, season = palette("temperate", rng)
+        colours, season = palette(REGIONS["temperate"], rng)
         ground = np.full((3, 64, 64), 0.5, np.float32)
-        things = furnish(Site(canvas, rng, colours, "temperate", season), ground, "Crop Land")
+        things = furnish(Site(canvas, rng, colours, REGIONS["temperate"], season), ground, "Crop Land")
         changed = float((np.abs(ground - 0.5).max(0) > 0.02).mean())
         assert changed >= 0.004 * len(things)
         assert things or changed < 0.05

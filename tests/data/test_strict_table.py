@@ -1,10 +1,14 @@
 """Parquet files of our own: what they should hold, or one line that says what they do."""
 
+import ast
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.data.strict_table import read_table, schema
+import harness
+from harness.data.strict_table import PLAIN, read_table, schema
 from harness.errors import StageError
 
 EXPECTED = schema({"name": pa.string(), "size": pa.int32()})
@@ -14,6 +18,30 @@ def test_what_was_written_is_read(tmp_path):
     table = pa.table({"name": ["a", "b"], "size": [1, 2]}, schema=EXPECTED)
     pq.write_table(table, tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet", EXPECTED, "sizes").equals(table)
+
+
+def test_the_bytes_hold_the_values_as_they_are(tmp_path):
+    pq.write_table(pa.table({"name": ["river bank"] * 9}), tmp_path / "t.parquet", **PLAIN)
+    assert (tmp_path / "t.parquet").read_bytes().count(b"river bank") == 9
+    column = pq.read_metadata(tmp_path / "t.parquet").row_group(0).column(0)
+    assert (column.compression, column.has_dictionary_page, column.is_stats_set) == (
+        "UNCOMPRESSED",
+        False,
+        False,
+    )
+
+
+def test_every_stage_writes_its_tables_so():
+    root = Path(harness.__file__).parent
+    found = [
+        (file.name, ast.unparse(call))
+        for room in ("systems", "metrics", "data")
+        for file in root.joinpath(room).rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("pq.write_table", "pq.ParquetWriter")
+    ]
+    assert len(found) >= 5
+    assert [(name, call) for name, call in found if not call.endswith(", **PLAIN)")] == []
 
 
 def test_a_damaged_file_and_none_at_all_are_one_line(tmp_path):

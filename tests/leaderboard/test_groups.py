@@ -100,6 +100,26 @@ def test_it_is_ranked_by_what_is_gated_first() -> None:
     assert group.by == ("other", "score")
 
 
+def test_runs_that_are_alike_go_by_their_number_whatever_the_clock_said() -> None:
+    """The clock was set back between two runs; a run that is comparable with both joins the earlier one."""
+    numbered = {"20260304-101500-0007-00000000": 10, "20260101-000000-0008-00000000": 20}
+    first, second = (
+        run(
+            at(0.5),
+            at(0.1, "other", n=n),
+            id=name,
+            started=f"{name[:4]}-{name[4:6]}-{name[6:8]}T00:00:00+00:00",
+        )
+        for name, n in numbered.items()
+    )
+    third = run(at(0.4), id="20260102-000000-0009-00000000", started="2026-01-02T00:00:00+00:00")
+    for runs in itertools.permutations((first, second, third)):
+        assert {frozenset(members) for members in ids(groups_of(*runs))} == {
+            frozenset({first.id, third.id}),
+            frozenset({second.id}),
+        }
+
+
 RUNS = [
     sweep(),
     subject(0.5, 1),

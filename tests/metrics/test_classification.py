@@ -8,12 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from drawing import draws
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.artifact import Predictions
 from harness.errors import StageError
 from harness.metrics import classification
+
+pytestmark = pytest.mark.numeric
 
 CLASSES = ["Bare Land", "Crop Land", "Water Body"]
 
@@ -61,7 +64,7 @@ def test_published_figures_are_reproduced_to_all_printed_digits(tmp_path):
     assert scores.conditions == {"n": 7589}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@draws(60)
 @given(pairs=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
 def test_every_average_is_the_one_that_torchgeo_logs(tmp_path, pairs):
     """Absent classes included: torchmetrics decides how they enter."""
@@ -86,12 +89,65 @@ def test_a_field_with_item_rows_is_their_mean(tmp_path):
     generator = np.random.default_rng(0)
     logits, labels = generator.normal(size=(50, 3)), generator.integers(0, 3, 50)
     scores = classification.scores(predictions(tmp_path, labels, logits))
-    assert scores.items.columns.keys() == {"overall_accuracy", "loss"}
+    fields = {"overall_accuracy", "average_accuracy", "f1_micro", "f1_macro", "jaccard", "loss"}
+    assert scores.items.columns.keys() == fields
     for name, column in scores.items.columns.items():
         assert np.mean(column) == pytest.approx(getattr(scores, name), abs=1e-12)
     shifted = logits.astype(np.float32).astype(np.float64)
     expected = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(50), labels]
     np.testing.assert_allclose(scores.items.columns["loss"], expected, rtol=1e-12)
+
+
+def test_rows_of_macro_means_are_what_they_lose_without_the_item(tmp_path):
+    """Class 2 has one item, class 3 none and is predicted once: without an item a class may be gone."""
+    labels = [0, 0, 0, 0, 1, 1, 1, 2, 0, 1]
+    predicted = [0, 0, 1, 3, 1, 1, 0, 2, 0, 1]
+    logits = one_hot(predicted, 4)
+    classes = ["a", "b", "c", "d"]
+    scores = classification.scores(predictions(tmp_path / "all", labels, logits, classes))
+    for field in ("average_accuracy", "f1_macro", "jaccard"):
+        without = np.array(
+            [
+                getattr(
+                    classification.scores(
+                        predictions(
+                            tmp_path / "some", np.delete(labels, i), np.delete(logits, i, axis=0), classes
+                        )
+                    ),
+                    field,
+                )
+                for i in range(10)
+            ]
+        )
+        expected = getattr(scores, field) + 9 * (without.mean() - without)
+        np.testing.assert_allclose(scores.items.columns[field], expected, rtol=1e-12)
+        assert np.std(expected) > 0.01
+
+
+def test_steps_are_the_least_that_one_item_can_change(tmp_path):
+    """Every item is given every other prediction; none moves a field by less than its step says."""
+    labels = [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2]
+    predicted = [0, 0, 0, 1, 1, 1, 0, 2, 2, 2, 0, 1]
+    scores = classification.scores(predictions(tmp_path, labels, one_hot(predicted)))
+    assert scores.steps["overall_accuracy"] == scores.steps["f1_micro"] == 1 / 12
+    assert scores.steps["average_accuracy"] == pytest.approx(1 / (3 * 5))
+    moved = {field: [] for field in scores.steps}
+    for i, right in enumerate(labels):
+        for other in range(3):
+            if (other == right) == (predicted[i] == right):
+                continue
+            changed = [*predicted[:i], other, *predicted[i + 1 :]]
+            one = classification.scores(predictions(tmp_path, labels, one_hot(changed)))
+            for field, changes in moved.items():
+                changes.append(abs(getattr(one, field) - getattr(scores, field)))
+    for field, changes in moved.items():
+        assert 0 < scores.steps[field] <= min(changes) + 1e-12
+        assert scores.steps[field] > 0.3 * min(changes)
+
+
+def test_a_single_item_has_no_rows_of_what_would_be_left_without_it(tmp_path):
+    scores = classification.scores(predictions(tmp_path, [0], one_hot([0])))
+    assert scores.items.columns.keys() == {"overall_accuracy", "f1_micro", "loss"}
 
 
 def test_a_class_that_neither_occurs_nor_is_predicted_is_left_out(tmp_path):

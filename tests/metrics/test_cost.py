@@ -5,6 +5,7 @@ import pytest
 from harness.artifact import GeneratedImages, LanguageModel, Likelihoods, Texts
 from harness.errors import StageError
 from harness.metrics import cost
+from harness.stage import Items
 
 MEASURED = {
     "evaluations": 51,
@@ -20,6 +21,7 @@ MEASURED = {
 
 
 def images(folder, **changed):
+    (folder / "metadata.jsonl").write_text('{"file_name": "0.png"}\n{"file_name": "1.png"}\n')
     return GeneratedImages(folder, facts={"cost": MEASURED | changed})
 
 
@@ -27,6 +29,7 @@ def test_evaluations_are_compared_on_any_hardware(tmp_path):
     scores = cost.sampling(images(tmp_path))
     assert scores.evaluations == 51
     assert scores.conditions == {}
+    assert scores.items == Items(["0.png", "1.png"], {"evaluations": [51, 51]})
     assert cost.sampling(images(tmp_path, device="another", threads=64, wall_s=1.0)) == scores
     assert cost.sampling(images(tmp_path, evaluations=99)).evaluations == 99
 

@@ -7,8 +7,9 @@ import tracemalloc
 import numpy as np
 import ot
 import pytest
+from drawing import draws
 from feature_sets import features
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import registry
@@ -16,6 +17,8 @@ from harness.data.order import drawn
 from harness.errors import StageError
 from harness.metrics import _gaussian, frechet
 from harness.metrics.features.vectors import Writer
+
+pytestmark = pytest.mark.numeric
 
 SHAPES = [(40, 30, 100), (30, 40, 100), (30, 90, 60), (90, 30, 60), (200, 150, 20), (60, 60, 60)]
 """N real, M generated, D: fewer vectors than dimensions on both sides, on one, on none."""
@@ -50,7 +53,7 @@ def test_the_published_two_by_two_case_to_all_digits():
     assert _gaussian.frechet(a, b).value == pytest.approx(0.9293118549677741, rel=1e-14)
 
 
-@settings(max_examples=50, deadline=None)
+@draws(50)
 @given(
     roots=st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1, max_size=6),
     shift=st.floats(-5, 5),
@@ -108,7 +111,7 @@ def test_identical_sets_are_at_distance_zero_in_whatever_order(score, n, dim):
 sizes = st.tuples(st.integers(4, 30), st.integers(4, 30), st.integers(1, 20))
 
 
-@settings(max_examples=40, deadline=None)
+@draws(40)
 @given(sizes=sizes, seed=st.integers(0, 99), scale=st.floats(1e-3, 1e3), shift=st.floats(-100, 100))
 def test_the_distance_ignores_rotation_translation_and_order_and_scales_by_the_square(
     sizes, seed, scale, shift
@@ -131,10 +134,36 @@ def test_the_distance_ignores_rotation_translation_and_order_and_scales_by_the_s
 def test_every_distance_without_one_image_is_that_of_a_new_fit(n, m, dim):
     real, generated = cloud(1, n, dim), cloud(2, m, dim, spread=1.3, shift=0.2)
     a, b = _gaussian.fit(real), _gaussian.fit(generated)
-    found = _gaussian.leave_one_out(a, b, generated)
+    without_real, without = _gaussian.leave_one_out(a, b, real, generated)
     refitted = np.array([between(real, np.delete(generated, i, axis=0)) for i in range(m)])
-    np.testing.assert_allclose(found, refitted, rtol=1e-7)
+    np.testing.assert_allclose(without, refitted, rtol=1e-7)
     assert refitted.std() > 1e-4 * refitted.mean()
+    refitted = np.array([between(np.delete(real, i, axis=0), generated) for i in range(n)])
+    np.testing.assert_allclose(without_real, refitted, rtol=1e-7)
+    assert refitted.std() > 1e-4 * refitted.mean()
+
+
+@pytest.mark.parametrize(("n", "m", "dim"), SHAPES)
+def test_rows_are_what_each_distance_loses_without_the_image(score, n, m, dim):
+    """On the axes of all real images, for the distance in few dimensions."""
+    real, generated = cloud(1, n, dim), cloud(2, m, dim, spread=1.3, shift=0.2)
+    scores = score(real, generated, pca=5)
+    assert scores.items.item == [f"real/{i}.png" for i in range(n)] + [f"generated/{i}.png" for i in range(m)]
+    axes = _gaussian.principal_axes(_gaussian.fit(real), 5)
+    for field, (x, y) in {
+        "distance": (real, generated),
+        "pca_distance": (real.astype(np.float64) @ axes, generated.astype(np.float64) @ axes),
+    }.items():
+        column = np.array(scores.items.columns[field])
+        assert column.mean() == pytest.approx(getattr(scores, field), rel=1e-12)
+        lost = (
+            np.array([between(np.delete(x, i, axis=0), y) for i in range(n)]),
+            np.array([between(x, np.delete(y, i, axis=0)) for i in range(m)]),
+        )
+        variance = sum((len(w) - 1) * w.var() for w in lost)
+        assert column.var(ddof=1) / (n + m) == pytest.approx(variance, rel=1e-6)
+        for side, of_side in ((lost[0], column[:n]), (lost[1], column[n:])):
+            np.testing.assert_allclose(np.corrcoef(side, of_side)[0, 1], -1, atol=1e-6)
 
 
 def test_the_standard_error_is_the_jackknife_over_generated_images(score):

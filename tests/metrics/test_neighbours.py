@@ -4,8 +4,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from drawing import draws
 from feature_sets import cloud, features
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jobs import FolderJob
 from PIL import Image
@@ -17,10 +18,13 @@ from harness.data.image_folder import Writer, rows
 from harness.errors import StageError
 from harness.metrics import neighbours
 from harness.metrics.neighbours import balls, distances
+from harness.metrics.neighbours.membership import membership
+
+pytestmark = pytest.mark.numeric
 
 FIELDS = ("precision", "recall", "density", "coverage")
 HADAMARD = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
-drawn = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = draws(20)
 
 
 def manifold(folder, real, generated, **parameters):
@@ -52,8 +56,11 @@ def test_four_real_and_three_generated_images_by_hand(tmp_path):
     """On a line, k = 1: the real balls' radii are 1, 1, 1 and 8, the generated ones' 4.5, 4.5 and 95."""
     scores = manifold(tmp_path, [0, 1, 2, 10], [0.5, 5, 100], k=1)
     assert values_of(scores) == (2 / 3, 1.0, 1.0, 3 / 4)
-    assert scores.items.item == ["0.png", "1.png", "2.png"]
-    assert scores.items.columns == {"precision": [1, 1, 0], "density": [2, 1, 0]}
+    assert scores.items.item == [
+        *("real/0.png", "real/1.png", "real/2.png", "real/3.png"),
+        *("generated/0.png", "generated/1.png", "generated/2.png"),
+    ]
+    assert scores.steps == {"precision": 1 / 3, "recall": 1 / 4, "density": 1 / 3, "coverage": 1 / 4}
     assert scores.conditions == {"n_real": 4, "n_generated": 3}
     assert scores.details["median_radius"] == {"real": 1.0, "generated": 4.5}
 
@@ -68,13 +75,39 @@ def test_the_definitions_are_met_within_and_across_blocks(tmp_path, n, m, k):
         assert np.mean(column) == pytest.approx(getattr(scores, field), abs=1e-12)
 
 
+@few
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(5, 20),
+    m=st.integers(5, 20),
+    k=st.integers(1, 3),
+    ties=st.booleans(),
+)
+def test_rows_are_what_each_field_loses_without_the_image(tmp_path, seed, n, m, k, ties):
+    rng = np.random.default_rng(seed)
+    sides = [rng.normal(size=(count, 2)) for count in (n, m)]
+    real, generated = (s.round(0) if ties else s for s in sides)
+    scores = manifold(tmp_path, real, generated, k=k)
+    lost = (
+        np.array([by_definition(np.delete(real, i, axis=0), generated, k) for i in range(n)]),
+        np.array([by_definition(real, np.delete(generated, i, axis=0), k) for i in range(m)]),
+    )
+    for place, field in enumerate(FIELDS):
+        column, value = np.array(scores.items.columns[field]), getattr(scores, field)
+        for left, of_side in ((lost[0][:, place], column[:n]), (lost[1][:, place], column[n:])):
+            count = len(left)
+            scale = (n + m) / count * np.sqrt(count / (count - 1) * (n + m - 1) / (n + m))
+            expected = value + scale * (count - 1) * (left.mean() - left)
+            np.testing.assert_allclose(of_side, expected, atol=1e-9)
+
+
 def test_k_changes_the_output(tmp_path):
     sides = cloud(0, 40), cloud(1, 40)
     few, many = (values_of(manifold(tmp_path, *sides, k=k)) for k in (2, 6))
     assert all(a != b for a, b in zip(few, many, strict=True))
 
 
-@drawn
+@few
 @given(seed=st.integers(0, 2**32 - 1), prototypes=st.integers(1, 5))
 def test_a_collapsed_generator_loses_recall_and_coverage(tmp_path, seed, prototypes):
     """It makes perfect images, but few: precision alone would not see it."""
@@ -87,7 +120,7 @@ def test_a_collapsed_generator_loses_recall_and_coverage(tmp_path, seed, prototy
     assert radius["generated"] < radius["real"] / 10
 
 
-@drawn
+@few
 @given(
     seed=st.integers(0, 2**32 - 1),
     turned=st.booleans(),
@@ -133,7 +166,8 @@ def test_coverage_and_density_of_a_perfect_generator_are_those_expected(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("n", "m", "message"), [(5, 9, "5 real images have no neighbour number 5"), (9, 4, "4 generated images")]
+    ("n", "m", "message"),
+    [(6, 9, "6 real images have no neighbour number 6; k must be at most 4"), (9, 4, "4 generated images")],
 )
 def test_no_more_images_than_neighbours_is_refused(tmp_path, n, m, message):
     with pytest.raises(StageError, match=message):
@@ -144,11 +178,10 @@ def test_memory_does_not_grow_with_the_number_of_images():
     def peak(blocks):
         x = cloud(0, distances.BLOCK * blocks)
         tracemalloc.start()
-        reach = distances.radii(x, 5)
-        found = distances.balls(x, x, reach, reach)
+        found = membership(x, x, distances.balls(x, 5))
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert found.covered.all()
+        assert found.holds.all()
         return most
 
     assert peak(4) < 1.1 * peak(2)

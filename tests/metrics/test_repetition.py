@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from drawing import draws
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.artifact import Texts
@@ -44,7 +45,7 @@ def test_another_n_is_another_rate(tmp_path):
 WORDS = st.lists(st.sampled_from("abc"), max_size=12)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@draws(50)
 @given(written=st.lists(WORDS, min_size=1, max_size=5), names=st.permutations("abc"))
 def test_it_depends_on_which_words_are_equal_and_on_nothing_else(tmp_path, written, names):
     written = [*written, ["a", "b"]]

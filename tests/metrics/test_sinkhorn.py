@@ -3,8 +3,9 @@
 import numpy as np
 import ot
 import pytest
+from drawing import draws
 from feature_sets import cloud, features
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
@@ -15,7 +16,9 @@ from harness.metrics import sinkhorn
 from harness.metrics.neighbours.distances import BLOCK, mean_squared
 from harness.metrics.sinkhorn import transport
 
-drawn = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+pytestmark = pytest.mark.numeric
+
+few = draws(20)
 
 
 def divergence(x, y, *, epsilon, scale=1.0, iterations=20_000, held_bytes=transport.HELD_BYTES):
@@ -80,7 +83,7 @@ def test_identical_sets_have_no_divergence(tmp_path):
         assert scored(tmp_path, same, again).divergence == pytest.approx(0, abs=1e-12)
 
 
-@drawn
+@few
 @given(
     seed=st.integers(0, 2**32 - 1), epsilon=st.floats(0.05, 10), n=st.integers(2, 20), m=st.integers(2, 20)
 )
@@ -92,7 +95,7 @@ def test_it_is_symmetric_and_not_negative(seed, epsilon, n, m):
     assert there.value > 0
 
 
-@drawn
+@few
 @given(seed=st.integers(0, 2**32 - 1), scale=st.integers(-20, 20), moved=st.integers(-64, 64))
 def test_the_unit_of_the_features_changes_nothing(tmp_path, seed, scale, moved):
     real, generated = (np.round(cloud(seed + i, 20, 4) * 16) / 16 for i in (0, 1))

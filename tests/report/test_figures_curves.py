@@ -8,7 +8,8 @@ from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from drawing import draws
+from hypothesis import given
 from hypothesis import strategies as st
 from report.test_golden import RUN
 
@@ -87,7 +88,7 @@ def test_a_fact_of_that_name_without_losses_is_no_curve(fact: Json) -> None:
     assert summary(fact)
 
 
-@settings(max_examples=20)
+@draws(20)
 @given(
     st.lists(
         st.fixed_dictionaries(

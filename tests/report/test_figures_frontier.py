@@ -11,7 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from compare.runs import gate, repeats, run, score, single
-from hypothesis import given, settings
+from drawing import draws
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.artifact import Json
@@ -218,7 +219,7 @@ def test_a_picture_shows_floor_margin_reference_and_interval_and_is_the_same_twi
 extreme = st.sampled_from([0.0, -0.0, 1e-300, -1e-300, 1.0, 1 + 2**-52, 1e6, -1e299, 1e299])
 
 
-@settings(max_examples=15)
+@draws(15)
 @given(st.lists(st.tuples(st.floats(1e-3, 1e9), extreme, extreme, extreme), min_size=2, max_size=5))
 def test_figures_of_any_size_are_drawn(found: list[tuple[float, float, float, float]]) -> None:
     made = tuple(Spot("", "1", *numbers, False) for numbers in found)
@@ -232,7 +233,7 @@ labels = st.lists(
 )
 
 
-@settings(max_examples=30)
+@draws(30)
 @given(labels)
 def test_labels_overlap_neither_one_another_nor_a_point_nor_the_frame(
     wanted: list[tuple[float, float, str, bool]],

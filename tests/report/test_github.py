@@ -148,14 +148,14 @@ def test_a_run_prints_them_on_github_and_nowhere_else(
     project.accept()
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     said = project.harness("run", suite, *WORSE)
-    assert said.code == 1
+    assert said.code == 6
     error = next(each for each in shown(commands(said)) if each.level == "error")
     assert error.properties["file"] == "suites/suite.yaml"
     assert suite.read_text().splitlines()[int(error.properties["line"]) - 1].strip().startswith("fit")
     again = project.harness("compare", "toy/centre")
     assert [each.level for each in shown(commands(again))] == [each.level for each in shown(commands(said))]
     as_json = project.harness("compare", "toy/centre", "--json")
-    assert as_json.json["exit"] == 1  # nothing but the document
+    assert as_json.json["exit"] == 6  # nothing but the document
 
 
 def commands(said: Said) -> str:

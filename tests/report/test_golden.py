@@ -21,7 +21,7 @@ import pytest
 from rich.console import Console
 
 from harness.artifact import Json
-from harness.compare.comparison import Comparison, Difference, Estimate, Finding, Point, Verdict
+from harness.compare.comparison import Claim, Comparison, Difference, Estimate, Finding, Point, Verdict
 from harness.record import Accepted, GateInfo, MetricInfo, Repeat, Run, Score, TaskInfo
 from harness.report import github, junit, markdown
 from harness.report.terminal import print_comparison
@@ -61,7 +61,7 @@ def finding(name: str, verdict: Verdict | None, **given: Any) -> Finding:
         "reason": "",
         "estimate": None,
         "margin": 0.02 if verdict else None,
-        "claim": "this recipe",
+        "claim": Claim("the recipe of `train`", ("train",)),
     }
     return Finding(metric=metric, field=field, verdict=verdict, **{**usual, **given})
 
@@ -85,6 +85,10 @@ FINDINGS = (
         estimate=estimate(0.8120, -0.0310, 0.0190),
         reason="worse by 0.0310 (90 % interval 0.0120 to 0.0500), margin 0.0200, 5 paired seeds",
         p=0.004,
+        sees=0.0345,
+        beside=(
+            "`painter` was run once: no claim about the recipe of it; to repeat: seeds: {painter.seed: [0, 1, 2]}",
+        ),
         causes=(TORCH, Difference("gpu", None, "NVIDIA H100")),
     ),
     finding(
@@ -172,7 +176,6 @@ def score(metric: str, values: list[Mapping[str, float]], **given: Any) -> Score
         "point": {},
         "settings": {},
         "protocol": {"scores.n": 110},
-        "claim": "this recipe",
     }
     return Score(metric=metric, repeats=repeats, **{**usual, **given})
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from itertools import pairwise
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report.test_golden import COMPARISON, EMPTY, FINDINGS, NASTY, NO_BASELINE, RUN, estimate, finding
 
-from harness.compare.comparison import Point, Verdict
+from harness.compare.comparison import Claim, Point, Verdict
 from harness.errors import Exit
 from harness.record import Accepted
 from harness.report import numbers
@@ -104,11 +105,11 @@ def test_of_two_regressions_the_one_by_more_margins_comes_first_whatever_its_dir
 
 
 def test_the_claim_is_named_once_or_by_metric_where_claims_differ() -> None:
-    assert numbers.claims(FINDINGS) == "about this recipe"
-    mixed = [*FINDINGS[1:3], replace(FINDINGS[1], field="f1", claim="this checkpoint")]
+    assert numbers.claims(FINDINGS) == "about the recipe of `train`"
+    mixed = [*FINDINGS[1:3], replace(FINDINGS[1], field="f1", claim=Claim("this checkpoint"))]
     assert numbers.claims(mixed) == (
-        "about this checkpoint: scores.f1; "
-        "about this recipe: scores.average_accuracy, scores.overall_accuracy"
+        "about the recipe of `train`: scores.average_accuracy, scores.overall_accuracy; "
+        "about this checkpoint: scores.f1"
     )
     assert numbers.claims([]) == ""
 
@@ -154,16 +155,21 @@ def test_the_age_of_a_baseline_counts_up_to_the_run(at: str, told: str) -> None:
     assert text == f"h100, accepted {told} (new data)"
 
 
-def test_cleaning_removes_what_could_act_and_keeps_what_can_be_read() -> None:
-    text = numbers.clean(f"{NASTY}\ud800\ufffe\n\x00end")
-    assert text == "<script>alert('|')</script> [31m @team 🛰️ **صحراء** | ]]> end"
+def test_cleaning_shows_what_could_act() -> None:
+    text = numbers.clean(f"{NASTY}\ud800\ufffe\n\x00end\ta\rb")
+    assert text == (
+        r"<script>alert('|')</script> \u202e\x1b[31m @team 🛰️ **صحراء** | ]]>\ud800\ufffe \x00end a\x0db"
+    )
 
 
-@given(st.text())
-def test_cleaned_text_is_one_line_and_can_be_written_anywhere(text: str) -> None:
-    cleaned = numbers.clean(text)
-    assert len(cleaned.splitlines()) <= 1 or "\u2028" in text or "\u2029" in text
+@given(st.text(st.characters(exclude_categories=[])), st.booleans())
+def test_cleaned_text_has_no_control_character_and_can_be_written_anywhere(text: str, lines: bool) -> None:
+    cleaned = numbers.clean(text, lines=lines, most=20)
+    assert len(cleaned) <= 20
+    assert not any(unicodedata.category(c) in ("Cc", "Cs") for c in cleaned if not (lines and c == "\n"))
+    assert lines or len(cleaned.splitlines()) <= 1
     assert cleaned.encode().decode() == cleaned
+    assert numbers.clean(cleaned, lines=lines, most=20) == cleaned
 
 
 def test_long_text_is_cut_visibly() -> None:

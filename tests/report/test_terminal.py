@@ -22,7 +22,7 @@ def test_no_line_is_wider_than_the_terminal(example: str, width: int) -> None:
 
 
 def test_every_number_of_a_verdict_is_on_a_wide_terminal_in_one_line() -> None:
-    line = next(li for li in printed(COMPARISON, 120).splitlines() if "overall_accuracy" in li)
+    line = next(li for li in printed(COMPARISON, 160).splitlines() if "overall_accuracy" in li)
     shown = ["✗ regressed", "0.812", "0.781", "-0.0310 [-0.0500, -0.0120]", "0.0200", "5 paired seeds"]
     assert [part for part in shown if part not in line] == []
 

@@ -72,7 +72,7 @@ Spoil = Callable[[dict[str, Any]], Any]
         (lambda b: b["ratings"][3].update(artefacts=["none", "blurry"]), "'none' beside other artefacts"),
         (lambda b: b["ratings"][3].update(train="maybe"), "train is maybe"),
         (lambda b: b["ratings"][3].update(seconds=-1), "a time that is none"),
-        (lambda b: b["ratings"][3].update(seconds=10**400), "a time that is none"),
+        (lambda b: b["ratings"][3].update(seconds=10**200), "a time that is none"),
         (lambda b: [r.update(train=None) for r in b["ratings"]], "no image has all its answers"),
     ],
 )  # fmt: skip
@@ -98,7 +98,7 @@ def test_a_file_that_was_edited_is_refused_even_where_it_makes_sense(key: Key, t
 def test_what_is_no_export_at_all_is_refused(key: Key, tmp_path: Path, text: str) -> None:
     file = tmp_path / "ann.json"
     file.write_text(text)
-    with pytest.raises(UsageError, match=r"ann\.json: "):
+    with pytest.raises(UsageError, match=r"ann\.json:"):
         read(file, key)
     with pytest.raises(UsageError, match="No such file"):
         read(tmp_path / "bob.json", key)
@@ -163,7 +163,9 @@ def test_the_good_ones_among_bad_ones_are_used(key: Key, tmp_path: Path) -> None
     bad.write_text("{")
     found = check([bad, stored(tmp_path, exported(key, "Ann", four))], key)
     assert [s.rater for s in found.sheets] == ["Ann"]
-    assert found.left_out == (f"{bad}: cannot be read (not JSON)",)
+    assert found.left_out == (
+        f"{bad}:1: not JSON (Expecting property name enclosed in double quotes at column 2)",
+    )
 
 
 def test_where_nobody_was_asked_for_a_class_none_is_missing(key: Key, tmp_path: Path) -> None:

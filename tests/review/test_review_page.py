@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import patient
 from painted import GALLERY
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from rated import Reviewed, exported, reviewed, signed, stored
 
 from harness.review import making, page
@@ -43,17 +43,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reviewed:
     return reviewed(tmp_path_factory.mktemp("gallery"), TELLING, Wish(count=COUNT))
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("there is no Chromium to open a page in")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 class Reviewer:
     """Somebody with a browser of their own, and everything that the page asked for or complained of there."""
 
@@ -65,7 +54,7 @@ class Reviewer:
         self.page: Page = self.open()
 
     def open(self) -> Page:
-        page = self.context.new_page()
+        page = patient(self.context.new_page())
         page.on("console", lambda message: self.said.append(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("request", lambda request: self.asked.append(request.url))

@@ -13,12 +13,14 @@ from typing import Annotated, Literal, NamedTuple
 from annotated_types import Ge, Interval, MinLen
 
 from harness.artifact import Artifact, Json
+from harness.data.content import files_of
+from harness.data.hub import Source
 from harness.errors import StageError
 from harness.stage import (
     Count,
+    Direction,
     Execution,
     Fraction,
-    Higher,
     Items,
     Job,
     Lower,
@@ -109,6 +111,16 @@ def read(*, source: File, columns: Annotated[tuple[str, ...], MinLen(1)] = ("val
 
 
 @stage(version=1)
+def gather(*, source: Source, job: Job) -> Numbers:
+    """Numbers from every JSON file in a folder, file by file."""
+    numbers: list[float] = []
+    for done, path in enumerate(files_of(source.path).values(), start=1):
+        job.progress(done, 0, "files")
+        numbers += json.loads(path.read_text())
+    return Numbers(_write(job.folder(), numbers))
+
+
+@stage(version=1)
 def split(numbers: Numbers, *, held_out: Fraction = 0.5, job: Job) -> Split:
     """Hold the last share of the numbers out."""
     values = _read(numbers)
@@ -185,7 +197,7 @@ class Fit(Scores):
     """Centre minus mean; neither way is better."""
     error: Lower
     """Mean distance to the centre to the given power."""
-    within: Higher
+    within: Annotated[float, Direction("higher", low=0, high=1)]
     """Share of the numbers closer than 1."""
 
 
@@ -204,6 +216,7 @@ def measure(model: Model, data: Numbers, *, power: Annotated[int, Ge(1)] = 1) ->
         within=means["within"],
         items=Items([f"{i:04d}" for i in range(len(values))], columns),
         conditions={"n": len(values)},
+        steps={"within": 1 / len(values)},
     )
 
 

@@ -38,13 +38,18 @@ def overlap(train: Iterable[str], held_out: Sequence[str], n: int) -> Overlap:
         held_out: texts.
         n: words in an n-gram.
     """
+    counts = by_row(train, held_out, n)
+    return Overlap(
+        n, sum(total for total, _ in counts), sum(s for _, s in counts), sum(s > 0 for _, s in counts)
+    )
+
+
+def by_row(train: Iterable[str], held_out: Sequence[str], n: int) -> list[tuple[int, int]]:
+    """Of each held-out row how many n-grams it has, and how many of them are shared; as ``overlap`` counts."""
     wanted = {gram for text in held_out for gram in _ngrams(text, n)}
     found = {gram for text in train for gram in _ngrams(text, n) if gram in wanted}
-    total = shared = rows = 0
-    for text in held_out:
-        hits = [gram in found for gram in _ngrams(text, n)]
-        total, shared, rows = total + len(hits), shared + sum(hits), rows + any(hits)
-    return Overlap(n, total, shared, rows)
+    hits = [[gram in found for gram in _ngrams(text, n)] for text in held_out]
+    return [(len(of_row), sum(of_row)) for of_row in hits]
 
 
 def _ngrams(text: str, n: int) -> Iterator[str]:

@@ -14,7 +14,7 @@ from harness.data.corpus import table
 from harness.data.corpus.table import Row
 from harness.data.hub import Source
 from harness.errors import StageError
-from harness.stage import Job, stage
+from harness.stage import Job, Reading, stage
 
 if TYPE_CHECKING:
     from harness.data.corpus.pages import Account
@@ -23,7 +23,7 @@ _NAMED = 5
 
 
 @stage(version=1, software=("pypdf",))
-def read_pdfs(*, source: Source, strict: bool = False, job: Job) -> Corpus:
+def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Corpus:
     """The text of PDFs, page by page, in the order of file names and pages.
 
     Words hyphenated at a line's end are mended, the lines of a paragraph joined, ligatures taken apart.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifact import Json
-from harness.data.strict_table import read_table, schema
+from harness.data.strict_table import PLAIN, read_table, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +35,7 @@ def write(folder: Path, rows: Sequence[Row]) -> None:
     import pyarrow.parquet as pq
 
     columns = {name: [row[index] for row in rows] for index, name in enumerate(Row._fields)}
-    pq.write_table(pa.table(columns, schema=_schema()), folder / TABLE, compression="zstd")
+    pq.write_table(pa.table(columns, schema=_schema()), folder / TABLE, **PLAIN)
 
 
 def read(folder: Path) -> list[Row]:

@@ -15,7 +15,7 @@ from harness.data.corpus import table
 from harness.data.corpus.table import Row
 from harness.data.hub import Source
 from harness.errors import StageError
-from harness.stage import Job, stage
+from harness.stage import Job, Reading, stage
 
 SUFFIXES = frozenset({".txt", ".text", ".md", ".markdown", ".rst"})
 
@@ -55,10 +55,10 @@ class _Text(NamedTuple):
 def read(
     *,
     source: Source,
-    heading: LinePattern | None = None,
+    heading: Reading[LinePattern | None] = None,
     split: str | None = None,
-    column: str = "text",
-    document: str | None = None,
+    column: Reading[str] = "text",
+    document: Reading[str | None] = None,
     job: Job,
 ) -> Corpus:
     """Texts as they are written: of files, one row each, or of a column in parquet, one row per row.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from harness.data.hub import Source
 from harness.data.image_folder import METADATA, Writer
 from harness.data.pixels import Decoder, Resize, Scale
 from harness.errors import StageError, nearest
-from harness.stage import Count, Job, stage
+from harness.stage import Count, Job, Reading, stage
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2"})
 
@@ -24,10 +25,10 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp",
 def images(
     *,
     source: Source,
-    label: str = "label",
-    size: Count | None = None,
-    resize: Resize = "bicubic",
-    scale: Scale | None = None,
+    label: Reading[str] = "label",
+    size: Reading[Count | None] = None,
+    resize: Reading[Resize] = "bicubic",
+    scale: Reading[Scale | None] = None,
     job: Job,
 ) -> LabelledImages:
     """A folder of images with their classes.
@@ -68,10 +69,10 @@ def images(
 def captioned(
     *,
     source: Source,
-    captions: str = "captions",
-    size: Count | None = None,
-    resize: Resize = "bicubic",
-    scale: Scale | None = None,
+    captions: Reading[str] = "captions",
+    size: Reading[Count | None] = None,
+    resize: Reading[Resize] = "bicubic",
+    scale: Reading[Scale | None] = None,
     job: Job,
 ) -> CaptionedImages:
     """A folder of images with sentences about them, in ``metadata.jsonl``.
@@ -112,6 +113,7 @@ def _listed(root: Path, column: str) -> Iterator[_Listed]:
     file = root / METADATA
     if not file.is_file():
         raise StageError(f"{root}: no {METADATA} with rows like {{'file_name': …, {column!r}: …}}")
+    content = files_of(root)
     seen: set[str] = set()
     for number, line in enumerate(file.read_bytes().splitlines(), start=1):
         where = f"{file}:{number}"
@@ -125,10 +127,13 @@ def _listed(root: Path, column: str) -> Iterator[_Listed]:
             raise StageError(f"{where}: no {column!r}, only {', '.join(row)}{nearest(column, row)}")
         if name in seen:
             raise StageError(f"{where}: {name} a second time")
-        if not path.resolve().is_relative_to(root.resolve()):
+        inside = os.path.normpath(name)
+        if os.path.isabs(inside) or inside.startswith(".."):
             raise StageError(f"{where}: {name} leads out of the folder")
         if not path.is_file():
             raise StageError(f"{where}: no file {name}")
+        if inside not in content:
+            raise StageError(f"{where}: {name} is hidden, which keeps it out of what the folder is known by")
         seen.add(name)
         yield _Listed(name, path, row[column], where)
     if not seen:

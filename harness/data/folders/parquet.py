@@ -14,7 +14,7 @@ from harness.data.image_folder import Writer
 from harness.data.parquet_set import ParquetSet, Place, class_names, count, image_bytes, read, sentences
 from harness.data.pixels import Decoder, Resize, Scale
 from harness.errors import StageError
-from harness.stage import Count, Job, stage
+from harness.stage import Count, Job, Reading, stage
 
 Columns = Mapping[str, str]
 
@@ -24,10 +24,10 @@ def hub(
     *,
     source: Source,
     split: str = "train",
-    columns: Columns = {"image": "image", "label": "label"},  # noqa: B006
-    size: Count | None = None,
-    resize: Resize = "bicubic",
-    scale: Scale | None = None,
+    columns: Reading[Columns] = {"image": "image", "label": "label"},  # noqa: B006
+    size: Reading[Count | None] = None,
+    resize: Reading[Resize] = "bicubic",
+    scale: Reading[Scale | None] = None,
     job: Job,
 ) -> LabelledImages:
     """A hub data set of images with classes.
@@ -67,10 +67,10 @@ def hub_captioned(
     *,
     source: Source,
     split: str = "train",
-    columns: Columns = {"image": "image", "captions": "captions"},  # noqa: B006
-    size: Count | None = None,
-    resize: Resize = "bicubic",
-    scale: Scale | None = None,
+    columns: Reading[Columns] = {"image": "image", "captions": "captions"},  # noqa: B006
+    size: Reading[Count | None] = None,
+    resize: Reading[Resize] = "bicubic",
+    scale: Reading[Scale | None] = None,
     job: Job,
 ) -> CaptionedImages:
     """A hub data set of images with sentences about them.

@@ -8,11 +8,12 @@ from typing import Any
 
 from harness.artifact import LabelledImages
 from harness.data.folders.classes import class_facts, class_folders, png_names
+from harness.data.gdal import alone
 from harness.data.hub import Source
 from harness.data.image_folder import Writer
 from harness.data.pixels import Decoder, Resize, Scale, to_8_bit
 from harness.errors import StageError, nearest
-from harness.stage import Count, Job, stage
+from harness.stage import Count, Job, Reading, stage
 
 SUFFIXES = frozenset({".tif", ".tiff"})
 
@@ -21,17 +22,19 @@ SUFFIXES = frozenset({".tif", ".tiff"})
 def geotiff(
     *,
     source: Source,
-    bands: tuple[str, str, str],
-    scale: Scale,
-    order: tuple[str, ...] | None = None,
-    size: Count | None = None,
-    resize: Resize = "bicubic",
+    bands: Reading[tuple[str, str, str]],
+    scale: Reading[Scale],
+    order: Reading[tuple[str, ...] | None] = None,
+    size: Reading[Count | None] = None,
+    resize: Reading[Resize] = "bicubic",
     job: Job,
 ) -> LabelledImages:
     """GeoTIFFs in one folder per class, as 8-bit RGB. Classes are in alphabetical order.
 
     Pixels where one of the bands has no data are black; how many there are is in the facts, and how many
-    values lay outside ``scale`` and were clipped.
+    values lay outside ``scale`` and were clipped. A file is what is in it: masks, statistics and world files
+    beside it (``.msk``, ``.aux.xml``, ``.tfw``) are not read, and another format that calls itself ``.tif``, such
+    as a VRT that refers to other files, is an error.
 
     Args:
         source: the folder.
@@ -71,7 +74,7 @@ def _read(path: Path, bands: tuple[str, str, str], order: tuple[str, ...] | None
     import rasterio
 
     try:
-        with rasterio.open(path) as file:
+        with alone(), rasterio.open(path, driver="GTiff") as file:
             indices = _indices(path, file, bands, order)
             values = file.read(indices, masked=True)
     except rasterio.errors.RasterioError as e:

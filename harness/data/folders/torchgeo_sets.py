@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifact import LabelledImages
+from harness.data.content import files_of
 from harness.data.folders.classes import class_facts
+from harness.data.gdal import alone, refuse_references
 from harness.data.hub import Source
 from harness.data.image_folder import Writer
 from harness.data.pixels import Decoder, Resize, Scale, to_8_bit
 from harness.errors import StageError, nearest
-from harness.stage import Count, Job, stage
+from harness.stage import Count, Job, Reading, stage
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,16 @@ def torchgeo(
     dataset: DatasetName,
     source: Source,
     split: str | None = None,
-    bands: tuple[str, str, str] | None = None,
-    scale: Scale | None = None,
-    size: Count | None = None,
-    resize: Resize = "bicubic",
+    bands: Reading[tuple[str, str, str] | None] = None,
+    scale: Reading[Scale | None] = None,
+    size: Reading[Count | None] = None,
+    resize: Reading[Resize] = "bicubic",
     job: Job,
 ) -> LabelledImages:
     """A classification data set of TorchGeo, as 8-bit RGB, with its classes in its own order.
 
-    It is read where it lies: nothing is downloaded, and what it unpacks goes elsewhere.
+    It is read where it lies: nothing is downloaded, and what it unpacks goes elsewhere. Rasters are read without
+    what lies beside them; one that refers to other files is an error.
 
     Args:
         dataset: the class's name, as in ``EuroSAT``.
@@ -85,10 +88,13 @@ def torchgeo(
         StageError: it is not in ``source``, has no such option, no classes, or values beyond 0 to 255.
     """
     sizer, folder = Decoder(scale, size, resize), job.folder()
-    found = _open(dataset.name, _own_root(source.path, job.scratch), split, bands)
+    root = _own_root(source.path, job.scratch)
+    with alone():
+        found = _open(dataset.name, root, split, bands)
+    refuse_references(files_of(root).values())  # also of what was unpacked
     classes, labels = list(found.classes), Counter[str]()
     highest, clipped = 0.0, 0
-    with Writer(folder) as out:
+    with Writer(folder) as out, alone():
         for index in range(len(found)):
             where = f"{dataset.name} item {index}"
             values, label = _sample(found, index, where)

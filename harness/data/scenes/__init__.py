@@ -8,14 +8,13 @@ looking at their structure.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Interval
 
 from harness.artifact import Scenes
+from harness.data.scenes.regions import RegionName
 from harness.stage import Count, Job, Seed, stage
-
-Region = Literal["temperate", "arid", "boreal", "tropical", "polder"]
 
 
 @stage(version=1, software=("numpy",))
@@ -23,7 +22,7 @@ def draw(
     *,
     per_class: Count,
     size: Annotated[int, Interval(ge=32, le=2048)] = 64,
-    region: Region = "temperate",
+    region: RegionName = "temperate",
     seed: Seed = 0,
     job: Job,
 ) -> Scenes:

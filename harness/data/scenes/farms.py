@@ -68,7 +68,7 @@ def cultivated_vegetation(site: Site) -> Drawn:
     land = parcels(site, rng.uniform(0.5, 0.9), rng.uniform(0.6, 1.1))
     floor = mix(mix(site.colours.soil, site.colours.sand, 0.3), site.colours.grass, rng.uniform(0, 0.9))
     picture = plain(canvas, floor) * (1 + 0.05 * canvas.fractal(rng, 6))
-    kinds = _KINDS_IN[site.region]
+    kinds = site.region.plantings
     main = site.one_of(kinds)
     other = site.one_of({**{k: w for k, w in kinds.items() if k != main}, "meadow": 1.0})
     share = rng.random(land.count) < 0.75
@@ -139,13 +139,6 @@ _PLANTINGS = {
     "plantation": _plantation,
     "greenhouses": _greenhouses,
     "meadow": _meadow,
-}
-_KINDS_IN = {
-    "temperate": {"orchard": 3.0, "vineyard": 2.5, "plantation": 0.7, "greenhouses": 1.0},
-    "arid": {"orchard": 3.0, "vineyard": 1.5, "plantation": 1.5, "greenhouses": 1.5},
-    "boreal": {"orchard": 3.0, "vineyard": 1.5, "plantation": 1.0, "greenhouses": 1.5},
-    "tropical": {"orchard": 2.0, "vineyard": 1.5, "plantation": 3.0, "greenhouses": 0.7},
-    "polder": {"orchard": 4.0, "vineyard": 1.5, "plantation": 0.3, "greenhouses": 1.0},
 }
 _WORDS = {
     "orchard": (

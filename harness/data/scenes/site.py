@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness.data.scenes.canvas import Canvas, Grid, Picture
 from harness.data.scenes.palettes import Palette
+from harness.data.scenes.regions import Region
 
 
 @dataclass(frozen=True)
@@ -18,11 +20,11 @@ class Site:
     canvas: Canvas
     rng: np.random.Generator
     colours: Palette
-    region: str
+    region: Region
     season: float
     """0 the greenest time of the year, 1 the driest."""
 
-    def one_of(self, kinds: dict[str, float]) -> str:
+    def one_of(self, kinds: Mapping[str, float]) -> str:
         """A kind, drawn with the given weights."""
         weights = np.array(list(kinds.values()))
         return list(kinds)[int(self.rng.choice(len(weights), p=weights / weights.sum()))]
@@ -130,11 +132,11 @@ class Parcels:
 def parcels(site: Site, width: float, length: float) -> Parcels:
     """Strips of about ``width``, each cut into parcels of about ``length``.
 
-    In a polder they are straight and lie along the sides of the picture; elsewhere they bend a little and are
-    turned at random.
+    Where the land was surveyed they are straight and lie along the sides of the picture; elsewhere they bend a
+    little and are turned at random.
     """
     rng = site.rng
-    surveyed = site.region == "polder"
+    surveyed = site.region.surveyed
     turn = rng.integers(2) * np.pi / 2 if surveyed else rng.uniform(0, np.pi)
     u, v = site.canvas.turned(turn)
     bent = v if surveyed else v + 0.02 * site.canvas.noise(rng, 2)

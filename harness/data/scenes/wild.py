@@ -56,7 +56,7 @@ def natural_vegetation(site: Site) -> Drawn:
 def woody_vegetation(site: Site) -> Drawn:
     """A closed canopy of crowns with shadows and clearings."""
     rng, canvas, c = site.rng, site.canvas, site.colours
-    kind = site.one_of(_FORESTS[site.region])
+    kind = site.one_of(site.region.forests)
     floor = mix(c.leaf, mix(c.soil, c.grass, 0.5), 0.35 if kind != "open" else 0.8)
     picture = plain(canvas, floor * (0.7 if kind != "open" else 0.95))
     big = kind in ("broadleaf", "open")
@@ -100,25 +100,9 @@ def woody_vegetation(site: Site) -> Drawn:
     )
 
 
-_FORESTS = {
-    "temperate": {"broadleaf": 1.2, "conifer": 0.8, "mixed": 0.8},
-    "arid": {"broadleaf": 1.0, "open": 1.5},
-    "boreal": {"conifer": 2.0, "mixed": 1.0, "open": 0.5},
-    "tropical": {"broadleaf": 2.0, "mixed": 0.6},
-    "polder": {"broadleaf": 1.2, "conifer": 0.8, "mixed": 0.8},
-}
-
-
 def bare_land(site: Site) -> Drawn:
     """Dunes, gullies, rock or plain soil."""
-    kinds = {
-        "temperate": {"gullies": 1.0, "rock": 1.0, "plain": 1.2, "dunes": 0.5},
-        "arid": {"dunes": 1.5, "gullies": 1.0, "rock": 1.0, "plain": 0.6},
-        "boreal": {"gullies": 0.8, "rock": 1.5, "plain": 1.0, "dunes": 0.3},
-        "tropical": {"gullies": 1.2, "rock": 0.7, "plain": 1.3, "dunes": 0.5},
-        "polder": {"gullies": 1.0, "rock": 1.0, "plain": 1.2, "dunes": 0.5},
-    }
-    kind = site.one_of(kinds[site.region])
+    kind = site.one_of(site.region.bare_land)
     picture = _BARE[kind](site)
     weeds = site.canvas.fractal(site.rng, 8) - site.rng.uniform(0.9, 2.5)
     paint(picture, site.canvas.inside(-weeds, 0.4) * 0.6, site.colours.dry)

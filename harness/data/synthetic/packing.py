@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import MinLen
 
 from harness.artifact import DataSet, Images, Json, LabelledImages
+from harness.data.strict_table import PLAIN
 from harness.data.synthetic.card import Licence
 from harness.data.synthetic.filtering import SAMPLING
 from harness.errors import StageError
@@ -141,7 +142,7 @@ def _write(
     import pyarrow.parquet as pq
 
     schema = _schema(classes)
-    with pq.ParquetWriter(file, schema) as out:
+    with pq.ParquetWriter(file, schema, **PLAIN) as out:
         for first in range(0, len(found), _ROW_GROUP):
             group = slice(first, first + _ROW_GROUP)
             records = [

@@ -6,5 +6,6 @@ The encoder is loaded, or a small one is trained on captioned images, so that no
 from harness.metrics.alignment.loading import load
 from harness.metrics.alignment.scoring import score
 from harness.metrics.alignment.training import train
+from harness.metrics.alignment.within import within_class
 
-__all__ = ["load", "score", "train"]
+__all__ = ["load", "score", "train", "within_class"]

@@ -83,7 +83,7 @@ def fit(recipe: Recipe, data: CaptionedImages, tokenizer: Tokenizer, job: Job) -
 
     batch = min(recipe.batch_size, len(rows))
     steps = recipe.epochs * (len(rows) // batch)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.lr, weight_decay=DECAY)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.lr, weight_decay=DECAY, fused=True)
     schedule = get_cosine_schedule_with_warmup(optimiser, steps // 10, steps)
     draw = random.Random(recipe.seed)
     history: list[dict[str, Json]] = []

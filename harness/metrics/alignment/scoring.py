@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifact import CaptionedImages, ImageTextModel
 from harness.errors import StageError
-from harness.metrics.alignment.rows import captioned
-from harness.stage import Count, Execution, Higher, Items, Job, Scores, stage
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from harness.data.image_folder import Row
-    from harness.metrics.alignment.dual_encoder import DualEncoder
+from harness.metrics.alignment.encoding import encoded
+from harness.stage import Count, Execution, Higher, HigherShare, Items, Job, Scores, stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +26,7 @@ class AlignmentScores(Scores):
     """
     margin: Higher
     """``alignment`` − ``shuffled``."""
-    retrieval: Higher
+    retrieval: HigherShare
     """Share of images that fit one of their own captions better than any other of the set (R@1), in [0, 1]. It
     falls as N grows, and where many captions say nearly the same.
     """
@@ -63,18 +55,15 @@ def score(
     """
     import torch
 
-    from harness.metrics.alignment.dual_encoder import open_encoder
     from harness.metrics.alignment.matching import match
 
-    rows = captioned(images, "scored")
-    names = [row.name for row in rows]
-    encoder = open_encoder(model.path, "the image-text model", job.device)
-    read = _read(encoder, rows)
+    found = encoded(images, model, batch_size, job)
+    names = found.names
     matches = match(
-        _seen(encoder, rows, batch_size, job),
-        torch.cat([encoder.sentences(ids) for ids in read.different.split(batch_size)]),
-        row=torch.tensor([i for i, mine in enumerate(read.own) for _ in mine]),
-        own=torch.tensor([sentence for mine in read.own for sentence in mine]),
+        found.images,
+        found.sentences,
+        row=torch.tensor([i for i, mine in enumerate(found.own) for _ in mine]),
+        own=torch.tensor([sentence for mine in found.own for sentence in mine]),
     )
     if lonely := matches.shuffled.isnan().nonzero().flatten().tolist():
         raise StageError(
@@ -95,52 +84,13 @@ def score(
         items=Items(
             names,
             {name: column.tolist() for name, column in columns.items()},
-            cluster=_clusters(names, read.own),
+            cluster=found.clusters(),
         ),
-        conditions={"n": len(rows)},
+        steps={"retrieval": 1 / len(names)},
+        conditions={"n": len(names)},
         details={
-            "different_captions": len(read.different),
-            "captions_cut": read.cut,
-            "tokens": read.different.shape[1],
+            "different_captions": len(found.sentences),
+            "captions_cut": found.cut,
+            "tokens": found.tokens,
         },
     )
-
-
-class _Read(NamedTuple):
-    """Captions as the model reads them."""
-
-    different: Tensor
-    """Token ids, int64 (U, L)."""
-    own: list[list[int]]
-    """For each image which of them its captions are."""
-    cut: int
-    """How many different captions have more tokens than L."""
-
-
-def _read(encoder: DualEncoder, rows: Sequence[Row]) -> _Read:
-    sentences = list(dict.fromkeys(caption for row in rows for caption in row.captions))
-    tokens = encoder.tokens(sentences)
-    different, inverse = tokens.ids.unique(dim=0, return_inverse=True)
-    index = dict(zip(sentences, inverse.tolist(), strict=True))
-    return _Read(different, [[index[caption] for caption in row.captions] for row in rows], tokens.cut)
-
-
-def _seen(encoder: DualEncoder, rows: Sequence[Row], batch_size: int, job: Job) -> Tensor:
-    """The images' unit vectors, (N, D)."""
-    import torch
-
-    from harness.data.pixels import Decoder
-
-    batches = []
-    for start in range(0, len(rows), batch_size):
-        batch = rows[start : start + batch_size]
-        batches.append(encoder.images([Decoder().decode(row.path, row.path) for row in batch]))
-        job.progress(start + len(batch), len(rows), "images")
-    return torch.cat(batches)
-
-
-def _clusters(names: Sequence[str], own: Sequence[Sequence[int]]) -> list[str] | None:
-    """For each image the first one with the same captions; None where no two have them."""
-    first: dict[frozenset[int], str] = {}
-    clusters = [first.setdefault(frozenset(mine), name) for name, mine in zip(names, own, strict=True)]
-    return clusters if len(first) < len(names) else None

@@ -8,34 +8,20 @@ transformers             a folder of a vision model or a dual encoder (DINOv2, C
 
 from __future__ import annotations
 
-import importlib.util
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated
 
 from harness.artifact import Json
 from harness.errors import nearest
-
-Family = Literal["inception-v3", "torchvision", "timm", "transformers"]
-
-INCEPTION_LAYERS = ("2048", "768", "192", "64", "logits", "logits_unbiased")
-"""torch-fidelity's names: numbers are features after that many channels, averaged over the picture."""
-TRANSFORMERS_LAYERS = ("pooled", "cls", "projected")
-"""``pooled``: the model's ``pooler_output``. ``cls``: the first token of its last layer, for checkpoints without
-a pooler (ViT). ``projected``: a dual encoder's image embedding, in the space of its texts (CLIP).
-"""
-
-_REGISTERED = re.compile(r"^@register_model\b[\s\S]*?^def (\w+)\(", re.MULTILINE)
+from harness.metrics.features.families import FAMILIES, networks_of
 
 
 @dataclass(frozen=True)
 class Architecture:
     """A network without its weights, and the layer that is taken from it."""
 
-    family: Family
+    family: Annotated[str, FAMILIES]
     name: str
     """The network's, of torchvision and timm; else the layer."""
 
@@ -46,18 +32,11 @@ class Architecture:
         Raises:
             ValueError: no such family, network or layer; with the nearest that there is.
         """
-        family, colon, name = text.partition(":")
-        match family:
-            case "inception-v3":
-                return cls(family, _layer(family, name if colon else "2048", INCEPTION_LAYERS))
-            case "transformers":
-                return cls(family, _layer(family, name if colon else "pooled", TRANSFORMERS_LAYERS))
-            case "torchvision" | "timm":
-                known = networks_of(family)
-                if name.partition(".")[0] not in known or (family == "torchvision" and "." in name):
-                    raise ValueError(f"{family} has no network {name!r}{nearest(name, known)}")
-                return cls(family, name)
-        families = get_args(Family)
+        before, colon, name = text.partition(":")
+        family: Annotated[str, FAMILIES] = before
+        if family in FAMILIES:
+            return cls(family, FAMILIES[family].named(name if colon else None))
+        families = FAMILIES.names
         raise ValueError(f"{text!r}: expected one of {', '.join(families)}{_meant(text, families)}")
 
     @property
@@ -70,24 +49,7 @@ class Architecture:
         return self.text
 
 
-def _layer(family: str, name: str, layers: Collection[str]) -> str:
-    if name not in layers:
-        raise ValueError(f"{family} has no layer {name!r}, only {', '.join(layers)}{nearest(name, layers)}")
-    return name
-
-
 def _meant(text: str, families: Collection[str]) -> str:
     """A network's name without its family is the likeliest slip."""
-    homes = [family for family in ("torchvision", "timm") if text in networks_of(family)]
+    homes = [family for family in families if text in networks_of(family)]
     return f"; did you mean '{homes[0]}:{text}'?" if homes else nearest(text, families)
-
-
-@cache
-def networks_of(package: Literal["torchvision", "timm"]) -> frozenset[str]:
-    """The networks that an installed package registers, read off its source without importing it."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        return frozenset()
-    folder = Path(spec.submodule_search_locations[0]) / "models"
-    files = [file.read_text(encoding="utf-8") for file in folder.glob("*.py")]
-    return frozenset(name for text in files for name in _REGISTERED.findall(text))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
 
 from harness.artifact import Extractor, Features, Images
+from harness.compute.precisions import Precision
 from harness.errors import StageError
+from harness.metrics.features.families import FAMILIES
 from harness.stage import Count, Execution, Job, stage
 
 
 @stage(version=1, software=("torch", "torchvision", "timm", "transformers", "pillow"))
 def extract(
     images: Images,
-    extractor: Extractor,
+    extractor: Annotated[Extractor, FAMILIES],
     *,
     batch_size: Execution[Count] = 32,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     job: Job,
 ) -> Features:
     """The features of every image, in file order.

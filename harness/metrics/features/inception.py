@@ -19,7 +19,7 @@ class Inception(nn.Module):
     """Inception-v3 as TensorFlow had it in December 2015, with 1008 logits.
 
     Args:
-        layer: where features are taken (``architectures.INCEPTION_LAYERS``).
+        layer: where features are taken (``families.INCEPTION_LAYERS``).
 
     Raises:
         StageError: torch-fidelity is not installed.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.artifact import Classifier, Extractor
 from harness.errors import StageError
 from harness.metrics.features.architectures import Architecture
-from harness.stage import Count, Job, stage
+from harness.metrics.features.families import FAMILIES
+from harness.metrics.features.normalisations import NORMALISATIONS
+from harness.stage import Count, Job, Reading, stage
 from harness.systems.land_cover.weights import Weights
 
 if TYPE_CHECKING:
@@ -26,17 +28,19 @@ Resize = Literal[
     "tensor-bicubic",
     "tensorflow-bilinear",
 ]
-Normalisation = Literal["own", "unit", "symmetric", "inception", "imagenet", "clip"]
+Normalisation = Annotated[
+    Literal["own", "unit", "symmetric", "inception", "imagenet", "clip"], NORMALISATIONS
+]
 
 
 @stage(version=1, software=("torch", "torchvision", "timm", "transformers", "pillow"))
 def load(
     *,
-    architecture: Architecture,
+    architecture: Annotated[Architecture, FAMILIES],
     weights: Weights | None,
-    size: Count | None = None,
-    resize: Resize = "own",
-    normalisation: Normalisation = "own",
+    size: Reading[Count | None] = None,
+    resize: Reading[Resize] = "own",
+    normalisation: Reading[Normalisation] = "own",
     job: Job,
 ) -> Extractor:
     """A feature extractor: a known network with weights from outside.
@@ -74,8 +78,11 @@ def load(
     module = _filled(architecture, weights, folder, what)
     source = weights.source.path if weights else None
     view = networks.own_view(architecture, module, source)
-    if normalisation != "own" or (weights and weights.torchgeo):
-        mean, std = networks.NORMALISATIONS["unit" if normalisation == "own" else normalisation]
+    if normalisation != "own":
+        mean, std = NORMALISATIONS[normalisation]
+        view = replace(view, mean=mean, std=std)
+    elif weights and weights.torchgeo:
+        mean, std = NORMALISATIONS["unit"]
         view = replace(view, mean=mean, std=std)
     view = replace(view, size=size or view.size, fit=view.fit if resize == "own" else resize)
     dim = networks.feature_count(module, view, architecture.text)
@@ -86,17 +93,16 @@ def load(
 
 
 def _filled(architecture: Architecture, weights: Weights | None, folder: Path, what: str) -> nn.Module:
-    """The network with its weights; of ``transformers``, its configuration goes into ``folder``."""
+    """The network with its weights; where these have its configuration, that goes into ``folder``."""
     import torch
 
     from harness.metrics.features import networks
 
-    if architecture.family == "transformers":
+    family = FAMILIES[architecture.family]
+    if family.pretrained is not None:
         if weights is None or not weights.source.path.is_dir():
             raise StageError(f"{architecture.text} needs a folder with config.json as its weights")
-        from harness.metrics.features.transformer import pretrained
-
-        return pretrained(weights.source.path, architecture.name, folder)
+        return family.pretrained(architecture.name, weights.source.path, folder)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would seed the devices too: they are not forked.
         torch.default_generator.manual_seed(0)
@@ -107,7 +113,7 @@ def _filled(architecture: Architecture, weights: Weights | None, folder: Path, w
 
 
 @stage(version=1, software=("torch", "torchvision", "timm", "pillow"))
-def from_classifier(classifier: Classifier, *, job: Job) -> Extractor:
+def from_classifier(classifier: Annotated[Classifier, FAMILIES], *, job: Job) -> Extractor:
     """The features before the last layer of a classifier that was trained on the real classes.
 
     Pictures are prepared as for the classifier: cut to the middle as it says, never resized. Where it takes them
@@ -130,7 +136,8 @@ def from_classifier(classifier: Classifier, *, job: Job) -> Extractor:
 
     try:
         described = json.loads((classifier.path / DESCRIPTION).read_text(encoding="utf-8"))
-        architecture = Architecture.from_text(f"timm:{described['model']}")
+        # The one family of classifiers; by name, so that the others are not in the key.
+        architecture = Architecture("timm", FAMILIES["timm"].named(described["model"]))
         crop = described["preparation"]["crop"]
         red, green, blue = described["preparation"]["mean"]
         mean = (255 * red, 255 * green, 255 * blue)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -15,16 +14,8 @@ from torch import Tensor, nn
 from harness.errors import StageError
 from harness.metrics.features.architectures import Architecture
 from harness.metrics.features.description import MODEL, Description
-from harness.metrics.features.view import Channels, View
-
-NORMALISATIONS: Mapping[str, tuple[Channels, Channels]] = {
-    "unit": ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
-    "symmetric": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
-    "inception": ((128.0, 128.0, 128.0), (128.0, 128.0, 128.0)),
-    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
-    "clip": ((122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.6321579, 70.32316305)),
-}
-"""Mean and deviation of 8-bit values, as in ``View``: to [0, 1], to [-1, 1], and what networks were trained with."""
+from harness.metrics.features.families import FAMILIES
+from harness.metrics.features.view import View
 
 ANY_SIZE = 64
 """For trying networks that take pictures as they are: ResNets."""
@@ -50,46 +41,9 @@ def build(architecture: Architecture, folder: Path | None) -> Network:
     Raises:
         StageError: the package has no such network after all, or a package is missing.
     """
-    match architecture.family:
-        case "inception-v3":
-            from harness.metrics.features.inception import Inception
-
-            network = Network(Inception(architecture.name))
-        case "torchvision":
-            network = _torchvision(architecture.name)
-        case "timm":
-            network = _timm(architecture.name)
-        case "transformers":
-            from harness.metrics.features.transformer import empty
-
-            assert folder is not None
-            network = Network(empty(folder, architecture.name))
+    network = FAMILIES[architecture.family].build(architecture.name, folder)
     network.module.eval().requires_grad_(False)
     return network
-
-
-def _torchvision(name: str) -> Network:
-    """Without its last linear layer; SqueezeNet, which has none, ends in the mean of its feature maps."""
-    from torchvision import models
-
-    module: Any = models.get_model(name, weights=None)
-    linear = [layer for layer, part in module.named_modules() if isinstance(part, nn.Linear)]
-    if linear:
-        module.set_submodule(linear[-1], nn.Identity())
-    else:
-        module.classifier = nn.AdaptiveAvgPool2d(1)
-    return Network(module, (linear[-1] if linear else "classifier",))
-
-
-def _timm(name: str) -> Network:
-    import timm
-
-    try:
-        module = timm.create_model(name, pretrained=False, num_classes=0)
-    except RuntimeError as e:
-        raise StageError(f"timm:{name}: {e}") from None
-    head = module.pretrained_cfg.get("classifier") or ()
-    return Network(module, (head,) if isinstance(head, str) else tuple(head))
 
 
 def own_view(architecture: Architecture, module: nn.Module, folder: Path | None) -> View:
@@ -101,21 +55,7 @@ def own_view(architecture: Architecture, module: nn.Module, folder: Path | None)
     Raises:
         StageError: the ``transformers`` folder does not say it.
     """
-    match architecture.family:
-        case "inception-v3":
-            return View(299, "tensorflow-bilinear", *NORMALISATIONS["inception"])
-        case "torchvision":
-            return View(224, "pil-bicubic", *NORMALISATIONS["imagenet"])
-        case "timm":
-            own: Mapping[str, Any] = module.pretrained_cfg
-            red, green, blue = ((255 * m, 255 * s) for m, s in zip(own["mean"], own["std"], strict=True))
-            means, stds = (red[0], green[0], blue[0]), (red[1], green[1], blue[1])
-            return View(own["input_size"][-1], "pil-bicubic", means, stds)
-        case "transformers":
-            from harness.metrics.features import transformer
-
-            assert folder is not None
-            return transformer.own_view(folder)
+    return FAMILIES[architecture.family].own_view(module, folder)
 
 
 def fill(network: Network, state: Mapping[str, Tensor], what: str) -> None:
@@ -188,8 +128,7 @@ def restore(folder: Path) -> tuple[Description, nn.Module]:
     except (SafetensorError, OSError) as e:
         raise StageError(f"{folder / MODEL}: not a readable safetensors file ({e})") from None
     fill(network, state, f"{folder / MODEL}")
-    if description.architecture.family == "inception-v3":
-        from harness.metrics.features.inception import fuse
-
-        fuse(network.module)
+    ready = FAMILIES[description.architecture.family].ready
+    if ready is not None:
+        ready(network.module)
     return description, network.module

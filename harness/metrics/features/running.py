@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.compute.arithmetic import is_out_of_memory
+from harness.compute.precisions import Precision, dtype_of
 from harness.errors import ResourceError
 from harness.metrics.features.view import View
 from harness.stage import Job
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Runner:
@@ -26,7 +25,11 @@ class Runner:
         job: its device and log.
     """
 
-    def __init__(self, module: nn.Module, view: View, batch_size: int, precision: str, job: Job) -> None:
+    precision: Precision
+
+    def __init__(
+        self, module: nn.Module, view: View, batch_size: int, precision: Precision, job: Job
+    ) -> None:
         self.device = torch.device(job.device)
         # Convolutions on a CPU are up to a third faster with the channels side by side.
         layout = torch.channels_last if self.device.type == "cpu" else torch.contiguous_format
@@ -56,7 +59,7 @@ class Runner:
         with (
             torch.inference_mode(),
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-            torch.autocast(self.device.type, PRECISIONS[self.precision], enabled=self.precision != "fp32"),
+            torch.autocast(self.device.type, dtype_of(self.precision), enabled=self.precision != "fp32"),
         ):
             features: NDArray[np.float32] = (
                 self.module(self.view.normalised(pixels.to(self.device))).float().cpu().numpy()

@@ -26,7 +26,7 @@ class Vision(nn.Module):
 
     Args:
         model: a vision model, or a dual encoder with ``get_image_features``.
-        layer: where they are taken (``architectures.TRANSFORMERS_LAYERS``).
+        layer: where they are taken (``families.TRANSFORMERS_LAYERS``).
     """
 
     def __init__(self, model: Any, layer: str) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from harness.artifact import Features
 from harness.errors import StageError
 from harness.metrics.features.vectors import pair
-from harness.stage import Count, Higher, Items, Scores, stage
+from harness.metrics.influence import GENERATED, REAL, jackknife, named, rows
+from harness.stage import Count, Higher, HigherShare, Items, Scores, stage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,15 +24,15 @@ class ManifoldScores(Scores):
     k-th nearest other generated image. A ball holds what lies on its boundary.
     """
 
-    precision: Higher
+    precision: HigherShare
     """Share of the generated images in a real image's ball (Kynkäänniemi et al. 2019): do they look real?"""
-    recall: Higher
+    recall: HigherShare
     """Share of the real images in a generated image's ball (ibid.): can it make them all?"""
     density: Higher
     """How many real balls hold a generated image, on average, over k (Naeem et al. 2020). About 1 where the two
     distributions are one, more where generated images crowd among typical ones; real outliers weigh less
     than in precision."""
-    coverage: Higher
+    coverage: HigherShare
     """Share of the real images whose ball holds a generated one (ibid.); generated outliers, which inflate
     recall, do not count."""
 
@@ -40,9 +45,9 @@ def manifold(real: Features, generated: Features, *, k: Count = 5) -> ManifoldSc
     have the coverage to expect of a perfect generator at these numbers, and the median radius of the balls:
     where a generator has collapsed, its own is small.
 
-    Per-item rows are those of the generated images, for precision and density: given the real images, which
-    the protocol fixes, these are means over independent draws. Recall and coverage are means over the real
-    images, whose spread says nothing about another draw of generated ones; they need seeds for an interval.
+    The rows behind all four are the jackknife's, over real and generated images: what each loses without the
+    image, whose ball goes with it and whose neighbours' balls grow. A neighbour's radius does not move smoothly, so
+    there is no infinitesimal jackknife; this one is too wide rather than too narrow on average.
 
     Args:
         real: what the generated images should be like.
@@ -50,35 +55,64 @@ def manifold(real: Features, generated: Features, *, k: Count = 5) -> ManifoldSc
         k: which neighbour a ball reaches to. Kynkäänniemi et al. take 3, Naeem et al. 5.
 
     Raises:
-        StageError: not more than k images on a side, or what ``features.vectors.pair`` refuses.
+        StageError: not more than k + 1 images on a side, or what ``features.vectors.pair`` refuses.
     """
     import numpy as np
 
-    from harness.metrics.neighbours.distances import balls, radii
+    from harness.metrics.neighbours.distances import balls
+    from harness.metrics.neighbours.membership import membership
 
     ours, theirs = pair(real, generated)
     for side, vectors in (("real", ours), ("generated", theirs)):
-        if vectors.count <= k:
-            raise StageError(f"{vectors.count} {side} images have no neighbour number {k}; k must be smaller")
-    real_radii, generated_radii = radii(ours.values, k), radii(theirs.values, k)
-    found = balls(ours.values, theirs.values, real_radii, generated_radii)
-    real_looking = (found.around_generated > 0).astype(np.float64)
-    density = found.around_generated / k
+        if vectors.count <= k + 1:
+            raise StageError(
+                f"{vectors.count} {side} images have no neighbour number {k + 1}; k must be at most {vectors.count - 2}"
+            )
+    real_balls, generated_balls = balls(ours.values, k), balls(theirs.values, k)
+    found = membership(ours.values, theirs.values, real_balls)
+    back = membership(theirs.values, ours.values, generated_balls)
+    looks_real, reached, covered = found.around > 0, back.around > 0, found.holds > 0
+    density = found.around / k
+    values = {
+        "precision": float(looks_real.mean()),
+        "recall": float(reached.mean()),
+        "density": float(density.mean()),
+        "coverage": float(covered.mean()),
+    }
+    influences = {
+        "precision": (jackknife(found.held_without.tolist()), _own(looks_real)),
+        "recall": (_own(reached), jackknife(back.held_without.tolist())),
+        "density": (jackknife((found.around_without / k).tolist()), _own(density)),
+        "coverage": (
+            jackknife(found.holding_without.tolist()),
+            jackknife(found.holding_without_point.tolist()),
+        ),
+    }
+    n, m = ours.count, theirs.count
     return ManifoldScores(
-        precision=float(real_looking.mean()),
-        recall=float(found.reached.mean()),
-        density=float(density.mean()),
-        coverage=float(found.covered.mean()),
-        items=Items(theirs.items, {"precision": real_looking.tolist(), "density": density.tolist()}),
-        conditions={"n_real": ours.count, "n_generated": theirs.count},
+        precision=values["precision"],
+        recall=values["recall"],
+        density=values["density"],
+        coverage=values["coverage"],
+        items=Items(
+            named({REAL: ours.items, GENERATED: theirs.items}),
+            {name: rows(values[name], *of_sides) for name, of_sides in influences.items()},
+        ),
+        steps={"precision": 1 / m, "recall": 1 / n, "density": 1 / (k * m), "coverage": 1 / n},
+        conditions={"n_real": n, "n_generated": m},
         details={
-            "expected_coverage": expected_coverage(ours.count, theirs.count, k),
+            "expected_coverage": expected_coverage(n, m, k),
             "median_radius": {
-                "real": float(np.sqrt(np.median(real_radii))),
-                "generated": float(np.sqrt(np.median(generated_radii))),
+                "real": float(np.sqrt(np.median(real_balls.radii))),
+                "generated": float(np.sqrt(np.median(generated_balls.radii))),
             },
         },
     )
+
+
+def _own(values: NDArray[Any]) -> list[float]:
+    """The influences of items on the mean of what each of them has."""
+    return [float(value) for value in values - values.mean()]
 
 
 def expected_coverage(n: int, m: int, k: int) -> float:

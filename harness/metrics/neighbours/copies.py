@@ -11,7 +11,7 @@ from annotated_types import Interval
 from harness.artifact import Features
 from harness.errors import StageError
 from harness.metrics.features.vectors import pair
-from harness.stage import Items, Lower, Scores, stage
+from harness.stage import Items, LowerShare, Scores, stage
 
 if TYPE_CHECKING:
     from harness.metrics.neighbours.distances import Doubles
@@ -25,10 +25,10 @@ its features, which depends on batch and machine."""
 class MemorisationScores(Scores):
     """Of M generated and N held-out images, each by its distance d to the nearest training image."""
 
-    copies: Lower
+    copies: LowerShare
     """Share of the generated images with d below the held-out images' quantile: at most ``quantile`` on average
     for a generator that draws anew from the real distribution, whatever that is."""
-    duplicates: Lower
+    duplicates: LowerShare
     """Share of the generated images with d next to nothing: training images as they are."""
     median_ratio: float
     """Median d of the generated over that of the held-out images: 1 as near as unseen images, less nearer. Not
@@ -53,7 +53,8 @@ def memorisation(
     ⌊quantile · (N + 1)⌋-th smallest distance, so that a new real image is below it with probability at
     most ``quantile`` at any N.
 
-    Per-item rows are those of the generated images, for copies and duplicates.
+    Per-item rows are those of the generated images, for copies and duplicates: means over independent draws, given
+    the held-out and the training images, which two generators share.
 
     Args:
         generated: what the generator made.
@@ -92,6 +93,7 @@ def memorisation(
         median_ratio=float(np.median(ours)) / median,
         data_copying=mann_whitney(ours, theirs),
         items=Items(made.items, {"copies": copies.tolist(), "duplicates": duplicates.tolist()}),
+        steps={"copies": 1 / made.count, "duplicates": 1 / made.count},
         conditions={"n_real": unseen.count, "n_generated": made.count, "n_training": seen.count},
         details={
             "threshold": threshold,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Matrix = NDArray[Any]
 """(N, D), float32 as features are stored; a memory map is read by the block."""
 Doubles = NDArray[np.float64]
-Truths = NDArray[np.bool_]
+Indices = NDArray[np.int64]
 
 BLOCK = 1024
 
@@ -66,57 +66,40 @@ def squared(x: Doubles, y: Doubles) -> Doubles:
     return distances
 
 
-def radii(vectors: Matrix, k: int) -> Doubles:
-    """Squared distance (N,) of each vector to its k-th nearest among the others; k < N.
+@dataclass(frozen=True)
+class Balls:
+    """Around each of N vectors a ball that reaches to its k-th nearest other vector."""
+
+    radii: Doubles
+    """Squared, (N,)."""
+    wider: Doubles
+    """Squared, (N,): its radius once one of its k nearest is gone."""
+    near: Indices
+    """(N, k): which these are."""
+
+
+def balls(vectors: Matrix, k: int) -> Balls:
+    """The balls of N vectors; k + 1 < N.
 
     Another vector with equal values is a neighbour at distance 0.
     """
     middle = centre(vectors)
-    found = np.empty(len(vectors))
+    nearest_k = np.full((len(vectors), k + 1), np.inf)
+    which = np.zeros((len(vectors), k + 1), dtype=np.int64)
     for rows, x in blocks(vectors, middle):
-        nearest_k = np.full((len(x), k), np.inf)
         for columns, y in blocks(vectors, middle):
             distances = squared(x, y)
             if columns == rows:
                 np.fill_diagonal(distances, np.inf)
-            candidates = np.concatenate([nearest_k, distances], axis=1)
-            nearest_k = np.partition(candidates, k - 1, axis=1)[:, :k]
-        found[rows] = nearest_k.max(axis=1)
-    return found
-
-
-@dataclass(frozen=True)
-class Balls:
-    """Which of two sets lie in whose balls: around each vector, as far as its k-th nearest neighbour."""
-
-    around_generated: NDArray[np.int64]
-    """(M,): how many balls of real vectors hold each generated one."""
-    reached: Truths
-    """(N,): whether a ball of a generated vector holds this real one."""
-    covered: Truths
-    """(N,): whether this real vector's ball holds a generated one."""
-
-
-def balls(real: Matrix, generated: Matrix, real_radii: Doubles, generated_radii: Doubles) -> Balls:
-    """Membership of N real and M generated vectors in one another's balls, boundaries included.
-
-    Args:
-        real: (N, D).
-        generated: (M, D).
-        real_radii: squared, (N,).
-        generated_radii: squared, (M,).
-    """
-    middle = centre(real)
-    around = np.zeros(len(generated), dtype=np.int64)
-    reached, covered = (np.zeros(len(real), dtype=np.bool_) for _ in range(2))
-    for rows, x in blocks(real, middle):
-        for columns, y in blocks(generated, middle):
-            distances = squared(x, y)
-            inside = distances <= real_radii[rows, None] * (1 + SLACK)
-            around[columns] += inside.sum(axis=0)
-            covered[rows] |= inside.any(axis=1)
-            reached[rows] |= (distances <= generated_radii[columns] * (1 + SLACK)).any(axis=1)
-    return Balls(around, reached, covered)
+            candidates = np.concatenate([nearest_k[rows], distances], axis=1)
+            indices = np.broadcast_to(np.arange(columns.start, columns.stop), distances.shape)
+            known = np.concatenate([which[rows], indices], axis=1)
+            least = np.argpartition(candidates, k, axis=1)[:, : k + 1]
+            nearest_k[rows] = np.take_along_axis(candidates, least, axis=1)
+            which[rows] = np.take_along_axis(known, least, axis=1)
+    order = np.argsort(nearest_k, axis=1, kind="stable")
+    nearest_k, which = (np.take_along_axis(v, order, axis=1) for v in (nearest_k, which))
+    return Balls(nearest_k[:, k - 1], nearest_k[:, k], which[:, :k])
 
 
 @dataclass(frozen=True)

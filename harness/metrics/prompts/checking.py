@@ -10,12 +10,13 @@ from annotated_types import Ge, Interval
 
 from harness.artifact import ImageTextModel, Json, Prompts, TextEmbedder, Tokenizer
 from harness.errors import StageError, nearest
+from harness.metrics.influence import ratio
 from harness.metrics.prompts.classes import naming, patterns
 from harness.metrics.prompts.context import Context
 from harness.metrics.prompts.form import runs
 from harness.metrics.prompts.reporting import details, share
 from harness.metrics.prompts.table import CHECKS, Answers, Limits, answers
-from harness.stage import Count, Fraction, Higher, Items, Job, Scores, stage
+from harness.stage import Count, Fraction, HigherShare, Items, Job, Scores, stage
 from harness.systems.embeddings.software import EMBEDDER
 from harness.systems.prompt_writer.writing.wording import INSTRUCT
 
@@ -29,43 +30,43 @@ Cosine = Annotated[float, Interval(ge=-1, le=1)]
 class CheckScores(Scores):
     """Of N prompts, the share that pass each check, in [0, 1]; ``docs/prompt-checks.md`` has what each is for."""
 
-    passed: Higher
+    passed: HigherShare
     """All checks; one that has nothing to say about a prompt does not fail it."""
-    present: Higher
+    present: HigherShare
     """There are words."""
-    clean: Higher
+    clean: HigherShare
     """No markup, no control characters."""
-    varied: Higher
+    varied: HigherShare
     """No word takes over."""
-    no_echo: Higher
+    no_echo: HigherShare
     """Nothing of an instruction, or of an assistant's answer to one."""
-    fits: Higher
+    fits: HigherShare
     """The text encoder reads all of it, cues and all."""
-    class_kept: Higher
+    class_kept: HigherShare
     """The word for the class is not cut off."""
-    class_named: Higher
+    class_named: HigherShare
     """There is a word for the class."""
-    relevant: Higher
+    relevant: HigherShare
     """It is near its class."""
-    apart: Higher
+    apart: HigherShare
     """It is nearer to its class than to any other; of a single class, 0."""
-    from_above: Higher
+    from_above: HigherShare
     """Something says that it is seen from above."""
-    not_from_ground: Higher
+    not_from_ground: HigherShare
     """Nothing says that it is seen from the ground."""
-    vocabulary: Higher
+    vocabulary: HigherShare
     """It speaks of land as remote sensing does."""
-    supported: Higher
+    supported: HigherShare
     """Its words are in the passages that it rests on; of prompts that rest on some, 0 where none does."""
-    close: Higher
+    close: HigherShare
     """It is near one of those passages; counted alike."""
-    unambiguous: Higher
+    unambiguous: HigherShare
     """No word is likely to be drawn as something else."""
-    unrepeated: Higher
+    unrepeated: HigherShare
     """It is not the same as another one before it in its class, or nearly."""
-    class_specific: Higher
+    class_specific: HigherShare
     """It is not the same as one of another class, or nearly."""
-    consistent: Higher
+    consistent: HigherShare
     """It does not ask for what the negative prompt forbids."""
 
 
@@ -162,22 +163,30 @@ def checks(
 def _scores(
     found: Sequence[Answers], classes: Sequence[str], limits: Limits, conditions: Mapping[str, Json]
 ) -> CheckScores:
-    """Shares of the prompts that each check applies to; items only of those that apply to all, whose mean they are."""
-    columns = {
-        check.name: [float(p) for answer in found if (p := answer.passed[check.name]) is not None]
-        for check in CHECKS
-    }
-    passed = [float(answer.all_passed) for answer in found]
+    """Shares of the prompts that each check applies to, with the rows of a ratio: where a check has nothing to say
+    about a prompt, the prompt does not move its share.
+    """
+    columns = {"passed": [float(answer.all_passed) for answer in found]}
+    values = {"passed": share(columns["passed"])}
+    steps = {"passed": 1 / len(found)}
+    for check in CHECKS:
+        answered = [answer.passed[check.name] for answer in found]
+        passed, asked = [float(p or False) for p in answered], [float(p is not None) for p in answered]
+        if any(asked):
+            values[check.name], columns[check.name] = ratio(passed, asked)
+        else:
+            values[check.name], columns[check.name] = 0.0, [0.0] * len(found)
+        steps[check.name] = 1 / max(1.0, sum(asked))
     return CheckScores(
-        passed=share(passed),
-        **{name: share(column) for name, column in columns.items()},
         items=Items(
             [answer.prompt.name for answer in found],
-            {"passed": passed} | {n: column for n, column in columns.items() if len(column) == len(found)},
+            columns,
             cluster=[answer.prompt.label for answer in found],
         ),
+        steps=steps,
         conditions=conditions,
         details=details(found, classes, limits),
+        **values,
     )
 
 

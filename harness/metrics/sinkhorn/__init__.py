@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from harness.artifact import Features
 from harness.errors import StageError
 from harness.metrics.features.vectors import pair
-from harness.stage import Count, Execution, Lower, Positive, Scores, stage
+from harness.metrics.influence import GENERATED, REAL, named, rows
+from harness.stage import Count, Execution, Items, Lower, Positive, Scores, stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,9 @@ def divergence(
     generated. For ε → 0 it becomes the squared Wasserstein distance, for ε → ∞ the squared distance
     of the means.
 
+    The rows behind it are the infinitesimal jackknife's, over real and generated images: the optimal potentials are
+    its derivatives by the images' weights. The unit of the cost stays as it is.
+
     Args:
         real: what the generated images should be like; sets the unit.
         generated: of the same extractor.
@@ -53,6 +57,10 @@ def divergence(
     terms = {"real, generated": found.between, "real": found.within[0], "generated": found.within[1]}
     return SinkhornScores(
         divergence=found.value,
+        items=Items(
+            named({REAL: ours.items, GENERATED: theirs.items}),
+            {"divergence": rows(found.value, *(i.tolist() for i in found.influences))},
+        ),
         conditions={"n_real": ours.count, "n_generated": theirs.count},
         details={
             "space": f"{ours.dim} features of extractor {ours.extractor}",

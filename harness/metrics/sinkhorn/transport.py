@@ -78,6 +78,8 @@ class Transport:
     """OT_ε, in the unit of the cost."""
     potential: Doubles
     """f, (N,)."""
+    other: Doubles
+    """g, (M,)."""
     iterations: int
 
 
@@ -92,7 +94,7 @@ def to_itself(cost: Cost, epsilon: float, iterations: int) -> Transport:
         g = cost.to_y(f, epsilon)
         error = float(np.abs(f - g).mean()) / epsilon
         if error <= TOLERANCE:
-            return Transport(float(f.mean() + g.mean()), f, step)
+            return Transport(float(f.mean() + g.mean()), f, g, step)
         f = (f + g) / 2
     raise _not_converged(error, iterations)
 
@@ -121,7 +123,7 @@ def to_other(cost: Cost, start: Doubles, epsilon: float, iterations: int) -> Tra
         better = cost.to_y(g, epsilon)
         error = float(np.abs(f - better).mean()) / epsilon
         if error <= TOLERANCE:
-            return Transport(value, f, step)
+            return Transport(value, f, g, step)
         history = [*history[-MEMORY:], (better - f, better)]
         f = _extrapolated(history)
     raise _not_converged(error, iterations)
@@ -157,6 +159,18 @@ class Divergence:
     def value(self) -> float:
         """At least 0, as the theory has it; rounding alone may leave less."""
         return max(0.0, self.between.value - sum(t.value for t in self.within) / 2)
+
+    @property
+    def influences(self) -> tuple[Doubles, Doubles]:
+        """How far each point of x and of y moves the value, (N,) and (M,): n times its derivative by the weight.
+
+        By the envelope theorem that of OT_ε is the potential. Of a set to itself both sides move, each by half.
+        """
+        moved = (
+            self.between.potential - self.within[0].potential,
+            self.between.other - self.within[1].potential,
+        )
+        return moved[0] - moved[0].mean(), moved[1] - moved[1].mean()
 
 
 def debiased(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from harness import atomic, strict_json
 from harness.errors import StageError, StoreError, UsageError
 from harness.record import Run
 from harness.report.figures.curves import curves
@@ -91,10 +92,10 @@ def drawn(folder: Path) -> list[Picture]:
 def _indexed(folder: Path) -> list[Picture]:
     """What the index lists; nothing where there is none, or one that is not ours."""
     try:
-        listed = json.loads((folder / FOLDER / INDEX).read_text(encoding="utf-8"))
+        listed = strict_json.read(folder / FOLDER / INDEX)
         pictures = [Picture(**entry) for entry in listed]
-        return [p for p in pictures if Path(p.file).parent == Path(FOLDER)]
-    except (OSError, ValueError, TypeError):
+        return [p for p in pictures if Path(p.file).parent == Path(FOLDER) and Path(p.file).name != ".."]
+    except (UsageError, ValueError, TypeError):
         return []
 
 
@@ -108,4 +109,4 @@ def _clear(folder: Path) -> None:
 
 def _write(file: Path, data: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(data)
+    atomic.write(file, data)

@@ -19,21 +19,27 @@ Where = tuple[str, str]
 
 @dataclass(frozen=True)
 class Depicted:
-    """The folder whose rows a metric's items are, at one point and repeat."""
+    """The folder whose rows a metric's items are, at one point and repeat; two where items are of two samples."""
 
-    made: Made
-    rows: dict[str, Row]
+    found: Mapping[str, tuple[Made, Row]]
+    """By item."""
+
+    @property
+    def content(self) -> frozenset[str]:
+        """What decides every byte of it."""
+        return frozenset(made.content for made, _ in self.found.values())
 
     @property
     def has_pictures(self) -> bool:
-        return self.made.is_a(Images)
+        return any(made.is_a(Images) for made, _ in self.found.values())
 
 
 class Items:
     """Looks up what the items of a run's metrics are, as far as the store has it.
 
     The nearest folder upstream of the metric that has rows of these names is taken: scores of predictions are about
-    the images that were classified, scores of features about those that they were extracted from.
+    the images that were classified, scores of features about those that they were extracted from. Where names begin
+    with those of the metric's inputs (``real/…``, ``generated/…``), each is looked up behind its own.
     """
 
     def __init__(self, shelf: Shelf) -> None:
@@ -47,11 +53,26 @@ class Items:
             StageError, OSError: a folder cannot be read.
         """
         wanted = set(names)
-        for made in self._shelf.behind_score(score, repeat):
+        sides = {name.partition("/")[0] for name in wanted}
+        if not sides or not sides <= self._shelf.inputs(score.metric):
+            return self._nearest(score, repeat, wanted)
+        found: dict[str, tuple[Made, Row]] = {}
+        for side in sorted(sides):
+            own = {name.removeprefix(f"{side}/") for name in wanted if name.startswith(f"{side}/")}
+            depicted = self._nearest(score, repeat, own, side)
+            if depicted is None:
+                return None
+            found.update({f"{side}/{name}": made for name, made in depicted.found.items()})
+        return Depicted(found)
+
+    def _nearest(
+        self, score: Score, repeat: Repeat, wanted: set[str], behind: str | None = None
+    ) -> Depicted | None:
+        for made in self._shelf.behind_score(score, repeat, behind):
             if made.is_a(Images) or made.is_a(Captions):
                 found = self._rows(made)
                 if wanted and wanted <= found.keys():
-                    return Depicted(made, found)
+                    return Depicted({name: (made, found[name]) for name in wanted})
         return None
 
     def behind(
@@ -95,17 +116,17 @@ class Shown:
     @property
     def apart(self) -> bool:
         """Whether the same name stands for another thing at another point or repeat, as with images drawn anew."""
-        return len({d.made.content for d in self.found.values()}) > 1
+        return len({d.content for d in self.found.values()}) > 1
 
     def row(self, place: Place) -> Row | None:
         """An item's row; None where the store cannot tell."""
-        found = self._at(place)
-        return found.rows.get(place.item) if found and place.item is not None else None
+        found = self._of(place)
+        return found[1] if found else None
 
     def content(self, place: Place) -> str | None:
         """What decides every byte of the folder that an item is in; None where the store has none."""
-        found = self._at(place)
-        return found.made.content if found else None
+        found = self._of(place)
+        return found[0].content if found else None
 
     def words(self, place: Place) -> str:
         """Label and caption of an item that is an image or a prompt; empty where it is something else."""
@@ -115,6 +136,10 @@ class Shown:
     @property
     def has_pictures(self) -> bool:
         return any(d.has_pictures for d in self.found.values())
+
+    def _of(self, place: Place) -> tuple[Made, Row] | None:
+        found = self._at(place)
+        return found.found.get(place.item) if found and place.item is not None else None
 
     def _at(self, place: Place) -> Depicted | None:
         """An item without seeds is one thing everywhere, and so in one folder."""

@@ -6,9 +6,8 @@ kept in the store under the hash of what it depends on and of the code that draw
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -16,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from harness import source
+from harness import atomic, source
 from harness.artifact import Json
 from harness.canonical import canonical
 from harness.store import Store
@@ -47,7 +46,7 @@ def content(drawing: Drawing, store: Store) -> bytes:
     """The picture, from the store where it was drawn before.
 
     Raises:
-        OSError: the store cannot be read or written.
+        OSError: the store cannot be read.
         UnreadableImageError, StageError: what it shows cannot be read.
     """
     kept = store.root / "pictures" / f"{_digest(drawing)}{Path(drawing.file).suffix}"
@@ -55,10 +54,9 @@ def content(drawing: Drawing, store: Store) -> bytes:
         return kept.read_bytes()
     except FileNotFoundError:
         data = drawing.draw()
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    torn = kept.with_name(f".{uuid.uuid4().hex}")
-    torn.write_bytes(data)
-    os.replace(torn, kept)
+    with suppress(OSError):  # a cache: a full or read-only store costs drawing it again
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(kept, data)
     return data
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.compare.sample import Side
 from harness.items import ItemsReader
 from harness.record import Run
-from harness.record_file import items_file
+from harness.record_file import items_file, read_items
 from harness.report import numbers
 from harness.report.figures.drawing import Drawing
 from harness.report.figures.scatter import scatter
@@ -19,8 +19,9 @@ from harness.report.frontier import Frontier, against_cost
 
 def frontiers(run: Run, folder: Path) -> Iterator[Drawing]:
     """A drawing per field that varies with a cost over the matrix; the run's per-item rows are in ``folder``."""
-    items = items_file(folder)
-    yield from map(_drawing, against_cost(Side(run, ItemsReader(items) if items.exists() else None)))
+    items = read_items(folder, run)
+    reader = None if items is None else ItemsReader(items, str(items_file(folder, run)))
+    yield from map(_drawing, against_cost(Side(run, reader)))
 
 
 def _drawing(frontier: Frontier) -> Drawing:

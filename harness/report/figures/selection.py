@@ -96,6 +96,11 @@ def generated(shelf: Shelf) -> Iterator[Drawn]:
         )
 
 
+def shortest(points: Sequence[Made]) -> Made:
+    """The first of the folders with the fewest images: items are chosen from it, so that every column has them."""
+    return min(points, key=lambda made: sum(1 for _ in rows(Images(made.path))))
+
+
 def closest_pairs(shelf: Shelf) -> Iterator[Made]:
     """Every folder of pairs with a distance, as a search for memorised images keeps them.
 

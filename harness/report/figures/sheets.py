@@ -10,7 +10,7 @@ from harness.record import Run
 from harness.report.figures.canvas import REFERENCE
 from harness.report.figures.drawing import Drawing
 from harness.report.figures.pages import Table, gallery, pairs, table
-from harness.report.figures.selection import Drawn, closest_pairs, generated, where
+from harness.report.figures.selection import Drawn, closest_pairs, generated, shortest, where
 from harness.shelf import Shelf
 from harness.store import Store
 
@@ -30,13 +30,13 @@ def sheets(run: Run, store: Store) -> Iterator[Drawing]:
 
 
 def _tables(drawn: Drawn) -> Iterator[Drawing]:
-    first, parts = drawn.points[0], drawn.parts()
+    first, parts = shortest(drawn.points), drawn.parts()
     for number, part in enumerate(parts, start=1):
         sheet = Table(
             heads=part.heads,
             references=part.references,
             folders=tuple(m.path for m in part.points),
-            chosen_from=first.path,  # so that all parts show the same rows
+            chosen_from=first.path,  # so that all parts and columns show the same rows
             reals=tuple(r.path for r in part.reals),
         )
         contents = [m.content for m in (*part.points, first, *part.reals)]

@@ -138,19 +138,19 @@ def _row_weight(row: Sequence[Cell]) -> int:
 
 def _weight(text: str) -> int:
     """Bytes of a text as it is shown: escaped, and cut."""
-    return len(escape(text[:LONGEST_TEXT]).encode())
+    return len(escape(text[:LONGEST_TEXT]).encode(errors="backslashreplace"))
 
 
 def _weight_of_rest(block: Block) -> int:
     """Bytes of a block without the rows of its table and without pictures, roughly."""
     match block:
         case Chart():
-            return 400 + len(block.svg.encode()) + len(block.caption.encode())
+            return 400 + len(block.svg.encode(errors="backslashreplace")) + len(block.caption.encode())
         case Strip():
             cells = [p for row in block.rows for p in row if p]
             words = (*block.heads, *block.labels, *(w for p in cells for w in (p.alt, p.label, p.note)))
             return 400 + 60 * len(cells) + sum(map(_weight, words))
         case Table():
-            return 300 + sum(len(c.encode()) for c in block.columns)
+            return 300 + sum(len(c.encode(errors="backslashreplace")) for c in block.columns)
         case _:
-            return 100 + sum(len(escape(line).encode()) + 9 for line in block.lines)
+            return 100 + sum(len(escape(line).encode(errors="backslashreplace")) + 9 for line in block.lines)

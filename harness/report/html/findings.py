@@ -59,6 +59,6 @@ def _row(finding: Finding) -> tuple[Cell, ...]:
         Cell(shown.candidate, None if e is None else e.candidate),
         Cell(shown.change, None if e is None else e.change),
         Cell(shown.interval, None if e is None else e.low),
-        Cell(shown.margin, finding.margin),
+        Cell(shown.margin, finding.margin, note=shown.sees),
         Cell(shown.repeats),
     )

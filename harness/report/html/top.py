@@ -113,14 +113,12 @@ def _sure(gated: list[Finding]) -> Iterator[str]:
     """What the intervals rest on, and what the verdicts are about."""
     estimates = [f.estimate for f in gated if f.estimate]
     if estimates:
-        exact = all(e.low == e.high for e in estimates)
-        behind = list(dict.fromkeys(numbers.repeats(e) for e in estimates if e.unit != "exact"))
-        over = f" over {numbers.listed(behind, 2)}" if behind else ""
-        yield (
-            f"exact values{', the same' if behind else ''}{over}"
-            if exact
-            else f"{confidence(gated)} intervals{over}"
-        )
+        behind = list(dict.fromkeys(numbers.repeats(e) for e in estimates if e.unit in ("seeds", "items")))
+        exact = all(e.unit == "exact" for e in estimates)
+        if behind:
+            yield f"{confidence(gated)} intervals over {numbers.listed(behind, 2)}"
+        else:
+            yield "exact values" if exact else "one value a side"
     if claims := numbers.claims(gated):
         yield f"verdicts are {claims}"
     if cached := sum(not f.executed for f in gated if f.estimate):
@@ -173,7 +171,7 @@ def _strip(context: Context) -> Iterator[tuple[str, str]]:
         ("run", run.id),
         ("started", run.started.partition("+")[0].replace("T", " ")),
         ("commit", commit + dirty),
-        ("image", str(environment.get("image") or "")),
+        ("image", str(environment.get("image") or environment.get("image_config") or "")),
         ("hardware", _hardware(environment)),
         ("driver", str(environment.get("driver") or "")),
         ("suite", _beside(run, context, suite_id)),

@@ -117,7 +117,7 @@ def origin(line: Line) -> str:
 
 def repeats(table: Table) -> str:
     """What the intervals rest on: ``"3 seeds"``, ``"3 to 5 seeds"``; empty where nothing was repeated."""
-    seen = [f for line in table.lines for f in line.figures[:1] if f is not None and f.unit != "exact"]
+    seen = [f for line in table.lines for f in line.figures[:1] if f is not None and f.unit != "one"]
     counts = sorted({f.repeats for f in seen})
     if not counts:
         return ""

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.artifact import Artifact, Classifier, Images, LabelledImages, Predictions
+from harness.compute.precisions import Precision
 from harness.data.hub import Source
 from harness.errors import StageError
 from harness.stage import Count, Execution, Fraction, Job, Positive, Seed, stage
+from harness.systems.land_cover.seen import SEEN, among
 from harness.systems.land_cover.weights import Weights
 
 MODEL = "model.safetensors"
@@ -37,7 +39,7 @@ def train(
     brightness: Fraction = 0.2,
     contrast: Fraction = 0.2,
     normalisation: Literal["dataset", "unit"] = "dataset",
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     keep: Literal["best", "last"] = "best",
     seed: Seed = 0,
     job: Job,
@@ -76,6 +78,7 @@ def train(
     from safetensors.torch import save_file
 
     from harness.systems.land_cover import loading
+    from harness.systems.land_cover import seen as noted
     from harness.systems.land_cover.loading import (
         LandCoverData,
         Preparation,
@@ -107,6 +110,7 @@ def train(
     (folder / DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
     lines = "".join(json.dumps(epoch) + "\n" for epoch in trained.history)
     (folder / HISTORY).write_text(lines, encoding="utf-8")
+    noted.write(folder, [*seen, *watched])
     return Classifier(
         folder,
         facts={
@@ -120,7 +124,7 @@ def train(
 
 @stage(version=1, software=("timm",))
 def load(*, source: Source, job: Job) -> Classifier:
-    """A classifier that was trained before, as ``train`` leaves it.
+    """A classifier that was trained before, as ``train`` leaves it; with its list of images that it has seen, if any.
 
     Args:
         source: a folder with ``model.safetensors`` and ``classifier.json``: ``path:…``, or a repository of the hub.
@@ -134,6 +138,8 @@ def load(*, source: Source, job: Job) -> Classifier:
         if not (source.path / name).is_file():
             raise StageError(f"{source.text}: no {name}; expected a classifier's folder")
         shutil.copyfile(source.path / name, folder / name)
+    if (source.path / SEEN).is_file():
+        shutil.copyfile(source.path / SEEN, folder / SEEN)
     classes, _, _ = _restore(folder, source.text)
     return Classifier(folder, facts={"classes": classes})
 
@@ -143,6 +149,8 @@ def predict(
     classifier: Classifier, images: Images, *, batch_size: Execution[Count] = 64, job: Job
 ) -> Predictions:
     """Logits of every image, in fp32.
+
+    Images that the classifier was trained or chosen on, by their pixels, are counted among the facts and warned of.
 
     Args:
         classifier: says how images are prepared.
@@ -159,6 +167,7 @@ def predict(
     import torch
 
     from harness.compute.arithmetic import exact
+    from harness.data.strict_table import PLAIN
     from harness.systems.land_cover import loading
     from harness.systems.land_cover.loading import in_order, labelled_items
 
@@ -170,14 +179,18 @@ def predict(
     schema = pa.schema([("item", pa.string()), ("label", pa.int64()), ("logits", pa.list_(pa.float32()))])
     folder = job.folder()
     done = 0
-    with pq.ParquetWriter(folder / "predictions.parquet", schema) as out, torch.inference_mode(), exact():
+    with (
+        pq.ParquetWriter(folder / "predictions.parquet", schema, **PLAIN) as out,
+        torch.inference_mode(),
+        exact(),
+    ):
         for batch in loader:
             logits = network(batch["image"].to(job.device)).float().cpu()
             names = [item.name for item in items[done : done + len(logits)]]
             out.write_table(pa.table([names, batch["label"].tolist(), logits.tolist()], schema=schema))
             done += len(logits)
             job.progress(done, len(items), "images")
-    return Predictions(folder, facts={"classes": classes, "count": done})
+    return Predictions(folder, facts={"classes": classes, "count": done, **among(classifier.path, items)})
 
 
 def _restore(folder: Path, what: str) -> tuple[list[str], Any, Any]:

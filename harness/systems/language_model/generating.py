@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.artifact import LanguageModel, Texts
+from harness.compute.precisions import Precision
 from harness.errors import ResourceError, StageError
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Seed, stage
 
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 METADATA = "metadata.jsonl"
 
 
-@stage(version=1, software=("torch", "transformers", "tokenizers", "peft", "bitsandbytes"))
+def _idle(parameters: Mapping[str, Any]) -> Mapping[str, str]:
+    if parameters["temperature"] > 0:
+        return {}
+    return dict.fromkeys(("top_p", "samples", "seed"), "temperature 0 takes the likeliest token")
+
+
+@stage(version=1, software=("torch", "transformers", "tokenizers", "peft", "bitsandbytes"), idle=_idle)
 def generate(
     model: LanguageModel,
     base: LanguageModel | None = None,
@@ -28,7 +35,7 @@ def generate(
     top_p: Fraction = 1.0,
     samples: Count = 1,
     quantisation: Literal["nf4"] | None = None,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     batch_size: Execution[Count] = 8,
     seed: Seed = 0,
     job: Job,
@@ -56,8 +63,8 @@ def generate(
         job: the runner's side.
 
     Raises:
-        StageError: a prompt that with ``max_tokens`` is longer than the model's context; a setting of draws where
-            nothing is drawn; a model that does not open, or whose scores are not finite; too little memory.
+        StageError: a prompt that with ``max_tokens`` is longer than the model's context; a model that does not open,
+            or whose scores are not finite; too little memory.
     """
     from harness.compute.meter import Meter, total
     from harness.systems.language_model.decoding import Prompt, Sampling, encoded
@@ -66,11 +73,6 @@ def generate(
 
     if not prompts:
         raise StageError("prompts: none, so there is nothing to write on from; an empty one is ''")
-    if temperature == 0 and (samples > 1 or top_p < 1):
-        idle = (
-            f"samples: {samples} texts would be one and the same" if samples > 1 else "top_p: has no effect"
-        )
-        raise StageError(f"{idle}, for temperature 0 takes the likeliest token; set temperature")
     opened = open_model(
         model.path,
         base.path if base else None,

@@ -3,7 +3,8 @@
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from drawing import draws
+from hypothesis import given
 from hypothesis import strategies as st
 from image_files import class_folders, colour, everything, source
 from jobs import FolderJob
@@ -95,7 +96,7 @@ def test_a_number_is_met_exactly_though_it_does_not_divide(scenes, tmp_path):
     assert sorted(per_class(made.held_out).values()) == [2, 3, 3]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@draws(10)
 @given(held_out=st.integers(6, 24), seed=st.integers(0, 3))
 def test_both_sides_together_are_the_whole(scenes, tmp_path_factory, held_out, seed):
     made = cut(scenes, tmp_path_factory.mktemp("job"), held_out=held_out, seed=seed)

@@ -182,3 +182,20 @@ def test_every_parameter_of_captioned_changes_the_output(listed, tmp_path, chang
 def test_sentences_need_rows(tmp_path):
     with pytest.raises(StageError, match=r"no metadata\.jsonl with rows like"):
         captioned(source=source(class_folders(tmp_path / "own")), job=FolderJob(tmp_path / "job"))
+
+
+def test_a_hidden_image_is_refused_for_no_digest_has_it(listed, tmp_path):
+    (listed / ".hidden.png").write_bytes(png(colour(0)))
+    with (listed / "metadata.jsonl").open("a") as lines:
+        lines.write(json.dumps({"file_name": ".hidden.png", "label": "lake", "captions": ["a"]}) + "\n")
+    with pytest.raises(StageError, match=r"\.hidden\.png is hidden"):
+        images(source=source(listed), job=FolderJob(tmp_path / "job"))
+
+
+def test_links_to_elsewhere_are_followed_as_the_digest_does(listed, tmp_path):
+    """A snapshot in the hub's cache is made of them."""
+    before = everything(images(source=source(listed), job=FolderJob(tmp_path / "before")))
+    first = next(path for path in sorted(listed.rglob("*.png")))
+    first.rename(tmp_path / "blob")
+    first.symlink_to(tmp_path / "blob")
+    assert everything(images(source=source(listed), job=FolderJob(tmp_path / "after"))) == before

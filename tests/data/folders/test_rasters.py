@@ -121,3 +121,47 @@ def test_a_truncated_raster_is_named(data, tmp_path):
     file.write_bytes(file.read_bytes()[:400])
     with pytest.raises(StageError, match=r"town/3\.tif: not a readable raster"):
         read(data, tmp_path / "job")
+
+
+def vrt(target):
+    """A raster that is a text, and reads another file."""
+    band = (
+        '<VRTRasterBand dataType="UInt16" band="{0}"><Description>{1}</Description><SimpleSource>'
+        '<SourceFilename relativeToVRT="0">{2}</SourceFilename><SourceBand>{0}</SourceBand>'
+        "</SimpleSource></VRTRasterBand>"
+    )
+    bands = "".join(band.format(i, name, target) for i, name in enumerate(NAMES, start=1))
+    return f'<VRTDataset rasterXSize="8" rasterYSize="8">{bands}</VRTDataset>'
+
+
+@pytest.mark.parametrize("target", ["outside.tif", "/vsicurl/http://127.0.0.1:9/a.tif"])
+def test_a_text_that_refers_to_another_raster_is_no_tif(data, tmp_path, target):
+    write(tmp_path / "outside.tif", values(9))
+    place = target if target.startswith("/vsi") else tmp_path / target
+    (data / "town" / "2.tif").write_text(vrt(place))
+    if not target.startswith("/vsi"):
+        with rasterio.open(data / "town" / "2.tif") as opened:  # what GDAL does unless it is kept from it
+            assert (opened.read() == values(9)).all()
+    with pytest.raises(StageError, match=r"town/2\.tif: not a readable raster"):
+        read(data, tmp_path / "job")
+
+
+def test_what_lies_beside_a_raster_is_not_read(data, tmp_path):
+    before = everything(read(data, tmp_path / "before"))
+    file = data / "town" / "2.tif"
+    shape = {"driver": "GTiff", "count": 1, "height": 8, "width": 8, "dtype": "uint8"}
+    with rasterio.open(f"{file}.msk", "w", **shape) as mask:
+        mask.update_tags(INTERNAL_MASK_FLAGS_1="2")
+        mask.write(np.zeros((1, 8, 8), np.uint8))
+    with rasterio.open(file) as opened:  # what GDAL does unless it is kept from it
+        assert not opened.read_masks(1).any()
+    (data / "town" / "2.tif.ovr").write_text(vrt(tmp_path / "outside.tif"))
+    (data / "town" / "2.tif.aux.xml").write_text(
+        '<PAMDataset><PAMRasterBand band="1"><NoDataValue>7</NoDataValue></PAMRasterBand></PAMDataset>'
+    )
+    made = read(data, tmp_path / "after")
+    assert everything(made) == before
+    assert made.facts["unread"] == {".msk": 1, ".ovr": 1, ".xml": 1}
+    assert sorted(p.name for p in (data / "town").iterdir()) == [
+        "2.tif", "2.tif.aux.xml", "2.tif.msk", "2.tif.ovr", "3.tif",
+    ]  # fmt: skip

@@ -125,3 +125,13 @@ def test_a_folder_without_the_data_set_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(StageError, match="EuroSAT is not in the source"):
         read(tmp_path / "empty", tmp_path / "job")
+
+
+@pytest.mark.slow
+def test_a_raster_in_the_archive_that_refers_to_another_file_is_refused(eurosat, tmp_path):
+    text = f'<VRTDataset rasterXSize="8" rasterYSize="8"><Source>{tmp_path}/one.tif</Source></VRTDataset>'
+    inside = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif/Forest/Forest_9.tif"
+    with zipfile.ZipFile(eurosat / "EuroSATallBands.zip", "a") as archive:
+        archive.writestr(inside, text)
+    with pytest.raises(StageError, match=r"Forest_9\.tif: no TIFF"):
+        read(eurosat, tmp_path / "job")

@@ -16,6 +16,8 @@ from PIL import Image
 from harness.data.synthetic.likeness import Twin, distances, fingerprint, twins
 from harness.errors import StageError
 
+pytestmark = pytest.mark.numeric
+
 PRINTS = arrays(np.uint64, st.tuples(st.integers(1, 12), st.just(2)), elements=st.integers(0, 2**64 - 1))
 ONES = np.uint64(2**64 - 1)
 

@@ -15,6 +15,8 @@ from tiny_pipeline import tiny_tokenizer
 from harness.errors import StageError
 from harness.metrics import alignment
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):

@@ -15,6 +15,8 @@ from harness.data import scenes
 from harness.errors import StageError
 from harness.metrics import alignment
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):

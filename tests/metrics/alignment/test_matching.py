@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from harness.metrics.alignment.matching import match
 
+pytestmark = pytest.mark.numeric
+
 
 def unit(generator, count, dim=5):
     vectors = generator.normal(size=(count, dim))

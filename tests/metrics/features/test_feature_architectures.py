@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from harness.metrics.features.architectures import Architecture, networks_of
+from harness.metrics.features.architectures import Architecture
+from harness.metrics.features.families import networks_of
 
 
 def test_two_spellings_of_one_network_are_one() -> None:

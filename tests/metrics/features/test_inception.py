@@ -11,6 +11,7 @@ import pytest
 import torch
 from jobs import FolderJob
 from PIL import Image
+from rounding import assert_same
 from safetensors.torch import save_file
 from tiny_land_cover import found
 from torch import nn
@@ -19,10 +20,13 @@ from harness.artifact import Images
 from harness.data.image_folder import Writer, rows
 from harness.errors import StageError
 from harness.metrics import features
-from harness.metrics.features.architectures import INCEPTION_LAYERS, Architecture
+from harness.metrics.features.architectures import Architecture
+from harness.metrics.features.families import INCEPTION_LAYERS
 from harness.metrics.features.networks import build
 from harness.metrics.features.vectors import read
 from harness.systems.land_cover.weights import Weights
+
+pytestmark = pytest.mark.numeric
 
 fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3", reason="the extra 'fidelity'")
 
@@ -89,7 +93,7 @@ def test_features_of_each_layer_are_torch_fidelity_s(
     expected = published[layer]
     assert expected.std() > 1e-3
     assert made.facts["dim"] == expected.shape[1]
-    np.testing.assert_allclose(read(made).values, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+    assert_same(read(made).values, expected, terms=2048, layers=94)
 
 
 def test_without_torch_fidelity_the_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

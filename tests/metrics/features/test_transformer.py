@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from jobs import FolderJob
+from rounding import assert_same
 from tiny_land_cover import found
 from transformers import (
     BertConfig,
@@ -29,6 +30,8 @@ from harness.metrics import features
 from harness.metrics.features.architectures import Architecture
 from harness.metrics.features.networks import restore
 from harness.systems.land_cover.weights import Weights
+
+pytestmark = pytest.mark.numeric
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 
@@ -75,7 +78,7 @@ def test_dinov2_gives_its_pooled_output_and_is_shown_pictures_as_its_processor_s
     batch = torch.randn(2, 3, 28, 28)
     with torch.inference_mode():
         expected = Dinov2Model.from_pretrained(folders / "dino").eval()(batch).pooler_output
-    torch.testing.assert_close(seen(extractor, batch), expected)
+    assert_same(seen(extractor, batch), expected, terms=3 * 14 * 14, layers=7)
     assert extractor.facts["size"] == 28
     assert extractor.facts["mean"] == pytest.approx([102, 127.5, 153])
     assert extractor.facts["std"] == pytest.approx([51, 51, 102])
@@ -94,7 +97,8 @@ def test_clip_gives_its_tower_s_output_or_the_one_that_it_shares_with_texts(
             "projected": model.visual_projection(tower.pooler_output),
         }
     for layer, values in expected.items():
-        torch.testing.assert_close(seen(load(folders / "clip", tmp_path / layer, layer), batch), values)
+        found = seen(load(folders / "clip", tmp_path / layer, layer), batch)
+        assert_same(found, values, terms=3 * 16 * 16, layers=7)
 
 
 def test_an_extractor_is_known_by_what_it_is_not_by_where_it_lay(folders: Path, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from harness.artifact import Features
 from harness.errors import StageError
 from harness.metrics.features.vectors import Writer, chunks, pair, read
 
+pytestmark = pytest.mark.numeric
+
 
 def written(
     folder: Path, values: np.ndarray, extractor: str = "sha256:one", network: str = "torchvision:resnet18"

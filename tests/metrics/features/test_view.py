@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from drawing import draws
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
 from harness.errors import StageError
 from harness.metrics.features.view import Fit, View, tensorflow_bilinear
+
+pytestmark = pytest.mark.numeric
 
 
 def pixels(height: int, width: int) -> np.ndarray:
@@ -22,7 +25,7 @@ def view(size: int | None, fit: Fit) -> View:
     return View(size, fit, (1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
 
 
-@settings(deadline=None, max_examples=30)
+@draws(30)
 @given(height=st.integers(2, 400), width=st.integers(2, 400), size=st.sampled_from([7, 32, 299]))
 def test_tensorflow_s_resize_is_torch_fidelity_s_bit_for_bit(height: int, width: int, size: int) -> None:
     fidelity = pytest.importorskip(

@@ -11,6 +11,8 @@ from harness.metrics.prompts.alike import twins
 from harness.metrics.prompts.classes import naming, patterns
 from harness.metrics.prompts.words import shingles
 
+pytestmark = pytest.mark.numeric
+
 NAMED = patterns(naming(["Crop Land", "Water Body"], {}))
 LAKE = "a lake with a long and narrow shore in a green valley"
 

@@ -1,11 +1,15 @@
 """``prompts.variety``: a writer that says one thing scores low, and every knob counts."""
 
+import statistics
+
 import pytest
 from hand_prompts import prompt
 from jobs import FolderJob
 
 from harness.errors import StageError
 from harness.metrics import prompts as metric
+
+pytestmark = pytest.mark.numeric
 
 LAKES = ["a lake in a wood", "a river that winds to the sea", "the wet shore of a reservoir"]
 FIELDS = [
@@ -41,13 +45,31 @@ def test_one_sentence_again_and_again_is_less_than_three(variety):
 
 def test_every_field_is_the_mean_over_the_classes(variety):
     scores = variety(made(LAKES, [*FIELDS[:2], FIELDS[0]]))
-    assert scores.items.item == ["Water Body", "Crop Land"]
-    for name, column in scores.items.columns.items():
-        assert len(set(column)) == 2
-        assert getattr(scores, name) == pytest.approx(sum(column) / 2)
+    for name in ("distinct_n", "self_bleu", "vendi"):
+        of_classes = [row[name] for row in scores.details["per_class"]]
+        assert len(set(of_classes)) == 2
+        assert getattr(scores, name) == pytest.approx(sum(of_classes) / 2)
     assert scores.conditions["n"] == 6
     assert scores.conditions["per_class"] == {"Water Body": 3, "Crop Land": 3}
     assert [row["class"] for row in scores.details["per_class"]] == ["Water Body", "Crop Land"]
+
+
+def test_rows_are_what_the_fields_lose_without_the_prompt(variety):
+    lakes, fields = [*LAKES, "a lake in a wood again"], [*FIELDS[:2], FIELDS[0]]
+    scores = variety(made(lakes, fields))
+    assert scores.items.item == ["w0", "w1", "w2", "w3", "c0", "c1", "c2"]
+    for name, column in scores.items.columns.items():
+        value = getattr(scores, name)
+        assert sum(column) / 7 == pytest.approx(value)
+        of_lakes = [getattr(variety(made(lakes[:i] + lakes[i + 1 :], fields)), name) for i in range(4)]
+        of_fields = [getattr(variety(made(lakes, fields[:i] + fields[i + 1 :])), name) for i in range(3)]
+        variance = sum((len(w) - 1) * statistics.pvariance(w) for w in (of_lakes, of_fields))
+        assert statistics.variance(column) / 7 == pytest.approx(variance)
+        assert variance > 0
+
+
+def test_a_class_of_two_prompts_has_no_rows(variety):
+    assert variety(made(LAKES, FIELDS[:2])).items is None
 
 
 def test_every_parameter_changes_the_output(variety):

@@ -108,9 +108,12 @@ def test_prompts_without_passages_do_not_count_for_grounding(check):
     assert (applies["supported"], applies["close"], applies["clean"]) == (1, 1, 2)
     assert scores.supported == scores.close == 1
     assert scores.passed == 1
-    assert {"supported", "close"}.isdisjoint(scores.items.columns)
+    assert scores.items.columns["supported"] == [1, 1]
+    assert scores.steps["supported"] == 1
+    assert scores.steps["clean"] == 1 / 2
     none = check([FARM, LAKE])
     assert none.supported == none.close == 0
+    assert none.items.columns["supported"] == [0, 0]
     assert none.passed == 1
 
 
@@ -119,7 +122,7 @@ def test_every_field_is_the_mean_of_its_items_and_the_classes_are_clusters(check
     scores = check([FARM, LAKE, wild])
     assert scores.items.item == ["farm", "lake", "wild"]
     assert scores.items.cluster == ["Crop Land", "Water Body", "Natural Vegetation"]
-    assert set(scores.items.columns) == {"passed", *(c.name for c in CHECKS)} - {"supported", "close"}
+    assert set(scores.items.columns) == {"passed", *(c.name for c in CHECKS)}
     for name, column in scores.items.columns.items():
         assert getattr(scores, name) == pytest.approx(sum(column) / 3)
     assert scores.passed == pytest.approx(2 / 3)

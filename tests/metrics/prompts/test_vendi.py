@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from harness.metrics.prompts.vendi import vendi
 
+pytestmark = pytest.mark.numeric
+
 
 def test_n_different_things_are_n_and_copies_are_one():
     assert vendi(np.eye(5, dtype=np.float32)) == pytest.approx(5)

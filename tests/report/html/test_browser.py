@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import itertools
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import patient
 from markupsafe import Markup
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from report.html.contexts import context
 from report.test_golden import HOSTILE, NASTY
 
@@ -23,22 +22,11 @@ DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("there is no Chromium to open a report in")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 class Opened:
     """A page on a screen, with everything that it asked for and complained of."""
 
     def __init__(self, browser: Browser, file: Path, **screen: Any) -> None:
-        self.page: Page = browser.new_page(**{"viewport": DESKTOP, **screen})
+        self.page: Page = patient(browser.new_page(**{"viewport": DESKTOP, **screen}))
         self.said: list[str] = []
         self.asked: list[str] = []
         self.page.on("console", lambda message: self.said.append(message.text))
@@ -203,7 +191,7 @@ def test_a_link_to_a_folded_section_opens_it(browser: Browser, report: Path) -> 
     folded = opened.page.get_by_text("Where data and weights came from", exact=True)
     assert not folded.is_visible()
     opened.page.get_by_role("navigation").get_by_text("Record").click()
-    folded.wait_for(state="visible", timeout=5000)
+    folded.wait_for(state="visible")
 
 
 def test_everything_that_is_seen_has_a_name_to_be_heard(browser: Browser, report: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,6 +12,7 @@ import pytest
 from compare.runs import compared, repeats, score, side
 from report.html.contexts import context
 from report.test_golden import COMPARISON, EXAMPLES, NO_BASELINE, RUN, check_golden, many
+from work import counted
 
 from harness.errors import StoreError
 from harness.record import MetricInfo
@@ -74,22 +74,17 @@ def test_the_sections_stand_in_the_order_of_their_use(tmp_path: Path) -> None:
     assert re.findall(r'<li><a href="#([a-z-]+)"', text) == anchors
 
 
-QUADRATIC = 40
-"""Ten times as much would take a hundred times as long, and takes some ten: noise does not bridge that."""
-
-
-def rendered(given: Context) -> tuple[str, float]:
-    """A page, and the processor's seconds that it took."""
-    begun = time.process_time()
-    text = render(given).text
-    return text, time.process_time() - begun
+LINEAR = 12
+"""Ten times as much takes some ten times the work; it would be a hundred if it were done for every pair."""
 
 
 def test_ten_thousand_findings_make_a_small_page_in_linear_time(tmp_path: Path) -> None:
     render(context(tmp_path))
-    _, few = rendered(context(tmp_path, many(1_000)))
-    text, all_of_them = rendered(context(tmp_path, many(10_000)))
-    assert all_of_them < QUADRATIC * few
+    smaller, larger = context(tmp_path, many(1_000)), context(tmp_path, many(10_000))
+    _, few = counted(lambda: render(smaller))
+    made, all_of_them = counted(lambda: render(larger))
+    text = made.text
+    assert all_of_them < LINEAR * few
     assert len(text.encode()) < 300_000
     assert "10,000 gated: 1,000 regressed, 9,000 unchanged" in text
     assert "left out to keep this page small" in text
@@ -107,9 +102,11 @@ def cells(folder: Path, count: int) -> Context:
 
 def test_ten_thousand_cells_make_a_small_page_in_linear_time(tmp_path: Path) -> None:
     render(context(tmp_path))
-    _, few = rendered(cells(tmp_path, 1_000))
-    text, all_of_them = rendered(cells(tmp_path, 10_000))
-    assert all_of_them < QUADRATIC * few
+    smaller, larger = cells(tmp_path, 1_000), cells(tmp_path, 10_000)
+    _, few = counted(lambda: render(smaller))
+    made, all_of_them = counted(lambda: render(larger))
+    text = made.text
+    assert all_of_them < LINEAR * few
     assert len(text.encode()) < 300_000
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from report.html.contexts import BASELINE, context
 from report.test_golden import COMPARISON, FINDINGS, RUN, estimate, finding
 
-from harness.compare.comparison import Verdict
+from harness.compare.comparison import Claim, Verdict
 from harness.record import MetricInfo, Run
 from harness.report.html.context import Context
 from harness.report.html.top import top
@@ -131,6 +131,11 @@ def test_a_gate_without_figures_says_why_and_claims_nothing(tmp_path: Path) -> N
         finding("fid.distance", Verdict.INCOMPARABLE, reason="the run has no such score"), estimate=None
     )
     there = finding("m.v", Verdict.UNCHANGED, estimate=estimate(1.0, 0.0, 0.1))
-    text = said(context(tmp_path, replace(COMPARISON, findings=(gone, replace(there, claim="this recipe")))))
+    text = said(
+        context(
+            tmp_path,
+            replace(COMPARISON, findings=(gone, replace(there, claim=Claim("the recipe of `train`")))),
+        )
+    )
     assert "fid.distance the run has no such score ≠ incomparable" in text
-    assert "verdicts are about this recipe Since when" in text
+    assert "verdicts are about the recipe of `train` Since when" in text

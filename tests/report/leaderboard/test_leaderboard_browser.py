@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import patient
 from leaderboard.board_runs import HOSTILE, entries, subject, sweep
 
 from harness.leaderboard.board import Board
 from harness.leaderboard.making import tables
 from harness.report.leaderboard import page
 from harness.report.leaderboard.places import Places
-
-pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="there is no playwright")
-    with sync_api.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -40,7 +28,7 @@ def test_it_opens_without_complaint_loads_nothing_and_fits(
     browser: Any, file: Path, width: int, scheme: str
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    shown, complaints, asked = context.new_page(), [], []
+    shown, complaints, asked = patient(context.new_page()), [], []
     shown.on("console", lambda m: complaints.append(m.text))
     shown.on("pageerror", lambda e: complaints.append(str(e)))
     shown.on("request", lambda r: asked.append(r.url))
@@ -53,7 +41,7 @@ def test_it_opens_without_complaint_loads_nothing_and_fits(
 
 
 def test_a_table_sorts_by_the_rank_and_by_the_row(browser: Any, file: Path) -> None:
-    shown = browser.new_page()
+    shown = patient(browser.new_page())
     shown.goto(file.as_uri())
     table = shown.locator("#table-1 table").filter(has=shown.locator("th", has_text="rank")).last
     names = table.locator("tbody th")

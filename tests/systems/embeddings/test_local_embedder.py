@@ -20,6 +20,8 @@ from harness.systems.embeddings.latent_semantic import LatentSemantic, features,
 from harness.systems.embeddings.learning import local
 from harness.systems.embeddings.opening import open_embedder
 
+pytestmark = pytest.mark.numeric
+
 TEXTS = [
     "A river flows into the lake, and boats cross the water.",
     "Boats on the river; the water of the lake is clear.",

@@ -75,9 +75,9 @@ def _in_margins(finding: Finding, value: float) -> float:
 
 def _spread(finding: Finding) -> list[float]:
     """Low, change and high in margins, in this order; empty where there is nothing to draw."""
-    if finding.estimate is None or finding.margin is None:
-        return []
     e = finding.estimate
+    if e is None or e.low is None or e.high is None or finding.margin is None:
+        return []
     low, change, high = (_in_margins(finding, v) for v in (e.low, e.change, e.high))
     return [] if any(map(math.isnan, (low, change, high))) else [min(low, high), change, max(low, high)]
 

@@ -53,14 +53,21 @@ def scale(
     """
     found = [min(max(v, -GREATEST), GREATEST) for v in values if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(found), max(found)
-    if low > 0 and high >= log_from * low:
-        room = (high / low) ** pad
-        return Scale(low / room, high * room, log=True)
+    if low > 0 and high > LEAST and high >= log_from * low:
+        return _logarithmic(max(low, LEAST), high, pad)
     if high - low < LEAST:
         half = abs(low) / 2 if abs(low) > LEAST else 0.5
         return Scale(low - half, high + half)
     room = (high - low) * pad
     return Scale(0.0 if zero and low >= 0 else low - room, high + room)
+
+
+def _logarithmic(low: float, high: float, pad: float) -> Scale:
+    """Quotients and powers of the ends are not made: those of 1e-300 and 1e300 are no numbers."""
+    room = math.log(high) - math.log(low)
+    ends = (math.log(low) - pad * room, math.log(high) + pad * room)
+    first, last = (math.exp(min(max(e, math.log(LEAST)), math.log(GREATEST))) for e in ends)
+    return Scale(first, last, log=True)
 
 
 def round_step(at_least: float) -> float:
@@ -70,9 +77,11 @@ def round_step(at_least: float) -> float:
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times the powers of ten within; the powers alone where these are many."""
+    """1, 2 and 5 times the powers of ten within; the powers alone, or some of them, where these are many."""
     steps = (1, 2, 5) if high < 1e3 * low else (1,)
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    every = 1 + (last - first) // (2 * TICKS)
+    powers = (p for p in range(first, last + 1) if p % every == 0)
     return [m * 10.0**p for p in powers for m in steps if low <= m * 10.0**p <= high]
 
 

@@ -72,7 +72,7 @@ def _reproduce(context: Context) -> Iterator[str]:
         yield f"git checkout {commit}" + (
             "   # and the changes that were not committed" if provenance.get("dirty") else ""
         )
-    if image := environment.get("image"):
+    if image := environment.get("image") or environment.get("image_config"):
         yield f"# in the image {image}"
     command = provenance.get("command")
     words = [str(word) for word in command] if isinstance(command, list | tuple) else []

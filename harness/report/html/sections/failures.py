@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.given import opened
 from harness.record import TaskInfo
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Cell, Listing, Section, Table
@@ -55,7 +56,7 @@ def _log(task: TaskInfo, folder: Path) -> Listing:
 def _tail(file: Path) -> str:
     """The last whole lines of a file; empty where it is not there."""
     try:
-        with file.open("rb") as log:
+        with opened(file) as log:
             size = log.seek(0, 2)
             log.seek(max(size - TAIL_BYTES, 0))
             text = log.read().decode(errors="replace")

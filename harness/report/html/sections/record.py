@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.artifact import Json
 from harness.canonical import canonical
+from harness.compare.match import merged
 from harness.record import Repeat, Score
 from harness.report import numbers
 from harness.report.histories import HISTORY, summary
@@ -130,12 +131,10 @@ def _sources(context: Context) -> Iterator[Table]:
 
 
 def _environment(context: Context) -> Table:
-    """Of this invocation, the baseline's beside it."""
+    """Of all that the scores rest on, the baseline's beside it."""
     run, baseline = context.run, context.baseline.run if context.baseline else None
-    ours = {**run.environments[run.environment], **run.provenance}
-    theirs = (
-        {} if baseline is None else {**baseline.environments[baseline.environment], **baseline.provenance}
-    )
+    ours = {**merged(run.environments.values()), **run.provenance}
+    theirs = {} if baseline is None else {**merged(baseline.environments.values()), **baseline.provenance}
     rows = tuple(
         (
             Cell(name, note="differs" if differs else ""),

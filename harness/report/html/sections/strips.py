@@ -8,8 +8,19 @@ from pathlib import Path
 from harness.artifact import GeneratedImages
 from harness.data.image_folder import Row, rows
 from harness.errors import StageError, StoreError
+from harness.record import Run
 from harness.report.figures.canvas import REFERENCE
-from harness.report.figures.selection import CARDS, ROWS, Drawn, chosen, generated, real_images, where, words
+from harness.report.figures.selection import (
+    CARDS,
+    ROWS,
+    Drawn,
+    chosen,
+    generated,
+    real_images,
+    shortest,
+    where,
+    words,
+)
 from harness.report.html.context import Context
 from harness.report.html.opposites import Opposite, opposite, told
 from harness.report.html.parts import Block, Listing, Section, Strip, Thumbnail
@@ -24,15 +35,23 @@ SIDE_BY_SIDE = 2 * ROWS
 def strips(context: Context) -> Section | None:
     """Strips and galleries of everything that was generated; None where nothing was or the store has none of it."""
     blocks: list[Block] = []
+    shown: list[Drawn] = []
     try:
         shelf = Shelf(context.run, context.store)
         baseline = Shelf(context.baseline.run, context.store) if context.baseline else None
-        for drawn in generated(shelf):
+        shown = list(generated(shelf))
+        for drawn in shown:
             blocks.extend(_blocks(shelf, baseline, drawn))
     except (StoreError, StageError, OSError) as e:
         blocks.append(Listing("Not shown", (first_line(str(e)),)))
-    lead = "The same prompt and the same noise, side by side." if blocks else ""
+    lead = "The same prompt and the same noise, side by side." if _is_drawn(context.run, shown) else ""
     return Section("samples", "Samples", tuple(blocks), lead) if blocks else None
+
+
+def _is_drawn(run: Run, shown: Sequence[Drawn]) -> bool:
+    """Whether a seed decides all that is shown: images that were read from a folder have no noise to share."""
+    drawn = {node for score in run.scores for repeat in score.repeats for node in repeat.drawn}
+    return bool(shown) and all(made.task.node in drawn for d in shown for made in d.points)
 
 
 def _blocks(shelf: Shelf, baseline: Shelf | None, drawn: Drawn) -> Iterator[Block]:
@@ -41,7 +60,7 @@ def _blocks(shelf: Shelf, baseline: Shelf | None, drawn: Drawn) -> Iterator[Bloc
         for number_, part in enumerate(parts, start=1):
             title = f"{drawn.name} along {drawn.along}"
             title += f", {number_} of {len(parts)}" if len(parts) > 1 else ""
-            yield _along(baseline, drawn.points[0], part, title)
+            yield _along(baseline, shortest(drawn.points), part, title)
         return
     (made,) = drawn.points
     found = list(rows(made.artifact))

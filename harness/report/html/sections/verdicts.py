@@ -35,7 +35,7 @@ def verdicts(context: Context) -> Section | None:
 def reasons(context: Context) -> Section | None:
     """Why each verdict that is not *unchanged*, and what differs between the two sides; None where nothing does."""
     findings = numbers.worst_first(context.comparison.findings)
-    blocks = [*_why(findings), *_suite(context), *_differences(findings)]
+    blocks = [*_why(findings), *_beside(findings), *_suite(context), *_differences(findings)]
     return Section("why", "Why", tuple(blocks)) if blocks else None
 
 
@@ -47,6 +47,14 @@ def _why(findings: Sequence[Finding]) -> Iterator[Table]:
         left_out = max(len(told) - ROWS, 0)
         rows = tuple(map(_reason, told[:ROWS]))
         yield Table("Reasons, worst first", ("metric", "verdict and reason"), rows, left_out=left_out)
+
+
+def _beside(findings: Sequence[Finding]) -> Iterator[Table]:
+    told = numbers.beside(findings)
+    if told:
+        rows = tuple((Cell(names), Cell(sentence)) for names, sentence in told[:ROWS])
+        left_out = max(len(told) - ROWS, 0)
+        yield Table("Beside the verdicts", ("metrics", "to know"), rows, left_out=left_out)
 
 
 def _reason(finding: Finding) -> tuple[Cell, Cell]:

@@ -49,7 +49,11 @@ def worst(context: Context) -> Section | None:
             blocks.append(found)
     if still:
         blocks.append(Listing("Nothing to show", tuple(still)))
-    lead = "What the verdicts rest on, item by item, what hurt most first; the parts of a change add up to the whole."
+    lead = (
+        "What the verdicts rest on, item by item, what hurt most first; the parts of a change add up to the whole. A "
+        "value is what the item has or, where the field is no mean over items, the field's value plus how far the "
+        "item moves it."
+    )
     return Section("items", "Worst items", tuple(blocks), lead) if blocks else None
 
 

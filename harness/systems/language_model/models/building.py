@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Interval
 
 from harness.artifact import Corpus, LanguageModel
+from harness.compute.precisions import Precision, dtype_of
 from harness.data.corpus import table
 from harness.errors import StageError
 from harness.stage import Job, Seed, stage
+from harness.systems.language_model.models.designs import DESIGNS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-Architecture = Literal["tiny-phi", "phi-1.5", "mistral-7b"]
+Architecture = Annotated[Literal["tiny-phi", "phi-1.5", "mistral-7b"], DESIGNS]
 
 
 @stage(version=1, software=("torch", "transformers", "tokenizers"))
@@ -24,7 +26,7 @@ def build(
     architecture: Architecture,
     vocabulary: Annotated[int, Interval(ge=257)] = 2000,
     context: Annotated[int, Interval(ge=2)] | None = None,
-    dtype: Literal["fp32", "bf16", "fp16"] = "fp32",
+    dtype: Precision = "fp32",
     seed: Seed = 0,
     job: Job,
 ) -> LanguageModel:
@@ -55,10 +57,9 @@ def build(
     from transformers import AutoModelForCausalLM
 
     from harness.systems.language_model.models.opening import describe, save
-    from harness.systems.language_model.models.quantising import DTYPES
     from harness.systems.language_model.models.tokenizers import learn
 
-    design = _DESIGNS[architecture]
+    design = DESIGNS[architecture]
     published = design.get("vocab_size", vocabulary)
     if vocabulary > published:
         raise StageError(
@@ -69,7 +70,7 @@ def build(
     tokenizer = learn(texts, vocabulary=vocabulary, context=context)
     config = configuration(architecture, tokens=len(tokenizer), context=context)
     with torch.device("meta"):  # else every weight is drawn twice, by torch and by transformers
-        network = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
+        network = AutoModelForCausalLM.from_config(config, dtype=dtype_of(dtype))
     network.to_empty(device="cpu")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -89,41 +90,5 @@ def configuration(architecture: Architecture, *, tokens: int, context: int) -> P
     """
     from transformers import AutoConfig
 
-    sizes = {"vocab_size": tokens, **_DESIGNS[architecture], "max_position_embeddings": context}
+    sizes = {"vocab_size": tokens, **DESIGNS[architecture], "max_position_embeddings": context}
     return AutoConfig.for_model(**sizes, bos_token_id=0, eos_token_id=0)
-
-
-_DESIGNS: dict[Architecture, dict[str, Any]] = {
-    "tiny-phi": {
-        "model_type": "phi",
-        "hidden_size": 128,
-        "intermediate_size": 512,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "max_position_embeddings": 256,
-    },
-    "phi-1.5": {
-        "model_type": "phi",
-        "vocab_size": 51200,
-        "hidden_size": 2048,
-        "intermediate_size": 8192,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 32,
-        "max_position_embeddings": 2048,
-        "partial_rotary_factor": 0.5,
-    },
-    "mistral-7b": {
-        "model_type": "mistral",
-        "vocab_size": 32000,
-        "hidden_size": 4096,
-        "intermediate_size": 14336,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "max_position_embeddings": 32768,
-        "rms_norm_eps": 1e-5,
-        "rope_theta": 1e6,
-        "sliding_window": None,
-    },
-}
-"""What differs from transformers' defaults, or is too important to be left to them."""

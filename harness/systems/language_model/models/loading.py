@@ -61,11 +61,12 @@ def _load_adapter(base: LanguageModel, source: Source, job: Job) -> LanguageMode
     """Opened on its base, and copied as it is."""
     import shutil
 
+    import torch
+
     from harness.compute.weights import stored_dtype
     from harness.systems.language_model.models import adapters, checks
     from harness.systems.language_model.models.identity import Identity
-    from harness.systems.language_model.models.opening import describe, open_model
-    from harness.systems.language_model.models.quantising import DTYPES, Precision
+    from harness.systems.language_model.models.opening import describe, open_in
 
     adapters.refuse_adapter(base.path, source.text)
     noted = (source.path / adapters.TRAINING).is_file()
@@ -80,8 +81,8 @@ def _load_adapter(base: LanguageModel, source: Source, job: Job) -> LanguageMode
         shutil.copyfile(source.path / name, folder / name)
     training.write(folder)
     stored = stored_dtype(checks.weight_files(base.path, "the base"), "the base")
-    precision: Precision = next((name for name, dtype in DTYPES.items() if dtype == stored), "fp32")
-    opened = open_model(folder, base.path, precision=precision, device="cpu", what=source.text)
+    dtype = torch.float32 if stored == torch.float64 else stored
+    opened = open_in(folder, base.path, dtype=dtype, device="cpu", what=source.text)
     return LanguageModel(
         folder,
         facts={

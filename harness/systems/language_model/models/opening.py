@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,12 +12,13 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerF
 from transformers.utils import logging as transformers_logging
 
 from harness.artifact import Json
+from harness.compute.precisions import Precision, dtype_of
 from harness.compute.quiet import hushed
 from harness.compute.weights import finite
 from harness.errors import StageError
 from harness.systems.language_model.models import checks
 from harness.systems.language_model.models.adapters import Training, adapter_size, attach
-from harness.systems.language_model.models.quantising import DTYPES, Precision, Quantisation, quantised
+from harness.systems.language_model.models.quantising import Quantisation, quantised
 from harness.systems.language_model.models.tokenizers import fit, read_tokenizer
 
 
@@ -43,15 +44,30 @@ def open_model(
     what: str = "",
     quantisation: Quantisation | None = None,
 ) -> Opened:
+    """Open what a stage left at one of the precisions that a suite names; see ``open_in``."""
+    return open_in(
+        model, base, dtype=dtype_of(precision), device=device, what=what, quantisation=quantisation
+    )
+
+
+def open_in(
+    model: Path,
+    base: Path | None,
+    *,
+    dtype: torch.dtype,
+    device: str,
+    what: str = "",
+    quantisation: Quantisation | None = None,
+) -> Opened:
     """Open what a stage left: a model, or an adapter on the base that it was trained on.
 
     A base that was quantised when the adapter was trained is quantised the same way again. Its layers are then
-    unpacked to ``precision`` for each product; the four bits are the same at any precision.
+    unpacked to ``dtype`` for each product; the four bits are the same at any precision.
 
     Args:
         model: the folder of a model or of an adapter.
         base: for an adapter, the model below it; None for a model.
-        precision: of all weights that are not quantised, and of the arithmetic.
+        dtype: of all weights that are not quantised, and of the arithmetic.
         device: where the network goes.
         what: what messages call the model.
         quantisation: for a whole model; how that below an adapter is quantised follows from the adapter's training.
@@ -68,9 +84,9 @@ def open_model(
             )
         what = what or "the model"
         if quantisation is None:
-            network = read_plain(model, what, DTYPES[precision]).to(device)
+            network = read_plain(model, what, dtype).to(device)
         else:
-            network = quantised(model, quantisation, device, what)
+            network = quantised(model, quantisation, dtype, device, what)
         return _with_tokenizer(network, network, model, what, quantisation)
     if base is None:
         raise StageError("the model is an adapter; set base to the model that it was trained on")
@@ -82,9 +98,9 @@ def open_model(
     training = Training.read(model, what)
     training.check(base, what)
     if training.quantisation is None:
-        below = read_plain(base, "the base", DTYPES[precision]).to(device)
+        below = read_plain(base, "the base", dtype).to(device)
     else:
-        below = quantised(base, replace(training.quantisation, compute=precision), device)
+        below = quantised(base, training.quantisation, dtype, device)
     return _with_tokenizer(attach(below, model, what), below, base, "the base", training.quantisation)
 
 

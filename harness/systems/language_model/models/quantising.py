@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from bitsandbytes.nn.modules import Linear4bit
@@ -17,14 +17,8 @@ from harness.compute.weights import finite
 from harness.errors import StageError
 from harness.systems.language_model.models import checks
 
-Precision = Literal["fp32", "bf16", "fp16"]
-
-DTYPES: dict[Precision, torch.dtype] = {
-    "fp32": torch.float32,
-    "bf16": torch.bfloat16,
-    "fp16": torch.float16,
-}
-
+Compute = Literal["fp32", "bf16", "fp16"]
+"""What bitsandbytes computes in with layers of four bits; there are no others."""
 
 BLOCK = 64
 """Weights that share a scale."""
@@ -38,11 +32,11 @@ class Quantisation:
     """The sixteen values: ``nf4`` are quantiles of a normal distribution."""
     double: bool
     """Whether the scales are quantised too, to 8 bits in blocks of 256."""
-    compute: Precision
-    """What the weights are unpacked to for each product, and the type of all other weights."""
+    compute: Compute
+    """What the weights were unpacked to for each product when this was noted, and the type of all other weights."""
 
     @classmethod
-    def of_qlora(cls, compute: Precision) -> Quantisation:
+    def of_qlora(cls, compute: Compute) -> Quantisation:
         """The paper's: NF4 with double quantisation."""
         return cls("nf4", True, compute)
 
@@ -61,12 +55,13 @@ class Quantisation:
             case {"type": "nf4", "double": bool(double), "compute": "fp32" | "bf16" | "fp16" as compute}:
                 return cls("nf4", double, compute)
         raise StageError(
-            f"{what}: quantisation {said}; expected type nf4, double true or false, compute {', '.join(DTYPES)}"
+            f"{what}: quantisation {said}; expected type nf4, double true or false, "
+            f"compute {', '.join(get_args(Compute))}"
         )
 
 
 def quantised(
-    folder: Path, quantisation: Quantisation, device: str, what: str = "the base"
+    folder: Path, quantisation: Quantisation, dtype: torch.dtype, device: str, what: str = "the base"
 ) -> PreTrainedModel:
     """A model with its linear layers in four bits, in evaluation mode; embeddings, norms and the head are not.
 
@@ -79,13 +74,13 @@ def quantised(
     Args:
         folder: a model as transformers saves it, not an adapter.
         quantisation: how.
+        dtype: of all other weights and of the arithmetic, whatever it was when the quantisation was noted.
         device: where it goes, tensor by tensor; a CPU does it too.
         what: what messages call it.
 
     Raises:
         StageError: as for a model that is not quantised; a model without linear layers to quantise.
     """
-    dtype = DTYPES[quantisation.compute]
     for file in checks.weight_files(folder, what):
         for name, tensor in checks.tensors(file, what):
             finite({name: tensor}, what)  # in four bits a NaN is a number like any other

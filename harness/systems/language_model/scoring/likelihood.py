@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.artifact import Corpus, Json, LanguageModel, Likelihoods
+from harness.compute.precisions import Precision
 from harness.stage import Count, Execution, Job, stage
 
 NAMED = 20
@@ -23,7 +24,7 @@ def likelihood(
     eos: bool = False,
     unit: Literal["document", "row"] = "document",
     quantisation: Literal["nf4"] | None = None,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     batch_size: Execution[Count] = 8,
     padding: Execution[Literal["left", "right"]] = "right",
     job: Job,

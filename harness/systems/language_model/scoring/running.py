@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from harness.compute.precisions import PRECISIONS
 from harness.errors import StageError
 from harness.stage import Job
 from harness.systems.language_model.scoring.scorer import Scorer
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 
 AHEAD = 32
 """Batches whose windows are planned, and sorted by length, before the first of them is scored."""
-_ADVICE = {
-    "fp16": "try precision: bf16 or fp32",
-    "bf16": "try precision: fp32",
-    "fp32": "look at the losses of the model's training",
-}
 
 
 class Scoring:
@@ -32,6 +28,8 @@ class Scoring:
     Beside the texts themselves, memory holds a row of figures for each and the windows of some batches, however many
     texts there are and however long they are.
     """
+
+    scorer: Scorer
 
     def __init__(
         self, texts: Sequence[Text], tokenizer: PreTrainedTokenizerFast, rule: Rule, scorer: Scorer, job: Job
@@ -80,9 +78,10 @@ class Scoring:
     def _add(self, index: int, nll: float) -> None:
         row = self.rows[index]
         if not math.isfinite(nll):
-            precision = self.scorer.precision
+            wider = PRECISIONS[self.scorer.precision].wider
+            advice = f"try precision: {wider}" if wider else "look at the losses of the model's training"
             raise StageError(
-                f"{row.item}: a likelihood that is not a finite number in {precision}; {_ADVICE[precision]}"
+                f"{row.item}: a likelihood that is not a finite number in {self.scorer.precision}; {advice}"
             )
         self.rows[index] = row._replace(nll=row.nll + nll)
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from harness.compute.arithmetic import exact, is_out_of_memory
+from harness.compute.precisions import Precision
 from harness.errors import ResourceError, StageError
 from harness.stage import Job
 from harness.systems.language_model.models.losses import losses
 from harness.systems.language_model.models.opening import keeps_positions
-from harness.systems.language_model.models.quantising import Precision
 from harness.systems.language_model.scoring.windows import Window
 
 Padding = Literal["left", "right"]
@@ -38,6 +38,8 @@ class Scorer:
         StageError: padding on the left of a network that takes no positions, and would count the padding; one of
             another sort than transformers' causal language models.
     """
+
+    precision: Precision
 
     def __init__(
         self,

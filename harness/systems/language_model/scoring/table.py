@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.data.strict_table import read_table, schema
+from harness.data.strict_table import PLAIN, read_table, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,7 @@ def write(folder: Path, rows: Sequence[Likelihood]) -> None:
     import pyarrow.parquet as pq
 
     columns = {name: [row[index] for row in rows] for index, name in enumerate(Likelihood._fields)}
-    pq.write_table(pa.table(columns, schema=_schema()), folder / TABLE)
+    pq.write_table(pa.table(columns, schema=_schema()), folder / TABLE, **PLAIN)
 
 
 def read(folder: Path) -> list[Likelihood]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from harness.artifact import Corpus, LanguageModel
+from harness.compute.precisions import Precision
 from harness.errors import StageError
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Positive, Seed, stage
 
@@ -36,7 +37,7 @@ def finetune(
     schedule: Literal["constant", "linear", "cosine"] = "constant",
     warm_up: Annotated[int, Ge(0)] = 0,
     max_norm: Positive = 1.0,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     gradient_checkpointing: Execution[bool] = False,
     seed: Seed = 0,
     job: Job,

@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from harness.artifact import Corpus, Json, LanguageModel
 from harness.compute.arithmetic import exact, is_out_of_memory
 from harness.compute.meter import Meter, Usage, total
+from harness.compute.precisions import PRECISIONS, dtype_of
 from harness.compute.quiet import hushed
 from harness.compute.resume import Resume, Stateful, mixed
 from harness.compute.weights import finite
@@ -22,7 +23,6 @@ from harness.errors import ResourceError, StageError
 from harness.stage import Job
 from harness.systems.language_model.models.losses import losses
 from harness.systems.language_model.models.opening import describe
-from harness.systems.language_model.models.quantising import DTYPES
 from harness.systems.language_model.training.batches import IGNORED, Batch, drawn, parts
 from harness.systems.language_model.training.recipe import Recipe
 from harness.systems.language_model.training.rows import Tokens, read_rows
@@ -84,6 +84,8 @@ def _advice(recipe: Recipe) -> str:
 class Loop:
     """A training in chunks of a hundredth: each is a row of the history, and what a kill can cost."""
 
+    recipe: Recipe
+
     def __init__(
         self,
         recipe: Recipe,
@@ -105,7 +107,7 @@ class Loop:
             num_training_steps=self.steps,
         )
         kind = torch.device(job.device).type
-        self.scaler = torch.amp.GradScaler(kind, enabled=recipe.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(kind, enabled=PRECISIONS[recipe.precision].scaled)
         self.history: list[dict[str, Json]] = []
         self.usages: list[Usage] = []
         """Of each chunk."""
@@ -180,9 +182,10 @@ class Loop:
 
     def _loss(self, batch: Batch) -> Tensor:
         """Sum of the cross-entropies of all targets, in nats; pads never reach the vocabulary."""
-        device, precision = self.job.device, self.recipe.precision
+        device = self.job.device
         inputs, asked = batch.inputs.to(device), batch.targets != IGNORED
-        with torch.autocast(torch.device(device).type, DTYPES[precision], enabled=precision != "fp32"):
+        kind, dtype = torch.device(device).type, dtype_of(self.recipe.precision)
+        with torch.autocast(kind, dtype, enabled=self.recipe.precision != "fp32"):
             logits = self.network(input_ids=inputs, logits_to_keep=asked.to(device), use_cache=False).logits
         return losses(logits, batch.targets[asked].to(device)).sum()
 
@@ -210,7 +213,7 @@ def _optimizer(recipe: Recipe, trained: torch.nn.ParameterList) -> torch.optim.O
     others = {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0}
     groups = [group for group in (matrices, others) if group["params"]]
     if recipe.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr)
+        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
     from bitsandbytes import optim
 
     untyped: Any = optim

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.compute.precisions import Precision
 from harness.errors import StageError
-from harness.systems.language_model.models.quantising import Precision, Quantisation
+from harness.systems.language_model.models.quantising import Quantisation
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,13 @@ def open_subject(recipe: Recipe, folder: Path, device: str) -> Subject:
         raise StageError(
             "model: an adapter, and training starts from a whole model; start from its base, for more epochs"
         )
-    precision = "fp32" if recipe.method == "full" else recipe.precision
-    opened = open_model(folder, None, precision=precision, device=device, quantisation=recipe.quantisation)
+    opened = open_model(
+        folder,
+        None,
+        precision="fp32" if recipe.method == "full" else recipe.precision,
+        device=device,
+        quantisation=recipe.quantisation,
+    )
     if recipe.context > opened.context:
         raise StageError(f"context: {recipe.context} tokens; the model has positions for {opened.context}")
     network = opened.network

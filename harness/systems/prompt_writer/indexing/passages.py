@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.data.corpus.mending import mend
 from harness.data.corpus.table import Row
-from harness.data.strict_table import read_table, schema
+from harness.data.strict_table import PLAIN, read_table, schema
 
 TABLE = "passages.parquet"
 
@@ -103,7 +103,7 @@ def write(folder: Path, held: Held) -> None:
     """Write ``passages.parquet``."""
     columns = {name: [piece[index] for piece in held.pieces] for index, name in enumerate(Piece._fields)}
     columns["vector"] = list(held.vectors)
-    pq.write_table(pa.table(columns, schema=_schema()), folder / TABLE, compression="zstd")
+    pq.write_table(pa.table(columns, schema=_schema()), folder / TABLE, **PLAIN)
 
 
 def read(folder: Path) -> Held:

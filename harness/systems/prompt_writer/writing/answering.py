@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from harness.compute.precisions import Precision
 from harness.data.order import drawn
 from harness.stage import Job
 from harness.systems.language_model import decoding
 from harness.systems.language_model.generating import write_all
-from harness.systems.language_model.models.quantising import Precision
 from harness.systems.prompt_writer.writing.asking import Asker, Question
 from harness.systems.prompt_writer.writing.drafting import Turn
 from harness.systems.prompt_writer.writing.table import Passage

@@ -10,12 +10,13 @@ from typing import Literal, NamedTuple
 from jinja2 import TemplateError
 from transformers.utils import logging as transformers_logging
 
+from harness.compute.precisions import Precision, dtype_of
 from harness.compute.quiet import hushed
 from harness.errors import StageError
 from harness.systems.language_model import decoding
 from harness.systems.language_model.models import checks
 from harness.systems.language_model.models.opening import Opened, context_of, open_model
-from harness.systems.language_model.models.quantising import Precision, Quantisation, quantised
+from harness.systems.language_model.models.quantising import Quantisation, quantised
 from harness.systems.language_model.models.tokenizers import fit, read_tokenizer
 from harness.systems.prompt_writer.writing.table import Passage
 from harness.systems.prompt_writer.writing.tidying import one_line
@@ -114,7 +115,7 @@ def open_writer(
         raise StageError(
             "four_bits: an adapter's base is stored as it was when the adapter was trained; remove it"
         )
-    network = quantised(model, Quantisation("nf4", True, precision), device, "the model")
+    network = quantised(model, Quantisation("nf4", True, precision), dtype_of(precision), device, "the model")
     tokenizer = read_tokenizer(model, "the model")
     fit(tokenizer, network, model, "the model")
     return Opened(network, tokenizer, context_of(network, "the model"))

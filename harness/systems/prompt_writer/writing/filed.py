@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.artifact import Prompts
 from harness.data.hub import Source
 from harness.errors import StageError, nearest
-from harness.stage import Job, stage
+from harness.stage import Job, Reading, stage
 from harness.systems.prompt_writer.writing import table
 from harness.systems.prompt_writer.writing.records import Record, files, records
 
@@ -18,9 +18,9 @@ from harness.systems.prompt_writer.writing.records import Record, files, records
 def from_file(
     *,
     source: Source,
-    prompt: str = "prompt",
-    label: str = "label",
-    classes: tuple[str, ...] | None = None,
+    prompt: Reading[str] = "prompt",
+    label: Reading[str] = "label",
+    classes: Reading[tuple[str, ...] | None] = None,
     writer: str = "file",
     job: Job,
 ) -> Prompts:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.artifact import Index, LanguageModel, Prompts, TextEmbedder
+from harness.compute.precisions import Precision
 from harness.errors import StageError
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Seed, stage
 from harness.systems.embeddings.software import EMBEDDER
@@ -27,7 +28,16 @@ satellite image of" before it, 59 %.
 """
 
 
-@stage(version=1, software=("peft", "bitsandbytes", *INDEX, *EMBEDDER))
+def _idle(parameters: Mapping[str, Any]) -> Mapping[str, str]:
+    if parameters["temperature"] > 0:
+        return {}
+    found = {"top_p": "temperature 0 takes the likeliest token"}
+    if parameters["pool"] == parameters["passages"]:
+        found["seed"] = "temperature 0 takes the likeliest token and all passages of the pool are taken"
+    return found
+
+
+@stage(version=1, software=("peft", "bitsandbytes", *INDEX, *EMBEDDER), idle=_idle)
 def write(
     index: Index,
     embedder: TextEmbedder,
@@ -46,7 +56,7 @@ def write(
     top_p: Fraction = 1.0,
     attempts: Count = 3,
     four_bits: bool = False,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     batch_size: Execution[Count] = 8,
     seed: Seed = 0,
     job: Job,
@@ -90,8 +100,8 @@ def write(
         job: the runner's side.
 
     Raises:
-        StageError: a class for which nothing is found or nothing written; a setting that does nothing; no room for
-            passages; a model or index that does not open.
+        StageError: a class for which nothing is found or nothing written; a pool of fewer passages than are taken;
+            no room for passages; a model or index that does not open.
     """
     from harness.compute.meter import Meter, total
     from harness.systems.language_model.decoding import Sampling
@@ -100,7 +110,7 @@ def write(
     from harness.systems.prompt_writer.writing.asking import Asker, open_writer
 
     table.check_classes(classes)
-    _check_settings(passages, pool, temperature, top_p)
+    _check_settings(passages, pool)
     told = instruction or (COMPLETE if style == "complete" else INSTRUCT)
     if style == "complete":
         _check_beginning(told)
@@ -133,11 +143,9 @@ def write(
     )
 
 
-def _check_settings(passages: int, pool: int, temperature: float, top_p: float) -> None:
+def _check_settings(passages: int, pool: int) -> None:
     if pool < passages:
         raise StageError(f"pool: {pool} is less than passages: {passages}, which are drawn from it")
-    if temperature == 0 and top_p < 1:
-        raise StageError("top_p: has no effect, for temperature 0 takes the likeliest token; set temperature")
 
 
 def _check_beginning(instruction: Instruction) -> None:

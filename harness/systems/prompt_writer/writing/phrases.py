@@ -8,8 +8,9 @@ They are code and no data file, so that changing a word makes the prompts anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from harness.stage import Choices
 
 
 class Words(NamedTuple):
@@ -38,100 +39,112 @@ GENERIC = Words(
 )
 """For every class that is not below."""
 
-LAND_COVER: Mapping[str, Words] = {
-    "Bare Land": Words(
-        subjects=(
-            ("bare land of sand dunes", "bare land, a sandy desert"),
-            ("bare land of rock and rubble", "bare land on a stony slope", "bare land cut by gullies"),
-            ("bare land, an empty plain of dry soil", "bare land of cracked clay"),
-        ),
-        details=(
-            ("long curved dune crests", "fine ripples in the sand", "shadows behind the crests"),
-            ("steep eroded edges", "rough grey stone", "bare stony ground"),
-            ("pale stains in the soil", "a wide empty surface", "wheel tracks on the ground"),
-        ),
-    ),
-    "Crop Land": Words(
-        subjects=(
-            ("crop land of rectangular wheat fields", "crop land, many grain fields side by side"),
-            ("crop land of ploughed fields", "crop land after the harvest"),
-            ("crop land of round irrigated fields", "crop land under centre-pivot irrigation"),
-        ),
-        details=(
-            ("green and golden parcels", "narrow tracks between the fields", "straight field boundaries"),
-            (
-                "parallel furrows in brown soil",
-                "fine straight lines in the stubble",
-                "straight field boundaries",
+LAND_COVER: Choices[Words] = Choices(
+    {
+        "Bare Land": Words(
+            subjects=(
+                ("bare land of sand dunes", "bare land, a sandy desert"),
+                ("bare land of rock and rubble", "bare land on a stony slope", "bare land cut by gullies"),
+                ("bare land, an empty plain of dry soil", "bare land of cracked clay"),
             ),
-            (
-                "green circles on dry ground",
-                "a thin line across each circle",
-                "pale corners between the fields",
+            details=(
+                ("long curved dune crests", "fine ripples in the sand", "shadows behind the crests"),
+                ("steep eroded edges", "rough grey stone", "bare stony ground"),
+                ("pale stains in the soil", "a wide empty surface", "wheel tracks on the ground"),
             ),
         ),
-    ),
-    "Cultivated Vegetation": Words(
-        subjects=(
-            ("cultivated vegetation, an orchard of round trees", "cultivated vegetation, an olive grove"),
-            ("cultivated vegetation, a vineyard of long rows", "cultivated vegetation, a tea plantation"),
-            (
-                "cultivated vegetation, a dense oil palm plantation",
-                "cultivated vegetation, young trees in rows",
+        "Crop Land": Words(
+            subjects=(
+                ("crop land of rectangular wheat fields", "crop land, many grain fields side by side"),
+                ("crop land of ploughed fields", "crop land after the harvest"),
+                ("crop land of round irrigated fields", "crop land under centre-pivot irrigation"),
+            ),
+            details=(
+                ("green and golden parcels", "narrow tracks between the fields", "straight field boundaries"),
+                (
+                    "parallel furrows in brown soil",
+                    "fine straight lines in the stubble",
+                    "straight field boundaries",
+                ),
+                (
+                    "green circles on dry ground",
+                    "a thin line across each circle",
+                    "pale corners between the fields",
+                ),
             ),
         ),
-        details=(
-            ("single trees on a regular grid", "bare ground between the rows", "neat straight edges"),
-            ("parallel green rows", "narrow strips of soil between the rows", "rows that follow the slope"),
-            ("a dense regular pattern", "a grid of narrow tracks", "a sharp straight edge"),
+        "Cultivated Vegetation": Words(
+            subjects=(
+                ("cultivated vegetation, an orchard of round trees", "cultivated vegetation, an olive grove"),
+                ("cultivated vegetation, a vineyard of long rows", "cultivated vegetation, a tea plantation"),
+                (
+                    "cultivated vegetation, a dense oil palm plantation",
+                    "cultivated vegetation, young trees in rows",
+                ),
+            ),
+            details=(
+                ("single trees on a regular grid", "bare ground between the rows", "neat straight edges"),
+                (
+                    "parallel green rows",
+                    "narrow strips of soil between the rows",
+                    "rows that follow the slope",
+                ),
+                ("a dense regular pattern", "a grid of narrow tracks", "a sharp straight edge"),
+            ),
         ),
-    ),
-    "Natural Vegetation": Words(
-        subjects=(
-            ("natural vegetation, a wild meadow", "natural vegetation, open grassland"),
-            ("natural vegetation, low scrub on dry ground", "natural vegetation, a heath of small shrubs"),
-            ("natural vegetation of a marsh", "natural vegetation, a wetland of reeds"),
+        "Natural Vegetation": Words(
+            subjects=(
+                ("natural vegetation, a wild meadow", "natural vegetation, open grassland"),
+                (
+                    "natural vegetation, low scrub on dry ground",
+                    "natural vegetation, a heath of small shrubs",
+                ),
+                ("natural vegetation of a marsh", "natural vegetation, a wetland of reeds"),
+            ),
+            details=(
+                ("a few shrubs in the grass", "patches of green and yellow grass", "soft uneven edges"),
+                ("scattered dark shrubs", "bare soil between the shrubs", "irregular patches of green"),
+                ("small ponds among the reeds", "winding channels", "dark wet ground"),
+            ),
         ),
-        details=(
-            ("a few shrubs in the grass", "patches of green and yellow grass", "soft uneven edges"),
-            ("scattered dark shrubs", "bare soil between the shrubs", "irregular patches of green"),
-            ("small ponds among the reeds", "winding channels", "dark wet ground"),
+        "Snow Ice": Words(
+            subjects=(
+                ("snow and ice on a mountain", "snow and ice on steep ridges"),
+                ("snow and ice of a glacier", "snow and ice on an ice sheet"),
+                ("snow and ice floes on dark water", "snow and ice on a frozen sea"),
+            ),
+            details=(
+                ("dark rock that sticks out of the snow", "blue shadows on the snow", "bright white slopes"),
+                ("long blue crevasses", "curved lines of flow", "a smooth white surface"),
+                ("broken white ice", "dark cracks of open water", "floes of many shapes"),
+            ),
         ),
-    ),
-    "Snow Ice": Words(
-        subjects=(
-            ("snow and ice on a mountain", "snow and ice on steep ridges"),
-            ("snow and ice of a glacier", "snow and ice on an ice sheet"),
-            ("snow and ice floes on dark water", "snow and ice on a frozen sea"),
+        "Water Body": Words(
+            subjects=(
+                ("a water body, a lake", "a water body, a reservoir"),
+                ("a water body, a wide river", "a water body, a river delta"),
+                ("a water body, the open sea at the coast", "a water body around small islands"),
+            ),
+            details=(
+                ("a curved shoreline", "deep blue water in the middle", "a thin pale shore"),
+                ("winding shores", "smooth dark water", "sandbanks in the water"),
+                ("a long shoreline", "pale shallows near the land", "lines of waves"),
+            ),
         ),
-        details=(
-            ("dark rock that sticks out of the snow", "blue shadows on the snow", "bright white slopes"),
-            ("long blue crevasses", "curved lines of flow", "a smooth white surface"),
-            ("broken white ice", "dark cracks of open water", "floes of many shapes"),
+        "Woody Vegetation": Words(
+            subjects=(
+                ("woody vegetation, a forest of broad-leaved trees", "woody vegetation, a dense rainforest"),
+                ("woody vegetation, a forest of conifers", "woody vegetation, a mixed forest"),
+                ("woody vegetation, an open woodland", "woody vegetation, an open forest of pines"),
+            ),
+            details=(
+                ("round treetops of many sizes", "a closed canopy", "dark gaps between the treetops"),
+                ("small pointed treetops", "a clearing among the trees", "a dark green canopy"),
+                ("gaps between the trees", "round shadows beside the trees", "dry grass under the trees"),
+            ),
         ),
-    ),
-    "Water Body": Words(
-        subjects=(
-            ("a water body, a lake", "a water body, a reservoir"),
-            ("a water body, a wide river", "a water body, a river delta"),
-            ("a water body, the open sea at the coast", "a water body around small islands"),
-        ),
-        details=(
-            ("a curved shoreline", "deep blue water in the middle", "a thin pale shore"),
-            ("winding shores", "smooth dark water", "sandbanks in the water"),
-            ("a long shoreline", "pale shallows near the land", "lines of waves"),
-        ),
-    ),
-    "Woody Vegetation": Words(
-        subjects=(
-            ("woody vegetation, a forest of broad-leaved trees", "woody vegetation, a dense rainforest"),
-            ("woody vegetation, a forest of conifers", "woody vegetation, a mixed forest"),
-            ("woody vegetation, an open woodland", "woody vegetation, an open forest of pines"),
-        ),
-        details=(
-            ("round treetops of many sizes", "a closed canopy", "dark gaps between the treetops"),
-            ("small pointed treetops", "a clearing among the trees", "a dark green canopy"),
-            ("gaps between the trees", "round shadows beside the trees", "dry grass under the trees"),
-        ),
-    ),
-}
+    }
+)
+
+Label = Annotated[str, LAND_COVER]
+"""A class's name; any other class than these has what is generic."""

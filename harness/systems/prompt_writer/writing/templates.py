@@ -10,7 +10,7 @@ from harness.data.order import drawn
 from harness.errors import StageError
 from harness.stage import Count, Job, Seed, stage
 from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.phrases import GENERIC, LAND_COVER, LIGHTS, VIEWS, Words
+from harness.systems.prompt_writer.writing.phrases import GENERIC, LAND_COVER, LIGHTS, VIEWS, Label, Words
 from harness.systems.prompt_writer.writing.wording import Phrase, spoken
 
 WRITER = "templates"
@@ -19,7 +19,7 @@ WRITER = "templates"
 @stage(version=1)
 def from_templates(
     *,
-    classes: tuple[str, ...],
+    classes: tuple[Label, ...],
     per_class: Count,
     templates: tuple[Phrase, ...] | None = None,
     seed: Seed = 0,
@@ -61,9 +61,9 @@ def _from(templates: Sequence[Phrase], label: str) -> list[str]:
     return list(dict.fromkeys(template.of(label) for template in templates))
 
 
-def _curated(label: str) -> list[str]:
+def _curated(label: Label) -> list[str]:
     """All that can be said of a class."""
-    words = LAND_COVER.get(label, GENERIC)
+    words = LAND_COVER[label] if label in LAND_COVER else GENERIC  # noqa: SIM401 - a table of choices
     return [
         f"{view} {subject}{detail}{light}".replace("{class}", spoken(label))
         for view, (subject, detail), light in product(VIEWS, _seen(words), LIGHTS)

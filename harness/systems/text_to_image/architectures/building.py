@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from harness.artifact import Pipeline, Tokenizer
 from harness.stage import Job, Seed, stage
+from harness.systems.text_to_image.architectures.designs import DESIGNS
 
-Architecture = Literal["tiny", "sd15"]
+Architecture = Annotated[Literal["tiny", "sd15"], DESIGNS]
 
 
 @stage(version=1, software=("torch", "diffusers", "transformers"))
@@ -25,11 +26,10 @@ def build(tokenizer: Tokenizer, *, architecture: Architecture, seed: Seed = 0, j
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-    from harness.systems.text_to_image.architectures.linear_start import start_linear
     from harness.systems.text_to_image.pipelines.components import quiet
 
     words = CLIPTokenizer.from_pretrained(tokenizer.path, local_files_only=True)
-    design = _DESIGNS[architecture]
+    design = DESIGNS[architecture]
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         text = CLIPTextConfig(
@@ -37,20 +37,20 @@ def build(tokenizer: Tokenizer, *, architecture: Architecture, seed: Seed = 0, j
             bos_token_id=words.bos_token_id,
             eos_token_id=words.eos_token_id,
             pad_token_id=words.pad_token_id,
-            **design["text_encoder"],
+            **design.text_encoder,
         )
         pipeline = StableDiffusionPipeline(
-            vae=AutoencoderKL(**design["vae"]),
+            vae=AutoencoderKL(**design.vae),
             text_encoder=CLIPTextModel(text),
             tokenizer=words,
-            unet=UNet2DConditionModel(**design["unet"]),
-            scheduler=PNDMScheduler(**_NOISE, **design["scheduler"]),
+            unet=UNet2DConditionModel(**design.unet),
+            scheduler=PNDMScheduler(**_NOISE, **design.scheduler),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
         )
-        if architecture == "tiny":
-            start_linear(pipeline.vae)
+        if design.start is not None:
+            design.start(pipeline.vae)
     folder = job.folder()
     with quiet():
         pipeline.save_pretrained(folder, safe_serialization=True)
@@ -73,68 +73,3 @@ _NOISE = {
     "steps_offset": 1,
 }
 """Stable Diffusion's own schedule, which the samplers of all architectures share."""
-
-_DESIGNS: dict[Architecture, dict[str, dict[str, Any]]] = {
-    "sd15": {
-        "vae": {
-            "sample_size": 512,
-            "latent_channels": 4,
-            "block_out_channels": (128, 256, 512, 512),
-            "layers_per_block": 2,
-            "down_block_types": ("DownEncoderBlock2D",) * 4,
-            "up_block_types": ("UpDecoderBlock2D",) * 4,
-            "scaling_factor": 0.18215,
-        },
-        "unet": {
-            "sample_size": 64,
-            "block_out_channels": (320, 640, 1280, 1280),
-            "layers_per_block": 2,
-            "attention_head_dim": 8,
-            "cross_attention_dim": 768,
-            "down_block_types": (*("CrossAttnDownBlock2D",) * 3, "DownBlock2D"),
-            "up_block_types": ("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
-        },
-        "text_encoder": {
-            "hidden_size": 768,
-            "intermediate_size": 3072,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 12,
-            "max_position_embeddings": 77,
-            "projection_dim": 768,
-        },
-        "scheduler": {"prediction_type": "epsilon"},
-    },
-    # The autoencoder divides by 4, the UNet at once by 2 again: attention is where there are 64 positions.
-    "tiny": {
-        "vae": {
-            "sample_size": 64,
-            "latent_channels": 4,
-            "block_out_channels": (32, 32, 64),
-            "layers_per_block": 1,
-            "down_block_types": ("DownEncoderBlock2D",) * 3,
-            "up_block_types": ("UpDecoderBlock2D",) * 3,
-            "norm_num_groups": 8,
-            "mid_block_add_attention": False,
-            "scaling_factor": 1.0,
-        },
-        "unet": {
-            "sample_size": 16,
-            "block_out_channels": (48, 96, 128),
-            "layers_per_block": 1,
-            "norm_num_groups": 16,
-            "attention_head_dim": 4,
-            "cross_attention_dim": 96,
-            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        },
-        "text_encoder": {
-            "hidden_size": 96,
-            "intermediate_size": 384,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "max_position_embeddings": 77,
-            "projection_dim": 96,
-        },
-        "scheduler": {"prediction_type": "v_prediction"},
-    },
-}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from harness.artifact import Pipeline
+from harness.compute.precisions import Precision, dtype_of
 from harness.stage import Job, stage
 
 
 @stage(version=1, software=("torch", "diffusers", "transformers"))
-def cast(pipeline: Pipeline, *, dtype: Literal["fp32", "fp16", "bf16"], job: Job) -> Pipeline:
+def cast(pipeline: Pipeline, *, dtype: Precision, job: Job) -> Pipeline:
     """Store all weights as another type: half the size for shipping. Other stages compute in what they are told.
 
     Args:
@@ -20,13 +19,10 @@ def cast(pipeline: Pipeline, *, dtype: Literal["fp32", "fp16", "bf16"], job: Job
     Raises:
         StageError: a weight that is not finite in this type.
     """
-    import torch
-
     from harness.systems.text_to_image.pipelines.components import open_pipeline, quiet
     from harness.systems.text_to_image.pipelines.loading import describe
 
-    types = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-    opened = open_pipeline(pipeline, dtype=types[dtype], device="cpu")
+    opened = open_pipeline(pipeline, dtype=dtype_of(dtype), device="cpu")
     folder = job.folder()
     with quiet():
         opened.save_pretrained(folder, safe_serialization=True)

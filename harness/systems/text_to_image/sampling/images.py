@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from harness.artifact import EncodedPrompts, GeneratedImages, Images, Json, Pipeline
+from harness.compute.precisions import Precision
 from harness.data.content import DigestCache, content_digest, files_of
 from harness.data.image_folder import METADATA, Row, Writer, rows
 from harness.errors import ResourceError, StageError
@@ -34,7 +35,7 @@ def sample(
     steps: Count,
     guidance: NonNegative = 7.5,
     size: Count | None = None,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     batch_size: Execution[Count] = 16,
     seed: Seed = 0,
     job: Job,

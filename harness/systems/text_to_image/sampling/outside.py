@@ -11,19 +11,19 @@ from harness.data.hub import Source
 from harness.data.image_folder import METADATA, rows
 from harness.data.pixels import Resize, Scale
 from harness.errors import StageError, nearest
-from harness.stage import Count, Job, stage
+from harness.stage import Count, Job, Reading, stage
 
 
 @stage(version=1, software=("pillow",))
 def folder(
     *,
     source: Source,
-    prompt: str = "prompt",
-    label: str | None = None,
-    of: str | None = None,
-    size: Count | None = None,
-    resize: Resize = "bicubic",
-    scale: Scale | None = None,
+    prompt: Reading[str] = "prompt",
+    label: Reading[str | None] = None,
+    of: Reading[str | None] = None,
+    size: Reading[Count | None] = None,
+    resize: Reading[Resize] = "bicubic",
+    scale: Reading[Scale | None] = None,
     job: Job,
 ) -> GeneratedImages:
     """Generated images from a folder, with the prompts they were made from in its ``metadata.jsonl``.

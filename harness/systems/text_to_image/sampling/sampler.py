@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from harness.artifact import EncodedPrompts, Pipeline
 from harness.compute.arithmetic import exact, is_out_of_memory
 from harness.compute.meter import Meter, Usage
+from harness.compute.precisions import PRECISIONS, Precision, dtype_of
 from harness.data import image_folder
 from harness.data.image_folder import Row
 from harness.errors import StageError
@@ -25,10 +26,7 @@ from harness.systems.text_to_image.pipelines.components import open_pipeline, qu
 from harness.systems.text_to_image.sampling.encoding import EMBEDDINGS
 from harness.systems.text_to_image.sampling.schedulers import Scheduler, scheduler_for
 
-Precision = Literal["fp32", "bf16", "fp16"]
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_ROUNDING = {"fp32": 0.02, "bf16": 0.1, "fp16": 0.05}
-"""How far apart, relatively, two embeddings of one text encoder may be: one may be stored in half precision."""
+_ADVICE = "look at the losses of the pipeline's training, or try a lower guidance"
 
 
 @dataclass(frozen=True)
@@ -69,10 +67,12 @@ class Sampler:
         StageError: prompts of another text encoder, or a size, scheduler or number of steps that cannot be.
     """
 
+    settings: Settings
+
     def __init__(self, pipeline: Pipeline, prompts: EncodedPrompts, settings: Settings, job: Job) -> None:
         self.settings, self.job = settings, job
         self.prompts = prompts.path / EMBEDDINGS
-        self.pipe: Any = open_pipeline(pipeline, dtype=_DTYPES[settings.precision], device=job.device)
+        self.pipe: Any = open_pipeline(pipeline, dtype=dtype_of(settings.precision), device=job.device)
         self.pipe.scheduler = scheduler_for(settings.scheduler, self.pipe.scheduler, settings.steps)
         self.height, self.width = _size(self.pipe, settings.size)
         self.evaluations = 0
@@ -125,14 +125,14 @@ class Sampler:
         factor = self.pipe.vae_scale_factor
         shape = (1, self.pipe.unet.config.in_channels, self.height // factor, self.width // factor)
         noise = torch.cat([torch.randn(shape, generator=g) for g in generators])
-        return noise.to(self.job.device, _DTYPES[self.settings.precision])
+        return noise.to(self.job.device, dtype_of(self.settings.precision))
 
     def _embeddings(self, name: str, indices: Sequence[int]) -> Tensor:
         """Only these rows are read."""
         with safe_open(self.prompts, "pt") as stored:
             rows = stored.get_slice(name)
             chosen = torch.cat([rows[i : i + 1] for i in indices])
-        return chosen.to(self.job.device, _DTYPES[self.settings.precision])
+        return chosen.to(self.job.device, dtype_of(self.settings.precision))
 
     def _evaluated(self, *_: object) -> None:
         self.evaluations += 1
@@ -154,16 +154,13 @@ class Sampler:
         if finite.all():
             return
         first = rows[int(finite.argmin())]
-        precision = self.settings.precision
-        advice = {
-            "fp16": "try precision: bf16 or fp32",
-            "bf16": "try precision: fp32",
-            "fp32": "look at the losses of the pipeline's training, or try a lower guidance",
-        }
+        wider = PRECISIONS[self.settings.precision].wider
+        advice = f"try precision: {wider}" if wider else _ADVICE
         raise StageError(
-            f"{first.name} ({first.columns['prompt']!r}): numbers that are not finite in {precision}, with "
+            f"{first.name} ({first.columns['prompt']!r}): numbers that are not finite in {self.settings.precision}, "
+            f"with "
             f"{self.settings.scheduler}, {self.settings.steps} steps, guidance {self.settings.guidance:g}; "
-            f"{advice[precision]}"
+            f"{advice}"
         )
 
     def _check_prompts(self, first: Row) -> None:
@@ -181,7 +178,7 @@ class Sampler:
                 str(first.columns["prompt"]), self.job.device, 1, do_classifier_free_guidance=False
             )
         apart = float((ours.float() - theirs).norm() / theirs.norm())
-        if apart > _ROUNDING[self.settings.precision]:
+        if apart > PRECISIONS[self.settings.precision].rounding:
             raise StageError(
                 f"prompts: encoded by another text encoder than this pipeline's ({apart:.0%} apart); encode them "
                 "with the pipeline that samples them"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from harness.errors import StageError, nearest
+from harness.stage import Choices
 
 if TYPE_CHECKING:
     from diffusers import SchedulerMixin
 
-Scheduler = Literal[
+Name = Literal[
     "pndm",
     "ddim",
     "ddpm",
@@ -28,26 +29,30 @@ Scheduler = Literal[
 ]
 """Those of diffusers' schedulers that can follow Stable Diffusion's noise schedule and need no distilled network."""
 
-_CLASSES: dict[Scheduler, tuple[str, dict[str, Any]]] = {
-    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),  # in latent space always PLMS
-    "ddim": ("DDIMScheduler", {}),
-    "ddpm": ("DDPMScheduler", {}),
-    "lms": ("LMSDiscreteScheduler", {}),
-    "euler": ("EulerDiscreteScheduler", {}),
-    "euler_ancestral": ("EulerAncestralDiscreteScheduler", {}),
-    "heun": ("HeunDiscreteScheduler", {}),
-    "kdpm2": ("KDPM2DiscreteScheduler", {}),
-    "kdpm2_ancestral": ("KDPM2AncestralDiscreteScheduler", {}),
-    "dpmsolver++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
-    "dpmsolver++_karras": (
-        "DPMSolverMultistepScheduler",
-        {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True},
-    ),
-    "dpmsolver++_sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
-    "dpmsolver++_singlestep": ("DPMSolverSinglestepScheduler", {"lower_order_final": True}),
-    "deis": ("DEISMultistepScheduler", {}),
-    "unipc": ("UniPCMultistepScheduler", {}),
-}
+SCHEDULERS: Choices[tuple[str, dict[str, Any]]] = Choices(
+    {
+        "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),  # in latent space always PLMS
+        "ddim": ("DDIMScheduler", {}),
+        "ddpm": ("DDPMScheduler", {}),
+        "lms": ("LMSDiscreteScheduler", {}),
+        "euler": ("EulerDiscreteScheduler", {}),
+        "euler_ancestral": ("EulerAncestralDiscreteScheduler", {}),
+        "heun": ("HeunDiscreteScheduler", {}),
+        "kdpm2": ("KDPM2DiscreteScheduler", {}),
+        "kdpm2_ancestral": ("KDPM2AncestralDiscreteScheduler", {}),
+        "dpmsolver++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
+        "dpmsolver++_karras": (
+            "DPMSolverMultistepScheduler",
+            {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True},
+        ),
+        "dpmsolver++_sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+        "dpmsolver++_singlestep": ("DPMSolverSinglestepScheduler", {"lower_order_final": True}),
+        "deis": ("DEISMultistepScheduler", {}),
+        "unipc": ("UniPCMultistepScheduler", {}),
+    }
+)
+
+Scheduler = Annotated[Name, SCHEDULERS]
 
 _SCHEDULE = (
     "num_train_timesteps",
@@ -99,7 +104,7 @@ def scheduler_for(name: Scheduler, own: SchedulerMixin, steps: int) -> Scheduler
             f"the pipeline's scheduler has prediction_type {predicts!r}; expected one of "
             f"{', '.join(_PREDICTIONS)}{nearest(str(predicts), _PREDICTIONS)}"
         )
-    class_name, options = _CLASSES[name]
+    class_name, options = SCHEDULERS[name]
     kind = getattr(diffusers, class_name)
     known = _defaults(kind)
     settings = {key: own.config[key] for key in _SCHEDULE if key in own.config}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from harness.artifact import Images, Pipeline
+from harness.compute.precisions import PRECISIONS
 from harness.stage import Count, Job, NonNegative, Positive, Seed, stage
+from harness.systems.text_to_image.training.augmenting import Augment
 
 
 @stage(version=1, software=("torch", "diffusers", "transformers"))
@@ -17,8 +19,8 @@ def train_autoencoder(
     batch_size: Count = 16,
     lr: Positive = 1e-3,
     kl: NonNegative = 1e-6,
-    augment: Literal["none", "flips", "dihedral"] = "dihedral",
-    precision: Literal["fp32", "bf16"] = "fp32",
+    augment: Augment = "dihedral",
+    precision: Annotated[Literal["fp32", "bf16"], PRECISIONS] = "fp32",
     seed: Seed = 0,
     job: Job,
 ) -> Pipeline:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
 from harness.artifact import Json
+from harness.compute.precisions import Precision, dtype_of
 from harness.compute.resume import Resume, mixed
 from harness.errors import StageError
 from harness.stage import Job
 from harness.systems.text_to_image.pipelines.normalisation import Pixels
-from harness.systems.text_to_image.training.frames import ORIENTATIONS, Augment, Frames, oriented
+from harness.systems.text_to_image.training.augmenting import ORIENTATIONS, Augment
+from harness.systems.text_to_image.training.frames import Frames, oriented
 
 ROWS = 100
 """At most so many rows of a history, however long the training is."""
@@ -32,7 +33,7 @@ class Recipe:
     lr: float
     kl: float
     augment: Augment
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
     seed: int
 
 
@@ -43,7 +44,9 @@ def fit(recipe: Recipe, vae: AutoencoderKL, frames: Frames, job: Job) -> list[di
         StageError: the loss is not a finite number.
     """
     vae.train().to(job.device, torch.float32, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=recipe.lr, betas=(0.9, 0.99), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(
+        vae.parameters(), lr=recipe.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.lr, total_steps=recipe.steps + 1, pct_start=0.05
     )
@@ -81,7 +84,7 @@ def _loss(recipe: Recipe, vae: AutoencoderKL, frames: Frames, step: int) -> Tens
     given, images = (
         t.to(vae.device).contiguous(memory_format=torch.channels_last) for t in _sides(vae, pixels)
     )
-    with torch.autocast(vae.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+    with torch.autocast(vae.device.type, dtype_of(recipe.precision), enabled=recipe.precision != "fp32"):
         latents = vae.encode(given).latent_dist
         noise = torch.randn(latents.mean.shape, generator=generator).to(vae.device)
         decoded = vae.decode(latents.mean + latents.std * noise).sample.float()

@@ -102,7 +102,7 @@ def restore(of: FinetunedPipeline, step: int, job: Job) -> Pipeline:
     if step not in kept:
         there = ", ".join(map(str, kept)) or "none: it was trained without checkpoint_every"
         raise StageError(f"no checkpoint of step {step}; there are {there}")
-    recipe = Recipe(**json.loads((of.path / RECIPE).read_text(encoding="utf-8")))
+    recipe = Recipe.from_json(json.loads((of.path / RECIPE).read_text(encoding="utf-8")))
     pipeline = read_pipeline(of.path, "the pipeline", None)
     if recipe.method == "lora":  # an adapter is added to the weights it was trained on
         unet = read_network(of.path / BASE, "the weights before training", type(pipeline.unet), None)

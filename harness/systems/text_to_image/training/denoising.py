@@ -13,7 +13,7 @@ from transformers import CLIPTokenizer
 
 from harness.compute.resume import mixed
 from harness.errors import StageError
-from harness.systems.text_to_image.training.frames import ORIENTATIONS
+from harness.systems.text_to_image.training.augmenting import ORIENTATIONS
 from harness.systems.text_to_image.training.latents import Latents
 from harness.systems.text_to_image.training.recipe import Recipe
 

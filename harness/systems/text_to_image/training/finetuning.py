@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from harness.artifact import CaptionedImages, FinetunedPipeline, Pipeline
+from harness.compute.precisions import Precision
 from harness.errors import StageError
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Positive, Seed, stage
+from harness.systems.text_to_image.training.augmenting import Augment
 
 _RANK, _ALPHA = 16, 16.0
 
@@ -36,9 +38,9 @@ def finetune(
     ema: Fraction | None = None,
     caption: Literal["first", "random"] = "random",
     caption_drop: Fraction = 0.0,
-    augment: Literal["none", "flips", "dihedral"] = "none",
+    augment: Augment = "none",
     normalisation: Literal["vae", "dataset"] = "vae",
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     checkpoint_every: Count | None = None,
     gradient_checkpointing: Execution[bool] = False,
     processes: Execution[Count] = 1,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,14 +16,6 @@ from harness.artifact import Artifact
 from harness.data import image_folder
 from harness.errors import StageError
 from harness.stage import Job
-
-Augment = Literal["none", "flips", "dihedral"]
-ORIENTATIONS: dict[Augment, tuple[int, ...]] = {
-    "none": (0,),
-    "flips": (0, 2, 4, 6),
-    "dihedral": tuple(range(8)),
-}
-"""Which of the eight flips and quarter turns an augmentation draws from; 0 is the image as it is."""
 
 
 def oriented(images: Tensor, orientation: int) -> Tensor:

@@ -12,11 +12,13 @@ import torch
 from transformers import CLIPTokenizer
 
 from harness.artifact import Artifact, Json
+from harness.compute.precisions import PRECISIONS
 from harness.errors import StageError
 from harness.stage import Job
 from harness.systems.text_to_image.pipelines.components import read_pipeline
 from harness.systems.text_to_image.pipelines.normalisation import Pixels
-from harness.systems.text_to_image.training.frames import ORIENTATIONS, Augment, Frames, decode
+from harness.systems.text_to_image.training.augmenting import ORIENTATIONS
+from harness.systems.text_to_image.training.frames import Frames, decode
 from harness.systems.text_to_image.training.latents import Latents, encode
 from harness.systems.text_to_image.training.recipe import Recipe
 
@@ -51,8 +53,8 @@ def prepare(
     """
     if (job.scratch / _DONE).exists():
         return
-    if recipe.precision == "fp16" and job.device == "cpu":
-        raise StageError("precision: fp16 is for GPUs; on a CPU use bf16 or fp32")
+    if PRECISIONS[recipe.precision].scaled and job.device == "cpu":  # accelerate scales losses on GPUs alone
+        raise StageError(f"precision: {recipe.precision} is for GPUs; on a CPU use bf16 or fp32")
     opened = read_pipeline(pipeline.path, "the pipeline", torch.float32)
     vae = opened.vae.to(job.device)
     multiple = opened.vae_scale_factor  # the UNet takes odd latents too
@@ -76,9 +78,9 @@ def prepare(
     pixels = Pixels(*frames["training"].statistics()) if own else Pixels.of(vae)
     described: dict[str, Json] = {}
     for side, read in frames.items():
-        augment: Augment = recipe.augment if side == "training" else "none"
+        orientations = ORIENTATIONS[recipe.augment] if side == "training" else ORIENTATIONS["none"]
         file = job.scratch / f"{side}-latents.npy"
-        latents = encode(vae, read, ORIENTATIONS[augment], pixels, file, side, job)
+        latents = encode(vae, read, orientations, pixels, file, side, job)
         described[side] = {"captions": [list(c) for c in read.captions], "scaling": latents.scaling}
     described["pixels"] = {"mean": list(pixels.mean), "std": list(pixels.std)}
     described["facts"] = {

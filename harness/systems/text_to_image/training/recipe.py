@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from harness.compute.precisions import Precision
 from harness.errors import StageError
-from harness.systems.text_to_image.training.frames import Augment
+from harness.systems.text_to_image.training.augmenting import Augment
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Recipe:
     caption_drop: float
     augment: Augment
     normalisation: Literal["vae", "dataset"]
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Precision
     checkpoint_every: int | None
     gradient_checkpointing: bool
     tracker: Literal["none", "wandb"]
@@ -60,3 +62,11 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Recipe:
+        """What ``to_json`` wrote, and so the choices of whoever wrote it."""
+        augment: Augment = told["augment"]
+        precision: Precision = told["precision"]
+        rest = {name: value for name, value in told.items() if name not in ("augment", "precision")}
+        return cls(**rest, augment=augment, precision=precision)

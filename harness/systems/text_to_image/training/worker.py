@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 
 from harness.artifact import Json
 from harness.compute.arithmetic import is_out_of_memory
+from harness.compute.precisions import dtype_of
 from harness.compute.resume import Resume, Stateful
 from harness.errors import ResourceError, StageError
 from harness.systems.text_to_image.pipelines.components import read_pipeline
@@ -52,7 +53,7 @@ class Task:
     @classmethod
     def from_json(cls, text: str) -> Task:
         told = json.loads(text)
-        return cls(**{**told, "recipe": Recipe(**told["recipe"])})
+        return cls(**{**told, "recipe": Recipe.from_json(told["recipe"])})
 
 
 def run(task: Task, tell: Tell) -> None:
@@ -85,6 +86,8 @@ def run(task: Task, tell: Tell) -> None:
 class _Loop:
     """The parts of a training, and what happens at each step."""
 
+    recipe: Recipe
+
     def __init__(self, task: Task, accelerator: Accelerator, data: Prepared, tell: Tell) -> None:
         self.recipe, self.scratch = task.recipe, Path(task.scratch)
         self.accelerator, self.tell = accelerator, tell
@@ -100,7 +103,7 @@ class _Loop:
         pipeline.unet.to(memory_format=torch.channels_last)  # a fifth faster on CPUs
         network = Denoiser(pipeline.unet, pipeline.text_encoder)
         if self.recipe.precision != "fp32" and not self.recipe.text_encoder:
-            network.text_encoder.to(torch.bfloat16 if self.recipe.precision == "bf16" else torch.float16)
+            network.text_encoder.to(dtype_of(self.recipe.precision))
         parameters = self.trained.parameters()
         self.ema = EMAModel(parameters, decay=self.recipe.ema) if self.recipe.ema is not None else None
         optimizer = _optimizer(self.recipe, parameters)
@@ -221,7 +224,7 @@ class _Loop:
 
 def _optimizer(recipe: Recipe, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     if recipe.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+        return torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
     return torch.optim.Adafactor(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
 
 

@@ -5,23 +5,27 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from harness.report.html.charts.scale import LEAST, round_step, scale
+from harness.report.html.charts.scale import GREATEST, LEAST, round_step, scale
 
 VALUES = st.lists(
     st.floats(-1e9, 1e9, allow_nan=False).map(lambda v: float(f"{v:.6g}")), min_size=2, max_size=12
 )
 
 
+@example([1.0, 5e-324], 6.0)
+@example([1.0, LEAST], 6.0)
 @given(VALUES, st.sampled_from([math.inf, 6.0]))
 def test_places_keep_the_order_of_the_values_and_lie_inside(values: list[float], log_from: float) -> None:
+    """On a logarithmic axis, what is no greater than the least distance is at the end."""
     assume(max(values) - min(values) > max(LEAST, 1e-6 * max(map(abs, values))))
     axis = scale(values, log_from=log_from)
     places = [axis.at(v) for v in sorted(values)]
     assert places == sorted(places)
-    assert 0 < places[0] < places[-1] < 1
+    assert 0 <= places[0] < places[-1] < 1
+    assert (places[0] == 0) == (axis.log and min(values) <= LEAST)
 
 
 @given(VALUES)
@@ -54,6 +58,28 @@ def test_hardly_any_values_still_make_an_axis(values: list[float]) -> None:
     axis = scale(values)
     assert axis.low < axis.high
     assert axis.ticks
+
+
+POSITIVE = st.floats(0, exclude_min=True, allow_infinity=False)
+
+
+@given(st.lists(POSITIVE, min_size=2, max_size=12), st.floats(2, 1e12), st.floats(0.01, 0.5))
+@example([1.0, 1.1e-308], 6.0, 0.06)
+@example([5e-324, 1.7e308], 6.0, 0.06)
+@example([5e-324, 1e-320], 6.0, 0.06)
+def test_any_positive_costs_have_places_and_few_named_numbers(
+    values: list[float], log_from: float, pad: float
+) -> None:
+    axis = scale(values, log_from=log_from, pad=pad)
+    assert 0 < axis.low < axis.high < math.inf or not axis.log
+    places = [axis.at(v) for v in sorted(values)]
+    assert places == sorted(places)
+    assert 0 <= places[0] <= places[-1] <= 1
+    if axis.log and min(values) > LEAST and max(values) < GREATEST:
+        assert places[0] < places[-1]
+    named = [axis.at(v) for v, _ in axis.ticks]
+    assert named == sorted(named)
+    assert 1 <= len(named) <= 12
 
 
 @pytest.mark.parametrize(("least", "step"), [(0.3, 0.5), (1.0, 1.0), (13, 20), (51, 100), (0.002, 0.002)])

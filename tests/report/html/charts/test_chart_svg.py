@@ -28,7 +28,7 @@ def test_markup_is_nested_as_it_is() -> None:
 
 
 def test_controls_and_direction_overrides_do_not_reach_the_page() -> None:
-    assert str(text("a\x07\u202eb\nc", "0%", 3)) == '<text x="0%" y="3">ab c</text>'
+    assert str(text("a\x07\u202eb\nc", "0%", 3)) == r'<text x="0%" y="3">a\x07\u202eb c</text>'
 
 
 @pytest.mark.parametrize(

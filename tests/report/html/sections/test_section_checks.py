@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from compare.runs import repeats, run, score
+from compare.runs import apart, run, score
 from report.html.sections.compared_runs import of, rows, written
 from report.test_golden import NASTY
 
@@ -61,7 +61,10 @@ def details(fits: float, applies: int, text: str = "a bare field") -> dict[str, 
 
 def scored(writer: str, fits: float, applies: int = 0, text: str = "a bare field") -> Score:
     values: Mapping[str, float] = {"passed": fits, "fits": fits, "supported": 0.0}
-    given = tuple(replace(r, values=values, details=details(fits, applies, text)) for r in repeats([0.0] * 3))
+    shown = details(fits, applies, text)
+    given = tuple(
+        replace(r, values=values, details=shown, steps=dict.fromkeys(values, 0.001)) for r in apart([0.0] * 3)
+    )
     return score(given, {"written.prompts": writer}, "checks")
 
 

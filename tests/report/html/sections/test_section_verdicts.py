@@ -21,7 +21,7 @@ def test_gated_findings_are_drawn_and_ungated_ones_are_not(tmp_path: Path) -> No
 
 
 def test_why_has_reasons_protocol_and_environment(tmp_path: Path) -> None:
-    why, protocol, environment = tables(reasons(context(tmp_path))).values()
+    why, _, protocol, environment = tables(reasons(context(tmp_path))).values()
     name, told = why.rows[0]
     assert (name.text, name.tone) == ("scores.overall_accuracy", "regressed")
     assert told.text.startswith("regressed: worse by 0.0310")

@@ -176,5 +176,5 @@ def test_thousands_of_items_in_any_script_are_a_few_rows(tmp_path: Path) -> None
     after = itemised(tmp_path / "b", [{n: 0.9 - i / 1e4 for i, n in enumerate(names)}])
     made = table(worst(context(after, before, Store(tmp_path))))
     assert len(made.rows) == ROWS
-    assert made.rows[0][0].text == "<b>غابة</b>🛰️ 2999"
+    assert made.rows[0][0].text == r"<b>غابة</b>\u202e🛰️ 2999"
     assert f"(shown: {ROWS} of 3,000 items)" in made.caption

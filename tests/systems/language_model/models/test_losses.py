@@ -6,6 +6,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from harness.systems.language_model.models.losses import SLICE, losses
 
+pytestmark = pytest.mark.numeric
+
 
 def drawn(rows, vocabulary, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)

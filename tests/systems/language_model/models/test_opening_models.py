@@ -15,6 +15,8 @@ from harness.errors import StageError
 from harness.systems.language_model.models import checks
 from harness.systems.language_model.models.opening import open_model
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):

@@ -10,10 +10,13 @@ from tiny_adapter import IDS, scores
 from tiny_language_model import SENTENCES, corpus, tiny_model
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from harness.compute.precisions import dtype_of
 from harness.errors import StageError
 from harness.systems.language_model.models.building import build
 from harness.systems.language_model.models.opening import open_model
 from harness.systems.language_model.models.quantising import Quantisation, quantised
+
+pytestmark = pytest.mark.numeric
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def base(tmp_path_factory):
 
 
 def network(base, double=True, compute="fp32"):
-    return quantised(base.path, Quantisation("nf4", double, compute), "cpu")
+    return quantised(base.path, Quantisation("nf4", double, compute), dtype_of(compute), "cpu")
 
 
 def layers(network):

@@ -16,6 +16,8 @@ from tiny_language_model import FULL, LORA, QLORA, far, history
 from harness.artifact import Corpus, LanguageModel
 from harness.systems.language_model.training.finetuning import finetune
 
+pytestmark = pytest.mark.numeric
+
 
 class KilledError(Exception):
     """Stands for a kill: raised between two steps."""

@@ -17,6 +17,8 @@ from harness.systems.prompt_writer.writing.grounded import write
 from harness.systems.prompt_writer.writing.selecting import select
 from harness.systems.prompt_writer.writing.wording import Instruction, Phrase
 
+pytestmark = pytest.mark.numeric
+
 CLASSES = ("Crop Land", "Water Body")
 TEXTS = [
     *(f"Crop land has fields of {plant} that are green in {month}, in a satellite image." for plant, month in
@@ -236,7 +238,6 @@ def test_nothing_is_left_of_a_writing_that_is_refused(made, tmp_path):
     [
         ({"classes": ()}, "classes: none"),
         ({"pool": 2}, "pool: 2 is less than passages: 3"),
-        ({"temperature": 0.0, "top_p": 0.5}, "top_p: has no effect"),
         (
             {"instruction": Instruction("{class}: {passages}")},
             "instruction: with style: complete its last line",

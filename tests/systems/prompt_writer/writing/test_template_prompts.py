@@ -23,7 +23,7 @@ def texts(root, **parameters):
 
 
 def test_every_class_of_the_paper_has_words_of_its_own():
-    assert set(LAND_COVER) == set(CLASSES)
+    assert set(LAND_COVER.names) == set(CLASSES)
 
 
 def test_curated_prompts_are_different_seen_from_above_and_name_their_class(tmp_path):

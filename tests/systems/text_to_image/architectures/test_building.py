@@ -16,9 +16,12 @@ from harness.artifact import Tokenizer
 from harness.data import scenes
 from harness.data.image_folder import rows
 from harness.systems.text_to_image import build
-from harness.systems.text_to_image.architectures.building import _DESIGNS, Architecture
+from harness.systems.text_to_image.architectures.building import Architecture
+from harness.systems.text_to_image.architectures.designs import DESIGNS
 from harness.systems.text_to_image.pipelines.components import read_pipeline
 from harness.systems.text_to_image.training.frames import decode
+
+pytestmark = pytest.mark.numeric
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +60,13 @@ SIZES = {"sd15": [859_520_964, 83_653_863, 123_060_480], "tiny": [4_184_596, 699
 @pytest.mark.parametrize("architecture", ["sd15", "tiny"])
 def test_an_architecture_has_its_sizes(architecture: Architecture) -> None:
     """Stable Diffusion v1.5's as published: 860 M parameters in the UNet, 84 M and 123 M in the others."""
-    design = _DESIGNS[architecture]
+    design = DESIGNS[architecture]
     words = 49408 if architecture == "sd15" else 1000
     with torch.device("meta"):
         networks = (
-            UNet2DConditionModel(**design["unet"]),
-            AutoencoderKL(**design["vae"]),
-            CLIPTextModel(CLIPTextConfig(vocab_size=words, **design["text_encoder"])),
+            UNet2DConditionModel(**design.unet),
+            AutoencoderKL(**design.vae),
+            CLIPTextModel(CLIPTextConfig(vocab_size=words, **design.text_encoder)),
         )
     assert [sum(p.numel() for p in network.parameters()) for network in networks] == SIZES[architecture]
 

@@ -23,6 +23,8 @@ from harness.systems.text_to_image.pipelines.adapters import merge_adapter
 from harness.systems.text_to_image.pipelines.components import quiet, read_pipeline
 from harness.systems.text_to_image.pipelines.loading import load
 
+pytestmark = pytest.mark.numeric
+
 FILE = "pytorch_lora_weights.safetensors"
 
 

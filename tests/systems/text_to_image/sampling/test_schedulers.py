@@ -8,11 +8,14 @@ import torch
 from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler, PNDMScheduler
 
 from harness.errors import StageError
-from harness.systems.text_to_image.sampling.schedulers import Scheduler, scheduler_for
+from harness.systems.text_to_image.sampling.schedulers import Name, scheduler_for
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # diffusers' own, by the thousand
+pytestmark = [
+    pytest.mark.numeric,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # diffusers' own, by the thousand
+]
 
-NAMES = get_args(Scheduler)
+NAMES = get_args(Name)
 HUB = {
     "_class_name": "PNDMScheduler",
     "_diffusers_version": "0.6.0",

@@ -19,7 +19,10 @@ from harness.data.image_folder import rows
 from harness.errors import StageError
 from harness.systems.text_to_image import cast, reconstruct, train_autoencoder
 from harness.systems.text_to_image.pipelines.components import read_pipeline
-from harness.systems.text_to_image.training.frames import ORIENTATIONS, decode, oriented
+from harness.systems.text_to_image.training.augmenting import ORIENTATIONS
+from harness.systems.text_to_image.training.frames import decode, oriented
+
+pytestmark = pytest.mark.numeric
 
 BRIEF: dict[str, Any] = {"steps": 3, "batch_size": 4}
 
@@ -98,7 +101,7 @@ def test_latents_end_white(drawn: Scenes, trained: Pipeline, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_training_sharpens(base: Pipeline, drawn: Scenes, trained: Pipeline, tmp_path: Path) -> None:
-    longer = train_autoencoder(base, (drawn,), steps=60, lr=2e-3, job=FolderJob(tmp_path))
+    longer = train_autoencoder(base, (drawn,), steps=40, batch_size=8, lr=2e-3, job=FolderJob(tmp_path))
     quality: Any = longer.facts["autoencoder"]
     before: Any = trained.facts["autoencoder"]
     assert quality["psnr_db"] > before["psnr_db"] + 1

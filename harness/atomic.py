@@ -1,0 +1,218 @@
+"""Files and folders that appear whole: written beside their place, synced, and put there by one rename.
+
+A reader sees what was there before or all of what is new. A full disk leaves what was there; a kill leaves at most one
+temporary, ``.<name>.<16 hex>.torn``, which the next write of the same name removes. A temporary is locked while its
+writer lives, so nobody removes one that is still being written.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_ABANDONED_S = 24 * 3600.0
+"""Where the file system has no locks, a temporary of this age belongs to nobody."""
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
+_EXCHANGE = 2
+_HERE = -100
+
+
+def write(file: Path, content: str | bytes, *, mode: int | None = None) -> None:
+    """Write a file by one rename. Text is UTF-8.
+
+    Args:
+        file: its folder must exist. What is no regular file (a device, a pipe) is written to as it is.
+        content: all of it.
+        mode: permissions; by default those of the file that is replaced, else 0644.
+
+    Raises:
+        OSError: it could not be written; what was there is unchanged.
+    """
+    with new_file(file, mode=mode) as torn:
+        torn.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def new_file(file: Path, *, mode: int | None = None) -> Iterator[Path]:
+    """A path to write to, which becomes ``file`` when the block ends well.
+
+    Raises:
+        OSError: as ``write``.
+    """
+    place = Path(os.path.realpath(file))  # a link stays a link
+    before = _stat(place)
+    if before is not None and not stat.S_ISREG(before.st_mode) and not stat.S_ISDIR(before.st_mode):
+        yield file
+        return
+    remove_torn(place)
+    with _temporary(place, folder=False) as torn:
+        yield torn
+        torn.chmod(mode if mode is not None else stat.S_IMODE(before.st_mode) if before else 0o644)
+        sync(torn)
+        torn.replace(place)
+    sync(place.parent)
+
+
+@contextmanager
+def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """An empty folder to fill, which becomes ``folder`` when the block ends well.
+
+    Args:
+        folder: its parent must exist.
+        replace: take the place of a folder that is there; without, that is an error.
+
+    Raises:
+        OSError: it could not be written, or is there already; what was there is unchanged.
+    """
+    place = Path(os.path.realpath(folder))
+    if place.exists() and not replace:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
+    remove_torn(place)
+    with _temporary(place, folder=True) as torn:
+        yield torn
+        for child in sorted(torn.rglob("*")):
+            if not child.is_symlink():
+                sync(child)
+        sync(torn)
+        torn.chmod(0o755)
+        put(torn, place)
+    sync(place.parent)
+
+
+@contextmanager
+def staging(place: Path) -> Iterator[Path]:
+    """An empty folder beside a place, from which files are taken; removed at the end."""
+    remove_torn(place)
+    with _temporary(place, folder=True) as torn:
+        yield torn
+
+
+def put(new: Path, place: Path) -> None:
+    """Rename a folder to its place; a folder that is there is left under the name of the new one.
+
+    Raises:
+        OSError: neither could be renamed.
+    """
+    try:
+        new.rename(place)  # an empty folder is replaced, too
+    except OSError as e:
+        if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        if not _exchange(new, place):  # two renames where the file system cannot exchange names
+            aside = new.with_name(f"{new.name}.old")
+            place.rename(aside)
+            new.rename(place)
+            aside.rename(new)
+
+
+def is_torn(path: Path) -> bool:
+    """Whether a path is a temporary, or lies in one."""
+    return any(part.startswith(".") and part.endswith(".torn") for part in path.parts)
+
+
+def remove_torn(place: Path) -> None:
+    """Remove what killed writers of a name left beside it; what cannot be removed stays."""
+    ahead, length = f".{place.name}.", len(place.name) + len("..0123456789abcdef.torn")
+    with suppress(OSError):
+        for path in list(place.parent.iterdir()):
+            if path.name.startswith(ahead) and path.name.endswith(".torn") and len(path.name) == length:
+                remove_abandoned(path)
+
+
+def remove_abandoned(path: Path) -> bool:
+    """Remove a temporary unless its writer lives; whether it is gone."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return not path.exists()
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            if e.errno not in _NO_LOCKS or time.time() - os.fstat(handle).st_mtime < _ABANDONED_S:
+                return False
+        _remove(path)
+    finally:
+        os.close(handle)
+    return not path.exists()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or a folder is on the disk.
+
+    Raises:
+        OSError: it is not; a file system that knows no such wait for folders is no error.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _temporary(place: Path, *, folder: bool) -> Iterator[Path]:
+    """A locked temporary beside a place, removed unless it was renamed."""
+    while True:
+        torn = place.parent / f".{place.name}.{uuid.uuid4().hex[:16]}.torn"
+        if folder:
+            torn.mkdir(mode=0o700)
+            handle = os.open(torn, os.O_RDONLY)
+        else:
+            handle = os.open(torn, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        if _is_ours(handle, torn):
+            break
+        os.close(handle)  # another writer took it for abandoned between the two calls
+    try:
+        yield torn
+    finally:
+        _remove_same(torn, handle)
+        os.close(handle)
+
+
+def _is_ours(handle: int, path: Path) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        if e.errno not in _NO_LOCKS:
+            return False
+    return path.exists()
+
+
+def _remove_same(torn: Path, handle: int) -> None:
+    """What is still under the temporary's name: the unfinished work, or the folder that was exchanged for it."""
+    if torn.is_dir() or (torn.exists() and os.path.samestat(torn.stat(), os.fstat(handle))):
+        _remove(torn)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step (Linux); whether the system and the file system can."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    return rename is not None and not rename(_HERE, bytes(one), _HERE, bytes(other), _EXCHANGE)

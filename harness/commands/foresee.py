@@ -1,0 +1,27 @@
+"""``harness plan``: what the gates of a suite will be able to see."""
+
+from __future__ import annotations
+
+from harness.assemble import gate_infos
+from harness.compare import baseline as baselines
+from harness.compare.foresight import Outlook, outlooks
+from harness.compare.sample import Side
+from harness.environment import device_class, environment
+from harness.errors import UsageError
+from harness.plan import Plan
+
+
+def foresee(plan: Plan) -> list[Outlook]:
+    """An outlook per gate, from the baseline of this device class where there is one that can be read."""
+    suite = plan.suite
+    baseline: Side | None
+    try:
+        baseline = baselines.find(suite.project, suite.name, device_class(environment()))
+    except UsageError:  # a plan needs none; `harness run` says what is wrong with it
+        baseline = None
+    repeats = {
+        name: len({r.seeds[info.seeds[0]] for s in plan.scores if s.metric == name for r in s.repeats})
+        for name, info in plan.metrics.items()
+        if info.seeds
+    }
+    return list(outlooks(gate_infos(suite), plan.metrics, repeats, baseline))

@@ -1,0 +1,135 @@
+"""``harness store``: remove what nobody needs, check what is there, show what takes the space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import project as places
+from harness.errors import Exit, UsageError
+from harness.keeping.checking import check
+from harness.keeping.needed import by_suite
+from harness.keeping.sweep import sweep
+from harness.keeping.units import age_s, size
+from harness.keeping.usage import usage
+from harness.report.console import ReportConsole
+from harness.report.numbers import counted
+from harness.store import Store
+
+_SHOWN = 40
+"""Of what goes, so many are listed one by one, the largest."""
+
+
+def gc(*, store: Path | None, keep: Sequence[Path], forget: Sequence[Path], age: str, dry_run: bool) -> Exit:
+    """Remove what no baseline, no kept run and no running command needs.
+
+    Args:
+        store: its folder; by default as for run.
+        keep: records, or folders of them, beside those in the projects that use the store.
+        forget: projects that no longer count.
+        age: what is younger stays.
+        dry_run: only say what would go.
+
+    Raises:
+        UsageError: no such store; a project that uses it, or a record, cannot be read, so that nobody knows what it
+            needs.
+    """
+    project, kept = _opened(store)
+    young = age_s(age)
+    projects = _projects(kept, project, forget)
+    if not dry_run:
+        kept.check_writable()
+        for gone in forget:
+            kept.forget_project(gone)
+
+    def needed() -> set[str]:
+        return set().union(*by_suite(projects, keep).values())
+
+    found = sweep(kept, needed, age_s=young, dry_run=dry_run)
+    console = ReportConsole()
+    for item in sorted(found.gone, key=lambda g: -g.size)[:_SHOWN]:
+        console.out(f"  {size(item.size):>9}  {item.what:<10}  {item.name}", highlight=False)
+    if len(found.gone) > _SHOWN:
+        console.out(f"  and {len(found.gone) - _SHOWN} more", highlight=False)
+    total = size(sum(item.size for item in found.gone))
+    would = "would free" if dry_run else "freed"
+    console.out(f"{would} {total} in {counted(len(found.gone), 'place')}", highlight=False)
+    kept_entries = [f"{found.needed} that records need", f"{found.running} that running commands need"]
+    if found.young:
+        kept_entries.append(
+            f"{found.young} younger than {age} ({size(found.young_size)}; --age 0 takes them, too)"
+        )
+    console.out(f"entries kept: {', '.join(kept_entries)}", highlight=False)
+    return Exit.OK
+
+
+def verify(*, store: Path | None, remove: bool) -> Exit:
+    """Check every file of every entry; exit code 5 where one is damaged and stays.
+
+    Raises:
+        UsageError: no such store.
+    """
+    _, kept = _opened(store)
+    console = ReportConsole()
+    sound, damaged, left = 0, 0, 0
+    for checked in check(kept):
+        if not checked.problem:
+            sound += 1
+            continue
+        damaged += 1
+        if remove:
+            kept.discard(checked.key)
+        else:
+            left += 1
+        done = "; removed" if remove else ""
+        console.out(f"{checked.use or 'entry'} {checked.key}: {checked.problem}{done}", highlight=False)
+    again = "; `harness store verify --remove` removes what is damaged, a run makes it again" if left else ""
+    console.out(f"{sound} sound, {damaged} damaged{again}", highlight=False)
+    return Exit.FAILED if left else Exit.OK
+
+
+def du(*, store: Path | None, as_json: bool) -> Exit:
+    """Show what takes the space, per suite, stage and kind.
+
+    Raises:
+        UsageError: no such store, or a record that cannot be read.
+    """
+    project, kept = _opened(store)
+    there = [place for place in dict.fromkeys([*kept.projects(), project]) if place.is_dir()]
+    rows = usage(kept, by_suite(there))
+    console = ReportConsole()
+    if as_json:
+        console.out(json.dumps([vars(row) for row in rows], indent=1, ensure_ascii=False), highlight=False)
+        return Exit.OK
+    for row in rows:
+        suite = row.suite or "(no record)"
+        console.out(
+            f"{size(row.size):>9}  {row.entries:>5}  {suite:<28}  {row.use:<32}  {row.kind}", highlight=False
+        )
+    entries, total = sum(r.entries for r in rows), sum(r.size for r in rows)
+    console.out(f"{size(total):>9}  {entries:>5}  in all, {kept.root}", highlight=False)
+    return Exit.OK
+
+
+def _opened(store: Path | None) -> tuple[Path, Store]:
+    project = places.of(Path.cwd())
+    root = places.store_root(store, project)
+    if not root.is_dir():
+        raise UsageError(f"store {root}: no such folder")
+    return project, Store(root)
+
+
+def _projects(store: Store, project: Path, forget: Sequence[Path]) -> list[Path]:
+    """Whose records count: this project, and every other that has used the store."""
+    forgotten = {place.resolve() for place in forget}
+    found = [
+        place for place in dict.fromkeys([project.resolve(), *store.projects()]) if place not in forgotten
+    ]
+    for place in found:
+        if not place.is_dir():
+            raise UsageError(
+                f"store {store.root}: {place} has used it and is not here, so nobody knows what its baselines need; "
+                f"--forget {place} leaves it out"
+            )
+    return found

@@ -1,0 +1,161 @@
+"""What of a store can go: chosen while nobody begins to need anything, taken by renames, then removed.
+
+A command that is running has said what it needs (``Store.need``), under the lock that is held here while entries are
+chosen and taken. So a run beside finds an entry or does not; it never loses one that it has looked up.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import atomic, locks
+from harness.store import ENTRY, GC, Store
+
+_PICTURES_S = 30 * 86400.0
+"""Pictures of reports are drawn again in a second; those that nothing has drawn for so long go."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """Something that goes, or would."""
+
+    what: str
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What goes, and why the other entries stay."""
+
+    gone: tuple[Gone, ...]
+    needed: int
+    running: int
+    young: int
+    young_size: int
+
+
+def sweep(store: Store, needed: Callable[[], Iterable[str]], *, age_s: float, dry_run: bool) -> Sweep:
+    """Remove from a store what nobody needs.
+
+    Args:
+        store: to be cleaned.
+        needed: the keys behind the records that are kept; asked after running commands have been, so that a run that
+            ends meanwhile is in one of the two.
+        age_s: what is younger stays, needed or not: somebody may go on from it.
+        dry_run: only say what would go.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    before = time.time() - age_s
+    trash: list[Path] = []
+    gone: list[Gone] = []
+    counts = {"needed": 0, "running": 0, "young": 0}
+    young_size = 0
+    with store.errors():
+        claims = store.root / "claims"
+        claims.mkdir(parents=True, exist_ok=True)
+        with locks.held(claims / GC):
+            running, recorded = store.running(), set(needed())
+            for key in store.stored():
+                folder = store.folder(key)
+                why = _why_kept(store, key, running, recorded, before)
+                if why:
+                    counts[why] += 1
+                    young_size += _size(folder) if why == "young" else 0
+                    continue
+                gone.append(Gone("entry", f"{_use(store, key)} {key[:12]}", _size(folder)))
+                if not dry_run and (taken := store.take(key)) is not None:
+                    trash.append(taken)
+        for path in trash:
+            shutil.rmtree(path, ignore_errors=True)
+        gone += _works(store, before, dry_run)
+        gone += _leftovers(store, dry_run)
+        if not dry_run:
+            store.tidy()
+    return Sweep(tuple(gone), counts["needed"], counts["running"], counts["young"], young_size)
+
+
+def _why_kept(store: Store, key: str, running: set[str], needed: set[str], before: float) -> str:
+    if key in needed:
+        return "needed"
+    if key in running or locks.is_held(store.root / "claims" / f"{key}.lock"):
+        return "running"
+    return "young" if _made_at(store.folder(key)) > before else ""
+
+
+def _works(store: Store, before: float, dry_run: bool) -> list[Gone]:
+    """Tries that nobody goes on with: of what is finished, or too old."""
+    gone = []
+    for work in _listed(store.root / "work"):
+        key = work.name.partition(".")[0]
+        claimed = locks.is_held(store.root / "claims" / f"{key}.lock")
+        if not key or claimed or not (store.has(key) or _made_at(work) <= before):
+            continue
+        size = _size(work)
+        if dry_run or store.remove_work(work):
+            gone.append(Gone("unfinished", f"work {key[:12]}", size))
+    return gone
+
+
+def _leftovers(store: Store, dry_run: bool) -> list[Gone]:
+    """Trash and temporaries of killed processes, and old pictures."""
+    gone = []
+    old = time.time() - _PICTURES_S
+    for path in [
+        *_listed(store.root),
+        *_listed(store.root / "work"),
+        *_listed(store.root / "pictures"),
+    ]:
+        size = _size(path)
+        if path.name.startswith(".trash-"):
+            if not dry_run:
+                shutil.rmtree(path, ignore_errors=True)
+        elif atomic.is_torn(Path(path.name)):
+            if not dry_run and not atomic.remove_abandoned(path):
+                continue
+        elif path.parent.name == "pictures" and _made_at(path) <= old:
+            if not dry_run:
+                path.unlink(missing_ok=True)
+        else:
+            continue
+        gone.append(Gone("leftover", path.name[:20], size))
+    return gone
+
+
+def _use(store: Store, key: str) -> str:
+    entry = store.get(key)
+    return "damaged" if entry is None else entry.use
+
+
+def _made_at(folder: Path) -> float:
+    for path in (folder / ENTRY, folder):
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of the files below a folder; of what goes meanwhile nothing."""
+    if not path.is_dir():
+        return path.lstat().st_size if path.exists() else 0
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(folder, name)).st_size
+            except OSError:
+                continue
+    return total
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []

@@ -1,0 +1,63 @@
+"""The key of a task: the hash of what would have to run again (see ``docs/keys.md``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib import metadata
+from typing import Any
+
+from harness import source
+from harness.artifact import Json
+from harness.canonical import canonical
+from harness.errors import UsageError
+from harness.stage import Stage
+
+
+def task_key(
+    identity: Mapping[str, Json],
+    parameters: Mapping[str, Json],
+    inputs: Mapping[str, Sequence[Sequence[str]]],
+) -> str:
+    """The key of a task.
+
+    Args:
+        identity: of its stage. Of the tables that it chooses from, the entries that the parameters choose.
+        parameters: all of them, in plain form.
+        inputs: input → the (key, output) pairs that it takes, in order.
+    """
+    parts: dict[str, Any] = {**identity, "parameters": parameters, "inputs": inputs}
+    if tables := parts.get("choices"):
+        parts["choices"] = {name: chosen(entries, parameters.get(name)) for name, entries in tables.items()}
+    body = canonical(parts)
+    return sha256(f"harness/task/1:{body}".encode()).hexdigest()
+
+
+def chosen(entries: Mapping[str, Json], value: Json) -> Json:
+    """The entry that a value chooses: that of its name, or of the word before the colon; of a list, each."""
+    if isinstance(value, list | tuple):
+        return [chosen(entries, one) for one in value]
+    return entries.get(value, entries.get(value.partition(":")[0])) if isinstance(value, str) else None
+
+
+def identity(stage: Stage) -> dict[str, Json]:
+    """What of a key the stage function itself decides; ``choices`` is absent where it chooses from no table.
+
+    Raises:
+        UsageError: software that it declares is not installed.
+    """
+    tables = source.choices(stage.function)
+    return {
+        "function": stage.name,
+        "version": stage.version,
+        "source": source.digest(stage.function),
+        "software": {name: _version(name, stage) for name in stage.software},
+        **({"choices": {n: dict(e) for n, e in tables.items()}} if tables else {}),
+    }
+
+
+def _version(distribution: str, stage: Stage) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        raise UsageError(f"{stage.name} needs the package {distribution!r}, which is not installed") from None

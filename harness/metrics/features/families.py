@@ -1,0 +1,184 @@
+"""Families of networks: how each is named, built, and has pictures by default.
+
+One entry is one family. Nothing heavy is imported before a network is built.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StageError, nearest
+from harness.metrics.features.normalisations import NORMALISATIONS
+from harness.stage import Choices
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from harness.metrics.features.networks import Network
+    from harness.metrics.features.view import View
+
+INCEPTION_LAYERS = ("2048", "768", "192", "64", "logits", "logits_unbiased")
+"""torch-fidelity's names: numbers are features after that many channels, averaged over the picture."""
+TRANSFORMERS_LAYERS = ("pooled", "cls", "projected")
+"""``pooled``: the model's ``pooler_output``. ``cls``: the first token of its last layer, for checkpoints without
+a pooler (ViT). ``projected``: a dual encoder's image embedding, in the space of its texts (CLIP).
+"""
+
+_REGISTERED = re.compile(r"^@register_model\b[\s\S]*?^def (\w+)\(", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What differs from family to family."""
+
+    named: Callable[[str | None], str]
+    """The network or layer behind the colon, or the default; ValueError where there is no such one."""
+    build: Callable[[str, Path | None], Network]
+    """By that name; of ``transformers``, the folder has the configuration."""
+    own_view: Callable[[nn.Module, Path | None], View]
+    pretrained: Callable[[str, Path, Path], nn.Module] | None = None
+    """Where the configuration comes with the weights: the network with them, from a folder; the second folder gets the
+    configuration. None: the network is built by its name and filled with any weights that fit."""
+    ready: Callable[[Any], None] | None = None
+    """The last that is done to a network before it is used, equal to rounding; None: nothing."""
+
+
+@cache
+def networks_of(package: str) -> frozenset[str]:
+    """The networks that an installed package registers, if any, read off its source without importing it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return frozenset()
+    folder = Path(spec.submodule_search_locations[0]) / "models"
+    files = [file.read_text(encoding="utf-8") for file in folder.glob("*.py")]
+    return frozenset(name for text in files for name in _REGISTERED.findall(text))
+
+
+def _layer(family: str, name: str, layers: Collection[str]) -> str:
+    if name not in layers:
+        raise ValueError(f"{family} has no layer {name!r}, only {', '.join(layers)}{nearest(name, layers)}")
+    return name
+
+
+def _inception_layer(name: str | None) -> str:
+    return _layer("inception-v3", "2048" if name is None else name, INCEPTION_LAYERS)
+
+
+def _inception(layer: str, folder: Path | None) -> Network:
+    from harness.metrics.features.inception import Inception
+    from harness.metrics.features.networks import Network
+
+    return Network(Inception(layer))
+
+
+def _inception_fused(module: Any) -> None:
+    from harness.metrics.features.inception import fuse
+
+    fuse(module)
+
+
+def _inception_view(module: nn.Module, folder: Path | None) -> View:
+    from harness.metrics.features.view import View
+
+    return View(299, "tensorflow-bilinear", *NORMALISATIONS["inception"])
+
+
+def _torchvision_network(name: str | None) -> str:
+    known = networks_of("torchvision")
+    if name not in known:
+        raise ValueError(f"torchvision has no network {name or ''!r}{nearest(name or '', known)}")
+    return name
+
+
+def _torchvision(name: str, folder: Path | None) -> Network:
+    """Without its last linear layer; SqueezeNet, which has none, ends in the mean of its feature maps."""
+    from torch import nn
+    from torchvision import models
+
+    from harness.metrics.features.networks import Network
+
+    module: Any = models.get_model(name, weights=None)
+    linear = [layer for layer, part in module.named_modules() if isinstance(part, nn.Linear)]
+    if linear:
+        module.set_submodule(linear[-1], nn.Identity())
+    else:
+        module.classifier = nn.AdaptiveAvgPool2d(1)
+    return Network(module, (linear[-1] if linear else "classifier",))
+
+
+def _torchvision_view(module: nn.Module, folder: Path | None) -> View:
+    from harness.metrics.features.view import View
+
+    return View(224, "pil-bicubic", *NORMALISATIONS["imagenet"])
+
+
+def _timm_network(name: str | None) -> str:
+    known = networks_of("timm")
+    if name is None or name.partition(".")[0] not in known:
+        raise ValueError(f"timm has no network {name or ''!r}{nearest(name or '', known)}")
+    return name
+
+
+def _timm(name: str, folder: Path | None) -> Network:
+    import timm
+
+    from harness.metrics.features.networks import Network
+
+    try:
+        module = timm.create_model(name, pretrained=False, num_classes=0)
+    except RuntimeError as e:
+        raise StageError(f"timm:{name}: {e}") from None
+    head = module.pretrained_cfg.get("classifier") or ()
+    return Network(module, (head,) if isinstance(head, str) else tuple(head))
+
+
+def _timm_view(module: Any, folder: Path | None) -> View:
+    from harness.metrics.features.view import View
+
+    own: Mapping[str, Any] = module.pretrained_cfg
+    red, green, blue = ((255 * m, 255 * s) for m, s in zip(own["mean"], own["std"], strict=True))
+    means, stds = (red[0], green[0], blue[0]), (red[1], green[1], blue[1])
+    return View(own["input_size"][-1], "pil-bicubic", means, stds)
+
+
+def _transformers_layer(name: str | None) -> str:
+    return _layer("transformers", "pooled" if name is None else name, TRANSFORMERS_LAYERS)
+
+
+def _transformers(layer: str, folder: Path | None) -> Network:
+    from harness.metrics.features.networks import Network
+    from harness.metrics.features.transformer import empty
+
+    assert folder is not None
+    return Network(empty(folder, layer))
+
+
+def _transformers_pretrained(layer: str, folder: Path, to: Path) -> nn.Module:
+    from harness.metrics.features.transformer import pretrained
+
+    return pretrained(folder, layer, to)
+
+
+def _transformers_view(module: nn.Module, folder: Path | None) -> View:
+    from harness.metrics.features import transformer
+
+    assert folder is not None
+    return transformer.own_view(folder)
+
+
+FAMILIES: Choices[Family] = Choices(
+    {
+        "inception-v3": Family(_inception_layer, _inception, _inception_view, ready=_inception_fused),
+        "torchvision": Family(_torchvision_network, _torchvision, _torchvision_view),
+        "timm": Family(_timm_network, _timm, _timm_view),
+        "transformers": Family(
+            _transformers_layer, _transformers, _transformers_view, pretrained=_transformers_pretrained
+        ),
+    }
+)

@@ -1,0 +1,101 @@
+"""Which runs a project has seen, and in which order: by a number that each gets, not by the clock.
+
+A run's id is ``<moment>-<number>-<random>``: ``20260304-101500-0012-5f0c9a3e``. The number is taken by the exclusive
+creation of an empty file, so that two runs never share one; it grows as long as the project still has one of its runs
+or that folder. The id names the run's folder, so copies keep their place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness import atomic, strict_json
+from harness.errors import UsageError
+
+NUMBERS = ".numbers"
+"""Folder below ``reports/`` of the numbers that were given last."""
+KEPT = 100
+"""Numbers that stay there: enough that none is given twice by runs that begin together."""
+
+_ID = re.compile(r"(?P<moment>\d{8}-\d{6})-(?P<number>\d{4,})-[0-9a-f]{8}")
+
+
+def new_id(reports: Path, moment: datetime | None = None) -> str:
+    """An id that no other run has, of a run that begins now.
+
+    Args:
+        reports: the project's folder of runs.
+        moment: what the clock says; it is for people, and decides nothing.
+    """
+    moment = moment or datetime.now(UTC)
+    return f"{moment:%Y%m%d-%H%M%S}-{_number(reports):04}-{secrets.token_hex(4)}"
+
+
+def order(run_id: str) -> tuple[int, str]:
+    """Sorts the ids of runs, oldest first. An id without a number is older than all that have one."""
+    found = _ID.fullmatch(run_id)
+    return (int(found["number"]), found["moment"]) if found else (0, run_id)
+
+
+def is_id(name: str) -> bool:
+    """Whether a folder's name is the id of the run in it."""
+    return _ID.fullmatch(name) is not None
+
+
+def folders(reports: Path) -> list[Path]:
+    """The folders of runs, oldest first."""
+    files = (file for file in reports.glob("**/run.json") if not atomic.is_torn(file.relative_to(reports)))
+    found = {file.parent for file in files}
+    return sorted(found, key=lambda folder: (order(_id_of(folder)), folder))
+
+
+def _id_of(folder: Path) -> str:
+    """By its name; by its record for a run that was given a folder of its own."""
+    if is_id(folder.name):
+        return folder.name
+    return str(record(folder).get("id", folder.name))
+
+
+def record(folder: Path) -> dict[str, object]:
+    """The record of a run, unchecked; empty where there is none to read."""
+    try:
+        body = strict_json.read(folder / "run.json")
+    except UsageError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _number(reports: Path) -> int:
+    """The next number; 0 where the folder cannot be written, and the clock must do."""
+    place = reports / NUMBERS
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        while True:
+            given = _given(place)
+            number = max(given, default=max(_seen(reports), default=0)) + 1
+            with contextlib.suppress(FileExistsError):
+                (place / str(number)).touch(exist_ok=False)
+                if max(_given(place)) < number + KEPT:
+                    break
+                (place / str(number)).unlink()  # an old number that was given and removed since we looked
+    except OSError:
+        return 0
+    for old in given:
+        if old <= number - KEPT:
+            (place / str(old)).unlink(missing_ok=True)
+    return number
+
+
+def _given(place: Path) -> list[int]:
+    return [int(file.name) for file in place.iterdir() if file.name.isdecimal()]
+
+
+def _seen(reports: Path) -> Iterator[int]:
+    """The numbers of the runs that are there: for a project whose folder of numbers is gone."""
+    for file in reports.glob("**/run.json"):
+        yield order(_id_of(file.parent))[0]

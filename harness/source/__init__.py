@@ -1,0 +1,113 @@
+"""The source digest: what of our own code a stage's result depends on, wherever it is kept.
+
+The digest of a definition is made of its own text (without comments, docstrings, annotations and layout) and of the
+digests of what its names lead to, within the function's own package and this one: a Merkle tree, without names of
+modules. An edited helper therefore re-runs exactly the stages that reach it, and a moved one re-runs nothing.
+
+Third-party things are in the text by their import path and are not followed: their versions are in the key by
+``software=``. A module that binds ``__contract__`` is not followed either. Names in annotations are followed but are
+not in the text, because a stage calls methods of what its annotations name. What is looked up at run time
+(``getattr``, an import for its side effects in another module) is out of sight.
+
+A table of choices that a parameter's annotation names is in the digest only by how it is used: the entry that the
+parameter chooses is in the key beside it (``choices``). Where something else may be looked up, the whole table is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from harness.source import modules, spelling, tables
+from harness.source.merkle import Digests
+from harness.source.names import Definition
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was found out about a function when it was first asked for."""
+
+    digest: str
+    choices: Mapping[str, Mapping[str, str]]
+    files: Mapping[Path, str]
+    """Every file that this rests on → sha256 of its content."""
+
+    def is_in(self, other: _Known) -> bool:
+        """Whether all of it is the same there, where tables may have more entries."""
+        entries = ((other.choices.get(name, {}), own) for name, own in self.choices.items())
+        return self.digest == other.digest and all(own.items() <= there.items() for there, own in entries)
+
+
+def digest(function: Callable[..., Any]) -> str:
+    """sha256 over what ``function`` reaches, as 64 hex digits; remembered for as long as the process lives.
+
+    Raises:
+        TypeError: a table of choices that is not written as one dictionary.
+    """
+    return _known(function).digest
+
+
+def choices(function: Callable[..., Any]) -> Mapping[str, Mapping[str, str]]:
+    """Parameter of a stage function → entry of the table that it chooses from → digest of that entry."""
+    return _known(function).choices
+
+
+def edited(function: Callable[..., Any]) -> str | None:
+    """The file, if what ``function`` reaches is no longer what ``digest`` saw: its code was edited since."""
+    known = _known(function)
+    changed = [file for file, content in known.files.items() if modules.content_of(file) != content]
+    if not changed:
+        return None
+    forget()
+    try:
+        same = known.is_in(_read(function))
+    except (SyntaxError, TypeError, ValueError, OSError):
+        same = False
+    return None if same else changed[0].name
+
+
+def forget() -> None:
+    """Read source files anew from here on. Digests that were asked for stay what they were."""
+    for remembered in (modules.read, spelling.spelled, tables.entries, _digests):
+        remembered.cache_clear()
+
+
+@cache
+def _known(function: Callable[..., Any]) -> _Known:
+    return _read(function)
+
+
+def _read(function: Callable[..., Any]) -> _Known:
+    root = Definition(function.__module__, function.__qualname__.partition(".")[0])
+    by = tables.chosen_by(root)
+    chosen: dict[Definition, str] = {}
+    for name, named in (*by.inputs.items(), *by.parameters.items()):
+        for table in named:
+            chosen[table] = f"{chosen[table]} or {name}" if table in chosen else name
+    digests = _digests(tuple(chosen.items()))
+    of_entries = {name: _entries(named, digests) for name, named in by.parameters.items()}
+    roots = [root, *(Definition(t.module, t.name, e) for t in chosen for e in tables.entries(t))]
+    reached = {d for r in roots for d in digests.reached(r)}
+    names = {m for d in reached for m in spelling.spelled(d).modules}
+    read = [m for n in sorted(names) if (m := modules.load(n)) is not None]
+    return _Known(digests.of(root), of_entries, {m.file: m.content for m in read})
+
+
+@cache
+def _digests(chosen: tuple[tuple[Definition, str], ...]) -> Digests:
+    """Shared by all functions that choose from the same tables."""
+    return Digests(dict(chosen))
+
+
+def _entries(chosen: list[Definition], digests: Digests) -> dict[str, str]:
+    """The digest of each entry; of several tables that one parameter chooses from, those of the name together."""
+    found: dict[str, str] = {}
+    for name in sorted({name for table in chosen for name in tables.entries(table)}):
+        parts = [digests.of(t._replace(entry=name)) for t in chosen if name in tables.entries(t)]
+        found[name] = sha256(f"harness/entry/1:{json.dumps(parts)}".encode()).hexdigest()
+    return found

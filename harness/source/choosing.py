@@ -1,0 +1,195 @@
+"""Whether what a table is asked for is what a parameter chose: by annotations, from the stage to the look-up.
+
+A name or an attribute may be the key of a table where its annotation names that table: a function's parameter, a
+field of a class, a variable. What is given to such a parameter or field must be declared so too, or be a literal;
+wherever that is not seen, the place depends on the whole table. A variable's annotation is the one thing that is taken
+on trust: ``family: Annotated[str, FAMILIES] = …`` says that this text, read from an input, is what was chosen.
+Parameters of methods and of functions within functions count for nothing, for it is not seen who calls them.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.source import names, signatures, tables
+from harness.source.modules import Module
+from harness.source.names import Definition
+from harness.source.scopes import Function, Scope
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in the code: the module and the scopes that it is in."""
+
+    module: Module
+    scopes: tuple[Scope, ...]
+    followed: frozenset[str] = frozenset()
+    """Variables whose values have led here."""
+
+    def declared(self, node: ast.expr) -> list[Definition]:
+        """The tables that the annotation of a name or an attribute names."""
+        if isinstance(node, ast.Name):
+            scope = self._single(node.id)
+            if scope is None or self._is_unseen(node.id, scope):
+                return []
+            if annotation := scope.annotations.get(node.id):
+                return tables.named(annotation, self.module)
+            if value := self._value(node.id, scope):
+                return self._following(node.id, scope).declared(value)
+            return self._of_iterable(scope.loops.get(node.id), scope)
+        if isinstance(node, ast.Attribute):
+            return [*self.declared(node.value), *self._of_field(node.value, node.attr)]
+        return []
+
+    def _of_iterable(self, through: ast.expr | None, scope: Scope) -> list[Definition]:
+        """Each value of what is annotated is so too."""
+        around = self._around(scope)
+        site = (
+            Site(self.module, (*around, scope))
+            if isinstance(scope.node, Function)
+            else Site(self.module, around)
+        )
+        if isinstance(through, ast.Name) and (bound := site._single(through.id)) is not None:
+            return site.declared(through) if through.id in bound.annotations else []
+        return []
+
+    def given(self, call: ast.Call) -> list[Definition]:
+        """What a call makes its place depend on: entries by a literal; tables where it is not seen what is chosen."""
+        found = [d for s in self._called(call) for d in self._filled(s, call)]
+        for owner in self._copied(call):
+            for keyword in call.keywords:
+                found += self._taken(keyword.value, self._of_field(owner, keyword.arg or ""))
+        return found
+
+    def assigned(self, target: ast.expr, value: ast.expr | None) -> list[Definition]:
+        """The same of ``target = value``, where a target is a field; without a value it is not seen what is chosen."""
+        if isinstance(target, ast.Tuple | ast.List):
+            values: Sequence[ast.expr | None] = [None] * len(target.elts)
+            if isinstance(value, ast.Tuple) and len(value.elts) == len(target.elts):
+                values = value.elts
+            pairs = zip(target.elts, values, strict=True)
+            return [d for pair in pairs for d in self.assigned(*pair)]
+        if not isinstance(target, ast.Attribute):
+            return []
+        wanted = self._of_field(target.value, target.attr)
+        return list(wanted) if value is None else self._taken(value, wanted)
+
+    def _taken(self, value: ast.expr, wanted: Iterable[Definition]) -> list[Definition]:
+        if isinstance(value, ast.IfExp):
+            return [*self._taken(value.body, wanted), *self._taken(value.orelse, wanted)]
+        if isinstance(value, ast.Constant):
+            name = value.value
+            return [
+                t._replace(entry=name) for t in wanted if isinstance(name, str) and name in tables.entries(t)
+            ]
+        seen = self.declared(value)
+        return [table for table in wanted if table not in seen]
+
+    def _filled(self, signature: signatures.Signature, call: ast.Call) -> Iterator[Definition]:
+        given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+        count = next((i for i, a in enumerate(call.args) if isinstance(a, ast.Starred)), len(call.args))
+        given |= {p.name: a for p, a in zip(signature.by_position, call.args[:count], strict=False)}
+        spread = {p.name for p in signature.by_position} if count < len(call.args) else set()
+        if any(keyword.arg is None for keyword in call.keywords):
+            spread |= {p.name for p in (*signature.by_position, *signature.by_name)}
+        for place in (*signature.by_position, *signature.by_name):
+            if place.name in given:
+                yield from self._taken(given[place.name], place.tables)
+            elif place.name in spread:
+                yield from place.tables
+            elif place.default is not None:
+                yield from Site(place.module, ())._taken(place.default, place.tables)
+
+    def _called(self, call: ast.Call) -> Iterator[signatures.Signature]:
+        match call.func:
+            case ast.Attribute(value=ast.Call(func=ast.Name("super")), attr="__init__"):
+                around = (s.node for s in reversed(self.scopes) if isinstance(s.node, ast.ClassDef))
+                for base in (
+                    b for node in around for b in signatures.bases(signatures.Class(node, self.module))
+                ):
+                    yield signatures.constructor(base)
+            case ast.Name(name) if (scope := self._single(name)) is not None:
+                if self._is_first_of_method(name, scope):
+                    yield from (signatures.constructor(own) for own in self._types(call.func))
+            case _ if dotted := names.dotted(call.func):
+                for target in names.within(dotted, self.scopes, self.module):
+                    if target and isinstance(target.to, Definition) and not target.rest:
+                        yield from signatures.of(target.to)
+
+    def _copied(self, call: ast.Call) -> Iterator[ast.expr]:
+        """``x`` of ``replace(x, …)`` and of ``x._replace(…)``."""
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "_replace":
+            yield call.func.value
+        elif call.args and (dotted := names.dotted(call.func)):
+            targets = names.within(dotted, self.scopes, self.module)
+            yield from (call.args[0] for t in targets if t and t.to == "dataclasses.replace")
+
+    def _of_field(self, owner: ast.expr, name: str) -> list[Definition]:
+        """The tables that a field names, in each class that the owner may be of."""
+        of_classes = [
+            signatures.fields(own)[name].tables
+            for own in self._types(owner)
+            if name in signatures.fields(own)
+        ]
+        return [t for t in (of_classes[0] if of_classes else []) if all(t in others for others in of_classes)]
+
+    def _types(self, node: ast.expr) -> Iterator[signatures.Class]:
+        """The own classes that a name or an attribute is declared to be of."""
+        if isinstance(node, ast.Name) and (scope := self._single(node.id)) is not None:
+            if annotation := scope.annotations.get(node.id):
+                yield from signatures.classes(annotation, self.module)
+            elif value := self._value(node.id, scope):
+                yield from self._following(node.id, scope)._types(value)
+            elif self._is_first_of_method(node.id, scope):
+                around = self._around(scope)[-1].node
+                assert isinstance(around, ast.ClassDef)
+                yield signatures.Class(around, self.module)
+        elif isinstance(node, ast.Call) and (dotted := names.dotted(node.func)):
+            for target in names.within(dotted, self.scopes, self.module):
+                if target and isinstance(target.to, Definition):
+                    yield from signatures.returned(target.to, target.rest)
+        elif isinstance(node, ast.Attribute):
+            for own in self._types(node.value):
+                if place := signatures.fields(own).get(node.attr):
+                    yield from signatures.classes(place.annotation, place.module)
+
+    def _single(self, name: str) -> Scope | None:
+        """The function, class or comprehension that binds a name, if it does so once."""
+        scope = names.binding_scope(name, self.scopes)
+        single = scope is not None and scope.times[name] == 1 and name not in scope.imports
+        return scope if single else None
+
+    def _value(self, name: str, scope: Scope) -> ast.expr | None:
+        """What a variable is given, where that has not been asked already."""
+        return scope.values.get(name) if name not in self.followed else None
+
+    def _following(self, name: str, scope: Scope) -> Site:
+        return Site(self.module, (*self._around(scope), scope), self.followed | {name})
+
+    def _around(self, scope: Scope) -> tuple[Scope, ...]:
+        return self.scopes[: next(i for i, s in enumerate(self.scopes) if s is scope)]
+
+    def _is_unseen(self, name: str, scope: Scope) -> bool:
+        """A parameter of what is not called by a name that its module knows: a method, a function within another."""
+        node = scope.node
+        if not isinstance(node, Function):
+            return False
+        parameters = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        seen = self._is_of_class(scope) and getattr(node, "name", "") == "__init__"
+        return bool(self._around(scope)) and not seen and any(a.arg == name for a in parameters)
+
+    def _is_first_of_method(self, name: str, scope: Scope) -> bool:
+        """``self`` or ``cls``."""
+        node = scope.node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not self._is_of_class(scope):
+            return False
+        first = next(iter((*node.args.posonlyargs, *node.args.args)), None)
+        static = any(names.dotted(d) == ("staticmethod",) for d in node.decorator_list)
+        return first is not None and first.arg == name and not static
+
+    def _is_of_class(self, scope: Scope) -> bool:
+        """A method of a class that its module knows."""
+        around = self._around(scope)
+        return len(around) == 1 and around[0].is_class

@@ -1,0 +1,180 @@
+"""A module's source as the names that it binds, without running it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from harness.source import scopes
+
+CONTRACT = "__contract__"
+"""A module that binds this name says how stages talk to the harness, not what they compute: it is never followed."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """What an import statement binds a name to."""
+
+    module: str
+    name: str | None
+    """None for the module itself."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One statement at module level that binds or changes a name."""
+
+    bound: ast.stmt | Import
+    guards: tuple[ast.AST, ...] = ()
+    """The conditions that it is under."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """The top level of a module."""
+
+    name: str
+    file: Path
+    content: str
+    """sha256 of the file as it was read."""
+    is_package: bool
+    bindings: dict[str, list[Binding]]
+    stars: tuple[str, ...]
+    """Modules that it imports all names of."""
+
+    @property
+    def top(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def package(self) -> str:
+        return self.name if self.is_package else self.name.rpartition(".")[0]
+
+    @property
+    def is_contract(self) -> bool:
+        return CONTRACT in self.bindings
+
+    def alias(self, name: str) -> Import | None:
+        """What a name stands for that only an import binds, always."""
+        bindings = self.bindings[name]
+        if all(b.bound == bindings[0].bound and not b.guards for b in bindings):
+            bound = bindings[0].bound
+            return bound if isinstance(bound, Import) else None
+        return None
+
+
+_asked: set[str] = set()
+
+
+@contextmanager
+def noting() -> Iterator[set[str]]:
+    """Gives the names of all modules that are loaded within it."""
+    _asked.clear()
+    yield _asked
+
+
+def load(name: str) -> Module | None:
+    """A module's top level, or None where there is no Python source (a built-in, an extension)."""
+    _asked.add(name)
+    return read(name)
+
+
+def content_of(file: Path) -> str | None:
+    """sha256 of a file; None where it is gone."""
+    try:
+        return sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+@cache
+def read(name: str) -> Module | None:
+    """What ``load`` gives, read once."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
+    file = Path(spec.origin)
+    data = file.read_bytes()
+    is_package = spec.submodule_search_locations is not None
+    module = Module(name, file, sha256(data).hexdigest(), is_package, {}, ())
+    stars: list[str] = []
+    for statement, guards in _top_level(ast.parse(data).body, ()):
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            for bound, target in imported(statement, module.package):
+                if target.name == "*":
+                    stars.append(target.module)
+                else:
+                    module.bindings.setdefault(bound, []).append(Binding(target, guards))
+        else:
+            for bound in _touched(statement):
+                module.bindings.setdefault(bound, []).append(Binding(statement, guards))
+    return Module(name, file, module.content, is_package, module.bindings, tuple(stars))
+
+
+def imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, Import]]:
+    """The names that an import statement binds, and to what."""
+    for alias in node.names:
+        if isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            yield alias.asname or alias.name, Import(base, alias.name)
+        elif alias.asname:
+            yield alias.asname, Import(alias.name, None)
+        else:
+            top = alias.name.partition(".")[0]
+            yield top, Import(top, None)
+
+
+def _top_level(
+    body: list[ast.stmt], guards: tuple[ast.AST, ...]
+) -> Iterator[tuple[ast.stmt, tuple[ast.AST, ...]]]:
+    """Statements at module level, those under ``if``, ``try`` and ``with`` included, with their conditions."""
+    for node in body:
+        if isinstance(node, ast.If):
+            if _is_script(node.test):
+                continue
+            typing = _is_type_checking(node.test)
+            other = ast.UnaryOp(ast.Not(), node.test)
+            yield from _top_level(node.body, guards if typing else (*guards, node.test))
+            yield from _top_level(node.orelse, guards if typing else (*guards, other))
+        elif isinstance(node, ast.Try | ast.TryStar):
+            yield from _top_level([*node.body, *node.orelse, *node.finalbody], guards)
+            for handler in node.handlers:
+                caught = ast.ExceptHandler(handler.type, None, [])
+                yield from _top_level(handler.body, (*guards, caught))
+        elif isinstance(node, ast.With):
+            yield from _top_level(node.body, (*guards, *(item.context_expr for item in node.items)))
+        else:
+            yield node, guards
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    return ast.unparse(test).rpartition(".")[2] == "TYPE_CHECKING"
+
+
+def _is_script(test: ast.expr) -> bool:
+    return any(isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(test))
+
+
+def _touched(statement: ast.stmt) -> list[str]:
+    """The names that a statement binds or may change: ``x = …``, ``x[…] = …``, ``x.append(…)``, ``f(x)``."""
+    names = set(scopes.of_statement(statement).names)
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return sorted(names)
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            root: ast.expr = node
+            while isinstance(root, ast.Attribute | ast.Subscript):
+                root = root.value
+            names.update([root.id] if isinstance(root, ast.Name) else [])
+        elif isinstance(node, ast.Expr):
+            names.update(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+    return sorted(names)

@@ -1,0 +1,134 @@
+"""What can be given to functions and classes, and what they are of: their parameters, fields and bases, as written."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.source import hints, names, tables
+from harness.source.modules import Module, load
+from harness.source.names import Definition
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class of an own package, and where it stands."""
+
+    node: ast.ClassDef
+    module: Module
+
+
+@dataclass(frozen=True)
+class Place:
+    """A parameter or a field: what may be given."""
+
+    name: str
+    annotation: ast.expr | None
+    default: ast.expr | None
+    module: Module
+
+    @property
+    def tables(self) -> list[Definition]:
+        return tables.named(self.annotation, self.module)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a call may give."""
+
+    by_position: list[Place]
+    by_name: list[Place]
+    """And in no other way."""
+
+
+def asked_of(definition: Definition) -> list[Definition]:
+    """The tables that the parameters of a function, or the fields of a class, choose from."""
+    every = (p for s in of(definition) for p in (*s.by_position, *s.by_name))
+    return list(dict.fromkeys(table for place in every for table in place.tables))
+
+
+def of(definition: Definition) -> list[Signature]:
+    """Of a function, or of a class that is called."""
+    module = load(definition.module)
+    found = []
+    for binding in module.bindings.get(definition.name, []) if module else []:
+        if module and isinstance(binding.bound, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append(_signature(binding.bound, module))
+        elif module and isinstance(binding.bound, ast.ClassDef):
+            found.append(constructor(Class(binding.bound, module)))
+    return found
+
+
+def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, module: Module, bound: int = 0) -> Signature:
+    positional = [*node.args.posonlyargs, *node.args.args]
+    without = len(positional) - len(node.args.defaults)
+    defaults = [None] * without + list(node.args.defaults)
+    by_position = [Place(a.arg, a.annotation, d, module) for a, d in zip(positional, defaults, strict=True)]
+    named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    return Signature(by_position[bound:], [Place(a.arg, a.annotation, d, module) for a, d in named])
+
+
+def constructor(own: Class) -> Signature:
+    """Of ``__init__``, where a class or one that it is derived from has one; else its fields."""
+    for statement in own.node.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            return _signature(statement, own.module, bound=1)
+    for base in bases(own):
+        if any(isinstance(s, ast.FunctionDef) and s.name == "__init__" for s in base.node.body):
+            return constructor(base)
+    return Signature(list(fields(own).values()), [])
+
+
+def fields(own: Class) -> dict[str, Place]:
+    """The annotated variables of a class, those of the own classes that it is derived from first."""
+    found: dict[str, Place] = {}
+    for base in bases(own):
+        found |= fields(base)
+    for statement in own.node.body:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(name), annotation=hint, value=default):
+                if "ClassVar" not in hints.of_dataclass(hint):
+                    found[name] = Place(name, hint, default, own.module)
+    return found
+
+
+def bases(own: Class) -> Iterator[Class]:
+    """The own classes that a class is derived from."""
+    for base in own.node.bases:
+        yield from (found for found in classes(base, own.module) if found.node is not own.node)
+
+
+def classes(
+    annotation: ast.expr | None, module: Module, seen: frozenset[Definition] = frozenset()
+) -> Iterator[Class]:
+    """The own classes that an annotation names, through its aliases."""
+    for dotted in hints.types(annotation):
+        to = names.resolve(dotted, module).to
+        if isinstance(to, Definition) and to not in seen:
+            yield from classes_of(to, seen | {to})
+
+
+def returned(definition: Definition, rest: names.Chain) -> Iterator[Class]:
+    """The own classes of what a call gives: of a class itself, of what a function or a method says that it returns."""
+    module = load(definition.module)
+    for binding in module.bindings.get(definition.name, []) if module else []:
+        match binding.bound, rest:
+            case ast.ClassDef(), ():
+                yield from classes_of(definition)
+            case ast.FunctionDef(returns=annotation), () if module:
+                yield from classes(annotation, module)
+            case ast.ClassDef(body=body), (name,) if module:
+                for method in body:
+                    if isinstance(method, ast.FunctionDef) and method.name == name:
+                        yield from classes(method.returns, module)
+
+
+def classes_of(definition: Definition, seen: frozenset[Definition] = frozenset()) -> Iterator[Class]:
+    """The class that a definition is, or those that an alias names."""
+    module = load(definition.module)
+    for binding in module.bindings.get(definition.name, []) if module else []:
+        if module and isinstance(binding.bound, ast.ClassDef):
+            yield Class(binding.bound, module)
+        elif module and (value := hints.aliased(binding)) is not None:
+            yield from classes(value, module, seen)

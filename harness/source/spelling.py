@@ -1,0 +1,264 @@
+"""A definition as text without layout, and what it refers to: the text has no names of modules in it."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from harness.source import choosing, hints, names, scopes, signatures
+from harness.source.modules import Binding, Import, Module, imported, load, noting
+from harness.source.names import WHOLE, Definition, Target
+from harness.source.scopes import Scope
+from harness.source.tables import entries, is_table
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A place in a definition's text that another definition fills."""
+
+    to: Definition
+    chooses: bool = False
+    """It takes the chosen entry of ``to`` and no other: ``TABLE[name]``, ``name in TABLE``; or only ``TABLE.names``."""
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """A definition's own text, with places for what it refers to."""
+
+    text: str
+    references: tuple[Reference, ...]
+    """In the order of their places."""
+    types: frozenset[Definition]
+    """What its annotations lead to: their methods are called, their names are not in the text."""
+    modules: frozenset[str] = frozenset()
+    """Every module that was read to find this out."""
+
+
+@cache
+def spelled(definition: Definition) -> Spelled:
+    """A definition of an own package.
+
+    Raises:
+        TypeError: a table of choices that is not written as one dictionary with a text for each key.
+    """
+    with noting() as read:
+        found = _spelled(definition)
+        return replace(found, modules=frozenset(read))
+
+
+def _spelled(definition: Definition) -> Spelled:
+    module = load(definition.module)
+    if module is None:
+        return Spelled(json.dumps(["no source", definition.name]), (), frozenset())
+    if definition.name == WHOLE:
+        everything = (Reference(Definition(module.name, name)) for name in sorted(module.bindings))
+        return Spelled('["module"]', tuple(everything), frozenset())
+    speller = _Speller(module, definition)
+    if definition.entry is not None:
+        text = speller.spell(entries(definition._replace(entry=None))[definition.entry], ())
+    else:
+        text = [speller.binding(b) for b in module.bindings.get(definition.name, [])] or definition.name
+    return Spelled(json.dumps(text), tuple(speller.references), frozenset(speller.types))
+
+
+_Scopes = tuple[Scope, ...]
+_UNSPELLED = frozenset({"annotation", "returns", "type_comment", "type_params", "ctx", "kind"})
+
+
+@dataclass
+class _Speller:
+    module: Module
+    of: Definition | None = None
+    """What is spelled."""
+    references: list[Reference] = field(default_factory=list)
+    types: set[Definition] = field(default_factory=set)
+    _expanded: set[Definition] = field(default_factory=set)
+    _quiet: set[int] = field(default_factory=set)
+    """Names that are not passed on as values: those that are called, or asked whether a thing is of them."""
+
+    def binding(self, binding: Binding) -> Any:
+        guards = [self.spell(guard, ()) for guard in binding.guards]
+        if isinstance(binding.bound, Import):
+            return [guards, self._target(names.imported(binding.bound, (), self.module))]
+        return [guards, self.spell(binding.bound, ())]
+
+    def spell(self, node: object, scopes_: _Scopes) -> Any:
+        """A syntax tree as JSON, the same on every Python version: empty and absent fields are left out."""
+        if isinstance(node, list):
+            return [self.spell(n, scopes_) for n in node if not self._is_silent(n, scopes_)]
+        if not isinstance(node, ast.AST):
+            return node if isinstance(node, bool | int | str) else [type(node).__name__, repr(node)]
+        if isinstance(node, ast.Name | ast.Attribute) and (chain := names.dotted(node)):
+            return self._name(chain, node, scopes_)
+        if (chosen := self._choice(node, scopes_)) is not None:
+            return chosen
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            return ["import", [self._target(t) for t in self._unused(node, scopes_)]]
+        return self._fields(node, scopes_)
+
+    def _fields(self, node: ast.AST, outer: _Scopes) -> Any:
+        inner = _inner(node, outer)
+        fields: dict[str, Any] = {}
+        if depends := self._on_tables(node, outer):
+            fields["tables"] = [self._target(Target(table)) for table in depends]
+        for name, value in ast.iter_fields(node):
+            if name in ("annotation", "returns"):
+                self._annotation(value, outer)
+                if isinstance(node, ast.AnnAssign) and (words := hints.of_dataclass(value)):
+                    fields["annotation"] = words
+            if name in _UNSPELLED or value is None or value == []:
+                continue
+            if name == "decorator_list":
+                value = [d for d in value if not self._declares_stage(d, outer)]
+            if name == "body" and _is_definition(node) and _is_docstring(value):
+                value = value[1:]
+            if name == "generators":
+                fields[name] = [self._generator(g, i, outer, inner) for i, g in enumerate(value)]
+            else:
+                held = name in ("body", "elt", "key", "value") and inner is not outer
+                fields[name] = self.spell(value, inner if held else outer)
+        return [type(node).__name__, {name: value for name, value in fields.items() if value != []}]
+
+    def _generator(self, node: ast.comprehension, index: int, outer: _Scopes, inner: _Scopes) -> Any:
+        """The first ``for`` of a comprehension reads from outside of it."""
+        source = self.spell(node.iter, inner if index else outer)
+        return [source, self.spell(node.target, inner), self.spell(node.ifs, inner), node.is_async]
+
+    def _is_silent(self, node: object, scopes_: _Scopes) -> bool:
+        """An import whose names are used: what they lead to is in the text where they are used."""
+        return isinstance(node, ast.Import | ast.ImportFrom) and not self._unused(node, scopes_)
+
+    def _unused(self, node: ast.Import | ast.ImportFrom, scopes_: _Scopes) -> list[Target]:
+        """What an import brings in for its side effects only."""
+        used = scopes_[-1].used if scopes_ else frozenset()
+        found = []
+        for alias, (bound, target) in zip(node.names, imported(node, self.module.package), strict=True):
+            if bound not in used:
+                whole = target if isinstance(node, ast.ImportFrom) else Import(alias.name, None)
+                found.append(names.imported(whole, (), self.module))
+        return found
+
+    def _name(self, chain: names.Chain, node: ast.Name | ast.Attribute, scopes_: _Scopes) -> Any:
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            return ["local", node.id]
+        targets = self._lookup(chain, scopes_)
+        found = [["local", *chain] if target is None else self._target(target) for target in targets]
+        passed = [d for t in targets if id(node) not in self._quiet for d in self._passed_on(t)]
+        found += [self._target(Target(table)) for table in passed]
+        return found[0] if len(found) == 1 else ["either", *found]
+
+    def _passed_on(self, target: Target | None) -> list[Definition]:
+        """The tables of a function or class that is a value here: it is not seen what it is called with."""
+        if target is None or target.rest or not isinstance(target.to, Definition) or target.to == self.of:
+            return []
+        return signatures.asked_of(target.to)
+
+    def _on_tables(self, node: ast.AST, scopes_: _Scopes) -> list[Definition]:
+        """Tables, and entries of them, on which a call or an assignment depends by what it gives to be looked up."""
+        site = choosing.Site(self.module, scopes_)
+        match node:
+            case ast.Call(func=called):
+                self._quiet.add(id(called))
+                if names.dotted(called) in (("isinstance",), ("issubclass",)):
+                    self._quiet.update(id(n) for a in node.args[1:] for n in ast.walk(a))
+                return site.given(node)
+            case ast.ClassDef(bases=bases):
+                self._quiet.update(map(id, bases))
+            case ast.Assign(targets=targets, value=value):
+                return [d for target in targets for d in site.assigned(target, value)]
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                return site.assigned(target, value)
+            case ast.AugAssign(target=target):
+                return site.assigned(target, None)
+        return []
+
+    def _target(self, target: Target, *, chooses: bool = False) -> Any:
+        if isinstance(target.to, Definition):
+            of_table = target.rest == ("names",) and is_table(target.to)
+            self.references.append(Reference(target.to, chooses or of_table))
+            return ["reference", *target.rest]
+        return ["name", *target.to.split("."), *target.rest]
+
+    def _lookup(self, chain: names.Chain, scopes_: _Scopes) -> list[Target | None]:
+        return names.within(chain, scopes_, self.module)
+
+    def _choice(self, node: ast.AST, scopes_: _Scopes) -> Any:
+        """``TABLE[name]`` and ``name in TABLE`` of a table of choices, else None."""
+        match node:
+            case (
+                ast.Subscript(value=table, slice=key, ctx=ast.Load())
+                | ast.Compare(left=key, ops=[ast.In() | ast.NotIn()], comparators=[table])
+            ):
+                asked = [type(op).__name__ for op in getattr(node, "ops", ())]
+                found = self._table(table, scopes_)
+                if found is None:
+                    return None
+                if isinstance(key, ast.Constant) and key.value in entries(found):
+                    self.references.append(Reference(found._replace(entry=key.value)))
+                    return ["entry", asked]
+                chooses = found in choosing.Site(self.module, scopes_).declared(key)
+                return [
+                    "entry",
+                    asked,
+                    self._target(Target(found), chooses=chooses),
+                    self.spell(key, scopes_),
+                ]
+        return None
+
+    def _table(self, node: ast.AST, scopes_: _Scopes) -> Definition | None:
+        for target in self._lookup(chain, scopes_) if (chain := names.dotted(node)) else ():
+            if target and isinstance(target.to, Definition) and not target.rest and is_table(target.to):
+                return target.to
+        return None
+
+    def _declares_stage(self, decorator: ast.expr, scopes_: _Scopes) -> bool:
+        """``@stage(…)``: version and software stand in the key by themselves."""
+        chain = names.dotted(decorator.func) if isinstance(decorator, ast.Call) else None
+        return chain is not None and self._lookup(chain, scopes_) == [Target("contract:stage")]
+
+    def _annotation(self, node: ast.AST | None, scopes_: _Scopes) -> None:
+        """Note the classes that an annotation leads to, through its aliases."""
+        for chain in hints.types(node):
+            for target in self._lookup(chain, scopes_):
+                if target and isinstance(target.to, Definition):
+                    self._type(target.to)
+
+    def _type(self, definition: Definition) -> None:
+        if definition in self._expanded:
+            return
+        self._expanded.add(definition)
+        module = load(definition.module)
+        values = [hints.aliased(b) for b in module.bindings.get(definition.name, [])] if module else []
+        if module is None or not values or None in values:
+            self.types.add(definition)
+            return
+        within = _Speller(module, types=self.types, _expanded=self._expanded)
+        for value in values:
+            within._annotation(value, ())
+
+
+def _inner(node: ast.AST, outer: _Scopes) -> _Scopes:
+    """The scopes inside a function, a class or a comprehension; for anything else those around it."""
+    if isinstance(node, scopes.Function):
+        return (*outer, scopes.of_function(node))
+    if isinstance(node, ast.ClassDef):
+        return (*outer, scopes.of_class(node))
+    if isinstance(node, scopes.Comprehension):
+        return (*outer, scopes.of_comprehension(node))
+    return outer
+
+
+def _is_definition(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+
+
+def _is_docstring(body: list[ast.stmt]) -> bool:
+    first = body[0] if body else None
+    return (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )

@@ -1,0 +1,174 @@
+"""Where text leaves the process: all that the harness prints goes through here, made harmless.
+
+A reader that leaves early (``harness run … | head``) or that was never there (``>&-``) changes nothing. A standard
+output that is full loses what was asked for, so the command fails with 5; a full standard error does not matter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from harness.errors import Exit, HarnessError
+from harness.unclean import visible, visible_in_json, without_commands
+
+if TYPE_CHECKING:
+    from harness.artifact import Json
+
+
+class OutputError(HarnessError):
+    """Standard output cannot be written."""
+
+    exit = Exit.FAILED
+
+
+class Outlet(io.TextIOBase):
+    """A stream that prints no command of a CI system, and that its reader may leave.
+
+    Colours and the cursor's movements pass: who writes here has made the text itself visible.
+    """
+
+    def __init__(self, stream: TextIO, *, is_vital: bool) -> None:
+        super().__init__()
+        self._stream = stream
+        self._is_vital = is_vital
+        self._begins_line = True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._put(without_commands(text, begins_line=self._begins_line))
+        _, newline, rest = text.rpartition("\n")
+        self._begins_line = (bool(newline) or self._begins_line) and not rest.strip()
+        return len(text)
+
+    def command(self, text: str) -> None:
+        """Commands of a CI system, as lines of their own."""
+        self._put(text if self._begins_line else f"\n{text}")
+
+    def flush(self) -> None:
+        with self._reader_may_leave():
+            self._stream.flush()
+
+    def _put(self, text: str) -> None:
+        with self._reader_may_leave():
+            try:
+                self._stream.write(text)
+            except UnicodeEncodeError:  # a stream that was not opened by `open_all`
+                self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+
+    @contextlib.contextmanager
+    def _reader_may_leave(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            _discard(self._stream)
+        except OSError as e:
+            _discard(self._stream)
+            if self._is_vital:
+                raise OutputError(f"standard output cannot be written ({e.strerror})") from None
+
+
+def open_all() -> None:
+    """Make the process's three streams usable, whatever the caller left of them.
+
+    A stream that was closed is opened to nowhere: otherwise the next file that is opened would get its number, and
+    with it what a library prints.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a character that the terminal lacks is still shown
+
+
+def out() -> Outlet:
+    """Standard output, for what was asked for."""
+    return Outlet(sys.stdout, is_vital=True)
+
+
+def err() -> Outlet:
+    """Standard error, for progress and problems."""
+    return Outlet(sys.stderr, is_vital=False)
+
+
+def say(line: str) -> None:
+    """One line to standard output."""
+    _line(out(), line)
+
+
+def warn(*lines: str) -> None:
+    """A problem, to standard error: ``harness: …``, and further lines of it."""
+    first, *more = lines
+    outlet = err()
+    _line(outlet, f"harness: {first}")
+    for line in more:
+        _line(outlet, line)
+
+
+def note(line: str) -> None:
+    """One line to standard error that is no problem."""
+    _line(err(), line)
+
+
+def document(body: Json, indent: int = 1) -> None:
+    """JSON to standard output. What would be unclean is escaped as JSON does it."""
+    outlet = out()
+    text = json.dumps(
+        body, indent=indent, ensure_ascii=not outlet.encoding.lower().startswith("utf"), allow_nan=False
+    )
+    outlet.write(visible_in_json(text) + "\n")
+    outlet.flush()
+
+
+def workflow(text: str) -> None:
+    """Commands of a CI system, to standard output: of the harness's own making, with everything in them escaped."""
+    outlet = out()
+    outlet.command(text)
+    outlet.flush()
+
+
+def flush() -> None:
+    """Write what is left in the streams; a failure no longer matters."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+
+
+def _line(outlet: Outlet, line: str) -> None:
+    outlet.write(visible(line) + "\n")
+    outlet.flush()
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what follows go nowhere: nobody is there to read it, or the disk is full."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -1,0 +1,1 @@
+"""The planted situations, one module a group."""

@@ -1,0 +1,212 @@
+"""Repeats: what a sweep of seeds says, and what it does not."""
+
+from __future__ import annotations
+
+from planting import Answer, Bench, situation
+
+RECIPE = """\
+suite: planted/recipe
+about: A recipe is trained with several seeds.
+subject: [model]
+stages:
+  model: {{use: planted.train, skill: {skill}, luck: {luck}, deaf: {deaf}}}
+  said:  {{use: planted.predict, model: model, items: {items}}}
+metrics:
+  scores: {{use: classification.scores, predictions: said}}
+seeds:
+  model.seed: {seeds}
+gate:
+  scores.overall_accuracy: {margin}
+"""
+
+ONCE = """\
+suite: planted/once
+about: A generator is trained once and sampled with several seeds.
+subject: [painter, images]
+stages:
+  painter: {{use: planted.train, skill: {skill}, luck: {luck}}}
+  images:  {{use: planted.sample, model: painter, noise: 0.01}}
+  said:    {{use: planted.predict, model: images, items: 400}}
+metrics:
+  scores: {{use: classification.scores, predictions: said}}
+seeds:
+  images.seed: [0, 1, 2, 3, 4]
+gate:
+  scores.overall_accuracy: 0.05
+"""
+
+NESTED = """\
+suite: planted/nested
+about: Three trainings, each sampled three times.
+subject: [painter, images]
+stages:
+  painter: {{use: planted.train, skill: {skill}, luck: 0.1}}
+  images:  {{use: planted.sample, model: painter, noise: 0.001}}
+  said:    {{use: planted.predict, model: images, items: 400}}
+metrics:
+  scores: {{use: classification.scores, predictions: said}}
+seeds:
+  painter.seed: [0, 0, 0, 1, 1, 1, 2, 2, 2]
+  images.seed:  [0, 1, 2, 3, 4, 5, 6, 7, 8]
+gate:
+  scores.overall_accuracy: 0.03
+"""
+
+ACCURACY = "scores.overall_accuracy"
+
+
+def recipe(
+    skill: float,
+    *,
+    luck: float = 0.02,
+    margin: float = 0.1,
+    seeds: int | list[int] = 5,
+    items: int = 400,
+    deaf: bool = False,
+) -> str:
+    swept = list(range(seeds)) if isinstance(seeds, int) else seeds
+    return RECIPE.format(
+        skill=skill, luck=luck, margin=margin, seeds=swept, items=items, deaf=str(deaf).lower()
+    )
+
+
+def _compared(bench: Bench, before: str, after: str, *arguments: str, machine: str = "b") -> Answer:
+    """The candidate is trained on another machine: with a store of its own, and another luck."""
+    bench.accept(before, PLANTED_MACHINE="a")
+    compared = bench.compare(after, *arguments, store=f"store-{machine}", PLANTED_MACHINE=machine)
+    return Answer(compared.verdict(ACCURACY), f"a threshold: {compared.threshold(ACCURACY)}")
+
+
+@situation("one recipe, trained on two machines, five seeds (margin 0.1)", "unchanged")
+def _(bench: Bench) -> Answer:
+    return _compared(bench, recipe(0.8), recipe(0.8))
+
+
+@situation("a recipe that is worse by 0.2, five seeds", "regressed")
+def _(bench: Bench) -> Answer:
+    return _compared(bench, recipe(0.8), recipe(0.6))
+
+
+@situation("a recipe that is better by 0.15, five seeds", "improved")
+def _(bench: Bench) -> Answer:
+    return _compared(bench, recipe(0.6), recipe(0.75))
+
+
+@situation(
+    "forty pairs of equal recipes of much luck (0.06), three seeds (margin 0.02)", "at most 5 of 40 regressed"
+)
+def _(bench: Bench) -> Answer:
+    claims, told = _pairs(bench, recipe(0.7, luck=0.06, margin=0.02, seeds=3), ("regressed",))
+    return Answer(f"{'at most 5' if claims <= 5 else claims} of 40 regressed", f"a threshold: {told} of 40")
+
+
+@situation("two seeds", "incomparable")
+def _(bench: Bench) -> Answer:
+    return _compared(bench, recipe(0.8, seeds=2), recipe(0.6, seeds=2))
+
+
+@situation(
+    "five seeds that give the same bytes, 70 items, 0.03 better by luck (margin 0.02)",
+    "unchanged",
+    "inconclusive",
+)
+def _(bench: Bench) -> Answer:
+    before, after = (recipe(s, luck=0.0, margin=0.02, items=70, deaf=True) for s in (0.80, 0.829))
+    return _compared(bench, before, after)
+
+
+@situation("a stage that ignores its seed; the recipe is worse by 0.3 on 300 items", "regressed")
+def _(bench: Bench) -> Answer:
+    before, after = (recipe(s, luck=0.0, items=300, deaf=True) for s in (0.9, 0.6))
+    return _compared(bench, before, after)
+
+
+@situation("a generator trained once, and once more on another machine; five sampling seeds", "inconclusive")
+def _(bench: Bench) -> Answer:
+    text = ONCE.format(skill=0.8, luck=0.1)
+    return _compared(bench, text, text, machine="f")
+
+
+@situation(
+    "a generator trained once, by a recipe that is worse; five sampling seeds",
+    "regressed, with no claim about the recipe of `painter`",
+)
+def _(bench: Bench) -> Answer:
+    bench.accept(ONCE.format(skill=0.8, luck=0.02))
+    compared = bench.compare(ONCE.format(skill=0.5, luck=0.02))
+    said = f"{compared.ran.out}\n{compared.ran.err}"
+    limited = "these two runs of `painter`" in said and "no claim about the recipe" in said
+    told = compared.verdict(ACCURACY) + (", with no claim about the recipe of `painter`" if limited else "")
+    return Answer(told, f"a threshold: {compared.threshold(ACCURACY)}")
+
+
+@situation(
+    "three trainings with three samplings each: luck of 0.1 between trainings (margin 0.03)", "inconclusive"
+)
+def _(bench: Bench) -> Answer:
+    text = NESTED.format(skill=0.7)
+    return _compared(bench, text, text, machine="c")
+
+
+@situation("forty pairs of equal recipes, 20 items, three seeds (margin 0)", "at most 6 of 40 claim a change")
+def _(bench: Bench) -> Answer:
+    text = recipe(0.7, luck=0.04, margin=0.0, seeds=3, items=20)
+    claims, told = _pairs(bench, text, ("improved", "regressed"))
+    return Answer(
+        f"{'at most 6' if claims <= 6 else claims} of 40 claim a change", f"a threshold: {told} of 40"
+    )
+
+
+def _pairs(bench: Bench, text: str, words: tuple[str, ...]) -> tuple[int, int]:
+    """One machine against forty others: how often one of the words was said, and how often by a threshold.
+
+    Where 5 % are allowed, 5 of 40 or fewer are seen in 98 of 100 tables (6, of 10 %: in 90 of 100).
+    """
+    bench.accept(text, PLANTED_MACHINE="a")
+    claims, told = 0, 0
+    for pair in range(40):
+        machine = f"m{pair}"
+        compared = bench.compare(text, store=f"store-{machine}", PLANTED_MACHINE=machine)
+        claims += compared.verdict(ACCURACY) in words
+        told += compared.threshold(ACCURACY) in words
+    return claims, told
+
+
+@situation("twenty gates over nothing but luck", "no gate claims a change")
+def _(bench: Bench) -> Answer:
+    models = "".join(
+        f"  m{i}: {{use: planted.train, skill: {0.5 + i / 100}, luck: 0.05}}\n" for i in range(20)
+    )
+    metrics = "".join(f"  w{i}: {{use: planted.worth, model: m{i}}}\n" for i in range(20))
+    seeds = "".join(f"  m{i}.seed: [0, 1, 2, 3, 4]\n" for i in range(20))
+    gates = "".join(f"  w{i}.value: 0.01\n" for i in range(20))
+    subject = ", ".join(f"m{i}" for i in range(20))
+    text = (
+        f"suite: planted/many\nabout: Twenty recipes.\nsubject: [{subject}]\nstages:\n{models}metrics:\n{metrics}"
+        f"seeds:\n{seeds}gate:\n{gates}"
+    )
+    bench.accept(text, PLANTED_MACHINE="a")
+    compared = bench.compare(text, store="store-b", PLANTED_MACHINE="b")
+    claims = sum(f["verdict"] in ("improved", "regressed") for f in compared.findings)
+    told = sum(compared.threshold(f"w{i}.value") != "unchanged" for i in range(20))
+    return Answer(
+        f"{claims or 'no'} gate{'s claim' if claims > 1 else ' claims'} a change",
+        f"a threshold: {told} of 20",
+    )
+
+
+@situation("a swept seed that sampling at temperature 0 cannot use", "refused before anything runs")
+def _(bench: Bench) -> Answer:
+    text = (
+        "suite: planted/cold\nabout: Greedy generation.\nsubject: [texts]\nstages:\n"
+        "  words: {use: corpus.docstrings, package: torchgeo.datasets}\n"
+        "  blank: {use: language_model.build, corpus: words, architecture: tiny-phi, vocabulary: 300}\n"
+        "  texts: {use: language_model.generate, model: blank, prompts: [A], max_tokens: 4, temperature: 0}\n"
+        "metrics:\n  repetition: {use: repetition.rate, texts: texts}\nseeds:\n  texts.seed: [0, 1, 2]\n"
+    )
+    said = bench.harness("plan", bench.suite(text))
+    refused = said.code == 2 and "temperature" in said.err
+    return Answer(
+        "refused before anything runs" if refused else f"exit code {said.code}",
+        "transformers: five equal texts",
+    )

@@ -1,0 +1,161 @@
+"""Repeats that repeat nothing: equal bytes over a swept seed are one repeat, and that is said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from compare.runs import BASE, FIELDS, compared, itemised, metric, only, read, repeats, score, seeded, side
+
+from harness.compare import stats
+from harness.compare.comparison import Finding, Verdict
+from harness.compare.outputs import distinct, is_same, outputs
+from harness.compare.sample import Side
+from harness.record import Repeat
+
+
+def holding(values: Sequence[float], contents: Sequence[object], first: int = 0) -> Side:
+    """A value and what it was read from per seed."""
+    made = [
+        replace(r, seeds={"train.seed": first + i}, read=read(c))
+        for i, (r, c) in enumerate(zip(repeats(values), contents, strict=True))
+    ]
+    return side(score(tuple(made)))
+
+
+def against(ours: Side, theirs: Side) -> Finding:
+    return only(compared(ours, theirs))
+
+
+def test_five_seeds_that_gave_the_same_bytes_are_one_repeat_and_no_claim() -> None:
+    found = against(holding([0.5] * 5, ["a"] * 5), holding([0.8] * 5, ["b"] * 5))
+    assert (found.verdict, found.p) == (Verdict.INCONCLUSIVE, None)
+    assert "5 seeds gave the same bytes: one repeat" in found.reason
+    assert "5 seeds gave the same bytes: one repeat" in found.beside
+    assert found.estimate
+    assert (found.estimate.unit, found.estimate.repeats, found.estimate.low) == ("one", 1, None)
+
+
+def test_five_seeds_that_gave_the_same_bytes_on_both_sides_are_exact() -> None:
+    found = against(holding([0.5] * 5, ["a"] * 5), holding([0.5] * 5, ["a"] * 5))
+    assert (found.verdict, found.p) == (Verdict.UNCHANGED, 0)
+    assert "5 seeds gave the same bytes: one repeat" in found.beside
+    elsewhere = against(holding([0.5] * 5, ["a"] * 5), holding([0.5] * 5, ["a"] * 5, first=9))
+    assert (elsewhere.verdict, elsewhere.estimate and elsewhere.estimate.unit) == ("unchanged", "exact")
+
+
+def test_a_pair_counts_once_where_both_of_its_sides_are_as_in_another() -> None:
+    contents = [0, 1, 2, 0, 1]
+    values = [0.7, 0.75, 0.72, 0.7, 0.75]
+    base = [0.8, 0.82, 0.81, 0.8, 0.82]
+    found = against(holding(values, contents), holding(base, [f"b{c}" for c in contents]))
+    assert "5 seeds gave 3 different outputs: 3 repeats" in found.beside
+    assert found.estimate
+    expected = stats.floored(stats.paired(base[:3], values[:3]), 0.001)
+    assert (found.estimate.repeats, found.estimate.paired) == (3, True)
+    assert (found.estimate.low, found.estimate.high) == pytest.approx(expected.interval())
+    assert found.estimate.baseline == pytest.approx(sum(base[:3]) / 3)
+
+
+def test_where_one_side_varies_every_pair_is_a_repeat() -> None:
+    values = [0.5, 0.52, 0.51, 0.49, 0.53]
+    found = against(holding(values, range(5)), holding([0.8] * 5, ["same"] * 5))
+    assert found.verdict is Verdict.REGRESSED
+    assert found.beside == ()
+    assert found.estimate
+    assert found.estimate.repeats == 5
+    turned = against(holding([0.8] * 5, ["same"] * 5), holding(values, range(5)))
+    assert turned.verdict is Verdict.IMPROVED
+    assert turned.estimate
+    assert turned.estimate.repeats == 5
+
+
+def test_a_constant_side_without_shared_seeds_has_no_spread_of_its_own() -> None:
+    values = [0.5, 0.52, 0.51, 0.49, 0.53]
+    found = against(holding(values, range(5), first=9), holding([0.8] * 5, ["same"] * 5))
+    assert found.verdict is Verdict.REGRESSED
+    assert found.estimate
+    one = stats.floored(stats.clustered(values), 0.001)
+    low, high = one.interval()
+    assert (found.estimate.low, found.estimate.high) == pytest.approx((low - 0.8, high - 0.8))
+    assert "5 seeds gave the same bytes: one repeat in the baseline" in found.beside
+    both = against(holding([0.5] * 5, ["other"] * 5, first=9), holding([0.8] * 5, ["same"] * 5))
+    assert both.verdict is Verdict.INCONCLUSIVE
+    two = against(holding([0.5, 0.6] * 2, [0, 1] * 2, first=9), holding(BASE, list("abcde")))
+    assert two.verdict is Verdict.INCONCLUSIVE
+    assert "4 seeds gave 2 different outputs" in two.reason
+
+
+def test_equal_bytes_of_which_the_metric_made_different_values_are_repeats() -> None:
+    """A metric may have a swept seed of its own."""
+    found = against(holding([b - 0.1 for b in BASE[:4]] + [0.7], ["a"] * 5), holding(BASE, ["b"] * 5))
+    assert found.estimate
+    assert (found.estimate.unit, found.estimate.repeats) == ("seeds", 5)
+
+
+def test_what_is_not_known_is_never_taken_for_the_same() -> None:
+    unknown = tuple(replace(r, read=None) for r in repeats([0.5] * 3))
+    found = against(side(score(unknown)), side(score(unknown)))
+    assert found.estimate
+    assert (found.estimate.unit, found.estimate.repeats) == ("seeds", 3)
+    assert not is_same([score(unknown)], [score(unknown)])
+    nothing = tuple(replace(r, read=replace(read(0), files="")) for r in repeats([0.5] * 3))
+    assert not is_same([score(nothing)], [score(nothing)]), "a metric without inputs reads something else"
+    assert len(set(outputs([score(nothing)]).values())) == 3
+
+
+def test_nested_repeats_count_once_where_all_of_their_inner_ones_are_the_same() -> None:
+    def nested(values: Sequence[float]) -> Side:
+        made = tuple(
+            Repeat({"train.seed": i // 2, "sample.seed": i % 2}, "k", {"score": v}, read=read(v))
+            for i, v in enumerate(values)
+        )
+        return side(score(made), metrics={"m": metric(("train.seed", "sample.seed"))})
+
+    ignored = nested([0.5, 0.6] * 4), nested([0.8, 0.9] * 4)
+    found = against(*ignored)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "4 seeds gave the same bytes: one repeat" in found.reason
+    inner = nested([0.5, 0.5, 0.6, 0.6, 0.55, 0.55]), nested([0.8, 0.8, 0.9, 0.9, 0.86, 0.86])
+    told = against(*inner)
+    assert (told.verdict, told.beside) == (Verdict.REGRESSED, ())
+    assert told.estimate
+    assert told.estimate.repeats == 3
+
+
+def test_where_the_seeds_repeat_nothing_the_items_take_over(tmp_path: Path) -> None:
+    rows = {f"i{n}": n / 40 for n in range(40)}
+    moved = {name: v - 0.1 + 0.01 * (n % 3) for n, (name, v) in enumerate(rows.items())}
+
+    def swept(name: str, values: dict[str, float]) -> Side:
+        from harness.items import ItemRows, ItemsReader, write_items
+        from harness.stage import Items
+
+        mean = sum(values.values()) / len(values)
+        made = tuple(replace(r, items=True) for r in repeats([mean] * 3))
+        items = Items(list(values), {"score": list(values.values())})
+        write_items(tmp_path / name, [ItemRows("m", {}, r.seeds, items) for r in made])
+        return Side(side(score(made)).run, ItemsReader(tmp_path / name))
+
+    found = against(swept("a", moved), swept("b", rows))
+    assert found.verdict is Verdict.REGRESSED
+    assert "3 seeds gave the same bytes: one repeat" in found.beside
+    assert found.estimate
+    assert (found.estimate.unit, found.estimate.repeats) == ("items", 40)
+    once = against(itemised(tmp_path / "c", [moved]), itemised(tmp_path / "d", [rows]))
+    assert once.estimate
+    assert (found.estimate.low, found.estimate.high) == pytest.approx((once.estimate.low, once.estimate.high))
+
+
+def test_the_first_of_equal_groups_stays_whatever_their_order_within() -> None:
+    assert distinct({"a": [1, 2], "b": [2, 1], "c": [1, 1], "d": [1]}) == ["a", "c", "d"]
+    assert distinct({}) == []
+
+
+def test_scores_are_the_same_only_if_all_are() -> None:
+    one, other = seeded(BASE).run.scores[0], seeded(BASE[::-1]).run.scores[0]
+    assert is_same([one, other], [one, other])
+    assert not is_same([one, other], [one, one])
+    assert FIELDS["score"]

@@ -1,0 +1,121 @@
+"""One more scheduler, architecture, extractor, precision or section of the report changes nothing that exists."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+from moved_copy import Copy, Original, digests, own_digests
+
+SYSTEMS = "harness.systems"
+CHANGED = {
+    f"{SYSTEMS}.text_to_image.sampling.schedulers": ('("DDIMScheduler", {})', '("DDIMScheduler", {"eta": 1})'),
+    f"{SYSTEMS}.text_to_image.architectures.designs": ('"hidden_size": 96', '"hidden_size": 128'),
+    f"{SYSTEMS}.text_to_image.architectures.linear_start": ("_SMALL = 0.1", "_SMALL = 0.2"),
+    f"{SYSTEMS}.text_to_image.training.augmenting": ("(0, 2, 4, 6)", "(0, 2)"),
+    f"{SYSTEMS}.language_model.models.designs": ('"num_hidden_layers": 24', '"num_hidden_layers": 25'),
+    f"{SYSTEMS}.prompt_writer.writing.phrases": ("a sandy desert", "a stony desert"),
+    "harness.compute.precisions": ("rounding=0.1", "rounding=0.2"),
+    "harness.metrics.features.families": ("return View(224", "return View(256"),
+    "harness.data.scenes.regions": ("(178, 138, 98)", "(178, 138, 99)"),
+}  # fmt: skip
+NEW = "one-more"
+
+
+@cache
+def original() -> Original:
+    return Original.read()
+
+
+@cache
+def tables() -> dict[str, tuple[str, ast.Dict]]:
+    """Every table of choices in the package, ``module.NAME``, with its module and its entries."""
+    found = {}
+    for module, text in original().texts.items():
+        for node in ast.parse(text).body:
+            match node:
+                case (
+                    ast.Assign(targets=[ast.Name(name)], value=ast.Call() as call)
+                    | ast.AnnAssign(target=ast.Name(name), value=ast.Call() as call)
+                ) if ast.unparse(call.func).partition("[")[0] == "Choices":
+                    (entries,) = call.args
+                    assert isinstance(entries, ast.Dict)
+                    found[f"{module}.{name}"] = module, entries
+    return found
+
+
+def with_one_more(table: str) -> Original:
+    """The package with another name for the table's first entry, before all others."""
+    texts = dict(original().texts)
+    module, entries = tables()[table]
+    lines = texts[module].split("\n")
+    first, entry = entries.keys[0], entries.values[0]
+    assert first is not None
+    line = lines[first.lineno - 1].encode()
+    added = f'"{NEW}": {ast.unparse(entry)}, '.encode()
+    lines[first.lineno - 1] = (line[: first.col_offset] + added + line[first.col_offset :]).decode()
+    texts[module] = "\n".join(lines)
+    return Original.of(texts, original().packages)
+
+
+def edited(edits: dict[str, tuple[str, ...]]) -> Original:
+    texts = dict(original().texts)
+    for module, pairs in edits.items():
+        for old, new in zip(pairs[::2], pairs[1::2], strict=True):
+            assert old in texts[module], (module, old)
+            texts[module] = texts[module].replace(old, new, 1) if old else texts[module] + new
+    return Original.of(texts, original().packages)
+
+
+def test_the_tables_are_found():
+    assert len(tables()) >= 9
+    assert "harness.compute.precisions.PRECISIONS" in tables()
+
+
+@pytest.mark.parametrize("table", sorted(tables()))
+def test_one_more_entry_of_a_table_changes_no_digest_of_what_there_was(table, tmp_path, monkeypatch):
+    found = digests(
+        Copy(with_one_more(table), f"with_{table.replace('.', '_')}", frozenset()), tmp_path, monkeypatch
+    )
+    grown = set()
+    for stage, (digest, choices) in own_digests().items():
+        assert found[stage][0] == digest, stage
+        for parameter, entries in choices.items():
+            now = found[stage][1][parameter]
+            assert {name: now[name] for name in entries} == entries, stage
+            grown |= {stage} if now.keys() - entries.keys() == {NEW} else set()
+    assert grown, "no stage has a parameter that chooses from it"
+
+
+def test_one_more_section_of_the_report_changes_no_digest(tmp_path, monkeypatch):
+    sections = {
+        m: ("", "NEW = 1\n") for m in original().texts if m.startswith("harness.report.html.sections")
+    }
+    assert len(sections) > 5
+    assert digests(Copy(edited(sections), "section", frozenset()), tmp_path, monkeypatch) == own_digests()
+
+
+def test_a_changed_entry_changes_what_chooses_it(tmp_path: Path, monkeypatch):
+    found = digests(Copy(edited(CHANGED), "changed", frozenset()), tmp_path, monkeypatch)
+    changed = set()
+    for stage, (digest, choices) in own_digests().items():
+        if found[stage][0] != digest:
+            changed.add(stage)
+        for parameter, entries in choices.items():
+            changed |= {
+                f"{stage} {parameter}={n}" for n, e in entries.items() if found[stage][1][parameter][n] != e
+            }
+    precise = {s.partition(" ")[0] for s in changed if s.endswith("=bf16")}
+    assert len(precise) > 8
+    assert {c for c in changed if not c.endswith("=bf16")} == {
+        "text_to_image.sample scheduler=ddim",
+        "text_to_image.build architecture=tiny",
+        "text_to_image.train_autoencoder augment=flips",
+        "text_to_image.finetune augment=flips",
+        "language_model.build architecture=phi-1.5",
+        "prompt_writer.from_templates classes=Bare Land",
+        "features.load architecture=torchvision",
+        "scenes.draw region=arid",
+    }

@@ -1,0 +1,256 @@
+"""What a name leads to, whatever way it was brought in; what is local leads nowhere."""
+
+from __future__ import annotations
+
+import pytest
+from source_files import Toys, toys  # noqa: F401
+
+from harness import source
+
+HELPER = "def helper(x):\n    return x + {}\n"
+
+
+def reaches(toys: Toys, stages: str, module: str = "other", name: str = "stages.train") -> bool:  # noqa: F811
+    """Whether the digest depends on ``helper`` of another module."""
+    found = {
+        source.digest(toys.function({"stages": stages, module: HELPER.format(n)}, name))
+        for n in ("1", "2", "1")
+    }
+    return len(found) == 2
+
+
+BROUGHT_IN = {
+    "from the module": "from PKG.other import helper\ndef train(): return helper(1)",
+    "under another name": "from PKG.other import helper as h\ndef train(): return h(1)",
+    "by its module": "from PKG import other\ndef train(): return other.helper(1)",
+    "by its module under another name": "import PKG.other as o\ndef train(): return o.helper(1)",
+    "by the package": "import PKG.other\ndef train(): return PKG.other.helper(1)",
+    "relatively": "from .other import helper\ndef train(): return helper(1)",
+    "inside": "def train():\n    from PKG.other import helper\n    return helper(1)",
+    "inside, under another name": "def train():\n    from PKG.other import helper as h\n    return h(1)",
+    "with all names": "from PKG.other import *\ndef train(): return helper(1)",
+}
+
+
+@pytest.mark.parametrize("how", BROUGHT_IN)
+def test_a_helper_is_reached_and_the_way_does_not_matter(toys, how):  # noqa: F811
+    assert reaches(toys, BROUGHT_IN[how])
+    digests = {
+        source.digest(toys.function({"stages": text, "other": HELPER.format(1)}))
+        for text in (BROUGHT_IN[how], BROUGHT_IN["from the module"])
+    }
+    assert len(digests) == 1
+
+
+def test_a_helper_is_the_same_beside_the_function_and_elsewhere(toys):  # noqa: F811
+    here = toys.function({"stages": HELPER.format(1) + "def train(): return helper(1)"})
+    there = toys.function({"stages": BROUGHT_IN["inside"], "other": HELPER.format(1)})
+    deep = toys.function(
+        {"stages": "from PKG.a.b.c import helper as h\ndef train(): return h(1)", "a/b/c": HELPER.format(1)}
+    )
+    passed_on = toys.function(
+        {
+            "stages": "from PKG.a import f\ndef train(): return f(1)",
+            "a": "from PKG.other import helper as f",
+            "other": HELPER.format(1),
+        }
+    )
+    assert len({source.digest(f) for f in (here, there, deep, passed_on)}) == 1
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        "from PKG.other import helper\n@(lambda f: helper)\ndef f(): ...\ndef train(): return f",
+        "from PKG.other import helper\ndef train(x=helper(1)): return x",
+        "from PKG.other import helper\ntrain = None\ndef train(): return (lambda: helper)()",
+        "from PKG.other import helper\ndef train(): return [helper(i) for i in 'ab']",
+        "from PKG.other import helper\ndef train(): return [helper for helper in helper(1)]",
+        "from PKG.other import helper\nclass C:\n    def m(self): return helper(1)\ndef train(x: C): return x.m()",
+        "from PKG.other import helper\nclass C:\n    def m(self): return helper(1)\ndef train(x: 'C'): return x.m()",
+        "from PKG.other import helper\nclass C:\n    def m(self): return helper(1)\n"
+        "L = list[C | None]\ndef train(x: 'dict[str, L]'): return x.m()",
+        "from PKG.other import helper\nclass C:\n    helper = 1\n    def m(self): return helper(1)\n"
+        "def train(): return C",
+        "from PKG.other import helper\nclass C:\n    a = helper(1)\ndef train(): return C.a",
+        "from PKG.other import helper\nclass C(helper(1) and object): ...\ndef train(): return C",
+        "from PKG import other\ndef train(name): return getattr(other, name)",
+        "from PKG.other import helper\nT = {}\nT['a'] = helper\ndef train(): return T",
+        "from PKG.other import helper\nT = []\nT.append(helper)\ndef train(): return T",
+        "from PKG.other import helper\nclass K: ...\nK.f = helper\ndef train(): return K",
+        "from PKG.other import helper\nfor T in [helper]: pass\ndef train(): return T",
+        "from PKG.other import helper\nwhile True:\n    T = helper\n    break\ndef train(): return T",
+        "from PKG.other import helper\nT: object = helper\ndef train(): return T",
+        "from PKG.other import helper\nT = 1\nT += helper(1)\ndef train(): return T",
+        "from PKG.other import helper\nif helper(1): T = 1\nelse: T = 2\ndef train(): return T",
+        "from PKG.other import helper\nT = 1\ndef call(f): return f\ncall(helper)\ndef train(): return call",
+        "try:\n    from PKG.other import helper\nexcept ImportError:\n    helper = None\ndef train(): return helper",
+        "def train():\n    try:\n        from PKG.other import helper\n    except ImportError:\n        helper = None\n"
+        "    return helper",
+        "from PKG.other import helper\ndef train():\n    global helper\n    return helper",
+        "def train():\n    import PKG.other\n    return 1",
+        "def train():\n    from PKG import other\n    return 1",
+        "def outer():\n    from PKG.other import helper\n    def inner(): return helper\n    return inner\n"
+        "def train(): return outer",
+        "from PKG.other import helper\ndef train(x):\n    match x:\n        case 1 if helper(x): return 2",
+        "from PKG.other import helper\ndef train(x): return f'{helper(x)}'",
+        "from PKG.other import helper\nasync def f(): return helper\ndef train(): return f",
+    ],
+)
+def test_code_is_followed_wherever_it_stands(toys, stages):  # noqa: F811
+    assert reaches(toys, stages)
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        "from PKG.other import helper\ndef train(helper): return helper",
+        "from PKG.other import helper\ndef train(*helper): return helper",
+        "from PKG.other import helper\ndef train(*, helper): return helper",
+        "from PKG.other import helper\ndef train(**helper): return helper",
+        "from PKG.other import helper\ndef train(helper, /): return helper",
+        "from PKG.other import helper\ndef train():\n    helper = 1\n    return helper",
+        "from PKG.other import helper\ndef train():\n    for helper in 'ab': pass\n    return helper",
+        "from PKG.other import helper\ndef train(): return [helper for helper in 'ab']",
+        "from PKG.other import helper\ndef train(): return {helper: 1 for helper in 'ab'}",
+        "from PKG.other import helper\ndef train(): return (lambda helper: helper)(1)",
+        "from PKG.other import helper\ndef train():\n    with open('x') as helper: return helper",
+        "from PKG.other import helper\ndef train():\n    try: pass\n    except OSError as helper: return helper",
+        "from PKG.other import helper\ndef train(x):\n    match x:\n        case [helper, *_]: return helper",
+        "from PKG.other import helper\ndef train(x):\n    match x:\n        case [*helper]: return helper",
+        "from PKG.other import helper\ndef train(x):\n    match x:\n        case {**helper}: return helper",
+        "from PKG.other import helper\ndef train():\n    def helper(): ...\n    return helper",
+        "from PKG.other import helper\ndef train():\n    class helper: ...\n    return helper",
+        "from PKG.other import helper\ndef train():\n    [(helper := 1) for _ in 'ab']\n    return helper",
+        "from PKG.other import helper\ndef train():\n    helper = 1\n    def f():\n        nonlocal helper\n"
+        "        helper = 2\n    return f",
+        "from PKG.other import helper\ndef train(): return 1",
+        "from PKG.other import helper\ndef train(x): return x.helper",
+        "from PKG.other import helper\ndef train(x): return x(helper=1)",
+        "from PKG.other import helper\nif __name__ == '__main__':\n    X = helper\nX = 1\ndef train(): return X",
+        "from typing import Literal\nfrom PKG.other import helper\ndef train(x: Literal['helper']): return x",
+    ],
+)
+def test_a_local_name_leads_nowhere(toys, stages):  # noqa: F811
+    assert not reaches(toys, stages)
+
+
+def test_a_name_of_another_function_s_scope_does_not_hide_the_module_s(toys):  # noqa: F811
+    text = "from PKG.other import helper\ndef f():\n    helper = 1\ndef train(): return f, helper"
+    assert reaches(toys, text)
+
+
+def test_all_names_of_modules_that_bring_in_each_other(toys):  # noqa: F811
+    files = {
+        "stages": "from PKG.a import *\ndef train(): return helper(1), sum([]), missing",
+        "a": "from PKG.other import *\nfrom PKG.b import *",
+        "b": "from PKG.a import *\nfrom os.path import *\ndef sum(x): return {}",
+    }
+    found = set()
+    for number, one in (("1", "1"), ("2", "1"), ("1", "2"), ("1", "1")):
+        again = {**files, "b": files["b"].format(one), "other": HELPER.format(number)}
+        found.add(source.digest(toys.function(again)))
+    assert len(found) == 3
+
+
+def test_two_functions_may_bring_different_things_in_under_one_name(toys):  # noqa: F811
+    text = """
+        def train():
+            from PKG.other import helper as f
+            return f(1)
+        def another():
+            from math import sqrt as f
+            return f(1)
+    """
+    assert reaches(toys, text)
+    assert not reaches(toys, text, name="stages.another")
+
+
+def test_swapped_conditional_imports_are_another_function(toys):  # noqa: F811
+    text = """
+        def train(x):
+            if x:
+                from PKG.{} import helper
+            else:
+                from PKG.{} import helper
+            return helper
+    """
+    files = {"a": HELPER.format(1), "b": HELPER.format(2)}
+    one = source.digest(toys.function({"stages": text.format("a", "b"), **files}))
+    two = source.digest(toys.function({"stages": text.format("b", "a"), **files}))
+    assert one != two
+
+
+def test_things_of_third_parties_are_known_by_their_path(toys):  # noqa: F811
+    texts = [
+        "import os.path\ndef train(): return os.path.join('a')",
+        "from os import path\ndef train(): return path.join('a')",
+        "from os.path import join\ndef train(): return join('a')",
+        "from os.path import join as j\ndef train(): return j('a')",
+        "def train():\n    import os.path as p\n    return p.join('a')",
+    ]
+    assert len({source.digest(toys.function({"stages": text})) for text in texts}) == 1
+    other = texts[0].replace("join", "split")
+    assert source.digest(toys.function({"stages": other})) != source.digest(
+        toys.function({"stages": texts[0]})
+    )
+    assert source.digest(toys.function({"stages": "def train():\n    import os.path\n    return 1"})) != (
+        source.digest(toys.function({"stages": "def train():\n    import os\n    return 1"}))
+    ), "an import that nothing uses has a purpose of its own"
+
+
+def test_the_contract_is_known_by_name_and_not_followed(toys):  # noqa: F811
+    contract = "__contract__ = ''\ndef Items(x): return {}\n"
+    stages = "from PKG.rules import Items\ndef train(): return Items(1)"
+    found = {
+        source.digest(toys.function({"stages": text, module: contract.format(n)}))
+        for text, module, n in (
+            (stages, "rules", 1),
+            (stages, "rules", 2),
+            (stages.replace("rules", "moved"), "moved", 1),
+            ("from PKG import rules\ndef train(): return rules.Items(1)", "rules", 1),
+        )
+    }
+    assert len(found) == 1
+    assert (
+        source.digest(
+            toys.function(
+                {"stages": stages.replace("Items", "Rows"), "rules": contract.replace("Items", "Rows")}
+            )
+        )
+        not in found
+    )
+
+
+def test_alike_code_that_calls_itself_differs_by_what_else_it_reaches(toys):  # noqa: F811
+    text = """
+        def even(n): return n == 0 or odd(n - 1)
+        def odd(n): return n != 0 and even(n - 1)
+        def train(n): return even(n)
+    """
+    digest = source.digest(toys.function({"stages": text}))
+    turned = text.replace("return even(n)", "return odd(n)")
+    split = {
+        "stages": "from PKG.e import even\ndef train(n): return even(n)",
+        "e": "def even(n):\n    from PKG.o import odd\n    return n == 0 or odd(n - 1)",
+        "o": "def odd(n):\n    from PKG.e import even\n    return n != 0 and even(n - 1)",
+    }
+    assert source.digest(toys.function(split)) == digest
+    assert source.digest(toys.function({"stages": turned})) != digest
+    assert source.digest(toys.function({"stages": text}, "stages.even")) != source.digest(
+        toys.function({"stages": text}, "stages.odd")
+    )
+
+
+@pytest.mark.parametrize("words", ["ClassVar[int]", "InitVar[int]", "KW_ONLY"])
+def test_what_decides_how_a_dataclass_is_made_counts(toys, words):  # noqa: F811
+    text = """
+        from dataclasses import dataclass, InitVar, KW_ONLY
+        from typing import ClassVar
+        @dataclass
+        class C:
+            x: {}
+        def train(): return C
+    """
+    digests = [source.digest(toys.function({"stages": text.format(t)})) for t in ("int", "float", words)]
+    assert digests[0] == digests[1] != digests[2]

@@ -1,0 +1,84 @@
+"""Code that is edited while a run goes on is noticed before its result is stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from source_files import toys  # noqa: F401
+
+from harness import source
+
+STAGES = "def train(x):\n    from PKG.late import helper\n    return helper(x)\ndef other(): return 1"
+FILES = {"stages": STAGES, "late": "def helper(x): return x + 1\ndef unused(): return 1", "apart": "X = 1"}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("late", "x + 1", "x + 2", "late.py"),
+        ("late", "x + 1", "x +", "late.py"),
+        ("stages", "helper(x)", "helper(-x)", "stages.py"),
+        ("late", "x + 1", "x + 1  # better", None),
+        ("late", "unused(): return 1", "unused(): return 2", None),
+        ("stages", "return 1", "return 2", None),
+        ("apart", "X = 1", "X = 2", None),
+    ],
+    ids=["helper", "not Python any more", "stage", "comment", "unreached", "sibling", "another module"],
+)
+def test_what_is_edited_after_the_digest_is_named(toys, file, old, new, expected):  # noqa: F811
+    train = toys.function(FILES)
+    digest = source.digest(train)
+    assert source.edited(train) is None
+    path = Path(train.__code__.co_filename).with_name(f"{file}.py")
+    path.write_text(path.read_text().replace(old, new))
+    assert source.edited(train) == expected
+    assert source.digest(train) == digest, "the key stays what the run was planned with"
+    assert source.edited(train) == expected, "and it is noticed again by the next task"
+
+
+def test_a_deleted_file_is_named(toys):  # noqa: F811
+    train = toys.function(FILES)
+    assert source.edited(train) is None
+    Path(train.__code__.co_filename).with_name("late.py").unlink()
+    assert source.edited(train) == "late.py"
+
+
+def test_what_only_passes_a_name_on_counts_too(toys):  # noqa: F811
+    files = {
+        "stages": "from PKG.way import helper\ndef train(): return helper()",
+        "way": "from PKG.a import helper",
+        "a": "def helper(): return 1",
+        "b": "def helper(): return 2",
+    }
+    train = toys.function(files)
+    assert source.edited(train) is None
+    path = Path(train.__code__.co_filename).with_name("way.py")
+    path.write_text(path.read_text().replace(".a ", ".b "))
+    assert source.edited(train) == "way.py"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [("}", ', "three": 3}', None), ('"one": 1', '"one": 2', "late.py"), ('"one": 1, ', "", "late.py")],
+    ids=["one more", "another", "one less"],
+)
+def test_an_entry_may_be_added_to_a_table_meanwhile(toys, old, new, expected):  # noqa: F811
+    files = {
+        "stages": """
+            from typing import Annotated
+            from harness.artifact import Images
+            from harness.stage import stage
+            from PKG.late import KINDS
+
+            @stage(version=1)
+            def train(data: Images, *, kind: Annotated[str, KINDS]) -> Images:
+                return KINDS[kind]
+        """,
+        "late": 'from harness.stage import Choices\nKINDS = Choices({"one": 1, "two": 2})',
+    }
+    train = toys.function(files)
+    assert source.edited(train) is None
+    path = Path(train.__code__.co_filename).with_name("late.py")
+    path.write_text(path.read_text().replace(old, new))
+    assert source.edited(train) == expected

@@ -1,0 +1,57 @@
+"""Exit 1 is what a library says that ends the process; it never comes out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import environment
+
+START = "import ctypes, os, resource, sys, threading; from harness import giving_up; giving_up.watch()\n"
+LIMITED = START + (
+    "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+    "resource.setrlimit(resource.RLIMIT_AS, (size + (420 << 20), resource.RLIM_INFINITY))\n"
+)
+
+
+def ended(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment(), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc tells how a process ends")
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("ctypes.CDLL(None).exit(1)", 5),
+        ("t = threading.Thread(target=ctypes.CDLL(None).exit, args=(1,)); t.start(); t.join()", 5),
+        ("ctypes.CDLL(None).exit(0)", 0),
+        ("ctypes.CDLL(None).exit(3)", 3),
+        (
+            "p = os.fork() or ctypes.CDLL(None).exit(1); sys.exit(os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) + 6)",
+            7,
+        ),
+    ],
+    ids=["gives up", "in a thread", "ends well", "another code", "a forked child"],
+)
+def test_a_library_that_ends_the_process(code: str, status: int) -> None:
+    done = ended(START + code)
+    assert done.returncode == status
+    told = "harness: a library gave up and ended the process; what is finished is kept\n"
+    assert done.stderr == (told if status == 5 else "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_openblas_does_with_one_thread_where_it_cannot_have_more() -> None:
+    tell = "import numpy; print(os.environ.get(giving_up.THREADS), numpy.eye(3).sum())"
+    short = ended(LIMITED + tell, OPENBLAS_NUM_THREADS="32")
+    assert (short.stdout, short.stderr, short.returncode) == ("1 3.0\n", "", 0)
+    enough = ended(START + tell, OPENBLAS_NUM_THREADS="3")
+    assert (enough.stdout, enough.stderr, enough.returncode) == ("3 3.0\n", "", 0)

@@ -1,0 +1,116 @@
+"""A signal at each step that changes a file: its own exit code, nothing torn, and the same command goes on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from command_line import Project, environment
+from toy_suites import changed, write_suite
+
+SMALL = changed(("[square, absolute]", "[square]"), ("[0.1, 0.2]", "[0.1]"))
+AT_EVERY_STEP = """
+import contextlib, json, os, shutil, signal, sys
+from pathlib import Path
+import harness.commands.evaluate, harness.compare.baseline  # here rather than in every child
+from harness import signals, watchdog
+from harness.cli import main
+from harness.environment import environment
+from harness.registry import find
+
+command, below, stride = json.loads(sys.argv[1]), os.path.realpath(sys.argv[2]), int(sys.argv[3])
+CHANGES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "os.chmod"}
+environment()
+find("toy.size")
+signals.catch()
+
+
+def run(stop_at, number=signal.SIGTERM):
+    seen = 0
+
+    def hook(event, arguments):
+        nonlocal seen
+        if event in CHANGES and str(arguments[0]).startswith(below):
+            seen += 1
+            if seen == stop_at:
+                os.kill(os.getpid(), number)
+
+    child = os.fork()
+    if child == 0:
+        sys.addaudithook(hook)
+        nowhere = open(os.devnull, "w")
+        os.dup2(nowhere.fileno(), 2)
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            try:
+                watchdog.start()
+                code = main(command)
+            except KeyboardInterrupt:
+                code = 128 + signals.received[0]
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+stop_at, told = 1 - stride, []
+begin = Path("begin")
+while True:
+    stop_at += stride
+    shutil.rmtree(below, ignore_errors=True)
+    if begin.exists():
+        shutil.copytree(begin, below)
+    number = signals.NUMBERS[len(told) % 3]
+    code = run(stop_at, number)
+    left = {str(f.relative_to(below)): f.read_bytes().hex() for f in Path(below).rglob("*.json") if f.is_file()}
+    again = run(0)
+    torn = [f.name for f in Path(below).rglob("*") if ".torn" in f.name]
+    stopped = code == 128 + number
+    told.append([stopped, code, {n: t for n, t in left.items() if ".torn" not in n}, again, torn])
+    if not stopped:
+        break
+print(json.dumps(told))
+"""
+
+
+def at_every_step(command: tuple[str, ...], below: str, stride: int = 1) -> Any:
+    answer = subprocess.run(
+        [sys.executable, "-c", AT_EVERY_STEP, json.dumps(command), below, str(stride)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(answer.stdout)
+
+
+def test_a_signal_while_a_baseline_is_accepted_leaves_the_old_or_the_new_one(project: Project) -> None:
+    write_suite(project.folder, SMALL)
+    assert project.harness("run", "suites/suite.yaml").code == 4
+    project.accept()
+    (project.folder / "baselines").rename(project.folder / "begin")
+    [old] = (project.folder / "begin").rglob("*.json")
+    *stops, whole = at_every_step(("accept", "toy/centre", "--reason", "again"), "baselines")
+    assert whole[1] == 0
+    assert len(stops) > 10
+    reasons = set()
+    for stopped, code, left, again, torn in stops:
+        assert (stopped, again, torn) == (True, 0, []), code
+        [text] = left.values()
+        reasons.add(json.loads(bytes.fromhex(text))["accepted"]["reason"])
+    assert json.loads(old.read_text())["accepted"]["reason"] == "first figures"
+    assert reasons == {"first figures", "again"}
+
+
+@pytest.mark.slow
+def test_a_signal_while_a_task_is_stored_leaves_whole_entries(project: Project) -> None:
+    """At every seventh step, of which a task has a few dozen: a run is long."""
+    write_suite(project.folder, SMALL)
+    *stops, whole = at_every_step(("run", "suites/suite.yaml"), ".harness", stride=7)
+    assert whole[1] == 4
+    assert len(stops) > 10
+    for stopped, code, left, again, torn in stops:
+        assert (stopped, again, torn) == (True, 4, []), code
+        for name, text in left.items():
+            if name.endswith("/entry.json") and name.startswith("objects/"):
+                assert json.loads(bytes.fromhex(text))["digest"], "no entry is half written"

@@ -1,0 +1,90 @@
+"""JSON is read strictly, and what is none is one line that names the file."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import strict_json
+from harness.errors import UsageError
+
+HARNESS = Path(__file__).parents[1] / "harness"
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+)
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "file.json:1: empty"),
+    "blank": (b"\n\n", "file.json:3: empty"),
+    "torn": (b'{"a":\n[1, ', "file.json:2: not JSON"),
+    "NaN": (b'{"a": NaN}', "NaN is no number"),
+    "infinite": (b"[-Infinity]", "-Infinity is no number"),
+    "huge float": (b"[1e999]", "1e999 is too large"),
+    "long number": (b"[" + b"9" * 10_000 + b"]", "a whole number of 10000 digits"),
+    "deep list": (b"[" * 100_000 + b"]" * 100_000, "nested too deep"),
+    "deep object": (b'{"a":' * 100_000, "nested too deep"),
+    "rather deep": (b"[" * 150 + b"]" * 150, "nested too deep"),
+    "half a character": (rb'["\ud800"]', r"\ud800 is half a character"),
+    "NUL": (b'{"a": "\x00"}', "file.json:1: not JSON"),
+    "twice": (b'{"a": 1, "a": 2}', "'a' stands twice in one object"),
+    "Latin-1": (b'{\n"a": "caf\xe9"}', "file.json:2: not text in UTF-8"),
+    "UTF-16": ('{"a": 1}'.encode("utf-16"), "file.json:1: not text in UTF-8"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_json_is_one_line_with_the_file(tmp_path: Path, name: str) -> None:
+    content, told = REFUSED[name]
+    file = tmp_path / "file.json"
+    file.write_bytes(content)
+    with pytest.raises(UsageError) as refused:
+        strict_json.read(file)
+    assert str(refused.value).startswith(str(file))
+    assert told in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@given(VALUES)
+def test_what_was_written_is_read_again(value: object) -> None:
+    assert strict_json.loads(json.dumps(value, allow_nan=False), "") == value
+    assert strict_json.loads(b"\xef\xbb\xbf" + json.dumps(value, ensure_ascii=False).encode(), "") == value
+
+
+def test_a_pair_of_surrogates_is_a_character() -> None:
+    assert strict_json.loads(rb'"\ud83d\ude80"', "") == "\U0001f680"
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "missing", "NUL"])
+def test_what_is_no_file_is_refused_and_waited_for_by_nobody(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / ("a\0b" if kind == "NUL" else kind)
+    if kind == "folder":
+        place.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    with pytest.raises(UsageError, match=r"cannot be read \("):
+        strict_json.read(place)
+
+
+def test_only_stages_read_json_by_themselves() -> None:
+    """What they read is checked against its key, and whatever they raise fails their task alone."""
+    lenient = set()
+    for file in HARNESS.rglob("*.py"):
+        name = file.relative_to(HARNESS).as_posix()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in ("json.loads", "json.load"):
+                lenient.add(name)
+    own = {"entry.py", "items.py", "report/moved.py"}
+    """They take apart what they, or a record that was checked, have put together."""
+    assert {n for n in lenient if not n.startswith(("systems/", "metrics/", "data/"))} == own
