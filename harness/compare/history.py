@@ -1,61 +1,195 @@
-"""Files as they were where a branch left another: what a change under review cannot have touched."""
+"""How accepted figures went: the history that a suite's baseline has in git."""
 
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from harness.compare import baseline as baselines
+from harness.compare.baseline import Baseline
+from harness.compare.comparison import Difference
+from harness.compare.match import Pair, differences, environment_differences, match
+from harness.compare.sample import Side
 from harness.errors import UsageError
+from harness.items import ItemsReader
+from harness.record import Run, Score
+from harness.record_file import has_items, items_file, loads
 
 
 @dataclass(frozen=True)
-class MergeBase:
-    """The commit that ``HEAD`` and a reference have in common, as seen from the project's folder."""
+class Step:
+    """One accepted run of a suite under a label."""
 
-    project: Path
-    ref: str
+    run: Run
+    """As it was accepted; ``run.accepted`` says when and why."""
     commit: str
+    """Where it was committed; empty for one that only the working tree has."""
+    subject: str
+    """First line of that commit's message."""
+    protocol: tuple[Difference, ...]
+    """What changed in the protocols since the step before; its figures cannot be compared across that."""
+    settings: tuple[Difference, ...]
+    """What changed elsewhere in the suite: the subject's own stages and parameters."""
+    environment: tuple[Difference, ...]
+    """What changed around it: versions, device, image."""
+    items: ItemsReader | None = None
+    """Its per-item rows."""
 
-    @classmethod
-    def find(cls, project: Path, ref: str) -> MergeBase:
-        """Find it.
+    @property
+    def side(self) -> Side:
+        """What a comparison takes."""
+        return Side(self.run, self.items)
 
-        Raises:
-            UsageError: no git, no repository, no such reference, or no common commit.
-        """
-        at = f"--baseline-ref {ref}"
-        repository = _git(project, "rev-parse", "--git-dir")
-        if repository.returncode:
-            problem = repository.stderr.decode(errors="replace").strip().partition("\n")[0]
-            raise UsageError(f"{at}: {project} is no repository that git can read ({problem})")
-        tip = _git(project, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-        if tip.returncode:
-            raise UsageError(f"{at}: git knows no such commit, branch or tag (is it fetched?)")
-        base = _git(project, "merge-base", "HEAD", tip.stdout.decode().strip())
-        if base.returncode:
-            raise UsageError(f"{at}: nothing in common with HEAD; a shallow clone has to be deepened first")
-        return cls(project, ref, base.stdout.decode().strip())
+
+@dataclass(frozen=True)
+class Trend:
+    """The accepted runs of a suite under a label, oldest first."""
+
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
+    """What is not among them and why, one line each: versions that cannot be read, a clone without history."""
+
+
+def accepted(project: Path, suite: str, label: str) -> list[Step]:
+    """The steps of ``read``; for a reader to whom a step that cannot be read is none."""
+    return list(read(project, suite, label).steps)
+
+
+def read(project: Path, suite: str, label: str) -> Trend:
+    """Every version of ``baselines/<suite>/<label>.json`` that git has, and the working tree's if it differs.
+
+    A version that this harness cannot read, or that is not as it was accepted, is left out and noted; the step
+    after it is set against the last one that could be read.
+
+    Raises:
+        UsageError: suite or label are no names that a baseline can have.
+    """
+    path = baselines.path_of(suite, label)
+    versions, notes = _versions(project, path)
+    steps: list[Step] = []
+    for version in versions:
+        try:
+            found = baselines.read_from(version, suite, label)
+        except UsageError as e:
+            notes.append(f"left out: {e}")
+            continue
+        if found is None:
+            notes.append(f"{path}: removed at {version}")
+        elif not steps or found.run.accepted != steps[-1].run.accepted:
+            steps.append(_step(found, steps[-1].run if steps else None, version.commit, version.subject))
+    try:
+        here = baselines.find(project, suite, label)
+    except UsageError as e:
+        notes.append(f"left out: {e} (in the working tree)")
+        here = None
+    if here is not None and all(here.run.accepted != s.run.accepted for s in steps[-1:]):
+        steps.append(_step(here, steps[-1].run if steps else None, "", ""))
+    return Trend(tuple(steps), tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Version:
+    """The baseline's files as one commit has them."""
+
+    commit: str
+    subject: str
+    files: Mapping[PurePosixPath, bytes]
 
     def read(self, path: PurePosixPath) -> bytes | None:
-        """The content of a file, by its path below the project; None where it did not exist.
-
-        Large-file and line-end filters are applied, as in a checkout.
-        """
-        shown = _git(self.project, "cat-file", "--filters", f"{self.commit}:./{path}")
-        return None if shown.returncode else shown.stdout
-
-    def names(self, folder: PurePosixPath) -> list[str]:
-        """The names of what a folder held; empty where there was no such folder."""
-        listed = _git(self.project, "ls-tree", "-z", "--name-only", self.commit, f"./{folder}/")
-        return [PurePosixPath(n.decode(errors="replace")).name for n in listed.stdout.split(b"\0") if n]
+        return self.files.get(path)
 
     def __str__(self) -> str:
-        return f"{self.commit[:10]} (merge base with {self.ref})"
+        return self.commit[:10]
 
 
-def _git(project: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def _versions(project: Path, path: PurePosixPath) -> tuple[list[_Version], list[str]]:
+    """The commits that changed a file, oldest first; and why there are none, or not all."""
     try:
-        return subprocess.run(["git", "-C", str(project), *arguments], capture_output=True, check=False)
+        log = _git(
+            project, ["log", "--reverse", "--topo-order", "--no-renames", "--format=%H %s", "--", f"./{path}"]
+        )
+        if log.returncode:
+            problem = log.stderr.decode(errors="replace").strip().partition("\n")[0]
+            return [], [f"no history: {project} is no repository that git can read ({problem})"]
+        shallow = _git(project, ["rev-parse", "--is-shallow-repository"])
+        commits = [line.partition(" ")[::2] for line in log.stdout.decode(errors="replace").splitlines()]
+        records = _read(project, [(commit, path) for commit, _ in commits])
+        items = {commit: _items_path(path, content) for (commit, _), content in records.items()}
+        rows = _read(project, [(commit, place) for commit, place in items.items() if place is not None])
+        versions = [
+            _Version(commit, subject, {p: c for (at, p), c in (records | rows).items() if at == commit})
+            for commit, subject in commits
+        ]
     except FileNotFoundError:
-        raise UsageError("--baseline-ref needs git, which is not installed") from None
+        return [], ["no history: git is not installed"]
+    cut = "the clone is shallow: what was accepted before is not in it (git fetch --unshallow brings it)"
+    return versions, [cut] if shallow.stdout.strip() == b"true" else []
+
+
+def _items_path(path: PurePosixPath, content: bytes) -> PurePosixPath | None:
+    """Where the items of a version of a baseline are; None where it has none or cannot be read."""
+    try:
+        run = loads(content.decode("utf-8"), str(path))
+    except (UnicodeDecodeError, UsageError):
+        return None
+    return PurePosixPath(items_file(Path(path), run)) if has_items(run) else None
+
+
+def _read(
+    project: Path, wanted: Sequence[tuple[str, PurePosixPath]]
+) -> dict[tuple[str, PurePosixPath], bytes]:
+    """Files at commits, by one call of git; with the filters of a checkout, as for large files."""
+    prefix = _git(project, ["rev-parse", "--show-prefix"]).stdout.decode(errors="replace").strip()
+    asked = "".join(f"{commit}:./{path} {prefix}{path}\n" for commit, path in wanted)
+    stream = _git(project, ["cat-file", "--batch", "--filters"], asked.encode()).stdout
+    files: dict[tuple[str, PurePosixPath], bytes] = {}
+    start = 0
+    for commit, path in wanted:
+        end = stream.find(b"\n", start)
+        head = stream[start:end].split(b" ")
+        start = end + 1
+        if len(head) == 3 and head[1] == b"blob":
+            size = int(head[2])
+            files[commit, path] = stream[start : start + size]
+            start += size + 1
+    return files
+
+
+def _git(project: Path, arguments: Sequence[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = ["git", "-C", str(project), "-c", "log.showSignature=false", *arguments]
+    return subprocess.run(command, input=given, capture_output=True, check=False)
+
+
+def _step(found: Baseline, before: Run | None, commit: str, subject: str) -> Step:
+    run = found.run
+    if before is None:
+        return Step(run, commit, subject, (), (), (), found.items)
+    pairs = match(run, before).pairs
+    protocol = _unique(
+        d for p in pairs for d in differences(p.candidate, p.baseline, run.defaults, before.defaults)
+    )
+    settings = _unique(
+        d
+        for p in map(_without_protocol, pairs)
+        for d in differences(p.candidate, p.baseline, run.defaults, before.defaults)
+    )
+    ours, theirs = run.environments.values(), before.environments.values()
+    elsewhere = environment_differences(ours, theirs, {**run.distributions, **before.distributions})
+    return Step(run, commit, subject, protocol, settings, elsewhere, found.items)
+
+
+def _without_protocol(pair: Pair) -> Pair:
+    """The pair as if its protocol were all of its settings that are in neither side's protocol."""
+    known = pair.candidate.protocol.keys() | pair.baseline.protocol.keys()
+    return Pair(*(_only_other(score, known) for score in (pair.candidate, pair.baseline)))
+
+
+def _only_other(score: Score, known: Iterable[str]) -> Score:
+    other = {name: value for name, value in score.settings.items() if name not in set(known)}
+    return replace(score, protocol=other, repeats=())
+
+
+def _unique(found: Iterable[Difference]) -> tuple[Difference, ...]:
+    return tuple({str(d): d for d in found}.values())

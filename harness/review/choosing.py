@@ -1,83 +1,163 @@
-"""Which images people see, and in which order: balanced, mixed with real ones, some of them twice.
-
-Pure: the same pool, numbers and seed make the same choice.
-"""
+"""What a run has for people to rate: its generated images, by system, and real ones for controls."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from harness.errors import UsageError
-from harness.review.pool import Picture, Pool
+from harness.artifact import EncodedPrompts, GeneratedImages, Images, Json
+from harness.canonical import canonical
+from harness.data.image_folder import Row, rows
+from harness.errors import UsageError, nearest
+from harness.record import Run
+from harness.report import numbers
+from harness.shelf import Made, Shelf
+from harness.store import Store
 
-CONTROLS = 0.2
-"""Share of real images."""
-REPEATS = 10
-"""One image in so many is shown again; its two showings lie a third of the review apart or more."""
-LEAST = 6
+REAL = "real images"
+"""The name of the controls among the systems."""
+
+Asked = Literal["class", "sentence", ""]
+"""By what images were asked for, as a reviewer is told; empty where not all of them have either."""
 
 
 @dataclass(frozen=True)
-class Showing:
-    """One place in the order."""
+class System:
+    """What made images: a stage at a point of the matrix, or the world."""
 
-    picture: Picture
-    again: bool
-    """The second time."""
+    name: str
+    """For people: ``"images (scheduler=ddim, steps=10)"``."""
+    stage: str
+    point: Mapping[str, Json]
+    control: bool = False
 
 
-def choose(pool: Pool, count: int, seed: int) -> list[Showing]:
-    """``count`` different images in the order of the page, and a tenth of them once more.
+@dataclass(frozen=True)
+class Picture:
+    """An image of a system."""
 
-    Every system gets as many as every other, or one more; within a system every class likewise.
+    system: System
+    seeds: Mapping[str, int]
+    """Of the repeat in which it was made."""
+    row: Row
+
+    @property
+    def name(self) -> str:
+        """The same for the same image in every review of the run."""
+        return canonical([self.system.stage, self.system.point, self.seeds, self.row.name])
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Everything to choose from."""
+
+    systems: Mapping[str, Sequence[Picture]]
+    """By the system's name."""
+    controls: Sequence[Picture]
+    """Empty where the run has no real images."""
+    asked: Asked
+
+
+def pool(run: Run, store: Store, stages: Sequence[str], controls: str | None) -> Pool:
+    """The images of ``stages`` (by default: of everything that generates them) and real ones beside them.
+
+    Args:
+        run: whose images.
+        store: where they are.
+        stages: ``stage`` or ``stage.output`` names; empty: generated images that were not picked from others.
+        controls: the stage with the real images; None: those that the prompts are from, else the nearest.
 
     Raises:
-        UsageError: fewer images than asked for, or too few for every system to be rated.
+        UsageError: a name that is none of them, or nothing that could be rated is left in the store.
+        StageError: an image folder that cannot be read.
     """
-    rng = random.Random(seed)
-    real = min(max(round(CONTROLS * count), 1), len(pool.controls)) if pool.controls else 0
-    least = max(LEAST, len(pool.systems) + real)
-    if count < least:
+    shelf = Shelf(run, store)
+    generated = shelf.by_name(GeneratedImages)
+    chosen = _named(stages, generated, "generated") if stages else _first_hand(shelf, generated)
+    if not chosen:
         raise UsageError(
-            f"--count {count}: {len(pool.systems)} systems and {real} real images need {least} at least"
+            f"{run.id}: no generated images in the store {store.root}; run the suite again, or name the store "
+            "it ran with (--store)"
         )
-    queues = [_by_class(pictures, rng, turn) for turn, pictures in enumerate(pool.systems.values())]
-    rng.shuffle(queues)
-    chosen = _in_turn(queues, count - real) + _by_class(pool.controls, rng, 0)[:real]
-    if len(chosen) < count:
-        raise UsageError(f"--count {count}: the run has {len(chosen)} images to rate")
-    rng.shuffle(chosen)
-    return _with_repeats(chosen, rng)
+    systems: dict[str, list[Picture]] = {}
+    for made in (m for name in chosen for m in generated[name]):
+        system = System(_called(made), made.name, made.task.point)
+        systems.setdefault(system.name, []).extend(_pictures(made, system))
+    systems = {name: pictures for name, pictures in systems.items() if pictures}
+    if not systems:
+        raise UsageError(f"{run.id}: {', '.join(chosen)}: no images in it")
+    real = _controls(shelf, [generated[name][0] for name in chosen], controls)
+    everything = [p for pictures in systems.values() for p in pictures] + real
+    return Pool(systems, real, _asked(everything))
 
 
-def _by_class(pictures: Sequence[Picture], rng: random.Random, turn: int) -> list[Picture]:
-    """In random order, but the first few are of different classes; ``turn`` is the class that begins."""
-    shuffled = list(pictures)
-    rng.shuffle(shuffled)
-    seen: Counter[str] = Counter()
-    labels = sorted({p.row.label or "" for p in pictures})
-    rank = {label: (i - turn) % len(labels) for i, label in enumerate(labels)}
-    placed = []
-    for picture in shuffled:
-        label = picture.row.label or ""
-        placed.append((seen[label], rank[label], picture))
-        seen[label] += 1
-    return [picture for *_, picture in sorted(placed, key=lambda p: p[:2])]
+def _named(names: Sequence[str], there: Mapping[str, Sequence[Made]], what: str) -> list[str]:
+    for name in names:
+        if name not in there:
+            known = ", ".join(there) or "none in the store"
+            raise UsageError(
+                f"{name}: no {what} images of the run (there are: {known}){nearest(name, there)}"
+            )
+    return list(dict.fromkeys(names))
 
 
-def _in_turn(queues: Sequence[Sequence[Picture]], count: int) -> list[Picture]:
-    """The first of every queue, then the second of every queue."""
-    longest = max(map(len, queues), default=0)
-    return [queue[i] for i in range(longest) for queue in queues if i < len(queue)][:count]
+def _first_hand(shelf: Shelf, generated: Mapping[str, Sequence[Made]]) -> list[str]:
+    """A filter's or a data set's images were generated, too, but by the stage before it."""
+    return [
+        name
+        for name, made in generated.items()
+        if not any(m.is_a(GeneratedImages) for m in shelf.behind(made[0]))
+    ]
 
 
-def _with_repeats(order: Sequence[Picture], rng: random.Random) -> list[Showing]:
-    """Images of the first third come again among the last third."""
-    third = len(order) // 3
-    again = rng.sample(list(order[:third]), -(-len(order) // REPEATS))
-    late = [Showing(p, False) for p in order[2 * third :]] + [Showing(p, True) for p in again]
-    rng.shuffle(late)
-    return [Showing(p, False) for p in order[: 2 * third]] + late
+def _called(made: Made) -> str:
+    place = numbers.point(made.task.point)
+    return f"{made.name} ({place})" if place else made.name
+
+
+def _pictures(made: Made, system: System) -> list[Picture]:
+    return [Picture(system, made.task.seeds, row) for row in rows(Images(made.path))]
+
+
+def _controls(shelf: Shelf, made: Sequence[Made], named: str | None) -> list[Picture]:
+    """Real images, of one stage."""
+    real = {
+        name: found
+        for name, found in shelf.by_name(Images).items()
+        if not any(m.is_a(GeneratedImages) for m in (found[0], *shelf.behind(found[0])))
+    }
+    if named is not None:
+        _named([named], real, "real")
+        source = real[named][0]
+    else:
+        nearest_first = [m for one in made for m in _behind_prompts(shelf, one) if m.name in real]
+        if not nearest_first:
+            return []
+        source = next((m for m in nearest_first if _is_origin(m, made[0])), nearest_first[0])
+    return _pictures(source, System(REAL, source.name, source.task.point, control=True))
+
+
+def _behind_prompts(shelf: Shelf, made: Made) -> list[Made]:
+    """Training images are real, too; above prompts that were encoded, what these are from comes first."""
+    prompts = next((m for m in shelf.behind(made) if m.is_a(EncodedPrompts)), made)
+    return [*shelf.behind(prompts), *shelf.behind(made)]
+
+
+def _is_origin(real: Made, made: Made) -> bool:
+    """Whether the prompts of ``made`` are from these images."""
+    of = {str(row.columns.get("of")) for row in rows(Images(made.path))}
+    return any(row.name in of for row in rows(Images(real.path)))
+
+
+def _asked(pictures: Sequence[Picture]) -> Asked:
+    if all(p.row.label for p in pictures):
+        return "class"
+    return "sentence" if all(p.row.captions for p in pictures) else ""
+
+
+def asked_for(picture: Picture, asked: Asked) -> str:
+    """What a reviewer is told that the image should show."""
+    if asked == "class":
+        return str(picture.row.label)
+    return picture.row.captions[0] if asked == "sentence" else ""

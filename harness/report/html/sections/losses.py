@@ -1,23 +1,120 @@
-"""How trainings went: a plot for each stage that says so."""
+"""Loss curves of a stage: a line per training and column."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
 from harness.report import numbers
-from harness.report.histories import trainings
-from harness.report.html.charts.curves import ROWS, curves
-from harness.report.html.context import Context
-from harness.report.html.parts import Section
+from harness.report.histories import Training, clock, losses, series
+from harness.report.html.charts.marks import colour, mark, rule
+from harness.report.html.charts.plot import Plot, legend
+from harness.report.html.charts.scale import scale
+from harness.report.html.charts.svg import QUIET, drawing
+from harness.report.html.parts import Cell, Chart, Table
 
-MOST = 8
-"""Stages that are drawn."""
+ROWS = 100
+"""Rows of a training that a line goes through; rarer ones (a validation now and then) besides."""
+POINTS = 200
+"""A line goes through at most so many."""
+LINES = 24
+"""Trainings that are drawn."""
+NAMED = 10
+"""Points of the matrix that the legend names."""
+IN_TABLE = 100
+LOG_FROM = 20.0
+"""Losses that span this factor are drawn on a logarithmic axis."""
 
 
-def losses(context: Context) -> Section | None:
-    """None where no stage keeps a history of its loss."""
-    found = trainings(context.run, ROWS)
-    if not found:
-        return None
-    charts = tuple(curves(name, of) for name, of in list(found.items())[:MOST])
-    rest = list(found)[MOST:]
-    lead = f"Not drawn: {numbers.listed(rest, 5)}." if rest else ""
-    return Section("losses", "Loss curves", charts, lead)
+def curves(name: str, trainings: Sequence[Training]) -> Chart:
+    """The losses of a stage: training dashed, what was held out solid, a colour per point of the matrix."""
+    shown = trainings[:LINES]
+    columns, along = losses(t.rows for t in shown), clock(shown[0].rows)
+    points = list(dict.fromkeys(t.point for t in shown))
+    found = [
+        (points.index(t.point), column, path)
+        for t in shown
+        for column in columns
+        if (path := _thinned(series(t.rows, column, along)))
+    ]
+    values = [v for _, _, path in found for _, v in path]
+    x = scale((c for _, _, path in found for c, _ in path), pad=0.02)
+    plot = Plot(x, scale(values, log_from=LOG_FROM), f"{along} →", "loss", height=180)
+    marks = [m for index, column, path in found for m in _line(plot, path, index, column)]
+    samples, taken = legend(_entries(columns, points), plot.total)
+    title = f"Loss of {name}"
+    told = f"{numbers.listed(columns, 4)} of {name}, {numbers.counted(len(trainings), 'training')}."
+    cut = f" {len(shown):,} of {len(trainings):,} trainings are drawn." if len(shown) < len(trainings) else ""
+    caption = (
+        f"Dashed: on training data, solid: held out. {numbers.counted(len(trainings), 'training')}.{cut}"
+    )
+    svg = drawing(title, told, plot.total + taken, *plot.frame(), *marks, *samples)
+    return Chart(title, svg, caption, _table(title, trainings, columns, along))
+
+
+def _line(plot: Plot, path: Sequence[tuple[float, float]], index: int, column: str) -> list[Markup]:
+    """A line, and dots where it has few points, of which a single one would not show."""
+    hue = colour(index)
+    line = plot.line(path, hue, width=1.2 if _is_training(column) else 1.8, dashes=_dashes(column))
+    dots = (
+        [mark(plot.across(x), plot.down(y), "circle", hue, size=0.5) for x, y in path]
+        if len(path) < 3
+        else []
+    )
+    return [line, *dots]
+
+
+def _is_training(column: str) -> bool:
+    return column.startswith("train")
+
+
+def _dashes(column: str) -> str:
+    return "4 3" if _is_training(column) else "none"
+
+
+def _thinned(path: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    every = -(-len(path) // POINTS) or 1
+    return [place for i, place in enumerate(path) if i % every == 0 or i == len(path) - 1]
+
+
+def _entries(columns: Sequence[str], points: Sequence[str]) -> list[tuple[Markup, str]]:
+    hue = QUIET if len(points) > 1 else colour(0)
+    entries = [
+        (
+            rule(
+                "-10",
+                0,
+                "10",
+                0,
+                hue,
+                stroke_width=1.8,
+                stroke_dasharray=_dashes(c),
+            ),
+            c.replace("_", " "),
+        )
+        for c in columns
+    ]
+    if len(points) > 1:
+        entries += [
+            (rule("-10", 0, "10", 0, colour(i), stroke_width=4), point or "elsewhere")
+            for i, point in enumerate(points[:NAMED])
+        ]
+        rest = len(points) - NAMED
+        entries += [(Markup(), f"and {rest:,} more")] if rest > 0 else []
+    return entries
+
+
+def _table(title: str, trainings: Sequence[Training], columns: Sequence[str], along: str) -> Table:
+    """How each training began, its best, and how it ended."""
+    rows = []
+    for t in trainings[:IN_TABLE]:
+        for column in columns:
+            path = series(t.rows, column, along)
+            if path:
+                ends = (path[0][1], min(v for _, v in path), path[-1][1])
+                first, best, last = numbers.together(ends)
+                told = [Cell(text, sort=v) for text, v in zip((first, best, last), ends, strict=True)]
+                rows.append((Cell(t.point), Cell(t.seeds), Cell(column.replace("_", " ")), *told))
+    heads = ("point", "seeds", "loss", "first", "least", "last")
+    return Table(title, heads, tuple(rows), frozenset({3, 4, 5}), max(len(trainings) - IN_TABLE, 0))

@@ -1,1 +1,0 @@
-"""Looking after a store: what is needed, what can go, what is damaged, what takes the space."""

@@ -1,1 +1,0 @@
-"""Pipelines from nothing: architectures by name, tokenizers, how a small one starts."""

@@ -1,1 +1,0 @@
-"""Pipelines as files: what is read, checked, merged and written."""

@@ -1,1 +1,0 @@
-"""Training: of the autoencoder, and of the UNet on captioned images."""
