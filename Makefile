@@ -77,7 +77,7 @@ fuzz: $(READY)
 	@echo "make fuzz SEED=$(SEED) draws the same examples again"
 	@$(PARALLEL) -m hypothesis --hypothesis-profile fuzz --hypothesis-seed $(SEED) $(PYTEST)
 
-# About two hours; what was found is kept in mutants/. MODULES="harness.plan harness.store" are done alone.
+# About two hours; what was found is kept in mutants/. MODULES="harness.engine.plan harness.store.artifacts" are done alone.
 mutants: $(READY)
 	@$(BIN)/python scripts/mutants.py $(MODULES)
 
@@ -85,6 +85,7 @@ lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 
 format: $(READY)
 	@$(BIN)/ruff check --fix .

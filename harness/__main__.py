@@ -5,7 +5,7 @@ Signals are caught before anything else is imported, and whatever is imported or
 
 from __future__ import annotations
 
-from harness import signals
+from harness.cli import signals
 
 signals.catch()
 
@@ -25,7 +25,8 @@ def _ended() -> int:
         import atexit
 
         atexit.register(signals.end_with_left_code)
-        from harness import crash, giving_up, streams, watchdog
+        from harness.cli import crash, giving_up, watchdog
+        from harness.report import streams
     except Exception as e:
         signals.write(f"cannot be started: {type(e).__name__}: {e}".splitlines()[0])
         return 5 if isinstance(e, MemoryError) else 2
@@ -44,7 +45,7 @@ def _ended() -> int:
 
 
 def _command() -> int:
-    from harness.cli import main
+    from harness.cli.main import main
 
     try:
         return main()

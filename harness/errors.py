@@ -26,7 +26,7 @@ class Exit(IntEnum):
     """Only under ``--strict``."""
     OK = 0
     INTERNAL = 70
-    """A fault of the harness. Signals end with 128 and their number: see ``harness.signals``."""
+    """A fault of the harness. Signals end with 128 and their number: see ``harness.cli.signals``."""
 
 
 class Where(NamedTuple):

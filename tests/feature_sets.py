@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.artifact import Features
-from harness.metrics.features.vectors import Writer
+from harness.formats.features import Writer
 
 
 def features(root: Path, values: ArrayLike, extractor: str = "sha256:toy") -> Features:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from harness.artifact import GeneratedImages, Json, Predictions
-from harness.data.image_folder import Writer, rows
+from harness.formats.image_folder import Writer, rows
 
 CLASSES = ("Bare Land", "Crop Land", "Water Body")
 

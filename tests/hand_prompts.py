@@ -7,9 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import harness
-from harness.metrics.prompts.checking import CheckScores
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.table import Prompt
+from harness.formats import prompts
+from harness.formats.prompts import Prompt
+from harness.stages.metrics.prompts.checking import CheckScores
 
 TOKENIZER = Path(harness.__file__).parent / "assets" / "tiny-pipeline" / "tokenizer"
 """A real CLIP tokenizer of some thousand words."""
@@ -92,7 +92,7 @@ LAND = {
 
 def prompt(text: str, label: str = "Crop Land", name: str = "it", passages: Sequence[str] = ()) -> Prompt:
     """One prompt; passages by their texts."""
-    kept = tuple(table.Passage(f"p{i}", "paper.pdf", i + 1, text) for i, text in enumerate(passages))
+    kept = tuple(prompts.Passage(f"p{i}", "paper.pdf", i + 1, text) for i, text in enumerate(passages))
     return Prompt(name, text, label, "hand", kept)
 
 

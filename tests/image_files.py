@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from harness.artifact import Artifact
-from harness.data.hub import Found, Source
-from harness.data.image_folder import rows
+from harness.formats.image_folder import rows
+from harness.sources.hub import Found, Source
 
 
 def source(place: Path) -> Source:

@@ -20,10 +20,10 @@ from feature_sets import features
 
 from harness.artifact import Predictions
 from harness.compare import stats
-from harness.metrics import classification, frechet, kernel, neighbours, sinkhorn
-from harness.metrics.influence import jackknife, rows
-from harness.metrics.prompts.vendi import vendi
+from harness.compute.influence import jackknife, rows
 from harness.stage import Scores
+from harness.stages.metrics import classification, frechet, kernel, neighbours, sinkhorn
+from harness.stages.metrics.prompts.vendi import vendi
 
 Columns = dict[str, list[float]]
 Metric = Callable[..., Scores]

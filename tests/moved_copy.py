@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import registry, source
+from harness.engine import code_digest
 from harness.stage import Stage
+from harness.suite import registry
 
 ROOT = Path(harness.__file__).parent
 
@@ -128,7 +129,7 @@ def own_stages() -> list[Stage]:
 @cache
 def own_digests() -> Digests:
     """As the package is."""
-    return {s.name: (source.digest(s.function), source.choices(s.function)) for s in own_stages()}
+    return {s.name: (code_digest.digest(s.function), code_digest.choices(s.function)) for s in own_stages()}
 
 
 def digests(copy: Copy, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Digests:
@@ -140,7 +141,7 @@ def digests(copy: Copy, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Digest
     for stage in own_stages():
         module = importlib.import_module(copy.place[stage.function.__module__])
         function = getattr(module, stage.function.__name__)
-        found[stage.name] = source.digest(function), source.choices(function)
+        found[stage.name] = code_digest.digest(function), code_digest.choices(function)
     for name in [n for n in sys.modules if n.partition(".")[0] == copy.package]:
         del sys.modules[name]
     return found

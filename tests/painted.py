@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from toy_suites import write_suite
 
-from harness.commands.evaluate import Request, execute, prepare
-from harness.record import Run
+from harness.cli.commands.run import Request, execute, prepare
 from harness.report.files import write_run
-from harness.store import Store
+from harness.store.artifacts import Store
+from harness.store.record import Run
 
 GALLERY = """\
 suite: toy/gallery

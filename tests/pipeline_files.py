@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from harness.systems.text_to_image.pipelines.components import quiet
+from harness.stages.systems.text_to_image.components import quiet
 
 WEIGHTS = {
     "vae": "vae/diffusion_pytorch_model.safetensors",

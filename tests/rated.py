@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 from painted import SWEEP, written
 
-from harness.record import Run
 from harness.review import key as keys
 from harness.review import making
 from harness.review.checking import SCHEMA, check, checksum
 from harness.review.key import Key, Shown
 from harness.review.making import Review, Wish
 from harness.review.questions import SCALES, scales
-from harness.review.table import Answers, Rated, Ratings
-from harness.store import Store
+from harness.review.rating_table import Answers, Rated, Ratings
+from harness.store.artifacts import Store
+from harness.store.record import Run
 
 Answer = Callable[[Shown, str], int]
 """What somebody says of an image on a scale."""

@@ -21,12 +21,12 @@ from jobs import FolderJob
 from toy_plans import keys_of
 from toy_suites import write_suite
 
-from harness import registry, sources
 from harness.artifact import Artifact
-from harness.plan import make
+from harness.engine import suite_sources
+from harness.engine.plan import make
 from harness.stage import Stage
-from harness.store import Store
-from harness.suite import load
+from harness.store.artifacts import Store
+from harness.suite import load, registry
 
 pytestmark = pytest.mark.numeric
 
@@ -509,7 +509,7 @@ def key_of(folder: Path, *, dataset: str, source: str) -> str:
             "metrics:\n  scores: {use: classification.scores, predictions: predictions}\n",
         )
     )
-    resolved, _ = sources.resolve(suite, mirror=None, store=Store(folder / "store"), download=False)
+    resolved, _ = suite_sources.resolve(suite, mirror=None, store=Store(folder / "store"), download=False)
     (key,) = keys_of(make(resolved), "own")
     return key
 

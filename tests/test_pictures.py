@@ -8,11 +8,11 @@ import pytest
 from toy_suites import changed, write_suite
 
 from harness import suite
+from harness.engine.executors.local import LocalExecutor
+from harness.engine.plan import Plan, make
+from harness.engine.runner import Runner
 from harness.errors import SuiteError
-from harness.executors.local import LocalExecutor
-from harness.plan import Plan, make
-from harness.run import Runner
-from harness.store import Store
+from harness.store.artifacts import Store
 
 PAINTED = """\
 suite: toy/painted

@@ -11,11 +11,10 @@ import pytest
 import toy
 from toy_plans import declared
 
-from harness import registry
 from harness.artifact import Captions, Images, LabelledImages
-from harness.canonical import canonical
+from harness.engine.plan import make
 from harness.errors import SuiteError, Where
-from harness.plan import make
+from harness.formats.strict_json import canonical
 from harness.stage import (
     REQUIRED,
     Count,
@@ -33,9 +32,9 @@ from harness.stage import (
     Stage,
     stage,
 )
-from harness.suite import Node, Ref, Suite
-from harness.text import parse as parse_text
-from harness.typed import describe, json_schema, parse, to_json
+from harness.suite import Node, Ref, Suite, registry
+from harness.suite.located_yaml import parse as parse_text
+from harness.suite.typed import describe, json_schema, parse, to_json
 
 
 class Parts(NamedTuple):

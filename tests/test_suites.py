@@ -16,16 +16,16 @@ import yaml
 from toy_suites import write_suite
 
 from harness import suite as suites
-from harness.assemble import gate_infos
 from harness.compare import baseline
 from harness.compare.match import differences, in_point
+from harness.engine.plan import Plan, make
+from harness.engine.protocol import defaults
+from harness.engine.recording import gate_infos
+from harness.engine.suite_sources import named, resolve
 from harness.errors import UsageError
-from harness.plan import Plan, make
-from harness.protocol import defaults
-from harness.record import Repeat, Score
-from harness.schema import json_schema
-from harness.sources import named, resolve
-from harness.store import Store
+from harness.store.artifacts import Store
+from harness.store.record import Repeat, Score
+from harness.suite.json_schema import json_schema
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "suites").rglob("*.yaml"))

@@ -11,8 +11,8 @@ import pytest
 from command_line import Project
 from tiny_alignment import COLOURS, FIELDS
 
-from harness.data.image_folder import Writer
 from harness.errors import Exit
+from harness.formats.image_folder import Writer
 
 CLASSES = {"red": "warm", "white": "warm", "green": "cold", "blue": "cold"}
 SUITE = """\

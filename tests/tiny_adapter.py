@@ -8,10 +8,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from harness.artifact import LanguageModel
-from harness.systems.language_model.models.adapters import Training
-from harness.systems.language_model.models.identity import Identity
-from harness.systems.language_model.models.opening import open_model
-from harness.systems.language_model.models.quantising import Quantisation, quantised
+from harness.stages.systems.language_model.adapters import Identity, Training
+from harness.stages.systems.language_model.opening import open_model
+from harness.stages.systems.language_model.quantising import Quantisation, quantised
 
 NF4 = Quantisation("nf4", double=True, compute="fp32")
 

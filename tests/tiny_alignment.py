@@ -8,8 +8,8 @@ import numpy as np
 from jobs import FolderJob
 
 from harness.artifact import CaptionedImages, ImageTextModel, Tokenizer
-from harness.data.image_folder import Writer
-from harness.metrics import alignment
+from harness.formats.image_folder import Writer
+from harness.stages.metrics import alignment
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 190, 40), "blue": (30, 40, 210), "white": (235, 235, 235)}
 FIELDS = ("A field that is {0}.", "{0} ground, seen from above.", "This image shows {0} land.")

@@ -10,12 +10,12 @@ import numpy as np
 from jobs import FolderJob
 
 from harness.artifact import LabelledImages
-from harness.data.content import DigestCache
-from harness.data.hub import Source
-from harness.data.image_folder import Writer
-from harness.data.resolve import resolve
-from harness.systems import land_cover
-from harness.systems.land_cover.weights import Weights
+from harness.formats.image_folder import Writer
+from harness.sources.content import DigestCache
+from harness.sources.hub import Source
+from harness.sources.resolve import resolve
+from harness.stages.systems import land_cover
+from harness.stages.systems.land_cover.weights import Weights
 
 CLASSES = ["Bare Land", "Water Body", "Woody Vegetation"]
 

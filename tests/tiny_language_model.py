@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from transformers import PhiConfig, PhiForCausalLM
 
 from harness.artifact import Corpus, LanguageModel
-from harness.data.corpus import table
-from harness.systems.language_model.models.tokenizers import learn
-from harness.systems.language_model.training.recipe import Recipe
+from harness.formats.corpus import Row, write
+from harness.stages.systems.language_model.checks import learn
+from harness.stages.systems.language_model.subject import Recipe
 
 SENTENCES = (
     "The satellite passes over the delta twice a day.",
@@ -93,7 +93,7 @@ def tiny_model(folder: Path, *, seed: int = 0, width: int = 64, dropout: float =
 def corpus(folder: Path, *texts: str) -> Corpus:
     """Each text its own document."""
     path = FolderJob(folder).folder()
-    table.write(path, [table.Row(text, f"{i}.txt", 0, 0) for i, text in enumerate(texts)])
+    write(path, [Row(text, f"{i}.txt", 0, 0) for i, text in enumerate(texts)])
     return Corpus(path)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from jobs import FolderJob
 
 from harness.artifact import Captions, Pipeline, Tokenizer
-from harness.data import scenes
-from harness.systems.text_to_image import build, train_tokenizer
+from harness.stages.data import scenes
+from harness.stages.systems.text_to_image import build, train_tokenizer
 
 
 def tiny_tokenizer(folder: Path) -> Tokenizer:

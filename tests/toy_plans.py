@@ -9,7 +9,7 @@ from typing import Any
 
 from toy_suites import changed, write_suite
 
-from harness.plan import Plan, Task, make
+from harness.engine.plan import Plan, Task, make
 from harness.stage import Stage
 from harness.suite import Suite, load, parse_only
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from harness import __version__, streams
+from harness import __version__
 from harness.errors import Exit
+from harness.report import streams
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

@@ -8,21 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from harness import project as places
-from harness import record_file, suite
+from harness import suite
 from harness.artifact import Json
-from harness.assemble import gate_infos
-from harness.canonical import canonical
 from harness.compare import baseline as baselines
 from harness.compare import verdict
 from harness.compare.comparison import Comparison
-from harness.compare.history import MergeBase
+from harness.compare.merge_base import MergeBase
 from harness.compare.sample import Side
-from harness.environment import device_class, environment
+from harness.engine.recording import gate_infos
 from harness.errors import UsageError, nearest
-from harness.given import text_of
-from harness.items import ItemsReader
-from harness.record import GateInfo, Run
+from harness.formats.files import text_of
+from harness.formats.strict_json import canonical
+from harness.store import project as places
+from harness.store import record_file
+from harness.store.environment import device_class, environment
+from harness.store.items import ItemsReader
+from harness.store.record import GateInfo, Run
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 
 from harness.errors import Exit, HarnessError
-from harness.unclean import visible
+from harness.formats.escapes import visible
 
 PACKAGE = Path(__file__).parent
 

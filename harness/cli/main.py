@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import streams
-from harness.arguments import parser
+from harness.cli.arguments import parser
 from harness.errors import Exit, HarnessError, UsageError
+from harness.report import streams
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.commands.evaluate import Request
-    from harness.commands.export import Stored
-    from harness.record import Run
+    from harness.cli.commands.export import Stored
+    from harness.cli.commands.run import Request
+    from harness.store.record import Run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         streams.warn(*e.lines)
         return int(e.exit)
     except (Exception, SystemExit) as e:
-        from harness.crash import explain
+        from harness.cli.crash import explain
 
         line, code = explain(e)
         streams.warn(line)
@@ -49,8 +49,8 @@ def _check_working_folder() -> None:
 
 
 def _run(o: argparse.Namespace) -> Exit:
-    from harness.commands.evaluate import evaluate
-    from harness.commands.judge import Against
+    from harness.cli.baseline_choice import Against
+    from harness.cli.commands.run import evaluate
 
     if o.until_conclusive != (o.max_seeds is not None):
         raise UsageError(
@@ -63,8 +63,8 @@ def _run(o: argparse.Namespace) -> Exit:
 
 
 def _plan(o: argparse.Namespace) -> Exit:
-    from harness.commands.evaluate import prepare
-    from harness.commands.foresee import foresee
+    from harness.cli.commands.plan import foresee
+    from harness.cli.commands.run import prepare
     from harness.report.plan import print_gates, print_plan
 
     prepared = prepare(_request(o), download=False)
@@ -75,10 +75,10 @@ def _plan(o: argparse.Namespace) -> Exit:
 
 
 def _compare(o: argparse.Namespace) -> Exit:
-    from harness import project, record_file
-    from harness.commands.judge import Against, judge, parse_against, within
+    from harness.cli.baseline_choice import Against, judge, parse_against, within
     from harness.report.github import annotate
     from harness.report.terminal import print_comparison
+    from harness.store import project, record_file
 
     if o.against is not None and o.baseline is not None:
         raise UsageError("compare: either a BASELINE or --against, not both")
@@ -101,9 +101,9 @@ def _compare(o: argparse.Namespace) -> Exit:
 
 
 def _accept(o: argparse.Namespace) -> Exit:
-    from harness import project, record_file
-    from harness.commands.judge import label_of
+    from harness.cli.baseline_choice import label_of
     from harness.compare.baseline import accept, untimed
+    from harness.store import project, record_file
 
     home = project.of(Path.cwd())
     folder = project.find_run(o.run, home)
@@ -120,7 +120,7 @@ def _accept(o: argparse.Namespace) -> Exit:
 
 
 def _calibrate(o: argparse.Namespace) -> Exit:
-    from harness.commands.calibrate import compare_environments, run_calibration
+    from harness.cli.commands.calibrate import compare_environments, run_calibration
 
     if o.environments is None:
         return run_calibration(_request(o), repeats=o.repeats)
@@ -130,37 +130,37 @@ def _calibrate(o: argparse.Namespace) -> Exit:
 
 
 def _extend(o: argparse.Namespace) -> Exit:
-    from harness.commands.extend import extend
+    from harness.cli.commands.extend import extend
 
     return extend(o.baseline, seeds=o.seeds, mirror=o.mirror, store=o.store)
 
 
 def _rescore(o: argparse.Namespace) -> Exit:
-    from harness.commands.rescore import rescore
+    from harness.cli.commands.rescore import rescore
 
     return rescore(o.baseline, accept=o.accept, mirror=o.mirror, store=o.store)
 
 
 def _explain(o: argparse.Namespace) -> Exit:
-    from harness.commands.explain import explain
+    from harness.cli.commands.explain import explain
 
     return explain(o.run, o.metric, baseline=o.baseline, most=o.most)
 
 
 def _history(o: argparse.Namespace) -> Exit:
-    from harness.commands.history import history
+    from harness.cli.commands.history import history
 
     return history(o.suite, label=o.label, metric=o.metric, as_json=o.json)
 
 
 def _leaderboard(o: argparse.Namespace) -> Exit:
-    from harness.commands.leaderboard import leaderboard
+    from harness.cli.commands.leaderboard import leaderboard
 
     return leaderboard(o.runs, to=o.to, paired=o.paired, literature=o.published, compared=o.rows, by=o.by)
 
 
 def _review_make(o: argparse.Namespace) -> Exit:
-    from harness.commands.review import make
+    from harness.cli.commands.review import make
     from harness.review.making import Wish
 
     wish = Wish(tuple(o.images), o.controls, o.count, o.seed)
@@ -168,31 +168,31 @@ def _review_make(o: argparse.Namespace) -> Exit:
 
 
 def _review_collect(o: argparse.Namespace) -> Exit:
-    from harness.commands.review import collect
+    from harness.cli.commands.review import collect
 
     return collect(o.run, o.ratings, partial=o.partial, store=o.store)
 
 
 def _store_gc(o: argparse.Namespace) -> Exit:
-    from harness.commands.store import gc
+    from harness.cli.commands.store import gc
 
     return gc(store=o.store, keep=o.keep, forget=o.forget, age=o.age, dry_run=o.dry_run)
 
 
 def _store_verify(o: argparse.Namespace) -> Exit:
-    from harness.commands.store import verify
+    from harness.cli.commands.store import verify
 
     return verify(store=o.store, remove=o.remove)
 
 
 def _store_du(o: argparse.Namespace) -> Exit:
-    from harness.commands.store import du
+    from harness.cli.commands.store import du
 
     return du(store=o.store, as_json=o.json)
 
 
 def _fetch(o: argparse.Namespace) -> Exit:
-    from harness.sources import fetch_all, pin_all
+    from harness.engine.suite_sources import fetch_all, pin_all
 
     if o.pin:
         for line in pin_all(o.suites):
@@ -206,7 +206,7 @@ def _fetch(o: argparse.Namespace) -> Exit:
 
 
 def _schema(o: argparse.Namespace) -> Exit:
-    from harness.schema import json_schema
+    from harness.suite.json_schema import json_schema
 
     streams.document(json_schema(), indent=2)
     return Exit.OK
@@ -220,7 +220,7 @@ def _stages(o: argparse.Namespace) -> Exit:
 
 
 def _export(o: argparse.Namespace) -> Exit:
-    from harness.commands.export import export
+    from harness.cli.commands.export import export
 
     _, made = _made(o)
     streams.say(f"exported: {export(made, o.to)}")
@@ -228,7 +228,7 @@ def _export(o: argparse.Namespace) -> Exit:
 
 
 def _publish(o: argparse.Namespace) -> Exit:
-    from harness.commands.publish import Upload
+    from harness.cli.commands.publish import Upload
 
     run, made = _made(o)
     upload = Upload.of(made, run, o.to, private=o.private, replace=o.replace)
@@ -240,9 +240,9 @@ def _publish(o: argparse.Namespace) -> Exit:
 
 
 def _made(o: argparse.Namespace) -> tuple[Run, Stored]:
-    from harness import project, record_file
-    from harness.commands.export import find
-    from harness.store import Store
+    from harness.cli.commands.export import find
+    from harness.store import project, record_file
+    from harness.store.artifacts import Store
 
     home = project.of(Path.cwd())
     run = record_file.load(project.find_run(o.run, home))
@@ -250,7 +250,7 @@ def _made(o: argparse.Namespace) -> tuple[Run, Stored]:
 
 
 def _request(o: argparse.Namespace) -> Request:
-    from harness.commands.evaluate import Request
+    from harness.cli.commands.run import Request
 
     return Request(o.suite, tuple(o.set), tuple(o.only), o.mirror, o.store)
 

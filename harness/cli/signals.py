@@ -1,7 +1,7 @@
 """SIGINT, SIGTERM and SIGHUP end the process alike: 130, 143 or 129, one line, and the same command goes on.
 
 The first signal raises ``KeyboardInterrupt`` in the main thread, so that files are closed and children are stopped.
-Where that does not end the process, ``harness.watchdog`` does. This module imports next to nothing: until it is
+Where that does not end the process, ``harness.cli.watchdog`` does. This module imports next to nothing: until it is
 loaded, a signal does what the interpreter makes of it.
 """
 
@@ -20,6 +20,11 @@ KEPT = "what is finished is kept, the same command goes on from there"
 received: list[signal.Signals] = []
 """The first of them, once there was one."""
 _said: list[signal.Signals] = []
+
+
+def is_stopped() -> bool:
+    """Whether a signal has asked the process to stop."""
+    return bool(received)
 
 
 def catch() -> None:

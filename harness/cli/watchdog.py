@@ -1,80 +1,69 @@
-"""Libraries that give up: OpenBLAS and OpenMP end the process where they get no threads, and with exit 1.
+"""A thread that ends the process where a signal's ``KeyboardInterrupt`` does not.
 
-What they print stays (it goes to the terminal's own file, past everything here). Where OpenBLAS would not get its
-threads, it is told to do with one. Where any library ends the process with exit 1 nevertheless, it becomes 5, with a
-line: the machine did not suffice. A library that crashes instead (139, a segmentation fault) is out of reach.
+Code that never returns to the interpreter, or that swallows the exception, has a few seconds from the first signal;
+a second signal ends it at once. The thread hears of signals through a pipe that the interpreter's own handler in C
+writes to. An end without cleaning up is as safe as a kill: what is finished was put in its place by one rename.
 """
 
 from __future__ import annotations
 
-import atexit
-import ctypes
-import mmap
 import os
+import select
+import signal
 import sys
 import threading
-from contextlib import ExitStack
-from importlib.machinery import ModuleSpec
+import time
 
-from harness import signals
-from harness.errors import Exit
+from harness.cli import signals
 
-THREADS = "OPENBLAS_NUM_THREADS"
-ROOM = 256 << 20
-"""Bytes of address space that loading numpy takes beside its threads, with some to spare."""
-
-_kept: list[object] = []
+GRACE_S = 5.0
+"""From the first signal until the process ends without cleaning up."""
+ECHO_S = 0.5
+"""A signal this soon after the first is the same one: ``timeout`` and a closing terminal send it twice."""
 
 
-def watch() -> None:
-    """From now on, for this process alone."""
-    sys.meta_path.insert(0, _BeforeNumpy())
-    library, owner = ctypes.CDLL(None), os.getpid()
-    if not hasattr(library, "on_exit"):  # glibc's; elsewhere exit 1 stays what it is
-        return
-    callback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p)(lambda status, _: _end(status, owner))
-    _kept.append(callback)
-    library.on_exit(callback, None)
-    # Where an interpreter ends by itself, as a forked child's may, nothing of Python can be called any more: what is
-    # registered last is called first, and ends the process with the code that it has.
-    atexit.register(library.on_exit, library._exit, None)
+def start() -> None:
+    """Start the thread.
+
+    Raises:
+        KeyboardInterrupt: there was a signal before, whose own exception an import may have swallowed.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    os.register_at_fork(after_in_child=_forget)
+    sys.unraisablehook = _unraisable
+    threading.Thread(target=_watch, args=(heard,), name="signals", daemon=True).start()
+    if signals.received:
+        raise KeyboardInterrupt
 
 
-def can_start(threads: int) -> bool:
-    """Whether so many threads can be started, beside what loading numpy takes."""
-    over = threading.Event()
-    started: list[threading.Thread] = []
-    with ExitStack() as stack:
-        try:
-            stack.callback(mmap.mmap(-1, ROOM).close)
-            for _ in range(threads):
-                thread = threading.Thread(target=over.wait, daemon=True)
-                thread.start()
-                started.append(thread)
-        except (RuntimeError, OSError, MemoryError):
-            return False
-        finally:
-            over.set()
-            for thread in started:
-                thread.join()
-    return True
+def _watch(pipe: int) -> None:
+    first = _next(pipe, None)
+    if not signals.received:  # a library has put its own handler in the place of ours
+        signals.received.append(first or signal.SIGINT)
+    since = time.monotonic()
+    while (left := since + GRACE_S - time.monotonic()) > 0:
+        if _next(pipe, left) is not None and time.monotonic() >= since + ECHO_S:
+            break
+    signals.say(signals.received[0])
+    os._exit(128 + signals.received[0])
 
 
-class _BeforeNumpy:
-    """Asked for every module that is imported; numpy brings OpenBLAS, which reads its variable when it is loaded."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if name == "numpy":
-            sys.meta_path.remove(self)
-            wanted = os.environ.get(THREADS) or os.environ.get("OMP_NUM_THREADS") or ""
-            count = int(wanted) if wanted.isdecimal() and len(wanted) < 4 else os.cpu_count() or 1
-            if count > 1 and not can_start(count):
-                os.environ[THREADS] = "1"
-        return None
+def _next(pipe: int, timeout_s: float | None) -> signal.Signals | None:
+    """The next signal that should end the process; None when the time is over."""
+    while select.select([pipe], [], [], timeout_s)[0]:
+        number = os.read(pipe, 1)[0]  # one at a time: what follows is the next call's
+        if number in signals.NUMBERS:
+            return signal.Signals(number)
+    return None
 
 
-def _end(status: int, owner: int) -> None:
-    """Called where a library ends the process: the harness's own ends pass it by (``signals.end_with_left_code``)."""
-    if status == 1 and os.getpid() == owner:
-        signals.write("a library gave up and ended the process; what is finished is kept")
-        os._exit(int(Exit.FAILED))
+def _forget() -> None:
+    """A forked child shares the pipe, and its signals are no concern of ours."""
+    signal.set_wakeup_fd(-1)
+    signals.release()
+
+
+def _unraisable(fault: sys.UnraisableHookArgs) -> None:
+    """A destructor or a callback failed. Nobody can handle it, and its traceback helps no reader."""

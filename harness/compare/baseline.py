@@ -19,19 +19,20 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from harness import atomic, locks, strict_json
 from harness.artifact import Json
-from harness.canonical import canonical
 from harness.compare.comparison import Difference
-from harness.compare.history import MergeBase
 from harness.compare.match import differences, match
+from harness.compare.merge_base import MergeBase
 from harness.compare.sample import Side
-from harness.environment import DISTRIBUTIONS
 from harness.errors import UsageError
-from harness.given import opened, read_text, text_of
-from harness.items import ItemsReader
-from harness.record import Accepted, Run, TaskInfo
-from harness.record_file import LABEL, has_items, items_file, loads, read_items, to_json
+from harness.formats import files, strict_json
+from harness.formats.files import opened, read_text, text_of
+from harness.formats.strict_json import canonical
+from harness.store import locks
+from harness.store.environment import DISTRIBUTIONS
+from harness.store.items import ItemsReader
+from harness.store.record import Accepted, Run, TaskInfo
+from harness.store.record_file import LABEL, has_items, items_file, loads, read_items, to_json
 
 FOLDER = PurePosixPath("baselines")
 SUITE = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)*", re.ASCII)
@@ -149,7 +150,7 @@ def check_place(file: Path) -> None:
     Raises:
         UsageError: the baseline ``file`` could not be written.
     """
-    with locked(file), atomic.staging(file) as probe:
+    with locked(file), files.staging(file) as probe:
         (probe / "probe").write_bytes(b"x" * 4096)
 
 
@@ -164,9 +165,9 @@ def write(file: Path, run: Run, items: bytes | None) -> None:
     body["accepted"]["digest"] = _digest(body, items)
     text = json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     if items is not None:
-        atomic.write(items_file(file, run), items)
+        files.write(items_file(file, run), items)
     try:
-        atomic.write(file, text)
+        files.write(file, text)
     finally:
         _remove_other_items(file)
 
@@ -185,8 +186,8 @@ def _remove_other_items(file: Path) -> None:
             continue
         # Of a label that ends like a digest, accepted before items were named by theirs.
         other = path.with_name(f"{path.name.removesuffix('.items.parquet')}.json")
-        if atomic.is_torn(path):
-            atomic.remove_abandoned(path)
+        if files.is_torn(path):
+            files.remove_abandoned(path)
         elif other == file or not other.exists():
             path.unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from harness.artifact import Json
 from harness.errors import Exit
-from harness.record import Accepted, Looks, TaskInfo
+from harness.store.record import Accepted, Looks, TaskInfo
 
 
 class Verdict(StrEnum):

@@ -13,7 +13,7 @@ from harness.compare.comparison import Difference, Estimate, Finding, Verdict
 from harness.compare.decide import Judged, Judgement, decide
 from harness.compare.match import Pair, differences, environment_differences
 from harness.compare.sample import Evidence, Side, alone, gather
-from harness.record import GateInfo, Run, Score
+from harness.store.record import GateInfo, Run, Score
 
 NAMED = 3
 """A reason names at most so many fields; the finding has them all."""

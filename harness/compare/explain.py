@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.canonical import canonical
 from harness.compare.comparison import Finding
 from harness.compare.match import Pair, in_point, match
 from harness.compare.sample import Side, gather
 from harness.compare.values import Place, Value, Values, mean
-from harness.record import Run, Score
+from harness.formats.strict_json import canonical
+from harness.store.record import Run, Score
 
 CANCELLING = 0.1
 """Where the whole change is less than this fraction of all that moved, parts largely cancel out: shares of such a

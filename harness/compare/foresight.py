@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from harness.compare import stats
 from harness.compare.claim import planned
+from harness.compare.decide import sees, too_wide
 from harness.compare.match import in_point
 from harness.compare.sample import LEAST, Side, alone_over
-from harness.compare.sight import sees, too_wide
-from harness.record import GateInfo, MetricInfo, Score
+from harness.store.record import GateInfo, MetricInfo, Score
 
 
 @dataclass(frozen=True)

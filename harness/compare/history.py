@@ -13,9 +13,9 @@ from harness.compare.comparison import Difference
 from harness.compare.match import Pair, differences, environment_differences, match
 from harness.compare.sample import Side
 from harness.errors import UsageError
-from harness.items import ItemsReader
-from harness.record import Run, Score
-from harness.record_file import has_items, items_file, loads
+from harness.store.items import ItemsReader
+from harness.store.record import Run, Score
+from harness.store.record_file import has_items, items_file, loads
 
 
 @dataclass(frozen=True)

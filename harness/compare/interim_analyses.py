@@ -17,7 +17,7 @@ from statistics import NormalDist
 from harness.compare import stats
 from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.compare.sample import LEAST
-from harness.record import GateInfo, Looks, MetricInfo, Run
+from harness.store.record import GateInfo, Looks, MetricInfo, Run
 
 MOST_SEEDS = 10_000
 """More than anybody runs; what needs more needs a wider margin instead."""

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.artifact import Json
-from harness.canonical import canonical
 from harness.compare.comparison import Difference, Point
-from harness.environment import DISTRIBUTIONS, INSTRUCTIONS
-from harness.libraries import OBSERVED
-from harness.record import Run, Score
+from harness.formats.strict_json import canonical
+from harness.store.environment import DISTRIBUTIONS, INSTRUCTIONS
+from harness.store.processor import OBSERVED
+from harness.store.record import Run, Score
 
 NAMED = 20
 """So many distributions that differ are named."""

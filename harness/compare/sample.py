@@ -14,10 +14,10 @@ from itertools import chain
 from typing import Literal
 
 from harness.compare import stats
+from harness.compare.claim import distinct, is_same, outputs
 from harness.compare.match import Pair
-from harness.compare.outputs import distinct, is_same, outputs
-from harness.items import ItemsReader
-from harness.record import Run, Score
+from harness.store.items import ItemsReader
+from harness.store.record import Run, Score
 
 LEAST = 3
 """Fewer repeats than this say nothing: with two, the 90 % interval is six standard errors to either side."""

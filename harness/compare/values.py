@@ -6,11 +6,39 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from harness.compare.sample import SeedKey, Side
-from harness.items import ItemColumn, ItemsReader
-from harness.record import Repeat, Score
+from harness.compare.sample import SeedKey, Side, alone_over
+from harness.store.items import ItemColumn, ItemsReader
+from harness.store.record import Repeat, Score
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One field of one metric, as the mean over its points and repeats."""
+
+    mean: float
+    low: float | None
+    """Lower bound of the 90 % interval of the mean; None where nothing, or too little, was repeated."""
+    high: float | None
+    repeats: int
+    """Independent repeats behind the interval; without one, the values behind the mean."""
+    unit: Literal["seeds", "items", "one"]
+
+    @classmethod
+    def of(cls, scores: Sequence[Score], field: str, side: Side) -> Figure | None:
+        """The figure of scores of one metric; None where there are none, or a repeat of one failed."""
+        if not scores or not all(s.complete and s.repeats for s in scores):
+            return None
+        swept = bool(side.run.metrics[scores[0].metric].seeds)
+        found = alone_over(scores, field, side)
+        if found is None:
+            values = [r.values[field] for s in scores for r in s.repeats]
+            mean = math.fsum(values) / len(values)
+            return cls(mean, None, None, len(scores[0].repeats), "seeds" if swept else "one")
+        spread, unit = found
+        low, high = spread.interval()
+        return cls(spread.mean, low, high, spread.n, unit)
 
 
 class Place(NamedTuple):

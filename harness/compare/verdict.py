@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.artifact import Json
-from harness.canonical import canonical
-from harness.compare import margins, stats
+from harness.compare import declared, stats
 from harness.compare.comparison import Comparison, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
 from harness.compare.match import Matching, Pair, in_point, match, point
 from harness.compare.sample import Side
-from harness.record import GateInfo, Run, Score
+from harness.formats.strict_json import canonical
+from harness.store.record import GateInfo, Run, Score
 
 
 def compare(
@@ -56,7 +56,7 @@ def compare(
         baseline=name or baseline.run.id,
         accepted=baseline.run.accepted,
         note=note,
-        findings=tuple(margins.beside(f, gates, run.gates, baseline.run.gates) for f in findings),
+        findings=tuple(declared.beside(f, gates, run.gates, baseline.run.gates) for f in findings),
         new=tuple(map(point, matching.new)),
         missing=tuple(map(point, matching.missing)),
         not_run=tuple(map(point, matching.not_run)),

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from harness.artifact import Json
-from harness.canonical import canonical
 from harness.compare.comparison import Comparison, Estimate, Finding, Point, Verdict
 from harness.errors import Exit
-from harness.record import Run, TaskInfo
-from harness.unclean import visible
+from harness.formats.escapes import visible
+from harness.formats.strict_json import canonical
+from harness.store.record import Run, TaskInfo
 
 DIGITS = 3
 """Significant digits, unless more are needed to tell two different numbers apart."""

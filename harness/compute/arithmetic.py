@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
 
@@ -25,3 +27,23 @@ def is_out_of_memory(e: Exception) -> bool:
 
 def _says(text: str) -> bool:
     return text == _ONEDNN or any(words in text for words in _FULL)
+
+
+@contextmanager
+def hushed(*loggings: Any) -> Iterator[None]:
+    """Within it, libraries say nothing.
+
+    Args:
+        loggings: ``transformers.utils.logging``, ``diffusers.utils.logging``: they have the same functions.
+    """
+    before = [(library, library.get_verbosity(), library.is_progress_bar_enabled()) for library in loggings]
+    for library in loggings:
+        library.set_verbosity(library.CRITICAL)
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, level, bar in before:
+            library.set_verbosity(level)
+            if bar:
+                library.enable_progress_bar()

@@ -17,10 +17,10 @@ from harness.artifact import (
     Pipeline,
     TextEmbedder,
 )
-from harness.record import Subject
 from harness.stage import Mark
+from harness.store.record import Subject
 from harness.suite import Node, Suite
-from harness.suite.effect import settings
+from harness.suite.reach import settings
 
 LEARNT: tuple[type[Artifact], ...] = (
     Classifier,

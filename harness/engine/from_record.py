@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from harness import suite as suites
-from harness import text
 from harness.artifact import Json
-from harness.assemble import code, declaration
-from harness.canonical import canonical
+from harness.engine.keys import chosen, task_key
+from harness.engine.plan import Plan, Task, TaskId
+from harness.engine.recording import code, declaration
+from harness.engine.suite_sources import resolve
 from harness.errors import SuiteError, UsageError, Where
-from harness.keys import chosen, task_key
-from harness.plan import Plan, Task, TaskId
-from harness.record import Run
-from harness.sources import resolve
-from harness.store import Store
-from harness.suite import Suite
-from harness.text import Entry, List, Map, Scalar, Tree
+from harness.formats.strict_json import canonical
+from harness.store.artifacts import Store
+from harness.store.record import Run
+from harness.suite import Suite, located_yaml
+from harness.suite.located_yaml import Entry, List, Map, Scalar, Tree
 
 
 def suite_of(
@@ -38,7 +37,7 @@ def suite_of(
         run: a run or a baseline.
         project: relative sources are taken from the suite file of the run's suite in it.
         where: what to call the record in errors.
-        mirror, store, download: as for ``harness.sources.resolve``.
+        mirror, store, download: as for ``harness.engine.suite_sources.resolve``.
 
     Raises:
         UsageError: this version has no such stage, parameter or value; a source is not there.
@@ -175,7 +174,7 @@ def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
         if name not in then["parameters"]:
             yield f"a new parameter {name!r}"
         elif then["parameters"][name] != now["parameters"].get(name):
-            old, new = (text.shorten(canonical(n["parameters"].get(name)), 40) for n in (then, now))
+            old, new = (located_yaml.shorten(canonical(n["parameters"].get(name)), 40) for n in (then, now))
             yield f"{name} {old} → {new}"
 
 
@@ -192,7 +191,7 @@ def _folder(suite: str, project: Path) -> Path:
     """Where the file of a suite lies, for what it names relative to itself; the project's folder if it is gone."""
     for file in sorted((project / "suites").rglob("*.y*ml")):
         try:
-            named = text.load(file).entries.get("suite")
+            named = located_yaml.load(file).entries.get("suite")
         except UsageError:
             continue
         if named is not None and isinstance(named.value, Scalar) and named.value.text.strip() == suite:

@@ -7,10 +7,10 @@ from hashlib import sha256
 from importlib import metadata
 from typing import Any
 
-from harness import source
 from harness.artifact import Json
-from harness.canonical import canonical
+from harness.engine import code_digest
 from harness.errors import UsageError
+from harness.formats.strict_json import canonical
 from harness.stage import Stage
 
 
@@ -46,14 +46,26 @@ def identity(stage: Stage) -> dict[str, Json]:
     Raises:
         UsageError: software that it declares is not installed.
     """
-    tables = source.choices(stage.function)
+    tables = code_digest.choices(stage.function)
     return {
         "function": stage.name,
         "version": stage.version,
-        "source": source.digest(stage.function),
+        "source": code_digest.digest(stage.function),
         "software": {name: _version(name, stage) for name in stage.software},
         **({"choices": {n: dict(e) for n, e in tables.items()}} if tables else {}),
     }
+
+
+def remember(stage: Stage) -> None:
+    """Read a stage's source now, while the files are what was imported: see ``code_digest.edited``.
+
+    Raises:
+        UsageError: a table that it chooses from is not written as one dictionary.
+    """
+    try:
+        code_digest.digest(stage.function)
+    except TypeError as e:
+        raise UsageError(f"{stage.name}: {e}") from None
 
 
 def _version(distribution: str, stage: Stage) -> str:

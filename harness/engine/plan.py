@@ -8,20 +8,22 @@ the protocol says what a score means (see ``docs/keys.md``).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
+from statistics import median
 from typing import Any
 
 from harness.artifact import Json
-from harness.chance import subject_of
+from harness.engine.chance import subject_of
+from harness.engine.keys import identity, task_key
+from harness.engine.protocol import Bindings, Cell, Protocols
 from harness.errors import UsageError
-from harness.keys import identity, task_key
-from harness.protocol import Bindings, Cell, Protocols
-from harness.record import MetricInfo
 from harness.stage import Stage
+from harness.store.record import MetricInfo
 from harness.suite import Ref, Suite
+from harness.suite.typed import to_json
 
 MOST_POINTS = 200_000
 """More than anybody runs, and a quarter of a minute to plan."""
@@ -262,3 +264,20 @@ class _Planner:
             subject_of(self.suite, metric, self.bindings.seeds),
             stage.timed,
         )
+
+
+def expected_s(task: Task, timings: Sequence[Mapping[str, Any]], device: str) -> float | None:
+    """Seconds that ``task`` will take: the median over the executions of its stage on this device class
+    whose parameters agree with it the most. None where it was never timed.
+    """
+    known = [t for t in timings if t.get("use") == task.stage.name and t.get("device") == device]
+    if not known:
+        return None
+    wanted = {name: to_json(v) for name, v in task.parameters.items()}
+    agreement = [_agreement(wanted, t.get("settings", {})) for t in known]
+    best = max(agreement)
+    return float(median(t["wall_s"] for t, a in zip(known, agreement, strict=True) if a == best))
+
+
+def _agreement(wanted: Mapping[str, Json], settings: Mapping[str, Json]) -> int:
+    return sum(name in settings and settings[name] == value for name, value in wanted.items())

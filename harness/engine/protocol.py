@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from harness.artifact import Json
 from harness.stage import REQUIRED, Mark
 from harness.suite import Node, Ref, Suite
-from harness.typed import to_json
+from harness.suite.typed import to_json
 
 Cell = tuple[int, ...]
 """A point of the matrix: for each axis the index of its value."""

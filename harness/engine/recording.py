@@ -9,20 +9,20 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from harness import installed
 from harness.artifact import Json
-from harness.canonical import canonical
-from harness.environment import DISTRIBUTIONS, command_line, environment, provenance
-from harness.items import ItemRows, read_stored_items
-from harness.keys import identity
-from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
-from harness.protocol import defaults
-from harness.record import GateInfo, Made, Read, Repeat, Run, Score, TaskInfo, environment_id
-from harness.run import Outcome
-from harness.runs import new_id
-from harness.store import ITEMS, ONLY, Entry, Store
+from harness.engine.keys import identity
+from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
+from harness.engine.protocol import defaults
+from harness.engine.runner import Outcome
+from harness.formats.strict_json import canonical
+from harness.store import installed
+from harness.store.artifacts import ITEMS, ONLY, Entry, Store
+from harness.store.environment import DISTRIBUTIONS, command_line, environment, provenance
+from harness.store.items import ItemRows, read_stored_items
+from harness.store.project import new_id
+from harness.store.record import GateInfo, Made, Read, Repeat, Run, Score, TaskInfo, environment_id
 from harness.suite import Suite
-from harness.typed import to_json
+from harness.suite.typed import to_json
 
 ID = 16
 """Hexadecimal digits of the digests that a record keeps of what was made: 64 bits, for equality alone."""

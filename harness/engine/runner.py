@@ -10,17 +10,17 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
-from harness import source
 from harness.artifact import Artifact, Json
-from harness.canonical import canonical
+from harness.engine import code_digest
+from harness.engine.executors import Call, Executed, Executor
+from harness.engine.plan import Plan, Task, TaskId
+from harness.engine.suite_sources import check_unchanged, digest_cache
 from harness.errors import HarnessError, ResourceError, StageError, StoreError
-from harness.executors import Call, Executed, Executor
-from harness.plan import Plan, Task, TaskId
-from harness.sources import check_unchanged, digest_cache
+from harness.formats.escapes import visible
+from harness.formats.strict_json import canonical
 from harness.stage import BESIDE_VALUES, LARGEST, Items, Scores
-from harness.store import ITEMS, ONLY, Entry, Output, Result, Store, check_tree
-from harness.typed import to_json
-from harness.unclean import visible
+from harness.store.artifacts import ITEMS, ONLY, Entry, Output, Result, Store, check_tree
+from harness.suite.typed import to_json
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def _check_code(task: Task) -> None:
     Raises:
         StageError: the code was edited since it was digested.
     """
-    if file := source.edited(task.stage.function):
+    if file := code_digest.edited(task.stage.function):
         raise StageError(f"{file}: edited since the run was planned, so that nothing is stored; run again")
 
 
@@ -236,7 +236,7 @@ def _result(scores: Scores, made: Path) -> Result:
             raise StageError(f"steps: {name!r} is {step}; a step is a positive number and belongs to a field")
     if scores.items is not None:
         _check_items(scores.items, values)
-        from harness.items import ItemRows, write_items
+        from harness.store.items import ItemRows, write_items
 
         write_items(made / ITEMS, [ItemRows("", {}, {}, scores.items)])
     values = {name: float(value) for name, value in values.items()}

@@ -9,20 +9,21 @@ from typing import Any
 
 from harness import suite as suites
 from harness.artifact import Json
-from harness.data.content import DigestCache
-from harness.data.hub import Source
-from harness.data.resolve import fetch, pin, read_again
-from harness.data.resolve import resolve as resolve_source
+from harness.engine import keys
 from harness.errors import StageError, SuiteError, UsageError
-from harness.store import Store
+from harness.sources.content import DigestCache
+from harness.sources.hub import Source
+from harness.sources.resolve import fetch, pin, read_again
+from harness.sources.resolve import resolve as resolve_source
+from harness.store.artifacts import Store
 from harness.suite import Suite
-from harness.typed import to_json
+from harness.suite.typed import to_json
 
 
 def resolve(
     suite: Suite, *, mirror: Path | None, store: Store, download: bool
 ) -> tuple[Suite, list[dict[str, Json]]]:
-    """The suite with every source looked up, and what the record says of each.
+    """The suite with every source looked up, and what the record says of each. The code of its stages is read, too.
 
     Args:
         suite: as loaded.
@@ -33,6 +34,8 @@ def resolve(
     Raises:
         UsageError: something is missing, unpinned, or not what the suite pins.
     """
+    for node in suite.nodes.values():
+        keys.remember(node.stage)
     cache = digest_cache(store)
     done: dict[Source, Source] = {}
 

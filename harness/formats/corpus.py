@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifact import Json
-from harness.data.strict_table import PLAIN, read_table, schema
+from harness.formats.strict_table import PLAIN, read_table, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -43,3 +43,6 @@ def digest_of(folder: Path) -> str:
             found = [file.relative_to(folder).as_posix(), file_digest(content, "sha256").hexdigest()]
         body.update(json.dumps(found).encode())
     return f"sha256:{body.hexdigest()}"
+
+
+EMBEDDER = ("numpy", "scikit-learn", "scipy", "sentence-transformers", "tokenizers", "torch", "transformers")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.data.strict_table import PLAIN, read_table, schema
+from harness.formats.strict_table import PLAIN, read_table, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.artifact import Artifact, Json
-from harness.data.image_folder import METADATA, Row, rows
 from harness.errors import StageError
+from harness.formats.image_folder import METADATA, Row, rows
 
 
 class Passage(NamedTuple):

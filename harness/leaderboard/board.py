@@ -9,8 +9,8 @@ from typing import Literal
 
 from harness.artifact import Json
 from harness.compare.comparison import Difference, Finding
-from harness.compare.figure import Figure
-from harness.compare.ranks import Ranks
+from harness.compare.values import Figure
+from harness.leaderboard.groups import Ranks
 
 
 @dataclass(frozen=True)

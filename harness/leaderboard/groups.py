@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from harness.artifact import Json
-from harness.canonical import canonical
-from harness.compare.comparison import Difference
-from harness.compare.match import differences
+from harness.compare.comparison import Difference, Finding
+from harness.compare.contrast import Contrast
+from harness.compare.decide import Judged, correct
+from harness.compare.match import Pair, differences, value_at
+from harness.compare.sample import Evidence, alone, gather
+from harness.compare.stats import ALPHA, Estimate, holm
+from harness.formats.strict_json import canonical
+from harness.leaderboard.board import Column
 from harness.leaderboard.rows import Row
-from harness.record import Score
-from harness.runs import order
+from harness.store.project import order
+from harness.store.record import Score
 
 Name = tuple[str, str]
 """Metric and field."""
@@ -116,3 +123,166 @@ def _alike(row: Row) -> str:
     whole = {m: s.whole_protocol() if s.complete else s.protocol for m, s in row.scores.items()}
     masked: dict[str, Json] = {m: {k: v for k, v in p.items() if k not in row.axes} for m, p in whole.items()}
     return canonical(masked)
+
+
+def paired_with(
+    group: RowGroup, reference: Row, columns: Sequence[Column]
+) -> dict[int, list[Finding | None]]:
+    """By ``id`` of the row, per column its change from the reference; None where one of them has no such metric.
+
+    The margins are those of the gates of the reference's run; Holm's correction goes over all verdicts.
+    """
+    judged: list[tuple[Row, int, Judged]] = []
+    for row in group.rows:
+        if row is reference:
+            continue
+        contrast = Contrast(row.entry.side, reference.entry.side, _point(group, reference))
+        for n, column in enumerate(columns):
+            if column.metric in row.scores and column.metric in reference.scores:
+                judged.append((row, n, _judge(contrast, row, reference, column)))
+    findings: dict[int, list[Finding | None]] = {id(row): [None] * len(columns) for row in group.rows}
+    corrected = correct([j for _, _, j in judged])
+    for (row, n, _), finding in zip(judged, corrected, strict=True):
+        findings[id(row)][n] = finding
+    return findings
+
+
+def _judge(contrast: Contrast, row: Row, reference: Row, column: Column) -> Judged:
+    gates = reference.entry.run.gates
+    gate = next((g for g in gates if (g.metric, g.field) == (column.metric, column.field)), None)
+    pair = Pair(row.scores[column.metric], reference.scores[column.metric])
+    return contrast.judge([pair], column.field, row.point, gate, gated=gate is not None)
+
+
+def _point(group: RowGroup, reference: Row) -> dict[str, Json]:
+    """What the reference has at the axes that are compared, wherever it is known."""
+    return {
+        axis: value_at(score, axis)
+        for axis in sorted(group.axes)
+        for score in reference.scores.values()
+        if axis in score.settings or axis in score.point
+    }
+
+
+class Ranks(NamedTuple):
+    """The ranks that a row may have; 1 is best. Equal where the rank is sure."""
+
+    best: int
+    worst: int
+
+
+def by_differences(rows: int, p_better: Callable[[int, int], float], alpha: float = ALPHA) -> list[Ranks]:
+    """Ranks from a test of every pair, Holm's correction over all of them.
+
+    Args:
+        rows: how many there are; the work is quadratic in it.
+        p_better: the one-sided p-value of H0 "row i is not better than row j".
+        alpha: the chance of even one rank that is outside its row's ranks is at most this.
+    """
+    claims = [(i, j) for i in range(rows) for j in range(rows) if i != j]
+    survives = holm([p_better(i, j) for i, j in claims], alpha)
+    better, worse = [0] * rows, [0] * rows
+    for (i, j), sure in zip(claims, survives, strict=True):
+        better[j] += sure
+        worse[i] += sure
+    return [Ranks(1 + above, rows - below) for above, below in zip(better, worse, strict=True)]
+
+
+def by_intervals(estimates: Sequence[Estimate | None], *, lower: bool, alpha: float = ALPHA) -> list[Ranks]:
+    """Ranks from the rows' own intervals, which hold together with confidence 1 − alpha (Bonferroni).
+
+    For rows that share no repeats, or are too many to compare each with each. Pessimistic where they do share
+    some.
+
+    Args:
+        estimates: of each row's mean; None says nothing about its row, which may then have any rank.
+        lower: whether the lower value is the better one.
+        alpha: as in ``by_differences``.
+    """
+    n = len(estimates)
+    bounds = [None if e is None else e.interval(1 - alpha / n) for e in estimates]
+    if not lower:
+        bounds = [None if b is None else (-b[1], -b[0]) for b in bounds]
+    known = [b for b in bounds if b is not None]
+    lows, highs = sorted(low for low, _ in known), sorted(high for _, high in known)
+    return [
+        Ranks(1, n)
+        if b is None
+        else Ranks(1 + bisect_left(highs, b[0]), n - (len(lows) - bisect_right(lows, b[1])))
+        for b in bounds
+    ]
+
+
+MOST_PAIRS = 60
+"""Up to so many rows each is compared with each: 3,540 claims. Beyond, the rows' own intervals have to do."""
+
+DIFFERENCES = (
+    "With 95 % confidence all ranks hold at once. Each row was compared with each on the seeds or items that both "
+    "have, with Holm's correction over all {claims:,} claims: a row's ranks run from 1 + the rows that are surely "
+    "better to {n} − those that are surely worse."
+)
+INTERVALS = (
+    "With 95 % confidence all ranks hold at once. The rows are too many to compare each with each: a row's ranks "
+    "run from 1 + the rows whose interval is surely better to {n} − those whose interval is surely worse."
+)
+ALL_TIED = (
+    " With these repeats no two rows can be told apart: "
+    "more seeds would help, or a smaller question (--paired ROW)."
+)
+
+
+def ranked(group: RowGroup) -> tuple[dict[int, Ranks], str]:
+    """By ``id`` of the row its ranks, for the rows that have the value, if two have; and how they were found."""
+    if group.by is None:
+        return {}, ""
+    metric, field = group.by
+    rows = [r for r in group.rows if metric in r.scores and r.scores[metric].complete]
+    if len(rows) < 2:
+        return {}, ""
+    lower = better_of(rows, metric, field) == "lower"
+    if len(rows) <= MOST_PAIRS:
+        evidence = {
+            (i, j): _evidence(rows[i], rows[j], metric, field)
+            for i in range(len(rows))
+            for j in range(i + 1, len(rows))
+        }
+
+        def p_better(i: int, j: int) -> float:
+            """The candidate of the evidence is the row with the smaller index."""
+            return _p_higher(evidence[min(i, j), max(i, j)], is_candidate=(i < j) is not lower)
+
+        ranks = by_differences(len(rows), p_better)
+        method = DIFFERENCES.format(n=len(rows), claims=len(rows) * (len(rows) - 1))
+    else:
+        estimates = [_alone(row, metric, field) for row in rows]
+        ranks = by_intervals(estimates, lower=lower)
+        method = INTERVALS.format(n=len(rows))
+    if all(r == (1, len(rows)) for r in ranks):
+        method += ALL_TIED
+    return {id(row): r for row, r in zip(rows, ranks, strict=True)}, method
+
+
+def better_of(rows: list[Row], metric: str, field: str) -> str:
+    """The direction of a field, as the first run that has it declares it."""
+    for row in rows:
+        info = row.entry.run.metrics.get(metric)
+        if info is not None and info.fields.get(field):
+            return str((info.fields[field] or {})["better"])
+    return "higher"
+
+
+def _evidence(ours: Row, theirs: Row, metric: str, field: str) -> Evidence:
+    pair = Pair(ours.scores[metric], theirs.scores[metric])
+    return gather([pair], field, ours.entry.side, theirs.entry.side)
+
+
+def _p_higher(evidence: Evidence, *, is_candidate: bool) -> float:
+    """One-sided p of H0 "the candidate's (else the baseline's) mean is not the higher one"."""
+    if evidence.spread is None or evidence.lacking or evidence.silent:
+        return 1.0
+    return evidence.spread.p_at_most(0.0) if is_candidate else evidence.spread.p_at_least(0.0)
+
+
+def _alone(row: Row, metric: str, field: str) -> Estimate | None:
+    """Of a row's mean; None where nothing, or too little, is repeated."""
+    return alone([row.scores[metric]], field, row.entry.side)

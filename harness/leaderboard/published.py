@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from harness.artifact import Json
-from harness.compare.figure import Figure
+from harness.compare.values import Figure
 from harness.errors import SuiteError, UsageError, nearest
 from harness.leaderboard.board import Column, Line, Origin, Table
-from harness.text import Entry, Map, Scalar, Tree, parse, read_file
+from harness.suite.located_yaml import Entry, Map, Scalar, Tree, parse, read_file
 
 FIELDS = ("about", "source", "definition", "protocol", "metrics", "rows")
 NEEDED = ("source", "protocol", "metrics", "rows")

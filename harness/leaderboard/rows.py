@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifact import Json
-from harness.canonical import canonical
 from harness.compare.sample import Side
-from harness.record import Run, Score
+from harness.formats.strict_json import canonical
+from harness.store.record import Run, Score
 
 
 @dataclass(frozen=True)

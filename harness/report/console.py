@@ -9,8 +9,8 @@ from typing import TextIO, cast
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from harness import streams
-from harness.unclean import visible
+from harness.formats.escapes import visible
+from harness.report import streams
 
 
 class ReportConsole(Console):

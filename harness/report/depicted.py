@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.artifact import Captions, Images
-from harness.canonical import canonical
 from harness.compare.explain import Part
 from harness.compare.values import Place
-from harness.data.image_folder import Row, rows
-from harness.record import Repeat, Score
-from harness.shelf import Made, Shelf
+from harness.formats.image_folder import Row, rows
+from harness.formats.strict_json import canonical
+from harness.store.record import Repeat, Score
+from harness.store.run_artifacts import Made, Shelf
 
 Where = tuple[str, str]
 """Point and seeds, canonical JSON both."""

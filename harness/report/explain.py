@@ -10,9 +10,9 @@ from rich.text import Text
 
 from harness.compare.comparison import Finding
 from harness.compare.explain import Explanation, Part
-from harness.report.figures.depicted import Shown
-from harness.report.moved import name, share, sum_up
-from harness.report.numbers import clean, figures, label, together
+from harness.compare.wording import clean, figures, label, together
+from harness.report.depicted import Shown
+from harness.report.finding_text import name, share, sum_up
 from harness.report.terminal import MARKS
 
 WORDS = 100

@@ -13,14 +13,14 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import atomic, streams
-from harness.assemble import item_rows
+from harness.engine.recording import item_rows
 from harness.errors import Exit, HarnessError, UsageError
-from harness.items import write_items
-from harness.record import Run
-from harness.record_file import has_items, is_sealed, sealed, to_json
-from harness.report import figures, junit, markdown
-from harness.store import Store
+from harness.formats.files import is_torn, new_folder, staging, sync, write
+from harness.report import figures, junit, markdown, streams
+from harness.store.artifacts import Store
+from harness.store.items import write_items
+from harness.store.record import Run
+from harness.store.record_file import has_items, is_sealed, sealed, to_json
 
 if TYPE_CHECKING:
     from harness.report.html.context import Context
@@ -62,7 +62,7 @@ def _probe(folder: Path, named: Path) -> None:
     probe = folder / ".probe"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        atomic.write(probe, b"x" * 4096)
+        write(probe, b"x" * 4096)
         probe.unlink(missing_ok=True)
     except OSError as e:
         # Python says "exists" of a file where a folder should be.
@@ -80,7 +80,7 @@ def check_free(folder: Path) -> None:
         _probe(folder.parent, folder)
         return
     check_writable(folder)
-    foreign = sorted(p.name for p in folder.iterdir() if p.name not in OWN and not atomic.is_torn(p))
+    foreign = sorted(p.name for p in folder.iterdir() if p.name not in OWN and not is_torn(p))
     if foreign and not (folder / "run.json").is_file():
         raise UsageError(
             f"--out {folder}: holds other files ({foreign[0]}, …); name a new folder, or a run's"
@@ -98,12 +98,12 @@ def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) ->
     """
     try:
         if folder.exists():
-            with atomic.staging(folder / "run") as staged:
+            with staging(folder / "run") as staged:
                 run = _fill(staged, run, store, logs)
                 _take(staged, folder)
         else:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with atomic.new_folder(folder) as staged:
+            with new_folder(folder) as staged:
                 run = _fill(staged, run, store, logs)
     except OSError as e:
         raise ReportError(
@@ -159,12 +159,12 @@ def _take(staged: Path, folder: Path) -> None:
     """Put a run's files in the place of an earlier run's, the record last; what described that one goes."""
     files = sorted((p for p in staged.rglob("*") if p.is_file()), key=lambda p: p.name == "run.json")
     for file in files:
-        atomic.sync(file)
+        sync(file)
     for file in files:
         place = folder / file.relative_to(staged)
         place.parent.mkdir(exist_ok=True)
         file.replace(place)
-    atomic.sync(folder)
+    sync(folder)
     kept = {file.name for file in files}
     for name in ("items.parquet", "report.html", "report.md", "junit.xml"):
         if name not in kept:
@@ -175,7 +175,7 @@ def _write_beside(place: Path, files: Mapping[str, bytes]) -> None:
     """The pictures of ``report.html`` that it does not hold itself."""
     for name, content in files.items():
         place.mkdir(exist_ok=True)
-        atomic.write(place / name, content)
+        write(place / name, content)
 
 
 def _clear_beside(place: Path, files: Mapping[str, bytes]) -> None:
@@ -190,4 +190,4 @@ def _clear_beside(place: Path, files: Mapping[str, bytes]) -> None:
 def _write(file: Path, text: str) -> None:
     # A name that is no UTF-8 is escaped, as JSON has it too.
     whole = text if text.endswith("\n") else f"{text}\n"
-    atomic.write(file, whole.encode("utf-8", errors="backslashreplace"))
+    write(file, whole.encode("utf-8", errors="backslashreplace"))

@@ -1,15 +1,51 @@
-"""How sure verdicts are, at which look they were found, and the commands that would make open ones surer."""
+"""Findings and the parts of a change in words: how sure they are, and what would make them surer."""
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from harness.compare.comparison import Comparison, Finding, Verdict
-from harness.compare.looks import advised, told
+from harness.compare.comparison import Comparison, Difference, Finding, Verdict
+from harness.compare.explain import Explanation, Part
+from harness.compare.interim_analyses import advised, told
 from harness.compare.stats import ALPHA, CONFIDENCE
-from harness.record import Run
+from harness.compare.values import Place
+from harness.compare.wording import clean, counted, evidence, figures, margin, point, together
+from harness.store.record import Run
+
+DIFFERENCES = 20
+"""At most so many fields of the protocol, and as many of the environment, are listed; the rest is counted."""
+
+
+def finding_lines(finding: Finding) -> list[str]:
+    """The verdict and why, on the first line; then the figures, what differs, and what may have caused it.
+
+    The lines are as they come from names and reasons: whoever shows them cleans and escapes them.
+    """
+    shown = figures(finding)
+    lines = [f"{finding.verdict}: {finding.reason}" if finding.reason else str(finding.verdict)]
+    if more := evidence(finding):
+        lines.append(more)
+    if finding.estimate is not None:
+        lines.append(f"baseline {shown.baseline}, candidate {shown.candidate}, change {shown.change}")
+        bounded = shown.interval not in ("", "exact")
+        interval = f"{confidence([finding])} interval {shown.interval}, " if bounded else ""
+        lines += [f"about {finding.claim.text}"] if finding.claim is not None else []
+        lines.append(f"{interval}margin {margin(shown) or 'none'}, {shown.repeats}")
+    lines += finding.beside
+    if not finding.executed:
+        lines.append("not re-executed: all of it came from the cache")
+    lines += _some("protocol", finding.differences)
+    lines += _some("environment, a likely cause", finding.causes)
+    return lines
+
+
+def _some(what: str, differences: Sequence[Difference]) -> list[str]:
+    rest = len(differences) - DIFFERENCES
+    more = [f"{what}: {rest:,} more fields"] if rest > 0 else []
+    return [f"{what}: {difference}" for difference in differences[:DIFFERENCES]] + more
 
 
 def confidence(findings: Iterable[Finding]) -> str:
@@ -68,3 +104,47 @@ def _run(run: Run) -> str:
         elif word != "--until-conclusive" and not word.startswith("--max-seeds="):
             kept.append(word)
     return shlex.join(kept)
+
+
+def name(place: Place) -> str:
+    """An item, cluster, repeat or point: ``"00017.png (seed=1)"``, ``"seed=1"``."""
+    where = point({**json.loads(place.point or "{}"), **dict(place.seeds or ())})
+    what = place.item if place.item is not None else place.cluster
+    if what is None:
+        return clean(where)
+    return clean(f"{what} ({where})" if where else what, most=120)
+
+
+def share(explanation: Explanation, part: Part, parts: Sequence[Part]) -> str:
+    """``"12 %"`` of the whole change; empty for what went the other way, and where parts largely cancel out."""
+    found = explanation.share(part, parts)
+    if found is None or found <= 0:
+        return ""
+    return f"{100 * found:.0f} %" if found >= 0.005 else "< 1 %"
+
+
+def sum_up(explanation: Explanation, parts: Sequence[Part], shown: Sequence[Part], what: str) -> str:
+    """How much of the change is shown, and what is not.
+
+    Args:
+        explanation: of the change.
+        parts: all of it.
+        shown: those that a reader sees.
+        what: one part is called: ``"item"``.
+    """
+    sign = 1 if explanation.better == "lower" else -1
+    worse = [p.contribution for p in parts if sign * p.contribution > 0]
+    better = [p.contribution for p in parts if sign * p.contribution < 0]
+    if not worse and not better:
+        return f"None of {counted(len(parts), what)} changed."
+    sums = (sum(p.contribution for p in shown), explanation.change, sum(worse), sum(better))
+    mine, whole, down, up = (f"+{t}" if v > 0 else t for v, t in zip(sums, together(sums), strict=True))
+    subject = "These add" if len(shown) < len(parts) else "They add"
+    count = f" (shown: {len(shown):,} of {counted(len(parts), what)})" if len(shown) < len(parts) else ""
+    rest = f" of the change of {whole}" if len(shown) < len(parts) else ""
+    told = [f"{subject} up to {mine}{rest}{count}"]
+    told += [f"{counted(len(worse), what)} made it worse, by {down} together"] if worse else []
+    told += [f"{counted(len(better), what)} better, by {up}"] if better else []
+    unmoved = len(parts) - len(worse) - len(better)
+    told += [f"{counted(unmoved, what)} left it as it was"] if unmoved else []
+    return "; ".join(told) + "."

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from harness.artifact import Json
-from harness.canonical import canonical
 from harness.compare import stats
 from harness.compare.match import in_point, value_at
 from harness.compare.sample import Side, alone
-from harness.record import GateInfo, Run, Score
+from harness.formats.strict_json import canonical
+from harness.store.record import GateInfo, Run, Score
 
 COSTS = {"evaluations": "network evaluations per image", "s_per_image": "seconds per image"}
 """Score fields that are a cost, the one that does not depend on the machine first, and how an axis names it."""

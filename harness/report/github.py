@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from harness import streams
 from harness.compare.comparison import Comparison, Finding, Verdict
+from harness.compare.wording import clean, counted, first_line, label, listed, worst_first
 from harness.errors import Where
-from harness.report.numbers import clean, counted, first_line, label, listed, worst_first
-from harness.report.told import told
-from harness.unclean import without_commands
+from harness.formats.escapes import without_commands
+from harness.report import streams
+from harness.report.finding_text import finding_lines
 
 if TYPE_CHECKING:
     from harness.suite.model import Suite
@@ -86,7 +86,7 @@ def _judged(comparison: Comparison, suite: Suite | None) -> Iterator[Annotation]
         if comparison.baseline is None and finding.against is None:
             continue  # one annotation says that there is no baseline
         title = f"{finding.verdict}: {label(finding)}"
-        yield Annotation(VERDICTS[finding.verdict], title, told(finding), _gate(finding, suite))
+        yield Annotation(VERDICTS[finding.verdict], title, finding_lines(finding), _gate(finding, suite))
 
 
 def _absent(comparison: Comparison) -> Iterator[Annotation]:
@@ -107,7 +107,7 @@ def _gate(finding: Finding, suite: Suite | None) -> Where | None:
     """Of several gates of one field, the one at the finding's point."""
     if suite is None:
         return None
-    from harness.assemble import gate_infos
+    from harness.engine.recording import gate_infos
 
     fitting = [
         (len(info.at), gate.where)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.artifact import Json
-from harness.canonical import canonical
-from harness.record import Run
-from harness.report import numbers
+from harness.compare import wording
+from harness.formats.strict_json import canonical
+from harness.store.record import Run
 
 HISTORY = "history"
 """A fact: a list of flat rows with ``epoch`` or ``step`` and columns whose names end in ``loss``."""
@@ -42,7 +42,7 @@ def trainings(run: Run, most: int) -> dict[str, list[Training]]:
             if rows:
                 stage = f"{task.node}.{output}" if output else task.node
                 thinned = tuple(_thinned(rows, most))
-                training = Training(numbers.point(task.point), numbers.point(task.seeds), thinned)
+                training = Training(wording.point(task.point), wording.point(task.seeds), thinned)
                 found.setdefault(stage, []).append(training)
     return found
 
@@ -80,7 +80,7 @@ def is_number(value: Json) -> bool:
 def summary(value: Json) -> str:
     """What a table of facts shows in place of a history: how long it is and what it has."""
     rows = _rows(value)
-    return f"{numbers.counted(len(rows), 'row')}: {', '.join(rows[0])}" if rows else canonical(value)
+    return f"{wording.counted(len(rows), 'row')}: {', '.join(rows[0])}" if rows else canonical(value)
 
 
 def _number(value: Json, instead: float) -> float:

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.compare import wording
 from harness.compare.comparison import Comparison, Difference, Finding
-from harness.compare.figure import Figure
-from harness.compare.trend import Step
-from harness.report import numbers
+from harness.compare.history import Step
+from harness.compare.values import Figure
 
 SCHEMA = "harness.history/1"
 CHANGES = 6
@@ -102,10 +102,10 @@ def _cells(entry: Entry, name: str, scale: float) -> list[Text]:
     if figure is None:
         return [Text("–"), *[Text("")] * 4]
     low, high = figure.low, figure.high
-    told = [numbers.together([v], scale=scale)[0] for v in (figure.mean, low, high) if v is not None]
+    told = [wording.together([v], scale=scale)[0] for v in (figure.mean, low, high) if v is not None]
     unit = figure.unit if figure.repeats != 1 else figure.unit.removesuffix("s")
     repeats = "one value" if figure.unit == "one" else f"{figure.repeats:,} {unit}"
-    change = numbers.figures(finding) if finding else None
+    change = wording.figures(finding) if finding else None
     word = (
         "" if entry.comparison is None else "new" if finding is None else str(finding.verdict or "not gated")
     )
@@ -122,10 +122,10 @@ def changes(entry: Entry) -> list[str]:
     """What a step was and what came with it: its reason, its commit, and every kind of change."""
     step = entry.step
     accepted = step.run.accepted
-    reason = numbers.clean(accepted.reason) if accepted else ""
+    reason = wording.clean(accepted.reason) if accepted else ""
     lines = [f"{entry.date}  {reason}"]
     if step.subject:
-        lines.append(f"commit: {step.commit[:9]} {numbers.clean(step.subject)}")
+        lines.append(f"commit: {step.commit[:9]} {wording.clean(step.subject)}")
     for kind, found in (
         ("protocol", step.protocol),
         ("subject and settings", step.settings),
@@ -133,14 +133,14 @@ def changes(entry: Entry) -> list[str]:
         ("environment", step.environment),
     ):
         if found:
-            told = [_DIGEST.sub(r"\1…", numbers.clean(str(d), most=300)) for d in found]
-            lines.append(f"{kind}: {numbers.listed(told, CHANGES)}")
+            told = [_DIGEST.sub(r"\1…", wording.clean(str(d), most=300)) for d in found]
+            lines.append(f"{kind}: {wording.listed(told, CHANGES)}")
     comparison = entry.comparison
     if comparison is not None:
         for word, points in (("new", comparison.new), ("no longer there", comparison.missing)):
             if points:
                 names = list(dict.fromkeys(p.metric for p in points))
-                lines.append(f"{word}: {numbers.listed(names, CHANGES)}")
+                lines.append(f"{word}: {wording.listed(names, CHANGES)}")
         if len(lines) == 1 + bool(step.subject):
             lines.append(
                 "nothing that both records name has changed: chance, or code that the older one does not note"

@@ -9,10 +9,9 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from harness.compare.comparison import Comparison, Finding, Verdict
-from harness.record import TaskInfo
-from harness.report.evidence import look
-from harness.report.numbers import clean, label, outcome, place, point, worst_first
-from harness.report.told import told
+from harness.compare.wording import clean, label, outcome, place, point, worst_first
+from harness.report.finding_text import finding_lines, look
+from harness.store.record import TaskInfo
 
 ELEMENTS = {
     Verdict.REGRESSED: "failure",
@@ -76,7 +75,7 @@ def _judged(finding: Finding, suite: str) -> ET.Element:
         where = f"{where} against {point(finding.against)}".strip()
     case = _case(suite, finding.metric, f"{finding.field} ({where})" if where else finding.field)
     element = ELEMENTS.get(finding.verdict) if finding.verdict else None
-    text = "\n".join(told(finding))
+    text = "\n".join(finding_lines(finding))
     if element:
         _outcome(case, element, str(finding.verdict), text)
     else:

@@ -12,16 +12,17 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.canonical import canonical
+from harness.compare import wording
 from harness.compare.comparison import Comparison, Difference, Finding, Verdict
 from harness.compare.match import merged
 from harness.errors import UsageError
-from harness.record import Run, Score
-from harness.report import evidence, numbers
+from harness.formats.strict_json import canonical
+from harness.report import finding_text
 from harness.report.figures import Picture
 from harness.report.histories import HISTORY, summary
 from harness.report.markup import CELL, Section, cell_text, detail_table, escape, table_row
-from harness.report.warned import warned
+from harness.report.warnings import warned
+from harness.store.record import Run, Score
 
 STEP_SUMMARY_BYTES = 1024 * 1024
 """GitHub drops a step's summary that is larger, whole."""
@@ -75,8 +76,8 @@ def render(
             left_out.append(section.title)
     if left_out:
         # Titles with names from outside are only counted: they are long, and escaped for another place.
-        named = numbers.listed([t for t in left_out if re.fullmatch(r"[A-Za-z ]{1,40}", t)], 8)
-        lead = f"{numbers.counted(len(left_out), 'section')} left out to stay within {limit_bytes:,} bytes"
+        named = wording.listed([t for t in left_out if re.fullmatch(r"[A-Za-z ]{1,40}", t)], 8)
+        lead = f"{wording.counted(len(left_out), 'section')} left out to stay within {limit_bytes:,} bytes"
         text += f"\n_{lead}{f' ({named})' if named else ''}. `run.json` has all._\n"
     return text
 
@@ -108,17 +109,17 @@ def append_step_summary(path: Path, text: str) -> None:
 
 
 def _top(run: Run, comparison: Comparison) -> str:
-    result = numbers.outcome(comparison)
-    claims = numbers.claims(comparison.findings)
+    result = wording.outcome(comparison)
+    claims = wording.claims(comparison.findings)
     about = f" Verdicts are {escape(claims)}." if claims else ""
     parts = [
         f"## {MARKS[result.word]} {result.word}: {escape(run.suite, 80)}\n",
         f"{result.sentence}.{about}\n",
     ]
-    if which := evidence.look(comparison):
+    if which := finding_text.look(comparison):
         parts.append(f"{escape(which, 400)}.\n")
     if comparison.note:
-        note = numbers.clean(comparison.note, lines=True, most=1000)
+        note = wording.clean(comparison.note, lines=True, most=1000)
         parts.append(f"```text\n{note.replace('```', '` ` `')}\n```\n")
     environment = run.environments.get(run.environment, {})
     strip = {
@@ -131,7 +132,7 @@ def _top(run: Run, comparison: Comparison) -> str:
     }
     told = [f"{k} {escape(v, 80)}" for k, v in strip.items() if v]
     if comparison.baseline is not None:
-        told.append(f"baseline {escape(numbers.against(run, comparison), 200)}")
+        told.append(f"baseline {escape(wording.against(run, comparison), 200)}")
     parts.append(" · ".join(told) + "\n")
     return "\n".join(parts)
 
@@ -139,19 +140,19 @@ def _top(run: Run, comparison: Comparison) -> str:
 def _sections(
     run: Run, comparison: Comparison, pictures: Sequence[Picture], changes: Sequence[Difference]
 ) -> Iterator[Section]:
-    findings = numbers.worst_first(comparison.findings)
+    findings = wording.worst_first(comparison.findings)
     failed = comparison.failures
-    errors = [f"- **{escape(numbers.label(t))}**: {escape(numbers.first_line(t.error))}\n" for t in failed]
-    yield Section(numbers.counted(len(failed), "failed task"), errors)
+    errors = [f"- **{escape(wording.label(t))}**: {escape(wording.first_line(t.error))}\n" for t in failed]
+    yield Section(wording.counted(len(failed), "failed task"), errors)
     told = [f"- **{escape(w.who)}**: {escape(w.sentence)}\n" for w in warned(run)]
-    yield Section(numbers.counted(len(told), "warning"), told)
+    yield Section(wording.counted(len(told), "warning"), told)
     stored = [f for f in findings if f.against is None]
     yield _verdicts("Verdicts", [f for f in stored if f.gated], "baseline")
     yield Section("Why", _reasons(findings))
-    beside = [f"- {escape(names)}: {escape(text)}\n" for names, text in numbers.beside(findings)]
+    beside = [f"- {escape(names)}: {escape(text)}\n" for names, text in wording.beside(findings)]
     yield Section("Beside the verdicts", beside)
     yield Section("The suite differs, what somebody changed", [f"- {escape(str(d))}\n" for d in changes])
-    commands = [numbers.clean(c).replace("```", "` ` `") for c in evidence.more_evidence(run, comparison)]
+    commands = [wording.clean(c).replace("```", "` ` `") for c in finding_text.more_evidence(run, comparison)]
     first = "the first one unless the baseline has as many seeds:\n\n" if len(commands) > 1 else ""
     block = "\n".join(["```sh", *commands, "```\n"])
     yield Section("For more evidence", [f"{first}{block}"] if commands else [])
@@ -159,7 +160,7 @@ def _sections(
     yield Section("The environment differs, a likely cause of change", [f"- {escape(c)}\n" for c in causes])
     within = [f for f in findings if f.against is not None]
     for reference in {canonical(f.against): f.against for f in within if f.against is not None}.values():
-        title = f"Within the run, against {escape(numbers.point(reference))}"
+        title = f"Within the run, against {escape(wording.point(reference))}"
         yield _verdicts(title, [f for f in within if f.against == reference], "reference")
     yield from _pictures(pictures)
     for title, points in (
@@ -167,12 +168,12 @@ def _sections(
         ("new: not in the baseline", comparison.new),
         ("not run: deselected", comparison.not_run),
     ):
-        names = [f"- {escape(numbers.label(p))}\n" for p in points]
+        names = [f"- {escape(wording.label(p))}\n" for p in points]
         yield Section(f"{len(names):,} {title}", names, folded=True)
     yield _verdicts("Not gated", [f for f in stored if not f.gated], "baseline", folded=True)
     values = [
-        table_row((escape(name), escape(numbers.point(at)), escape(", ".join(numbers.together(v)))))
-        for name, at, v in numbers.uncompared(run, comparison)
+        table_row((escape(name), escape(wording.point(at)), escape(", ".join(wording.together(v)))))
+        for name, at, v in wording.uncompared(run, comparison)
     ]
     columns = ("metric", "point", "one value per repeat")
     folded = comparison.baseline is not None
@@ -196,16 +197,16 @@ def _pictures(pictures: Sequence[Picture]) -> Iterator[Section]:
 
 
 def _verdicts(title: str, findings: Sequence[Finding], other: str, folded: bool = False) -> Section:
-    interval = f"{evidence.confidence(findings)} interval"
+    interval = f"{finding_text.confidence(findings)} interval"
     columns = ("verdict", "metric", "repeats", other, "candidate", "change", interval, "margin")
     rows = []
     for f in findings:
-        shown = numbers.figures(f)
+        shown = wording.figures(f)
         verdict = f"{MARKS[f.verdict]} {f.verdict}" if f.verdict else "not judged"
         verdict += "" if f.executed else ", _not re-executed_"
         verdict += " (gated)" if f.gated and f.against is not None else ""
-        name = escape(f.name) + (f"<br>{escape(numbers.place(f))}" if numbers.place(f) else "")
-        change = (shown.change, shown.interval, numbers.margin(shown))
+        name = escape(f.name) + (f"<br>{escape(wording.place(f))}" if wording.place(f) else "")
+        change = (shown.change, shown.interval, wording.margin(shown))
         rows.append(table_row((verdict, name, shown.repeats, shown.baseline, shown.candidate, *change)))
     return Section(title, rows, columns, folded, right=5)
 
@@ -216,9 +217,9 @@ def _reasons(findings: Sequence[Finding]) -> list[str]:
     for f in findings:
         if f.verdict is None or f.verdict is Verdict.UNCHANGED:
             continue
-        lines = [f"- {MARKS[f.verdict]} {f.verdict}, **{escape(numbers.label(f))}**: {escape(f.reason)}"]
+        lines = [f"- {MARKS[f.verdict]} {f.verdict}, **{escape(wording.label(f))}**: {escape(f.reason)}"]
         lines += [f"  - {escape(str(d))}" for d in f.differences]
-        lines += [f"  - {numbers.evidence(f)}"] if numbers.evidence(f) else []
+        lines += [f"  - {wording.evidence(f)}"] if wording.evidence(f) else []
         rows.append("\n".join(lines) + "\n")
     return rows
 
@@ -230,12 +231,12 @@ def _details(scores: Sequence[Score], findings: Sequence[Finding]) -> Iterator[S
         repeat = next((r for r in score.repeats if r.details), None)
         if repeat is None:
             continue
-        where = ", ".join(filter(None, (numbers.point(score.point), numbers.point(repeat.seeds))))
+        where = ", ".join(filter(None, (wording.point(score.point), wording.point(repeat.seeds))))
         for name, value in repeat.details.items():
             columns, rows = detail_table(value)
             # GitHub reads no Markdown inside <summary>: only HTML has to be escaped there.
             title = html.escape(
-                numbers.clean(f"{score.metric}: {name.replace('_', ' ')} ({where or 'whole'})")
+                wording.clean(f"{score.metric}: {name.replace('_', ' ')} ({where or 'whole'})")
             )
             cells = [table_row(escape(cell_text(c)) for c in row) for row in rows]
             yield Section(title, cells, [escape(c) for c in columns], folded=True)
@@ -253,10 +254,10 @@ def _record(run: Run) -> Iterator[Section]:
     yield Section("Sources", sources, folded=True)
     order = ("failed", "skipped", "executed", "cached")
     tasks = [
-        table_row((t.state, escape(numbers.label(t)), f"{t.wall_s:.1f}"))
+        table_row((t.state, escape(wording.label(t)), f"{t.wall_s:.1f}"))
         for t in sorted(run.tasks, key=lambda t: (order.index(t.state), -t.wall_s))
     ]
-    title = f"{numbers.counted(len(tasks), 'task')}, {run.wall_s:.1f} s"
+    title = f"{wording.counted(len(tasks), 'task')}, {run.wall_s:.1f} s"
     yield Section(title, tasks, ("state", "task", "s"), folded=True, right=1)
     environment = {**merged(run.environments.values()), **run.provenance}
     rows = [table_row((escape(k), escape(cell_text(v)))) for k, v in environment.items()]

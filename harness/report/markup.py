@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.artifact import Json
-from harness.canonical import canonical
-from harness.report import numbers
+from harness.compare import wording
+from harness.formats.strict_json import canonical
 
 CELL = 300
 """Longer values are cut; ``run.json`` has them whole."""
@@ -18,7 +18,7 @@ CELL = 300
 
 def escape(text: str, most: int = CELL) -> str:
     """Text from outside as inline Markdown that reads as itself: no markup, HTML, mention or new cell."""
-    text = numbers.clean(text, most=most)
+    text = wording.clean(text, most=most)
     isolate = any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~])", r"\\\1", text)
@@ -58,7 +58,7 @@ class Section:
         if not kept:
             return ""
         cut = len(self.rows) - len(kept)
-        what = f"{numbers.counted(cut, 'row')} more, cut for size; worst first"
+        what = f"{wording.counted(cut, 'row')} more, cut for size; worst first"
         note = f"\n_{what}. `run.json` has all._\n" if cut else ""
         return head + "".join(kept) + note + tail
 
@@ -102,5 +102,5 @@ def _members(value: Json, kind: type | tuple[type, ...]) -> list[Any]:
 def cell_text(value: Json) -> str:
     """A value in a table's cell, not yet escaped."""
     if isinstance(value, float):
-        return numbers.number(value)
+        return wording.number(value)
     return value if isinstance(value, str) else canonical(value)

@@ -10,12 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.compare.foresight import Outlook
-from harness.environment import device_class, environment
-from harness.estimate import expected_s
-from harness.plan import Plan, Task
-from harness.report.numbers import clean, counted, listed, number, point
+from harness.compare.wording import clean, counted, listed, number, point
+from harness.engine.plan import Plan, Task, expected_s
 from harness.report.progress import label
-from harness.store import Store
+from harness.store.artifacts import Store
+from harness.store.environment import device_class, environment
 
 
 def print_plan(console: Console, plan: Plan, store: Store, *, every: bool) -> None:

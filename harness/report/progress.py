@@ -8,8 +8,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from harness.plan import Plan, Task
-from harness.run import Event
+from harness.engine.plan import Plan, Task
+from harness.engine.runner import Event
 
 TELL_EVERY_S = 30
 """Between two plain lines about one task."""

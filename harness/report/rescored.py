@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.record import Run, Score
-from harness.report.numbers import clean, counted, point, together
+from harness.compare.wording import clean, counted, point, together
+from harness.store.record import Run, Score
 
 ROWS = 200
 """At most so many rows; the rest is counted."""

@@ -13,11 +13,11 @@ from itertools import islice, zip_longest
 from pathlib import Path
 
 from harness.artifact import EncodedPrompts, GeneratedImages, Images, Json
-from harness.canonical import canonical
-from harness.data.image_folder import Row, rows
-from harness.record import Run
-from harness.report import numbers
-from harness.shelf import Made, Shelf
+from harness.compare import wording
+from harness.formats.image_folder import Row, rows
+from harness.formats.strict_json import canonical
+from harness.store.record import Run
+from harness.store.run_artifacts import Made, Shelf
 
 COLUMNS = 16
 """Points side by side, besides the reference; more points are shown in several parts."""
@@ -143,7 +143,7 @@ def words(index: int, line: Sequence[Row | None]) -> tuple[str, str]:
     prompts = {" ".join(row.captions) for row in line if row}
     label = labels.pop() if len(labels) == 1 else ""
     prompt = prompts.pop() if len(prompts) == 1 else f"image {index + 1} of each point; the prompts differ"
-    return numbers.clean(label, most=60), numbers.clean(prompt, most=300)
+    return wording.clean(label, most=60), wording.clean(prompt, most=300)
 
 
 def is_reference(run: Run, made: Made) -> bool:
@@ -155,7 +155,7 @@ def is_reference(run: Run, made: Made) -> bool:
 
 def where(made: Made, *, point: bool = True) -> str:
     """`` (seed=0)``: where the shown repeat lies."""
-    place = numbers.point({**(made.task.point if point else {}), **made.task.seeds})
+    place = wording.point({**(made.task.point if point else {}), **made.task.seeds})
     return f" ({place})" if place else ""
 
 
@@ -168,7 +168,7 @@ def _first_repeat(made: Sequence[Made]) -> list[Made]:
 
 
 def _spelled(value: Json) -> str:
-    return numbers.clean(value if isinstance(value, str) else canonical(value), most=60)
+    return wording.clean(value if isinstance(value, str) else canonical(value), most=60)
 
 
 def _reals(shelf: Shelf, made: Made) -> list[Made]:

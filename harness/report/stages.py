@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from harness import registry, streams
+from harness.report import streams
 from harness.stage import REQUIRED, Parameter, Stage
-from harness.typed import describe, to_json
+from harness.suite import registry
+from harness.suite.typed import describe, to_json
 
 
 def print_stages(console: Console, name: str | None) -> None:

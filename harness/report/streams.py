@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from harness.errors import Exit, HarnessError
-from harness.unclean import visible, visible_in_json, without_commands
+from harness.formats.escapes import visible, visible_in_json, without_commands
 
 if TYPE_CHECKING:
     from harness.artifact import Json

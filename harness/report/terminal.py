@@ -11,13 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.canonical import canonical
+from harness.compare import wording
 from harness.compare.comparison import Comparison, Finding, Verdict
-from harness.errors import Exit
-from harness.record import Run
-from harness.report import numbers
-from harness.report.evidence import look, more_evidence
-from harness.report.numbers import (
+from harness.compare.wording import (
     against,
     claims,
     clean,
@@ -35,7 +31,11 @@ from harness.report.numbers import (
     uncompared,
     worst_first,
 )
-from harness.report.warned import warned
+from harness.errors import Exit
+from harness.formats.strict_json import canonical
+from harness.report.finding_text import look, more_evidence
+from harness.report.warnings import warned
+from harness.store.record import Run
 
 ROWS = 30
 """At most so many rows of a table; the rest is counted."""
@@ -163,7 +163,7 @@ class _Page:
         if place(finding):
             metric.append(self.text(clean(place(finding)), "dim"))
         sides, change = (shown.baseline, shown.candidate), (shown.change, shown.interval)
-        bound = numbers.margin(shown)
+        bound = wording.margin(shown)
         plain: tuple[str, ...]
         if self.wide:
             plain = (*sides, " ".join(c for c in change if c != shown.repeats), bound, shown.repeats)
@@ -219,7 +219,7 @@ class _Page:
 
     def beside(self, findings: Sequence[Finding]) -> None:
         """What to know beside the verdicts; a sentence that holds for several stands once."""
-        told = numbers.beside(findings)
+        told = wording.beside(findings)
         if told:
             self.heading("beside the verdicts")
         for names, sentence in told[:ROWS]:

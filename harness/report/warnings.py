@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.record import Run, TaskInfo
-from harness.report import numbers
+from harness.compare import wording
+from harness.store.record import Run, TaskInfo
 
 WARNINGS = "warnings"
 NAMED = 3
@@ -25,7 +25,7 @@ class Warned(NamedTuple):
 
     @property
     def who(self) -> str:
-        return numbers.listed([numbers.label(task) for task in self.tasks], NAMED)
+        return wording.listed([wording.label(task) for task in self.tasks], NAMED)
 
 
 def warned(run: Run) -> list[Warned]:

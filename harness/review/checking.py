@@ -10,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness import strict_json
+from harness.compare import wording
 from harness.errors import UsageError
-from harness.report import numbers
+from harness.formats import strict_json
 from harness.review.key import Key
 from harness.review.questions import NO_TAG, TAGS, TRAIN, scales
-from harness.review.table import Answers, Rated
+from harness.review.rating_table import Answers, Rated
 
 SCHEMA = "harness.ratings/1"
 LEAST_SHARE = 0.5
@@ -103,7 +103,7 @@ def read(file: Path, key: Key) -> Sheet:
         raise UsageError(f"{file}: without the reviewer's name")
     if not isinstance(ratings, list) or not ratings:
         raise UsageError(f"{file}: empty, nothing is rated in it")
-    rater = numbers.clean(rater, most=60).strip()
+    rater = wording.clean(rater, most=60).strip()
     found: dict[str, Rated | None] = {}
     for i, rating in enumerate(ratings):
         where = f"{file}: rating {i + 1}"
@@ -154,7 +154,7 @@ def _rating(rating: Mapping[str, Any], asked: str, where: str) -> Answers | None
     if len(full) < len(names) or not tags or train is None:
         return None
     flaws = tuple(sorted(t for t in tags if t != NO_TAG))
-    return Answers(full, flaws, train, numbers.clean(comment, lines=True, most=1000).strip(), seconds)
+    return Answers(full, flaws, train, wording.clean(comment, lines=True, most=1000).strip(), seconds)
 
 
 def _time(text: object, file: Path) -> datetime:

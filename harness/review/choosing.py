@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from harness.artifact import EncodedPrompts, GeneratedImages, Images, Json
-from harness.canonical import canonical
-from harness.data.image_folder import Row, rows
+from harness.compare import wording
 from harness.errors import UsageError, nearest
-from harness.record import Run
-from harness.report import numbers
-from harness.shelf import Made, Shelf
-from harness.store import Store
+from harness.formats.image_folder import Row, rows
+from harness.formats.strict_json import canonical
+from harness.store.artifacts import Store
+from harness.store.record import Run
+from harness.store.run_artifacts import Made, Shelf
 
 REAL = "real images"
 """The name of the controls among the systems."""
@@ -112,7 +114,7 @@ def _first_hand(shelf: Shelf, generated: Mapping[str, Sequence[Made]]) -> list[s
 
 
 def _called(made: Made) -> str:
-    place = numbers.point(made.task.point)
+    place = wording.point(made.task.point)
     return f"{made.name} ({place})" if place else made.name
 
 
@@ -161,3 +163,73 @@ def asked_for(picture: Picture, asked: Asked) -> str:
     if asked == "class":
         return str(picture.row.label)
     return picture.row.captions[0] if asked == "sentence" else ""
+
+
+CONTROLS = 0.2
+"""Share of real images."""
+REPEATS = 10
+"""One image in so many is shown again; its two showings lie a third of the review apart or more."""
+LEAST = 6
+
+
+@dataclass(frozen=True)
+class Showing:
+    """One place in the order."""
+
+    picture: Picture
+    again: bool
+    """The second time."""
+
+
+def choose(pool: Pool, count: int, seed: int) -> list[Showing]:
+    """``count`` different images in the order of the page, and a tenth of them once more.
+
+    Every system gets as many as every other, or one more; within a system every class likewise.
+
+    Raises:
+        UsageError: fewer images than asked for, or too few for every system to be rated.
+    """
+    rng = random.Random(seed)
+    real = min(max(round(CONTROLS * count), 1), len(pool.controls)) if pool.controls else 0
+    least = max(LEAST, len(pool.systems) + real)
+    if count < least:
+        raise UsageError(
+            f"--count {count}: {len(pool.systems)} systems and {real} real images need {least} at least"
+        )
+    queues = [_by_class(pictures, rng, turn) for turn, pictures in enumerate(pool.systems.values())]
+    rng.shuffle(queues)
+    chosen = _in_turn(queues, count - real) + _by_class(pool.controls, rng, 0)[:real]
+    if len(chosen) < count:
+        raise UsageError(f"--count {count}: the run has {len(chosen)} images to rate")
+    rng.shuffle(chosen)
+    return _with_repeats(chosen, rng)
+
+
+def _by_class(pictures: Sequence[Picture], rng: random.Random, turn: int) -> list[Picture]:
+    """In random order, but the first few are of different classes; ``turn`` is the class that begins."""
+    shuffled = list(pictures)
+    rng.shuffle(shuffled)
+    seen: Counter[str] = Counter()
+    labels = sorted({p.row.label or "" for p in pictures})
+    rank = {label: (i - turn) % len(labels) for i, label in enumerate(labels)}
+    placed = []
+    for picture in shuffled:
+        label = picture.row.label or ""
+        placed.append((seen[label], rank[label], picture))
+        seen[label] += 1
+    return [picture for *_, picture in sorted(placed, key=lambda p: p[:2])]
+
+
+def _in_turn(queues: Sequence[Sequence[Picture]], count: int) -> list[Picture]:
+    """The first of every queue, then the second of every queue."""
+    longest = max(map(len, queues), default=0)
+    return [queue[i] for i in range(longest) for queue in queues if i < len(queue)][:count]
+
+
+def _with_repeats(order: Sequence[Picture], rng: random.Random) -> list[Showing]:
+    """Images of the first third come again among the last third."""
+    third = len(order) // 3
+    again = rng.sample(list(order[:third]), -(-len(order) // REPEATS))
+    late = [Showing(p, False) for p in order[2 * third :]] + [Showing(p, True) for p in again]
+    rng.shuffle(late)
+    return [Showing(p, False) for p in order[: 2 * third]] + late

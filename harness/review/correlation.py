@@ -9,10 +9,10 @@ from statistics import NormalDist
 from typing import Literal
 
 from harness.artifact import Json
-from harness.canonical import canonical
 from harness.compare.sample import Side
-from harness.record import Run, Score
-from harness.review.table import Rated
+from harness.formats.strict_json import canonical
+from harness.review.rating_table import Rated
+from harness.store.record import Run, Score
 
 LEAST = 3
 """Fewer pairs than this have no rank correlation worth the name."""

@@ -9,13 +9,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from harness import atomic
 from harness.artifact import Json
 from harness.errors import UsageError
-from harness.review import json_file, questions
+from harness.formats import files, strict_json
+from harness.formats.strict_json import checked
+from harness.review import questions
 from harness.review.choosing import Showing
-from harness.shape import checked
+
+
+def read_json(file: Path, schema: str, what: str) -> dict[str, Any] | None:
+    """What the file holds, save its schema; None where there is no such file.
+
+    Args:
+        file: to be read.
+        schema: that it has to be of.
+        what: it should be, for people.
+
+    Raises:
+        UsageError: it cannot be read, or is of another schema.
+    """
+    if not file.exists():
+        return None
+    body = strict_json.read(file)
+    if not isinstance(body, dict) or body.pop("schema", None) != schema:
+        raise UsageError(f"{file}: not {what} ({schema!r})")
+    return body
+
 
 FILE = "review-key.json"
 SCHEMA = "harness.review-key/1"
@@ -101,7 +122,7 @@ def write(folder: Path, key: Key) -> None:
         OSError: it cannot be written.
     """
     body = {"schema": SCHEMA, **asdict(key)}
-    atomic.write(folder / FILE, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+    files.write(folder / FILE, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
 
 
 def read(folder: Path) -> Key | None:
@@ -111,7 +132,7 @@ def read(folder: Path) -> Key | None:
         UsageError: the file is damaged or of another version.
     """
     file = folder / FILE
-    body = json_file.read(file, SCHEMA, "the key of a review")
+    body = read_json(file, SCHEMA, "the key of a review")
     if body is None:
         return None
     try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.compare import stats
-from harness.review.table import Rated
+from harness.review.rating_table import Rated
 
 LEAST = 3
 """Images or raters that an interval needs."""

@@ -2,22 +2,127 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from harness import atomic
 from harness.artifact import Json
 from harness.errors import UsageError
-from harness.record import Run
+from harness.formats import files
+from harness.formats.strict_json import canonical
 from harness.review import key as keys
-from harness.review import page, pictures, questions
-from harness.review.choosing import CONTROLS, choose
-from harness.review.key import Key
+from harness.review import questions
+from harness.review.choosing import CONTROLS, Pool, asked_for, choose, pool
+from harness.review.key import Key, Shown
 from harness.review.levels import LEAST
-from harness.review.pool import Pool, asked_for, pool
-from harness.store import Store
+from harness.review.questions import NO_TAG, TAGS, TRAIN, scales
+from harness.store.artifacts import Store
+from harness.store.record import Run
+
+MOST = 512
+"""Pixels on a side."""
+LOSSLESS = 256
+"""Up to this side images are encoded without loss: at 64 × 64 every pixel counts. WebP at 90 above."""
+
+
+def encoded_picture(files: Sequence[Path]) -> tuple[int, int, list[str]]:
+    """Width, height, and the images as base64 of WebP, padded with blanks to one length.
+
+    Raises:
+        UsageError: a file that is missing or no image.
+    """
+    from PIL import Image, ImageOps
+
+    sizes = [_size(file) for file in dict.fromkeys(files)]
+    width, height = (min(MOST, *sides) for sides in zip(*sizes, strict=True))
+    lossless = max(width, height) <= LOSSLESS
+    texts = []
+    for file, picture in _opened(files):
+        try:
+            fitted = ImageOps.fit(picture.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+        except (OSError, SyntaxError) as e:
+            raise UsageError(f"{file}: not an image ({e})") from None
+        held = io.BytesIO()
+        Image.frombytes("RGB", fitted.size, fitted.tobytes()).save(
+            held, format="WEBP", lossless=lossless, quality=100 if lossless else 90, method=4
+        )
+        texts.append(base64.b64encode(held.getvalue()).decode())
+    longest = max(map(len, texts))
+    return width, height, [text.ljust(longest) for text in texts]
+
+
+def _size(file: Path) -> tuple[int, int]:
+    ((_, picture),) = _opened([file])
+    width, height = picture.size
+    return width, height
+
+
+def _opened(files: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
+    from PIL import Image, UnidentifiedImageError
+
+    for file in files:
+        try:
+            with Image.open(file) as picture:
+                yield file, picture
+        except FileNotFoundError:
+            raise UsageError(f"{file}: missing; run the suite again, which makes it anew") from None
+        except (UnidentifiedImageError, OSError, SyntaxError) as e:
+            raise UsageError(f"{file}: not an image ({e})") from None
+
+
+def content(
+    review: str, showings: Sequence[Shown], asked: Sequence[str], pictures: tuple[int, int, Sequence[str]]
+) -> dict[str, Any]:
+    """What the page shows, JSON-safe; ``page`` is the digest of all the rest.
+
+    Args:
+        review: the review's id.
+        showings: in the order of the page; of each only its blinded name goes in.
+        asked: per showing what the image should show, empty where that is not asked.
+        pictures: width, height and the encoded images, one per showing.
+    """
+    width, height, images = pictures
+    body = {
+        "review": review,
+        "width": width,
+        "height": height,
+        "scales": [asdict(scale) for scale in scales(asked[0])],
+        "tags": [asdict(tag) for tag in TAGS],
+        "none": NO_TAG,
+        "train": list(TRAIN),
+        "images": [
+            {"id": s.id, "asked": a, "data": d} for s, a, d in zip(showings, asked, images, strict=True)
+        ],
+    }
+    return {**body, "page": sha256(canonical(body).encode()).hexdigest()[:16]}
+
+
+def render(body: dict[str, Any]) -> str:
+    """The page as HTML. Its own style and script are all that the browser is allowed to run."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    loader = PackageLoader("harness", "report/templates/review")
+    templates = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    style, script = (loader.get_source(templates, name)[0] for name in ("review.css", "review.js"))
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{_hash(style)}'; "
+        f"script-src 'sha256-{_hash(script)}'; base-uri 'none'; form-action 'none'"
+    )
+    return templates.get_template("page.html.jinja").render(
+        body=body, policy=policy, style=Markup(style), script=Markup(script)
+    )
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(sha256(text.encode()).digest()).decode()
 
 
 @dataclass(frozen=True)
@@ -72,17 +177,17 @@ def make(run: Run, store: Store, wish: Wish, before: Key | None) -> Review:
     there = pool(run, store, wish.stages, wish.controls)
     showings = choose(there, wish.count, wish.seed)
     asked = [asked_for(s.picture, there.asked) for s in showings]
-    encoded = pictures.encoded([s.picture.row.path for s in showings])
+    encoded = encoded_picture([s.picture.row.path for s in showings])
     shown = keys.shown(showings, secret)
     review = keys.name(secret, f"review:{run.id}")
-    body = page.content(review, shown, asked, encoded)
+    body = content(review, shown, asked, encoded)
     if before is not None and body["page"] != before.page:
         raise UsageError(
             f"{run.id}: the store {store.root} has not the images that its review was made from; --replace begins "
             "another, and what was rated on the old page is then lost"
         )
     key = Key(review, run.id, secret, wish.settings(), questions.digest(), there.asked, body["page"], shown)
-    return Review(key, page.render(body), there, encoded[:2])
+    return Review(key, render(body), there, encoded[:2])
 
 
 def write(review: Review, folder: Path, to: Path) -> None:
@@ -94,7 +199,7 @@ def write(review: Review, folder: Path, to: Path) -> None:
     try:
         keys.write(folder, review.key)
         to.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(to, review.html)
+        files.write(to, review.html)
     except OSError as e:
         raise UsageError(f"{e.filename or to}: the review cannot be written ({e.strerror})") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
-from harness.canonical import canonical
+from harness.formats.strict_json import canonical
 
 
 @dataclass(frozen=True)

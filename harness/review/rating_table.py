@@ -9,11 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness import atomic, strict_json
-from harness.canonical import canonical
 from harness.errors import UsageError
+from harness.formats import files, strict_json
+from harness.formats.strict_json import canonical, checked
 from harness.review.key import Shown
-from harness.shape import checked
 
 FILE = "ratings.json"
 SCHEMA = "harness.ratings-table/1"
@@ -83,7 +82,7 @@ def write(file: Path, ratings: Ratings) -> None:
     rows = [{"rater": r.rater, **asdict(r.shown), **asdict(r.answers)} for r in ratings.rated]
     head = {name: getattr(ratings, name) for name in ("review", "run", "questions", "asked")}
     body = {"schema": SCHEMA, **head, "ratings": rows}
-    atomic.write(file, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+    files.write(file, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
 
 
 def read(file: Path) -> Ratings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.report.numbers import counted, together
+from harness.compare.wording import counted, together
 from harness.review.agreement import Alpha, Consistency
 from harness.review.levels import Level
 from harness.review.questions import SCALES

@@ -11,7 +11,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.unclean import is_utf8
+from harness.formats.escapes import is_utf8
 
 CARD = "README.md"
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.data.content import files_of
 from harness.errors import StageError, nearest
+from harness.sources.content import files_of
 
 _SHARD = re.compile(r"(?:.*/)?([\w.]+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?\.parquet")
 _ROWS = 32

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from harness import atomic
-from harness.data import snapshots
-from harness.data.content import DigestCache, content_digest, files_of, without_card
-from harness.data.hub import COMMIT, Found, Origin, Source
-from harness.data.inside import refuse_outside
 from harness.errors import UsageError, nearest
+from harness.formats.files import put, write
+from harness.sources import snapshots
+from harness.sources.content import DigestCache, content_digest, files_of, without_card
+from harness.sources.hub import COMMIT, Found, Origin, Source
+from harness.sources.weight_files import refuse_outside
 
 REVISION = ".revision"
 """A file in a mirror's repository folder that says which commit the folder holds."""
@@ -203,8 +203,8 @@ def _complete(folder: Path, repo: str, commit: str, wanted: list[Source]) -> int
             # By names of the same files, in one exchange: half of a larger data set would be read as all of it.
             shutil.copytree(folder, part, copy_function=_link, symlinks=True, dirs_exist_ok=True)
         else:
-            atomic.write(part / REVISION, f"{commit}\n")
-        atomic.put(part, folder)
+            write(part / REVISION, f"{commit}\n")
+        put(part, folder)
         shutil.rmtree(part, ignore_errors=True)
     except snapshots.UnreachableError as e:
         raise UsageError(
@@ -263,4 +263,4 @@ def _pinned(text: str, repo: str, commit: str) -> str:
 
 
 def _replace(file: Path, text: str) -> None:
-    atomic.write(file, text)
+    write(file, text)

@@ -31,13 +31,13 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-from harness import atomic, installed, locks, strict_json
-from harness import entry as entries
 from harness.artifact import Json
-from harness.canonical import canonical
-from harness.entry import ENTRY, ITEMS, ONLY, Entry, Output, Result
 from harness.errors import StageError, StoreError, UsageError
-from harness.given import opened, read_bytes, read_text
+from harness.formats import strict_json
+from harness.formats.files import is_torn, opened, put, read_bytes, read_text, sync, write
+from harness.formats.strict_json import canonical
+from harness.store import entries, installed, locks
+from harness.store.entries import ENTRY, ITEMS, ONLY, Entry, Output, Result
 
 __all__ = ["ENTRY", "ITEMS", "ONLY", "Entry", "Output", "Result", "Store", "check_tree"]
 
@@ -72,7 +72,7 @@ class Store:
             with self.errors():
                 self.root.mkdir(parents=True, exist_ok=True)
                 probe = self.root / ".probe"
-                atomic.write(probe, b"x" * 4096)
+                write(probe, b"x" * 4096)
                 probe.unlink(missing_ok=True)
         except StoreError as e:
             raise UsageError(str(e)) from None
@@ -194,15 +194,15 @@ class Store:
             for name in _files(made):
                 path = made / name
                 files[name] = (path.stat().st_size, _sha256(path))
-                atomic.sync(path)
+                sync(path)
             entry = replace(entry, files=files)
             (made / ENTRY).write_text(entries.dumps(entry), encoding="utf-8")
-            atomic.sync(made / ENTRY)
+            sync(made / ENTRY)
             target = self.folder(entry.key)
             target.parent.mkdir(parents=True, exist_ok=True)
             # What was there goes into the work folder, which goes at the end.
-            atomic.put(made, target)
-            atomic.sync(target.parent)
+            put(made, target)
+            sync(target.parent)
             shutil.rmtree(work, ignore_errors=True)
         self._verified.add(entry.key)
         return entry
@@ -254,13 +254,13 @@ class Store:
         with self.errors():
             if not file.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
-                atomic.write(file, os.fsencode(place))
+                write(file, os.fsencode(place))
 
     def projects(self) -> list[Path]:
         """The folders of the projects that have used this store."""
         with self.errors():
             files = _listed(self.root / "projects")
-            return [Path(os.fsdecode(read_bytes(f))) for f in files if not atomic.is_torn(Path(f.name))]
+            return [Path(os.fsdecode(read_bytes(f))) for f in files if not is_torn(Path(f.name))]
 
     def forget_project(self, project: Path) -> None:
         with self.errors():

@@ -15,10 +15,10 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
 
-from harness import strict_json
 from harness.artifact import Json
-from harness.canonical import canonical
 from harness.errors import UsageError
+from harness.formats import strict_json
+from harness.formats.strict_json import canonical
 
 ENTRY = "entry.json"
 ITEMS = "items.parquet"

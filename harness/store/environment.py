@@ -15,11 +15,12 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from harness import __version__, installed, processor
+from harness import __version__
 from harness.artifact import Json
 from harness.errors import UsageError
-from harness.libraries import observed
-from harness.unclean import visible
+from harness.formats.escapes import visible
+from harness.store import installed, processor
+from harness.store.processor import observed
 
 PACKAGES = ("torch", "torchvision", "torchgeo", "lightning", "torchmetrics", "numpy", "pillow", "pyarrow")
 

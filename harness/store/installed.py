@@ -12,10 +12,10 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from harness import atomic, strict_json
 from harness.artifact import Json
-from harness.canonical import canonical
 from harness.errors import UsageError
+from harness.formats import files, strict_json
+from harness.formats.strict_json import canonical
 
 _METADATA = re.compile(r"(?P<name>.+?)(?:-(?P<version>\d[^-]*)(?:-.*)?)?\.(?:dist|egg)-info")
 FOLDER = "distributions"
@@ -52,7 +52,7 @@ def keep(root: Path, listed: Mapping[str, Json]) -> None:
     if file.exists():
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(file, json.dumps(listed, indent=0))
+    files.write(file, json.dumps(listed, indent=0))
 
 
 def kept(root: Path, digests: Iterable[str]) -> dict[str, dict[str, Json]]:

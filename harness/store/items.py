@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from harness.artifact import Json
-from harness.canonical import canonical
 from harness.errors import ResourceError, UsageError
+from harness.formats.strict_json import canonical
 from harness.stage import Items
 
 if TYPE_CHECKING:

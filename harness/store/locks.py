@@ -19,8 +19,8 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
 
-from harness import strict_json
 from harness.errors import UsageError
+from harness.formats import strict_json
 
 LEASE_S = 60.0
 """A holder that has been silent for so long has lost its lease. Every process that shares a store must use the same."""

@@ -8,14 +8,17 @@ or that folder. The id names the run's folder, so copies keep their place.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import atomic, strict_json
 from harness.errors import UsageError
+from harness.formats import strict_json
+from harness.formats.escapes import is_utf8
+from harness.formats.files import is_torn
 
 NUMBERS = ".numbers"
 """Folder below ``reports/`` of the numbers that were given last."""
@@ -49,7 +52,7 @@ def is_id(name: str) -> bool:
 
 def folders(reports: Path) -> list[Path]:
     """The folders of runs, oldest first."""
-    files = (file for file in reports.glob("**/run.json") if not atomic.is_torn(file.relative_to(reports)))
+    files = (file for file in reports.glob("**/run.json") if not is_torn(file.relative_to(reports)))
     found = {file.parent for file in files}
     return sorted(found, key=lambda folder: (order(_id_of(folder)), folder))
 
@@ -99,3 +102,76 @@ def _seen(reports: Path) -> Iterator[int]:
     """The numbers of the runs that are there: for a project whose folder of numbers is gone."""
     for file in reports.glob("**/run.json"):
         yield order(_id_of(file.parent))[0]
+
+
+def of(place: Path) -> Path:
+    """The nearest folder at or above ``place`` that holds ``suites/``; the working folder where there is none."""
+    start = place.resolve()
+    for folder in (start, *start.parents):
+        if (folder / "suites").is_dir():
+            return folder
+    return Path.cwd()
+
+
+def store_root(given: Path | None, project: Path) -> Path:
+    """``--store``, else ``HARNESS_STORE``, else ``.harness/`` in the project.
+
+    Raises:
+        UsageError: it is there and is no folder, or its path is no UTF-8.
+    """
+    named = os.environ.get("HARNESS_STORE")
+    folder = given or (Path(named) if named else project / ".harness")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"store {folder}: not a folder")
+    if not is_utf8(str(folder.absolute())):  # the libraries of most stages write no other
+        raise UsageError(
+            f"store {folder}: a path that is no UTF-8; name another, with --store or HARNESS_STORE"
+        )
+    return folder
+
+
+def mirror(given: Path | None) -> Path | None:
+    """``--mirror``, else ``HARNESS_MIRROR``, else none.
+
+    Raises:
+        UsageError: it is named and is no folder.
+    """
+    named = os.environ.get("HARNESS_MIRROR")
+    folder = given or (Path(named) if named else None)
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"mirror {folder}: no such folder")
+    return folder
+
+
+def reports(project: Path, suite: str = "") -> Path:
+    """Where the runs of a suite, or of all of them, are."""
+    return project / "reports" / suite
+
+
+def find_run(text: str, project: Path) -> Path:
+    """The folder of a run that is given as a folder, a ``run.json``, an id, or a suite's name (its latest run).
+
+    Any other file is taken for a baseline's and returned as it is.
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = Path(text)
+    if path.is_file():
+        return path.parent if path.name == "run.json" else path
+    if (path / "run.json").is_file():
+        return path
+    found = folders(reports(project))
+    named = [r for r in found if r.name == text]
+    of_suite = [r for r in found if _suite_of(r, project) == text]
+    if chosen := named or of_suite:
+        return chosen[-1]
+    known = ", ".join(r.name for r in found[-3:]) or "none yet"
+    raise UsageError(f"no run {text!r}: not a run's folder, an id or a suite with runs (latest: {known})")
+
+
+def _suite_of(run: Path, project: Path) -> str:
+    """By its place, or its record: a run that was given a folder of its own is not below its suite's name."""
+    if is_id(run.name):
+        return run.parent.relative_to(reports(project)).as_posix()
+    return str(record(run).get("suite", ""))

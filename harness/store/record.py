@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from harness.artifact import Json
-from harness.canonical import canonical
+from harness.formats.strict_json import canonical
 
 TaskState = Literal["cached", "executed", "failed", "skipped"]
 

@@ -8,12 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from harness import strict_json
 from harness.artifact import Json
-from harness.canonical import canonical
 from harness.errors import UsageError
-from harness.given import opened, read_text
-from harness.record import (
+from harness.formats import strict_json
+from harness.formats.files import opened, read_text
+from harness.formats.strict_json import canonical, checked
+from harness.stage import LARGEST
+from harness.store.record import (
     Accepted,
     GateInfo,
     Looks,
@@ -26,8 +27,6 @@ from harness.record import (
     Subject,
     TaskInfo,
 )
-from harness.shape import checked
-from harness.stage import LARGEST
 
 SCHEMA = "harness.run/2"
 LABEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

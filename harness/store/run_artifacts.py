@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifact import Artifact, Json
-from harness.canonical import canonical
-from harness.record import Repeat, Run, Score, TaskInfo
-from harness.store import Store
+from harness.formats.strict_json import canonical
+from harness.store.artifacts import Store
+from harness.store.record import Repeat, Run, Score, TaskInfo
 
 
 @dataclass(frozen=True)

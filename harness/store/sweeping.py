@@ -7,14 +7,77 @@ chosen and taken. So a run beside finds an entry or does not; it never loses one
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import atomic, locks
-from harness.store import ENTRY, GC, Store
+from harness.artifact import Json
+from harness.errors import UsageError
+from harness.formats import files, strict_json
+from harness.store import locks
+from harness.store.artifacts import ENTRY, GC, Store
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+def by_suite(projects: Iterable[Path], keep: Iterable[Path] = ()) -> dict[str, set[str]]:
+    """Suite → the keys of the tasks behind its baselines and its kept runs.
+
+    Args:
+        projects: their ``baselines/`` and ``reports/`` are read.
+        keep: further records, or folders that hold some.
+
+    Raises:
+        UsageError: a record cannot be read, so that nobody knows what it needs; ``keep`` is not there.
+    """
+    found: dict[str, set[str]] = {}
+    for file in _records(projects, keep):
+        try:
+            body = strict_json.read(file)
+        except UsageError as e:
+            if not file.exists():  # a run that is just being replaced
+                continue
+            raise UsageError(f"{e}; a record that cannot be read: mend or remove it first") from None
+        suite = str(body.get("suite", "")) if isinstance(body, dict) else ""
+        found.setdefault(suite, set()).update(_keys(body))
+    return found
+
+
+def _records(projects: Iterable[Path], keep: Iterable[Path]) -> Iterator[Path]:
+    for project in projects:
+        yield from _below(project / "baselines", "*.json")
+        yield from _below(project / "reports", "run.json")
+    for place in keep:
+        if place.is_file():
+            yield place
+        elif place.is_dir():
+            yield from _below(place, "*.json")
+        else:
+            raise UsageError(f"--keep {place}: no such file or folder")
+
+
+def _below(folder: Path, pattern: str) -> Iterator[Path]:
+    for file in sorted(folder.rglob(pattern)):
+        if not files.is_torn(file.relative_to(folder)) and file.is_file():
+            yield file
+
+
+def _keys(body: Json) -> Iterator[str]:
+    """Every ``key`` in a record of any version."""
+    waiting = [body]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            key = value.get("key")
+            if isinstance(key, str) and _KEY.fullmatch(key):
+                yield key
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+
 
 _PICTURES_S = 30 * 86400.0
 """Pictures of reports are drawn again in a second; those that nothing has drawn for so long go."""
@@ -117,8 +180,8 @@ def _leftovers(store: Store, dry_run: bool) -> list[Gone]:
         if path.name.startswith(".trash-"):
             if not dry_run:
                 shutil.rmtree(path, ignore_errors=True)
-        elif atomic.is_torn(Path(path.name)):
-            if not dry_run and not atomic.remove_abandoned(path):
+        elif files.is_torn(Path(path.name)):
+            if not dry_run and not files.remove_abandoned(path):
                 continue
         elif path.parent.name == "pictures" and _made_at(path) <= old:
             if not dry_run:

@@ -1,7 +1,8 @@
 """From a suite file to a ``Suite``, or to one precise error that lists every mistake found.
 
-The steps: text with places (``harness.text``), inheritance and ``--set`` (``harness.merge``), stage functions
-and what their signatures say of inputs and parameters, axes and points, gates, and what reaches what.
+The steps: text with places (``located_yaml``), inheritance and ``--set`` (``extends``), stage functions and what their
+signatures say of inputs and parameters, axes and points, gates, and what reaches what. May import the rooms below it:
+``store`` and ``formats``.
 """
 
 from __future__ import annotations
@@ -10,16 +11,15 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness import merge, project
 from harness.errors import Where
-from harness.suite import effect, nodes, points, reach
+from harness.store import project
+from harness.suite import extends, nodes, points, reach
 from harness.suite.fields import Fields
 from harness.suite.gates import gates
+from harness.suite.located_yaml import Map, Read, Scalar, Tree, read_file
 from harness.suite.model import Axis, Gate, Margin, Node, Ref, Suite
-from harness.suite.points import Points, parse_only
+from harness.suite.points import Points, continued, parse_only
 from harness.suite.problems import Problems, closed
-from harness.suite.repeats import continued
-from harness.text import Map, Read, Scalar, Tree, read_file
 
 __all__ = ["Axis", "Gate", "Margin", "Node", "Ref", "Suite", "build", "continued", "load", "parse_only"]
 
@@ -46,14 +46,14 @@ def load(path: Path, *, set_: Sequence[str] = (), read: Read = read_file) -> Sui
 
     Args:
         path: the suite file; it and what it extends are YAML.
-        set_: ``node.field=value`` each, laid over the file; see ``harness.merge.assign``.
+        set_: ``node.field=value`` each, laid over the file; see ``harness.suite.extends.assign``.
         read: how a file's text is got, so that it can come from a git reference.
 
     Raises:
         UsageError: the file cannot be read.
         SuiteError: mistakes in it, one line each with file:line and the nearest right name.
     """
-    tree, collapsed = merge.assign(merge.load(path, read), set_)
+    tree, collapsed = extends.assign(extends.load(path, read), set_)
     return build(tree, path, collapsed)
 
 
@@ -81,7 +81,7 @@ def build(tree: Map, path: Path, collapsed: Mapping[str, Tree] | None = None) ->
     fixed = collapsed or {}
     suite = _assemble(tree, fixed, name, about, path)
     reach.check(suite, tree, problems, fixed)
-    effect.check(suite, tree, problems)
+    reach.check_effects(suite, tree, problems)
     problems.stop()
     return suite
 

@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness import text
 from harness.errors import SuiteError, Where, nearest
-from harness.text import Entry, Map, Scalar, Tree
+from harness.suite import located_yaml
+from harness.suite.located_yaml import Entry, Map, Scalar, Tree
 
 STAGES = ("stages", "metrics")
 NAMED = (*STAGES, "matrix", "seeds", "reference", "gate")
@@ -26,7 +26,7 @@ MAX_CHAIN = 16
 _ASSIGNMENT = re.compile(r"\s*([^\s.=]+)\.([^\s.=]+)\s*=(.*)", re.DOTALL)
 
 
-def load(path: Path, read: text.Read = text.read_file) -> Map:
+def load(path: Path, read: located_yaml.Read = located_yaml.read_file) -> Map:
     """A suite file with everything that it extends.
 
     Raises:
@@ -37,14 +37,14 @@ def load(path: Path, read: text.Read = text.read_file) -> Map:
     return _load(path, read, None, ())
 
 
-def _load(path: Path, read: text.Read, named_at: Where | None, above: tuple[str, ...]) -> Map:
+def _load(path: Path, read: located_yaml.Read, named_at: Where | None, above: tuple[str, ...]) -> Map:
     place = os.path.abspath(path)
     if named_at is not None and place in above:
         names = " → ".join(Path(p).name for p in (*above[above.index(place) :], place))
         raise SuiteError(named_at, f"extends goes in a circle: {names}")
     if named_at is not None and len(above) >= MAX_CHAIN:
         raise SuiteError(named_at, f"extends more than {MAX_CHAIN - 1} files in a chain")
-    child = text.load(path, read, named_at=named_at)
+    child = located_yaml.load(path, read, named_at=named_at)
     extends = child.entries.get("extends")
     if extends is None:
         return child
@@ -100,7 +100,7 @@ def _remove(entries: dict[str, Entry], name: str, entry: Entry, where: str) -> N
     if name not in entries:
         raise SuiteError(
             entry.key_where,
-            f"null removes {text.shorten(name)!r}, which is not in {where}{nearest(name, entries)}",
+            f"null removes {located_yaml.shorten(name)!r}, which is not in {where}{nearest(name, entries)}",
         )
     del entries[name]
 
@@ -127,11 +127,11 @@ def assign(tree: Map, assignments: Sequence[str]) -> tuple[Map, Mapping[str, Tre
         where = Where("--set", number)
         match = _ASSIGNMENT.fullmatch(assignment)
         if match is None:
-            raise SuiteError(where, f"expected node.field=value, not {text.shorten(assignment)!r}")
+            raise SuiteError(where, f"expected node.field=value, not {located_yaml.shorten(assignment)!r}")
         node, field, spelled = match.groups()
         if not spelled.strip():
             raise SuiteError(where, f"{node}.{field} has no value (null says 'none')")
-        value = text.parse(spelled, *where)
+        value = located_yaml.parse(spelled, *where)
         tree = _assign(tree, node, field, Entry(where, value))
         for section in ("matrix", "seeds"):
             swept = tree.entries.get(section)
@@ -160,7 +160,8 @@ def _assign(tree: Map, node: str, field: str, entry: Entry) -> Map:
             stages = {**held.value.entries, node: Entry(old.key_where, stage)}
             return _with(tree, section, Map(held.value.where, stages))
     raise SuiteError(
-        entry.key_where, f"no stage or metric {text.shorten(node)!r} in the suite{nearest(node, names)}"
+        entry.key_where,
+        f"no stage or metric {located_yaml.shorten(node)!r} in the suite{nearest(node, names)}",
     )
 
 

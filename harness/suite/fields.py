@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness import typed
 from harness.artifact import Artifact
 from harness.errors import SuiteError, Where, nearest
 from harness.stage import Input, Mark, Parameter, Stage
+from harness.suite import typed
+from harness.suite.located_yaml import List, Scalar, Tree, shorten
 from harness.suite.model import Ref
-from harness.text import List, Scalar, Tree, shorten
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 from harness.errors import SuiteError, nearest
 from harness.stage import Stage
+from harness.suite.located_yaml import Entry, List, Map, Scalar, Tree, shorten
 from harness.suite.model import Gate, Margin, Node
 from harness.suite.points import Point, Points
 from harness.suite.problems import Problems, closed, listed, mapping
-from harness.text import Entry, List, Map, Scalar, Tree, shorten
-from harness.typed import parse
+from harness.suite.typed import parse
 
 _AGAINST = ("baseline", "reference")
 _NUMBER = re.compile(r"[0-9.]+([eE][+-]?[0-9]+)?")

@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from harness.registry import all_stages
 from harness.stage import REQUIRED, Input, Stage
-from harness.typed import json_schema as value_schema
-from harness.typed import to_json
+from harness.suite.registry import all_stages
+from harness.suite.typed import json_schema as value_schema
+from harness.suite.typed import to_json
 
 NAME = "^[a-z][a-z0-9_]*$"
 FIELD = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"

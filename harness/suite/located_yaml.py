@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from harness import given
 from harness.errors import SuiteError, UsageError, Where
+from harness.formats import files
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -75,11 +75,11 @@ def read_file(path: Path) -> str:
         OSError: it cannot be read.
         UsageError: it is larger than 1 MB or is not UTF-8.
     """
-    with given.opened(path) as f:
+    with files.opened(path) as f:
         data = f.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise UsageError(f"{path}: larger than 1 MB, which no suite is")
-    return given.text_of(data, str(path))
+    return files.text_of(data, str(path))
 
 
 def load(path: Path, read: Read = read_file, *, named_at: Where | None = None) -> Map:

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness import registry
 from harness.errors import SuiteError, UsageError, Where, nearest
-from harness.merge import STAGES
 from harness.stage import REQUIRED, Input, Parameter, Stage
+from harness.suite import registry
+from harness.suite.extends import STAGES
 from harness.suite.fields import Field, Fields
+from harness.suite.located_yaml import Entry, Map, Scalar, shorten
 from harness.suite.model import Axis, Node, Ref, sources
 from harness.suite.problems import Problems, closed, mapping
-from harness.text import Entry, Map, Scalar, shorten
-from harness.typed import describe
+from harness.suite.typed import describe
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import product
+from dataclasses import replace
+from itertools import count, islice, product
 from typing import Any
 
-from harness import text
 from harness.errors import SuiteError, Where, nearest
+from harness.suite import located_yaml
 from harness.suite.fields import Fields
+from harness.suite.located_yaml import Entry, List, Map, Tree, shorten
 from harness.suite.model import Axis, Suite
 from harness.suite.problems import Problems, closed, listed, mapping
-from harness.text import Entry, List, Map, Tree, shorten
 
 Point = Mapping[str, Any]
 """Axis → value; the axes left out may have any."""
@@ -185,7 +186,7 @@ def parse_only(suite: Suite, only: Sequence[str]) -> dict[str, tuple[Any, ...]]:
                 raise SuiteError(
                     where, f"the matrix has no axis {shorten(name)!r}{nearest(name, points.axes)}"
                 )
-            values = text.parse(f"[{spelled}]", *where)
+            values = located_yaml.parse(f"[{spelled}]", *where)
             if not isinstance(values, List):
                 raise SuiteError(where, f"expected axis=value, not {shorten(part.strip())!r}")
             kept.setdefault(name, []).extend(points.value(name, v, name) for v in values.items)
@@ -197,3 +198,21 @@ def _spelled(value: Any) -> str:
     if value is None:
         return "null"
     return " and ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def continued(suite: Suite, repeats: int) -> Suite:
+    """The suite with ``repeats`` repeats: its own first, in their order, or the first of them.
+
+    Each list of seeds goes on with the smallest numbers from 0 that are not in it: ``[0, 1, 2]`` with 3, 4, 5 …,
+    ``[7, 1]`` with 0, 2, 3 … Repeat *i* takes the *i*-th of each list, new ones too. A list that is continued in
+    two steps is the list continued in one.
+    """
+    axes = (replace(a, values=tuple(islice(_continued(a.values), repeats))) for a in suite.seeds)
+    return replace(suite, seeds=tuple(axes))
+
+
+def _continued(values: Iterable[int]) -> Iterator[int]:
+    own = list(values)
+    taken = frozenset(own)
+    yield from own
+    yield from (n for n in count() if n not in taken)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from harness.errors import SuiteError, Where, nearest
-from harness.text import Entry, List, Map, Tree, shorten
+from harness.suite.located_yaml import Entry, List, Map, Tree, shorten
 
 
 class Problems:

@@ -1,4 +1,4 @@
-"""The readers behind ``harness.typed``: one small class for each shape that a value may have."""
+"""The readers behind ``harness.suite.typed``: one small class for each shape that a value may have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 
 from harness.errors import SuiteError, nearest
-from harness.text import List, Map, Scalar, Tree
+from harness.suite.located_yaml import List, Map, Scalar, Tree
 
 
 class Reader(Protocol):

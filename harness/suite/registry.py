@@ -1,8 +1,8 @@
 """Where stage names lead: ``use: module.function``.
 
-The module is one below ``harness.data``, ``harness.systems`` or ``harness.metrics``, or one that another
-package names in the entry-point group ``harness.stages`` (entry name = the word in ``use:``). Only the module
-that is asked for is imported.
+The module is one below ``harness.stages.data``, ``harness.stages.systems`` or ``harness.stages.metrics``, or one
+that another package names in the entry-point group ``harness.stages`` (entry name = the word in ``use:``). Only the
+module that is asked for is imported.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from difflib import get_close_matches
 from functools import lru_cache
 from importlib import metadata
 
-from harness import source
 from harness.errors import HarnessError, UsageError, nearest
 from harness.stage import Stage
 
 GROUP = "harness.stages"
 OURS = "this harness"
-PACKAGES = ("harness.data", "harness.systems", "harness.metrics")
+PACKAGES = ("harness.stages.data", "harness.stages.systems", "harness.stages.metrics")
 
 
 class UnknownStageError(UsageError):
@@ -46,8 +45,7 @@ def find(name: str) -> Stage:
 
     Raises:
         UnknownStageError: no such module, or none of its functions is that stage.
-        UsageError: two packages claim the module's word, it cannot be imported, or a table that it chooses from is
-            not written as one dictionary.
+        UsageError: two packages claim the module's word, or it cannot be imported.
     """
     word, _, function = name.partition(".")
     if not word or not function or "." in function:
@@ -56,7 +54,6 @@ def find(name: str) -> Stage:
     if word in homes:
         stages = _stages(word, homes[word])
         if function in stages:
-            _digest(stages[function])
             return stages[function]
         raise UnknownStageError(f"no stage {name!r}; {word!r} has {_list(stages)}{_nearest(name, stages)}")
     similar = {
@@ -66,14 +63,6 @@ def find(name: str) -> Stage:
     }
     close = _nearest(name, similar) or nearest(word, homes)
     raise UnknownStageError(f"no stage {name!r}, for there is no module {word!r}{close}")
-
-
-def _digest(stage: Stage) -> None:
-    """Read its source while the files are what was imported: see ``source.edited``."""
-    try:
-        source.digest(stage.function)
-    except TypeError as e:
-        raise UsageError(f"{stage.name}: {e}") from None
 
 
 def all_stages(skipped: list[str] | None = None) -> list[Stage]:

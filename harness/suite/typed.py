@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 
 from harness.artifact import Json
-from harness.readers import Choice, Fixed, FromText, Limited, Listed, Mapped, Null, OneOf, Plain, Reader
-from harness.text import Tree
+from harness.suite.located_yaml import Tree
+from harness.suite.readers import Choice, Fixed, FromText, Limited, Listed, Mapped, Null, OneOf, Plain, Reader
 
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")

@@ -65,7 +65,7 @@ def accepted() -> str:
 
 def leftovers() -> list[str]:
     """What lies beside a baseline and its items."""
-    from harness.record_file import items_file, load
+    from harness.store.record_file import items_file, load
 
     own = {BASELINE.name, items_file(BASELINE, load(BASELINE)).name}
     return sorted({path.name for path in BASELINE.parent.iterdir()} - own)

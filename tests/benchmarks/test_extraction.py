@@ -17,12 +17,12 @@ from tiny_land_cover import found
 from torch import nn
 
 from harness.artifact import Features, Images
-from harness.data.image_folder import Writer, rows
-from harness.metrics import features
-from harness.metrics.features.architectures import Architecture
-from harness.metrics.features.networks import build
-from harness.metrics.features.vectors import read
-from harness.systems.land_cover.weights import Weights
+from harness.formats.features import read
+from harness.formats.image_folder import Writer, rows
+from harness.stages.metrics import features
+from harness.stages.metrics.features.families import Architecture
+from harness.stages.metrics.features.networks import build
+from harness.stages.systems.land_cover.weights import Weights
 
 COUNT, SIZE, BATCH = 48, 512, 32
 INCEPTION = Architecture.from_text("inception-v3")

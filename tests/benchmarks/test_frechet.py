@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.artifact import Features
-from harness.metrics import _gaussian, frechet, kernel
-from harness.metrics.features.vectors import Writer
+from harness.formats.features import Writer
 from harness.stage import Scores
+from harness.stages.metrics import _gaussian, frechet, kernel
 
 N, DIM = 250, 2048
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.spatial.distance import cdist
 
-from harness.metrics import neighbours, sinkhorn
+from harness.stages.metrics import neighbours, sinkhorn
 
 DIM, K, EPSILON = 512, 5, 0.1
 

@@ -14,9 +14,9 @@ from jobs import FolderJob
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.artifact import Corpus, LanguageModel, Likelihoods
-from harness.data.corpus import table
-from harness.systems.language_model.scoring.likelihood import likelihood
-from harness.systems.language_model.scoring.table import read
+from harness.formats import corpus
+from harness.formats.likelihoods import read
+from harness.stages.systems.language_model.likelihood import likelihood
 
 CONTEXT, BATCH, COUNT, ROUNDS = 256, 8, 12, 5
 EMBEDDINGS = 16_384
@@ -34,7 +34,7 @@ def a_model(texts: list[str], folder: Path) -> LanguageModel:
     """A Phi with random weights, small beside its vocabulary; it has more embeddings than tokens, as Phi has."""
     from transformers import PhiConfig, PhiForCausalLM
 
-    from harness.systems.language_model.models.tokenizers import learn
+    from harness.stages.systems.language_model.checks import learn
 
     tokenizer = learn(texts, vocabulary=2048, context=CONTEXT)
     torch.manual_seed(0)
@@ -67,7 +67,7 @@ def test_rolling_log_likelihoods(tmp_path: Path, benchmark: BenchmarkFixture) ->
     texts = real_texts()
     model = a_model(texts, tmp_path / "model")
     (tmp_path / "corpus").mkdir()
-    table.write(tmp_path / "corpus", [table.Row(text, str(i), 0, 0) for i, text in enumerate(texts)])
+    corpus.write(tmp_path / "corpus", [corpus.Row(text, str(i), 0, 0) for i, text in enumerate(texts)])
     network = HFLM(
         pretrained=AutoModelForCausalLM.from_pretrained(model.path),
         tokenizer=AutoTokenizer.from_pretrained(model.path),

@@ -8,9 +8,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from toy_suites import changed, write_suite
 
-from harness import registry, source
-from harness.plan import Plan, make
-from harness.suite import Suite, load
+from harness.engine import code_digest
+from harness.engine.plan import Plan, make
+from harness.suite import Suite, load, registry
 
 SIDE = 100
 
@@ -52,12 +52,12 @@ def test_loading_a_suite(tmp_path: Path, benchmark: BenchmarkFixture) -> None:
 def test_source_digest_of_a_stage_cold(benchmark: BenchmarkFixture, name: str) -> None:
     """As in a new process: every file that the stage reaches is read and parsed."""
     function = registry.find(name).function
-    known = [f for f in vars(source).values() if hasattr(f, "cache_clear")]
+    known = [f for f in vars(code_digest).values() if hasattr(f, "cache_clear")]
     assert known
 
     def forget() -> None:
         for cached in known:
             cached.cache_clear()
 
-    digest = benchmark.pedantic(source.digest, (function,), setup=forget, rounds=10)
+    digest = benchmark.pedantic(code_digest.digest, (function,), setup=forget, rounds=10)
     assert len(digest) == 64

@@ -12,9 +12,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from harness.compare.comparison import Comparison, Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
-from harness.record import Run
-from harness.record_file import from_json, to_json
-from harness.store import Entry, Result, Store
+from harness.store.artifacts import Entry, Result, Store
+from harness.store.record import Run
+from harness.store.record_file import from_json, to_json
 
 POINTS = 10_000
 MADE = 500

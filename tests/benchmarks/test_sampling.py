@@ -14,11 +14,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from tiny_pipeline import tiny_pipeline
 
 from harness.artifact import EncodedPrompts, Extractor, GeneratedImages, Pipeline, Scenes
-from harness.data import scenes
-from harness.data.image_folder import Writer, rows
-from harness.metrics import features
-from harness.systems.text_to_image import encode, sample
-from harness.systems.text_to_image.sampling.schedulers import Scheduler, scheduler_for
+from harness.formats.image_folder import Writer, rows
+from harness.stages.data import scenes
+from harness.stages.metrics import features
+from harness.stages.systems.text_to_image import encode, sample
+from harness.stages.systems.text_to_image.schedulers import Scheduler, scheduler_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -10,7 +10,7 @@ from jobs import FolderJob
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.artifact import Scenes
-from harness.data import scenes
+from harness.stages.data import scenes
 
 PER_CLASS = 4
 

@@ -11,7 +11,7 @@ import pytest
 from command_line import Project, environment, package
 from toy_suites import write_suite
 
-from harness.crash import explain
+from harness.cli.crash import explain
 from harness.errors import Exit
 
 

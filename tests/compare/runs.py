@@ -14,10 +14,10 @@ from harness.compare import baseline
 from harness.compare.comparison import Comparison, Finding
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
-from harness.items import ItemRows, ItemsReader, write_items
-from harness.record import GateInfo, MetricInfo, Read, Repeat, Run, Score, Subject
-from harness.record_file import sealed, to_json
 from harness.stage import Items
+from harness.store.items import ItemRows, ItemsReader, write_items
+from harness.store.record import GateInfo, MetricInfo, Read, Repeat, Run, Score, Subject
+from harness.store.record_file import sealed, to_json
 
 FIELDS: Mapping[str, Mapping[str, Any] | None] = {"score": {"better": "higher", "floor": 0.0}}
 CONTENTS = count()

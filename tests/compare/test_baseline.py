@@ -19,8 +19,8 @@ from harness.compare.comparison import Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import UsageError
-from harness.record import Run, TaskInfo
-from harness.record_file import items_file, load
+from harness.store.record import Run, TaskInfo
+from harness.store.record_file import items_file, load
 
 VALUES = [0.8, 0.82, 0.81]
 TASK = TaskInfo("m", "k0", {}, {}, "executed", 3.5, {"count": 420})

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from harness.compare.calibrate import calibrate, proposed_margin, round_up
+from harness.compare.calibration import calibrate, proposed_margin, round_up
 from harness.compare.comparison import Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import UsageError
-from harness.record import MetricInfo
+from harness.store.record import MetricInfo
 
 A, B = [0.80, 0.82, 0.81, 0.79, 0.83], [0.811, 0.80, 0.84, 0.82, 0.804]
 

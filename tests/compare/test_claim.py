@@ -11,7 +11,7 @@ from compare.runs import BASE, compared, metric, only, repeats, score, side
 from harness.compare.claim import named, planned
 from harness.compare.comparison import Finding, Verdict
 from harness.compare.sample import Side
-from harness.record import Made, Subject
+from harness.store.record import Made, Subject
 
 WRITTEN_ONCE = Subject(("images",), {"painter": "painter.seed"}, ("painter",))
 WORSE = [b - 0.1 + 0.001 * i for i, b in enumerate(BASE)]

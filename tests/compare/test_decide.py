@@ -24,7 +24,7 @@ from harness.compare.comparison import Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import Exit
-from harness.record import MetricInfo
+from harness.store.record import MetricInfo
 
 ELSEWHERE = {"here": {**HERE, "torch": "2.14.0"}}
 

@@ -6,7 +6,7 @@ from compare.runs import repeats, run, score
 
 from harness.artifact import Json
 from harness.compare.declared import protocol_id, suite_changes, suite_id
-from harness.record import Run
+from harness.store.record import Run
 
 
 def declared(epochs: Json, seeds: list[Json] | None = None, **more: Json) -> Run:

@@ -6,9 +6,8 @@ import pytest
 from compare.runs import gate, seeded
 from scipy import stats as reference
 
-from harness.compare.calibrate import round_up
+from harness.compare.calibration import across, round_up
 from harness.compare.comparison import Verdict
-from harness.compare.environments import across
 from harness.compare.verdict import compare
 from harness.errors import UsageError
 

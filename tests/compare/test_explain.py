@@ -18,9 +18,9 @@ from harness.compare.comparison import Finding
 from harness.compare.explain import Explanation, Part, explain, pairs_of, worst_values
 from harness.compare.match import match
 from harness.compare.sample import Side, gather
-from harness.items import ItemRows, ItemsReader, write_items
-from harness.record import MetricInfo, Repeat
 from harness.stage import Items
+from harness.store.items import ItemRows, ItemsReader, write_items
+from harness.store.record import MetricInfo, Repeat
 
 
 def explained(candidate: Side, baseline: Side) -> Explanation:

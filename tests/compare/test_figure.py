@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from compare.runs import itemised, repeats, score, side, single
 
-from harness.compare.figure import Figure
+from harness.compare.values import Figure
 
 
 def test_repeated_seeds_give_a_mean_with_its_interval() -> None:

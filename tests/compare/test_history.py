@@ -9,9 +9,9 @@ import pytest
 from compare.runs import accepted, itemised, repeats, run, score, stored
 
 from harness.artifact import Json
-from harness.compare import baseline, trend
+from harness.compare import baseline, history
 from harness.errors import UsageError
-from harness.record import Run
+from harness.store.record import Run
 
 FILE = Path("baselines/smoke/toy/cpu.json")
 
@@ -52,14 +52,14 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_every_commit_that_changed_a_baseline_is_a_step_oldest_first(project: Path) -> None:
-    steps = trend.accepted(project, "smoke/toy", "cpu")
+    steps = history.accepted(project, "smoke/toy", "cpu")
     assert [s.subject for s in steps] == ["first", "longer", "more items"]
     assert [s.run.accepted.reason for s in steps if s.run.accepted] == ["first", "longer", "more items"]
     assert all(len(s.commit) == 40 for s in steps)
 
 
 def test_a_step_names_what_changed_and_of_which_kind(project: Path) -> None:
-    first, longer, items = trend.accepted(project, "smoke/toy", "cpu")
+    first, longer, items = history.accepted(project, "smoke/toy", "cpu")
     assert (first.protocol, first.settings, first.environment) == ((), (), ())
     assert [*map(str, longer.settings)] == ["train.epochs: 1 → 2"]
     assert longer.protocol == ()
@@ -70,13 +70,13 @@ def test_a_step_names_what_changed_and_of_which_kind(project: Path) -> None:
 def test_another_environment_is_named(project: Path) -> None:
     other = run(*made(0.6, epochs=2, n=20).scores, environments={"here": {"torch": "2.16.0"}})
     accepted(project, other)
-    step = trend.accepted(project, "smoke/toy", "cpu")[-1]
+    step = history.accepted(project, "smoke/toy", "cpu")[-1]
     assert [*map(str, step.environment)] == ["cpu: Example CPU → absent", "torch: 2.15.0 → 2.16.0"]
 
 
 def test_what_is_not_committed_yet_is_the_last_step(project: Path) -> None:
     accepted(project, made(0.8, epochs=3, n=20))
-    last = trend.accepted(project, "smoke/toy", "cpu")[-1]
+    last = history.accepted(project, "smoke/toy", "cpu")[-1]
     assert (last.commit, last.subject) == ("", "")
     assert [*map(str, last.settings)] == ["train.epochs: 2 → 3"]
 
@@ -89,7 +89,8 @@ def test_items_come_with_their_version(tmp_path: Path) -> None:
         baseline.accept(one.run, tmp_path / "run", tmp_path, "cpu", f"shift {shift}")
         commit(tmp_path, "accepted")
     columns = [
-        s.items and s.items.items("m", {}, {}, "score") for s in trend.accepted(tmp_path, "smoke/toy", "cpu")
+        s.items and s.items.items("m", {}, {}, "score")
+        for s in history.accepted(tmp_path, "smoke/toy", "cpu")
     ]
     assert [c.values for c in columns if c] == [[0.0, 1.0, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0]]
 
@@ -100,7 +101,7 @@ def test_a_project_in_a_folder_with_a_space_below_the_root(tmp_path: Path) -> No
     below.mkdir()
     accepted(below, made(0.5))
     commit(below, "below")
-    assert [s.subject for s in trend.accepted(below, "smoke/toy", "cpu")] == ["below"]
+    assert [s.subject for s in history.accepted(below, "smoke/toy", "cpu")] == ["below"]
 
 
 def test_versions_that_cannot_be_read_are_left_out_and_named(project: Path) -> None:
@@ -114,7 +115,7 @@ def test_versions_that_cannot_be_read_are_left_out_and_named(project: Path) -> N
         commit(project, message)
     accepted(project, made(0.9, epochs=4, n=20), new_protocol=True)
     commit(project, "whole again")
-    found = trend.read(project, "smoke/toy", "cpu")
+    found = history.read(project, "smoke/toy", "cpu")
     assert [s.subject for s in found.steps] == ["first", "longer", "more items", "whole again"]
     assert [*map(str, found.steps[-1].settings)] == ["train.epochs: 2 → 4"]  # against the last readable one
     older, edited, broken = found.notes
@@ -130,7 +131,7 @@ def test_a_baseline_that_was_removed_and_came_back(project: Path) -> None:
     commit(project, "no longer")
     (project / FILE).write_text(text)
     commit(project, "again")
-    found = trend.read(project, "smoke/toy", "cpu")
+    found = history.read(project, "smoke/toy", "cpu")
     assert len(found.steps) == 3  # what came back is what was there
     (note,) = found.notes
     assert note.startswith("baselines/smoke/toy/cpu.json: removed at ")
@@ -138,22 +139,22 @@ def test_a_baseline_that_was_removed_and_came_back(project: Path) -> None:
 
 def test_a_broken_file_in_the_working_tree_keeps_the_history(project: Path) -> None:
     (project / FILE).write_text("{")
-    found = trend.read(project, "smoke/toy", "cpu")
+    found = history.read(project, "smoke/toy", "cpu")
     assert len(found.steps) == 3
     assert found.notes[0].endswith("(in the working tree)")
 
 
 def test_without_a_repository_there_is_what_lies_there(tmp_path: Path) -> None:
     accepted(tmp_path, made(0.5))
-    found = trend.read(tmp_path, "smoke/toy", "cpu")
+    found = history.read(tmp_path, "smoke/toy", "cpu")
     assert [s.commit for s in found.steps] == [""]
     assert found.notes[0].startswith("no history: ")
-    assert trend.accepted(tmp_path, "smoke/toy", "gpu") == []
+    assert history.accepted(tmp_path, "smoke/toy", "gpu") == []
 
 
 def test_without_git_there_is_what_lies_there(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    found = trend.read(project, "smoke/toy", "cpu")
+    found = history.read(project, "smoke/toy", "cpu")
     assert len(found.steps) == 1
     assert found.notes == ("no history: git is not installed",)
 
@@ -163,11 +164,11 @@ def test_a_shallow_clone_says_that_there_is_more(
 ) -> None:
     clone = tmp_path_factory.mktemp("clone") / "shallow"
     git(project, "clone", "--depth", "1", project.as_uri(), str(clone))
-    found = trend.read(clone, "smoke/toy", "cpu")
+    found = history.read(clone, "smoke/toy", "cpu")
     assert [s.subject for s in found.steps] == ["more items"]
     assert "shallow" in found.notes[0]
 
 
 def test_a_name_that_no_baseline_can_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a name"):
-        trend.read(tmp_path, "../elsewhere", "cpu")
+        history.read(tmp_path, "../elsewhere", "cpu")

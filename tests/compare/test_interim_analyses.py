@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from harness.compare import stats
 from harness.compare.comparison import Verdict
 from harness.compare.decide import decide
-from harness.compare.looks import MOST_SEEDS, advised, declare, is_open, told, useful
+from harness.compare.interim_analyses import MOST_SEEDS, advised, declare, is_open, told, useful
 from harness.compare.sample import Evidence
 from harness.errors import UsageError
-from harness.record import Looks, MetricInfo, TaskInfo
-from harness.record_file import from_json, load, to_json
+from harness.store.record import Looks, MetricInfo, TaskInfo
+from harness.store.record_file import from_json, load, to_json
 
 NOISY = [0.05, -0.05, 0.04, -0.06, 0.03]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from harness.artifact import Json
 from harness.compare.comparison import Difference
 from harness.compare.match import NAMED, differences, environment_differences, match
-from harness.record import Repeat, Score
+from harness.store.record import Repeat, Score
 
 ONE = repeats([0.5])
 

@@ -7,7 +7,7 @@ import pytest
 from compare.runs import accepted, repeats, run, score
 
 from harness.compare import baseline
-from harness.compare.history import MergeBase
+from harness.compare.merge_base import MergeBase
 from harness.compare.sample import Side
 from harness.errors import UsageError
 

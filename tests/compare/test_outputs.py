@@ -10,10 +10,10 @@ import pytest
 from compare.runs import BASE, FIELDS, compared, itemised, metric, only, read, repeats, score, seeded, side
 
 from harness.compare import stats
+from harness.compare.claim import distinct, is_same, outputs
 from harness.compare.comparison import Finding, Verdict
-from harness.compare.outputs import distinct, is_same, outputs
 from harness.compare.sample import Side
-from harness.record import Repeat
+from harness.store.record import Repeat
 
 
 def holding(values: Sequence[float], contents: Sequence[object], first: int = 0) -> Side:
@@ -130,8 +130,8 @@ def test_where_the_seeds_repeat_nothing_the_items_take_over(tmp_path: Path) -> N
     moved = {name: v - 0.1 + 0.01 * (n % 3) for n, (name, v) in enumerate(rows.items())}
 
     def swept(name: str, values: dict[str, float]) -> Side:
-        from harness.items import ItemRows, ItemsReader, write_items
         from harness.stage import Items
+        from harness.store.items import ItemRows, ItemsReader, write_items
 
         mean = sum(values.values()) / len(values)
         made = tuple(replace(r, items=True) for r in repeats([mean] * 3))

@@ -9,7 +9,7 @@ from harness.compare import baseline
 from harness.compare.renewal import named, renew
 from harness.compare.sample import Side
 from harness.errors import UsageError
-from harness.items import ItemsReader, write_items
+from harness.store.items import ItemsReader, write_items
 
 
 def test_a_baseline_goes_by_suite_and_label_or_by_its_file(tmp_path: Path) -> None:

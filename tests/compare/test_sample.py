@@ -26,7 +26,7 @@ from harness.compare.comparison import Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import Exit
-from harness.record import MetricInfo, Read, Repeat
+from harness.store.record import MetricInfo, Read, Repeat
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from compare.runs import BASE, compared, gate, metric, only, seeded, shifted
 
 from harness.compare import stats
+from harness.compare.decide import sees, too_wide
 from harness.compare.foresight import outlooks
-from harness.compare.sight import sees, too_wide
 from harness.compare.verdict import compare
-from harness.record import Subject
+from harness.store.record import Subject
 
 SHARE = {"better": "higher", "low": 0.0, "high": 1.0}
 DISTANCE = {"better": "lower", "low": None, "high": None}

@@ -20,7 +20,7 @@ from harness.compare.comparison import Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare, within
 from harness.errors import Exit
-from harness.record import MetricInfo
+from harness.store.record import MetricInfo
 
 ELSEWHERE = {"here": {**HERE, "torch": "2.14.0"}}
 
@@ -186,7 +186,7 @@ def test_comparing_imports_nothing_heavy() -> None:
     import subprocess
     import sys
 
-    code = "import sys, harness.compare.verdict, harness.compare.calibrate, harness.compare.baseline\n"
+    code = "import sys, harness.compare.verdict, harness.compare.calibration, harness.compare.baseline\n"
     code += "print(*sorted({'torch', 'pandas', 'scipy', 'numpy', 'pyarrow'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

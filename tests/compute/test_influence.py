@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tiny_language_model import corpus
 
 from harness.compare import stats
-from harness.metrics import repetition
-from harness.metrics.influence import jackknife, named, ratio, rows
-from harness.metrics.overlap import ngrams
-from harness.metrics.sinkhorn.transport import debiased
+from harness.compute.influence import jackknife, named, ratio, rows
+from harness.stages.metrics import repetition
+from harness.stages.metrics.overlap import ngrams
+from harness.stages.metrics.sinkhorn.transport import debiased
 
 values = st.lists(st.floats(-100, 100), min_size=3, max_size=12)
 

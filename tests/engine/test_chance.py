@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from toy_plans import planned
 
-from harness.record import Subject
+from harness.store.record import Subject
 
 NO_SEEDS = ("seeds:\n  model.seed: [0, 1, 2]\n", "")
 BESIDE = [

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_plans import planned, tasks_of
 
-from harness.estimate import expected_s
-from harness.plan import Task
+from harness.engine.plan import Task, expected_s
 
 
 @pytest.fixture(scope="module")

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from toy_suites import TOY, changed, write_suite
 
-from harness import replan
 from harness import suite as suites
 from harness.artifact import Json
-from harness.assemble import code, declaration
+from harness.engine import from_record
+from harness.engine.plan import Plan, make
+from harness.engine.recording import code, declaration
+from harness.engine.suite_sources import resolve
 from harness.errors import UsageError
-from harness.plan import Plan, make
-from harness.record import Repeat, Run, Score
-from harness.sources import resolve
-from harness.store import Store
+from harness.store.artifacts import Store
+from harness.store.record import Repeat, Run, Score
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 SMOKE = sorted((REPOSITORY / "suites" / "smoke").glob("*.yaml"))
 EXCLUDING = changed(
     ("reference:", "exclude:\n  - {model.loss: absolute, model.rate: 0.2}\nreference:"),
@@ -59,7 +59,7 @@ def planned(file: Path, store: Store) -> tuple[Plan, Run]:
 
 
 def again(run: Run, project: Path, store: Store) -> Plan:
-    suite, _ = replan.suite_of(run, project, "suite/cpu", mirror=None, store=store, download=False)
+    suite, _ = from_record.suite_of(run, project, "suite/cpu", mirror=None, store=store, download=False)
     return make(suite)
 
 
@@ -73,8 +73,8 @@ def test_what_a_suite_declares_is_that_suite_again(file: Path, tmp_path: Path) -
         (s.metric, s.point, s.repeats)
         for s in sorted(plan.scores, key=lambda s: list(found.metrics).index(s.metric))
     ]
-    assert replan.changes(run, found) == {}
-    assert replan.keys_then(run, found, "suite/cpu") == {t.id: t.key for t in found.tasks.values()}
+    assert from_record.changes(run, found) == {}
+    assert from_record.keys_then(run, found, "suite/cpu") == {t.id: t.key for t in found.tasks.values()}
 
 
 @pytest.mark.parametrize("text", [TOY, EXCLUDING, WIRED], ids=["plain", "exclude", "wired"])
@@ -86,7 +86,7 @@ def test_so_is_every_kind_of_value_and_axis(text: str, tmp_path: Path) -> None:
     assert {(s.metric, str(s.point), str(s.repeats)) for s in found.scores} == {
         (s.metric, str(s.point), str(s.repeats)) for s in plan.scores
     }
-    assert all(r.task and r.task.key == r.key for r in replan.recorded(run, found))
+    assert all(r.task and r.task.key == r.key for r in from_record.recorded(run, found))
 
 
 def test_keys_as_they_were_follow_from_the_noted_code_whatever_it_is_today(tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_keys_as_they_were_follow_from_the_noted_code_whatever_it_is_today(tmp_p
     old: dict[str, Json] = {**run.code["model"], "source": "another", "software": {"numpy": "1.0"}}  # type: ignore[dict-item]
     then = replace(run, code={**run.code, "model": old})
     with pytest.raises(UsageError, match="does not lead to its scores"):
-        replan.keys_then(then, plan, "toy/centre/cpu")
-    assert replan.changes(then, plan) == {
+        from_record.keys_then(then, plan, "toy/centre/cpu")
+    assert from_record.changes(then, plan) == {
         "model": ["the code of toy.train", "numpy 1.0 → not declared"],
     }
 
@@ -107,10 +107,10 @@ def test_a_record_that_notes_no_code_says_so(tmp_path: Path) -> None:
     store.check_writable()
     plan, run = planned(write_suite(tmp_path), store)
     older = replace(run, code={})
-    assert not replan.notes_code(older)
-    assert replan.changes(older, plan) == {}
+    assert not from_record.notes_code(older)
+    assert from_record.changes(older, plan) == {}
     with pytest.raises(UsageError, match="did not note the code of its stages"):
-        replan.keys_then(older, plan, "toy/centre/cpu")
+        from_record.keys_then(older, plan, "toy/centre/cpu")
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,14 @@ def test_a_changed_entry_is_named_where_it_was_chosen(tmp_path: Path) -> None:
     then = {**run.code["model"], "choices": {"loss": {"square": "1", "absolute": "2", "huber": "3"}}}
     now = {**then, "choices": {"loss": {"square": "1", "absolute": "2"}}}
     values = {"loss": ["square", "absolute"]}
-    assert list(replan._choice_changes(then, now, values)) == []
-    assert list(replan._choice_changes(now, then, values)) == []
+    assert list(from_record._choice_changes(then, now, values)) == []
+    assert list(from_record._choice_changes(now, then, values)) == []
     now = {**then, "choices": {"loss": {"square": "1", "absolute": "9", "huber": "3"}}}
-    assert list(replan._choice_changes(then, now, values)) == ["the code of loss absolute"]
-    assert list(replan._choice_changes(then, now, {"loss": ["square"]})) == []
-    assert list(replan._choice_changes(then, {**then, "choices": {}}, {"loss": ["square"]})) == [
+    assert list(from_record._choice_changes(then, now, values)) == ["the code of loss absolute"]
+    assert list(from_record._choice_changes(then, now, {"loss": ["square"]})) == []
+    assert list(from_record._choice_changes(then, {**then, "choices": {}}, {"loss": ["square"]})) == [
         "the code of loss square"
     ]
-    assert replan._values(run, "model")["loss"] == ["square", "absolute"]
-    assert replan._values(run, "model")["epochs"] == [5]
-    assert replan.changes(run, plan) == {}
+    assert from_record._values(run, "model")["loss"] == ["square", "absolute"]
+    assert from_record._values(run, "model")["epochs"] == [5]
+    assert from_record.changes(run, plan) == {}

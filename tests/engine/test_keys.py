@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from toy_plans import all_keys, keys_of, planned, tasks_of, with_stage
 from toy_suites import TOY, write_suite
 
-from harness import source
+from harness.engine import code_digest
+from harness.engine.plan import make
 from harness.errors import UsageError
-from harness.plan import make
 from harness.suite import load
 
 few = draws(25)
@@ -33,7 +33,7 @@ def test_a_key_is_the_hash_of_what_the_page_on_keys_says(tmp_path: Path) -> None
     body = {
         "function": "toy.split",
         "version": 1,
-        "source": source.digest(toy.split),
+        "source": code_digest.digest(toy.split),
         "software": {},
         "parameters": {"held_out": 0.25},
         "inputs": {"numbers": [[numbers.key, ""]]},

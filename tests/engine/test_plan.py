@@ -15,10 +15,10 @@ from toy_plans import all_keys, keys_of, planned, tasks_of
 from toy_suites import changed, write_suite
 
 from harness.artifact import Json
+from harness.engine.plan import Plan, make
 from harness.errors import UsageError
-from harness.plan import Plan, make
 from harness.suite import Suite, load
-from harness.typed import to_json
+from harness.suite.typed import to_json
 
 few = draws(25)
 

@@ -13,9 +13,9 @@ from toy_plans import keys_of, planned, with_stage
 from toy_suites import changed, write_suite
 
 from harness.artifact import Json
-from harness.commands.evaluate import Request, execute, prepare
-from harness.plan import Plan, make
-from harness.protocol import Bindings, defaults
+from harness.cli.commands.run import Request, execute, prepare
+from harness.engine.plan import Plan, make
+from harness.engine.protocol import Bindings, defaults
 from harness.suite import load
 
 few = draws(25)

@@ -12,13 +12,14 @@ import pytest
 from command_line import package
 from toy_suites import changed, write_suite
 
-from harness import installed, suite
-from harness.canonical import canonical
-from harness.executors import Call, Executed, Progress
-from harness.executors.local import LocalExecutor
-from harness.plan import Plan, make
-from harness.run import Event, Outcome, Runner
-from harness.store import Store
+from harness import suite
+from harness.engine.executors import Call, Executed, Progress
+from harness.engine.executors.local import LocalExecutor
+from harness.engine.plan import Plan, make
+from harness.engine.runner import Event, Outcome, Runner
+from harness.formats.strict_json import canonical
+from harness.store import installed
+from harness.store.artifacts import Store
 
 ONE = changed(
     ("  model.rate: [0.1, 0.2]\n", ""), (", model.rate: 0.1}", "}"), ("[square, absolute]", "[square]")
@@ -261,7 +262,7 @@ def test_code_that_is_edited_while_a_run_goes_on_stores_nothing(
     """The edit comes as soon as a task has started; the code that it edits was imported before."""
     package = tmp_path / "code" / f"edited_while_running_{when or 'never'}.py"
     package.parent.mkdir()
-    package.write_text((Path(__file__).parent / "toy_package" / "toy.py").read_text())
+    package.write_text((Path(__file__).parents[1] / "toy_package" / "toy.py").read_text())
     monkeypatch.syspath_prepend(str(package.parent))
     plan = planned(tmp_path)
     toys = importlib.import_module(package.stem)

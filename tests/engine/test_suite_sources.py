@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from toy_suites import write_suite
 
-from harness import sources, suite
-from harness.data.hub import Source
-from harness.executors.local import LocalExecutor
-from harness.plan import Plan, make
-from harness.run import Event, Outcome, Runner
-from harness.store import Store
+from harness import suite
+from harness.engine import suite_sources
+from harness.engine.executors.local import LocalExecutor
+from harness.engine.plan import Plan, make
+from harness.engine.runner import Event, Outcome, Runner
+from harness.sources.hub import Source
+from harness.store.artifacts import Store
 
 SUITE = """\
 suite: toy/files
@@ -41,7 +42,7 @@ class Project:
 
     def plan(self) -> Plan:
         loaded = suite.load(write_suite(self.folder, SUITE))
-        resolved, _ = sources.resolve(loaded, mirror=None, store=self.store, download=False)
+        resolved, _ = suite_sources.resolve(loaded, mirror=None, store=self.store, download=False)
         return make(resolved)
 
     @property
@@ -154,10 +155,10 @@ def test_sources_are_found_wherever_a_parameter_holds_them(tmp_path: Path) -> No
         return found.relative_to(tmp_path)
 
     value = {"x": (Holder((source,)), 1), "y": None}
-    changed = sources._value(value, note)
+    changed = suite_sources._value(value, note)
     assert seen == [source]
     assert changed["x"][0].inner[0].place == tmp_path / "a"
-    assert sources._value(value, lambda s: s) is value
+    assert suite_sources._value(value, lambda s: s) is value
 
 
 def _with_drawn_first(project: Project, plan: Plan, tell: Callable[[Event], None]) -> dict[str, Outcome]:

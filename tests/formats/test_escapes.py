@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.unclean import visible, visible_in_json, without_commands
+from harness.formats.escapes import visible, visible_in_json, without_commands
 
-HARNESS = Path(__file__).parents[1] / "harness"
+HARNESS = Path(__file__).parents[2] / "harness"
 PRINTS = {"streams.py", "systems/text_to_image/training/worker.py"}
 """Who may write to the process's streams: one module, and the process of a training, which a stage reads."""
 

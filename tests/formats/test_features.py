@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.artifact import Features
 from harness.errors import StageError
-from harness.metrics.features.vectors import Writer, chunks, pair, read
+from harness.formats.features import Writer, chunks, pair, read
 
 pytestmark = pytest.mark.numeric
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from disks import content, files_up_to
 
-from harness import atomic
+from harness.formats import files
 
 
 def names(folder: Path) -> list[str]:
@@ -22,10 +22,10 @@ def names(folder: Path) -> list[str]:
 
 def test_a_file_is_replaced_and_keeps_its_permissions(tmp_path: Path) -> None:
     file = tmp_path / "page.html"
-    atomic.write(file, "old")
+    files.write(file, "old")
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
     file.chmod(0o600)
-    atomic.write(file, "né")
+    files.write(file, "né")
     assert file.read_bytes() == "né".encode()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert names(tmp_path) == ["page.html"]
@@ -34,16 +34,16 @@ def test_a_file_is_replaced_and_keeps_its_permissions(tmp_path: Path) -> None:
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("old")
     (tmp_path / "link").symlink_to("real")
-    atomic.write(tmp_path / "link", "new")
+    files.write(tmp_path / "link", "new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text() == "new"
 
 
 def test_a_device_is_written_to_as_it_is(tmp_path: Path) -> None:
-    atomic.write(Path(os.devnull), "gone")
+    files.write(Path(os.devnull), "gone")
     (tmp_path / "full").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as caught:
-        atomic.write(tmp_path / "full", "x")
+        files.write(tmp_path / "full", "x")
     assert caught.value.errno == errno.ENOSPC
     assert (tmp_path / "full").is_char_device()
 
@@ -54,13 +54,13 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, before: str | None) -
     if before is not None:
         file.write_text(before)
     with files_up_to(1000), pytest.raises(OSError, match="File too large"):
-        atomic.write(file, "x" * 5000)
+        files.write(file, "x" * 5000)
     assert content(tmp_path) == ({} if before is None else {"page.html": before.encode()})
 
 
 def test_a_full_disk_leaves_no_half_of_a_folder(tmp_path: Path) -> None:
     def fill() -> None:
-        with files_up_to(1000), atomic.new_folder(tmp_path / "run") as folder:
+        with files_up_to(1000), files.new_folder(tmp_path / "run") as folder:
             (folder / "first").write_text("x")
             (folder / "second").write_bytes(b"x" * 5000)
 
@@ -70,7 +70,7 @@ def test_a_full_disk_leaves_no_half_of_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_appears_with_all_that_is_in_it(tmp_path: Path) -> None:
-    with atomic.new_folder(tmp_path / "run") as folder:
+    with files.new_folder(tmp_path / "run") as folder:
         (folder / "logs").mkdir()
         (folder / "logs" / "a.txt").write_text("a")
         assert not (tmp_path / "run").exists()
@@ -83,12 +83,12 @@ def test_a_folder_takes_the_place_of_another_only_where_that_is_asked_for(
     tmp_path: Path, exchanges: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not exchanges:
-        monkeypatch.setattr(atomic, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "old").write_text("old")
 
     def fill(replace: bool) -> None:
-        with atomic.new_folder(tmp_path / "run", replace=replace) as folder:
+        with files.new_folder(tmp_path / "run", replace=replace) as folder:
             (folder / "new").write_text("new")
 
     with pytest.raises(FileExistsError):
@@ -100,7 +100,7 @@ def test_a_folder_takes_the_place_of_another_only_where_that_is_asked_for(
 
 def test_what_fails_inside_leaves_nothing(tmp_path: Path) -> None:
     def fail() -> None:
-        with atomic.new_file(tmp_path / "rows") as torn:
+        with files.new_file(tmp_path / "rows") as torn:
             torn.write_text("half")
             raise KeyboardInterrupt
 
@@ -120,18 +120,18 @@ def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> N
     done = subprocess.run([sys.executable, "-c", code, file], check=False)
     assert done.returncode == -signal.SIGKILL
     [torn] = names(tmp_path)
-    assert atomic.is_torn(Path(torn))
-    atomic.write(file, "whole")
+    assert files.is_torn(Path(torn))
+    files.write(file, "whole")
     assert content(tmp_path) == {"page.html": b"whole"}
 
 
 def test_what_another_is_writing_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "page.html"
-    with atomic.new_file(file) as torn:
+    with files.new_file(file) as torn:
         torn.write_text("second")
-        atomic.write(file, "first")
+        files.write(file, "first")
         assert file.read_text() == "first"
-        assert not atomic.remove_abandoned(torn)
+        assert not files.remove_abandoned(torn)
     assert content(tmp_path) == {"page.html": b"second"}
 
 
@@ -144,7 +144,7 @@ def test_somebodys_own_files_are_no_temporaries(tmp_path: Path) -> None:
     ]
     for name in own:
         (tmp_path / name).write_text("mine")
-    atomic.write(tmp_path / "page.html", "x")
+    files.write(tmp_path / "page.html", "x")
     assert names(tmp_path) == sorted([*own, "page.html"])
 
 
@@ -161,5 +161,5 @@ def test_a_file_system_without_locks_is_no_obstacle(
     young.write_text("may be written just now")
     old.write_text("of last year")
     os.utime(old, (1e9, 1e9))
-    atomic.write(tmp_path / "page.html", "x")
+    files.write(tmp_path / "page.html", "x")
     assert names(tmp_path) == [young.name, "page.html"]

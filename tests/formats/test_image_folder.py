@@ -10,8 +10,8 @@ import pytest
 from jobs import FolderJob
 from PIL import Image
 
-from harness.data import scenes
-from harness.data.image_folder import rows
+from harness.formats.image_folder import rows
+from harness.stages.data import scenes
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from image_files import colour, png
 from PIL import Image
 
-from harness.data.pixels import Decoder, to_8_bit
 from harness.errors import StageError
+from harness.formats.pixels import Decoder, to_8_bit
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:

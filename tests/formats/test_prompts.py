@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.artifact import Prompts
-from harness.data.image_folder import rows
 from harness.errors import StageError
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.table import Passage, Prompt
+from harness.formats import prompts
+from harness.formats.image_folder import rows
+from harness.formats.prompts import Passage, Prompt
 
 LAKE = Prompt(
     "water-body-000",
@@ -23,12 +23,12 @@ FIELD = Prompt("crop-land-000", "fields, \u201cseen\u201d from above", "Crop Lan
 
 
 def test_prompts_are_read_as_they_were_written(tmp_path):
-    table.write(tmp_path, [LAKE, FIELD])
-    assert table.read(Prompts(tmp_path)) == [LAKE, FIELD]
+    prompts.write(tmp_path, [LAKE, FIELD])
+    assert prompts.read(Prompts(tmp_path)) == [LAKE, FIELD]
 
 
 def test_prompts_are_captions_with_a_name_and_a_label(tmp_path):
-    table.write(tmp_path, [LAKE, FIELD])
+    prompts.write(tmp_path, [LAKE, FIELD])
     first, second = rows(Prompts(tmp_path))
     assert (first.name, first.label, first.captions) == (
         "water-body-000",
@@ -67,7 +67,7 @@ def written(tmp_path, **columns):
 )
 def test_a_row_that_is_no_prompt_is_refused_by_name(tmp_path, columns, message):
     with pytest.raises(StageError, match=message):
-        table.read(written(tmp_path, **columns))
+        prompts.read(written(tmp_path, **columns))
 
 
 def test_two_prompts_of_one_name_are_refused(tmp_path):
@@ -75,11 +75,11 @@ def test_two_prompts_of_one_name_are_refused(tmp_path):
     file = tmp_path / "metadata.jsonl"
     file.write_text(file.read_text() * 2)
     with pytest.raises(StageError, match="two prompts are called a"):
-        table.read(artifact)
+        prompts.read(artifact)
 
 
 def test_facts_count_prompts_by_class_in_their_order():
-    assert table.count([LAKE, FIELD, LAKE]) == {
+    assert prompts.count([LAKE, FIELD, LAKE]) == {
         "count": 3,
         "classes": ["Water Body", "Crop Land"],
         "per_class": {"Water Body": 2, "Crop Land": 1},
@@ -89,10 +89,10 @@ def test_facts_count_prompts_by_class_in_their_order():
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=4), st.integers(1, 1200))
 def test_names_of_classes_that_are_accepted_never_meet(labels, per_class):
     try:
-        table.check_classes(labels)
+        prompts.check_classes(labels)
     except StageError:
         return
-    names = [table.name(label, index) for label in labels for index in (0, per_class // 2, per_class)]
+    names = [prompts.name(label, index) for label in labels for index in (0, per_class // 2, per_class)]
     distinct = {0, per_class // 2, per_class}
     assert len(set(names)) == len(labels) * len(distinct)
 
@@ -108,4 +108,4 @@ def test_names_of_classes_that_are_accepted_never_meet(labels, per_class):
 )
 def test_classes_that_cannot_be_told_apart_are_refused(classes, message):
     with pytest.raises(StageError, match=message):
-        table.check_classes(classes)
+        prompts.check_classes(classes)

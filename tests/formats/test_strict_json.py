@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import strict_json
 from harness.errors import UsageError
+from harness.formats import strict_json
 
-HARNESS = Path(__file__).parents[1] / "harness"
+HARNESS = Path(__file__).parents[2] / "harness"
 VALUES = st.recursive(
     st.none()
     | st.booleans()

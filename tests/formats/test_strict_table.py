@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import harness
-from harness.data.strict_table import PLAIN, read_table, schema
 from harness.errors import StageError
+from harness.formats.strict_table import PLAIN, read_table, schema
 
 EXPECTED = schema({"name": pa.string(), "size": pa.int32()})
 

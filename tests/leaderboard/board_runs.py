@@ -11,7 +11,7 @@ from compare.runs import gate, repeats, run, score
 from harness.artifact import Json
 from harness.compare.sample import Side
 from harness.leaderboard.rows import Entry
-from harness.record import Run, Score
+from harness.store.record import Run, Score
 
 HOSTILE = 'שלום | <script>alert("1")</script> =1+1, 🛰️'
 

@@ -10,7 +10,7 @@ from leaderboard.board_runs import at, entries, entry, subject, sweep
 
 from harness.leaderboard.groups import RowGroup, apart, between, grouped
 from harness.leaderboard.rows import rows_of
-from harness.record import Run
+from harness.store.record import Run
 
 
 def groups_of(*runs: Run, compared: tuple[str, ...] = ()) -> list[RowGroup]:

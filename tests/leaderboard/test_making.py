@@ -10,7 +10,7 @@ from harness.compare.comparison import Verdict
 from harness.errors import UsageError
 from harness.leaderboard.board import Table
 from harness.leaderboard.making import tables
-from harness.record import Accepted, MetricInfo, Run
+from harness.store.record import Accepted, MetricInfo, Run
 
 
 def one_table(*runs: Run, paired: str | None = None, by: str = "") -> Table:

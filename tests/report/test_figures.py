@@ -14,7 +14,7 @@ from toy_suites import changed, write_suite
 
 from harness.report.figures import FOLDER, INDEX, draw, drawn
 from harness.report.files import write_run
-from harness.store import Store
+from harness.store.artifacts import Store
 
 SUITE = "suites/suite.yaml"
 ENTRY = {"file": "figures/x.png", "section": "samples", "title": "x", "alt": "x"}

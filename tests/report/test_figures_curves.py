@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from report.test_golden import RUN
 
 from harness.artifact import Json
-from harness.record import Run, TaskInfo
 from harness.report.figures.curves import ROWS, curves
 from harness.report.figures.drawing import Drawing
 from harness.report.histories import summary
+from harness.store.record import Run, TaskInfo
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.artifact import Json
-from harness.record import MetricInfo, Run, Score
 from harness.report.figures import style
 from harness.report.figures.drawing import Drawing
 from harness.report.figures.frontier import frontiers
 from harness.report.figures.labels import place_labels
 from harness.report.figures.scatter import plotted, scatter
 from harness.report.frontier import MOST, Frontier, Spot
+from harness.store.record import MetricInfo, Run, Score
 
 LOWER, HIGHER = {"better": "lower", "floor": 0.0}, {"better": "higher", "floor": 0.0}
 EVALUATIONS = {("pndm", 10): 11, ("pndm", 50): 51, ("unipc", 10): 10, ("unipc", 50): 50}

@@ -13,12 +13,12 @@ from painted import GALLERY, SWEEP, ran
 from PIL import Image
 
 from harness.artifact import Images
-from harness.data.image_folder import Writer, rows
-from harness.record import Run, TaskInfo
+from harness.formats.image_folder import Writer, rows
 from harness.report.figures.drawing import Drawing, UnreadableImageError
-from harness.report.figures.selection import COLUMNS, words
 from harness.report.figures.sheets import sheets
-from harness.store import Store
+from harness.report.selection import COLUMNS, words
+from harness.store.artifacts import Store
+from harness.store.record import Run, TaskInfo
 
 Painted = tuple[Run, Store]
 

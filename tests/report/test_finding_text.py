@@ -6,9 +6,9 @@ from compare.runs import BASE, compared, gate, seeded, shifted
 
 from harness.artifact import Json
 from harness.compare.comparison import Comparison
-from harness.compare.looks import advised, declare
-from harness.record import Accepted, Run
-from harness.report.evidence import confidence, look, more_evidence
+from harness.compare.interim_analyses import advised, declare
+from harness.report.finding_text import confidence, look, more_evidence
+from harness.store.record import Accepted, Run
 
 NOISY = shifted([0.05, -0.05, 0.04, -0.06, 0.02])
 COMMAND: list[Json] = ["harness", "run", "suites/smoke/toy.yaml", "--set", "model.loss=a b"]

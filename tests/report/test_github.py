@@ -17,8 +17,8 @@ from test_cli import WITH_OTHERS, WORSE
 from toy_suites import TOY, changed, write_suite
 
 from harness.compare.comparison import Verdict
+from harness.compare.wording import clean, first_line
 from harness.report.github import render
-from harness.report.numbers import clean, first_line
 from harness.suite import load
 
 

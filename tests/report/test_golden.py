@@ -22,9 +22,9 @@ from rich.console import Console
 
 from harness.artifact import Json
 from harness.compare.comparison import Claim, Comparison, Difference, Estimate, Finding, Point, Verdict
-from harness.record import Accepted, GateInfo, MetricInfo, Repeat, Run, Score, TaskInfo
 from harness.report import github, junit, markdown
 from harness.report.terminal import print_comparison
+from harness.store.record import Accepted, GateInfo, MetricInfo, Repeat, Run, Score, TaskInfo
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -7,8 +7,8 @@ from io import StringIO
 from compare.runs import repeats, run, score
 from rich.console import Console
 
-from harness.record import MetricInfo, Repeat, Run
 from harness.report.rescored import print_rescored
+from harness.store.record import MetricInfo, Repeat, Run
 
 
 def with_fields(fields: Mapping[str, list[float]], points: int = 1) -> Run:

@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 from report.test_golden import COMPARISON, RUN
 
-from harness import record, record_file
 from harness.compare import comparison
+from harness.store import record, record_file
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "run-json.md"
 

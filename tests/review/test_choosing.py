@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.image_folder import Row
 from harness.errors import UsageError
-from harness.review.choosing import Showing, choose
-from harness.review.pool import REAL, Picture, Pool, System
+from harness.formats.image_folder import Row
+from harness.review.choosing import REAL, Picture, Pool, Showing, System, choose
 
 CLASSES = ("Bare Land", "Crop Land", "Water Body")
 

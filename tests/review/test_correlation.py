@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from rated import Reviewed, invented, ratings_of, reviewed
 from scipy import stats
 
-from harness.commands.judge import side
+from harness.cli.baseline_choice import side
 from harness.compare.sample import Side
 from harness.review.correlation import Correlation, interval, spearman
+from harness.review.rating_table import Ratings
 from harness.review.summary import summarise
-from harness.review.table import Ratings
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(-3, 3)), min_size=3, max_size=20))

@@ -7,15 +7,15 @@ import random
 import pytest
 from rated import invented
 
-from harness.review import levels, table
+from harness.review import levels, rating_table
 from harness.review.levels import Level
-from harness.review.table import Ratings
+from harness.review.rating_table import Ratings
 
 
 def of(ratings: Ratings, system: str) -> dict[tuple[str, str], float]:
     """Centred realism of one system."""
     centred = levels.centred(ratings.rated, levels.answer("realism"))
-    return {(r.rater, r.image): centred[r.rater, r.image] for r in table.of(ratings.rated, system)}
+    return {(r.rater, r.image): centred[r.rater, r.image] for r in rating_table.of(ratings.rated, system)}
 
 
 def of_system(ratings: Ratings, system: str) -> Level:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from painted import GALLERY, ran
 
-from harness.data.image_folder import Row
 from harness.errors import UsageError
-from harness.record import Run
+from harness.formats.image_folder import Row
 from harness.review import making
+from harness.review.choosing import Picture, System, asked_for, pool
 from harness.review.making import Wish
-from harness.review.pool import Picture, System, asked_for, pool
 from harness.review.questions import CLASS_MATCH, scales
-from harness.store import Store
+from harness.store.artifacts import Store
+from harness.store.record import Run
 
 PAIRS = (
     GALLERY.replace("metrics:\n", "  near: {use: toy_images.closest, images: images, real: seen}\nmetrics:\n")

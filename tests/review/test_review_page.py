@@ -16,7 +16,7 @@ from painted import GALLERY
 from playwright.sync_api import Browser, Page
 from rated import Reviewed, exported, reviewed, signed, stored
 
-from harness.review import making, page
+from harness.review import making
 from harness.review.checking import check, read
 from harness.review.making import Wish
 
@@ -269,8 +269,8 @@ def test_prompts_in_any_script_and_with_markup_are_text(browser: Browser, tmp_pa
     nasty = "</script><img src=x onerror=alert(1)> صحراء 🏜️ {asked} $&"
     odd = reviewed(tmp_path, GALLERY, Wish(count=COUNT))
     asked = [nasty] * SHOWN
-    body = page.content("0" * 16, odd.key.showings, asked, (64, 64, ["UklGRg=="] * SHOWN))
-    (odd.folder / "review.html").write_text(page.render(body))
+    body = making.content("0" * 16, odd.key.showings, asked, (64, 64, ["UklGRg=="] * SHOWN))
+    (odd.folder / "review.html").write_text(making.render(body))
     eve = Reviewer(browser, odd)
     eve.begin("<b>Eve</b>")
     assert f"Does it show “{nasty}”?" in eve.page.locator("fieldset").nth(1).inner_text()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.data import content
-from harness.data.content import ALWAYS_READ, DigestCache, content_digest, files_of
 from harness.errors import UsageError
+from harness.sources import content
+from harness.sources.content import ALWAYS_READ, DigestCache, content_digest, files_of
 
 CASE = Path(__file__).parents[1] / "cases" / "01"
 LONG_AGO = (1_600_000_000, 1_600_000_000)

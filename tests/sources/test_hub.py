@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.hub import Source
-from harness.typed import to_json
+from harness.sources.hub import Source
+from harness.suite.typed import to_json
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

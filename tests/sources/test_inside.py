@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.content import DigestCache
-from harness.data.hub import Source
-from harness.data.resolve import resolve
 from harness.errors import UsageError
+from harness.sources.content import DigestCache
+from harness.sources.hub import Source
+from harness.sources.resolve import resolve
 
 
 def found(folder: Path) -> Source:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from harness.data.pickles import conversion
+from harness.sources.weight_files import conversion
 
 LAYERS = {"conv.weight": torch.arange(6.0).reshape(2, 3).T, "conv.bias": torch.ones(2)}
 

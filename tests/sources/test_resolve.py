@@ -9,10 +9,10 @@ import textwrap
 import pytest
 from hub_server import serve
 
-from harness.data.content import DigestCache
-from harness.data.hub import Source
-from harness.data.resolve import fetch, pin, resolve
 from harness.errors import UsageError
+from harness.sources.content import DigestCache
+from harness.sources.hub import Source
+from harness.sources.resolve import fetch, pin, resolve
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.data.snapshots import needed
+from harness.sources.snapshots import needed
 
 # The files of Stable Diffusion v1.5's repository.
 PIPELINE = [

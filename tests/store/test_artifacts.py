@@ -11,7 +11,7 @@ from hashlib import sha256
 import pytest
 
 from harness.errors import StageError, StoreError, UsageError
-from harness.store import ENTRY, Entry, Output, Result, Store, check_tree
+from harness.store.artifacts import ENTRY, Entry, Output, Result, Store, check_tree
 
 KEY = "ab" + "0" * 62
 

@@ -12,7 +12,7 @@ import pytest
 from command_line import Project
 from toy_suites import write_suite
 
-from harness import record_file
+from harness.store import record_file
 
 USES = (
     ("compare", "spoiled"),

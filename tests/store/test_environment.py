@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.environment import command_line, environment
+from harness.store.environment import command_line, environment
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,8 @@ def test_an_image_has_two_digests_named_apart(monkeypatch: pytest.MonkeyPatch) -
 
 def test_work_without_libraries_loads_none_for_the_record() -> None:
     code = (
-        "import sys; from harness.environment import environment_of_work as e; from harness.libraries import OBSERVED; "
+        "import sys; from harness.store.environment import environment_of_work as e; "
+        "from harness.store.processor import OBSERVED; "
         "found = e(); assert found['instructions'] and found['distributions'], found; "
         "assert not OBSERVED & found.keys(), found; "
         "sys.exit(bool({'torch', 'numpy', 'threadpoolctl'} & sys.modules.keys()))"
@@ -80,7 +81,7 @@ def test_work_without_libraries_loads_none_for_the_record() -> None:
 def test_threads_are_those_that_torch_has_at_that_moment() -> None:
     import torch
 
-    from harness.environment import environment_of_work
+    from harness.store.environment import environment_of_work
 
     before = torch.get_num_threads()
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import installed
+from harness.store import installed
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from harness.errors import UsageError
-from harness.items import COLUMNS, ItemRows, ItemsReader, read_stored_items, write_items
 from harness.stage import Items
+from harness.store.items import COLUMNS, ItemRows, ItemsReader, read_stored_items, write_items
 
 names = st.lists(st.text(max_size=8), min_size=1, max_size=6, unique=True)
 finite = st.floats(allow_nan=False, allow_infinity=False)

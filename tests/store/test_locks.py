@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import locks
+from harness.store import locks
 
 WITHOUT = [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP]
 FAULT = """

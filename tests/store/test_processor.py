@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from harness import processor
+from harness.store import processor
 
 CLASSIC = "fpu sse4_1 sse4_2 avx f16c fma avx2 sha_ni"
 GENOA = f"{CLASSIC} avx512f avx512dq avx512bw avx512vl avx512_vnni avx512_bf16"

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from harness.runs import NUMBERS, folders, new_id, order
+from harness.store.project import NUMBERS, folders, new_id, order
 
 NOW = datetime(2026, 3, 4, 10, 15, tzinfo=UTC)
 

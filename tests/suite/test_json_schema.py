@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from toy_suites import TOY, changed
 
-from harness.schema import json_schema
-from harness.text import List, Map, Scalar, Tree, parse
+from harness.suite.json_schema import json_schema
+from harness.suite.located_yaml import List, Map, Scalar, Tree, parse
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

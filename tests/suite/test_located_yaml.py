@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import SuiteError, UsageError, Where
-from harness.text import MAX_BYTES, MAX_DEPTH, List, Map, Scalar, Tree, load, parse
+from harness.suite.located_yaml import MAX_BYTES, MAX_DEPTH, List, Map, Scalar, Tree, load, parse
 
 
 def as_plain(tree: Tree) -> object:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.registry import all_stages, find
+from harness.suite.registry import all_stages, find
 
 
 def test_another_packages_stage_is_found_by_its_entry_point() -> None:
@@ -84,13 +84,13 @@ def test_a_package_that_does_not_import_is_named(tmp_path: Path, monkeypatch: py
 
 def test_finding_a_stage_imports_its_module_alone() -> None:
     script = (
-        "import sys; from harness.registry import find; find('toy.train');"
-        "ours = ('harness.data.', 'harness.systems.', 'harness.metrics.');"
-        "toys_own = ('harness.data.content', 'harness.data.hub');"
+        "import sys; from harness.suite.registry import find; find('toy.train');"
+        "ours = ('harness.stages.data.', 'harness.stages.systems.', 'harness.stages.metrics.');"
+        "toys_own = ('harness.sources.content', 'harness.sources.hub');"
         "heavy = ('torch', 'pandas', 'numpy');"
         "print([m for m in sys.modules if m.startswith(ours) and m not in toys_own or m in heavy])"
     )
-    toys = str(Path(__file__).parent / "toy_package")
+    toys = str(Path(__file__).parents[1] / "toy_package")
     answer = subprocess.run(
         [sys.executable, "-c", script], env={"PYTHONPATH": toys}, capture_output=True, text=True, check=True
     )

@@ -142,7 +142,7 @@ def test_loading_imports_nothing_heavy(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from harness.suite import load; load(Path(sys.argv[1]));"
         "print([m for m in ('torch', 'pandas', 'numpy', 'scipy', 'lightning') if m in sys.modules])"
     )
-    toys = str(Path(__file__).parent / "toy_package")
+    toys = str(Path(__file__).parents[1] / "toy_package")
     answer = subprocess.run(
         [sys.executable, "-c", script, path],
         env={"PYTHONPATH": toys},

@@ -16,8 +16,8 @@ from toy import File
 
 from harness.errors import SuiteError
 from harness.stage import Count, Fraction
-from harness.text import parse as parse_text
-from harness.typed import describe, json_schema, parse, to_json
+from harness.suite.located_yaml import parse as parse_text
+from harness.suite.typed import describe, json_schema, parse, to_json
 
 
 class Mode(Enum):

@@ -13,9 +13,9 @@ from typing import Annotated, Literal, NamedTuple
 from annotated_types import Ge, Interval, MinLen
 
 from harness.artifact import Artifact, Json
-from harness.data.content import files_of
-from harness.data.hub import Source
 from harness.errors import StageError
+from harness.sources.content import files_of
+from harness.sources.hub import Source
 from harness.stage import (
     Count,
     Direction,

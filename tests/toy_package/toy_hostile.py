@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.artifact import GeneratedImages, Scenes
-from harness.data.image_folder import Writer, rows
 from harness.errors import StageError
+from harness.formats.image_folder import Writer, rows
 from harness.stage import Count, Higher, Items, Job, Lower, Scores, Seed, stage
 
 

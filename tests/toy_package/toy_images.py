@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from harness.artifact import Artifact, Captions, EncodedPrompts, GeneratedImages, Images, Json, Scenes
-from harness.data.image_folder import Writer, rows
+from harness.formats.image_folder import Writer, rows
 from harness.stage import Count, Higher, Job, Lower, Scores, Seed, stage
 
 COLOURS = {"Water Body": (40, 80, 150), "Bare Land": (170, 130, 90), "Crop Land": (150, 170, 60)}

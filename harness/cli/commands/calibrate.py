@@ -10,18 +10,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from harness import project as places
-from harness import record_file, streams
-from harness.assemble import gate_infos
-from harness.commands.evaluate import Prepared, Request, execute, prepare
-from harness.commands.judge import side
-from harness.compare.calibrate import Calibration, calibrate
-from harness.compare.environments import Across, across
+from harness.cli.baseline_choice import side
+from harness.cli.commands.run import Prepared, Request, execute, prepare
+from harness.compare.calibration import Across, Calibration, across, calibrate
+from harness.compare.wording import together
+from harness.engine.plan import make
+from harness.engine.recording import gate_infos
 from harness.errors import Exit, UsageError
-from harness.plan import make
+from harness.report import streams
 from harness.report.console import ReportConsole
 from harness.report.files import write_run
-from harness.report.numbers import together
+from harness.store import project as places
+from harness.store import record_file
 from harness.suite import Axis, Suite
 
 

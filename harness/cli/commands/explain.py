@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import project
-from harness.commands.judge import Against, judge, label_of, opponent, side
+from harness.cli.baseline_choice import Against, judge, label_of, opponent, side
 from harness.compare import explain as explanations
 from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.compare.explain import Explanation
 from harness.compare.sample import Side
+from harness.compare.wording import against, worst_first
 from harness.errors import Exit, StageError, StoreError, UsageError, nearest
-from harness.record import Run
 from harness.report.console import ReportConsole
+from harness.report.depicted import Items, Shown
 from harness.report.explain import print_explanation, print_why_not
-from harness.report.figures.depicted import Items, Shown
-from harness.report.numbers import against, worst_first
-from harness.shelf import Shelf
-from harness.store import Store
+from harness.store import project
+from harness.store.artifacts import Store
+from harness.store.record import Run
+from harness.store.run_artifacts import Shelf
 
 
 def explain(run: str, metric: str, *, baseline: str | None, most: int) -> Exit:

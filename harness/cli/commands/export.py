@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import atomic
 from harness.artifact import Json
 from harness.errors import UsageError, nearest
-from harness.record import Run, TaskInfo
-from harness.store import ONLY, Store
+from harness.formats import files
+from harness.store.artifacts import ONLY, Store
+from harness.store.record import Run, TaskInfo
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def export(artifact: Stored, to: Path) -> Path:
     """
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        with atomic.new_folder(to) as folder:
+        with files.new_folder(to) as folder:
             for path in sorted(artifact.folder.rglob("*")):  # not copytree, whose errors are many lines
                 copy = folder / path.relative_to(artifact.folder)
                 copy.mkdir() if path.is_dir() else shutil.copy2(path, copy)

@@ -8,23 +8,24 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from harness import project as places
-from harness import replan, streams
-from harness.assemble import item_rows
-from harness.canonical import canonical
-from harness.commands.evaluate import Prepared, execute
-from harness.commands.judge import label_of
+from harness.cli.baseline_choice import label_of
+from harness.cli.commands.run import Prepared, execute
 from harness.compare.baseline import Baseline, check_place
-from harness.compare.looks import MOST_SEEDS
+from harness.compare.interim_analyses import MOST_SEEDS
 from harness.compare.match import differences, environment_differences
 from harness.compare.renewal import named, renew
-from harness.environment import device_class, environment
+from harness.compare.wording import counted, listed
+from harness.engine import from_record
+from harness.engine.plan import Plan, make
+from harness.engine.recording import item_rows
 from harness.errors import Exit, UsageError
-from harness.plan import Plan, make
-from harness.record import Run, Score
+from harness.formats.strict_json import canonical
+from harness.report import streams
 from harness.report.console import ReportConsole
-from harness.report.numbers import counted, listed
-from harness.store import Store
+from harness.store import project as places
+from harness.store.artifacts import Store
+from harness.store.environment import device_class, environment
+from harness.store.record import Run, Score
 from harness.suite import continued
 
 
@@ -84,7 +85,7 @@ def _prepare(
     run: Run, project: Path, name: str, seeds: int, mirror: Path | None, store: Path | None
 ) -> Prepared:
     kept = Store(places.store_root(store, project))
-    suite, sources = replan.suite_of(
+    suite, sources = from_record.suite_of(
         run, project, name, mirror=places.mirror(mirror), store=kept, download=True
     )
     return Prepared(make(continued(suite, seeds)), kept, sources)
@@ -94,18 +95,18 @@ def _check_same(run: Run, plan: Plan, name: str) -> None:
     """Refuse to add seeds of another subject or protocol: every score must have the key that it would get today."""
     nodes: set[str] = set()
     metrics: dict[str, None] = {}
-    for scored in replan.recorded(run, plan):
+    for scored in from_record.recorded(run, plan):
         if scored.task is None or scored.task.key != scored.key:
             metrics[scored.metric] = None
             nodes |= {scored.metric, *plan.suite.upstream(scored.metric)}
     if not metrics:
         return
-    changes = {node: what for node, what in replan.changes(run, plan).items() if node in nodes}
+    changes = {node: what for node, what in from_record.changes(run, plan).items() if node in nodes}
     told = [f"{node}: {', '.join(what)}" for node, what in changes.items()]
-    if not told or not replan.notes_code(run):
+    if not told or not from_record.notes_code(run):
         told.append(f"the code or the software behind {listed(list(metrics), 3)}")
     changed = listed(told, 4)
-    if replan.notes_code(run) and changes.keys() <= run.metrics.keys():
+    if from_record.notes_code(run) and changes.keys() <= run.metrics.keys():
         raise UsageError(
             f"{name}: only metrics have changed since ({changed}); first: harness rescore {name} --accept …"
         )

@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from harness import project as places
-from harness import streams, text
 from harness.compare import baseline as baselines
-from harness.compare import trend, verdict
+from harness.compare import verdict
 from harness.compare.comparison import Difference
 from harness.compare.declared import suite_changes
-from harness.compare.figure import Figure
-from harness.compare.trend import Step
-from harness.environment import device_class, environment
+from harness.compare.history import Step, read
+from harness.compare.values import Figure
 from harness.errors import Exit, UsageError, nearest
-from harness.record import Run
+from harness.report import streams
 from harness.report.console import ReportConsole
 from harness.report.history import Entry, print_history, to_json
+from harness.store import project as places
+from harness.store.environment import device_class, environment
+from harness.store.record import Run
+from harness.suite import located_yaml
 
 
 def history(suite: str, *, label: str | None, metric: str | None, as_json: bool) -> Exit:
@@ -35,7 +36,7 @@ def history(suite: str, *, label: str | None, metric: str | None, as_json: bool)
     """
     home, name = _named(suite)
     label = label or device_class(environment())
-    found = trend.read(home, name, label)
+    found = read(home, name, label)
     if not found.steps:
         raise UsageError(_nothing(home, name, label, found.notes))
     fields = _fields(found.steps, metric)
@@ -104,8 +105,8 @@ def _named(suite: str) -> tuple[Path, str]:
     file = Path(suite)
     if file.suffix not in (".yaml", ".yml"):
         return places.of(Path.cwd()), suite
-    entry = text.load(file).entries.get("suite")
-    if entry is None or not isinstance(entry.value, text.Scalar):
+    entry = located_yaml.load(file).entries.get("suite")
+    if entry is None or not isinstance(entry.value, located_yaml.Scalar):
         raise UsageError(f"{file}: names no suite")
     return places.of(file.parent), entry.value.text
 

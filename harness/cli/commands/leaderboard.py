@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import atomic, record_file, streams
-from harness import project as places
-from harness.commands.judge import side
+from harness.cli.baseline_choice import side
 from harness.compare import baseline as baselines
 from harness.errors import Exit, UsageError
+from harness.formats import files
 from harness.leaderboard.board import Board
 from harness.leaderboard.making import tables
 from harness.leaderboard.published import published
 from harness.leaderboard.rows import Entry
+from harness.report import streams
 from harness.report.leaderboard import data, markdown
-from harness.report.leaderboard.places import Places
+from harness.report.leaderboard.words import Places
+from harness.store import project as places
+from harness.store import record_file
 
 PUBLISHED = Path("baselines") / "published.yaml"
 
@@ -90,6 +92,6 @@ def _write(board: Board, folder: Path) -> None:
             ("csv", data.to_csv(board)),
             ("json", data.to_json(board, leads)),
         ):
-            atomic.write(folder / f"leaderboard.{name}", text)
+            files.write(folder / f"leaderboard.{name}", text)
     except OSError as e:
         raise UsageError(f"{folder}: the leaderboard cannot be written ({e.strerror})") from None

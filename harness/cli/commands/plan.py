@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from harness.assemble import gate_infos
 from harness.compare import baseline as baselines
 from harness.compare.foresight import Outlook, outlooks
 from harness.compare.sample import Side
-from harness.environment import device_class, environment
+from harness.engine.plan import Plan
+from harness.engine.recording import gate_infos
 from harness.errors import UsageError
-from harness.plan import Plan
+from harness.store.environment import device_class, environment
 
 
 def foresee(plan: Plan) -> list[Outlook]:

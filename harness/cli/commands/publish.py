@@ -19,9 +19,9 @@ from harness.artifact import (
     TextEmbedder,
     Tokenizer,
 )
-from harness.commands.export import Stored
+from harness.cli.commands.export import Stored
 from harness.errors import Exit, HarnessError, UsageError
-from harness.record import Run
+from harness.store.record import Run
 
 _MODELS = (
     Classifier,

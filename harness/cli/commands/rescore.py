@@ -8,27 +8,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness import project as places
-from harness import replan, streams
 from harness.artifact import Json
-from harness.assemble import code, declaration, distributions, item_rows
-from harness.canonical import canonical
+from harness.cli import signals
 from harness.compare.baseline import Baseline, check_place
 from harness.compare.renewal import named, renew
-from harness.environment import environment
+from harness.compare.wording import counted, listed
+from harness.engine import from_record
+from harness.engine.executors.local import LocalExecutor
+from harness.engine.keys import identity, task_key
+from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, make
+from harness.engine.recording import code, declaration, distributions, item_rows
+from harness.engine.runner import Outcome, Runner
 from harness.errors import Exit, UsageError
-from harness.executors.local import LocalExecutor
-from harness.items import ItemRows
-from harness.keys import identity, task_key
-from harness.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, make
-from harness.record import Repeat, Run, Score, environment_id
+from harness.formats.strict_json import canonical
+from harness.report import streams
 from harness.report.console import ReportConsole
-from harness.report.numbers import counted, listed
 from harness.report.progress import RunProgress, label
 from harness.report.rescored import print_rescored
-from harness.run import Outcome, Runner
-from harness.store import Store
-from harness.typed import to_json
+from harness.store import project as places
+from harness.store.artifacts import Store
+from harness.store.environment import environment
+from harness.store.items import ItemRows
+from harness.store.record import Repeat, Run, Score, environment_id
+from harness.suite.typed import to_json
 
 
 def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Path | None) -> Exit:
@@ -44,15 +46,15 @@ def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Pa
     project = places.of(Path.cwd())
     before, file = named(baseline, project)
     kept = Store(places.store_root(store, project))
-    suite, _ = replan.suite_of(
+    suite, _ = from_record.suite_of(
         before.run, project, baseline, mirror=places.mirror(mirror), store=kept, download=False
     )
     today = make(suite)
     console = ReportConsole()
-    if all(s.task is not None and s.task.key == s.key for s in replan.recorded(before.run, today)):
+    if all(s.task is not None and s.task.key == s.key for s in from_record.recorded(before.run, today)):
         streams.say(f"{baseline}: every metric computes what it did; nothing to rescore")
         return Exit.OK
-    plan = _plan(before.run, today, replan.keys_then(before.run, today, baseline))
+    plan = _plan(before.run, today, from_record.keys_then(before.run, today, baseline))
     if not plan.scores:
         streams.say(f"{baseline}: no metric has changed, only what runs before them")
         return Exit.OK
@@ -60,7 +62,7 @@ def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Pa
     if accept is not None:
         check_place(file)
     with RunProgress(ReportConsole(streams.err()), plan) as progress:
-        outcomes = Runner(kept, LocalExecutor(), tell=progress).run(plan)
+        outcomes = Runner(kept, LocalExecutor(signals.is_stopped), tell=progress).run(plan)
     if failed := [plan.tasks[t] for t, o in outcomes.items() if o.state == "failed"]:
         told = f"{counted(len(failed), 'metric')} failed, first {label(failed[0])}"
         streams.warn(f"{told}: {outcomes[failed[0].id].error}; {baseline} stays as it was")
@@ -80,7 +82,7 @@ def _plan(run: Run, today: Plan, then: Mapping[TaskId, str]) -> Plan:
     """The tasks of the metrics that have changed, over what they read, which has the keys that it had."""
     tasks: dict[TaskId, Task] = {}
     scores: list[PlannedScore] = []
-    keys = {s.task.id: s.key for s in replan.recorded(run, today) if s.task is not None}
+    keys = {s.task.id: s.key for s in from_record.recorded(run, today) if s.task is not None}
     for score in today.scores:
         repeats = []
         for repeat in score.repeats:

@@ -6,19 +6,20 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import project as places
-from harness import record_file, streams
-from harness.commands.again import rewrite
-from harness.commands.judge import side as side_of
+from harness.cli.baseline_choice import side as side_of
+from harness.cli.commands.run import rewrite
+from harness.compare.wording import counted
 from harness.errors import Exit, UsageError
-from harness.report.numbers import counted
+from harness.report import streams
 from harness.review import key as keys
-from harness.review import making, summary_file, table, wording
+from harness.review import making, rating_table, wording
 from harness.review.checking import check
 from harness.review.making import Wish
-from harness.review.summary import summarise
-from harness.review.table import Ratings
-from harness.store import Store
+from harness.review.rating_table import Ratings
+from harness.review.summary import FILE, summarise, write
+from harness.store import project as places
+from harness.store import record_file
+from harness.store.artifacts import Store
 
 PAGE = "review.html"
 
@@ -67,14 +68,14 @@ def collect(run: str, files: Sequence[Path], *, partial: bool, store: Path | Non
     shares = {sheet.rater: sheet.share for sheet in checked.sheets}
     summary = summarise(ratings, shares, key.images, side)
     try:
-        table.write(folder / table.FILE, ratings)
-        summary_file.write(folder, summary)
+        rating_table.write(folder / rating_table.FILE, ratings)
+        write(folder, summary)
     except OSError as e:
         raise UsageError(f"{e.filename}: the review cannot be written ({e.strerror})") from None
     for line in wording.lines(summary):
         streams.say(line)
     report = rewrite(folder, home, Store(places.store_root(store, home)))
-    streams.say(f"review: {folder / summary_file.FILE}, for suites: {folder / table.FILE}, report: {report}")
+    streams.say(f"review: {folder / FILE}, for suites: {folder / rating_table.FILE}, report: {report}")
     return Exit.OK
 
 

@@ -6,16 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import project as places
+from harness.compare.wording import counted
 from harness.errors import Exit, UsageError
-from harness.keeping.checking import check
-from harness.keeping.needed import by_suite
-from harness.keeping.sweep import sweep
-from harness.keeping.units import age_s, size
-from harness.keeping.usage import usage
 from harness.report.console import ReportConsole
-from harness.report.numbers import counted
-from harness.store import Store
+from harness.store import project as places
+from harness.store.artifacts import Store
+from harness.store.inspection import age_s, check, size, usage
+from harness.store.sweeping import by_suite, sweep
 
 _SHOWN = 40
 """Of what goes, so many are listed one by one, the largest."""

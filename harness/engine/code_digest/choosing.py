@@ -13,10 +13,10 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.source import names, signatures, tables
-from harness.source.modules import Module
-from harness.source.names import Definition
-from harness.source.scopes import Function, Scope
+from harness.engine.code_digest import names, signatures, tables
+from harness.engine.code_digest.modules import Module
+from harness.engine.code_digest.names import Definition
+from harness.engine.code_digest.scopes import Function, Scope
 
 
 @dataclass(frozen=True)

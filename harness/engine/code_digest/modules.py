@@ -11,7 +11,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from harness.source import scopes
+from harness.engine.code_digest import scopes
 
 CONTRACT = "__contract__"
 """A module that binds this name says how stages talk to the harness, not what they compute: it is never followed."""

@@ -3,26 +3,81 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import gc
+import io
 import logging
 import os
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
-from harness import installed, signals
-from harness.environment import device_class, environment, environment_of_work
+from harness.engine.executors import Call, Executed, Progress
 from harness.errors import HarnessError, ResourceError, StageError, StoreError
-from harness.executors import Call, Executed, Progress
-from harness.executors.log import Log
-from harness.executors.memory import release
-from harness.store import ONLY
+from harness.formats.escapes import visible
+from harness.store import installed
+from harness.store.artifacts import ONLY
+from harness.store.environment import device_class, environment, environment_of_work
+
+
+def release() -> None:
+    """Collect what refers to itself, as trainers and networks do, and return freed memory to the system.
+
+    glibc keeps what lies between blocks that are still in use: after a few trainings more than the trainings needed.
+    Other C libraries have no ``malloc_trim``, and keep less.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+class Log(io.TextIOBase):
+    r"""A text file to append to, in the place of ``sys.stdout`` and ``sys.stderr``.
+
+    A bar that is drawn over and over (``\r``) becomes lines; other control characters are shown as escapes. A log
+    is a courtesy: where the disk is full nothing is written and nothing is raised.
+
+    Raises (when it is made):
+        StoreError: its folder is gone or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        try:
+            self._file = path.open("ab", buffering=0)
+        except OSError as e:
+            raise StoreError(path, e.strerror or str(e)) from None
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        clean = visible(text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    "), lines=True)
+        with contextlib.suppress(OSError, ValueError):  # ValueError: closed, and a thread goes on printing
+            self._file.write(clean.encode("utf-8", "backslashreplace"))
+        return len(text)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def close(self) -> None:
+        if not self.closed:
+            with contextlib.suppress(OSError):
+                self._file.close()
+        super().close()
+
 
 # Threads of OpenMP that spin while they wait do 20 times less work as soon as another process wants a core; threads
 # that sleep at once take half as long again for a training of small operations. So they spin for less than a
@@ -40,7 +95,15 @@ NO_SPACE = "no space left on the device; free some, or set HARNESS_STORE to a la
 
 
 class LocalExecutor:
-    """In process: imports are paid once, a debugger works, and nothing has to be serialised."""
+    """In process: imports are paid once, a debugger works, and nothing has to be serialised.
+
+    Args:
+        is_stopped: whether a signal has asked the process to stop. A library may answer a signal by raising what it
+            likes (Lightning ends the process), which is then no failure of the task.
+    """
+
+    def __init__(self, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        self._is_stopped = is_stopped
 
     @cached_property
     def device(self) -> str:
@@ -58,7 +121,7 @@ class LocalExecutor:
                 log.write(f"{e}\n")
                 raise
             except (Exception, SystemExit) as e:  # whatever a library does: the task fails, the run goes on
-                if signals.received:  # Lightning ends a process that was asked to stop
+                if self._is_stopped():
                     raise KeyboardInterrupt from None
                 log.write(traceback.format_exc())
                 if os.strerror(errno.ENOSPC) in str(e):  # libraries raise it under names of their own

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness import atomic, strict_json
 from harness.errors import StageError, StoreError, UsageError
-from harness.record import Run
+from harness.formats import files, strict_json
 from harness.report.figures.curves import curves
 from harness.report.figures.drawing import Section, UnreadableImageError, content
 from harness.report.figures.frontier import frontiers
 from harness.report.figures.sheets import sheets
-from harness.store import Store
+from harness.store.artifacts import Store
+from harness.store.record import Run
 
 FOLDER = "figures"
 INDEX = "index.json"
@@ -109,4 +109,4 @@ def _clear(folder: Path) -> None:
 
 def _write(file: Path, data: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(file, data)
+    files.write(file, data)

@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.artifact import Json
-from harness.record import Run
-from harness.report import numbers
+from harness.compare import wording
 from harness.report.figures import style
 from harness.report.figures.drawing import Drawing
 from harness.report.histories import clock, losses, series, trainings
+from harness.store.record import Run
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D
@@ -31,7 +31,7 @@ def curves(run: Run) -> Iterator[Drawing]:
             {"point": t.point, "seeds": t.seeds, "rows": list(t.rows)} for t in found
         ]
         columns = ", ".join(losses(t.rows for t in found))
-        alt = f"{columns} of {name}, {numbers.counted(len(found), 'training')}"
+        alt = f"{columns} of {name}, {wording.counted(len(found), 'training')}"
         yield Drawing(f"loss-{name}.svg", "losses", f"Loss of {name}", alt, lines, partial(_draw, lines))
 
 
@@ -76,7 +76,7 @@ def _legend(points: Sequence[str], columns: Sequence[str]) -> list[Line2D]:
     ]
     named = points[:NAMED] if len(points) > 1 else []
     handles += [
-        Line2D([], [], color=style.colour(i), linewidth=3, label=numbers.clean(point, most=40))
+        Line2D([], [], color=style.colour(i), linewidth=3, label=wording.clean(point, most=40))
         for i, point in enumerate(named)
     ]
     rest = len(points) - len(named)

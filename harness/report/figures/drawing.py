@@ -15,10 +15,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from harness import atomic, source
 from harness.artifact import Json
-from harness.canonical import canonical
-from harness.store import Store
+from harness.engine import code_digest
+from harness.formats import files
+from harness.formats.strict_json import canonical
+from harness.store.artifacts import Store
 
 Section = Literal["cost", "samples", "losses"]
 
@@ -56,12 +57,12 @@ def content(drawing: Drawing, store: Store) -> bytes:
         data = drawing.draw()
     with suppress(OSError):  # a cache: a full or read-only store costs drawing it again
         kept.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(kept, data)
+        files.write(kept, data)
     return data
 
 
 def _digest(drawing: Drawing) -> str:
     function: Callable[..., bytes] = drawing.draw.func
     libraries = {name: metadata.version(name) for name in ("matplotlib", "pillow")}
-    body = canonical([source.digest(function), libraries, drawing.depends])
+    body = canonical([code_digest.digest(function), libraries, drawing.depends])
     return sha256(f"harness/picture/1:{body}".encode()).hexdigest()

@@ -7,14 +7,14 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from harness.compare import wording
 from harness.compare.sample import Side
-from harness.items import ItemsReader
-from harness.record import Run
-from harness.record_file import items_file, read_items
-from harness.report import numbers
 from harness.report.figures.drawing import Drawing
 from harness.report.figures.scatter import scatter
 from harness.report.frontier import Frontier, against_cost
+from harness.store.items import ItemsReader
+from harness.store.record import Run
+from harness.store.record_file import items_file, read_items
 
 
 def frontiers(run: Run, folder: Path) -> Iterator[Drawing]:
@@ -28,7 +28,7 @@ def _drawing(frontier: Frontier) -> Drawing:
     best = [" ".join(filter(None, (s.group, s.step))) for s in frontier.efficient]
     alt = (
         f"{frontier.name} ({frontier.better} is better) against {frontier.cost}, {len(frontier.spots)} points; "
-        f"efficient: {numbers.listed(best, 8)}"
+        f"efficient: {wording.listed(best, 8)}"
     )
     title = f"{frontier.name} against {frontier.cost}"
     draw = partial(scatter, frontier)

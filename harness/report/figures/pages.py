@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 
 from harness.artifact import Images
-from harness.data.image_folder import rows
-from harness.report import numbers
+from harness.compare import wording
+from harness.formats.image_folder import rows
 from harness.report.figures.canvas import Card, Column, cards_page, table_page
-from harness.report.figures.selection import CARDS, PAIRS, ROWS, chosen, real_images, words
+from harness.report.selection import CARDS, PAIRS, ROWS, chosen, real_images, words
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def pairs(folder: Path) -> bytes:
     cards = []
     for row in islice(rows(Images(folder)), PAIRS):
         distance = row.columns.get("distance")
-        head = numbers.number(distance) if isinstance(distance, int | float) else ""
+        head = wording.number(distance) if isinstance(distance, int | float) else ""
         names = [str(row.columns[side]) for side in ("generated", "training") if side in row.columns]
         cards.append(Card([row.path], f"distance {head}", " | ".join(names)))
     return cards_page(cards, "left: generated, right: the nearest training image")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.report import numbers
+from harness.compare import wording
 from harness.report.figures import style
 from harness.report.figures.labels import place_labels
 from harness.report.frontier import Frontier, Spot
@@ -36,7 +36,7 @@ def plotted(frontier: Frontier) -> Figure:
         axes.set_xlim(left=0)  # once the points are there: it ends the scaling to them
     _draw_levels(axes, frontier)
     axes.set_xlabel(frontier.cost)
-    axes.set_ylabel(f"{numbers.clean(frontier.name, most=40)}  ({frontier.better} is better)")
+    axes.set_ylabel(f"{wording.clean(frontier.name, most=40)}  ({frontier.better} is better)")
     figure.legend(handles=_legend(frontier, groups), loc="outside right upper")
     figure.canvas.draw()  # lays the plot out; what follows measures in pixels
     figure.set_layout_engine("none")
@@ -84,7 +84,7 @@ def _legend(frontier: Frontier, groups: Sequence[str]) -> list[Any]:
     from matplotlib.patches import Patch
 
     handles: list[Any] = [
-        Line2D([], [], color=style.colour(i), marker=style.marker(i), label=numbers.clean(group, most=NAME))
+        Line2D([], [], color=style.colour(i), marker=style.marker(i), label=wording.clean(group, most=NAME))
         for i, group in enumerate(groups)
         if group
     ]
@@ -116,4 +116,4 @@ def _label(frontier: Frontier, spot: Spot) -> tuple[str, bool]:
     """The text at a spot, and whether it must stand there: its group, too, where the spot stands out."""
     stands_out = spot.is_reference or spot in frontier.efficient
     parts = (spot.group, spot.step) if stands_out or not spot.step else (spot.step,)
-    return numbers.clean(" ".join(filter(None, parts)), most=NAME), stands_out
+    return wording.clean(" ".join(filter(None, parts)), most=NAME), stands_out

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from functools import partial
 
 from harness.artifact import Json
-from harness.record import Run
 from harness.report.figures.canvas import REFERENCE
 from harness.report.figures.drawing import Drawing
 from harness.report.figures.pages import Table, gallery, pairs, table
-from harness.report.figures.selection import Drawn, closest_pairs, generated, shortest, where
-from harness.shelf import Shelf
-from harness.store import Store
+from harness.report.selection import Drawn, closest_pairs, generated, shortest, where
+from harness.store.artifacts import Store
+from harness.store.record import Run
+from harness.store.run_artifacts import Shelf
 
 
 def sheets(run: Run, store: Store) -> Iterator[Drawing]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from harness.compare import wording
 from harness.errors import StageError, StoreError, UsageError
-from harness.report import numbers
 from harness.report.figures.drawing import UnreadableImageError
-from harness.report.html.budget import move_pictures, shorten
 from harness.report.html.context import Context
-from harness.report.html.frame import page
+from harness.report.html.frame import move_pictures, page, shorten
 from harness.report.html.parts import Section
 from harness.report.html.sections import (
     checks,
@@ -47,7 +46,7 @@ SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
     confusion.confusion,
     worst.worst,
     checks.checks,
-    losses.losses,
+    losses.loss_curves,
     memorised.memorised,
     ratings.ratings,
     trend.trend,
@@ -76,7 +75,7 @@ class Document:
 def render(context: Context) -> Document:
     """The report, cut to what a page may weigh."""
     sections, beside = move_pictures(shorten(list(made(context, SECTIONS))), BESIDE)
-    word, suite = numbers.outcome(context.comparison).word, context.run.suite
+    word, suite = wording.outcome(context.comparison).word, context.run.suite
     return Document(page(suite, sections, top=top(context), tab=f"{word}: {suite}"), beside)
 
 

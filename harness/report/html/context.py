@@ -4,15 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.artifact import Json
-from harness.compare.comparison import Finding, Verdict
+from harness.compare import wording
+from harness.compare.comparison import Comparison, Difference, Finding, Verdict
+from harness.compare.declared import suite_changes
+from harness.compare.history import Step
 from harness.compare.match import in_point, match
+from harness.compare.sample import Side
+from harness.compare.wording import figures, place
 from harness.errors import StoreError
-from harness.record import Repeat, Score
-from harness.report import numbers
-from harness.report.html.context import Context
-from harness.store import Store
+from harness.report.finding_text import confidence
+from harness.report.html.parts import Cell, Table, Tone
+from harness.store.artifacts import Store
+from harness.store.record import Repeat, Run, Score
+
+
+@dataclass(frozen=True)
+class Context:
+    """A run, what it was compared with, and where its evidence lies."""
+
+    run: Run
+    comparison: Comparison
+    folder: Path
+    """Of the run: logs, ``items.parquet``, ``figures/``, ``review.json`` where people rated its images."""
+    candidate: Side
+    """The run with its per-item rows."""
+    baseline: Side | None
+    """What it was compared with, with its per-item rows; None where there is none."""
+    store: Store
+    """Artifacts, as far as they are still there."""
+    history: Sequence[Step]
+    """The accepted runs of this suite and label, oldest first; empty outside git."""
+
+    @property
+    def changes(self) -> tuple[Difference, ...]:
+        """What somebody changed in the suite since the baseline; empty where there is none."""
+        return suite_changes(self.run, self.baseline.run) if self.baseline else ()
 
 
 @dataclass(frozen=True)
@@ -42,7 +71,7 @@ def shown(context: Context, name: str) -> Iterator[Shown]:
     point that regressed most, or at the reference point, or the first there is.
     """
     run = context.run
-    findings = numbers.worst_first(context.comparison.findings)
+    findings = wording.worst_first(context.comparison.findings)
     places = {f.metric: i for i, f in reversed([*enumerate(f for f in findings if f.gated)])}
     regressed = _regressed(findings)
     found: dict[str, list[Score]] = {}
@@ -82,3 +111,58 @@ def baselines(context: Context) -> dict[int, Score]:
         return {}
     pairs = match(context.run, context.baseline.run).pairs
     return {id(p.candidate): p.baseline for p in pairs if p.baseline.complete}
+
+
+TONES: dict[str, Tone] = {
+    "regressed": "regressed",
+    "failed": "regressed",
+    "incomparable": "incomparable",
+    "missing": "incomparable",
+    "no baseline": "incomparable",
+    "inconclusive": "inconclusive",
+    "unchanged": "unchanged",
+    "not gated": "unchanged",
+    "improved": "improved",
+}
+"""The word of a verdict or of an outcome → how it is marked."""
+
+
+def verdict_cell(finding: Finding) -> Cell:
+    """The verdict's word in its tone; what was not judged is quiet."""
+    note = "" if finding.executed else "not re-executed"
+    if finding.verdict is None:
+        return Cell("not judged", tone="quiet", note=note)
+    return Cell(str(finding.verdict), tone=TONES[finding.verdict], note=note)
+
+
+def metric_cell(finding: Finding) -> Cell:
+    return Cell(finding.name, note=place(finding))
+
+
+def table(caption: str, findings: Sequence[Finding], other: str, most: int) -> Table:
+    """Findings with all their figures, in the order given.
+
+    Args:
+        caption: of the table.
+        findings: worst first.
+        other: what the side is called that they are compared with.
+        most: rows to show; the rest is counted.
+    """
+    interval = f"{confidence(findings)} interval"
+    columns = ("metric", "verdict", other, "candidate", "change", interval, "margin", "repeats")
+    rows = tuple(_row(f) for f in findings[:most])
+    return Table(caption, columns, rows, frozenset(range(2, 7)), left_out=max(len(findings) - most, 0))
+
+
+def _row(finding: Finding) -> tuple[Cell, ...]:
+    shown, e = figures(finding), finding.estimate
+    return (
+        metric_cell(finding),
+        verdict_cell(finding),
+        Cell(shown.baseline, None if e is None else e.baseline),
+        Cell(shown.candidate, None if e is None else e.candidate),
+        Cell(shown.change, None if e is None else e.change),
+        Cell(shown.interval, None if e is None else e.low),
+        Cell(shown.margin, finding.margin, note=shown.sees),
+        Cell(shown.repeats),
+    )

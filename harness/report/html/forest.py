@@ -13,13 +13,24 @@ from itertools import accumulate
 
 from markupsafe import Markup
 
+from harness.compare import wording
 from harness.compare.comparison import Finding, Verdict
-from harness.report import numbers
-from harness.report.evidence import confidence
-from harness.report.html.charts.marks import mark, rule, verdict_colour, verdict_mark
-from harness.report.html.charts.svg import QUIET, RULE, drawing, element, fitted, percent, text
-from harness.report.html.findings import table
+from harness.report.finding_text import confidence
+from harness.report.html.context import table
 from harness.report.html.parts import Chart
+from harness.report.html.svg import (
+    QUIET,
+    RULE,
+    drawing,
+    element,
+    fitted,
+    mark,
+    percent,
+    rule,
+    text,
+    verdict_colour,
+    verdict_mark,
+)
 
 MOST = 60
 """Rows that are drawn; the table has more."""
@@ -39,7 +50,7 @@ LINE = 58
 
 def forest(findings: Sequence[Finding]) -> Chart:
     """A row per finding, worst first: effect, interval, margin, verdict as colour, shape and word."""
-    rows = numbers.worst_first(findings)
+    rows = wording.worst_first(findings)
     shown = rows[:MOST]
     reach = max((abs(v) for f in shown for v in _spread(f) if math.isfinite(v)), default=0.0)
     axis = _Axis(min(max(LEAST_RANGE, math.ceil(reach * 1.05)), GREATEST_RANGE))
@@ -99,12 +110,12 @@ def _height(finding: Finding) -> float:
 
 def _fits(finding: Finding) -> bool:
     """Whether name and point stand on one line."""
-    return len(finding.name) + 1 + len(numbers.place(finding)) <= NAME
+    return len(finding.name) + 1 + len(wording.place(finding)) <= NAME
 
 
 def _row(finding: Finding, top: float, axis: _Axis) -> Markup:
     """Name, point and verdict; below them strip and numbers."""
-    place, word = fitted(numbers.place(finding), LINE), str(finding.verdict or "not judged")
+    place, word = fitted(wording.place(finding), LINE), str(finding.verdict or "not judged")
     name = element("tspan", fitted(finding.name, NAME), font_weight=600)
     height = _height(finding)
     verdict = text(
@@ -122,7 +133,7 @@ def _row(finding: Finding, top: float, axis: _Axis) -> Markup:
 
 
 def _strip(finding: Finding, y: float, axis: _Axis) -> list[Markup]:
-    figures = numbers.figures(finding)
+    figures = wording.figures(finding)
     spread = _spread(finding)
     if not spread:
         reason = " ".join(filter(None, (figures.change, figures.interval))) or finding.reason
@@ -155,16 +166,16 @@ def _interval(finding: Finding, spread: Sequence[float], y: float, axis: _Axis) 
 
 
 def _tip(finding: Finding) -> str:
-    figures = numbers.figures(finding)
+    figures = wording.figures(finding)
     return (
-        f"{numbers.label(finding)}: {figures.baseline} → {figures.candidate}, change {figures.change} "
+        f"{wording.label(finding)}: {figures.baseline} → {figures.candidate}, change {figures.change} "
         f"{figures.interval}, margin {figures.margin}; {figures.repeats}. {finding.reason}"
     )
 
 
 def _told(findings: Sequence[Finding]) -> str:
     return (
-        f"{numbers.counted(len(findings), 'metric')}: {numbers.tally(findings)}. The table has the numbers."
+        f"{wording.counted(len(findings), 'metric')}: {wording.tally(findings)}. The table has the numbers."
     )
 
 

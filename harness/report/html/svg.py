@@ -2,10 +2,82 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+import unicodedata
 
+from markupsafe import Markup, escape
+
+from harness.compare import wording
 from harness.compare.comparison import Verdict
-from harness.report.html.charts.svg import INK, QUIET, element, tip
+
+INK, QUIET, RULE, PAPER, ACCENT = (f"var(--{name})" for name in ("ink", "quiet", "rule", "paper", "accent"))
+"""The page's colours, in both of its schemes."""
+SMALL = 11
+"""Font size of everything that is not a row's name, in pixels."""
+
+
+def element(name: str, *children: Markup | str, **attributes: str | float) -> Markup:
+    """``<name …>children</name>``; text is escaped.
+
+    Args:
+        name: of the element.
+        children: markup as it is, text escaped.
+        attributes: by name, an underscore for a hyphen; numbers are rounded to a hundredth.
+    """
+    told = Markup("").join(
+        Markup(' {}="{}"').format(Markup(key.rstrip("_").replace("_", "-")), _value(value))
+        for key, value in attributes.items()
+    )
+    if not children:
+        return Markup("<{0}{1}/>").format(Markup(name), told)
+    inside = Markup("").join(escape(child) for child in children)
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), told, inside)
+
+
+def _value(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
+
+
+def percent(share: float) -> str:
+    """A horizontal position or length, from a share of the width in [0, 1]."""
+    return _value(100 * share) + "%"
+
+
+def drawing(title: str, description: str, height: float, *children: Markup) -> Markup:
+    """The whole: as wide as its place, ``height`` pixels high."""
+    title = wording.clean(title)
+    return element(
+        "svg",
+        element("title", title),
+        element("desc", wording.clean(description)),
+        *children,
+        role="img",
+        aria_label=title,
+        width="100%",
+        height=height,
+        font_size=SMALL,
+        fill=INK,
+    )
+
+
+def text(content: str, x: str, y: float, **attributes: str | float) -> Markup:
+    """One line of text from outside, its baseline at ``y``."""
+    return element("text", wording.clean(content), x=x, y=y, **attributes)
+
+
+def tip(content: str) -> Markup:
+    """What a pointer over the element that holds it shows."""
+    return element("title", wording.clean(content))
+
+
+def fitted(content: str, most: int) -> str:
+    """``content``, cut visibly to the width of ``most`` Latin letters; East Asian ones and emoji count twice."""
+    content, width = wording.clean(content), 0
+    for i, letter in enumerate(content):
+        width += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if width > most:
+            return content[: max(i - 1, 0)] + "…"
+    return content
+
 
 SERIES = ("#3b7fc4", "#d1651c", "#17916f", "#b5589a", "#a8800d", "#7a6fd0", "#808080")
 """Colours of lines and groups: each has a contrast of 3 to 1 and more with white paper and with a dark page."""

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.artifact import Json
-from harness.canonical import canonical
+from harness.compare import wording
 from harness.compare.comparison import Finding, Verdict
 from harness.compare.declared import protocol_id, suite_id
-from harness.record import Run
-from harness.report import numbers
-from harness.report.evidence import confidence, look
-from harness.report.html.context import Context
-from harness.report.html.findings import TONES
+from harness.formats.strict_json import canonical
+from harness.report.finding_text import confidence, look
+from harness.report.html.context import TONES, Context
 from harness.report.html.frame import fragment
+from harness.store.record import Run
 
 WORST = 8
 """Gated findings on the first screen; the section below has all."""
@@ -42,14 +41,14 @@ class Row:
     finding: Finding
     tone: str
     place: str
-    shown: numbers.Figures
+    shown: wording.Figures
 
 
 def top(context: Context) -> Markup:
     """The banner, its answers and the strip that says what ran on what."""
     comparison = context.comparison
-    result = numbers.outcome(comparison)
-    gated = _headlines([f for f in numbers.worst_first(comparison.findings) if f.gated], context.run)
+    result = wording.outcome(comparison)
+    gated = _headlines([f for f in wording.worst_first(comparison.findings) if f.gated], context.run)
     return fragment(
         "top.html.jinja",
         about=context.run.about,
@@ -63,7 +62,7 @@ def top(context: Context) -> Markup:
         sure=[*_sure(gated), *filter(None, [look(comparison)])],
         since=list(_since(context)),
         changed=list(_changed(context)),
-        failures=[(numbers.label(t), numbers.first_line(t.error)) for t in comparison.failures[:NAMED]],
+        failures=[(wording.label(t), wording.first_line(t.error)) for t in comparison.failures[:NAMED]],
         protocol=list(dict.fromkeys(str(d) for f in gated for d in f.differences))[:NAMED],
         strip=list(_strip(context)),
     )
@@ -95,15 +94,15 @@ def _nth_field(finding: Finding, run: Run) -> int:
 
 def _row(finding: Finding) -> Row:
     tone = TONES[finding.verdict] if finding.verdict else "quiet"
-    return Row(finding, tone, numbers.place(finding), numbers.figures(finding))
+    return Row(finding, tone, wording.place(finding), wording.figures(finding))
 
 
 def _measured(context: Context) -> list[tuple[str, str]]:
     """The gated metrics of a run that has no baseline: name and place, values of the repeats."""
     gated = {f"{g.metric}.{g.field}" for g in context.run.gates}
     told = [
-        (f"{name} ({numbers.point(at)})" if at else name, ", ".join(numbers.together(values[:REPEATS])))
-        for name, at, values in numbers.uncompared(context.run, context.comparison)
+        (f"{name} ({wording.point(at)})" if at else name, ", ".join(wording.together(values[:REPEATS])))
+        for name, at, values in wording.uncompared(context.run, context.comparison)
         if name in gated
     ]
     return told[:WORST]
@@ -113,18 +112,18 @@ def _sure(gated: list[Finding]) -> Iterator[str]:
     """What the intervals rest on, and what the verdicts are about."""
     estimates = [f.estimate for f in gated if f.estimate]
     if estimates:
-        behind = list(dict.fromkeys(numbers.repeats(e) for e in estimates if e.unit in ("seeds", "items")))
+        behind = list(dict.fromkeys(wording.repeats(e) for e in estimates if e.unit in ("seeds", "items")))
         exact = all(e.unit == "exact" for e in estimates)
         if behind:
-            yield f"{confidence(gated)} intervals over {numbers.listed(behind, 2)}"
+            yield f"{confidence(gated)} intervals over {wording.listed(behind, 2)}"
         else:
             yield "exact values" if exact else "one value a side"
-    if claims := numbers.claims(gated):
+    if claims := wording.claims(gated):
         yield f"verdicts are {claims}"
     if cached := sum(not f.executed for f in gated if f.estimate):
-        yield f"{numbers.counted(cached, 'verdict')} not re-executed: all from the cache"
+        yield f"{wording.counted(cached, 'verdict')} not re-executed: all from the cache"
     for f in gated:
-        if needed := numbers.evidence(f):
+        if needed := wording.evidence(f):
             yield f"{f.name}: {needed}"
             return
 
@@ -134,7 +133,7 @@ def _since(context: Context) -> Iterator[str]:
     if context.comparison.baseline is None:
         yield "no baseline"
         return
-    yield numbers.clean(f"baseline {numbers.against(context.run, context.comparison)}", most=2 * LINE)
+    yield wording.clean(f"baseline {wording.against(context.run, context.comparison)}", most=2 * LINE)
     if context.baseline and (commit := context.baseline.run.provenance.get("commit")):
         yield f"commit {str(commit)[:ID]}"
     if len(context.history) > 1:
@@ -147,7 +146,7 @@ def _changed(context: Context) -> Iterator[str]:
         return
     told = [*map(str, context.changes)]
     told += dict.fromkeys(str(c) for f in context.comparison.findings for c in f.causes)
-    yield from (numbers.clean(line, most=LINE) for line in told[:NAMED])
+    yield from (wording.clean(line, most=LINE) for line in told[:NAMED])
     if len(told) > NAMED:
         yield f"and {len(told) - NAMED} more fields"
     ours, theirs = (r.provenance.get("commit") for r in (context.run, context.baseline.run))

@@ -8,9 +8,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from harness.compare.wording import clean
 from harness.leaderboard.board import Board, Line, Table
-from harness.report.leaderboard.places import Places
-from harness.report.numbers import clean
+from harness.report.leaderboard.words import Places
 
 SCHEMA = "harness.leaderboard/1"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.compare import wording
 from harness.leaderboard.board import Board, Line, Table
-from harness.report import numbers
 from harness.report.leaderboard import words
-from harness.report.leaderboard.places import Places
+from harness.report.leaderboard.words import Places
 from harness.report.markup import escape, table_row
 
 LINES, COLUMNS, TABLES = 100, 12, 40
@@ -88,5 +88,5 @@ def _from(line: Line, places: Places) -> list[str]:
 
 def _left_out(table: Table) -> str:
     rows, columns = len(table.lines) - LINES, len(table.columns) - COLUMNS
-    cut = [numbers.counted(n, word) for n, word in ((rows, "row"), (columns, "metric")) if n > 0]
+    cut = [wording.counted(n, word) for n, word in ((rows, "row"), (columns, "metric")) if n > 0]
     return f"\n_{' and '.join(cut)} more in `leaderboard.csv`._\n" if cut else ""

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
 
-from harness.canonical import canonical
+from harness.compare import wording
 from harness.compare.comparison import Difference, Finding
-from harness.compare.figure import Figure
-from harness.compare.ranks import Ranks
-from harness.leaderboard.board import Board, Column, Line, Table
-from harness.report import numbers
+from harness.compare.values import Figure
+from harness.formats.strict_json import canonical
+from harness.leaderboard.board import Board, Column, Line, Origin, Table
+from harness.leaderboard.groups import Ranks
+
+
+@dataclass(frozen=True)
+class Places:
+    """Seen from the folder that the leaderboard is written to."""
+
+    folder: Path
+
+    def link(self, origin: Origin) -> str:
+        """A relative URL of a run's report, or of its record where it has none; empty for what was published."""
+        if origin.path is None:
+            return ""
+        inside = [origin.path / name for name in ("report.html", "report.md", "run.json")]
+        target = next((p for p in inside if p.is_file()), origin.path)
+        return quote(Path(os.path.relpath(target.resolve(), self.folder.resolve())).as_posix())
+
 
 SHORT = 24
 """A condition that is longer, as a digest is, says nothing to a reader; the protocol has it."""
@@ -24,8 +44,8 @@ def summary(board: Board) -> str:
     lines = [line for t in ours for line in t.lines]
     runs = len({line.origin.run for line in lines})
     told = (
-        f"{numbers.counted(len(lines), 'row')} of {numbers.counted(runs, 'run')} in "
-        f"{numbers.counted(len(ours), 'table')}"
+        f"{wording.counted(len(lines), 'row')} of {wording.counted(runs, 'run')} in "
+        f"{wording.counted(len(ours), 'table')}"
     )
     return f"{told}. Rows are compared within a table only: its figures were measured alike, those of two were not."
 
@@ -42,7 +62,7 @@ def explained(table: Table, number: int) -> str:
         said.append(f"Best first by {table.columns[0].name} ({table.columns[0].better} is better).")
     telling = {name: v for name, v in table.conditions.items() if len(canonical(v)) <= SHORT}
     if telling:
-        said.append(f"Measured with {numbers.point(telling)}.")
+        said.append(f"Measured with {wording.point(telling)}.")
     if table.compared:
         said.append(f"What is compared: {', '.join(table.compared)}.")
     if table.apart:
@@ -83,14 +103,14 @@ def mean(figure: Figure | None, table: Table, magnitude: float) -> str:
         return "–"
     if table.kind == "published":
         return f"{figure.mean:.10g}"
-    return numbers.together([figure.mean], scale=magnitude)[0]
+    return wording.together([figure.mean], scale=magnitude)[0]
 
 
 def interval(figure: Figure | None, magnitude: float) -> str:
     """``"[0.49, 0.92]"``; empty where there is none."""
     if figure is None or figure.low is None or figure.high is None or figure.low == figure.high:
         return ""
-    low, high = (numbers.together([v], scale=magnitude)[0] for v in (figure.low, figure.high))
+    low, high = (wording.together([v], scale=magnitude)[0] for v in (figure.low, figure.high))
     return f"[{low}, {high}]"
 
 
@@ -105,7 +125,7 @@ def change(finding: Finding | None) -> tuple[str, str]:
         return "", ""
     if finding.estimate is None:
         return "–", finding.reason
-    told = numbers.figures(finding)
+    told = wording.figures(finding)
     return f"{told.change} {told.interval}".strip(), "" if finding.verdict is None else str(finding.verdict)
 
 
@@ -123,12 +143,12 @@ def repeats(table: Table) -> str:
         return ""
     unit = seen[0].unit
     return (
-        numbers.counted(counts[0], unit[:-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]:,} {unit}"
+        wording.counted(counts[0], unit[:-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]:,} {unit}"
     )
 
 
 def _fields(fields: Sequence[Difference]) -> str:
-    return numbers.listed([numbers.clean(str(d), most=120) for d in fields], NAMED)
+    return wording.listed([wording.clean(str(d), most=120) for d in fields], NAMED)
 
 
 def _telling(difference: Difference) -> tuple[bool, int]:

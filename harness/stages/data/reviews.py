@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from harness.artifact import Json, Ratings
-from harness.data.hub import Source
 from harness.errors import StageError, UsageError
-from harness.review import table
+from harness.review import rating_table
+from harness.sources.hub import Source
 from harness.stage import Job, stage
 
 
@@ -20,15 +20,15 @@ def read(*, source: Source, job: Job) -> Ratings:
     Raises:
         StageError: no such file, or it is damaged; nothing is rated in it.
     """
-    file = source.path / table.FILE if source.path.is_dir() else source.path
+    file = source.path / rating_table.FILE if source.path.is_dir() else source.path
     try:
-        found = table.read(file)
+        found = rating_table.read(file)
     except UsageError as e:
         raise StageError(str(e)) from None
     if not found.first:
         raise StageError(f"{file}: nothing is rated in it")
     folder = job.folder()
-    table.write(folder / table.FILE, found)
+    rating_table.write(folder / rating_table.FILE, found)
     facts: dict[str, Json] = {
         "raters": len(found.raters),
         "images": len({r.image for r in found.first}),

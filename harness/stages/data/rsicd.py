@@ -14,12 +14,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifact import CaptionedImages, Json
-from harness.data.hub import Source
-from harness.data.image_folder import Writer
-from harness.data.order import drawn
-from harness.data.parquet_set import ParquetSet, Place, count, image_bytes, read, sentences
-from harness.data.pixels import Decoder, Resize
+from harness.compute.seeded_shuffle import drawn
 from harness.errors import StageError
+from harness.formats.image_folder import Writer
+from harness.formats.pixels import Decoder, Resize
+from harness.sources.hub import Source
+from harness.sources.parquet_set import ParquetSet, Place, count, image_bytes, read, sentences
 from harness.stage import Count, Job, Reading, Seed, stage
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.artifact import Json, Predictions
+from harness.compute.influence import jackknife, rows
 from harness.errors import StageError
-from harness.metrics.influence import jackknife, rows
 from harness.stage import HigherShare, Items, Lower, Scores, stage
 
 if TYPE_CHECKING:

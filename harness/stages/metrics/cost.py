@@ -62,7 +62,7 @@ def sampling(images: GeneratedImages) -> SamplingScores:
     Raises:
         StageError: images of another system, of which nobody knows it.
     """
-    from harness.data.image_folder import rows
+    from harness.formats.image_folder import rows
 
     evaluations = _number(_cost(images, "text_to_image.sample"), "evaluations")
     names = [row.name for row in rows(images)]

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.artifact import Features, Json
+from harness.compute.influence import GENERATED, REAL, jackknife, named, rows
 from harness.errors import StageError
-from harness.metrics.influence import GENERATED, REAL, jackknife, named, rows
 from harness.stage import Count, Items, Lower, Scores, stage
 
 if TYPE_CHECKING:
-    from harness.metrics._gaussian import Gaussian, Rows
-    from harness.metrics.features.vectors import Vectors
+    from harness.formats.features import Vectors
+    from harness.stages.metrics._gaussian import Gaussian, Rows
 
 LEAST = 4
 """Vectors a side: the floor needs two disjoint pairs."""
@@ -69,8 +69,8 @@ def distance(
         StageError: fewer than four images a side, real features that are all equal, a reserve that is ``real``,
             and what ``features.vectors.pair`` refuses.
     """
-    from harness.metrics import _gaussian
-    from harness.metrics.features.vectors import pair
+    from harness.formats.features import pair
+    from harness.stages.metrics import _gaussian
 
     a, b = pair(real, generated)
     for side, vectors in (("real", a), ("generated", b)):
@@ -114,7 +114,7 @@ def distance(
 
 
 def _further(real: Features, generated: Features, reserve: Features) -> Vectors:
-    from harness.metrics.features.vectors import pair
+    from harness.formats.features import pair
 
     if reserve.path == real.path:
         raise StageError("reserve: the same features as real; expected those of other real images")
@@ -130,7 +130,7 @@ def _floor(real: Vectors, whole: Gaussian, generated: int, further: Vectors | No
         generated: how many images the floor is for.
         further: other real images, where there are any.
     """
-    from harness.metrics._gaussian import fit, frechet
+    from harness.stages.metrics._gaussian import fit, frechet
 
     if further is not None:
         size, rest = min(generated, further.count), real.count
@@ -152,7 +152,7 @@ def _dealt(vectors: Vectors, draw: int) -> Rows:
     """All rows in random order, by the images' names and the number of the draw."""
     import numpy as np
 
-    from harness.data.order import drawn
+    from harness.compute.seeded_shuffle import drawn
 
     row = {item: i for i, item in enumerate(vectors.items)}
     return np.array([row[item] for item in drawn(vectors.items, draw)], dtype=np.int64)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from harness.artifact import Features
+from harness.compute.influence import GENERATED, REAL, jackknife, named, rows
 from harness.errors import StageError
-from harness.metrics.influence import GENERATED, REAL, jackknife, named, rows
 from harness.stage import Count, Direction, Items, Scores, stage
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def distance(real: Features, generated: Features, *, degree: Count = 3) -> Kerne
     Raises:
         StageError: too few images, and what ``features.vectors.pair`` refuses.
     """
-    from harness.metrics.features.vectors import pair
+    from harness.formats.features import pair
 
     a, b = pair(real, generated)
     n, m = a.count, b.count

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.artifact import Corpus
+from harness.compute.influence import ratio
 from harness.errors import StageError
-from harness.metrics.influence import ratio
 from harness.stage import Count, Items, LowerShare, Scores, stage
 
 
@@ -35,10 +35,10 @@ def ngrams(train: Corpus, held_out: Corpus, *, n: Count = 13) -> OverlapScores:
     Raises:
         StageError: a corpus without rows.
     """
-    from harness.data.corpus import table
-    from harness.data.corpus.overlap import by_row
+    from harness.formats.corpus import read
+    from harness.stages.data.corpus.overlap import by_row
 
-    learnt, asked = (table.read(corpus.path) for corpus in (train, held_out))
+    learnt, asked = (read(corpus.path) for corpus in (train, held_out))
     if not learnt or not asked:
         raise StageError(f"{'held_out' if learnt else 'train'}: no rows to compare")
     counts = by_row([row.text for row in learnt], [row.text for row in asked], n)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.artifact import Json, Likelihoods
+from harness.compute.influence import ratio
 from harness.errors import StageError
-from harness.metrics.influence import ratio
 from harness.stage import Items, Lower, Scores, stage
 
 if TYPE_CHECKING:
-    from harness.systems.language_model.scoring.table import Likelihood
+    from harness.formats.likelihoods import Likelihood
 
 LISTED = 50
 """Documents in the details: those with the most tokens."""
@@ -147,7 +147,7 @@ def _exp(nll: float, what: str) -> float:
 
 
 def _read(likelihoods: Likelihoods) -> list[Likelihood]:
-    from harness.systems.language_model.scoring.table import read
+    from harness.formats.likelihoods import read
 
     rows = read(likelihoods.path)
     if not rows:

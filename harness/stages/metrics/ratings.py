@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.artifact import Json, Ratings
+from harness.compute.influence import jackknife, rows
 from harness.errors import StageError, nearest
-from harness.metrics.influence import jackknife, rows
 from harness.review import agreement as agreeing
-from harness.review import levels, table
+from harness.review import levels, rating_table
 from harness.review.questions import CLASS_MATCH, SCALES
-from harness.review.table import Rated
+from harness.review.rating_table import Rated
 from harness.stage import Higher, HigherShare, Items, Scores, stage
 
 LEAST_RATERS = 3
@@ -55,7 +55,7 @@ def scores(
     Raises:
         StageError: no such system, nothing of it is rated, or fewer than three raters for an interval over raters.
     """
-    found = table.read(ratings.path / table.FILE)
+    found = rating_table.read(ratings.path / rating_table.FILE)
     rated = _of(found, system, over)
     columns = {name: _column(found, rated, name) for name in _SCALES}
     columns["flawless"] = [float(not r.answers.artefacts) for r in rated]
@@ -100,7 +100,7 @@ def match(
     Raises:
         StageError: as ``ratings.scores``; or nobody was asked, for not every image had a class or a sentence.
     """
-    found = table.read(ratings.path / table.FILE)
+    found = rating_table.read(ratings.path / rating_table.FILE)
     if not found.asked:
         raise StageError("nobody was asked whether images match: not all of them had a class or a sentence")
     rated = _of(found, system, over)
@@ -133,8 +133,8 @@ def agreement(ratings: Ratings) -> AgreementScores:
     Raises:
         StageError: one rater only, or no scale that has an α.
     """
-    found = table.read(ratings.path / table.FILE)
-    units = {scale: table.units(found.first, scale) for scale in found.scales}
+    found = rating_table.read(ratings.path / rating_table.FILE)
+    units = {scale: rating_table.units(found.first, scale) for scale in found.scales}
     of_scale = {scale: agreeing.alpha(list(of.values())) for scale, of in units.items()}
     alphas = [a.alpha for a in of_scale.values() if a is not None]
     if not alphas:
@@ -169,7 +169,7 @@ def _without_each(
     return Items(images, {"alpha": rows(alpha, jackknife(without))})
 
 
-def _of(found: table.Ratings, system: str | None, over: str) -> list[Rated]:
+def _of(found: rating_table.Ratings, system: str | None, over: str) -> list[Rated]:
     """First showings of generated images."""
     generated = [r for r in found.first if not r.shown.control]
     names = list(dict.fromkeys(r.shown.system for r in generated))
@@ -189,7 +189,7 @@ def _of(found: table.Ratings, system: str | None, over: str) -> list[Rated]:
     return rated
 
 
-def _column(found: table.Ratings, rated: Sequence[Rated], scale: str) -> list[float]:
+def _column(found: rating_table.Ratings, rated: Sequence[Rated], scale: str) -> list[float]:
     centred = levels.centred(found.first, levels.answer(scale))
     return [centred[r.rater, r.image] for r in rated]
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.artifact import Json, Texts
+from harness.compute.influence import jackknife
+from harness.compute.influence import rows as pseudo_values
 from harness.errors import StageError
-from harness.metrics.influence import jackknife
-from harness.metrics.influence import rows as pseudo_values
 from harness.stage import Count, HigherShare, Items, LowerShare, Scores, stage
 
 METADATA = "metadata.jsonl"

@@ -150,7 +150,7 @@ def copy(of: Features, *, share: Fraction, shift: float = 0.0, seed: Seed = 0, j
     """Features of a generator that copies ``share`` of its images from ``of`` and draws the others like them."""
     import numpy as np
 
-    from harness.metrics.features.vectors import read
+    from harness.formats.features import read
 
     source = read(of)
     rng = np.random.default_rng(seed)
@@ -166,7 +166,7 @@ def look(images: LabelledImages, *, job: Job) -> Features:
     import numpy as np
     from PIL import Image
 
-    from harness.data.image_folder import rows
+    from harness.formats.image_folder import rows
 
     found = []
     for row in rows(images):
@@ -208,7 +208,7 @@ def likelihood(
     """
     import numpy as np
 
-    from harness.systems.language_model.scoring.table import Likelihood, write
+    from harness.formats.likelihoods import Likelihood, write
 
     rng = np.random.default_rng(11)
     level = rng.normal(0, 0.3, documents)

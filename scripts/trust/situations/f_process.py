@@ -164,9 +164,9 @@ def _at(bench: Bench, moment: str, *arguments: object) -> None:
         "    @classmethod\n"
         "    def now(cls, tz=None):\n"
         "        return real.now(tz) + shift\n"
-        "import harness.assemble\n"
-        "harness.assemble.datetime = Moved\n"
-        "from harness.cli import main\n"
+        "import harness.engine.recording\n"
+        "harness.engine.recording.datetime = Moved\n"
+        "from harness.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     planted = str(Path(sys.modules["planting"].__file__ or "").parent / "planted")

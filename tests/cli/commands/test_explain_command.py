@@ -10,7 +10,7 @@ from command_line import Project
 from compare.runs import accepted, gate, itemised, repeats, run, score, single, stored
 
 from harness.compare import baseline
-from harness.record import Run
+from harness.store.record import Run
 
 CLUSTERS = {"a": "lake", "b": "lake", "c": "town", "d": "farm"}
 

@@ -12,8 +12,8 @@ from command_line import Project, start
 from toy_evidence import SUITE, TEXT, Lucky
 from toy_suites import write_suite
 
-from harness import record_file
-from harness.commands.judge import side
+from harness.cli.baseline_choice import side
+from harness.store import record_file
 
 
 @pytest.fixture

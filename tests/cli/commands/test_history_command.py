@@ -8,7 +8,7 @@ from command_line import Project
 from compare.runs import accepted, gate, repeats, run, score
 
 from harness.artifact import Json
-from harness.record import Run
+from harness.store.record import Run
 
 
 def git(*arguments: str) -> None:

@@ -9,8 +9,8 @@ from command_line import Project
 from compare.runs import accepted, stored
 from leaderboard.board_runs import at, subject, sweep
 
-from harness.record import Run
-from harness.record_file import to_json
+from harness.store.record import Run
+from harness.store.record_file import to_json
 
 NAMES = ["leaderboard.csv", "leaderboard.html", "leaderboard.json", "leaderboard.md"]
 

@@ -15,9 +15,9 @@ from painted import GALLERY, ran
 from toy_suites import changed
 
 from harness.artifact import FinetunedPipeline
-from harness.commands.export import Stored
-from harness.commands.publish import Upload
-from harness.record_file import load, sealed, to_json
+from harness.cli.commands.export import Stored
+from harness.cli.commands.publish import Upload
+from harness.store.record_file import load, sealed, to_json
 
 SUITE = changed(
     ("suite: toy/gallery", "suite: toy/set"),

@@ -7,9 +7,9 @@ import pytest
 from command_line import Project
 from toy_evidence import Lucky
 
-from harness import record_file
-from harness.commands.judge import side
-from harness.record import Run
+from harness.cli.baseline_choice import side
+from harness.store import record_file
+from harness.store.record import Run
 
 
 @pytest.fixture

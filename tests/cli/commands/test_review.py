@@ -12,8 +12,8 @@ from painted import SWEEP
 from rated import exported, key_of, stored
 from toy_suites import write_suite
 
-from harness import record_file
 from harness.review.key import Key, Shown
+from harness.store import record_file
 
 SUITE = "suites/suite.yaml"
 OPINION = """\

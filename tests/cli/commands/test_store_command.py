@@ -14,7 +14,7 @@ from command_line import Project, environment
 from disks import content, read_only
 from toy_suites import changed, write_suite
 
-from harness.store import Store
+from harness.store.artifacts import Store
 
 SUITE = "suites/suite.yaml"
 SMALL = changed(
@@ -111,7 +111,7 @@ def test_a_dry_run_changes_nothing_and_says_what_would_go(accepted: Project) -> 
 
 def test_what_a_running_command_needs_stays_until_it_ends_or_is_killed(accepted: Project) -> None:
     code = (
-        "import sys; from pathlib import Path; from harness.store import Store\n"
+        "import sys; from pathlib import Path; from harness.store.artifacts import Store\n"
         "store = Store(Path('.harness')); store.need(sys.argv[1:]); print('said', flush=True); sys.stdin.read()"
     )
     shutil.rmtree(accepted.folder / "baselines")

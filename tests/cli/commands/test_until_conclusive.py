@@ -9,7 +9,7 @@ from command_line import Project, Said
 from toy_evidence import EIGHT, SUITE, TEXT
 from toy_suites import write_suite
 
-from harness.compare.looks import advised
+from harness.compare.interim_analyses import advised
 
 UNTIL = ("--until-conclusive", "--max-seeds")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from moved_copy import Copy, Original, digests, own_digests
 
-SYSTEMS = "harness.systems"
+SYSTEMS = "harness.stages.systems"
 CHANGED = {
     f"{SYSTEMS}.text_to_image.sampling.schedulers": ('("DDIMScheduler", {})', '("DDIMScheduler", {"eta": 1})'),
     f"{SYSTEMS}.text_to_image.architectures.designs": ('"hidden_size": 96', '"hidden_size": 128'),
@@ -18,8 +18,8 @@ CHANGED = {
     f"{SYSTEMS}.language_model.models.designs": ('"num_hidden_layers": 24', '"num_hidden_layers": 25'),
     f"{SYSTEMS}.prompt_writer.writing.phrases": ("a sandy desert", "a stony desert"),
     "harness.compute.precisions": ("rounding=0.1", "rounding=0.2"),
-    "harness.metrics.features.families": ("return View(224", "return View(256"),
-    "harness.data.scenes.regions": ("(178, 138, 98)", "(178, 138, 99)"),
+    "harness.stages.metrics.features.families": ("return View(224", "return View(256"),
+    "harness.stages.data.scenes.regions": ("(178, 138, 98)", "(178, 138, 99)"),
 }  # fmt: skip
 NEW = "one-more"
 

@@ -8,8 +8,8 @@ import pytest
 from moved_copy import Original
 from source_files import Toys, toys  # noqa: F401
 
-from harness import source
-from harness.source import modules, tables
+from harness.engine import code_digest
+from harness.engine.code_digest import modules, tables
 
 STAGES = """
     from typing import Annotated, Literal
@@ -154,7 +154,7 @@ def digests(toys: Toys, body: str, code: str = CODE) -> list[tuple[str, str]]:  
     for written in ('"two": 2', '"two": 2, "three": 3', '"two": 22'):
         files = {"stages": STAGES.replace("BODY", body), "code": code.replace('"two": 2', written)}
         train = toys.function(files)
-        found.append((source.digest(train), source.choices(train)["kind"]["one"]))
+        found.append((code_digest.digest(train), code_digest.choices(train)["kind"]["one"]))
     return found
 
 
@@ -204,7 +204,7 @@ def test_only_these_places_of_the_package_take_a_choice_on_trust():
         if (read := modules.read(module)) and tables.named(node.annotation, read)
     }
     assert trusted == {
-        "harness.metrics.features.architectures: family",
-        "harness.systems.text_to_image.training.recipe: augment",
-        "harness.systems.text_to_image.training.recipe: precision",
+        "harness.stages.metrics.features.families: family",
+        "harness.stages.systems.text_to_image.finetuning: augment",
+        "harness.stages.systems.text_to_image.finetuning: precision",
     }

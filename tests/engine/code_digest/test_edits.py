@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from source_files import toys  # noqa: F401
 
-from harness import source
+from harness.engine import code_digest
 
 STAGES = """
     from PKG import inner
@@ -132,7 +132,7 @@ def edited(*changes: tuple[str, str]) -> dict[str, str]:
     ],
 )
 def test_an_edit_of_anything_reached_changes_the_digest(toys, old, new):  # noqa: F811
-    assert source.digest(toys.function(edited((old, new)))) != source.digest(toys.function(TOY))
+    assert code_digest.digest(toys.function(edited((old, new)))) != code_digest.digest(toys.function(TOY))
 
 
 @pytest.mark.parametrize(
@@ -152,24 +152,24 @@ def test_an_edit_of_anything_reached_changes_the_digest(toys, old, new):  # noqa
     ],
 )
 def test_what_changes_no_behaviour_keeps_the_digest(toys, old, new):  # noqa: F811
-    assert source.digest(toys.function(edited((old, new)))) == source.digest(toys.function(TOY))
+    assert code_digest.digest(toys.function(edited((old, new)))) == code_digest.digest(toys.function(TOY))
 
 
 def test_a_digest_is_the_same_in_another_package_and_depends_on_every_statement(toys):  # noqa: F811
     """Each statement of a function counts, the first and the last too."""
     body = ["a = data", "b = a + 1", "c = b * 2", "return c"]
     text = "def train(data):\n    " + "\n    ".join(body)
-    whole = source.digest(toys.function({"stages": text}))
+    whole = code_digest.digest(toys.function({"stages": text}))
     assert len(whole) == 64
     assert int(whole, 16) > 0
-    assert whole == source.digest(toys.function({"stages": text}))
+    assert whole == code_digest.digest(toys.function({"stages": text}))
     found = {whole}
     for line in body:
-        found.add(source.digest(toys.function({"stages": text.replace(line, "pass")})))
+        found.add(code_digest.digest(toys.function({"stages": text.replace(line, "pass")})))
         found.add(
-            source.digest(toys.function({"stages": text.replace(f"\n    {line}", "")}))
+            code_digest.digest(toys.function({"stages": text.replace(f"\n    {line}", "")}))
             if line != body[0]
-            else source.digest(toys.function({"stages": text.replace(f"    {line}\n", "")}))
+            else code_digest.digest(toys.function({"stages": text.replace(f"    {line}\n", "")}))
         )
     assert len(found) == 1 + 2 * len(body)
 
@@ -185,7 +185,7 @@ def test_an_edited_helper_changes_exactly_the_functions_that_reach_it(toys):  # 
 
     def digests(text: str) -> list[str]:
         return [
-            source.digest(toys.function({"stages": text}, f"stages.{n}"))
+            code_digest.digest(toys.function({"stages": text}, f"stages.{n}"))
             for n in ("first", "second", "third")
         ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from source_files import Toys, toys  # noqa: F401
 
-from harness import source
+from harness.engine import code_digest
 
 HELPER = "def helper(x):\n    return x + {}\n"
 
@@ -13,7 +13,7 @@ HELPER = "def helper(x):\n    return x + {}\n"
 def reaches(toys: Toys, stages: str, module: str = "other", name: str = "stages.train") -> bool:  # noqa: F811
     """Whether the digest depends on ``helper`` of another module."""
     found = {
-        source.digest(toys.function({"stages": stages, module: HELPER.format(n)}, name))
+        code_digest.digest(toys.function({"stages": stages, module: HELPER.format(n)}, name))
         for n in ("1", "2", "1")
     }
     return len(found) == 2
@@ -36,7 +36,7 @@ BROUGHT_IN = {
 def test_a_helper_is_reached_and_the_way_does_not_matter(toys, how):  # noqa: F811
     assert reaches(toys, BROUGHT_IN[how])
     digests = {
-        source.digest(toys.function({"stages": text, "other": HELPER.format(1)}))
+        code_digest.digest(toys.function({"stages": text, "other": HELPER.format(1)}))
         for text in (BROUGHT_IN[how], BROUGHT_IN["from the module"])
     }
     assert len(digests) == 1
@@ -55,7 +55,7 @@ def test_a_helper_is_the_same_beside_the_function_and_elsewhere(toys):  # noqa: 
             "other": HELPER.format(1),
         }
     )
-    assert len({source.digest(f) for f in (here, there, deep, passed_on)}) == 1
+    assert len({code_digest.digest(f) for f in (here, there, deep, passed_on)}) == 1
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_all_names_of_modules_that_bring_in_each_other(toys):  # noqa: F811
     found = set()
     for number, one in (("1", "1"), ("2", "1"), ("1", "2"), ("1", "1")):
         again = {**files, "b": files["b"].format(one), "other": HELPER.format(number)}
-        found.add(source.digest(toys.function(again)))
+        found.add(code_digest.digest(toys.function(again)))
     assert len(found) == 3
 
 
@@ -176,8 +176,8 @@ def test_swapped_conditional_imports_are_another_function(toys):  # noqa: F811
             return helper
     """
     files = {"a": HELPER.format(1), "b": HELPER.format(2)}
-    one = source.digest(toys.function({"stages": text.format("a", "b"), **files}))
-    two = source.digest(toys.function({"stages": text.format("b", "a"), **files}))
+    one = code_digest.digest(toys.function({"stages": text.format("a", "b"), **files}))
+    two = code_digest.digest(toys.function({"stages": text.format("b", "a"), **files}))
     assert one != two
 
 
@@ -189,21 +189,23 @@ def test_things_of_third_parties_are_known_by_their_path(toys):  # noqa: F811
         "from os.path import join as j\ndef train(): return j('a')",
         "def train():\n    import os.path as p\n    return p.join('a')",
     ]
-    assert len({source.digest(toys.function({"stages": text})) for text in texts}) == 1
+    assert len({code_digest.digest(toys.function({"stages": text})) for text in texts}) == 1
     other = texts[0].replace("join", "split")
-    assert source.digest(toys.function({"stages": other})) != source.digest(
+    assert code_digest.digest(toys.function({"stages": other})) != code_digest.digest(
         toys.function({"stages": texts[0]})
     )
-    assert source.digest(toys.function({"stages": "def train():\n    import os.path\n    return 1"})) != (
-        source.digest(toys.function({"stages": "def train():\n    import os\n    return 1"}))
-    ), "an import that nothing uses has a purpose of its own"
+    assert code_digest.digest(
+        toys.function({"stages": "def train():\n    import os.path\n    return 1"})
+    ) != (code_digest.digest(toys.function({"stages": "def train():\n    import os\n    return 1"}))), (
+        "an import that nothing uses has a purpose of its own"
+    )
 
 
 def test_the_contract_is_known_by_name_and_not_followed(toys):  # noqa: F811
     contract = "__contract__ = ''\ndef Items(x): return {}\n"
     stages = "from PKG.rules import Items\ndef train(): return Items(1)"
     found = {
-        source.digest(toys.function({"stages": text, module: contract.format(n)}))
+        code_digest.digest(toys.function({"stages": text, module: contract.format(n)}))
         for text, module, n in (
             (stages, "rules", 1),
             (stages, "rules", 2),
@@ -213,7 +215,7 @@ def test_the_contract_is_known_by_name_and_not_followed(toys):  # noqa: F811
     }
     assert len(found) == 1
     assert (
-        source.digest(
+        code_digest.digest(
             toys.function(
                 {"stages": stages.replace("Items", "Rows"), "rules": contract.replace("Items", "Rows")}
             )
@@ -228,16 +230,16 @@ def test_alike_code_that_calls_itself_differs_by_what_else_it_reaches(toys):  # 
         def odd(n): return n != 0 and even(n - 1)
         def train(n): return even(n)
     """
-    digest = source.digest(toys.function({"stages": text}))
+    digest = code_digest.digest(toys.function({"stages": text}))
     turned = text.replace("return even(n)", "return odd(n)")
     split = {
         "stages": "from PKG.e import even\ndef train(n): return even(n)",
         "e": "def even(n):\n    from PKG.o import odd\n    return n == 0 or odd(n - 1)",
         "o": "def odd(n):\n    from PKG.e import even\n    return n != 0 and even(n - 1)",
     }
-    assert source.digest(toys.function(split)) == digest
-    assert source.digest(toys.function({"stages": turned})) != digest
-    assert source.digest(toys.function({"stages": text}, "stages.even")) != source.digest(
+    assert code_digest.digest(toys.function(split)) == digest
+    assert code_digest.digest(toys.function({"stages": turned})) != digest
+    assert code_digest.digest(toys.function({"stages": text}, "stages.even")) != code_digest.digest(
         toys.function({"stages": text}, "stages.odd")
     )
 
@@ -252,5 +254,5 @@ def test_what_decides_how_a_dataclass_is_made_counts(toys, words):  # noqa: F811
             x: {}
         def train(): return C
     """
-    digests = [source.digest(toys.function({"stages": text.format(t)})) for t in ("int", "float", words)]
+    digests = [code_digest.digest(toys.function({"stages": text.format(t)})) for t in ("int", "float", words)]
     assert digests[0] == digests[1] != digests[2]

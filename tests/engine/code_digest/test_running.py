@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from source_files import toys  # noqa: F401
 
-from harness import source
+from harness.engine import code_digest
 
 STAGES = "def train(x):\n    from PKG.late import helper\n    return helper(x)\ndef other(): return 1"
 FILES = {"stages": STAGES, "late": "def helper(x): return x + 1\ndef unused(): return 1", "apart": "X = 1"}
@@ -28,20 +28,20 @@ FILES = {"stages": STAGES, "late": "def helper(x): return x + 1\ndef unused(): r
 )
 def test_what_is_edited_after_the_digest_is_named(toys, file, old, new, expected):  # noqa: F811
     train = toys.function(FILES)
-    digest = source.digest(train)
-    assert source.edited(train) is None
+    digest = code_digest.digest(train)
+    assert code_digest.edited(train) is None
     path = Path(train.__code__.co_filename).with_name(f"{file}.py")
     path.write_text(path.read_text().replace(old, new))
-    assert source.edited(train) == expected
-    assert source.digest(train) == digest, "the key stays what the run was planned with"
-    assert source.edited(train) == expected, "and it is noticed again by the next task"
+    assert code_digest.edited(train) == expected
+    assert code_digest.digest(train) == digest, "the key stays what the run was planned with"
+    assert code_digest.edited(train) == expected, "and it is noticed again by the next task"
 
 
 def test_a_deleted_file_is_named(toys):  # noqa: F811
     train = toys.function(FILES)
-    assert source.edited(train) is None
+    assert code_digest.edited(train) is None
     Path(train.__code__.co_filename).with_name("late.py").unlink()
-    assert source.edited(train) == "late.py"
+    assert code_digest.edited(train) == "late.py"
 
 
 def test_what_only_passes_a_name_on_counts_too(toys):  # noqa: F811
@@ -52,10 +52,10 @@ def test_what_only_passes_a_name_on_counts_too(toys):  # noqa: F811
         "b": "def helper(): return 2",
     }
     train = toys.function(files)
-    assert source.edited(train) is None
+    assert code_digest.edited(train) is None
     path = Path(train.__code__.co_filename).with_name("way.py")
     path.write_text(path.read_text().replace(".a ", ".b "))
-    assert source.edited(train) == "way.py"
+    assert code_digest.edited(train) == "way.py"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_an_entry_may_be_added_to_a_table_meanwhile(toys, old, new, expected):  
         "late": 'from harness.stage import Choices\nKINDS = Choices({"one": 1, "two": 2})',
     }
     train = toys.function(files)
-    assert source.edited(train) is None
+    assert code_digest.edited(train) is None
     path = Path(train.__code__.co_filename).with_name("late.py")
     path.write_text(path.read_text().replace(old, new))
-    assert source.edited(train) == expected
+    assert code_digest.edited(train) == expected

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from source_files import Files, Toys, toys  # noqa: F401
 
-from harness import registry, source
+from harness.engine import code_digest
+from harness.engine.keys import chosen, identity, task_key
 from harness.errors import UsageError
-from harness.keys import chosen, identity, task_key
 from harness.stage import Choices, Stage
+from harness.suite import registry
 
 STAGES = """
     from typing import Annotated
@@ -112,13 +113,13 @@ def test_whoever_goes_through_a_table_depends_on_all_of_it(toys, use):  # noqa: 
 
 def test_the_entries_are_named_with_their_digests(toys):  # noqa: F811
     train, whole = toys.function(FILES), toys.function(FILES, "stages.whole")
-    entries = source.choices(train)["kind"]
-    assert list(source.choices(train)) == ["kind"]
+    entries = code_digest.choices(train)["kind"]
+    assert list(code_digest.choices(train)) == ["kind"]
     assert sorted(entries) == ["one", "two"]
     assert len({*entries.values()}) == 2
-    assert source.choices(whole) == {}
+    assert code_digest.choices(whole) == {}
     assert "choices" not in identity(whole.__stage__)  # type: ignore[attr-defined]
-    assert source.choices(toys.function(FILES, "stages.taken")) == {}
+    assert code_digest.choices(toys.function(FILES, "stages.taken")) == {}
 
 
 def test_two_tables_of_one_parameter_are_both_chosen_from(toys):  # noqa: F811
@@ -140,7 +141,7 @@ def test_two_tables_of_one_parameter_are_both_chosen_from(toys):  # noqa: F811
 def test_a_table_is_written_as_one_dictionary(toys, written):  # noqa: F811
     files = changed('{"one": one, "two": two}', written)
     with pytest.raises(TypeError, match=r"tables\.KINDS: Choices\(\{…\}\) takes one dictionary"):
-        source.digest(toys.function(files))
+        code_digest.digest(toys.function(files))
 
 
 def test_a_table_that_is_not_is_told_as_its_author_s_mistake(toys):  # noqa: F811
@@ -154,7 +155,7 @@ def test_a_table_that_is_not_is_told_as_its_author_s_mistake(toys):  # noqa: F81
 )
 def test_anything_else_is_no_table_and_counts_whole(toys, table):  # noqa: F811
     files = changed('Choices({"one": one, "two": two})', table)
-    assert source.choices(toys.function(files)) == {}
+    assert code_digest.choices(toys.function(files)) == {}
 
 
 def test_a_table_knows_its_names_and_cannot_be_gone_through():

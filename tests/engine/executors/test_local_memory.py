@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.executors import Call, local
+from harness.engine.executors import Call, local
 from harness.stage import Higher, Scores, Stage
 
 KEPT: list[weakref.ref[Trainer]] = []

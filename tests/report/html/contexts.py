@@ -9,12 +9,12 @@ from pathlib import Path
 from report.test_golden import COMPARISON, RUN
 
 from harness.compare.comparison import Comparison
+from harness.compare.history import Step
 from harness.compare.sample import Side
-from harness.compare.trend import Step
-from harness.record import Run
 from harness.report.html.context import Context
 from harness.report.html.parts import Listing, Section, Table
-from harness.store import Store
+from harness.store.artifacts import Store
+from harness.store.record import Run
 
 BASELINE = replace(
     RUN,

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 from report.test_golden import NASTY
 
-from harness.report.html.budget import LEAST_ROWS, move_pictures, shorten
-from harness.report.html.frame import page
+from harness.report.html.frame import LEAST_ROWS, move_pictures, page, shorten
 from harness.report.html.parts import Cell, Chart, Section, Strip, Table, Thumbnail
 
 

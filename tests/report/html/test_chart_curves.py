@@ -8,10 +8,10 @@ from report.html.charts.drawn import marks, parsed, texts
 from report.test_golden import RUN
 
 from harness.artifact import Json
-from harness.record import TaskInfo
 from harness.report.histories import trainings
-from harness.report.html.charts.curves import LINES, NAMED, POINTS, ROWS, curves
 from harness.report.html.parts import Chart
+from harness.report.html.sections.losses import LINES, NAMED, POINTS, ROWS, curves
+from harness.store.record import TaskInfo
 
 
 def drawn(*histories: Json) -> Chart:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from report.html.charts.drawn import across, is_filled, marks, parsed, texts, tips
 
 from harness.report.frontier import Frontier, Spot
-from harness.report.html.charts.frontier import GROUPS, IN_TABLE, MOST, along, quality_cost
-from harness.report.html.charts.plot import LEFT, RIGHT
 from harness.report.html.parts import Chart
+from harness.report.html.plot import LEFT, RIGHT
+from harness.report.html.sections.frontier import GROUPS, IN_TABLE, MOST_POINTS, along, quality_cost
 
 
 def spot(group: str, step: int, value: float, *, half: float = 0.1, is_reference: bool = False) -> Spot:
@@ -147,7 +147,7 @@ def test_ten_thousand_points_are_cut_knowingly_and_keep_what_matters() -> None:
     )
     chart = quality_cost(replace(FRONTIER, spots=spots))
     root = parsed(chart)
-    assert len([m for m in marks(root) if m.findtext("title")]) == MOST
+    assert len([m for m in marks(root) if m.findtext("title")]) == MOST_POINTS
     assert "150 of 10,000 points are drawn" in chart.caption
     assert len(list(root.iter("circle"))) == 1
     assert f"and {500 - GROUPS} more" in texts(root)
@@ -166,7 +166,7 @@ def test_only_the_best_lines_of_many_are_drawn_and_the_references() -> None:
     assert len(list(root.iter("polyline"))) == GROUPS
     assert {"writer 0", "writer 10", "writer 90"} <= set(texts(root))
     assert "A line for each of 12 of 100" in chart.caption
-    assert len([m for m in marks(root) if m.findtext("title")]) <= MOST
+    assert len([m for m in marks(root) if m.findtext("title")]) <= MOST_POINTS
 
 
 @pytest.mark.parametrize("drawing", [quality_cost, along])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from report.html.charts.drawn import parsed, texts
 
-from harness.report.html.charts.heat import MOST, PAIRS, confusion, pairs
+from harness.report.html.sections.confusion import MOST_CLASSES, PAIRS, confusion_squares, pairs
 
 CLASSES = ["airport", "<b>bare</b>", "قرية"]
 COUNTS = [[8.0, 2.0, 0.0], [1.0, 4.0, 5.0], [0.0, 0.0, 0.0]]
@@ -15,7 +15,7 @@ def squares(svg: str) -> int:
 
 
 def test_every_pair_that_occurs_is_a_square_as_strong_as_its_share() -> None:
-    chart = confusion("Confusion of m", "Items.", CLASSES, COUNTS)
+    chart = confusion_squares("Confusion of m", "Items.", CLASSES, COUNTS)
     root = parsed(chart)
     assert squares(chart.svg) == 5
     shades = {e.get("d"): float(e.get("fill-opacity", "0")) for e in root.iter("path")}
@@ -35,9 +35,9 @@ def test_the_table_lists_what_is_confused_most() -> None:
 
 def test_a_hundred_classes_stay_small() -> None:
     names = [f"class {i}" for i in range(100)]
-    chart = confusion("Confusion", "Items.", names, [[1.0] * 100] * 100)
+    chart = confusion_squares("Confusion", "Items.", names, [[1.0] * 100] * 100)
     parsed(chart)
-    assert squares(chart.svg) == MOST
+    assert squares(chart.svg) == MOST_CLASSES
     assert "1,500 largest shares" in chart.caption
     assert (len(chart.table.rows), chart.table.left_out) == (PAIRS, 9900 - PAIRS)
     assert len(chart.svg) < 60_000

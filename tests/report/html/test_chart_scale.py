@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from harness.report.html.charts.scale import GREATEST, LEAST, round_step, scale
+from harness.report.html.plot import GREATEST, LEAST, round_step, scale
 
 VALUES = st.lists(
     st.floats(-1e9, 1e9, allow_nan=False).map(lambda v: float(f"{v:.6g}")), min_size=2, max_size=12

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from harness.compare.comparison import Verdict
-from harness.report.html.charts.marks import SERIES, series_mark, verdict_mark
-from harness.report.html.charts.svg import element, fitted, percent, text
+from harness.report.html.svg import SERIES, element, fitted, percent, series_mark, text, verdict_mark
 
 
 def test_text_and_attributes_from_outside_stay_text() -> None:

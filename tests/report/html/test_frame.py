@@ -9,7 +9,7 @@ import pytest
 from markupsafe import Markup
 from report.test_golden import NASTY
 
-from harness.report.html.findings import TONES
+from harness.report.html.context import TONES
 from harness.report.html.frame import MARKS, page, stylesheet
 from harness.report.html.parts import Block, Cell, Listing, Section, Table, Thumbnail
 

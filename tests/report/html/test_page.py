@@ -15,12 +15,12 @@ from report.test_golden import COMPARISON, EXAMPLES, NO_BASELINE, RUN, check_gol
 from work import counted
 
 from harness.errors import StoreError
-from harness.record import MetricInfo
 from harness.report.files import write_reports
 from harness.report.html import made, render
 from harness.report.html.context import Context
 from harness.report.html.parts import Section
 from harness.report.html.sections.verdicts import verdicts
+from harness.store.record import MetricInfo
 
 
 class Skeleton(HTMLParser):

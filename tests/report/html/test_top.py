@@ -9,9 +9,9 @@ from report.html.contexts import BASELINE, context
 from report.test_golden import COMPARISON, FINDINGS, RUN, estimate, finding
 
 from harness.compare.comparison import Claim, Verdict
-from harness.record import MetricInfo, Run
 from harness.report.html.context import Context
 from harness.report.html.top import top
+from harness.store.record import MetricInfo, Run
 
 
 def said(given: Context) -> str:

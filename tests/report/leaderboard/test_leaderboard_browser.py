@@ -12,7 +12,7 @@ from leaderboard.board_runs import HOSTILE, entries, subject, sweep
 from harness.leaderboard.board import Board
 from harness.leaderboard.making import tables
 from harness.report.leaderboard import page
-from harness.report.leaderboard.places import Places
+from harness.report.leaderboard.words import Places
 
 
 @pytest.fixture

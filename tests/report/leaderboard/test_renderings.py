@@ -17,9 +17,9 @@ from work import counted
 from harness.leaderboard.board import Board
 from harness.leaderboard.making import tables
 from harness.leaderboard.published import published
-from harness.record import Run
 from harness.report.leaderboard import data, markdown, page
-from harness.report.leaderboard.places import Places
+from harness.report.leaderboard.words import Places
+from harness.store.record import Run
 
 LITERATURE = """\
 mine:

@@ -10,24 +10,24 @@ from image_files import source
 from jobs import FolderJob
 from rated import invented
 
-from harness.data import reviews
 from harness.errors import StageError
-from harness.review import table
+from harness.review import rating_table
+from harness.stages.data import reviews
 
 GIVEN = {"Ann": {"one": [4, 5], "real": [5, 5]}, "Bob": {"one": [3, 3], "real": [4, 5]}}
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "run" / table.FILE
+    path = tmp_path / "run" / rating_table.FILE
     path.parent.mkdir()
-    table.write(path, invented(GIVEN))
+    rating_table.write(path, invented(GIVEN))
     return path
 
 
 def test_another_source_is_another_set_of_ratings(file: Path, tmp_path: Path) -> None:
     made = reviews.read(source=source(file), job=FolderJob(tmp_path))
-    assert table.read(made.path / table.FILE) == invented(GIVEN)
+    assert rating_table.read(made.path / rating_table.FILE) == invented(GIVEN)
     assert made.facts == {
         "raters": 2,
         "images": 4,
@@ -35,7 +35,7 @@ def test_another_source_is_another_set_of_ratings(file: Path, tmp_path: Path) ->
         "systems": ["real", "one"],
         "asked": "class",
     }
-    table.write(file, invented({"Ann": GIVEN["Ann"]}))
+    rating_table.write(file, invented({"Ann": GIVEN["Ann"]}))
     other = reviews.read(source=source(file.parent), job=FolderJob(tmp_path / "other"))
     assert other.facts["raters"] == 1
 

@@ -8,12 +8,12 @@ import pytest
 from image_files import colour, everything, parquet, png, source
 from jobs import FolderJob
 
-from harness.data import rsicd
-from harness.data.content import DigestCache
-from harness.data.hub import Source
-from harness.data.image_folder import rows
-from harness.data.resolve import resolve
 from harness.errors import StageError
+from harness.formats.image_folder import rows
+from harness.sources.content import DigestCache
+from harness.sources.hub import Source
+from harness.sources.resolve import resolve
+from harness.stages.data import rsicd
 
 CLASSES = ("pond", "storage_tanks", "beach")
 

@@ -13,15 +13,12 @@ import numpy as np
 import pytest
 
 from harness.artifact import Scenes
-from harness.data import scenes
-from harness.data.image_folder import rows
-from harness.data.scenes.canvas import Canvas
-from harness.data.scenes.captions import captions
-from harness.data.scenes.extras import furnish
-from harness.data.scenes.palettes import palette
-from harness.data.scenes.regions import REGIONS
-from harness.data.scenes.site import Drawn, Site
-from harness.data.scenes.world import CLASSES, scene
+from harness.formats.image_folder import rows
+from harness.stages.data import scenes
+from harness.stages.data.scenes.canvas import Canvas
+from harness.stages.data.scenes.regions import REGIONS
+from harness.stages.data.scenes.site import Drawn, Site, palette
+from harness.stages.data.scenes.world import CLASSES, captions, furnish, scene
 
 SEVEN = [
     "Bare Land",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.data.scenes.world import CLASSES, scene
+from harness.stages.data.scenes.world import CLASSES, scene
 
 pytestmark = pytest.mark.numeric
 

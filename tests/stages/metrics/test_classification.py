@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.artifact import Predictions
 from harness.errors import StageError
-from harness.metrics import classification
+from harness.stages.metrics import classification
 
 pytestmark = pytest.mark.numeric
 

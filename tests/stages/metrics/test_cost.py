@@ -4,8 +4,8 @@ import pytest
 
 from harness.artifact import GeneratedImages, LanguageModel, Likelihoods, Texts
 from harness.errors import StageError
-from harness.metrics import cost
 from harness.stage import Items
+from harness.stages.metrics import cost
 
 MEASURED = {
     "evaluations": 51,

@@ -12,11 +12,11 @@ from feature_sets import features
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import registry
-from harness.data.order import drawn
+from harness.compute.seeded_shuffle import drawn
 from harness.errors import StageError
-from harness.metrics import _gaussian, frechet
-from harness.metrics.features.vectors import Writer
+from harness.formats.features import Writer
+from harness.stages.metrics import _gaussian, frechet
+from harness.suite import registry
 
 pytestmark = pytest.mark.numeric
 

@@ -11,9 +11,9 @@ from feature_sets import features
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import registry
 from harness.errors import StageError
-from harness.metrics import kernel
+from harness.stages.metrics import kernel
+from harness.suite import registry
 
 pytestmark = pytest.mark.numeric
 

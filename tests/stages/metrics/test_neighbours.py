@@ -14,11 +14,11 @@ from scipy.spatial.distance import cdist
 from scipy.stats import mannwhitneyu, norm
 
 from harness.artifact import Images
-from harness.data.image_folder import Writer, rows
 from harness.errors import StageError
-from harness.metrics import neighbours
-from harness.metrics.neighbours import balls, distances
-from harness.metrics.neighbours.membership import membership
+from harness.formats.image_folder import Writer, rows
+from harness.stages.metrics import neighbours
+from harness.stages.metrics.neighbours import balls, distances
+from harness.stages.metrics.neighbours.distances import membership
 
 pytestmark = pytest.mark.numeric
 

@@ -3,9 +3,9 @@
 import pytest
 from tiny_language_model import corpus
 
-from harness.data.corpus.overlap import overlap
 from harness.errors import StageError
-from harness.metrics.overlap import ngrams
+from harness.stages.data.corpus.overlap import overlap
+from harness.stages.metrics.overlap import ngrams
 
 TRAIN = ("The river flows south past the old mill.", "Nothing of it is elsewhere.")
 HELD_OUT = ("Here the RIVER flows south, again.", "Snow lies on the ridge.", "Too short")

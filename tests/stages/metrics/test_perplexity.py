@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from harness.artifact import Likelihoods
 from harness.compare import stats
+from harness.compute.influence import ratio
 from harness.errors import StageError
-from harness.metrics import perplexity
-from harness.metrics.influence import ratio
-from harness.systems.language_model.scoring import table
-from harness.systems.language_model.scoring.table import Likelihood
+from harness.formats.likelihoods import TABLE, Likelihood, write
+from harness.stages.metrics import perplexity
 
 pytestmark = pytest.mark.numeric
 
@@ -27,7 +26,7 @@ LN2 = math.log(2)
 
 def likelihoods(folder: Path, rows, unknown=0) -> Likelihoods:
     folder.mkdir(exist_ok=True)
-    table.write(folder, [Likelihood(*row) for row in rows])
+    write(folder, [Likelihood(*row) for row in rows])
     return Likelihoods(folder, facts={"protocol": PROTOCOL, "unknown_tokens": unknown})
 
 
@@ -193,7 +192,7 @@ def test_a_file_that_holds_no_likelihoods_is_refused(tmp_path):
     made = Likelihoods(tmp_path, facts={"protocol": PROTOCOL, "unknown_tokens": 0})
     with pytest.raises(StageError, match="cannot be read as likelihoods"):
         perplexity.scores(made)
-    pq.write_table(pa.table({"item": ["a"]}), tmp_path / table.TABLE)
+    pq.write_table(pa.table({"item": ["a"]}), tmp_path / TABLE)
     with pytest.raises(
         StageError, match="columns item string; expected item, document, tokens, bytes and nll"
     ):

@@ -10,8 +10,8 @@ from rated import invented
 from harness.artifact import Ratings
 from harness.compare import stats
 from harness.errors import StageError
-from harness.metrics import ratings
-from harness.review import table
+from harness.review import rating_table
+from harness.stages.metrics import ratings
 
 THREE = {
     "Ann": {"one": [4, 4, 5], "two": [2, 2, 1], "real": [5, 5, 4]},
@@ -20,9 +20,9 @@ THREE = {
 }
 
 
-def artifact(folder: Path, given: table.Ratings) -> Ratings:
+def artifact(folder: Path, given: rating_table.Ratings) -> Ratings:
     folder.mkdir(exist_ok=True)
-    table.write(folder / table.FILE, given)
+    rating_table.write(folder / rating_table.FILE, given)
     return Ratings(folder)
 
 

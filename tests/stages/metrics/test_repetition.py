@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.artifact import Texts
 from harness.errors import StageError
-from harness.metrics import repetition
+from harness.stages.metrics import repetition
 
 
 def texts(folder, written, prompts=None):

@@ -12,9 +12,9 @@ from scipy.spatial.distance import cdist
 from scipy.stats import norm
 
 from harness.errors import StageError
-from harness.metrics import sinkhorn
-from harness.metrics.neighbours.distances import BLOCK, mean_squared
-from harness.metrics.sinkhorn import transport
+from harness.stages.metrics import sinkhorn
+from harness.stages.metrics.neighbours.distances import BLOCK, mean_squared
+from harness.stages.metrics.sinkhorn import transport
 
 pytestmark = pytest.mark.numeric
 

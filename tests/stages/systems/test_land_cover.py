@@ -13,8 +13,8 @@ from tiny_land_cover import CLASSES, folder, same, three_folders, train, weights
 
 from harness.artifact import LabelledImages
 from harness.errors import StageError
-from harness.metrics import classification
-from harness.systems import land_cover
+from harness.stages.metrics import classification
+from harness.stages.systems import land_cover
 
 pytestmark = pytest.mark.numeric
 

@@ -11,8 +11,8 @@ from jobs import FolderJob
 from tiny_land_cover import CLASSES, found, resolved, same, three_folders, train, weights_of
 
 from harness.errors import StageError
-from harness.systems import land_cover
-from harness.systems.land_cover.weights import Weights, torchgeo_weights
+from harness.stages.systems import land_cover
+from harness.stages.systems.land_cover.weights import Weights, torchgeo_weights
 
 pytestmark = pytest.mark.numeric
 
@@ -91,8 +91,8 @@ def test_weights_that_cannot_be_used_are_refused_with_a_way_on(text, message):
 
 def test_weight_names_are_read_without_importing_torch():
     code = (
-        "import sys; from harness.systems.land_cover import train;"
-        "from harness.systems.land_cover.weights import Weights;"
+        "import sys; from harness.stages.systems.land_cover import train;"
+        "from harness.stages.systems.land_cover.weights import Weights;"
         "Weights.from_text('ResNet18_Weights.SENTINEL2_RGB_MOCO');"
         "print(sorted({'torch', 'torchgeo', 'lightning', 'torchvision'} & set(sys.modules)))"
     )

@@ -7,16 +7,14 @@ from dataclasses import replace
 from statistics import fmean
 
 from harness.artifact import Json
+from harness.compare import wording
 from harness.compare.comparison import Finding, Verdict
 from harness.compare.match import in_point
-from harness.record import Score
-from harness.report import numbers
-from harness.report.html.context import Context
-from harness.report.html.details import Shown, baselines, details, shown
-from harness.report.html.findings import verdict_cell
+from harness.report.html.context import Context, Shown, baselines, details, shown, verdict_cell
 from harness.report.html.frame import MARKS
 from harness.report.html.parts import Cell, Section, Table
-from harness.store import Store
+from harness.store.artifacts import Store
+from harness.store.record import Score
 
 WRITERS = 10
 """Points that have a column."""
@@ -47,7 +45,7 @@ def _tables(context: Context, found: Shown) -> list[Table]:
     metric = found.candidate.metric
     scores = [s for s in context.run.scores if s.metric == metric and s.complete]
     score = min(scores, key=lambda s: _mean(s, ALL) or 0.0)
-    place = numbers.point(score.point)
+    place = wording.point(score.point)
     where = f"{metric}{f' ({place})' if place else ''}"
     tables = [_writers(context, metric, _rows(score, context.store)), *_classes(context, score, where)]
     failing = _failing(context, score)
@@ -72,7 +70,7 @@ def _writers(context: Context, metric: str, rows: Sequence[Mapping[str, Json]]) 
     run = context.run
     scores = [s for s in run.scores if s.metric == metric and s.complete]
     theirs = baselines(context)
-    findings = [f for f in numbers.worst_first(context.comparison.findings) if f.metric == metric]
+    findings = [f for f in wording.worst_first(context.comparison.findings) if f.metric == metric]
     thresholds = {ALL: "every check"} | {str(r["check"]): str(r["threshold"]) for r in rows}
     cells = []
     for check, threshold in thresholds.items():
@@ -81,7 +79,7 @@ def _writers(context: Context, metric: str, rows: Sequence[Mapping[str, Json]]) 
             found = [f for f in findings if f.field == check and not _among(unasked, f.against)]
             shares = (_share(context, s, theirs.get(id(s)), check, found) for s in scores[:WRITERS])
             cells.append((Cell(check.replace("_", " ")), Cell(threshold), *shares, _verdict(found)))
-    heads = [numbers.point(s.point) or "share" for s in scores[:WRITERS]]
+    heads = [wording.point(s.point) or "share" for s in scores[:WRITERS]]
     caption = f"{metric}: share of prompts that pass"
     caption += "; the verdict is against the baseline" if context.baseline else ""
     if len(scores) > WRITERS:
@@ -101,9 +99,9 @@ def _verdict(findings: Sequence[Finding]) -> Cell:
         return Cell("", tone="quiet")
     worst, *others = gated
     cell = verdict_cell(worst)
-    rest = [f"{f.verdict}: {numbers.place(f) or 'all'}" for f in others]
-    where = numbers.point(worst.at)
-    return replace(cell, note="; ".join(filter(None, (where, cell.note, numbers.listed(rest, OTHERS)))))
+    rest = [f"{f.verdict}: {wording.place(f) or 'all'}" for f in others]
+    where = wording.point(worst.at)
+    return replace(cell, note="; ".join(filter(None, (where, cell.note, wording.listed(rest, OTHERS)))))
 
 
 def _within(findings: Sequence[Finding], score: Score) -> str:
@@ -117,7 +115,7 @@ def _within(findings: Sequence[Finding], score: Score) -> str:
     for f in findings:
         if f.against is not None and f.verdict not in (None, Verdict.UNCHANGED) and in_point(score, f.at):
             values = list(f.against.values())
-            other = values[0] if len(values) == 1 and isinstance(values[0], str) else numbers.point(f.against)
+            other = values[0] if len(values) == 1 and isinstance(values[0], str) else wording.point(f.against)
             told.append(f"{MARKS[str(f.verdict)]} {f.verdict} against {other}")
     return "; ".join(told)
 
@@ -215,5 +213,5 @@ def _prompt(check: str, row: Mapping[str, Json]) -> tuple[Cell, ...]:
         Cell(check.replace("_", " ")),
         Cell(str(row.get("text", "")), note=str(row.get("prompt", ""))),
         Cell(str(row.get("class", ""))),
-        Cell(numbers.listed(told, 6)),
+        Cell(wording.listed(told, 6)),
     )

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterator
 
 from harness.compare.comparison import Verdict
-from harness.environment import device_class
-from harness.report.evidence import more_evidence
+from harness.compare.wording import worst_first
+from harness.report.finding_text import more_evidence
 from harness.report.html.context import Context
 from harness.report.html.parts import Listing, Section
-from harness.report.numbers import worst_first
+from harness.store.environment import device_class
 
 
 def commands(context: Context) -> Section:

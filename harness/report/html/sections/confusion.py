@@ -6,17 +6,114 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from markupsafe import Markup
+
 from harness.artifact import Json
+from harness.compare import wording
 from harness.compare.match import in_point
-from harness.record import Run, Score
-from harness.report import numbers
 from harness.report.figures.canvas import REFERENCE
-from harness.report.html.charts.heat import confusion as heat
-from harness.report.html.charts.heat import pairs
-from harness.report.html.context import Context
-from harness.report.html.details import Shown, details, shown
+from harness.report.html.context import Context, Shown, details, shown
 from harness.report.html.parts import Block, Cell, Chart, Section, Table
-from harness.store import Store
+from harness.report.html.svg import ACCENT, QUIET, RULE, drawing, element, fitted, percent, text
+from harness.store.artifacts import Store
+from harness.store.record import Run, Score
+
+MOST_CLASSES = 1500
+"""Squares that are drawn, the largest shares."""
+PAIRS = 30
+"""Confused pairs that the table lists."""
+LEFT, RIGHT, TOP, ROW = 0.32, 0.99, 18.0, 15.0
+NAME = 17
+"""Letters of a class."""
+EVERY = 5
+"""Each so many-th column has its number."""
+SHADES = 8
+"""Steps from no colour to full colour."""
+
+
+def confusion_squares(
+    title: str, caption: str, classes: Sequence[str], counts: Sequence[Sequence[float]]
+) -> Chart:
+    """Labels down, predictions across, as numbers of the same classes; the stronger
+    the colour, the larger the label's share.
+
+    Args:
+        title: of the chart.
+        caption: whose matrix it is.
+        classes: C names.
+        counts: C × C; rows are labels.
+    """
+    shares = [
+        (share, i, j) for i, row in enumerate(counts) for j, n in enumerate(row) if (share := _share(n, row))
+    ]
+    shown = sorted(shares, reverse=True)[:MOST_CLASSES]
+    height = TOP + ROW * len(classes) + 4
+    frame = element(
+        "rect", x=percent(LEFT), y=TOP, width=percent(RIGHT - LEFT), height=ROW * len(classes), fill="none",
+        stroke=RULE,
+    )  # fmt: skip
+    told = f"{len(classes):,} classes. The table lists the pairs that are confused most often."
+    svg = drawing(title, told, height, frame, *_names(classes), _squares(shown, len(classes)))
+    cut = f" The {MOST_CLASSES:,} largest shares are drawn." if len(shown) < len(shares) else ""
+    caption = (
+        f"{caption} Rows are labels, columns predictions by the number of the class; the stronger the colour, the "
+        f"larger the share of the label.{cut}"
+    )
+    return Chart(title, svg, caption, pairs(f"{title}: confused most often", classes, counts))
+
+
+def pairs(caption: str, classes: Sequence[str], counts: Sequence[Sequence[float]]) -> Table:
+    """The pairs that are confused most often, by the label's share."""
+    wrong = sorted(
+        (
+            (_share(n, row), n, label, prediction)
+            for label, row in zip(classes, counts, strict=True)
+            for prediction, n in zip(classes, row, strict=True)
+            if n and label != prediction
+        ),
+        key=lambda found: (-found[0], found[2], found[3]),
+    )
+    rows = tuple(
+        (Cell(label), Cell(prediction), Cell(f"{n:g}", sort=n), Cell(f"{share:.0%}", sort=share, heat=share))
+        for share, n, label, prediction in wrong[:PAIRS]
+    )
+    heads = ("label", "taken for", "items", "share of the label")
+    return Table(caption, heads, rows, frozenset({2, 3}), max(len(wrong) - PAIRS, 0))
+
+
+def _share(n: float, row: Sequence[float]) -> float:
+    return n / sum(row) if sum(row) else 0.0
+
+
+def _names(classes: Sequence[str]) -> list[Markup]:
+    marks = []
+    for i, name in enumerate(classes):
+        number = element("tspan", str(i + 1), fill=QUIET)
+        y = TOP + ROW * i + 11
+        label = element(
+            "text", f"{fitted(name, NAME)} · ", number, x=percent(LEFT - 0.01), y=y, text_anchor="end"
+        )
+        marks.append(label)
+        if (i + 1) % EVERY == 0:
+            x = percent(LEFT + (RIGHT - LEFT) * (i + 0.5) / len(classes))
+            marks.append(text(str(i + 1), x, TOP - 5, text_anchor="middle", fill=QUIET))
+    return marks
+
+
+def _squares(shares: Sequence[tuple[float, int, int]], of: int) -> Markup:
+    """A path for each shade, one unit per class, stretched to its place: a hundred classes stay small."""
+    shades: dict[int, list[str]] = {}
+    for share, i, j in shares:
+        shades.setdefault(max(round(share * SHADES), 1), []).append(f"M{j} {i}h1v1h-1z")
+    paths = [
+        element("path", d="".join(squares), fill=ACCENT, fill_opacity=shade / SHADES)
+        for shade, squares in sorted(shades.items())
+    ]
+    return element(
+        "svg", *paths, x=percent(LEFT), y=TOP, width=percent(RIGHT - LEFT), height=ROW * of, viewBox=f"0 0 {of} {of}",
+        preserveAspectRatio="none", shape_rendering="crispEdges",
+    )  # fmt: skip
+
 
 MOST = 4
 """Metrics that are shown."""
@@ -38,7 +135,7 @@ def confusion(context: Context) -> Section | None:
     if any(s.points > 1 for s in found[:MOST]):
         told.append("Of several points the one that regressed most is shown in full, else the reference.")
     if rest:
-        told.append(f"Not shown, no worse than these: {numbers.listed(rest, 5)}; the record has them.")
+        told.append(f"Not shown, no worse than these: {wording.listed(rest, 5)}; the record has them.")
     return (
         Section("confusion", "Confusion matrices and classes", tuple(blocks), " ".join(told))
         if blocks
@@ -50,10 +147,10 @@ def _blocks(context: Context, found: Shown) -> list[Block]:
     matrix = _Matrix.of(found.candidate, context.store)
     if matrix is None:
         return []
-    name, place = found.candidate.metric, numbers.point(found.candidate.point)
+    name, place = found.candidate.metric, wording.point(found.candidate.point)
     repeats = len(found.candidate.repeats)
     where = f"{name}{f' ({place})' if place else ''}"
-    over = f", summed over {numbers.counted(repeats, 'repeat')}" if repeats > 1 else ""
+    over = f", summed over {wording.counted(repeats, 'repeat')}" if repeats > 1 else ""
     return [_drawn(where, over, matrix), *_per_class(context, found, where), *_at_points(context, found)]
 
 
@@ -101,7 +198,7 @@ def _drawn(where: str, over: str, matrix: _Matrix) -> Chart | Table:
     if len(matrix.classes) > DRAWN:
         return pairs(f"{title}{over}: confused most often", matrix.classes, matrix.counts)
     if len(matrix.classes) > IN_TABLE:
-        return heat(title, f"Items{over}.", matrix.classes, matrix.counts)
+        return confusion_squares(title, f"Items{over}.", matrix.classes, matrix.counts)
     rows = tuple(
         (Cell(label), *(_count(n, sum(row)) for n in row), Cell(f"{sum(row):g}", sort=sum(row), tone="quiet"))
         for label, row in zip(matrix.classes, matrix.counts, strict=True)
@@ -169,7 +266,7 @@ class _Point:
     @classmethod
     def of(cls, score: Score, run: Run, store: Store) -> _Point:
         is_reference = bool(run.reference) and in_point(score, run.reference)
-        head = f"{REFERENCE} {numbers.point(score.point)}" if is_reference else numbers.point(score.point)
+        head = f"{REFERENCE} {wording.point(score.point)}" if is_reference else wording.point(score.point)
         found = _means(score, store)
         shares = {label: row[COLUMNS[0]] for label, row in found.items() if COLUMNS[0] in row}
         return cls(head, shares, is_reference)
@@ -192,7 +289,7 @@ def _row(
 
 
 def _number(value: float | None) -> Cell:
-    return Cell("", tone="quiet") if value is None else Cell(numbers.number(value), sort=value)
+    return Cell("", tone="quiet") if value is None else Cell(wording.number(value), sort=value)
 
 
 def _means(score: Score, store: Store) -> dict[str, dict[str, float]]:

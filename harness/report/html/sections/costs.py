@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.artifact import Json
-from harness.record import Run, TaskInfo
+from harness.compare.wording import counted, number
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Section, Table
 from harness.report.html.sections.record import number_of
-from harness.report.numbers import counted, number
+from harness.store.record import Run, TaskInfo
 
 UNITS = {"wall_s": "s", "peak_bytes": "MB", "host_bytes": "MB", "energy_j": "J"}
 """Measured field → the unit it is shown in."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.given import opened
-from harness.record import TaskInfo
+from harness.compare.wording import counted, first_line, label
+from harness.formats.files import opened
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Cell, Listing, Section, Table
-from harness.report.numbers import counted, first_line, label
-from harness.report.warned import warned
+from harness.report.warnings import warned
+from harness.store.record import TaskInfo
 
 TAIL_BYTES = 8_000
 """Of a log: its end says what went wrong."""

@@ -3,20 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from markupsafe import Markup
 
-from harness.report import numbers
-from harness.report.evidence import confidence
-from harness.report.frontier import Frontier, Spot
-from harness.report.html.charts.apart import shifts
-from harness.report.html.charts.marks import colour, series_mark
-from harness.report.html.charts.plot import Plot, legend
-from harness.report.html.charts.scale import scale
-from harness.report.html.charts.svg import INK, QUIET, drawing, element, percent
-from harness.report.html.parts import Cell, Chart, Table
+from harness.compare import wording
+from harness.report.finding_text import confidence
+from harness.report.frontier import Frontier, Spot, against_cost, along_axis
+from harness.report.html.context import Context
+from harness.report.html.parts import Cell, Chart, Section, Table
+from harness.report.html.plot import Plot, legend, scale
+from harness.report.html.svg import INK, QUIET, colour, drawing, element, percent, series_mark
 
-MOST = 150
+BESIDE = 0.011
+"""Between two marks at one place, as a share of the width: about the width of a mark."""
+_SPAN = 0.066
+"""From the first to the last mark at one place, at most."""
+_OF_GAP = 0.8
+"""Of the way to the nearest other cost, at most."""
+_HALF_MARK = 7.0
+"""Pixels above and below the centre of a mark that are its own."""
+
+
+def shifts(plot: Plot, spots: Sequence[Spot], groups: Sequence[str]) -> dict[Spot, float]:
+    """How far each spot is set aside, as a share of the width: 0, but where spots of one cost overlap.
+
+    Args:
+        plot: where they are drawn.
+        spots: what is drawn.
+        groups: the order from left to right.
+    """
+    by_cost: dict[float, list[Spot]] = {}
+    for spot in spots:
+        by_cost.setdefault(spot.cost, []).append(spot)
+    places = [plot.share(cost) for cost in sorted(by_cost)]
+    gaps = [1.0, *(after - before for before, after in pairwise(places)), 1.0]
+    order = {group: i for i, group in enumerate(groups)}
+    found = dict.fromkeys(spots, 0.0)
+    for cost, (before, after) in zip(sorted(by_cost), pairwise(gaps), strict=True):
+        for bunch in _bunches(plot, by_cost[cost]):
+            steps = len(bunch) - 1
+            span = min(BESIDE * steps, _SPAN, _OF_GAP * min(before, after))
+            for i, spot in enumerate(sorted(bunch, key=lambda s: order[s.group])):
+                found[spot] = span * (i / steps - 0.5) if steps else 0.0
+    return found
+
+
+def _bunches(plot: Plot, spots: Sequence[Spot]) -> list[list[Spot]]:
+    """Spots of one cost, those together that overlap with their intervals, from below."""
+    bunches: list[list[Spot]] = []
+    top = 0.0
+    for spot in sorted(set(spots), key=lambda s: min(s.low, s.value)):
+        low = plot.down(min(spot.low, spot.value)) + _HALF_MARK
+        high = plot.down(max(spot.high, spot.value)) - _HALF_MARK
+        if bunches and low > top:  # pixels count from above
+            bunches[-1].append(spot)
+            top = min(top, high)
+        else:
+            bunches.append([spot])
+            top = high
+    return bunches
+
+
+MOST_POINTS = 150
 """Spots that are drawn; efficient ones and the reference first."""
 IN_TABLE = 100
 GROUPS = 12
@@ -37,7 +86,7 @@ def quality_cost(frontier: Frontier) -> Chart:
     aside, efficient = shifts(plot, shown, groups), set(best)
     joined = _line(plot, [s for s in shown if s in efficient], aside, QUIET, 1.5)
     marks = [m for s in shown for m in _spot(plot, s, groups, aside[s], filled=s in efficient)]
-    names = numbers.listed(list(dict.fromkeys(map(_name, sorted(best, key=_price)))), NAMED)
+    names = wording.listed(list(dict.fromkeys(map(_name, sorted(best, key=_price)))), NAMED)
     caption = (
         f"Each mark is a point of the matrix{_intervals(frontier)}. Filled and joined: efficient, no other is as cheap "
         f"and as good ({names}).{_aside(frontier, aside)}{_levels(frontier)}{_cut(frontier, shown)}"
@@ -82,7 +131,7 @@ def _leading(frontier: Frontier) -> dict[str, list[Spot]]:
         ),
     )
     kept = set(ranked[:GROUPS])
-    each = MOST // max(len(kept), 1)
+    each = MOST_POINTS // max(len(kept), 1)
     return {
         group: sorted(spots, key=_price)[:: -(-len(spots) // each)]
         for group, spots in by_group.items()
@@ -103,14 +152,14 @@ def _line(
 
 def _chosen(frontier: Frontier, best: Sequence[Spot]) -> list[Spot]:
     """All, or so many as can be told apart: the efficient ones, the reference, then every so many-th."""
-    if len(frontier.spots) <= MOST:
+    if len(frontier.spots) <= MOST_POINTS:
         return list(frontier.spots)
     first = [s for s in frontier.spots if s.is_reference]
-    first = list(dict.fromkeys([*first, *best]))[:MOST]
+    first = list(dict.fromkeys([*first, *best]))[:MOST_POINTS]
     there = set(first)
     rest = [s for s in frontier.spots if s not in there]
-    every = max(len(rest) // max(MOST - len(first), 1), 1)
-    return first + rest[::every][: MOST - len(first)]
+    every = max(len(rest) // max(MOST_POINTS - len(first), 1), 1)
+    return first + rest[::every][: MOST_POINTS - len(first)]
 
 
 def _plot(frontier: Frontier, shown: Sequence[Spot]) -> Plot:
@@ -134,7 +183,7 @@ def _spot(plot: Plot, spot: Spot, groups: Sequence[str], aside: float, *, filled
     """Interval, ring and mark, set aside by a share of the width."""
     i = groups.index(spot.group)
     x, y = percent(plot.share(spot.cost) + aside), plot.down(spot.value)
-    value, low, high = numbers.together([spot.value, spot.low, spot.high])
+    value, low, high = wording.together([spot.value, spot.low, spot.high])
     interval = f" [{low}, {high}]" if spot.low < spot.high else ""
     about = f"{_name(spot)}: {value}{interval}"
     ring = element("circle", cx=x, cy=y, r=9, fill="none", stroke=INK, stroke_width=1.3)
@@ -173,9 +222,9 @@ def _chart(
     if len(named) > GROUPS:
         entries.append((Markup(), f"and {len(named) - GROUPS:,} more"))
     samples, taken = legend(entries, plot.total)
-    told = f"{frontier.name}, {frontier.better} is better, {numbers.counted(len(frontier.spots), 'point')}."
+    told = f"{frontier.name}, {frontier.better} is better, {wording.counted(len(frontier.spots), 'point')}."
     if best:
-        told += f" Efficient: {numbers.listed([_name(s) for s in best], NAMED)}."
+        told += f" Efficient: {wording.listed([_name(s) for s in best], NAMED)}."
     svg = drawing(title, told, plot.total + taken, *below, *plot.frame(), *marks, *samples)
     return Chart(title, svg, caption, _table(frontier, title, best))
 
@@ -191,10 +240,10 @@ def _table(frontier: Frontier, title: str, best: Sequence[Spot]) -> Table:
         f"{confidence(())} interval",
         *(["efficient"] if best else []),
     )
-    values = numbers.together([s.value for s in spots])
+    values = wording.together([s.value for s in spots])
     rows = []
     for s, value in zip(spots, values, strict=True):
-        low, high = numbers.together([s.low, s.high])
+        low, high = wording.together([s.low, s.high])
         cells = (
             Cell(_name(s), note="reference" if s.is_reference else ""),
             Cell(f"{s.cost:g}", sort=s.cost),
@@ -229,3 +278,20 @@ def _levels(frontier: Frontier) -> str:
 def _cut(frontier: Frontier, shown: Sequence[Spot]) -> str:
     of = len(frontier.spots)
     return f" {len(shown):,} of {of:,} points are drawn." if len(shown) < of else ""
+
+
+MOST = 4
+"""Fields that are shown."""
+
+
+def frontier(context: Context) -> Section | None:
+    """What is as good and cheaper, and a line per scheduler (or whatever varies) along steps (or what is a number).
+
+    None where nothing in the matrix has a cost or a numeric axis.
+    """
+    costs, axes = against_cost(context.candidate)[:MOST], along_axis(context.candidate)[:MOST]
+    if not costs and not axes:
+        return None
+    title = "Quality against cost" if costs else f"Metrics along {axes[0].cost}"
+    lead = "Which points of the matrix are worth their cost." if costs else ""
+    return Section("cost", title, (*map(quality_cost, costs), *map(along, axes)), lead)

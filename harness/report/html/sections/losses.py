@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from harness.report import numbers
-from harness.report.histories import Training, clock, losses, series
-from harness.report.html.charts.marks import colour, mark, rule
-from harness.report.html.charts.plot import Plot, legend
-from harness.report.html.charts.scale import scale
-from harness.report.html.charts.svg import QUIET, drawing
-from harness.report.html.parts import Cell, Chart, Table
+from harness.compare import wording
+from harness.report.histories import Training, clock, losses, series, trainings
+from harness.report.html.context import Context
+from harness.report.html.parts import Cell, Chart, Section, Table
+from harness.report.html.plot import Plot, legend, scale
+from harness.report.html.svg import QUIET, colour, drawing, mark, rule
 
 ROWS = 100
 """Rows of a training that a line goes through; rarer ones (a validation now and then) besides."""
@@ -44,10 +43,10 @@ def curves(name: str, trainings: Sequence[Training]) -> Chart:
     marks = [m for index, column, path in found for m in _line(plot, path, index, column)]
     samples, taken = legend(_entries(columns, points), plot.total)
     title = f"Loss of {name}"
-    told = f"{numbers.listed(columns, 4)} of {name}, {numbers.counted(len(trainings), 'training')}."
+    told = f"{wording.listed(columns, 4)} of {name}, {wording.counted(len(trainings), 'training')}."
     cut = f" {len(shown):,} of {len(trainings):,} trainings are drawn." if len(shown) < len(trainings) else ""
     caption = (
-        f"Dashed: on training data, solid: held out. {numbers.counted(len(trainings), 'training')}.{cut}"
+        f"Dashed: on training data, solid: held out. {wording.counted(len(trainings), 'training')}.{cut}"
     )
     svg = drawing(title, told, plot.total + taken, *plot.frame(), *marks, *samples)
     return Chart(title, svg, caption, _table(title, trainings, columns, along))
@@ -113,8 +112,23 @@ def _table(title: str, trainings: Sequence[Training], columns: Sequence[str], al
             path = series(t.rows, column, along)
             if path:
                 ends = (path[0][1], min(v for _, v in path), path[-1][1])
-                first, best, last = numbers.together(ends)
+                first, best, last = wording.together(ends)
                 told = [Cell(text, sort=v) for text, v in zip((first, best, last), ends, strict=True)]
                 rows.append((Cell(t.point), Cell(t.seeds), Cell(column.replace("_", " ")), *told))
     heads = ("point", "seeds", "loss", "first", "least", "last")
     return Table(title, heads, tuple(rows), frozenset({3, 4, 5}), max(len(trainings) - IN_TABLE, 0))
+
+
+MOST = 8
+"""Stages that are drawn."""
+
+
+def loss_curves(context: Context) -> Section | None:
+    """None where no stage keeps a history of its loss."""
+    found = trainings(context.run, ROWS)
+    if not found:
+        return None
+    charts = tuple(curves(name, of) for name, of in list(found.items())[:MOST])
+    rest = list(found)[MOST:]
+    lead = f"Not drawn: {wording.listed(rest, 5)}." if rest else ""
+    return Section("losses", "Loss curves", charts, lead)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from harness.artifact import Json
-from harness.canonical import canonical
+from harness.compare import wording
 from harness.compare.comparison import Finding, Verdict
-from harness.record import Run, Score
-from harness.report import numbers
-from harness.report.html.context import Context
-from harness.report.html.findings import TONES
+from harness.formats.strict_json import canonical
+from harness.report.html.context import TONES, Context
 from harness.report.html.parts import Block, Cell, Section, Table
+from harness.store.record import Run, Score
 
 ROWS = 200
 """Points of a table: the worst ones by its first field."""
@@ -49,7 +48,7 @@ def matrix(context: Context) -> Section | None:
         ]
         blocks += [t for name, column in squares[:TABLES] if (t := _square(name, points, varying, column))]
     against = (
-        f" Marked: what is not unchanged against {numbers.point(run.reference)}." if run.reference else ""
+        f" Marked: what is not unchanged against {wording.point(run.reference)}." if run.reference else ""
     )
     lead = f"Means over the repeats; the better a figure is in its column, the stronger its tint.{against}"
     return Section("matrix", "Matrix", tuple(blocks), lead)
@@ -120,7 +119,7 @@ def _column(
     known = [m for m in means if m is not None]
     direction = run.metrics[metric].fields[field] or {}
     better = str(direction["better"])
-    texts = iter(numbers.together(known))
+    texts = iter(wording.together(known))
     low, high = min(known, default=0.0), max(known, default=0.0)
     cells = []
     for score, mean in zip(at, means, strict=True):
@@ -161,7 +160,7 @@ def _table(
     numeric = {i for i, axis in enumerate(axes) if all(type(p.get(axis)) in (int, float) for p in points)}
     numeric |= set(range(len(axes), len(axes) + len(columns)))
     first = ".".join(fields[0])
-    caption = f"{numbers.counted(len(points), 'point')}, worst {first} first (↑: higher is better, ↓: lower is better)"
+    caption = f"{wording.counted(len(points), 'point')}, worst {first} first (↑: higher is better, ↓: lower is better)"
     return Table(caption, (*heads, *arrows), rows, frozenset(numeric), max(len(points) - ROWS, 0))
 
 

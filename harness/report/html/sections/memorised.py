@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from itertools import islice
 
-from harness.data.image_folder import Row, rows
+from harness.compare.wording import clean, first_line, number
 from harness.errors import StageError, StoreError
-from harness.report.figures.selection import PAIRS, closest_pairs, where
+from harness.formats.image_folder import Row, rows
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Listing, Section, Strip
 from harness.report.html.thumbnails import thumbnail
-from harness.report.numbers import clean, first_line, number
-from harness.shelf import Made, Shelf
+from harness.report.selection import PAIRS, closest_pairs, where
+from harness.store.run_artifacts import Made, Shelf
 
 
 def memorised(context: Context) -> Section | None:

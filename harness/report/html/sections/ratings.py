@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.compare.wording import clean, counted
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Cell, Listing, Section, Table
-from harness.report.numbers import clean, counted
-from harness.review import summary_file, wording
+from harness.review import summary, wording
 from harness.review.correlation import Correlation
 from harness.review.questions import TAGS
 from harness.review.summary import Summary, SystemSummary
@@ -18,11 +18,11 @@ TITLE = "Expert review"
 
 def ratings(context: Context) -> Section | None:
     """Systems beside real images, agreement, and which metric ranks as people do; None where nobody rated."""
-    found = summary_file.read(context.folder)
+    found = summary.read(context.folder)
     if found is None:
         return None
     if found.run != context.run.id:
-        line = f"{summary_file.FILE} is of run {found.run}, not of this one: it is not shown."
+        line = f"{summary.FILE} is of run {found.run}, not of this one: it is not shown."
         return Section("ratings", TITLE, (Listing("Ratings of another run", (line,)),))
     mixed = "; real images were among them" if any(s.control for s in found.systems) else ""
     lead = (
@@ -46,7 +46,7 @@ def _blocks(found: Summary) -> Iterator[Block]:
             yield _correlations(found, rows, over)
     if found.remarks:
         told = [f"{r.rater} on {r.system}, {r.label or r.item}: {r.text}" for r in found.remarks]
-        left = f"and {len(told) - MOST_REMARKS} more, in {summary_file.FILE}"
+        left = f"and {len(told) - MOST_REMARKS} more, in {summary.FILE}"
         lines = [clean(line) for line in told[:MOST_REMARKS]] + ([left] if len(told) > MOST_REMARKS else [])
         yield Listing("Remarks", tuple(lines))
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.artifact import Json
-from harness.canonical import canonical
+from harness.compare import wording
 from harness.compare.match import merged
-from harness.record import Repeat, Score
-from harness.report import numbers
+from harness.formats.strict_json import canonical
 from harness.report.histories import HISTORY, summary
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Section, Table, Tone
 from harness.report.html.sections.verdicts import side_cell
 from harness.report.markup import cell_text, detail_table
+from harness.store.record import Repeat, Score
 
 ROWS = 100
 SCORES = 12
@@ -36,13 +36,13 @@ STATES: dict[str, Tone] = {
 
 def details(context: Context) -> Section | None:
     """What metrics left as evidence, of the first repeat of each score; None where they left none."""
-    findings = numbers.worst_first(context.comparison.findings)
+    findings = wording.worst_first(context.comparison.findings)
     rank = {f.metric: i for i, f in reversed(list(enumerate(findings)))}
     scores = sorted(context.run.scores, key=lambda s: rank.get(s.metric, len(rank)))
     told = [(s, r) for s in scores if (r := next((r for r in s.repeats if _shown_here(r)), None))]
     blocks = tuple(t for score, repeat in told[:SCORES] for t in _told(score, repeat))
     rest = len(told) - SCORES
-    lead = f"Of {numbers.counted(rest, 'more score')} in run.json." if rest > 0 else ""
+    lead = f"Of {wording.counted(rest, 'more score')} in run.json." if rest > 0 else ""
     return Section("details", "What the metrics say", blocks, lead, folded=True) if blocks else None
 
 
@@ -54,7 +54,7 @@ def _shown_here(repeat: Repeat) -> dict[str, Json]:
 
 def _told(score: Score, repeat: Repeat) -> Iterator[Table]:
     """One table of what has one value, and one for each detail that is a table itself."""
-    where = ", ".join(filter(None, (numbers.point(score.point), numbers.point(repeat.seeds))))
+    where = ", ".join(filter(None, (wording.point(score.point), wording.point(repeat.seeds))))
     of = f"{score.metric} ({where})" if where else score.metric
     plain: list[tuple[str, str]] = []
     tables: list[Table] = []
@@ -113,7 +113,7 @@ def _tasks(context: Context) -> Iterator[Table]:
     tasks = sorted(context.run.tasks, key=lambda t: (order.index(t.state), -t.wall_s))
     if tasks:
         rows = tuple(
-            (Cell(numbers.label(t)), Cell(t.state, tone=STATES[t.state]), Cell(f"{t.wall_s:.1f}", t.wall_s))
+            (Cell(wording.label(t)), Cell(t.state, tone=STATES[t.state]), Cell(f"{t.wall_s:.1f}", t.wall_s))
             for t in tasks[:ROWS]
         )
         left_out = max(len(tasks) - ROWS, 0)

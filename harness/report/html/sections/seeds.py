@@ -9,12 +9,26 @@ from statistics import fmean
 
 from markupsafe import Markup
 
-from harness.compare.comparison import Verdict
-from harness.report import numbers
-from harness.report.html.charts.marks import mark, rule, verdict_colour
-from harness.report.html.charts.scale import Scale, scale
-from harness.report.html.charts.svg import INK, QUIET, RULE, drawing, element, fitted, percent, text
-from harness.report.html.parts import Cell, Chart, Table
+from harness.compare import wording
+from harness.compare.comparison import Finding, Verdict
+from harness.compare.match import in_point
+from harness.report.html.context import Context, baselines
+from harness.report.html.parts import Cell, Chart, Section, Table
+from harness.report.html.plot import Scale, scale
+from harness.report.html.svg import (
+    INK,
+    QUIET,
+    RULE,
+    drawing,
+    element,
+    fitted,
+    mark,
+    percent,
+    rule,
+    text,
+    verdict_colour,
+)
+from harness.store.record import Score
 
 MOST = 12
 """Rows that are drawn."""
@@ -41,8 +55,8 @@ class Row:
 
 def dots(rows: Sequence[Row]) -> Chart:
     """A row per field on a scale of its own: baseline above, candidate below, equal seeds joined."""
-    drawn = [m for i, row in enumerate(rows[:MOST]) for m in _row(row, i * ROW)]
-    told = f"{numbers.counted(len(rows), 'metric')}, each repeat of the baseline and of the candidate."
+    drawn = [m for i, row in enumerate(rows[:MOST]) for m in _dots_row(row, i * ROW)]
+    told = f"{wording.counted(len(rows), 'metric')}, each repeat of the baseline and of the candidate."
     svg = drawing("Every repeat", told, ROW * len(rows[:MOST]), *drawn)
     joined = " Equal seeds are joined." if any(r.paired for r in rows) else ""
     cut = f" The worst {MOST} of {len(rows):,} metrics are drawn." if len(rows) > MOST else ""
@@ -53,7 +67,7 @@ def dots(rows: Sequence[Row]) -> Chart:
     return Chart("Every repeat", svg, caption, _table(rows))
 
 
-def _row(row: Row, top: float) -> list[Markup]:
+def _dots_row(row: Row, top: float) -> list[Markup]:
     values = [v for side in (row.baseline, row.candidate) for v in list(side.values())[:SEEDS]]
     axis = scale(values, pad=0.08)
     hue = verdict_colour(row.verdict)
@@ -69,7 +83,7 @@ def _row(row: Row, top: float) -> list[Markup]:
     best, worst = min(values), max(values)
     if row.better == "higher":
         best, worst = worst, best
-    labels = numbers.together([best, worst])
+    labels = wording.together([best, worst])
     named = element("tspan", fitted(row.name, 40), font_weight=600)
     return [
         element("text", named, f" {row.better} is better", x="0%", y=top + 14, font_size=12),
@@ -103,7 +117,7 @@ def _side(
         rule(percent(FROM), y, percent(TO), y, RULE),
         rule(mean, y - 9, mean, y + 9, hue, stroke_width=2),
         *(
-            mark(_across(row, axis, v), y, "circle", hue, filled=filled, about=f"{seed}: {numbers.number(v)}")
+            mark(_across(row, axis, v), y, "circle", hue, filled=filled, about=f"{seed}: {wording.number(v)}")
             for seed, v in shown
         ),
     ]
@@ -116,7 +130,7 @@ def _table(rows: Sequence[Row]) -> Table:
         for seed in dict.fromkeys([*row.baseline, *row.candidate]):
             old, new = row.baseline.get(seed, math.nan), row.candidate.get(seed, math.nan)
             before, after, change = (
-                numbers.number(v) if math.isfinite(v) else "" for v in (old, new, new - old)
+                wording.number(v) if math.isfinite(v) else "" for v in (old, new, new - old)
             )
             cells.append(
                 (
@@ -131,3 +145,45 @@ def _table(rows: Sequence[Row]) -> Table:
     return Table(
         "Every repeat", columns, tuple(cells[:IN_TABLE]), frozenset({2, 3, 4}), max(len(cells) - IN_TABLE, 0)
     )
+
+
+def seeds(context: Context) -> Section | None:
+    """None where no gated metric was repeated over seeds."""
+    theirs = baselines(context)
+    gated = [f for f in wording.worst_first(context.comparison.findings) if f.gated and f.against is None]
+    rows = [row for f in gated if (row := _row(context, f, theirs))]
+    return Section("seeds", "Seed by seed", (dots(rows),)) if rows else None
+
+
+def _row(context: Context, finding: Finding, theirs: dict[int, Score]) -> Row | None:
+    run = context.run
+    info = run.metrics.get(finding.metric)
+    if info is None or finding.field not in info.fields:
+        return None
+    scores = [s for s in run.scores if s.metric == finding.metric and s.complete and in_point(s, finding.at)]
+    compared = [s for s in scores if id(s) in theirs]
+    ours = _by_seed(compared or scores, finding.field)
+    if len(ours) < 2:
+        return None
+    before = [theirs[id(s)] for s in compared]
+    other = _by_seed(before, finding.field) if all(_has(s, finding.field) for s in before) else {}
+    is_comparable = finding.verdict is not Verdict.INCOMPARABLE
+    paired = is_comparable and finding.estimate is not None and finding.estimate.paired
+    place = wording.place(finding)
+    name = f"{finding.name} ({place})" if place else finding.name
+    return Row(name, finding.better, other, ours, finding.verdict, paired)
+
+
+def _has(score: Score, field: str) -> bool:
+    return all(field in r.values for r in score.repeats)
+
+
+def _by_seed(scores: Sequence[Score], field: str) -> dict[str, float]:
+    """Seeds in words → mean over the points, for the seeds that every point has."""
+    values: dict[str, list[float]] = {}
+    for score in scores:
+        for repeat in score.repeats:
+            if repeat.seeds:
+                seeds = wording.point(dict(sorted(repeat.seeds.items())))
+                values.setdefault(seeds, []).append(repeat.values[field])
+    return {seeds: fmean(v) for seeds, v in values.items() if len(v) == len(scores)}

@@ -6,17 +6,133 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from markupsafe import Markup
+
+from harness.compare import wording
 from harness.compare.comparison import Difference
 from harness.compare.declared import suite_changes
-from harness.compare.figure import Figure
 from harness.compare.match import differences, in_point, match
 from harness.compare.sample import Side
-from harness.record import GateInfo, Run
-from harness.report import numbers
-from harness.report.html.charts.trend import Stop
-from harness.report.html.charts.trend import trend as chart
+from harness.compare.values import Figure
+from harness.report.finding_text import confidence
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Chart, Section, Table
+from harness.report.html.plot import TOP, Plot, scale
+from harness.report.html.svg import ACCENT, INK, QUIET, drawing, mark, rule
+from harness.store.record import GateInfo, Run
+
+MOST_RUNS = 60
+"""Runs that are drawn, the last ones."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One run on the way."""
+
+    label: str
+    """When: a date, or that it is the run of this report."""
+    about: str
+    """Why it was accepted, in a few words."""
+    figure: Figure | None
+    """None where the run has no such score."""
+    is_break: bool
+    """Its protocol differs from that of the run before: the two cannot be compared."""
+    changed: bool = False
+    """Something else was changed on purpose since the run before."""
+    is_now: bool = False
+    """The run of this report, which is not accepted."""
+
+
+def trend_chart(name: str, better: str, stops: Sequence[Stop]) -> Chart:
+    """A mark per run in their order, with the interval of its mean; the line breaks where the protocol changed."""
+    shown = stops[-MOST_RUNS:]
+    levels = [v for s in shown if s.figure for v in _range(s.figure)]
+    x = scale((0, max(len(shown) - 1, 1)), pad=0.07)
+    ticks = tuple((float(i), shown[i].label) for i in _named(len(shown)))
+    plot = Plot(x, scale(levels), "accepted runs →", f"{name} ({better} is better)", ticks, height=150)
+    lines = [plot.line(path, QUIET) for path in _paths(shown) if len(path) > 1]
+    breaks = [_break(plot, i) for i, s in enumerate(shown) if s.is_break and i]
+    marks = [m for i, s in enumerate(shown) for m in _stop(plot, i, s)]
+    title = f"{name} over the accepted runs"
+    svg = drawing(title, _chart_told(name, shown), plot.total, *plot.frame(), *breaks, *lines, *marks)
+    return Chart(title, svg, _caption(shown, len(stops)), _table(title, name, stops))
+
+
+def _range(figure: Figure) -> tuple[float, float, float]:
+    low, high = figure.low, figure.high
+    return (figure.mean if low is None else low, figure.mean, figure.mean if high is None else high)
+
+
+def _named(count: int) -> list[int]:
+    """The first, the last, and one between them where there is room."""
+    return sorted({0, count // 2, count - 1} if count > 4 else {0, count - 1})
+
+
+def _paths(stops: Sequence[Stop]) -> list[list[tuple[float, float]]]:
+    """Runs that follow one another and can be compared, as lines."""
+    paths: list[list[tuple[float, float]]] = [[]]
+    for i, stop in enumerate(stops):
+        if stop.is_break or stop.figure is None:
+            paths.append([])
+        if stop.figure is not None:
+            paths[-1].append((float(i), stop.figure.mean))
+    return paths
+
+
+def _break(plot: Plot, index: int) -> Markup:
+    at = plot.across(index - 0.5)
+    return rule(at, TOP, at, TOP + plot.height, QUIET, stroke_dasharray="5 4")
+
+
+def _stop(plot: Plot, index: int, stop: Stop) -> list[Markup]:
+    if stop.figure is None:
+        return []
+    low, mean, high = _range(stop.figure)
+    x, hue = plot.across(index), ACCENT if stop.is_now else INK
+    whisker = [plot.whisker(x, low, high, hue)] if low < high else []
+    about = f"{stop.label}: {_written(stop.figure)}. {stop.about}"
+    shape = "diamond" if stop.changed else "circle"
+    return [*whisker, mark(x, plot.down(mean), shape, hue, filled=not stop.is_now, about=about)]
+
+
+def _written(figure: Figure) -> str:
+    if figure.low is None or figure.high is None:
+        return wording.number(figure.mean)
+    mean, low, high = wording.together([figure.mean, figure.low, figure.high])
+    return f"{mean} [{low}, {high}]" if figure.low < figure.high else mean
+
+
+def _chart_told(name: str, stops: Sequence[Stop]) -> str:
+    figures = [s.figure for s in stops if s.figure]
+    ends = f" From {_written(figures[0])} to {_written(figures[-1])}." if figures else ""
+    return f"{name} of {wording.counted(len(stops), 'run')}.{ends}"
+
+
+def _caption(shown: Sequence[Stop], of: int) -> str:
+    parts = ["Accepted runs in their order"]
+    parts += (
+        [f" with their {confidence(())} intervals"]
+        if any(s.figure and s.figure.low is not None for s in shown)
+        else []
+    )
+    parts += [", and this run (hollow)"] if any(s.is_now for s in shown) else []
+    parts += ["; diamond: the suite or its subject was changed"] if any(s.changed for s in shown) else []
+    if any(s.is_break for s in shown[1:]):
+        parts.append("; broken line: the protocol changed, figures to either side cannot be compared")
+    parts += [f". The last {len(shown):,} of {of:,} are drawn"] if len(shown) < of else []
+    return "".join(parts) + "."
+
+
+def _table(title: str, name: str, stops: Sequence[Stop]) -> Table:
+    """Newest first."""
+    rows = []
+    for stop in reversed(stops):
+        figure = stop.figure
+        value = Cell("none", tone="quiet") if figure is None else Cell(_written(figure), sort=figure.mean)
+        note = "the protocol changed" if stop.is_break else ""
+        rows.append((Cell(stop.label, note=note), value, Cell(stop.about)))
+    return Table(title, ("run", f"{name}, {confidence(())} interval", "why"), tuple(rows), frozenset({1}))
+
 
 MOST = 6
 """Gated fields that are drawn, the worst ones."""
@@ -47,24 +163,24 @@ def trend(context: Context) -> Section | None:
     if len(context.history) == 1:  # two points are no trend: the table says what there is to say
         return Section("trend", "History of accepted runs", (_changes(moments),))
     drawn = [c for gate in gates[:MOST] if (c := _chart(moments, gate))]
-    rest = numbers.listed([_name(gate) for gate in gates[MOST:]], NAMED)
+    rest = wording.listed([_name(gate) for gate in gates[MOST:]], NAMED)
     lead = f"Not drawn, no worse than these: {rest}; harness history has them." if rest else ""
     return Section("trend", "History of accepted runs", (*drawn, _changes(moments)), lead)
 
 
 def _worst_first(context: Context) -> list[GateInfo]:
     """The gates against the baseline, one per field and place, in the order of their verdicts."""
-    findings = numbers.worst_first(f for f in context.comparison.findings if f.gated and f.against is None)
-    order = [(f.metric, f.field, numbers.point(f.at)) for f in findings]
+    findings = wording.worst_first(f for f in context.comparison.findings if f.gated and f.against is None)
+    order = [(f.metric, f.field, wording.point(f.at)) for f in findings]
     gates = {
-        (g.metric, g.field, numbers.point(g.at)): g for g in context.run.gates if not g.against_reference
+        (g.metric, g.field, wording.point(g.at)): g for g in context.run.gates if not g.against_reference
     }
     ranks = {key: i for i, key in reversed([*enumerate(order)])}
     return [gates[key] for key in sorted(gates, key=lambda key: ranks.get(key, len(order)))]
 
 
 def _name(gate: GateInfo) -> str:
-    place = numbers.point(gate.at)
+    place = wording.point(gate.at)
     return f"{gate.metric}.{gate.field}" + (f" ({place})" if place else "")
 
 
@@ -107,7 +223,7 @@ def _chart(moments: Sequence[_Moment], gate: GateInfo) -> Chart | None:
     ]
     last = moments[-1].side.run.metrics.get(gate.metric)
     direction = (last.fields.get(gate.field) if last else None) or {"better": "higher"}
-    return chart(_name(gate), str(direction["better"]), stops)
+    return trend_chart(_name(gate), str(direction["better"]), stops)
 
 
 def _figure(side: Side, gate: GateInfo) -> Figure | None:
@@ -145,4 +261,4 @@ def _changes(moments: Sequence[_Moment]) -> Table:
 
 
 def _told(changed: Sequence[Difference]) -> str:
-    return numbers.listed([str(d) for d in changed], NAMED)
+    return wording.listed([str(d) for d in changed], NAMED)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from harness.canonical import canonical
+from harness.compare import wording
 from harness.compare.comparison import Comparison, Difference, Finding, Point, Verdict
-from harness.record import Run
-from harness.report import numbers
-from harness.report.html.charts.forest import forest
-from harness.report.html.context import Context
-from harness.report.html.findings import metric_cell, table, verdict_cell
+from harness.formats.strict_json import canonical
+from harness.report.html.context import Context, metric_cell, table, verdict_cell
+from harness.report.html.forest import forest
 from harness.report.html.parts import Block, Cell, Section, Table
+from harness.store.record import Run
 
 ROWS = 200
 """Of one table; what is worst comes first, the rest is counted."""
@@ -20,7 +19,7 @@ ROWS = 200
 
 def verdicts(context: Context) -> Section | None:
     """The gated findings, drawn and in words; None where nothing is gated."""
-    gated = [f for f in numbers.worst_first(context.comparison.findings) if f.gated]
+    gated = [f for f in wording.worst_first(context.comparison.findings) if f.gated]
     if not gated:
         return None
     blocks: list[Block] = []
@@ -28,13 +27,13 @@ def verdicts(context: Context) -> Section | None:
         blocks.append(forest(gated))
     else:
         blocks.append(table("Gated metrics, worst first", gated, "baseline", ROWS))
-    lead = f"Verdicts are {claims}." if (claims := numbers.claims(gated)) else ""
+    lead = f"Verdicts are {claims}." if (claims := wording.claims(gated)) else ""
     return Section("verdicts", "Verdicts", tuple(blocks), lead)
 
 
 def reasons(context: Context) -> Section | None:
     """Why each verdict that is not *unchanged*, and what differs between the two sides; None where nothing does."""
-    findings = numbers.worst_first(context.comparison.findings)
+    findings = wording.worst_first(context.comparison.findings)
     blocks = [*_why(findings), *_beside(findings), *_suite(context), *_differences(findings)]
     return Section("why", "Why", tuple(blocks)) if blocks else None
 
@@ -50,7 +49,7 @@ def _why(findings: Sequence[Finding]) -> Iterator[Table]:
 
 
 def _beside(findings: Sequence[Finding]) -> Iterator[Table]:
-    told = numbers.beside(findings)
+    told = wording.beside(findings)
     if told:
         rows = tuple((Cell(names), Cell(sentence)) for names, sentence in told[:ROWS])
         left_out = max(len(told) - ROWS, 0)
@@ -59,7 +58,7 @@ def _beside(findings: Sequence[Finding]) -> Iterator[Table]:
 
 def _reason(finding: Finding) -> tuple[Cell, Cell]:
     """Two cells and no more, so that a telephone has room for sentences."""
-    notes = (numbers.evidence(finding), "" if finding.executed else "not re-executed")
+    notes = (wording.evidence(finding), "" if finding.executed else "not re-executed")
     return (
         replace(metric_cell(finding), tone=verdict_cell(finding).tone),
         Cell(f"{finding.verdict}: {finding.reason}", note="; ".join(filter(None, notes))),
@@ -85,7 +84,7 @@ def _differences(findings: Sequence[Finding]) -> Iterator[Table]:
         yield differences_table(
             "The protocols differ: what makes the scores incomparable",
             [
-                (d, numbers.listed(list(dict.fromkeys(names)), 3))
+                (d, wording.listed(list(dict.fromkeys(names)), 3))
                 for d, names in list(protocol.values())[:ROWS]
             ],
             "metrics",
@@ -119,11 +118,11 @@ def side_cell(value: object) -> Cell:
 
 def within(context: Context) -> Section | None:
     """The points of the run against its reference point; None where the suite names none."""
-    inner = [f for f in numbers.worst_first(context.comparison.findings) if f.against is not None]
+    inner = [f for f in wording.worst_first(context.comparison.findings) if f.against is not None]
     references = {canonical(f.against): f.against for f in inner if f.against is not None}
     blocks = tuple(
         table(
-            f"Against {numbers.point(reference)}, worst first",
+            f"Against {wording.point(reference)}, worst first",
             [f for f in inner if f.against == reference],
             "reference",
             ROWS,
@@ -137,7 +136,7 @@ def within(context: Context) -> Section | None:
 def others(context: Context) -> Section | None:
     """What is reported and not gated: findings, values that stand alone, scores of one side only."""
     run, comparison = context.run, context.comparison
-    ungated = [f for f in numbers.worst_first(comparison.findings) if not f.gated and f.against is None]
+    ungated = [f for f in wording.worst_first(comparison.findings) if not f.gated and f.against is None]
     blocks: list[Block] = []
     if ungated:
         blocks.append(table("Compared, not gated", ungated, "baseline", ROWS))
@@ -153,10 +152,10 @@ def others(context: Context) -> Section | None:
 
 
 def _alone(run: Run, comparison: Comparison) -> Iterator[Table]:
-    rows = numbers.uncompared(run, comparison)
+    rows = wording.uncompared(run, comparison)
     if rows:
         cells = tuple(
-            (Cell(name), Cell(numbers.point(at)), Cell(", ".join(numbers.together(values))))
+            (Cell(name), Cell(wording.point(at)), Cell(", ".join(wording.together(values))))
             for name, at, values in rows[:ROWS]
         )
         columns = ("metric", "point", "one value per repeat")
@@ -166,5 +165,5 @@ def _alone(run: Run, comparison: Comparison) -> Iterator[Table]:
 
 
 def _points(caption: str, points: Sequence[Point]) -> Table:
-    rows = tuple((Cell(p.metric), Cell(numbers.point(p.point))) for p in points[:ROWS])
+    rows = tuple((Cell(p.metric), Cell(wording.point(p.point))) for p in points[:ROWS])
     return Table(caption, ("metric", "point"), rows, left_out=max(len(points) - ROWS, 0))

@@ -9,16 +9,16 @@ from harness.compare.comparison import Finding, Verdict
 from harness.compare.explain import Explanation, Part, explain, pairs_of, worst_values
 from harness.compare.sample import Side
 from harness.compare.values import Place
+from harness.compare.wording import clean, counted, first_line, label, together, worst_first
 from harness.errors import StageError, StoreError, UsageError
-from harness.record import Score
-from harness.report.figures.depicted import Items, Shown
+from harness.report.depicted import Items, Shown
+from harness.report.finding_text import name, share, sum_up
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Cell, Listing, Section, Table
 from harness.report.html.thumbnails import thumbnail
-from harness.report.moved import name, share, sum_up
-from harness.report.numbers import clean, counted, first_line, label, together, worst_first
-from harness.shelf import Shelf
-from harness.store import Store
+from harness.store.artifacts import Store
+from harness.store.record import Score
+from harness.store.run_artifacts import Shelf
 
 ROWS = 8
 """Items of one metric."""

@@ -3,10 +3,9 @@
 Nothing is skipped silently: what is not read is counted in the facts, what cannot be read is an error.
 """
 
-from harness.data.folders.labels import relabel, split
-from harness.data.folders.own import captioned, images
-from harness.data.folders.parquet import hub, hub_captioned
-from harness.data.folders.rasters import geotiff
-from harness.data.folders.torchgeo_sets import torchgeo
+from harness.stages.data.folders.labels import relabel, split
+from harness.stages.data.folders.own import captioned, hub, hub_captioned, images
+from harness.stages.data.folders.rasters import geotiff
+from harness.stages.data.folders.torchgeo_sets import torchgeo
 
 __all__ = ["captioned", "geotiff", "hub", "hub_captioned", "images", "relabel", "split", "torchgeo"]

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifact import LabelledImages
-from harness.data.content import files_of
-from harness.data.folders.classes import class_facts
-from harness.data.gdal import alone, refuse_references
-from harness.data.hub import Source
-from harness.data.image_folder import Writer
-from harness.data.pixels import Decoder, Resize, Scale, to_8_bit
 from harness.errors import StageError, nearest
+from harness.formats.image_folder import Writer
+from harness.formats.pixels import Decoder, Resize, Scale, to_8_bit
+from harness.sources.content import files_of
+from harness.sources.hub import Source
 from harness.stage import Count, Job, Reading, stage
+from harness.stages.data.folders.labels import class_facts
+from harness.stages.data.folders.rasters import alone, refuse_references
 
 
 @dataclass(frozen=True)

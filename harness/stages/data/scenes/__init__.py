@@ -13,8 +13,8 @@ from typing import Annotated
 from annotated_types import Interval
 
 from harness.artifact import Scenes
-from harness.data.scenes.regions import RegionName
 from harness.stage import Count, Job, Seed, stage
+from harness.stages.data.scenes.regions import RegionName
 
 
 @stage(version=1, software=("numpy",))
@@ -42,8 +42,8 @@ def draw(
     Returns:
         8-bit RGB scenes with ``label``, five different ``captions`` that tell what was drawn, and ``region``.
     """
-    from harness.data.image_folder import Writer
-    from harness.data.scenes.world import CLASSES, scene
+    from harness.formats.image_folder import Writer
+    from harness.stages.data.scenes.world import CLASSES, scene
 
     total = per_class * len(CLASSES)
     folder = job.folder()

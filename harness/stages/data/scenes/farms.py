@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.data.scenes.canvas import Colour, Grid, Picture, paint, plain
-from harness.data.scenes.palettes import mix
-from harness.data.scenes.site import Drawn, Parcels, Site, crowns, parcels
+from harness.stages.data.scenes.canvas import Colour, Grid, Picture, paint, plain
+from harness.stages.data.scenes.site import Drawn, Parcels, Site, crowns, mix, parcels
 
 _CROPS = {"green": 1.2, "golden": 1.0, "brown": 1.0, "pale": 0.6, "dark green": 0.7}
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.data.scenes.canvas import Grid, Picture, paint, plain
-from harness.data.scenes.palettes import mix
-from harness.data.scenes.site import Drawn, Site, crowns
+from harness.stages.data.scenes.canvas import Grid, Picture, paint, plain
+from harness.stages.data.scenes.site import Drawn, Site, crowns, mix
 
 
 def natural_vegetation(site: Site) -> Drawn:

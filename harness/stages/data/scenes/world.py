@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.data.scenes.canvas import Grid, Picture, paint
-from harness.data.scenes.palettes import mix
-from harness.data.scenes.site import Site, crowns
-from harness.data.scenes.waters import pour
+from harness.stages.data.scenes.canvas import Canvas, Grid, Picture, expose, paint
+from harness.stages.data.scenes.farms import crop_land, cultivated_vegetation
+from harness.stages.data.scenes.regions import REGIONS, RegionName
+from harness.stages.data.scenes.site import Drawn, Site, crowns, mix, palette
+from harness.stages.data.scenes.water import pour, snow_ice, water_body
+from harness.stages.data.scenes.wild import bare_land, natural_vegetation, woody_vegetation
 
 _CHANCE = {
     "road": 0.22,
@@ -148,3 +151,55 @@ def weather(site: Site, picture: Picture) -> str:
     haze = rng.beta(1, 4) * 0.5
     paint(picture, haze * (1 + 0.2 * canvas.noise(rng, 2)), np.array([0.72, 0.76, 0.8], np.float32))
     return words or ("thin haze" if haze > 0.2 else "")
+
+
+_OPENINGS = ("an aerial view of", "a satellite image of", "a view from above of", "this image shows")
+
+
+def captions(drawn: Drawn, things: list[str], light: str, rng: np.random.Generator) -> list[str]:
+    """Five different captions; the last one tells what else lies in the scene, where anything does."""
+    opening = _OPENINGS[int(rng.integers(len(_OPENINGS)))]
+    first, second, third = (drawn.details[int(i)] for i in rng.permutation(len(drawn.details)))
+    around = [*things, *([light] if light else [])]
+    sentences = [
+        f"{opening} {drawn.subject}",
+        f"{drawn.subject} with {first}",
+        f"{drawn.statement}, with {first} and {second}",
+        f"{drawn.statement}, seen from above",
+        f"{drawn.subject} with {_listed(around or [third])}",
+    ]
+    return [s[0].upper() + s[1:] + "." for s in sentences]
+
+
+def _listed(phrases: list[str]) -> str:
+    """``"a, b and c"``."""
+    return " and ".join([", ".join(phrases[:-1]), phrases[-1]] if len(phrases) > 1 else phrases)
+
+
+_PAINTERS = {
+    "Bare Land": bare_land,
+    "Crop Land": crop_land,
+    "Cultivated Vegetation": cultivated_vegetation,
+    "Natural Vegetation": natural_vegetation,
+    "Snow Ice": snow_ice,
+    "Water Body": water_body,
+    "Woody Vegetation": woody_vegetation,
+}
+CLASSES = tuple(_PAINTERS)
+
+
+def scene(
+    label: str, index: int, *, size: int, region: RegionName, seed: int
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """Scene ``index`` of class ``label``: pixels of shape (size, size, 3) and five captions."""
+    place = REGIONS[region]
+    source = np.random.SeedSequence((seed, place.number, CLASSES.index(label), index))
+    paint_rng, extra_rng, word_rng, sensor_rng = (np.random.default_rng(s) for s in source.spawn(4))
+    colours, season = palette(place, paint_rng)
+    canvas = Canvas.of(size, azimuth=float(paint_rng.uniform(0, 2 * np.pi)))
+    drawn = _PAINTERS[label](Site(canvas, paint_rng, colours, place, season))
+    extra = Site(canvas, extra_rng, colours, place, season)
+    things = furnish(extra, drawn.picture, label)
+    light = weather(extra, drawn.picture)
+    pixels = expose(drawn.picture, size, sensor_rng)
+    return pixels, captions(drawn, things, light, word_rng)

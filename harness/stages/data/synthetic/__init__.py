@@ -4,8 +4,8 @@ What a filter takes out is kept, with the rule and the value that took it out. A
 ``datasets.load_dataset`` reads; ``harness publish`` uploads one, when a person asks for it.
 """
 
-from harness.data.synthetic.filtering import filter
-from harness.data.synthetic.joining import join
-from harness.data.synthetic.packing import dataset, read
+from harness.stages.data.synthetic.filtering import filter
+from harness.stages.data.synthetic.joining import join
+from harness.stages.data.synthetic.packing import dataset, read
 
 __all__ = ["dataset", "filter", "join", "read"]

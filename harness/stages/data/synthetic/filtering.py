@@ -13,7 +13,7 @@ from harness.errors import StageError
 from harness.stage import Fraction, Job, stage
 
 if TYPE_CHECKING:
-    from harness.data.synthetic.copying import Labelled
+    from harness.stages.data.synthetic.joining import Labelled
 
 SAMPLING = "sampling"
 """The fact that says how images were made; handed on from image folder to data set."""
@@ -68,9 +68,9 @@ def filter(
         StageError: an image without a class, predictions of other images, ``min_confidence`` without predictions,
             fewer than two classes, or a class that would be left without an image.
     """
-    from harness.data.folders.classes import class_facts
-    from harness.data.synthetic.confidence import confidences
-    from harness.data.synthetic.copying import Copy, classes_of, copy, labelled, per_class
+    from harness.stages.data.folders.labels import class_facts
+    from harness.stages.data.synthetic.joining import Copy, classes_of, copy, labelled, per_class
+    from harness.stages.data.synthetic.judging import confidences
 
     every = labelled(images, "images")
     if min_confidence is not None and predictions is None:
@@ -133,7 +133,7 @@ def _unsure(sure: Mapping[str, float], least: float) -> dict[str, _Removal]:
 
 
 def _duplicates(images: Sequence[Labelled], distance: int, job: Job) -> dict[str, _Removal]:
-    from harness.data.synthetic.likeness import fingerprint, twins
+    from harness.stages.data.synthetic.judging import fingerprint, twins
 
     prints = []
     for image in images:

@@ -1,16 +1,64 @@
-"""Which images look the same: fingerprints of their structure, and how many bits two of them differ in."""
+"""What filtering asks of generated images: how sure a classifier is of their class, and which look the same."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL.Image import Resampling
 
-from harness.data.pixels import Decoder
+from harness.artifact import Predictions
+from harness.errors import StageError, nearest
+from harness.formats.pixels import Decoder
+from harness.stages.data.synthetic.joining import Labelled
+
+FILE = "predictions.parquet"
+
+
+def confidences(predictions: Predictions, images: Sequence[Labelled]) -> dict[str, float]:
+    """By image: the softmax probability of its own class, of all that the classifier knows; 0 to 1.
+
+    Raises:
+        StageError: predictions of other images, a class that the classifier does not know, logits that are not
+            finite.
+    """
+    known: Any = predictions.facts["classes"]
+    for row, label in images:
+        if label not in known:
+            raise StageError(
+                f"predictions: the classifier knows {', '.join(known)}, but {row.name} is of class {label!r}"
+                f"{nearest(label, known)}"
+            )
+    logits = _logits(predictions.path / FILE)
+    _same_images(set(logits), {row.name for row, _ in images})
+    return {row.name: _probability(logits[row.name], known.index(label), row.name) for row, label in images}
+
+
+def _logits(file: Path) -> Mapping[str, Sequence[float]]:
+    table = pq.read_table(file, columns=["item", "logits"])
+    return dict(zip(table["item"].to_pylist(), table["logits"].to_pylist(), strict=True))
+
+
+def _same_images(predicted: set[str], given: set[str]) -> None:
+    for name in sorted(given - predicted):
+        raise StageError(f"predictions: none of image {name}; predict the images that are filtered")
+    for name in sorted(predicted - given):
+        raise StageError(
+            f"predictions: of an image {name} that is not there; predict the images that are filtered"
+        )
+
+
+def _probability(logits: Sequence[float], index: int, name: str) -> float:
+    values = np.asarray(logits, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise StageError(f"predictions: a logit of {name} is not finite")
+    weights = np.exp(values - values.max())
+    return float(weights[index] / weights.sum())
+
 
 _SIDE = 8
 

@@ -3,9 +3,7 @@
 The encoder is loaded, or a small one is trained on captioned images, so that nothing has to be downloaded.
 """
 
-from harness.metrics.alignment.loading import load
-from harness.metrics.alignment.scoring import score
-from harness.metrics.alignment.training import train
-from harness.metrics.alignment.within import within_class
+from harness.stages.metrics.alignment.encoders import load, train
+from harness.stages.metrics.alignment.scoring import score, within_class
 
 __all__ = ["load", "score", "train", "within_class"]

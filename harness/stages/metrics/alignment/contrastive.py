@@ -23,11 +23,11 @@ from transformers import (
 
 from harness.artifact import CaptionedImages, Json, Tokenizer
 from harness.compute.arithmetic import exact
-from harness.data.image_folder import Row
-from harness.data.pixels import Decoder
 from harness.errors import StageError
-from harness.metrics.alignment.rows import captioned
+from harness.formats.image_folder import Row
+from harness.formats.pixels import Decoder
 from harness.stage import Job
+from harness.stages.metrics.alignment.scoring import captioned
 
 LENGTH = 77
 """Tokens of a caption, start and end among them: CLIP's."""

@@ -1,4 +1,4 @@
-"""A small CLIP model, trained from random weights on captioned images."""
+"""The stages that make a dual encoder: a small one is trained, any other is loaded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from annotated_types import Ge
 
 from harness.artifact import CaptionedImages, ImageTextModel, Tokenizer
 from harness.errors import StageError
+from harness.sources.hub import Source
 from harness.stage import Count, Job, Positive, Seed, stage
 
 HISTORY = "history.jsonl"
@@ -56,7 +57,7 @@ def train(
         StageError: a size that the patches do not fill, a width that heads do not, too few images, a row without
             a caption, an unreadable image, or a loss that is not a number.
     """
-    from harness.metrics.alignment.contrastive import Recipe, fit
+    from harness.stages.metrics.alignment.contrastive import Recipe, fit
 
     if size % patch:
         raise StageError(f"size: {size} pixels are not a whole number of patches of {patch}")
@@ -77,5 +78,36 @@ def train(
             "captions_cut": trained.captions_cut,
             "parameters": trained.network.num_parameters(),
             "history": trained.history,
+        },
+    )
+
+
+@stage(version=1, software=("torch", "torchvision", "transformers"))
+def load(*, source: Source, job: Job) -> ImageTextModel:
+    """A CLIP or SigLIP model in the layout of ``transformers``, its weights as safetensors, kept in fp32.
+
+    Args:
+        source: a folder with ``config.json``, safetensors, and the files of the tokenizer and the image processor:
+            ``path:…``, or a repository of the hub. Code that comes with it is not run.
+        job: gives the folder.
+
+    Raises:
+        StageError: it is no such model, it is stored as a pickle (the message has the command that converts it), a
+            file is missing or damaged, or a weight is missing or not a finite number.
+    """
+    from harness.stages.metrics.alignment.dual_encoder import open_encoder
+
+    encoder = open_encoder(source.path, source.text, "cpu")
+    folder = job.folder()
+    encoder.network.save_pretrained(folder)
+    encoder.processor.save_pretrained(folder)
+    config = encoder.network.config
+    return ImageTextModel(
+        folder,
+        facts={
+            "architecture": config.model_type,
+            "parameters": encoder.network.num_parameters(),
+            "size": config.vision_config.image_size,
+            "tokens": config.text_config.max_position_embeddings,
         },
     )

@@ -9,18 +9,192 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifact import CaptionedImages, ImageTextModel
+from harness.compute.influence import ratio
 from harness.errors import StageError
-from harness.metrics.alignment.encoding import encoded
-from harness.metrics.influence import ratio
+from harness.formats import image_folder
+from harness.formats.image_folder import Row
 from harness.stage import Count, Execution, Higher, HigherShare, Items, Job, Scores, stage
 
 if TYPE_CHECKING:
-    from harness.data.image_folder import Row
-    from harness.metrics.alignment.encoding import Encoded
-    from harness.metrics.alignment.matching import Matches
+    from torch import Tensor
+
+    from harness.formats.image_folder import Row
+    from harness.stages.metrics.alignment.dual_encoder import DualEncoder, Matches
+
+
+def captioned(images: CaptionedImages, what: str) -> list[Row]:
+    """All rows, in file order.
+
+    Args:
+        images: an image folder whose rows have captions.
+        what: what messages call them (``"training"``).
+
+    Raises:
+        StageError: fewer than two, or one without a caption or with a blank one.
+    """
+    rows = list(image_folder.rows(images))
+    if len(rows) < 2:
+        raise StageError(f"{len(rows)} {what} images; at least 2 are needed, for captions of others")
+    for row in rows:
+        if not row.captions or not all(caption.strip() for caption in row.captions):
+            raise StageError(f"{what} image {row.name}: no caption, or a blank one")
+    return rows
+
+
+class Encoded(NamedTuple):
+    """N images with the U different captions that the model reads in them."""
+
+    rows: Sequence[Row]
+    images: Tensor
+    """Unit vectors, (N, D)."""
+    sentences: Tensor
+    """Unit vectors, (U, D)."""
+    own: list[list[int]]
+    """For each image which of the sentences its captions are."""
+    cut: int
+    """How many different captions have more tokens than the model takes."""
+    tokens: int
+    """How many it takes."""
+
+    @property
+    def names(self) -> list[str]:
+        return [row.name for row in self.rows]
+
+    def clusters(self) -> list[str] | None:
+        """For each image the first one with the same captions; None where no two have them."""
+        first: dict[frozenset[int], str] = {}
+        clusters = [
+            first.setdefault(frozenset(mine), name) for name, mine in zip(self.names, self.own, strict=True)
+        ]
+        return clusters if len(first) < len(self.rows) else None
+
+
+def encoded(images: CaptionedImages, model: ImageTextModel, batch_size: int, job: Job) -> Encoded:
+    """Read and encode everything, in fp32.
+
+    Raises:
+        StageError: too few images, a row without a caption, an unreadable image, a vector that is not finite.
+    """
+    import torch
+
+    from harness.stages.metrics.alignment.dual_encoder import open_encoder
+
+    rows = captioned(images, "scored")
+    encoder = open_encoder(model.path, "the image-text model", job.device)
+    captions = list(dict.fromkeys(caption for row in rows for caption in row.captions))
+    tokens = encoder.tokens(captions)
+    different, inverse = tokens.ids.unique(dim=0, return_inverse=True)
+    index = dict(zip(captions, inverse.tolist(), strict=True))
+    return Encoded(
+        rows,
+        _seen(encoder, rows, batch_size, job),
+        torch.cat([encoder.sentences(ids) for ids in different.split(batch_size)]),
+        [[index[caption] for caption in row.captions] for row in rows],
+        tokens.cut,
+        int(different.shape[1]),
+    )
+
+
+def _seen(encoder: DualEncoder, rows: Sequence[Row], batch_size: int, job: Job) -> Tensor:
+    import torch
+
+    from harness.formats.pixels import Decoder
+
+    batches = []
+    for start in range(0, len(rows), batch_size):
+        batch = rows[start : start + batch_size]
+        batches.append(encoder.images([Decoder().decode(row.path, row.path) for row in batch]))
+        job.progress(start + len(batch), len(rows), "images")
+    return torch.cat(batches)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignmentScores(Scores):
+    """Of N images; every field is a mean over them. A cosine by itself says little: two models have two scales,
+    and any picture of land fits any sentence about land. The shuffled one says what fitting nothing is worth.
+    """
+
+    alignment: Higher
+    """Mean cosine of image and own caption, in [−1, 1]; where there are several captions, of their mean. The CLIP
+    score that others print is 100 times this.
+    """
+    shuffled: float
+    """The same with another image's caption: the exact expectation over all of them, not one shuffle. Captions
+    that the image itself has (as the model reads them) are no mismatch and are left out.
+    """
+    margin: Higher
+    """``alignment`` − ``shuffled``."""
+    retrieval: HigherShare
+    """Share of images that fit one of their own captions better than any other of the set (R@1), in [0, 1]. It
+    falls as N grows, and where many captions say nearly the same.
+    """
+
+
+@stage(version=1, software=("torch", "torchvision", "transformers"))
+def score(
+    images: CaptionedImages, model: ImageTextModel, *, batch_size: Execution[Count] = 32, job: Job
+) -> AlignmentScores:
+    """Cosine of images and their captions, with the shuffled-caption null and retrieval; in fp32.
+
+    What is scored is what the rows say: of generated images the prompt. Cues that a row carries in its captions
+    count as part of them. Captions with more tokens than the model has positions are cut, and counted in the
+    details; captions of which the model reads the same tokens are the same. Images with the same captions are
+    one cluster.
+
+    Args:
+        images: at least two, each with a caption, not all with the same one.
+        model: says how images and sentences are prepared.
+        batch_size: images, or sentences, at once; the scores do not depend on it.
+        job: the runner's side.
+
+    Raises:
+        StageError: too few images, a row without a caption, no caption that is a mismatch, an unreadable image, a
+            vector that is not finite.
+    """
+    import torch
+
+    from harness.stages.metrics.alignment.dual_encoder import match
+
+    found = encoded(images, model, batch_size, job)
+    names = found.names
+    matches = match(
+        found.images,
+        found.sentences,
+        row=torch.tensor([i for i, mine in enumerate(found.own) for _ in mine]),
+        own=torch.tensor([sentence for mine in found.own for sentence in mine]),
+    )
+    if lonely := matches.shuffled.isnan().nonzero().flatten().tolist():
+        raise StageError(
+            f"{names[lonely[0]]}: no other image has a caption that this one has not; nothing to shuffle"
+        )
+    columns = {
+        "alignment": matches.alignment,
+        "shuffled": matches.shuffled,
+        "margin": matches.alignment - matches.shuffled,
+        "retrieval": matches.first,
+    }
+    means = {name: float(column.mean()) for name, column in columns.items()}
+    return AlignmentScores(
+        alignment=means["alignment"],
+        shuffled=means["shuffled"],
+        margin=means["margin"],
+        retrieval=means["retrieval"],
+        items=Items(
+            names,
+            {name: column.tolist() for name, column in columns.items()},
+            cluster=found.clusters(),
+        ),
+        steps={"retrieval": 1 / len(names)},
+        conditions={"n": len(names)},
+        details={
+            "different_captions": len(found.sentences),
+            "captions_cut": found.cut,
+            "tokens": found.tokens,
+        },
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +279,7 @@ def _matches(found: Encoded, members: Sequence[int]) -> Matches:
     """The images of one class with the sentences of that class."""
     import torch
 
-    from harness.metrics.alignment.matching import match
+    from harness.stages.metrics.alignment.dual_encoder import match
 
     own = [found.own[i] for i in members]
     sentences = sorted({sentence for mine in own for sentence in mine})

@@ -3,7 +3,7 @@
 Features are artifacts: every distance between two sets of images is computed from the same ones.
 """
 
-from harness.metrics.features.extracting import extract
-from harness.metrics.features.loading import from_classifier, load
+from harness.stages.metrics.features.extracting import extract
+from harness.stages.metrics.features.loading import from_classifier, load
 
 __all__ = ["extract", "from_classifier", "load"]

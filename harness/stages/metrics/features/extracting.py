@@ -7,8 +7,8 @@ from typing import Annotated
 from harness.artifact import Extractor, Features, Images
 from harness.compute.precisions import Precision
 from harness.errors import StageError
-from harness.metrics.features.families import FAMILIES
 from harness.stage import Count, Execution, Job, stage
+from harness.stages.metrics.features.families import FAMILIES
 
 
 @stage(version=1, software=("torch", "torchvision", "timm", "transformers", "pillow"))
@@ -40,11 +40,10 @@ def extract(
     """
     from contextlib import closing
 
-    from harness.data.image_folder import rows
-    from harness.metrics.features.networks import restore
-    from harness.metrics.features.reading import batches, first_size
-    from harness.metrics.features.running import Runner
-    from harness.metrics.features.vectors import Writer
+    from harness.formats.features import Writer
+    from harness.formats.image_folder import rows
+    from harness.stages.metrics.features.networks import restore
+    from harness.stages.metrics.features.running import Runner, batches, first_size
 
     first = next(rows(images), None)
     if first is None:

@@ -11,17 +11,29 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from harness.artifact import Json
 from harness.errors import StageError, nearest
-from harness.metrics.features.normalisations import NORMALISATIONS
 from harness.stage import Choices
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from harness.metrics.features.networks import Network
-    from harness.metrics.features.view import View
+    from harness.stages.metrics.features.networks import Network
+    from harness.stages.metrics.features.view import Channels, View
+
+NORMALISATIONS: Choices[tuple[Channels, Channels]] = Choices(
+    {
+        "unit": ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
+        "symmetric": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+        "inception": ((128.0, 128.0, 128.0), (128.0, 128.0, 128.0)),
+        "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+        "clip": ((122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.6321579, 70.32316305)),
+    }
+)
+"""Mean and deviation of 8-bit values, as in ``View``: to [0, 1], to [-1, 1], and what networks were trained with."""
+
 
 INCEPTION_LAYERS = ("2048", "768", "192", "64", "logits", "logits_unbiased")
 """torch-fidelity's names: numbers are features after that many channels, averaged over the picture."""
@@ -71,20 +83,20 @@ def _inception_layer(name: str | None) -> str:
 
 
 def _inception(layer: str, folder: Path | None) -> Network:
-    from harness.metrics.features.inception import Inception
-    from harness.metrics.features.networks import Network
+    from harness.stages.metrics.features.inception import Inception
+    from harness.stages.metrics.features.networks import Network
 
     return Network(Inception(layer))
 
 
 def _inception_fused(module: Any) -> None:
-    from harness.metrics.features.inception import fuse
+    from harness.stages.metrics.features.inception import fuse
 
     fuse(module)
 
 
 def _inception_view(module: nn.Module, folder: Path | None) -> View:
-    from harness.metrics.features.view import View
+    from harness.stages.metrics.features.view import View
 
     return View(299, "tensorflow-bilinear", *NORMALISATIONS["inception"])
 
@@ -101,7 +113,7 @@ def _torchvision(name: str, folder: Path | None) -> Network:
     from torch import nn
     from torchvision import models
 
-    from harness.metrics.features.networks import Network
+    from harness.stages.metrics.features.networks import Network
 
     module: Any = models.get_model(name, weights=None)
     linear = [layer for layer, part in module.named_modules() if isinstance(part, nn.Linear)]
@@ -113,7 +125,7 @@ def _torchvision(name: str, folder: Path | None) -> Network:
 
 
 def _torchvision_view(module: nn.Module, folder: Path | None) -> View:
-    from harness.metrics.features.view import View
+    from harness.stages.metrics.features.view import View
 
     return View(224, "pil-bicubic", *NORMALISATIONS["imagenet"])
 
@@ -128,7 +140,7 @@ def _timm_network(name: str | None) -> str:
 def _timm(name: str, folder: Path | None) -> Network:
     import timm
 
-    from harness.metrics.features.networks import Network
+    from harness.stages.metrics.features.networks import Network
 
     try:
         module = timm.create_model(name, pretrained=False, num_classes=0)
@@ -139,7 +151,7 @@ def _timm(name: str, folder: Path | None) -> Network:
 
 
 def _timm_view(module: Any, folder: Path | None) -> View:
-    from harness.metrics.features.view import View
+    from harness.stages.metrics.features.view import View
 
     own: Mapping[str, Any] = module.pretrained_cfg
     red, green, blue = ((255 * m, 255 * s) for m, s in zip(own["mean"], own["std"], strict=True))
@@ -152,21 +164,21 @@ def _transformers_layer(name: str | None) -> str:
 
 
 def _transformers(layer: str, folder: Path | None) -> Network:
-    from harness.metrics.features.networks import Network
-    from harness.metrics.features.transformer import empty
+    from harness.stages.metrics.features.networks import Network
+    from harness.stages.metrics.features.transformer import empty
 
     assert folder is not None
     return Network(empty(folder, layer))
 
 
 def _transformers_pretrained(layer: str, folder: Path, to: Path) -> nn.Module:
-    from harness.metrics.features.transformer import pretrained
+    from harness.stages.metrics.features.transformer import pretrained
 
     return pretrained(folder, layer, to)
 
 
 def _transformers_view(module: nn.Module, folder: Path | None) -> View:
-    from harness.metrics.features import transformer
+    from harness.stages.metrics.features import transformer
 
     assert folder is not None
     return transformer.own_view(folder)
@@ -182,3 +194,41 @@ FAMILIES: Choices[Family] = Choices(
         ),
     }
 )
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network without its weights, and the layer that is taken from it."""
+
+    family: Annotated[str, FAMILIES]
+    name: str
+    """The network's, of torchvision and timm; else the layer."""
+
+    @classmethod
+    def from_text(cls, text: str) -> Architecture:
+        """Read ``family`` or ``family:name``.
+
+        Raises:
+            ValueError: no such family, network or layer; with the nearest that there is.
+        """
+        before, colon, name = text.partition(":")
+        family: Annotated[str, FAMILIES] = before
+        if family in FAMILIES:
+            return cls(family, FAMILIES[family].named(name if colon else None))
+        families = FAMILIES.names
+        raise ValueError(f"{text!r}: expected one of {', '.join(families)}{_meant(text, families)}")
+
+    @property
+    def text(self) -> str:
+        """The one spelling that it has in keys and records."""
+        return f"{self.family}:{self.name}"
+
+    def to_key(self) -> Json:
+        """Equal for two spellings of one thing."""
+        return self.text
+
+
+def _meant(text: str, families: Collection[str]) -> str:
+    """A network's name without its family is the likeliest slip."""
+    homes = [family for family in families if text in networks_of(family)]
+    return f"; did you mean '{homes[0]}:{text}'?" if homes else nearest(text, families)

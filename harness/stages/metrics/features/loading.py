@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from harness.artifact import Classifier, Extractor
 from harness.errors import StageError
-from harness.metrics.features.architectures import Architecture
-from harness.metrics.features.families import FAMILIES
-from harness.metrics.features.normalisations import NORMALISATIONS
 from harness.stage import Count, Job, Reading, stage
-from harness.systems.land_cover.weights import Weights
+from harness.stages.metrics.features.families import FAMILIES, NORMALISATIONS, Architecture
+from harness.stages.systems.land_cover.weights import Weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,8 +68,8 @@ def load(
         StageError: weights that do not fit, are damaged or not finite; a size that the network does not take;
             torch-fidelity is not installed (``inception-v3``).
     """
-    from harness.metrics.features import networks
-    from harness.metrics.features.description import Description
+    from harness.stages.metrics.features import networks
+    from harness.stages.metrics.features.networks import Description
 
     folder = job.folder()
     what = f"weights {weights.text if weights else 'null'} for {architecture.text}"
@@ -96,7 +94,7 @@ def _filled(architecture: Architecture, weights: Weights | None, folder: Path, w
     """The network with its weights; where these have its configuration, that goes into ``folder``."""
     import torch
 
-    from harness.metrics.features import networks
+    from harness.stages.metrics.features import networks
 
     family = FAMILIES[architecture.family]
     if family.pretrained is not None:
@@ -129,10 +127,10 @@ def from_classifier(classifier: Annotated[Classifier, FAMILIES], *, job: Job) ->
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from harness.metrics.features import networks
-    from harness.metrics.features.description import Description
-    from harness.metrics.features.view import View
-    from harness.systems.land_cover import DESCRIPTION, MODEL
+    from harness.stages.metrics.features import networks
+    from harness.stages.metrics.features.networks import Description
+    from harness.stages.metrics.features.view import View
+    from harness.stages.systems.land_cover import DESCRIPTION, MODEL
 
     try:
         described = json.loads((classifier.path / DESCRIPTION).read_text(encoding="utf-8"))

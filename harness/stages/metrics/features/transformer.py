@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel
 from transformers.utils import logging
 
 from harness.errors import StageError
-from harness.metrics.features.view import View
+from harness.stages.metrics.features.view import View
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 

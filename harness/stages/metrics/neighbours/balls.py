@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.artifact import Features
+from harness.compute.influence import GENERATED, REAL, jackknife, named, rows
 from harness.errors import StageError
-from harness.metrics.features.vectors import pair
-from harness.metrics.influence import GENERATED, REAL, jackknife, named, rows
+from harness.formats.features import pair
 from harness.stage import Count, Higher, HigherShare, Items, Scores, stage
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def manifold(real: Features, generated: Features, *, k: Count = 5) -> ManifoldSc
     """
     import numpy as np
 
-    from harness.metrics.neighbours.distances import balls
-    from harness.metrics.neighbours.membership import membership
+    from harness.stages.metrics.neighbours.distances import balls, membership
 
     ours, theirs = pair(real, generated)
     for side, vectors in (("real", ours), ("generated", theirs)):

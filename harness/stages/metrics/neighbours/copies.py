@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Interval
 
-from harness.artifact import Features
+from harness.artifact import Features, Images
 from harness.errors import StageError
-from harness.metrics.features.vectors import pair
-from harness.stage import Items, LowerShare, Scores, stage
+from harness.formats.features import Vectors, pair
+from harness.formats.image_folder import Writer, rows
+from harness.stage import Count, Items, Job, LowerShare, Scores, stage
 
 if TYPE_CHECKING:
-    from harness.metrics.neighbours.distances import Doubles
+    from PIL.Image import Image as Picture
+
+    from harness.stages.metrics.neighbours.distances import Doubles
 
 SAME = 1e-3
 """Of the median distance of held-out images: what is nearer than this is the same picture, up to the rounding of
@@ -68,7 +73,7 @@ def memorisation(
     """
     import numpy as np
 
-    from harness.metrics.neighbours.distances import SLACK, nearest
+    from harness.stages.metrics.neighbours.distances import SLACK, nearest
 
     seen, made = pair(training, generated)
     _, unseen = pair(training, real)
@@ -115,3 +120,86 @@ def mann_whitney(ours: Doubles, theirs: Doubles) -> float:
     m, n = len(ours), len(theirs)
     below = (np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")) / 2
     return (float(below.sum()) - m * n / 2) / math.sqrt(m * n * (m + n + 1) / 12)
+
+
+GAP = 1 / 32
+"""Of the height, between the two pictures."""
+
+
+@stage(version=1, software=("numpy", "pillow"))
+def closest(
+    generated: Features,
+    training: Features,
+    generated_images: Images,
+    training_images: Images,
+    *,
+    count: Count = 8,
+    job: Job,
+) -> Images:
+    """The generated images nearest to a training image, each beside it: generated left, training right.
+
+    Rows are in the order of ``distance``, that of the features, and name the ``generated`` and the ``training``
+    image. The smaller picture is enlarged to the height of the other.
+
+    Args:
+        generated: features of ``generated_images``.
+        training: features of ``training_images``, by the same extractor.
+        generated_images: what the generator made.
+        training_images: what it was trained on.
+        count: how many pairs; all where there are fewer.
+
+    Raises:
+        StageError: features of an image that its folder has not, or what ``features.vectors.pair`` refuses.
+    """
+    import numpy as np
+
+    from harness.stages.metrics.neighbours.distances import nearest
+
+    seen, made = pair(training, generated)
+    left, right = _paths(generated_images, made), _paths(training_images, seen)
+    found = nearest(made.values, seen.values)
+    order = np.argsort(found.squared, kind="stable")[:count].tolist()
+    folder = job.folder()
+    with Writer(folder) as out:
+        for place, i in enumerate(order):
+            ours, theirs = made.items[i], seen.items[int(found.index[i])]
+            out.add(
+                beside(left[ours], right[theirs]),
+                f"{place:03d}.png",
+                distance=float(np.sqrt(found.squared[i])),
+                generated=ours,
+                training=theirs,
+            )
+            job.progress(place + 1, len(order), "pairs")
+    return Images(folder, facts={"count": len(order)})
+
+
+def beside(left: Path, right: Path) -> Picture:
+    """Two pictures of equal height on white."""
+    from PIL import Image
+
+    pictures = []
+    for path in (left, right):
+        with Image.open(path) as picture:
+            pictures.append(picture.convert("RGB"))
+    height = max(p.height for p in pictures)
+    one, other = (
+        p.resize((round(p.width * height / p.height), height), Image.Resampling.BICUBIC) for p in pictures
+    )
+    gap = max(1, round(height * GAP))
+    sheet = Image.new("RGB", (one.width + gap + other.width, height), "white")
+    sheet.paste(one, (0, 0))
+    sheet.paste(other, (one.width + gap, 0))
+    return sheet
+
+
+def _paths(images: Images, features: Vectors) -> Mapping[str, Path]:
+    """Where each image is; there is one for each feature vector."""
+    paths = {row.name: row.path for row in rows(images)}
+    missing = [item for item in features.items if item not in paths]
+    if missing:
+        raise StageError(
+            f"{missing[0]}: has features, but {images.path} has no such image "
+            f"({len(missing)} of {features.count}); give the images that the features were extracted from"
+        )
+    return paths

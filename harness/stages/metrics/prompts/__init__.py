@@ -2,7 +2,7 @@
 are. Adding a check is one function and one line: see ``table.py``.
 """
 
-from harness.metrics.prompts.checking import checks
-from harness.metrics.prompts.diversity import variety
+from harness.stages.metrics.prompts.checking import checks
+from harness.stages.metrics.prompts.diversity import variety
 
 __all__ = ["checks", "variety"]

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Interval
 
 from harness.artifact import ImageTextModel, Json, Prompts, TextEmbedder, Tokenizer
+from harness.compute.influence import ratio
 from harness.errors import StageError, nearest
-from harness.metrics.influence import ratio
-from harness.metrics.prompts.classes import naming, patterns
-from harness.metrics.prompts.context import Context
-from harness.metrics.prompts.form import runs
-from harness.metrics.prompts.reporting import details, share
-from harness.metrics.prompts.table import CHECKS, Answers, Limits, answers
+from harness.formats.embedder import EMBEDDER
 from harness.stage import Count, Fraction, HigherShare, Items, Job, Scores, stage
-from harness.systems.embeddings.software import EMBEDDER
-from harness.systems.prompt_writer.writing.wording import INSTRUCT
+from harness.stages.metrics.prompts.content import naming, patterns
+from harness.stages.metrics.prompts.form import runs
+from harness.stages.metrics.prompts.reporting import details, share
+from harness.stages.metrics.prompts.table import CHECKS, Answers, Limits, answers
+from harness.stages.metrics.prompts.words import Context
+from harness.stages.systems.prompt_writer.wording import INSTRUCT
 
 if TYPE_CHECKING:
-    from harness.systems.prompt_writer.writing.table import Prompt
+    from harness.formats.prompts import Prompt
 
 Cosine = Annotated[float, Interval(ge=-1, le=1)]
 
@@ -124,9 +124,15 @@ def checks(
     Raises:
         StageError: no prompts, words for a class that no prompt is of, an input that does not open.
     """
-    from harness.metrics.prompts.alike import twins
-    from harness.metrics.prompts.measuring import embedding, judging, spans_of, with_classes, with_passages
-    from harness.systems.prompt_writer.writing.table import read
+    from harness.formats.prompts import read
+    from harness.stages.metrics.prompts.diversity import twins
+    from harness.stages.metrics.prompts.measuring import (
+        embedding,
+        judging,
+        spans_of,
+        with_classes,
+        with_passages,
+    )
 
     read_prompts = read(prompts)
     classes = _classes(read_prompts)

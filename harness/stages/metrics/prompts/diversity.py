@@ -2,21 +2,162 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.artifact import Prompts, TextEmbedder
+from harness.compute.influence import jackknife, rows
 from harness.errors import StageError
-from harness.metrics.influence import jackknife, rows
+from harness.formats.embedder import EMBEDDER
 from harness.stage import Count, Higher, HigherShare, Items, Job, LowerShare, Scores, stage
-from harness.systems.embeddings.software import EMBEDDER
+from harness.stages.metrics.prompts.words import Context, Finding, Twin, shingles, words
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.systems.prompt_writer.writing.table import Prompt
+    from harness.formats.prompts import Prompt
+
+Grams = Counter[tuple[str, ...]]
+
+
+def distinct(texts: Sequence[Sequence[str]], n: int) -> float:
+    """Different n-grams of all texts together / n-grams, distinct-n of Li et al. 2016; 0 where there are none."""
+    together = sum((_grams(text, n) for text in texts), Counter())
+    return len(together) / together.total() if together else 0.0
+
+
+def self_bleu(texts: Sequence[Sequence[str]], n: int = 4) -> list[float]:
+    """For each text its BLEU with all others as references (Zhu et al. 2018, "Texygen"), in [0, 1].
+
+    It is sacrebleu's sentence BLEU with its defaults for sentences (exponential smoothing, orders that a text is too
+    short for left out), but takes time in proportion to the words: the most that any *other* text has of an n-gram
+    follows from the two largest counts.
+
+    Args:
+        texts: at least two, as words.
+        n: the longest n-grams.
+    """
+    counts = [[_grams(text, order) for text in texts] for order in range(1, n + 1)]
+    largest = [_two_largest(of_order) for of_order in counts]
+    scores = []
+    for i, text in enumerate(texts):
+        precisions: list[float] = []
+        smooth = 1.0
+        for own, most in zip((of_order[i] for of_order in counts), largest, strict=True):
+            if not own:
+                break
+            hits = sum(min(times, _of_others(most[gram], times)) for gram, times in own.items())
+            if hits == 0 and not precisions:
+                break  # not a word in common, which smoothing is not for
+            if hits == 0:
+                smooth *= 2
+            precisions.append(hits / own.total() if hits else 1 / (smooth * own.total()))
+        scores.append(_bleu(precisions, len(text), [len(t) for j, t in enumerate(texts) if j != i]))
+    return scores
+
+
+def _grams(text: Sequence[str], n: int) -> Grams:
+    return Counter(tuple(text[i : i + n]) for i in range(len(text) - n + 1))
+
+
+def _two_largest(counts: Sequence[Grams]) -> dict[tuple[str, ...], tuple[int, int]]:
+    """For each n-gram the largest count that a text has of it, and the second largest."""
+    found: dict[tuple[str, ...], tuple[int, int]] = {}
+    for of_text in counts:
+        for gram, times in of_text.items():
+            first, second = found.get(gram, (0, 0))
+            found[gram] = (max(first, times), max(second, min(first, times)))
+    return found
+
+
+def _of_others(most: tuple[int, int], own: int) -> int:
+    """The most that another text has: where the largest count is this one's own, the second largest."""
+    return most[1] if own == most[0] else most[0]
+
+
+def _bleu(precisions: Sequence[float], length: int, others: Sequence[int]) -> float:
+    """Geometric mean times brevity penalty, by the length that is nearest, the shorter of two; 0 without precisions."""
+    if not precisions:
+        return 0.0
+    reference = min(others, key=lambda other: (abs(other - length), other))
+    brevity = 1.0 if length >= reference else math.exp(1 - reference / length)
+    return brevity * math.exp(sum(map(math.log, precisions)) / len(precisions))
+
+
+def unrepeated(prompt: Prompt, context: Context) -> Finding:
+    """Likeness to the likest prompt before it in its class: of copies, the first is none."""
+    return _likeness(context.twins_within.get(prompt.name))
+
+
+def class_specific(prompt: Prompt, context: Context) -> Finding:
+    """Likeness to the likest prompt of another class, unless the two differ in the words for their classes: "a lake
+    in a forest" for two classes says nothing about either.
+    """
+    return _likeness(context.twins_across.get(prompt.name))
+
+
+def _likeness(twin: Twin | None) -> Finding:
+    return Finding(0.0) if twin is None else Finding(twin.likeness, (f"{twin.name}: {twin.text}",))
+
+
+def twins(
+    prompts: Sequence[Prompt], named: Mapping[str, re.Pattern[str]]
+) -> tuple[dict[str, Twin], dict[str, Twin]]:
+    """For each prompt the likest one before it in its class, and the likest one of another class.
+
+    Args:
+        prompts: all of an artifact, in its order.
+        named: for each class, what finds its words.
+
+    Returns:
+        Two mappings by prompt name; a prompt that shares no pair of words with another has no twin.
+    """
+    likeness = _likenesses([prompt.text for prompt in prompts])
+    within: dict[str, Twin] = {}
+    across: dict[str, Twin] = {}
+    for i, prompt in enumerate(prompts):
+        for j in (-likeness[i]).argsort(kind="stable"):
+            other = prompts[j]
+            if not likeness[i, j] or (prompt.name in within and prompt.name in across):
+                break
+            twin = Twin(other.name, other.text, float(likeness[i, j]))
+            if other.label == prompt.label:
+                if j < i:
+                    within.setdefault(prompt.name, twin)
+            elif prompt.name not in across and not _tells_apart(prompt, other, named):
+                across[prompt.name] = twin
+    return within, across
+
+
+def _likenesses(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Jaccard index of the word pairs of every two texts, float64 (N, N)."""
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    sets = [sorted(shingles(text)) for text in texts]
+    index = {pair: i for i, pair in enumerate(sorted({pair for pairs in sets for pair in pairs}))}
+    starts = np.cumsum([0, *map(len, sets)])
+    columns = np.array([index[pair] for pairs in sets for pair in pairs], dtype=np.int64)
+    has = csr_array((np.ones(len(columns)), columns, starts), shape=(len(texts), max(1, len(index))))
+    shared = (has @ has.T).toarray()
+    sizes = has.sum(axis=1)
+    likeness: NDArray[np.float64] = shared / np.maximum(sizes[:, None] + sizes[None, :] - shared, 1)
+    return likeness
+
+
+def _tells_apart(prompt: Prompt, other: Prompt, named: Mapping[str, re.Pattern[str]]) -> bool:
+    """Whether what only one of the two says names that one's class."""
+    mine, theirs = set(words(prompt.text)), set(words(other.text))
+    return any(
+        any(set(words(match.group())) & only for match in named[one.label].finditer(one.text))
+        for one, only in ((prompt, mine - theirs), (other, theirs - mine))
+    )
+
 
 FIELDS = ("distinct_n", "self_bleu", "vendi")
 LEAST = 3
@@ -61,9 +202,9 @@ def variety(
     Raises:
         StageError: no prompts, a class with a single one, or one in which no prompt has ``n`` words.
     """
-    from harness.metrics.prompts.words import words
-    from harness.systems.embeddings.opening import open_embedder
-    from harness.systems.prompt_writer.writing.table import read
+    from harness.formats.prompts import read
+    from harness.stages.metrics.prompts.words import words
+    from harness.stages.systems.embeddings.embedder import open_embedder
 
     by_class: dict[str, list[Prompt]] = {}
     for prompt in read(prompts):
@@ -126,8 +267,7 @@ class Compared:
 
     def values(self, without: int | None = None) -> dict[str, float]:
         """The fields of the class, of all its prompts or without one of them."""
-        from harness.metrics.prompts.ngrams import distinct, self_bleu
-        from harness.metrics.prompts.vendi import vendi
+        from harness.stages.metrics.prompts.vendi import vendi
 
         kept = [i for i in range(len(self.spoken)) if i != without]
         spoken = [self.spoken[i] for i in kept]

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from harness.metrics.prompts.context import Context, Finding
-from harness.metrics.prompts.words import content, found, sent, words
+from harness.stages.metrics.prompts.words import Context, Finding, content, found, sent, words
 
 if TYPE_CHECKING:
-    from harness.systems.prompt_writer.writing.table import Prompt
+    from harness.formats.prompts import Prompt
 
 _MARKUP = re.compile(
     r"</?[A-Za-z!][^<>]*>"  # tags

@@ -15,9 +15,12 @@ This list is code, so that a changed one re-runs the metric: the source digest o
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from harness.metrics.prompts.words import words
+from harness.stages.metrics.prompts.words import Context, Finding, content, words
+
+if TYPE_CHECKING:
+    from harness.formats.prompts import Prompt
 
 
 class Homonym(NamedTuple):
@@ -133,3 +136,24 @@ LAYOUT = frozenset(
     )
 )
 """Words for land on which such a thing is too small to be seen by itself; "field" is none, as the pumpkins showed."""
+
+
+def unambiguous(prompt: Prompt, _: Context) -> Finding:
+    """How many words have another sense, or another scale, that no other word of the prompt rules out."""
+    said = list(dict.fromkeys(content(prompt.text)))
+    risks = [_sense(word, said) for word in said] + [_scale(word, said) for word in said]
+    found = tuple(risk for risk in risks if risk)
+    return Finding(float(len(found)), found)
+
+
+def _sense(word: str, said: list[str]) -> str:
+    homonym = SENSES.get(word)
+    if homonym is None or set(homonym.settles.split()).intersection(said):
+        return ""
+    return f"{word!r} may be drawn as {homonym.drawn}, not {homonym.meant}"
+
+
+def _scale(word: str, said: list[str]) -> str:
+    if word not in LARGE or LAYOUT.intersection(said):
+        return ""
+    return f"{word!r} may be drawn as large as in a photograph of one; say how the land is laid out"

@@ -13,7 +13,7 @@ from harness.artifact import ImageTextModel, TextEmbedder, Tokenizer
 from harness.errors import StageError
 
 if TYPE_CHECKING:
-    from harness.systems.prompt_writer.writing.table import Prompt
+    from harness.formats.prompts import Prompt
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """From N texts to float32 (N, D), rows of norm 1, or 0 for a text of which nothing is known."""
@@ -49,7 +49,7 @@ def spans_of(tokenizer: Tokenizer) -> Callable[[str], Sequence[tuple[int, int]]]
 
 def embedding(embedder: TextEmbedder, device: str) -> tuple[str, Embed]:
     """The embedder's name and what it does."""
-    from harness.systems.embeddings.opening import open_embedder
+    from harness.stages.systems.embeddings.embedder import open_embedder
 
     opened = open_embedder(embedder.path, device)
     return opened.name, opened.embed
@@ -57,7 +57,7 @@ def embedding(embedder: TextEmbedder, device: str) -> tuple[str, Embed]:
 
 def judging(judge: ImageTextModel, device: str) -> tuple[str, Embed]:
     """The text side of an image-text model; texts are cut to what it takes."""
-    from harness.metrics.alignment.dual_encoder import open_encoder
+    from harness.stages.metrics.alignment.dual_encoder import open_encoder
 
     encoder = open_encoder(judge.path, "the judge", device)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.artifact import Json
-from harness.metrics.prompts.table import CHECKS, Answers, Check, Limits
+from harness.stages.metrics.prompts.table import CHECKS, Answers, Check, Limits
 
 SHOWN = 12
 """Failing prompts that are shown of each check; the scores of all are in the table of scores."""

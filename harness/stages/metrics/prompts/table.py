@@ -6,17 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from harness.metrics.prompts.alike import class_specific, unrepeated
-from harness.metrics.prompts.classes import apart, class_named, relevant
-from harness.metrics.prompts.context import Context, Finding
-from harness.metrics.prompts.cues import consistent
-from harness.metrics.prompts.form import class_kept, clean, fits, no_echo, present, varied
-from harness.metrics.prompts.homonyms import unambiguous
-from harness.metrics.prompts.passages import close, supported
-from harness.metrics.prompts.view import from_above, not_from_ground, vocabulary
+from harness.stages.metrics.prompts.content import (
+    apart,
+    class_named,
+    close,
+    consistent,
+    from_above,
+    not_from_ground,
+    relevant,
+    supported,
+    vocabulary,
+)
+from harness.stages.metrics.prompts.diversity import class_specific, unrepeated
+from harness.stages.metrics.prompts.form import class_kept, clean, fits, no_echo, present, varied
+from harness.stages.metrics.prompts.homonyms import unambiguous
+from harness.stages.metrics.prompts.words import Context, Finding
 
 if TYPE_CHECKING:
-    from harness.systems.prompt_writer.writing.table import Prompt
+    from harness.formats.prompts import Prompt
 
 
 @dataclass(frozen=True)

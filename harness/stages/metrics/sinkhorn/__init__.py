@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.artifact import Features
+from harness.compute.influence import GENERATED, REAL, named, rows
 from harness.errors import StageError
-from harness.metrics.features.vectors import pair
-from harness.metrics.influence import GENERATED, REAL, named, rows
+from harness.formats.features import pair
 from harness.stage import Count, Execution, Items, Lower, Positive, Scores, stage
 
 
@@ -44,8 +44,8 @@ def divergence(
     Raises:
         StageError: not converged, all real vectors equal, or what ``features.vectors.pair`` refuses.
     """
-    from harness.metrics.neighbours.distances import mean_squared
-    from harness.metrics.sinkhorn.transport import debiased
+    from harness.stages.metrics.neighbours.distances import mean_squared
+    from harness.stages.metrics.sinkhorn.transport import debiased
 
     ours, theirs = pair(real, generated)
     scale = mean_squared(ours.values)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import StageError
-from harness.metrics.neighbours.distances import Doubles, Matrix, centre, slices, squared
+from harness.stages.metrics.neighbours.distances import Doubles, Matrix, centre, slices, squared
 
 TOLERANCE = 1e-7
 """Largest mean of |log(mass that leaves a point / mass that should)|. The value, whose error is of second order,

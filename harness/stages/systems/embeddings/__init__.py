@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
-from harness.artifact import TextEmbedder
-from harness.data.hub import Source
+from harness.artifact import Corpus, TextEmbedder
 from harness.errors import StageError
-from harness.stage import Job, stage
+from harness.sources.hub import Source
+from harness.stage import Count, Job, stage
+
+__all__ = ["load", "local"]
+
+
+@stage(version=1, software=("scikit-learn", "scipy", "numpy"))
+def local(corpus: Corpus, *, dimensions: Count = 256, job: Job) -> TextEmbedder:
+    """Latent semantic analysis of a corpus, in a second for some hundred pages.
+
+    Texts are near one another whose words occur in the same rows of the corpus, so "lake" is near "river". It knows
+    nothing that the corpus does not say, neither the order of words nor a negation, and is made for one language with
+    spaces between words, English above all. Nothing is drawn at random.
+
+    Args:
+        corpus: rows of some hundred characters, as ``corpus.chunk`` makes them.
+        dimensions: of the vectors. Fewer join more words that are only loosely related; a few hundred are usual.
+
+    Raises:
+        StageError: no text, or too little for so many dimensions.
+    """
+    from harness.formats.corpus import read
+    from harness.stages.systems.embeddings.latent_semantic import learn
+
+    texts = [row.text for row in read(corpus.path) if row.text.strip()]
+    if not texts:
+        raise StageError("corpus: no text to learn an embedding from")
+    folder = job.folder()
+    words = learn(texts, dimensions, folder)
+    return TextEmbedder(
+        folder,
+        facts={"kind": "latent-semantic", "dimensions": dimensions, "words": words, "rows": len(texts)},
+    )
 
 
 @stage(version=1, software=("torch", "transformers", "tokenizers", "sentence-transformers"))
@@ -26,8 +57,8 @@ def load(*, source: Source, query_prefix: str | None = None, job: Job) -> TextEm
         StageError: a file is missing, damaged or a pickle; a part of the model is of another kind than Transformer,
             Pooling, Normalize or Dense; weights are missing, too many, of another shape or not finite.
     """
-    from harness.systems.embeddings.embedder_file import describe, digest_of
-    from harness.systems.embeddings.sentence_transformer import (
+    from harness.formats.embedder import describe, digest_of
+    from harness.stages.systems.embeddings.sentence_transformer import (
         SentenceEmbedder,
         account,
         check_files,

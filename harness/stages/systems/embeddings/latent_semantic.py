@@ -15,8 +15,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from harness.errors import StageError
-from harness.systems.embeddings.embedder import normalised
-from harness.systems.embeddings.embedder_file import describe
+from harness.formats.embedder import describe
+from harness.stages.systems.embeddings.embedder import normalised
 
 WORDS, WEIGHTS = "words.json", "model.safetensors"
 _WORD = re.compile(r"[^\W\d_]\w+")

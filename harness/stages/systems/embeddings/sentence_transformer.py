@@ -15,12 +15,12 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
-from harness.compute.quiet import hushed
+from harness.compute.arithmetic import hushed
 from harness.compute.weights import UNREADABLE, complete, finite, header, one_line
-from harness.data.pickles import PICKLED, refusal
 from harness.errors import StageError
-from harness.systems.embeddings.embedder import normalised
-from harness.systems.embeddings.embedder_file import read_description
+from harness.formats.embedder import read_description
+from harness.sources.weight_files import PICKLED, refusal
+from harness.stages.systems.embeddings.embedder import normalised
 
 MODULES = "modules.json"
 _KNOWN = ("Transformer", "Pooling", "Normalize", "Dense")

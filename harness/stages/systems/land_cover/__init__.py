@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from harness.artifact import Artifact, Classifier, Images, LabelledImages, Predictions
 from harness.compute.precisions import Precision
-from harness.data.hub import Source
 from harness.errors import StageError
+from harness.sources.hub import Source
 from harness.stage import Count, Execution, Fraction, Job, Positive, Seed, stage
-from harness.systems.land_cover.seen import SEEN, among
-from harness.systems.land_cover.weights import Weights
+from harness.stages.systems.land_cover.seen import SEEN, among
+from harness.stages.systems.land_cover.weights import Weights
 
 MODEL = "model.safetensors"
 DESCRIPTION = "classifier.json"
@@ -77,15 +77,15 @@ def train(
     """
     from safetensors.torch import save_file
 
-    from harness.systems.land_cover import loading
-    from harness.systems.land_cover import seen as noted
-    from harness.systems.land_cover.loading import (
+    from harness.stages.systems.land_cover import loading
+    from harness.stages.systems.land_cover import seen as noted
+    from harness.stages.systems.land_cover.loading import (
         LandCoverData,
         Preparation,
         labelled_items,
         statistics,
     )
-    from harness.systems.land_cover.training import Recipe, fit
+    from harness.stages.systems.land_cover.training import Recipe, fit
 
     classes = _classes(train)
     seen = labelled_items(train, classes, "training")
@@ -167,9 +167,9 @@ def predict(
     import torch
 
     from harness.compute.arithmetic import exact
-    from harness.data.strict_table import PLAIN
-    from harness.systems.land_cover import loading
-    from harness.systems.land_cover.loading import in_order, labelled_items
+    from harness.formats.strict_table import PLAIN
+    from harness.stages.systems.land_cover import loading
+    from harness.stages.systems.land_cover.loading import in_order, labelled_items
 
     classes, preparation, network = _restore(classifier.path, "the classifier")
     items = labelled_items(images, classes, "test")
@@ -203,7 +203,7 @@ def _restore(folder: Path, what: str) -> tuple[list[str], Any, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from harness.systems.land_cover.loading import Preparation
+    from harness.stages.systems.land_cover.loading import Preparation
 
     try:
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))

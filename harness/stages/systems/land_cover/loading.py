@@ -17,8 +17,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from harness.artifact import Artifact, Json
-from harness.data import image_folder
 from harness.errors import StageError, nearest
+from harness.formats import image_folder
 
 
 @dataclass(frozen=True)

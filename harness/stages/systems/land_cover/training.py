@@ -20,7 +20,7 @@ from harness.compute.arithmetic import exact
 from harness.compute.precisions import PRECISIONS, Precision
 from harness.errors import StageError
 from harness.stage import Job
-from harness.systems.land_cover.loading import LandCoverData
+from harness.stages.systems.land_cover.loading import LandCoverData
 
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SHARE = 0.1

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.artifact import Json
-from harness.data.hub import Source
-from harness.data.pickles import PICKLED, conversion, refusal
 from harness.errors import StageError, nearest
+from harness.sources.hub import Source
+from harness.sources.weight_files import PICKLED, conversion, refusal
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from harness.compute.arithmetic import exact
 from harness.compute.resume import mixed
 from harness.errors import StageError
-from harness.systems.language_model.models.opening import Opened
+from harness.stages.systems.language_model.opening import Opened
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,8 @@ def finetune(
             is called by; a loss or a weight that is not finite; a parameter that would do nothing.
         ResourceError: out of memory; what was trained so far is kept.
     """
-    from harness.systems.language_model.training.loop import train
-    from harness.systems.language_model.training.recipe import Recipe
+    from harness.stages.systems.language_model.loop import train
+    from harness.stages.systems.language_model.subject import Recipe
 
     if method == "full":
         given = {"rank": rank, "alpha": alpha, "targets": targets, "dropout": dropout}

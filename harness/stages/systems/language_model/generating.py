@@ -12,8 +12,8 @@ from harness.errors import ResourceError, StageError
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Seed, stage
 
 if TYPE_CHECKING:
-    from harness.systems.language_model.decoding import Prompt, Sampling, Written
-    from harness.systems.language_model.models.opening import Opened
+    from harness.stages.systems.language_model.decoding import Prompt, Sampling, Written
+    from harness.stages.systems.language_model.opening import Opened
 
 METADATA = "metadata.jsonl"
 
@@ -67,9 +67,9 @@ def generate(
             or whose scores are not finite; too little memory.
     """
     from harness.compute.meter import Meter, total
-    from harness.systems.language_model.decoding import Prompt, Sampling, encoded
-    from harness.systems.language_model.models.opening import open_model
-    from harness.systems.language_model.models.quantising import Quantisation
+    from harness.stages.systems.language_model.decoding import Prompt, Sampling, encoded
+    from harness.stages.systems.language_model.opening import open_model
+    from harness.stages.systems.language_model.quantising import Quantisation
 
     if not prompts:
         raise StageError("prompts: none, so there is nothing to write on from; an empty one is ''")
@@ -117,7 +117,7 @@ def write_all(
 ) -> tuple[list[Written], int]:
     """A text for each prompt, and how many at once there was memory for."""
     from harness.compute.arithmetic import is_out_of_memory
-    from harness.systems.language_model.decoding import write_on
+    from harness.stages.systems.language_model.decoding import write_on
 
     written: list[Written] = []
     while len(written) < len(planned):

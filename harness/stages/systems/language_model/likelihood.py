@@ -67,13 +67,12 @@ def likelihood(
         ResourceError: out of memory with a single window or at half precision.
     """
     from harness.compute.meter import Meter, total
-    from harness.data.corpus.table import read
-    from harness.systems.language_model.models.opening import open_model
-    from harness.systems.language_model.models.quantising import Quantisation
-    from harness.systems.language_model.scoring.running import Scoring
-    from harness.systems.language_model.scoring.scorer import Scorer
-    from harness.systems.language_model.scoring.table import write
-    from harness.systems.language_model.scoring.texts import rule, texts
+    from harness.formats.corpus import read
+    from harness.formats.likelihoods import write
+    from harness.stages.systems.language_model.opening import open_model
+    from harness.stages.systems.language_model.quantising import Quantisation
+    from harness.stages.systems.language_model.scorer import Scorer, Scoring
+    from harness.stages.systems.language_model.windows import rule, texts
 
     found = texts(read(text.path), unit)
     opened = open_model(

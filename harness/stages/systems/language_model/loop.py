@@ -13,20 +13,17 @@ from transformers import get_scheduler
 from transformers.utils import logging as transformers_logging
 
 from harness.artifact import Corpus, Json, LanguageModel
-from harness.compute.arithmetic import exact, is_out_of_memory
+from harness.compute.arithmetic import exact, hushed, is_out_of_memory
 from harness.compute.meter import Meter, Usage, total
 from harness.compute.precisions import PRECISIONS, dtype_of
-from harness.compute.quiet import hushed
 from harness.compute.resume import Resume, Stateful, mixed
 from harness.compute.weights import finite
 from harness.errors import ResourceError, StageError
 from harness.stage import Job
-from harness.systems.language_model.models.losses import losses
-from harness.systems.language_model.models.opening import describe
-from harness.systems.language_model.training.batches import IGNORED, Batch, drawn, parts
-from harness.systems.language_model.training.recipe import Recipe
-from harness.systems.language_model.training.rows import Tokens, read_rows
-from harness.systems.language_model.training.subject import Subject, open_subject, save_subject
+from harness.stages.systems.language_model.opening import describe
+from harness.stages.systems.language_model.rows import IGNORED, Batch, Tokens, drawn, parts, read_rows
+from harness.stages.systems.language_model.scorer import losses
+from harness.stages.systems.language_model.subject import Recipe, Subject, open_subject, save_subject
 
 ROWS, LOOKS = 100, 10
 """At most so many rows of the history, and so many looks at the held-out texts."""

@@ -12,14 +12,14 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerF
 from transformers.utils import logging as transformers_logging
 
 from harness.artifact import Json
+from harness.compute.arithmetic import hushed
 from harness.compute.precisions import Precision, dtype_of
-from harness.compute.quiet import hushed
 from harness.compute.weights import finite
 from harness.errors import StageError
-from harness.systems.language_model.models import checks
-from harness.systems.language_model.models.adapters import Training, adapter_size, attach
-from harness.systems.language_model.models.quantising import Quantisation, quantised
-from harness.systems.language_model.models.tokenizers import fit, read_tokenizer
+from harness.stages.systems.language_model import checks
+from harness.stages.systems.language_model.adapters import Training, adapter_size, attach
+from harness.stages.systems.language_model.checks import fit, read_tokenizer
+from harness.stages.systems.language_model.quantising import Quantisation, quantised
 
 
 @dataclass(frozen=True)

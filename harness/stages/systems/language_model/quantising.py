@@ -15,7 +15,7 @@ from transformers.quantizers.base import get_keys_to_not_convert
 from harness.artifact import Json
 from harness.compute.weights import finite
 from harness.errors import StageError
-from harness.systems.language_model.models import checks
+from harness.stages.systems.language_model import checks
 
 Compute = Literal["fp32", "bf16", "fp16"]
 """What bitsandbytes computes in with layers of four bits; there are no others."""

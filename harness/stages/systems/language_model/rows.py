@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from harness.artifact import Json
-from harness.data.corpus import table
+from harness.compute.resume import mixed
 from harness.errors import StageError
+from harness.formats.corpus import read
 from harness.stage import Job
-from harness.systems.language_model.training.recipe import Recipe
+from harness.stages.systems.language_model.subject import Recipe
 
 Tokens = NDArray[np.int32]
 _AT_ONCE = 1000
@@ -45,7 +48,7 @@ def read_rows(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, 
     Raises:
         StageError: nothing is left to be predicted.
     """
-    texts = [row.text for row in table.read(corpus)]
+    texts = [row.text for row in read(corpus)]
     if not texts:
         raise StageError(f"the {what} corpus is empty")
     tokens = list(_tokens(texts, tokenizer, recipe.eos))
@@ -88,3 +91,55 @@ def blocks(tokens: Sequence[Tokens], context: int) -> list[Tokens]:
     line = np.concatenate(tokens)
     count = math.ceil((len(line) - 1) / context)
     return [line[i * context : (i + 1) * context + 1] for i in range(count)]
+
+
+IGNORED = -100
+"""A target that is none: torch's cross-entropy leaves it out."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of unequal length, each followed by pads.
+
+    A network that predicts what comes next does not look ahead, so no token of a text sees the pads behind it, and
+    nothing else depends on what they are. There is no mask for that reason, and attention takes its fastest path.
+    """
+
+    inputs: Tensor
+    """(B, T) int64."""
+    targets: Tensor
+    """(B, T) int64: after each input, the token that follows; ``IGNORED`` behind the end of a row. It is the
+    length that decides where that is: a pad may well be the token that ends a text, which is to be learnt."""
+
+
+def collate(rows: Sequence[Tokens]) -> Batch:
+    """Rows of shape (n + 1,) as one batch, as long as the longest."""
+    shape = len(rows), max(len(row) for row in rows) - 1
+    inputs = torch.zeros(shape, dtype=torch.int64)
+    targets = torch.full(shape, IGNORED, dtype=torch.int64)
+    for i, row in enumerate(rows):
+        known = torch.from_numpy(row)
+        inputs[i, : len(row) - 1] = known[:-1]
+        targets[i, : len(row) - 1] = known[1:]
+    return Batch(inputs, targets)
+
+
+def drawn(recipe: Recipe, count: int, step: int) -> list[int]:
+    """Which of ``count`` rows a step reads: the next ``per_step`` of ``epochs`` shuffled passes over all of them.
+
+    Depends on seed and step alone. The last step of the last pass may be smaller than the others.
+    """
+    first = step * recipe.per_step
+    last = min(first + recipe.per_step, recipe.epochs * count)
+    found: list[int] = []
+    for epoch in range(first // count, (last - 1) // count + 1):
+        generator = torch.Generator().manual_seed(mixed(recipe.seed, -1, epoch))
+        order = torch.randperm(count, generator=generator)
+        found += order[max(first - epoch * count, 0) : last - epoch * count].tolist()
+    return found
+
+
+def parts(rows: Sequence[Tokens], batch_size: int) -> Iterator[Batch]:
+    """In order, ``batch_size`` rows at a time."""
+    for first in range(0, len(rows), batch_size):
+        yield collate(rows[first : first + batch_size])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.artifact import Captions, Json, Prompts
-from harness.data.image_folder import rows
-from harness.data.order import drawn
+from harness.compute.seeded_shuffle import drawn
 from harness.errors import StageError, nearest
+from harness.formats import prompts as table
+from harness.formats.image_folder import rows
 from harness.stage import Count, Job, Seed, stage
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.tidying import one_line, words
+from harness.stages.systems.prompt_writer.drafting import one_line, words
 
 WRITER = "captions"
 

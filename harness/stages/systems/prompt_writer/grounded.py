@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.artifact import Index, LanguageModel, Prompts, TextEmbedder
 from harness.compute.precisions import Precision
 from harness.errors import StageError
+from harness.formats import prompts as table
+from harness.formats.embedder import EMBEDDER
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Seed, stage
-from harness.systems.embeddings.software import EMBEDDER
-from harness.systems.prompt_writer.indexing.making import INDEX
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.drafting import Draft, Place, drafts
-from harness.systems.prompt_writer.writing.wording import COMPLETE, INSTRUCT, Instruction, Phrase
+from harness.stages.systems.prompt_writer.drafting import Draft, Place, drafts
+from harness.stages.systems.prompt_writer.index import INDEX
+from harness.stages.systems.prompt_writer.wording import COMPLETE, INSTRUCT, Instruction, Phrase
 
 if TYPE_CHECKING:
-    from harness.systems.prompt_writer.indexing.retrieving import Retriever
-    from harness.systems.prompt_writer.writing.answering import Answering
+    from harness.stages.systems.prompt_writer.asking import Answering
+    from harness.stages.systems.prompt_writer.retrieving import Retriever
 
 WRITER = "language model"
 QUERY = Phrase("{class}")
@@ -104,10 +104,9 @@ def write(
             no room for passages; a model or index that does not open.
     """
     from harness.compute.meter import Meter, total
-    from harness.systems.language_model.decoding import Sampling
-    from harness.systems.prompt_writer.indexing.retrieving import open_index
-    from harness.systems.prompt_writer.writing.answering import Answering
-    from harness.systems.prompt_writer.writing.asking import Asker, open_writer
+    from harness.stages.systems.language_model.decoding import Sampling
+    from harness.stages.systems.prompt_writer.asking import Answering, Asker, open_writer
+    from harness.stages.systems.prompt_writer.retrieving import open_index
 
     table.check_classes(classes)
     _check_settings(passages, pool)

@@ -10,13 +10,13 @@ from annotated_types import Ge
 
 from harness.artifact import Corpus, Index, TextEmbedder
 from harness.errors import StageError
+from harness.formats.embedder import EMBEDDER
 from harness.stage import Execution, Job, stage
-from harness.systems.embeddings.software import EMBEDDER
-from harness.systems.prompt_writer.indexing.address import Address
+from harness.stages.systems.prompt_writer.address import Address
 
 if TYPE_CHECKING:
-    from harness.systems.embeddings.embedder import Embedder
-    from harness.systems.prompt_writer.indexing.passages import Held, Piece
+    from harness.stages.systems.embeddings.embedder import Embedder
+    from harness.stages.systems.prompt_writer.passages import Held, Piece
 
 _AT_ONCE = 256
 """Texts that are embedded between two reports of progress."""
@@ -55,9 +55,10 @@ def index(
         StageError: no text; an overlap that leaves nothing new; passages longer than the embedder reads; a server that
             does not answer.
     """
-    from harness.data.corpus import table
-    from harness.systems.embeddings.opening import open_embedder
-    from harness.systems.prompt_writer.indexing import passages, retrieving, storing
+    from harness.formats.corpus import read
+    from harness.stages.systems.embeddings.embedder import open_embedder
+    from harness.stages.systems.prompt_writer import passages, retrieving
+    from harness.stages.systems.prompt_writer.collection import FOLDER, filled, in_folder, on_server
 
     if overlap >= chunk_size:
         raise StageError(
@@ -67,18 +68,18 @@ def index(
     if opened.context is not None and chunk_size > opened.context:
         raise StageError(f"chunk_size: {chunk_size} tokens; {opened.name} reads {opened.context} at once")
     if server:
-        with storing.on_server(server):  # before the work, not after it
+        with on_server(server):  # before the work, not after it
             job.log(f"server: {server.text} answers")
-    rows = table.read(corpus.path)
+    rows = read(corpus.path)
     cut = passages.cut(rows, opened.tokens, chunk_size, overlap)
     if not cut.kept:
         raise StageError(f"corpus: no text in its {len(rows)} rows")
     held, unknown = _embedded(cut.kept, opened, job)
     folder = job.folder()
     passages.write(folder, held)
-    chroma = storing.on_server(server) if server else storing.in_folder(folder / storing.FOLDER)
+    chroma = on_server(server) if server else in_folder(folder / FOLDER)
     with chroma as client:
-        collection = storing.filled(client, held, job.progress).name
+        collection = filled(client, held, job.progress).name
     described = {
         "embedder": opened.digest,
         "embedder_name": opened.name,
@@ -106,7 +107,7 @@ def _embedded(pieces: Sequence[Piece], embedder: Embedder, job: Job) -> tuple[He
     """Pieces that have a vector, with it; and how many have none."""
     import numpy as np
 
-    from harness.systems.prompt_writer.indexing.passages import Held
+    from harness.stages.systems.prompt_writer.passages import Held
 
     parts = []
     for begin in range(0, len(pieces), _AT_ONCE):

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from llama_index.core.node_parser import SentenceSplitter
 from numpy.typing import NDArray
 
-from harness.data.corpus.mending import mend
-from harness.data.corpus.table import Row
-from harness.data.strict_table import PLAIN, read_table, schema
+from harness.formats.corpus import Row
+from harness.formats.strict_table import PLAIN, read_table, schema
+from harness.stages.data.corpus.pdf import mend
 
 TABLE = "passages.parquet"
 

@@ -14,11 +14,10 @@ from typing import Any
 from llama_index.core import VectorStoreIndex
 
 from harness.errors import StageError
-from harness.systems.embeddings.embedder import Embedder
-from harness.systems.embeddings.opening import open_embedder
-from harness.systems.prompt_writer.indexing import passages, storing
-from harness.systems.prompt_writer.indexing.address import Address
-from harness.systems.prompt_writer.indexing.ranking import Bridge, ExactStore
+from harness.stages.systems.embeddings.embedder import Embedder, open_embedder
+from harness.stages.systems.prompt_writer import collection, passages
+from harness.stages.systems.prompt_writer.address import Address
+from harness.stages.systems.prompt_writer.collection import Bridge, ExactStore
 
 DESCRIPTION = "index.json"
 
@@ -53,7 +52,7 @@ class Retriever:
         """
         if not query:  # which llama-index does not ask the embedder about
             return []
-        with storing.answering(self._what):
+        with collection.answering(self._what):
             found = self._index.as_retriever(similarity_top_k=count).retrieve(query)
         return [
             Passage(
@@ -95,10 +94,10 @@ def open_index(index: Path, embedder: Path, device: str) -> Retriever:
         if server is None:
             copy = Path(tempfile.mkdtemp(prefix="harness-chroma-"))
             stack.callback(shutil.rmtree, copy, ignore_errors=True)
-            client = stack.enter_context(storing.copied(index / storing.FOLDER, copy))
+            client = stack.enter_context(collection.copied(index / collection.FOLDER, copy))
         else:
-            client = stack.enter_context(storing.on_server(server))
-        store = ExactStore.over(storing.filled(client, held, lambda done, total, what: None))
+            client = stack.enter_context(collection.on_server(server))
+        store = ExactStore.over(collection.filled(client, held, lambda done, total, what: None))
         return Retriever(store, opened, what, stack.pop_all())
 
 

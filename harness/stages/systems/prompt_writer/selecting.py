@@ -7,12 +7,12 @@ from dataclasses import replace
 from itertools import count, islice
 
 from harness.artifact import Prompts
-from harness.data.order import drawn
+from harness.compute.seeded_shuffle import drawn
 from harness.errors import StageError, nearest
+from harness.formats import prompts as table
+from harness.formats.prompts import Prompt
 from harness.stage import Count, Job, Seed, stage
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.table import Prompt
-from harness.systems.prompt_writer.writing.tidying import words
+from harness.stages.systems.prompt_writer.drafting import words
 
 
 @stage(version=1)

@@ -4,16 +4,12 @@ A pipeline is a folder as diffusers saves it, so whatever comes out of a stage o
 round. Weights are safetensors only.
 """
 
-from harness.systems.text_to_image.architectures.building import build
-from harness.systems.text_to_image.architectures.tokenizers import load_tokenizer, train_tokenizer
-from harness.systems.text_to_image.pipelines.casting import cast
-from harness.systems.text_to_image.pipelines.loading import load
-from harness.systems.text_to_image.sampling.encoding import encode
-from harness.systems.text_to_image.sampling.images import sample
-from harness.systems.text_to_image.sampling.outside import folder
-from harness.systems.text_to_image.sampling.reconstruction import reconstruct
-from harness.systems.text_to_image.training.autoencoder import train_autoencoder
-from harness.systems.text_to_image.training.finetuning import checkpoint, finetune
+from harness.stages.systems.text_to_image.architectures import build, load_tokenizer, train_tokenizer
+from harness.stages.systems.text_to_image.autoencoder import reconstruct, train_autoencoder
+from harness.stages.systems.text_to_image.encoding import encode
+from harness.stages.systems.text_to_image.finetuning import checkpoint, finetune
+from harness.stages.systems.text_to_image.images import folder, sample
+from harness.stages.systems.text_to_image.loading import cast, load
 
 __all__ = [
     "build",

@@ -13,9 +13,8 @@ from transformers import CLIPTokenizer
 
 from harness.compute.resume import mixed
 from harness.errors import StageError
-from harness.systems.text_to_image.training.augmenting import ORIENTATIONS
-from harness.systems.text_to_image.training.latents import Latents
-from harness.systems.text_to_image.training.recipe import Recipe
+from harness.stages.systems.text_to_image.finetuning import ORIENTATIONS, Recipe
+from harness.stages.systems.text_to_image.training_data import Latents
 
 LEVELS = 4
 """Timesteps at which the loss of each held-out image is measured, spread evenly."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.artifact import Captions, EncodedPrompts, Json, Pipeline
-from harness.data.image_folder import METADATA, Row, rows
-from harness.data.order import drawn
+from harness.compute.seeded_shuffle import drawn
 from harness.errors import StageError
+from harness.formats.image_folder import METADATA, Row, rows
 from harness.stage import Count, Job, Seed, stage
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class _Encoder:
         from transformers import CLIPTextModel, CLIPTokenizer
 
         from harness.compute.weights import finite
-        from harness.systems.text_to_image.pipelines.components import quiet, read_network
+        from harness.stages.systems.text_to_image.components import quiet, read_network
 
         what = "the pipeline: text_encoder"
         with quiet():
@@ -184,7 +184,7 @@ class _Encoder:
         """Float32 of shape (len(texts), T, D), on the CPU. One by one, so that no text depends on its neighbours."""
         import torch
 
-        from harness.systems.text_to_image.pipelines.components import quiet
+        from harness.stages.systems.text_to_image.components import quiet
 
         embeddings = []
         exact = torch.backends.cudnn.flags(

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from harness.artifact import EncodedPrompts, GeneratedImages, Images, Json, Pipeline
 from harness.compute.precisions import Precision
-from harness.data.content import DigestCache, content_digest, files_of
-from harness.data.image_folder import METADATA, Row, Writer, rows
-from harness.errors import ResourceError, StageError
-from harness.stage import Count, Execution, Job, NonNegative, Seed, stage
-from harness.systems.text_to_image.sampling.schedulers import Scheduler
+from harness.errors import ResourceError, StageError, nearest
+from harness.formats.image_folder import METADATA, Row, Writer, rows
+from harness.formats.pixels import Resize, Scale
+from harness.sources.content import DigestCache, content_digest, files_of
+from harness.sources.hub import Source
+from harness.stage import Count, Execution, Job, NonNegative, Reading, Seed, stage
+from harness.stages.data.folders import captioned
+from harness.stages.systems.text_to_image.schedulers import Scheduler
 
 if TYPE_CHECKING:
-    from harness.systems.text_to_image.sampling.sampler import Batch, Sampler
+    from harness.stages.systems.text_to_image.sampler import Batch, Sampler
 
 _BATCH = "batch-"
 _COST = "cost.json"
@@ -66,7 +69,7 @@ def sample(
         StageError: a number of steps that the scheduler cannot do, a size that the pipeline cannot, a guidance
             between 0 and 1, prompts of another text encoder, images that are not finite, too little memory.
     """
-    from harness.systems.text_to_image.sampling.sampler import Sampler, Settings
+    from harness.stages.systems.text_to_image.sampler import Sampler, Settings
 
     if 0 < guidance < 1:
         raise StageError(
@@ -178,3 +181,63 @@ def _total(costs: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
         "batch_size": min(cost["batch_size"] for cost in costs),
         **total([Usage(**cost["usage"]) for cost in costs]),
     }
+
+
+@stage(version=1, software=("pillow",))
+def folder(
+    *,
+    source: Source,
+    prompt: Reading[str] = "prompt",
+    label: Reading[str | None] = None,
+    of: Reading[str | None] = None,
+    size: Reading[Count | None] = None,
+    resize: Reading[Resize] = "bicubic",
+    scale: Reading[Scale | None] = None,
+    job: Job,
+) -> GeneratedImages:
+    """Generated images from a folder, with the prompts they were made from in its ``metadata.jsonl``.
+
+    Nobody knows what they cost, so ``cost.sampling`` refuses them; every other metric takes them. Where a metric
+    pairs images with real ones or knows classes, name the columns that say so.
+
+    Args:
+        source: the folder; ``metadata.jsonl`` has one row per image, ``file_name`` relative to the folder.
+        prompt: the column with the prompt.
+        label: the column with the class that the prompt asks for; null where there is none.
+        of: the column with the ``file_name`` of the real image that the prompt describes; null where there is none.
+        size: cut to the middle square and resize to this width and height; null keeps images as they are.
+        resize: the filter of that, antialiased.
+        scale: the values that become 0 and 255 in images of one channel with more than 8 bits.
+        job: its folder.
+
+    Raises:
+        StageError: no ``metadata.jsonl``, a damaged image, an image without a prompt, with a blank one or with
+            several, a column that a row lacks.
+    """
+    made = captioned(source=source, captions=prompt, size=size, resize=resize, scale=scale, job=job)
+    file = source.path / METADATA
+    given = [json.loads(line) for line in file.read_bytes().splitlines()]
+    lines = []
+    for number, (row, columns) in enumerate(zip(rows(made), given, strict=True), start=1):
+        where = f"{file}:{number}"
+        if len(row.captions) != 1:
+            raise StageError(f"{where}: {len(row.captions)} sentences in {prompt!r}; an image has one prompt")
+        if not row.captions[0].strip():
+            raise StageError(f"{where}: {prompt} is blank; expected the prompt that the image was made from")
+        kept: dict[str, Json] = {"file_name": row.name, "captions": row.captions}
+        if label is not None:
+            kept["label"] = _text(columns, label, where)
+        if of is not None:
+            kept["of"] = _text(columns, of, where)
+        lines.append(json.dumps(kept, ensure_ascii=False) + "\n")
+    (made.path / METADATA).write_text("".join(lines), encoding="utf-8")
+    return GeneratedImages(made.path, facts=made.facts)
+
+
+def _text(columns: dict[str, Any], column: str, where: str) -> str:
+    if column not in columns:
+        raise StageError(f"{where}: no {column!r}, only {', '.join(columns)}{nearest(column, columns)}")
+    value = columns[column]
+    if not isinstance(value, str) or not value:
+        raise StageError(f"{where}: {column} must be a name, not {value!r:.60}")
+    return value

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.artifact import Json, Pipeline
-from harness.data.hub import Source
+from harness.compute.precisions import Precision, dtype_of
 from harness.errors import StageError
+from harness.sources.hub import Source
 from harness.stage import Job, stage
 
 if TYPE_CHECKING:
@@ -46,9 +47,8 @@ def load(
     import torch
 
     from harness.compute.weights import finite
-    from harness.systems.text_to_image.pipelines.adapters import merge_adapter
-    from harness.systems.text_to_image.pipelines.components import NETWORKS, quiet, read_pipeline
-    from harness.systems.text_to_image.pipelines.single_file import read_single_file
+    from harness.stages.systems.text_to_image.components import NETWORKS, quiet, read_pipeline
+    from harness.stages.systems.text_to_image.foreign_formats import merge_adapter, read_single_file
 
     if adapter is None and adapter_scale != 1.0:
         raise StageError("adapter_scale without an adapter changes nothing; set adapter")
@@ -76,8 +76,8 @@ def load(
 
 def describe(pipeline: StableDiffusionPipeline) -> dict[str, Json]:
     """What is worth knowing of a pipeline: sizes, types of number, what it predicts."""
-    from harness.systems.text_to_image.architectures.building import parameters
-    from harness.systems.text_to_image.pipelines.components import NETWORKS
+    from harness.stages.systems.text_to_image.architectures import parameters
+    from harness.stages.systems.text_to_image.components import NETWORKS
 
     return {
         "parameters": parameters(pipeline),
@@ -87,3 +87,24 @@ def describe(pipeline: StableDiffusionPipeline) -> dict[str, Json]:
         "size": pipeline.unet.config.sample_size * pipeline.vae_scale_factor,
         "tokens": pipeline.tokenizer.model_max_length,
     }
+
+
+@stage(version=1, software=("torch", "diffusers", "transformers"))
+def cast(pipeline: Pipeline, *, dtype: Precision, job: Job) -> Pipeline:
+    """Store all weights as another type: half the size for shipping. Other stages compute in what they are told.
+
+    Args:
+        pipeline: its networks are rounded; tokenizer and scheduler stay as they are.
+        dtype: of the weights on disk.
+        job: gives the folder.
+
+    Raises:
+        StageError: a weight that is not finite in this type.
+    """
+    from harness.stages.systems.text_to_image.components import open_pipeline, quiet
+
+    opened = open_pipeline(pipeline, dtype=dtype_of(dtype), device="cpu")
+    folder = job.folder()
+    with quiet():
+        opened.save_pretrained(folder, safe_serialization=True)
+    return Pipeline(folder, facts=describe(opened))

@@ -12,12 +12,12 @@ from pathlib import Path
 from harness.artifact import Artifact, FinetunedPipeline, Json, Pipeline
 from harness.errors import StageError
 from harness.stage import Job
-from harness.systems.text_to_image.architectures.building import parameters
-from harness.systems.text_to_image.pipelines.components import quiet, read_pipeline
-from harness.systems.text_to_image.training import worker
-from harness.systems.text_to_image.training.checkpoints import BASE, CHECKPOINTS, RECIPE, put_into
-from harness.systems.text_to_image.training.preparing import prepare, prepared
-from harness.systems.text_to_image.training.recipe import Recipe
+from harness.stages.systems.text_to_image import worker
+from harness.stages.systems.text_to_image.architectures import parameters
+from harness.stages.systems.text_to_image.checkpoints import BASE, CHECKPOINTS, RECIPE, put_into
+from harness.stages.systems.text_to_image.components import quiet, read_pipeline
+from harness.stages.systems.text_to_image.finetuning import Recipe
+from harness.stages.systems.text_to_image.training_data import prepare, prepared
 
 ADAPTER = "adapter"
 

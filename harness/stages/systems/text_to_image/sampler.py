@@ -18,13 +18,13 @@ from harness.artifact import EncodedPrompts, Pipeline
 from harness.compute.arithmetic import exact, is_out_of_memory
 from harness.compute.meter import Meter, Usage
 from harness.compute.precisions import PRECISIONS, Precision, dtype_of
-from harness.data import image_folder
-from harness.data.image_folder import Row
 from harness.errors import StageError
+from harness.formats import image_folder
+from harness.formats.image_folder import Row
 from harness.stage import Job
-from harness.systems.text_to_image.pipelines.components import open_pipeline, quiet
-from harness.systems.text_to_image.sampling.encoding import EMBEDDINGS
-from harness.systems.text_to_image.sampling.schedulers import Scheduler, scheduler_for
+from harness.stages.systems.text_to_image.components import open_pipeline, quiet
+from harness.stages.systems.text_to_image.encoding import EMBEDDINGS
+from harness.stages.systems.text_to_image.schedulers import Scheduler, scheduler_for
 
 _ADVICE = "look at the losses of the pipeline's training, or try a lower guidance"
 

@@ -24,11 +24,11 @@ from harness.compute.arithmetic import is_out_of_memory
 from harness.compute.precisions import dtype_of
 from harness.compute.resume import Resume, Stateful
 from harness.errors import ResourceError, StageError
-from harness.systems.text_to_image.pipelines.components import read_pipeline
-from harness.systems.text_to_image.training.checkpoints import trainable
-from harness.systems.text_to_image.training.denoising import Denoiser, Drawing, held_out_loss
-from harness.systems.text_to_image.training.preparing import Prepared, prepared
-from harness.systems.text_to_image.training.recipe import Recipe
+from harness.stages.systems.text_to_image.checkpoints import trainable
+from harness.stages.systems.text_to_image.components import read_pipeline
+from harness.stages.systems.text_to_image.denoising import Denoiser, Drawing, held_out_loss
+from harness.stages.systems.text_to_image.finetuning import Recipe
+from harness.stages.systems.text_to_image.training_data import Prepared, prepared
 
 Tell = Callable[[int, int, str], None]
 RESULT, HISTORY, CHECKPOINTS = "trained.safetensors", "history.json", "checkpoints"
@@ -229,7 +229,7 @@ def _optimizer(recipe: Recipe, parameters: list[torch.nn.Parameter]) -> torch.op
 
 
 def main() -> int:
-    """``python -m harness.systems.text_to_image.training.worker TASK``: lines of JSON tell the stage how far it is."""
+    """``python -m harness.stages.systems.text_to_image.worker TASK``: lines of JSON tell the stage how far it is."""
     task = Task.from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
 
     def tell(*done: Any) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from compare.runs import compared
 from markupsafe import Markup
 
+from harness.compare.history import Step
 from harness.compare.sample import Side
-from harness.compare.trend import Step
 from harness.report.html.context import Context
 from harness.report.html.frame import page
 from harness.report.html.parts import Section, Table
-from harness.store import Store
+from harness.store.artifacts import Store
 
 
 def of(candidate: Side, baseline: Side | None, folder: Path, history: Sequence[Step] = ()) -> Context:

@@ -12,9 +12,9 @@ from report.test_golden import NASTY
 
 from harness.artifact import Json
 from harness.compare.sample import Side
-from harness.record import GateInfo, MetricInfo, Score
 from harness.report.html.parts import Table
 from harness.report.html.sections.checks import EACH, checks
+from harness.store.record import GateInfo, MetricInfo, Score
 
 HIGHER = {"better": "higher", "floor": 0.0}
 FIELDS = ("passed", "fits", "supported")

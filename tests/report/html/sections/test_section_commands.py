@@ -6,8 +6,8 @@ from pathlib import Path
 from report.html.contexts import BASELINE, context, typed
 from report.test_golden import RUN
 
-from harness.record import Run
 from harness.report.html.sections.commands import commands
+from harness.store.record import Run
 
 
 def ran(*command: str) -> Run:

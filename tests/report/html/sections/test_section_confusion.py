@@ -13,10 +13,10 @@ from report.test_golden import NASTY
 
 from harness.artifact import Json
 from harness.compare.sample import Side
-from harness.record import Score
 from harness.report.html.parts import Chart, Table
 from harness.report.html.sections.confusion import MOST, POINTS, confusion
-from harness.store import Entry, Result, Store
+from harness.store.artifacts import Entry, Result, Store
+from harness.store.record import Score
 
 CLASSES = ["bare", "crop", "water"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from report.html.contexts import context, tables, texts
 from report.test_golden import RUN
 
-from harness.record import TaskInfo
 from harness.report.html.sections.costs import costs
+from harness.store.record import TaskInfo
 
 
 def test_costs_add_up_by_stage_and_measured_ones_have_their_units(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from report.html.contexts import context, typed
 from report.test_golden import COMPARISON, EMPTY, NASTY, RUN
 
-from harness.record import Run, TaskInfo
 from harness.report.html.sections.failures import LOGS, TAIL_BYTES, failures
+from harness.store.record import Run, TaskInfo
 
 
 def failed(n: int) -> Run:

@@ -12,9 +12,9 @@ from report.test_golden import NASTY
 
 from harness.artifact import Json
 from harness.compare.sample import Side
-from harness.record import MetricInfo, Score
 from harness.report.html.parts import Chart
 from harness.report.html.sections.frontier import frontier
+from harness.store.record import MetricInfo, Score
 
 LOWER = {"better": "lower", "floor": 0.0}
 METRICS = {

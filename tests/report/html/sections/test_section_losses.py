@@ -8,8 +8,8 @@ from compare.runs import side
 from report.html.sections.compared_runs import of, written
 from report.test_golden import NASTY
 
-from harness.record import TaskInfo
-from harness.report.html.sections.losses import MOST, losses
+from harness.report.html.sections.losses import MOST, loss_curves
+from harness.store.record import TaskInfo
 
 
 def task(node: str, start: float = 1.0) -> TaskInfo:
@@ -19,7 +19,7 @@ def task(node: str, start: float = 1.0) -> TaskInfo:
 
 def test_each_stage_with_a_history_has_a_chart_up_to_a_number(tmp_path: Path) -> None:
     stages = [f"stage{i}" for i in range(MOST + 2)]
-    section = losses(of(side(tasks=tuple(map(task, stages))), None, tmp_path))
+    section = loss_curves(of(side(tasks=tuple(map(task, stages))), None, tmp_path))
     assert section is not None
     assert [b.title for b in section.blocks if hasattr(b, "title")] == [f"Loss of {s}" for s in stages[:MOST]]
     assert section.lead == f"Not drawn: {', '.join(stages[MOST:])}."
@@ -27,8 +27,8 @@ def test_each_stage_with_a_history_has_a_chart_up_to_a_number(tmp_path: Path) ->
 
 def test_a_run_without_trainings_has_none(tmp_path: Path) -> None:
     idle = TaskInfo("data", "k", {}, {}, "cached", 0.0, {"history": [], "n": 4})
-    assert losses(of(side(tasks=(idle,)), None, tmp_path)) is None
+    assert loss_curves(of(side(tasks=(idle,)), None, tmp_path)) is None
 
 
 def test_a_hostile_name_is_text(tmp_path: Path) -> None:
-    assert "صحراء" in written(losses(of(side(tasks=(task(NASTY),)), None, tmp_path)))
+    assert "صحراء" in written(loss_curves(of(side(tasks=(task(NASTY),)), None, tmp_path)))

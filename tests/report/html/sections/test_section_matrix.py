@@ -13,9 +13,9 @@ from report.test_golden import NASTY
 
 from harness.artifact import Json
 from harness.compare.sample import Side
-from harness.record import MetricInfo, Score
 from harness.report.html.parts import Table
 from harness.report.html.sections.matrix import ROWS, matrix
+from harness.store.record import MetricInfo, Score
 
 REFERENCE: Mapping[str, Json] = {"images.scheduler": "pndm", "images.steps": 50}
 VALUES = {("pndm", 10): 0.5, ("pndm", 50): 0.8, ("unipc", 10): 0.7, ("unipc", 50): 0.8}

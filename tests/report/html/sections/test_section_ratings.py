@@ -14,8 +14,7 @@ from harness.compare.sample import Side
 from harness.errors import UsageError
 from harness.report.html.parts import Section
 from harness.report.html.sections.ratings import ratings
-from harness.review import summary_file
-from harness.review.summary import Summary, summarise
+from harness.review.summary import Summary, read, summarise, write
 
 PEOPLE = {
     "Ann": {"one": [4, 4, 5, 3], "two": [2, 2, 1, 2], "real": [5, 5, 4, 5]},
@@ -29,7 +28,7 @@ def summed(people: dict[str, dict[str, list[int]]], **changes: object) -> Summar
 
 
 def section(folder: Path, summary: Summary) -> Section:
-    summary_file.write(folder, summary)
+    write(folder, summary)
     found = ratings(context(folder))
     assert found is not None
     return found
@@ -90,8 +89,8 @@ def test_ratings_of_another_run_are_said_to_be(tmp_path: Path) -> None:
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     summary = summed(PEOPLE)
-    summary_file.write(tmp_path, summary)
-    assert summary_file.read(tmp_path) == summary
+    write(tmp_path, summary)
+    assert read(tmp_path) == summary
 
 
 @pytest.mark.parametrize(

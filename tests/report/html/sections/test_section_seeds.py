@@ -10,9 +10,9 @@ from report.html.sections.compared_runs import of, rows, written
 from report.test_golden import NASTY
 
 from harness.compare.sample import Side
-from harness.record import MetricInfo
 from harness.report.html.parts import Chart
 from harness.report.html.sections.seeds import seeds
+from harness.store.record import MetricInfo
 
 
 def chart(candidate: Side, baseline: Side | None, folder: Path) -> Chart:

@@ -20,14 +20,14 @@ from harness.artifact import Images
 from harness.compare import baseline as baselines
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
-from harness.data.image_folder import rows
-from harness.record import Run, TaskInfo
+from harness.formats.image_folder import rows
 from harness.report.html.context import Context
 from harness.report.html.parts import Listing, Section, Strip, Thumbnail
 from harness.report.html.sections.memorised import memorised
 from harness.report.html.sections.strips import strips
 from harness.report.html.thumbnails import thumbnail
-from harness.store import Store
+from harness.store.artifacts import Store
+from harness.store.record import Run, TaskInfo
 
 Painted = tuple[Run, Store]
 

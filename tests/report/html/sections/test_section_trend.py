@@ -12,12 +12,12 @@ from report.html.sections.compared_runs import of, rows, written
 from report.test_golden import NASTY
 
 from harness.compare.comparison import Difference
+from harness.compare.history import Step
 from harness.compare.sample import Side
-from harness.compare.trend import Step
-from harness.record import Accepted
 from harness.report.html.context import Context
 from harness.report.html.parts import Chart, Table
 from harness.report.html.sections.trend import MOST, trend
+from harness.store.record import Accepted
 
 
 def step(day: int, by: float = 0.0, *, use: str = "m@1", reason: str = "figures", **changes: Any) -> Step:

@@ -14,15 +14,15 @@ from painted import GALLERY, ran
 from harness.artifact import Images
 from harness.compare.comparison import Comparison
 from harness.compare.sample import Side
-from harness.data.image_folder import rows
-from harness.items import ItemRows, ItemsReader, write_items
-from harness.record import Run
+from harness.formats.image_folder import rows
 from harness.report.html.context import Context
 from harness.report.html.parts import Listing, Section, Table
 from harness.report.html.sections.worst import ROWS, SIDE, worst
 from harness.report.html.thumbnails import thumbnail
 from harness.stage import Items
-from harness.store import Store
+from harness.store.artifacts import Store
+from harness.store.items import ItemRows, ItemsReader, write_items
+from harness.store.record import Run
 
 REPEATED = GALLERY + "seeds:\n  images.seed: [0, 1, 2]\n"
 CHANGED = REPEATED.replace("prompts: drawn, learnt", "prompts: drawn, steps: 50, learnt")

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from jobs import FolderJob
 
 from harness.artifact import Corpus
-from harness.data.corpus import chunk, table
-from harness.data.corpus.chunking import _chunks
-from harness.data.corpus.table import Row
 from harness.errors import StageError
+from harness.formats import corpus
+from harness.formats.corpus import Row
+from harness.stages.data.corpus import chunk
+from harness.stages.data.corpus.chunking import _chunks
 
 PAGES = [
     Row("A lake is 3.5 km wide. It is", "a", 1, 0),
@@ -21,9 +22,9 @@ PAGES = [
 
 
 def chunks(rows, folder, **options):
-    table.write(folder, rows)
+    corpus.write(folder, rows)
     made = chunk(Corpus(folder), job=FolderJob(folder), **options)
-    return made, table.read(made.path)
+    return made, corpus.read(made.path)
 
 
 def test_chunks_end_with_sentences_and_begin_on_their_page(tmp_path):

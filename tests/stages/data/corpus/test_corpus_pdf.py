@@ -26,8 +26,9 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen import canvas
 
-from harness.data.corpus import read_pdfs, table
 from harness.errors import StageError
+from harness.formats import corpus
+from harness.stages.data.corpus import read_pdfs
 
 PAPER = [
     ["Deep learning for remote sens-", "ing has made great progress.", "Sentinel-", "2 has 13 bands."],
@@ -159,7 +160,7 @@ def test_a_folder_of_good_broken_encrypted_and_scanned_files_has_an_exact_accoun
         "unread": {".txt": 1, "broken/LICENSE": 1},
     }
     assert made.facts["statuses"] == {"broken": 5, "empty": 1, "encrypted": 1, "read": 4, "scanned": 1}
-    every = table.read(made.path)
+    every = corpus.read(made.path)
     assert Counter(row.document for row in every) == {
         name: found["read"] for name, found in files.items() if found["read"]
     }
@@ -169,8 +170,8 @@ def test_rows_are_the_pages_with_text_in_order(tmp_path):
     made = read_pdfs(source=lay(tmp_path / "a", {"b.pdf": FOLDER["partly.pdf"]}), job=FolderJob(tmp_path))
     first = "Deep learning for remote sensing has made great progress. Sentinel-2 has 13 bands."
     second = "A CNN-based model maps land cover in Europe."
-    assert table.read(made.path) == [(first, "b.pdf", 1, 0), (second, "b.pdf", 3, 1)]
-    assert made.conditions == {"text": table.digest(table.read(made.path))}
+    assert corpus.read(made.path) == [(first, "b.pdf", 1, 0), (second, "b.pdf", 3, 1)]
+    assert made.conditions == {"text": corpus.digest(corpus.read(made.path))}
 
 
 def test_pages_in_other_scripts_are_read_and_their_hyphens_mended(tmp_path):
@@ -189,7 +190,7 @@ def test_pages_in_other_scripts_are_read_and_their_hyphens_mended(tmp_path):
     }
     files = {name: pdf([lines], font) for name, (font, lines, _) in languages.items()}
     made = read_pdfs(source=lay(tmp_path / "a", files), job=FolderJob(tmp_path))
-    assert {row.document: row.text for row in table.read(made.path)} == {
+    assert {row.document: row.text for row in corpus.read(made.path)} == {
         name: text for name, (_, _, text) in languages.items()
     }
     assert made.facts["statuses"] == {"read": 3}
@@ -198,7 +199,7 @@ def test_pages_in_other_scripts_are_read_and_their_hyphens_mended(tmp_path):
 def test_one_file_may_be_the_source(tmp_path):
     lay(tmp_path / "a", {"b.pdf": pdf(PAPER)})
     made = read_pdfs(source=source(tmp_path / "a" / "b.pdf"), job=FolderJob(tmp_path))
-    assert [row.document for row in table.read(made.path)] == ["b.pdf", "b.pdf"]
+    assert [row.document for row in corpus.read(made.path)] == ["b.pdf", "b.pdf"]
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import get_args
 import pytest
 from jobs import FolderJob
 
-from harness.data import corpus
-from harness.data.corpus import table
-from harness.data.corpus.docstrings import Package, _docstrings, _is_public, _module
+from harness.formats.corpus import digest, read
+from harness.stages.data import corpus
+from harness.stages.data.corpus.texts import Package, _docstrings, _is_public, _module
 
 SOURCE = '''
 """Of the module."""
@@ -90,7 +90,7 @@ def test_private_folders_and_tests_are_left_out_and_a_document_is_a_module(file,
 
 
 def test_the_data_sets_of_torchgeo_are_real_english_about_remote_sensing(made):
-    rows = table.read(made.path)
+    rows = read(made.path)
     eurosat = [row for row in rows if row.document == "torchgeo.datasets.eurosat"]
     assert eurosat[0].text == "EuroSAT dataset."
     assert any("Sentinel-2" in row.text for row in eurosat)
@@ -101,13 +101,13 @@ def test_the_data_sets_of_torchgeo_are_real_english_about_remote_sensing(made):
 
 
 def test_no_text_comes_twice_and_what_did_is_counted(made):
-    texts = [row.text for row in table.read(made.path)]
+    texts = [row.text for row in read(made.path)]
     assert len(texts) == len(set(texts))
     assert made.facts["repeated"] > 100
 
 
 def test_the_text_decides_what_can_be_compared(made, tmp_path):
-    assert made.conditions == {"text": table.digest(table.read(made.path))}
+    assert made.conditions == {"text": digest(read(made.path))}
     again = corpus.docstrings(package="torchgeo.datasets", job=FolderJob(tmp_path))
     assert again.conditions == made.conditions
 
@@ -126,11 +126,11 @@ def test_the_version_of_every_package_that_can_be_named_is_in_the_key():
 
 def test_nothing_is_imported(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from jobs import FolderJob; from harness.data import corpus; "
+        "import sys; from pathlib import Path; from jobs import FolderJob; from harness.stages.data import corpus; "
         "corpus.docstrings(package='torchgeo.datasets', job=FolderJob(Path(sys.argv[1]))); "
         "sys.exit(not {'torchgeo', 'torch', 'scipy'}.isdisjoint(sys.modules))"
     )
-    tests = Path(__file__).parents[2]
+    tests = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], cwd=tests, capture_output=True, text=True, check=False
     )

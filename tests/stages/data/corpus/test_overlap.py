@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.corpus.overlap import Overlap, overlap
+from harness.stages.data.corpus.overlap import Overlap, overlap
 
 WORDS = [f"word{i}" for i in range(30)]
 TRAIN = [" ".join(WORDS[:20]), " ".join(WORDS[20:])]

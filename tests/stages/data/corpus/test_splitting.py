@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from jobs import FolderJob
 
 from harness.artifact import Corpus
-from harness.data.corpus import split, table
-from harness.data.corpus.splitting import _taken
-from harness.data.corpus.table import Row
 from harness.errors import StageError
+from harness.formats import corpus
+from harness.formats.corpus import Row
+from harness.stages.data.corpus import split
+from harness.stages.data.corpus.chunking import _taken
 
 SIZES = {"a": 4, "b": 7, "c": 1, "d": 12, "e": 6, "f": 10}
 SENTENCE = "the lake and the town and the forest and the sea are here all of them"
@@ -24,12 +25,12 @@ ROWS = [
 
 def parts(rows, folder, **options):
     (folder / "read").mkdir(parents=True)
-    table.write(folder / "read", rows)
+    corpus.write(folder / "read", rows)
     return split(Corpus(folder / "read"), job=FolderJob(folder), **options)
 
 
 def rows_of(made):
-    return [table.read(side.path) for side in made]
+    return [corpus.read(side.path) for side in made]
 
 
 def test_no_document_is_on_both_sides_and_nothing_is_lost(tmp_path):

@@ -8,12 +8,13 @@ import pytest
 from image_files import parquet, source
 from jobs import FolderJob
 
-from harness.data.content import DigestCache
-from harness.data.corpus import read, table
-from harness.data.corpus.texts import LinePattern
-from harness.data.hub import Source
-from harness.data.resolve import resolve
 from harness.errors import StageError
+from harness.formats import corpus
+from harness.sources.content import DigestCache
+from harness.sources.hub import Source
+from harness.sources.resolve import resolve
+from harness.stages.data.corpus import read
+from harness.stages.data.corpus.texts import LinePattern
 
 GUIDE = (
     "---\ntitle: A guide\n---\nBefore.\n\n## Lakes\n\n* A *lake*.\n\n## Towns\n\nA town.\n## Lakes\nMore.\n"
@@ -51,12 +52,12 @@ def shards(tmp_path):
 
 
 def rows_of(place, job, **options):
-    return table.read(read(source=source(place), job=FolderJob(job), **options).path)
+    return corpus.read(read(source=source(place), job=FolderJob(job), **options).path)
 
 
 def test_every_text_file_is_a_document_as_it_is_written(folder, tmp_path):
     made = read(source=source(folder), job=FolderJob(tmp_path))
-    assert table.read(made.path) == [
+    assert corpus.read(made.path) == [
         ("One.\nTwo: 湖。\n", "a.txt", 0, 0),
         (GUIDE, "b.md", 0, 0),
         ("Three.", "inner/c.rst", 0, 0),
@@ -81,7 +82,7 @@ def test_a_heading_that_is_no_expression_or_every_line_is_refused(text):
 
 def test_parquet_is_read_row_by_row_and_its_file_is_the_document(shards, tmp_path):
     made = read(source=source(shards), job=FolderJob(tmp_path))
-    assert table.read(made.path) == [
+    assert corpus.read(made.path) == [
         ("d", "test-00000-of-00001.parquet", 0, 0),
         ("a", "train-00000-of-00002.parquet", 0, 0),
         ("b", "train-00000-of-00002.parquet", 0, 1),
@@ -109,7 +110,7 @@ def test_another_source_is_another_corpus(folder, shards, tmp_path):
     made = [
         read(source=source(place), job=FolderJob(tmp_path / place.name / "job")) for place in (folder, shards)
     ]
-    assert table.read(made[0].path) != table.read(made[1].path)
+    assert corpus.read(made[0].path) != corpus.read(made[1].path)
 
 
 def test_the_card_of_a_repository_is_read_only_where_it_is_all_there_is(folder, tmp_path):
@@ -118,11 +119,11 @@ def test_the_card_of_a_repository_is_read_only_where_it_is_all_there_is(folder, 
     of_hub = replace(here, repo="org/name", place=None)
     for place, expected in ((here, True), (of_hub, False), (replace(of_hub, inside="docs"), True)):
         made = read(source=place, job=FolderJob(tmp_path / f"{place.repo} {place.inside}"))
-        assert ("README.md" in {row.document for row in table.read(made.path)}) == expected
+        assert ("README.md" in {row.document for row in corpus.read(made.path)}) == expected
     (folder / "card").mkdir()
     (folder / "README.md").rename(folder / "card" / "README.md")
     only = replace(of_hub, found=source(folder / "card").found)
-    assert table.read(read(source=only, job=FolderJob(tmp_path / "only")).path)[0].document == "README.md"
+    assert corpus.read(read(source=only, job=FolderJob(tmp_path / "only")).path)[0].document == "README.md"
 
 
 @pytest.mark.parametrize(
@@ -200,4 +201,4 @@ def test_real_texts_of_a_mirror_are_divided_at_their_headings(tmp_path, name, he
     assert made.facts["documents"] == documents
     (file,) = [found.path] if found.path.is_file() else found.path.glob("*.md")
     text = file.read_text(encoding="utf-8")
-    assert "".join(row.text for row in table.read(made.path)).split() == text.split()
+    assert "".join(row.text for row in corpus.read(made.path)).split() == text.split()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.data.gdal import refuse_references
 from harness.errors import StageError
+from harness.stages.data.folders.rasters import refuse_references
 
 
 @pytest.mark.parametrize(

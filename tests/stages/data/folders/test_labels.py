@@ -10,9 +10,9 @@ from image_files import class_folders, colour, everything, source
 from jobs import FolderJob
 
 from harness.artifact import CaptionedImages
-from harness.data.folders import images, relabel, split
-from harness.data.image_folder import Writer, rows
 from harness.errors import StageError
+from harness.formats.image_folder import Writer, rows
+from harness.stages.data.folders import images, relabel, split
 
 LABELS = ["pond", "lake", "town", "airport", None, "pond"]
 

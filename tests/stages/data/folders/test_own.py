@@ -7,9 +7,9 @@ import pytest
 from image_files import class_folders, colour, everything, pixels, png, source
 from jobs import FolderJob
 
-from harness.data.folders import captioned, images
-from harness.data.image_folder import rows
 from harness.errors import StageError
+from harness.formats.image_folder import rows
+from harness.stages.data.folders import captioned, images
 
 
 def read(root, job_root, **parameters):

@@ -8,9 +8,9 @@ from image_files import colour, everything, parquet, pixels, png, source
 from jobs import FolderJob
 from PIL import Image
 
-from harness.data.folders import hub, hub_captioned
-from harness.data.image_folder import rows
 from harness.errors import StageError
+from harness.formats.image_folder import rows
+from harness.stages.data.folders import hub, hub_captioned
 
 FEATURES = {"label": {"names": ["Water", "Crops"], "_type": "ClassLabel"}}
 COLUMNS = {"image": "picture", "label": "land"}

@@ -7,9 +7,9 @@ from affine import Affine
 from image_files import everything, pixels, source
 from jobs import FolderJob
 
-from harness.data.folders import geotiff
-from harness.data.image_folder import rows
 from harness.errors import StageError
+from harness.formats.image_folder import rows
+from harness.stages.data.folders import geotiff
 
 NAMES = ("B02", "B03", "B04", "B08")
 

@@ -11,11 +11,11 @@ from image_files import everything
 from jobs import FolderJob
 
 from harness.artifact import GeneratedImages
-from harness.data.image_folder import rows
-from harness.data.synthetic import filter
-from harness.data.synthetic.filtering import Filtered
 from harness.errors import StageError
-from harness.metrics import cost
+from harness.formats.image_folder import rows
+from harness.stages.data.synthetic import filter
+from harness.stages.data.synthetic.filtering import Filtered
+from harness.stages.metrics import cost
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from jobs import FolderJob
 from toy_suites import write_suite
 
 from harness.artifact import LabelledImages
-from harness.data.folders import images, split
-from harness.data.image_folder import rows
-from harness.data.synthetic import filter, join
+from harness.engine.plan import make
 from harness.errors import StageError
-from harness.plan import make
+from harness.formats.image_folder import rows
+from harness.stages.data.folders import images, split
+from harness.stages.data.synthetic import filter, join
 from harness.suite import load
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from harness.data.synthetic.likeness import Twin, distances, fingerprint, twins
 from harness.errors import StageError
+from harness.stages.data.synthetic.judging import Twin, distances, fingerprint, twins
 
 pytestmark = pytest.mark.numeric
 

@@ -14,13 +14,13 @@ from image_files import pixels, source
 from jobs import FolderJob
 
 from harness.artifact import DataSet, GeneratedImages, Images, Json, Scenes
-from harness.data import scenes
-from harness.data.folders import hub, hub_captioned
-from harness.data.image_folder import rows
-from harness.data.synthetic import dataset, filter, join, read
-from harness.data.synthetic.card import size_category
-from harness.data.synthetic.copying import Copy, Labelled, copy
 from harness.errors import StageError
+from harness.formats.image_folder import rows
+from harness.stages.data import scenes
+from harness.stages.data.folders import hub, hub_captioned
+from harness.stages.data.synthetic import dataset, filter, join, read
+from harness.stages.data.synthetic.joining import Copy, Labelled, copy
+from harness.stages.data.synthetic.packing import size_category
 
 SAMPLING: Json = {"scheduler": "pndm", "steps": 50, "guidance": 7.5, "negative": "blurry | deformed"}
 

@@ -13,7 +13,7 @@ from tiny_alignment import fields, same, train, weights_of
 from tiny_pipeline import tiny_tokenizer
 
 from harness.errors import StageError
-from harness.metrics import alignment
+from harness.stages.metrics import alignment
 
 pytestmark = pytest.mark.numeric
 

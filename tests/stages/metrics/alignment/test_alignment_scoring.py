@@ -9,9 +9,9 @@ from tiny_alignment import COLOURS, fields, pictures, train
 from tiny_pipeline import tiny_tokenizer
 
 from harness.artifact import CaptionedImages
-from harness.data.image_folder import rows
 from harness.errors import StageError
-from harness.metrics import alignment
+from harness.formats.image_folder import rows
+from harness.stages.metrics import alignment
 
 pytestmark = pytest.mark.numeric
 

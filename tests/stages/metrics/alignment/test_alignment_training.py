@@ -11,9 +11,9 @@ from jobs import FolderJob
 from tiny_alignment import fields, pictures, same, train, weights_of
 from tiny_pipeline import tiny_tokenizer
 
-from harness.data import scenes
 from harness.errors import StageError
-from harness.metrics import alignment
+from harness.stages.data import scenes
+from harness.stages.metrics import alignment
 
 pytestmark = pytest.mark.numeric
 
@@ -81,7 +81,7 @@ def test_it_tells_matching_from_other_captions_of_scenes_it_has_not_seen(tmp_pat
     seed=st.integers(0, 99),
 )
 def test_a_sentence_comes_twice_in_a_batch_only_where_the_row_has_no_other(rows, seed):
-    from harness.metrics.alignment.contrastive import captions_for
+    from harness.stages.metrics.alignment.contrastive import captions_for
 
     taken = captions_for(rows, random.Random(seed))
     assert len(taken) == len(rows)

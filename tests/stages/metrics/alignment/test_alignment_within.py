@@ -9,7 +9,7 @@ from tiny_alignment import COLOURS, fields, pictures, train
 from tiny_pipeline import tiny_tokenizer
 
 from harness.errors import StageError
-from harness.metrics import alignment
+from harness.stages.metrics import alignment
 
 WARM = {"red": "warm", "white": "warm", "green": "cold", "blue": "cold"}
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.metrics.alignment.matching import match
+from harness.stages.metrics.alignment.dual_encoder import match
 
 pytestmark = pytest.mark.numeric
 

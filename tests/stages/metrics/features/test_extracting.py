@@ -17,13 +17,12 @@ from torch import Tensor, nn
 
 from harness.artifact import Extractor, Images, LabelledImages
 from harness.errors import StageError
-from harness.metrics import features
-from harness.metrics.features.architectures import Architecture
-from harness.metrics.features.description import Description
-from harness.metrics.features.networks import build, save
-from harness.metrics.features.running import Runner
-from harness.metrics.features.vectors import pair, read
-from harness.metrics.features.view import View
+from harness.formats.features import pair, read
+from harness.stages.metrics import features
+from harness.stages.metrics.features.families import Architecture
+from harness.stages.metrics.features.networks import Description, build, save
+from harness.stages.metrics.features.running import Runner
+from harness.stages.metrics.features.view import View
 
 pytestmark = pytest.mark.numeric
 
@@ -205,7 +204,7 @@ def test_memory_does_not_grow_with_the_number_of_images(extractor: Extractor, tm
     (tmp_path / "many/metadata.jsonl").write_text(
         "\n".join(lines).replace('"file_name": "', '"file_name": "../few/')
     )
-    tests = Path(__file__).parents[2]
+    tests = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", PEAK, *map(str, (tests, few.path, tmp_path / "many", extractor.path, tmp_path))],
         capture_output=True, text=True, check=True,

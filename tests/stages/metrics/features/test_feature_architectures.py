@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from harness.metrics.features.architectures import Architecture
-from harness.metrics.features.families import networks_of
+from harness.stages.metrics.features.families import Architecture, networks_of
 
 
 def test_two_spellings_of_one_network_are_one() -> None:
@@ -62,8 +61,8 @@ def test_the_names_are_those_that_the_packages_know() -> None:
 
 def test_a_name_is_checked_without_importing_the_package() -> None:
     script = (
-        "import sys; from harness.metrics import features; "
-        "from harness.metrics.features.architectures import Architecture as A; "
+        "import sys; from harness.stages.metrics import features; "
+        "from harness.stages.metrics.features.families import Architecture as A; "
         "A.from_text('timm:resnet18'); A.from_text('torchvision:resnet18'); "
         "print(sorted({'torch', 'timm', 'torchvision', 'numpy', 'PIL'} & set(sys.modules)))"
     )

@@ -16,16 +16,15 @@ from safetensors.torch import load_file, save_file
 from tiny_land_cover import folder, found, three_folders, train
 
 from harness.artifact import Classifier, Extractor, LabelledImages
-from harness.data.hub import Found
-from harness.data.pickles import conversion
 from harness.errors import StageError
-from harness.metrics import features
-from harness.metrics.features.architectures import Architecture
-from harness.metrics.features.description import Description
-from harness.metrics.features.networks import MODEL, build
-from harness.metrics.features.vectors import read
-from harness.systems import land_cover
-from harness.systems.land_cover.weights import Weights
+from harness.formats.features import read
+from harness.sources.hub import Found
+from harness.sources.weight_files import conversion
+from harness.stages.metrics import features
+from harness.stages.metrics.features.families import Architecture
+from harness.stages.metrics.features.networks import MODEL, Description, build
+from harness.stages.systems import land_cover
+from harness.stages.systems.land_cover.weights import Weights
 
 pytestmark = pytest.mark.numeric
 

@@ -17,14 +17,13 @@ from tiny_land_cover import found
 from torch import nn
 
 from harness.artifact import Images
-from harness.data.image_folder import Writer, rows
 from harness.errors import StageError
-from harness.metrics import features
-from harness.metrics.features.architectures import Architecture
-from harness.metrics.features.families import INCEPTION_LAYERS
-from harness.metrics.features.networks import build
-from harness.metrics.features.vectors import read
-from harness.systems.land_cover.weights import Weights
+from harness.formats.features import read
+from harness.formats.image_folder import Writer, rows
+from harness.stages.metrics import features
+from harness.stages.metrics.features.families import INCEPTION_LAYERS, Architecture
+from harness.stages.metrics.features.networks import build
+from harness.stages.systems.land_cover.weights import Weights
 
 pytestmark = pytest.mark.numeric
 
@@ -36,7 +35,7 @@ SIZES = [(512, 512), (300, 200), (64, 96)]
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
     """Random weights that keep a signal alive through all layers, as trained ones do."""
-    from harness.metrics.features.inception import Inception
+    from harness.stages.metrics.features.inception import Inception
 
     network, generator = Inception("2048"), torch.Generator().manual_seed(0)
     for module in network.modules():

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from harness.errors import StageError
-from harness.metrics.features.architectures import Architecture
-from harness.metrics.features.networks import build, feature_count, fill, own_view, save
-from harness.metrics.features.view import View
+from harness.stages.metrics.features.families import Architecture
+from harness.stages.metrics.features.networks import build, feature_count, fill, own_view, save
+from harness.stages.metrics.features.view import View
 
 pytestmark = pytest.mark.numeric
 

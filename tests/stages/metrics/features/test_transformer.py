@@ -26,10 +26,10 @@ from transformers import (
 
 from harness.artifact import Extractor
 from harness.errors import StageError
-from harness.metrics import features
-from harness.metrics.features.architectures import Architecture
-from harness.metrics.features.networks import restore
-from harness.systems.land_cover.weights import Weights
+from harness.stages.metrics import features
+from harness.stages.metrics.features.families import Architecture
+from harness.stages.metrics.features.networks import restore
+from harness.stages.systems.land_cover.weights import Weights
 
 pytestmark = pytest.mark.numeric
 

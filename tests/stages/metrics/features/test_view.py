@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from harness.errors import StageError
-from harness.metrics.features.view import Fit, View, tensorflow_bilinear
+from harness.stages.metrics.features.view import Fit, View, tensorflow_bilinear
 
 pytestmark = pytest.mark.numeric
 

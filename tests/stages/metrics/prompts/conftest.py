@@ -9,12 +9,11 @@ from hand_prompts import TOKENIZER, land_texts
 from jobs import FolderJob
 
 from harness.artifact import Corpus, Prompts, TextEmbedder, Tokenizer
-from harness.data.corpus import table as corpus_table
-from harness.metrics import prompts as metric
-from harness.metrics.prompts.checking import CheckScores
-from harness.systems import embeddings
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.table import Prompt
+from harness.formats import corpus as corpus_table
+from harness.formats.prompts import Prompt, count, write
+from harness.stages.metrics import prompts as metric
+from harness.stages.metrics.prompts.checking import CheckScores
+from harness.stages.systems import embeddings
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +34,8 @@ def stored(tmp_path) -> Callable[[Sequence[Prompt]], Prompts]:
     def store(prompts: Sequence[Prompt]) -> Prompts:
         folder = tmp_path / f"prompts-{next(made)}"
         folder.mkdir()
-        table.write(folder, prompts)
-        return Prompts(folder, facts=table.count(prompts))
+        write(folder, prompts)
+        return Prompts(folder, facts=count(prompts))
 
     return store
 

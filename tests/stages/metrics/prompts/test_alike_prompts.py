@@ -7,9 +7,9 @@ from hand_prompts import prompt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.metrics.prompts.alike import twins
-from harness.metrics.prompts.classes import naming, patterns
-from harness.metrics.prompts.words import shingles
+from harness.stages.metrics.prompts.content import naming, patterns
+from harness.stages.metrics.prompts.diversity import twins
+from harness.stages.metrics.prompts.words import shingles
 
 pytestmark = pytest.mark.numeric
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.metrics.prompts.ngrams import distinct, self_bleu
+from harness.stages.metrics.prompts.diversity import distinct, self_bleu
 
 
 def test_distinct_by_hand():

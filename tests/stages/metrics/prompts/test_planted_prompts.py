@@ -6,7 +6,7 @@ import pytest
 from hand_prompts import GOOD, TOKENIZER, land_texts
 from toy_suites import write_suite
 
-from harness.metrics.prompts.table import CHECKS
+from harness.stages.metrics.prompts.table import CHECKS
 
 CHECK_NAMES = [check.name for check in CHECKS]
 SUITE = f"""\

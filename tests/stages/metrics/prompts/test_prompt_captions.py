@@ -10,11 +10,11 @@ from hand_prompts import prompt
 from jobs import FolderJob
 
 from harness.artifact import Corpus, Tokenizer
-from harness.data.corpus import table as corpus_table
-from harness.metrics import prompts as metric
-from harness.metrics.prompts.measuring import spans_of
-from harness.metrics.prompts.words import words
-from harness.systems import embeddings
+from harness.formats import corpus as corpus_table
+from harness.stages.metrics import prompts as metric
+from harness.stages.metrics.prompts.measuring import spans_of
+from harness.stages.metrics.prompts.words import words
+from harness.stages.systems import embeddings
 
 MIRROR = Path(os.environ.get("HARNESS_MIRROR", ""))
 RSICD = MIRROR / "arampacha/rsicd/data/test-00000-of-00001.parquet"

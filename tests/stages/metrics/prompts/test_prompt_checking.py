@@ -6,9 +6,9 @@ import pytest
 from hand_prompts import GOOD, failed, prompt
 from jobs import FolderJob
 
-from harness.metrics.prompts.table import CHECKS
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.templates import from_templates
+from harness.formats import prompts
+from harness.stages.metrics.prompts.table import CHECKS
+from harness.stages.systems.prompt_writer.templates import from_templates
 
 GOOD_PROMPTS = [
     prompt(text, label, f"{label}-{i}") for label, texts in GOOD.items() for i, text in enumerate(texts)
@@ -88,7 +88,7 @@ def test_a_planted_prompt_is_caught_by_the_check_that_is_meant_for_it(check, wha
 def test_the_curated_templates_pass_what_words_alone_decide(check, tmp_path):
     """How near they are to their classes is up to the embedder, which here has read a page."""
     made = from_templates(classes=tuple(GOOD), per_class=6, job=FolderJob(tmp_path / "templates"))
-    scores = check(table.read(made), negative=("wrapped", "repeating", "blurry", "deformed", "low-quality"))
+    scores = check(prompts.read(made), negative=("wrapped", "repeating", "blurry", "deformed", "low-quality"))
     assert len(scores.items.item) == 42
     failing = {name: rows for name, rows in scores.details["failing"].items() if rows}
     assert failing.keys() <= {"relevant", "apart"}, json.dumps(failing, indent=1)

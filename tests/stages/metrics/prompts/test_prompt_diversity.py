@@ -7,7 +7,7 @@ from hand_prompts import prompt
 from jobs import FolderJob
 
 from harness.errors import StageError
-from harness.metrics import prompts as metric
+from harness.stages.metrics import prompts as metric
 
 pytestmark = pytest.mark.numeric
 

@@ -3,8 +3,8 @@
 import pytest
 from hand_prompts import prompt
 
-from harness.metrics.prompts.context import Context
-from harness.metrics.prompts.form import clean, no_echo, varied
+from harness.stages.metrics.prompts.form import clean, no_echo, varied
+from harness.stages.metrics.prompts.words import Context
 
 CONTEXT = Context((), (), {}, frozenset(), lambda text: [], 77, {}, {}, {}, {})
 

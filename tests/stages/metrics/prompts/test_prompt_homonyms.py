@@ -3,10 +3,8 @@
 import pytest
 from hand_prompts import prompt
 
-from harness.metrics.prompts.context import Context
-from harness.metrics.prompts.homonym_list import LARGE, LAYOUT, SENSES
-from harness.metrics.prompts.homonyms import unambiguous
-from harness.metrics.prompts.words import content, singular
+from harness.stages.metrics.prompts.homonyms import LARGE, LAYOUT, SENSES, unambiguous
+from harness.stages.metrics.prompts.words import Context, content, singular
 
 CONTEXT = Context((), (), {}, frozenset(), lambda text: [], 77, {}, {}, {}, {})
 

@@ -7,9 +7,9 @@ from tiny_alignment import fields, train
 
 from harness.artifact import Tokenizer
 from harness.errors import StageError
-from harness.metrics import prompts as metric
-from harness.metrics.prompts.table import CHECKS
-from harness.systems.prompt_writer.writing.wording import INSTRUCT
+from harness.stages.metrics import prompts as metric
+from harness.stages.metrics.prompts.table import CHECKS
+from harness.stages.systems.prompt_writer.wording import INSTRUCT
 
 FARM = prompt("An aerial view of farmland with fields of wheat beside fields of maize.", name="farm")
 LAKE = prompt("A satellite image of a lake with clear water.", "Water Body", "lake")

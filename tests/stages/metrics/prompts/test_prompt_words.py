@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.metrics.prompts.words import content, found, listed, pattern, sent, shingles, singular, words
+from harness.stages.metrics.prompts.words import (
+    content,
+    found,
+    listed,
+    pattern,
+    sent,
+    shingles,
+    singular,
+    words,
+)
 
 
 @pytest.mark.parametrize(

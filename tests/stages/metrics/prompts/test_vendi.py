@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.metrics.prompts.vendi import vendi
+from harness.stages.metrics.prompts.vendi import vendi
 
 pytestmark = pytest.mark.numeric
 

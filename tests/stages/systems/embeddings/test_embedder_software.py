@@ -1,9 +1,9 @@
 """Another version of what embeds or stores texts is another result: stages that open an embedder or an index say so."""
 
 from harness.artifact import Index, TextEmbedder
-from harness.registry import all_stages
-from harness.systems.embeddings.software import EMBEDDER
-from harness.systems.prompt_writer.indexing.making import INDEX
+from harness.formats.embedder import EMBEDDER
+from harness.stages.systems.prompt_writer.index import INDEX
+from harness.suite.registry import all_stages
 
 
 def taking(kind):

@@ -11,14 +11,13 @@ from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits
 
 from harness.artifact import Corpus
-from harness.data.corpus import table
-from harness.data.corpus.chunking import chunk
-from harness.data.corpus.docstrings import docstrings
-from harness.data.corpus.table import Row
 from harness.errors import StageError
-from harness.systems.embeddings.latent_semantic import LatentSemantic, features, learn
-from harness.systems.embeddings.learning import local
-from harness.systems.embeddings.opening import open_embedder
+from harness.formats.corpus import Row, write
+from harness.stages.data.corpus.chunking import chunk
+from harness.stages.data.corpus.texts import docstrings
+from harness.stages.systems.embeddings import local
+from harness.stages.systems.embeddings.embedder import open_embedder
+from harness.stages.systems.embeddings.latent_semantic import LatentSemantic, features, learn
 
 pytestmark = pytest.mark.numeric
 
@@ -34,7 +33,7 @@ TEXTS = [
 
 def corpus(folder, texts=TEXTS):
     folder.mkdir(parents=True)
-    table.write(folder, [Row(text, "book", 0, i) for i, text in enumerate(texts)])
+    write(folder, [Row(text, "book", 0, i) for i, text in enumerate(texts)])
     return Corpus(folder)
 
 

@@ -16,13 +16,13 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from harness.artifact import Corpus
-from harness.data.corpus import table
-from harness.data.corpus.table import Row
 from harness.errors import StageError
-from harness.systems.embeddings.loading import load
-from harness.systems.embeddings.opening import open_embedder
-from harness.systems.prompt_writer.indexing.making import index
-from harness.systems.prompt_writer.indexing.retrieving import open_index
+from harness.formats import corpus
+from harness.formats.corpus import Row
+from harness.stages.systems.embeddings import load
+from harness.stages.systems.embeddings.embedder import open_embedder
+from harness.stages.systems.prompt_writer.index import index
+from harness.stages.systems.prompt_writer.retrieving import open_index
 
 pytestmark = pytest.mark.numeric
 
@@ -248,7 +248,7 @@ def test_what_is_no_model_is_refused_in_one_line(folder, tmp_path):
 
 def test_passages_are_looked_up_by_it_and_never_longer_than_it_reads(original, tmp_path):
     embedder = loaded(original, tmp_path)
-    table.write(tmp_path, [Row(text, "book", 0, i) for i, text in enumerate([*TEXTS, "a lake . " * 30])])
+    corpus.write(tmp_path, [Row(text, "book", 0, i) for i, text in enumerate([*TEXTS, "a lake . " * 30])])
     with pytest.raises(StageError, match="chunk_size: 31 tokens; model reads 30 at once"):
         index(Corpus(tmp_path), embedder, chunk_size=31, job=FolderJob(tmp_path / "a"))
     made = index(Corpus(tmp_path), embedder, chunk_size=30, overlap=0, job=FolderJob(tmp_path / "b"))

@@ -14,10 +14,10 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from harness.artifact import LanguageModel
 from harness.errors import ResourceError, StageError
-from harness.systems.language_model.decoding import Choice, Prompt, Sampling, encoded
-from harness.systems.language_model.generating import generate
-from harness.systems.language_model.models.opening import open_model
-from harness.systems.language_model.models.tokenizers import learn
+from harness.stages.systems.language_model.checks import learn
+from harness.stages.systems.language_model.decoding import Choice, Prompt, Sampling, encoded
+from harness.stages.systems.language_model.generating import generate
+from harness.stages.systems.language_model.opening import open_model
 
 pytestmark = pytest.mark.numeric
 
@@ -167,7 +167,7 @@ def test_a_text_goes_on_after_its_prompt_with_its_space(tmp_path, phi):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    from harness.systems.language_model.decoding import written
+    from harness.stages.systems.language_model.decoding import written
 
     words = Tokenizer(models.WordLevel({"</s>": 0, "▁snow": 1, "▁is": 2, "▁bright": 3}, unk_token="</s>"))
     words.pre_tokenizer = pre_tokenizers.Metaspace()

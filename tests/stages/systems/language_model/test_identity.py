@@ -9,9 +9,9 @@ from tiny_language_model import SENTENCES, tiny_model
 
 from harness.artifact import LanguageModel
 from harness.errors import StageError
-from harness.systems.language_model.models.identity import Identity
-from harness.systems.language_model.models.opening import open_model
-from harness.systems.language_model.models.tokenizers import learn
+from harness.stages.systems.language_model.adapters import Identity
+from harness.stages.systems.language_model.checks import learn
+from harness.stages.systems.language_model.opening import open_model
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from tiny_language_model import SENTENCES, corpus
 from transformers import AutoModelForCausalLM
 
 from harness.errors import StageError
-from harness.systems.language_model.models.building import build, configuration
-from harness.systems.language_model.models.opening import open_model
-from harness.systems.language_model.models.tokenizers import learn
+from harness.stages.systems.language_model.checks import learn
+from harness.stages.systems.language_model.models import build, configuration
+from harness.stages.systems.language_model.opening import open_model
 
 pytestmark = pytest.mark.numeric
 

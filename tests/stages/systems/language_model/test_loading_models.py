@@ -16,8 +16,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from harness.artifact import LanguageModel
 from harness.errors import StageError
-from harness.systems.language_model.models.loading import load
-from harness.systems.language_model.models.opening import open_model
+from harness.stages.systems.language_model.models import load
+from harness.stages.systems.language_model.opening import open_model
 
 
 @pytest.fixture(scope="module")

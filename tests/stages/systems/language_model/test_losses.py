@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from harness.systems.language_model.models.losses import SLICE, losses
+from harness.stages.systems.language_model.scorer import SLICE, losses
 
 pytestmark = pytest.mark.numeric
 

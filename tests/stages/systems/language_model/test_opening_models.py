@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM
 
 from harness.artifact import LanguageModel
 from harness.errors import StageError
-from harness.systems.language_model.models import checks
-from harness.systems.language_model.models.opening import open_model
+from harness.stages.systems.language_model import checks
+from harness.stages.systems.language_model.opening import open_model
 
 pytestmark = pytest.mark.numeric
 

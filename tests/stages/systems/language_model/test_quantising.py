@@ -12,9 +12,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from harness.compute.precisions import dtype_of
 from harness.errors import StageError
-from harness.systems.language_model.models.building import build
-from harness.systems.language_model.models.opening import open_model
-from harness.systems.language_model.models.quantising import Quantisation, quantised
+from harness.stages.systems.language_model.models import build
+from harness.stages.systems.language_model.opening import open_model
+from harness.stages.systems.language_model.quantising import Quantisation, quantised
 
 pytestmark = pytest.mark.numeric
 

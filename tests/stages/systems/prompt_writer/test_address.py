@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.systems.prompt_writer.indexing.address import Address
-from harness.text import Scalar, Where
-from harness.typed import parse
+from harness.stages.systems.prompt_writer.address import Address
+from harness.suite.located_yaml import Scalar, Where
+from harness.suite.typed import parse
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from jobs import FolderJob
 
 from harness.artifact import Captions
 from harness.errors import StageError
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.captioned import from_captions
+from harness.formats.prompts import read
+from harness.stages.systems.prompt_writer.captioned import from_captions
 
 
 def captions(folder, rows):
@@ -30,7 +30,7 @@ def given(tmp_path):
 
 def texts(given, root, **parameters):
     made = from_captions(given, job=FolderJob(root), **{"per_class": 3, **parameters})
-    return [(p.label, p.text) for p in table.read(made)]
+    return [(p.label, p.text) for p in read(made)]
 
 
 def test_each_class_gets_captions_of_its_own_rows(given, tmp_path):

@@ -13,16 +13,16 @@ from chromadb.config import Settings
 from jobs import FolderJob
 
 from harness.artifact import Corpus
-from harness.data.corpus import table
-from harness.data.corpus.table import Row
 from harness.errors import StageError
-from harness.systems.embeddings.learning import local
-from harness.systems.prompt_writer.indexing import passages, storing
-from harness.systems.prompt_writer.indexing.address import Address
-from harness.systems.prompt_writer.indexing.making import index
-from harness.systems.prompt_writer.indexing.passages import Held, Piece
-from harness.systems.prompt_writer.indexing.ranking import ExactStore, nodes_of
-from harness.systems.prompt_writer.indexing.retrieving import open_index
+from harness.formats import corpus
+from harness.formats.corpus import Row
+from harness.stages.systems.embeddings import local
+from harness.stages.systems.prompt_writer import passages
+from harness.stages.systems.prompt_writer.address import Address
+from harness.stages.systems.prompt_writer.collection import ExactStore, filled, name_of, nodes_of, on_server
+from harness.stages.systems.prompt_writer.index import index
+from harness.stages.systems.prompt_writer.passages import Held, Piece
+from harness.stages.systems.prompt_writer.retrieving import open_index
 
 THINGS = ["lake water river boat", "snow ice glacier winter", "wheat maize farmer harvest"]
 
@@ -31,7 +31,7 @@ THINGS = ["lake water river boat", "snow ice glacier winter", "wheat maize farme
 def given(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
     texts = [f"Text {i} of {THINGS[i % 3]} and {THINGS[i % 3].split()[i % 4]}." for i in range(30)]
-    table.write(folder, [Row(text, "book", 0, i) for i, text in enumerate(texts)])
+    corpus.write(folder, [Row(text, "book", 0, i) for i, text in enumerate(texts)])
     return Corpus(folder)
 
 
@@ -121,11 +121,11 @@ def test_a_complete_collection_is_used_again_and_a_lost_one_made_anew(given, emb
 
 def test_what_a_killed_writer_left_is_completed(server):
     held = random_passages(1)
-    with storing.on_server(server.address) as client:
-        half = client.create_collection(storing.name_of(held), configuration={"hnsw": {"space": "cosine"}})
+    with on_server(server.address) as client:
+        half = client.create_collection(name_of(held), configuration={"hnsw": {"space": "cosine"}})
         ExactStore(chroma_collection=half).add(nodes_of(Held(held.pieces[:300], held.vectors[:300])))
         assert half.count() == 300
-        collection = storing.filled(client, held, quietly)
+        collection = filled(client, held, quietly)
         assert collection.count() == 700
         assert set(collection.get(include=[])["ids"]) == {piece.id for piece in held.pieces}
 
@@ -135,9 +135,9 @@ def test_two_writers_of_one_collection_both_end_right(server, seed):
     held, begin, ended = random_passages(seed), Barrier(2), []
 
     def write():
-        with storing.on_server(server.address) as client:
+        with on_server(server.address) as client:
             begin.wait()
-            collection = storing.filled(client, held, quietly)
+            collection = filled(client, held, quietly)
             ended.append((collection.count(), ExactStore.over(collection).query(_query(held.vectors[5])).ids))
 
     writers = [Thread(target=write) for _ in range(2)]
@@ -152,13 +152,13 @@ def test_two_writers_of_one_collection_both_end_right(server, seed):
 
 def test_somebody_elses_passages_in_a_collection_are_noticed(server):
     held, other = random_passages(6, 20), random_passages(7, 30)
-    with storing.on_server(server.address) as client:
-        wrong = client.create_collection(storing.name_of(held), configuration={"hnsw": {"space": "cosine"}})
+    with on_server(server.address) as client:
+        wrong = client.create_collection(name_of(held), configuration={"hnsw": {"space": "cosine"}})
         ExactStore(chroma_collection=wrong).add(nodes_of(other))
         with pytest.raises(
             StageError, match="50 passages where 20 were stored; somebody else writes into it"
         ):
-            storing.filled(client, held, quietly)
+            filled(client, held, quietly)
 
 
 def test_a_server_that_is_not_there_is_one_line_before_any_work(given, embedder, tmp_path):

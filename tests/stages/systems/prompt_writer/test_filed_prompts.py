@@ -9,8 +9,8 @@ from image_files import source
 from jobs import FolderJob
 
 from harness.errors import StageError
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.filed import from_file
+from harness.formats import prompts as table
+from harness.stages.systems.prompt_writer.filed import from_file
 
 ROWS = [("rows of wheat", "Crop Land"), ("a “deep”, blue lake", "Water Body"), ("rice\tfields ", "Crop Land")]
 READ = [

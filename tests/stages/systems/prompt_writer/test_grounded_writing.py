@@ -10,12 +10,12 @@ from tiny_language_model import corpus, tiny_model
 
 from harness.artifact import Prompts
 from harness.errors import StageError
-from harness.systems.embeddings.learning import local
-from harness.systems.prompt_writer.indexing.making import index
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.grounded import write
-from harness.systems.prompt_writer.writing.selecting import select
-from harness.systems.prompt_writer.writing.wording import Instruction, Phrase
+from harness.formats.prompts import read
+from harness.stages.systems.embeddings import local
+from harness.stages.systems.prompt_writer.grounded import write
+from harness.stages.systems.prompt_writer.index import index
+from harness.stages.systems.prompt_writer.selecting import select
+from harness.stages.systems.prompt_writer.wording import Instruction, Phrase
 
 pytestmark = pytest.mark.numeric
 
@@ -65,12 +65,12 @@ def written(made, model, root, base=None, **parameters):
 
 
 def texts_of(prompts):
-    return [(prompt.name, prompt.text) for prompt in table.read(prompts)]
+    return [(prompt.name, prompt.text) for prompt in read(prompts)]
 
 
 def test_prompts_of_each_class_begin_with_it_and_keep_passages_of_the_corpus(made, speaker, tmp_path):
     prompts = written(made, speaker, tmp_path)
-    rows = table.read(prompts)
+    rows = read(prompts)
     assert [row.name for row in rows] == [
         f"{c}-{i:03d}" for c in ("crop-land", "water-body") for i in range(3)
     ]
@@ -88,7 +88,7 @@ def test_prompts_of_each_class_begin_with_it_and_keep_passages_of_the_corpus(mad
 
 
 def test_passages_are_those_of_the_class_and_others_for_each_prompt(made, speaker, tmp_path):
-    rows = table.read(written(made, speaker, tmp_path, pool=6))
+    rows = read(written(made, speaker, tmp_path, pool=6))
     for row in rows:
         word = "Crop land" if row.label == "Crop Land" else "water body"
         assert all(word in passage.text for passage in row.passages)
@@ -97,7 +97,7 @@ def test_passages_are_those_of_the_class_and_others_for_each_prompt(made, speake
 
 def test_every_parameter_of_writing_changes_the_prompts(made, speaker, tmp_path):
     def made_with(name, **parameters):
-        return table.read(written(made, speaker, tmp_path / name, **{"pool": 6, **parameters}))
+        return read(written(made, speaker, tmp_path / name, **{"pool": 6, **parameters}))
 
     first = made_with("first")
     assert made_with("again") == first
@@ -142,7 +142,7 @@ def test_prompts_do_not_depend_on_batch_size(made, tmp_path):
     phi = tiny_model(tmp_path / "phi")
     short = Instruction("{passages}\n{class}")
     first, *others = (
-        table.read(written(made, phi, tmp_path / str(n), instruction=short, max_tokens=8, batch_size=n))
+        read(written(made, phi, tmp_path / str(n), instruction=short, max_tokens=8, batch_size=n))
         for n in (1, 4, 6)
     )
     assert len(first) == 6

@@ -13,17 +13,16 @@ from jobs import FolderJob
 from rounding import rounded
 
 from harness.artifact import Corpus
-from harness.data.corpus import table
-from harness.data.corpus.table import Row
 from harness.errors import StageError
-from harness.systems.embeddings.embedder_file import digest_of
-from harness.systems.embeddings.learning import local
-from harness.systems.embeddings.opening import open_embedder
-from harness.systems.prompt_writer.indexing import passages, storing
-from harness.systems.prompt_writer.indexing.making import index
-from harness.systems.prompt_writer.indexing.passages import Held, Piece
-from harness.systems.prompt_writer.indexing.ranking import ExactStore
-from harness.systems.prompt_writer.indexing.retrieving import open_index
+from harness.formats.corpus import Row, write
+from harness.formats.embedder import digest_of
+from harness.stages.systems.embeddings import local
+from harness.stages.systems.embeddings.embedder import open_embedder
+from harness.stages.systems.prompt_writer import collection, passages
+from harness.stages.systems.prompt_writer.collection import ExactStore
+from harness.stages.systems.prompt_writer.index import index
+from harness.stages.systems.prompt_writer.passages import Held, Piece
+from harness.stages.systems.prompt_writer.retrieving import open_index
 
 pytestmark = pytest.mark.numeric
 
@@ -46,7 +45,7 @@ def corpus(folder, texts=None):
         drawn = [draw.permutation(THINGS[i % 4].split())[:3] for i in range(40)]
         texts = [f"The {' and the '.join(things)} are number {i}." for i, things in enumerate(drawn)]
     folder.mkdir(parents=True)
-    table.write(folder, [Row(text, f"book {i % 3}", i, i) for i, text in enumerate(texts)])
+    write(folder, [Row(text, f"book {i % 3}", i, i) for i, text in enumerate(texts)])
     return Corpus(folder)
 
 
@@ -95,8 +94,8 @@ def test_the_search_is_exact_where_vectors_crowd_and_where_they_are_equal(tmp_pa
     vectors[700:720] = vectors[700]
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     held = Held([Piece(f"{i * 7919 % 1500:032x}", f"text {i}", "book", 0) for i in range(1500)], vectors)
-    with storing.in_folder(tmp_path / "chroma") as client:
-        store = ExactStore.over(storing.filled(client, held, lambda *_: None))
+    with collection.in_folder(tmp_path / "chroma") as client:
+        store = ExactStore.over(collection.filled(client, held, lambda *_: None))
         for query in (*vectors[:3], vectors[705], *draw.standard_normal((3, 16))):
             direction = (query / np.linalg.norm(query)).astype(np.float32)
             answer = store.query(_query(direction, 25))

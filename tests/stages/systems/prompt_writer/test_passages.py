@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.corpus.table import Row
 from harness.errors import StageError
-from harness.systems.prompt_writer.indexing.passages import Held, Piece, cut, read, sentences, write
+from harness.formats.corpus import Row
+from harness.stages.systems.prompt_writer.passages import Held, Piece, cut, read, sentences, write
 
 WORDS = str.split
 

@@ -6,10 +6,10 @@ from tiny_adapter import NF4, tiny_adapter
 from tiny_language_model import tiny_model
 
 from harness.errors import StageError
-from harness.systems.language_model.models.opening import open_model
-from harness.systems.prompt_writer.writing.asking import Asker, open_writer
-from harness.systems.prompt_writer.writing.table import Passage
-from harness.systems.prompt_writer.writing.wording import Instruction
+from harness.formats.prompts import Passage
+from harness.stages.systems.language_model.opening import open_model
+from harness.stages.systems.prompt_writer.asking import Asker, open_writer
+from harness.stages.systems.prompt_writer.wording import Instruction
 
 TOLD = Instruction("Notes:\n{passages}\nDraw {class}.")
 PASSAGES = [

@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.systems.prompt_writer.writing.drafting import Draft, Place, Turn, drafts
-from harness.systems.prompt_writer.writing.tidying import Answer
+from harness.stages.systems.prompt_writer.drafting import Answer, Draft, Place, Turn, drafts
 
 EMPTY, ECHO = Answer("", "empty"), Answer("Write one prompt", "echo")
 CROPS = [Place("Crop Land", i) for i in range(3)]

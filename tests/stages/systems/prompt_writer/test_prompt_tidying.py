@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.systems.prompt_writer.writing.tidying import Answer, continued, instructed, one_line, words
-from harness.systems.prompt_writer.writing.wording import INSTRUCT
+from harness.stages.systems.prompt_writer.drafting import Answer, continued, instructed, one_line, words
+from harness.stages.systems.prompt_writer.wording import INSTRUCT
 
 TOLD = INSTRUCT.sentences("Crop Land")
 PROMPT = "A satellite image of crop land, green parcels"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.systems.prompt_writer.writing.wording import COMPLETE, INSTRUCT, Instruction, Phrase, spoken
-from harness.typed import to_json
+from harness.stages.systems.prompt_writer.wording import COMPLETE, INSTRUCT, Instruction, Phrase, spoken
+from harness.suite.typed import to_json
 
 
 @pytest.mark.parametrize(

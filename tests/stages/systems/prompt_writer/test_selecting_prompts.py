@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from jobs import FolderJob
 
 from harness.artifact import Prompts
-from harness.data.scenes.world import CLASSES
 from harness.errors import StageError
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.selecting import select
+from harness.formats import prompts as table
+from harness.stages.data.scenes.world import CLASSES
+from harness.stages.systems.prompt_writer.selecting import select
 
 PAPER = dict(zip(CLASSES, (52, 57, 54, 54, 58, 52, 61), strict=True))
 

@@ -5,7 +5,7 @@ from hand_prompts import TOKENIZER, land_texts
 from scripted_language_model import scripted_model
 from toy_suites import changed, write_suite
 
-from harness.metrics.prompts.table import CHECKS
+from harness.stages.metrics.prompts.table import CHECKS
 
 CHECK_NAMES = [check.name for check in CHECKS]
 SUITE = f"""\

@@ -3,23 +3,28 @@
 import pytest
 from jobs import FolderJob
 
-from harness.data.scenes.world import CLASSES
 from harness.errors import StageError
-from harness.metrics.prompts.classes import class_named, naming, patterns
-from harness.metrics.prompts.context import Context
-from harness.metrics.prompts.form import no_echo, runs, varied
-from harness.metrics.prompts.homonyms import unambiguous
-from harness.metrics.prompts.view import from_above, not_from_ground, vocabulary
-from harness.systems.prompt_writer.writing import table
-from harness.systems.prompt_writer.writing.phrases import LAND_COVER, VIEWS
-from harness.systems.prompt_writer.writing.templates import from_templates
-from harness.systems.prompt_writer.writing.tidying import words
-from harness.systems.prompt_writer.writing.wording import INSTRUCT, Phrase, spoken
+from harness.formats.prompts import read
+from harness.stages.data.scenes.world import CLASSES
+from harness.stages.metrics.prompts.content import (
+    class_named,
+    from_above,
+    naming,
+    not_from_ground,
+    patterns,
+    vocabulary,
+)
+from harness.stages.metrics.prompts.form import no_echo, runs, varied
+from harness.stages.metrics.prompts.homonyms import unambiguous
+from harness.stages.metrics.prompts.words import Context
+from harness.stages.systems.prompt_writer.drafting import words
+from harness.stages.systems.prompt_writer.templates import LAND_COVER, VIEWS, from_templates
+from harness.stages.systems.prompt_writer.wording import INSTRUCT, Phrase, spoken
 
 
 def texts(root, **parameters):
     given = {"classes": ("Crop Land", "Snow Ice"), "per_class": 5, **parameters}
-    return [(p.label, p.text) for p in table.read(from_templates(job=FolderJob(root), **given))]
+    return [(p.label, p.text) for p in read(from_templates(job=FolderJob(root), **given))]
 
 
 def test_every_class_of_the_paper_has_words_of_its_own():
@@ -28,7 +33,7 @@ def test_every_class_of_the_paper_has_words_of_its_own():
 
 def test_curated_prompts_are_different_seen_from_above_and_name_their_class(tmp_path):
     prompts = from_templates(classes=CLASSES, per_class=800, job=FolderJob(tmp_path))
-    rows = table.read(prompts)
+    rows = read(prompts)
     assert len({words(row.text) for row in rows}) == len(rows) == 7 * 800
     for row in rows:
         assert row.text.startswith(VIEWS)
@@ -42,9 +47,7 @@ def test_curated_prompts_are_different_seen_from_above_and_name_their_class(tmp_
 
 
 def test_whatever_is_combined_reads_as_land_from_above_and_as_nothing_else(tmp_path):
-    rows = table.read(
-        from_templates(classes=(*CLASSES, "AnnualCrop"), per_class=100, job=FolderJob(tmp_path))
-    )
+    rows = read(from_templates(classes=(*CLASSES, "AnnualCrop"), per_class=100, job=FolderJob(tmp_path)))
     context = Context(
         positive=(), negative=(), named=patterns(naming((*CLASSES, "AnnualCrop"), {})),
         instructed=frozenset(runs(INSTRUCT.text)),
@@ -61,7 +64,7 @@ def test_whatever_is_combined_reads_as_land_from_above_and_as_nothing_else(tmp_p
 
 def test_another_class_gets_generic_ones(tmp_path):
     prompts = from_templates(classes=("AnnualCrop",), per_class=20, job=FolderJob(tmp_path))
-    rows = table.read(prompts)
+    rows = read(prompts)
     assert len({row.text for row in rows}) == 20
     assert all("annual crop" in row.text for row in rows)
     assert prompts.facts["generic"] == ["AnnualCrop"]

@@ -19,9 +19,9 @@ from pipeline_files import (
 from safetensors.torch import load_file, save_file
 
 from harness.errors import StageError
-from harness.systems.text_to_image.pipelines.adapters import merge_adapter
-from harness.systems.text_to_image.pipelines.components import quiet, read_pipeline
-from harness.systems.text_to_image.pipelines.loading import load
+from harness.stages.systems.text_to_image.components import quiet, read_pipeline
+from harness.stages.systems.text_to_image.foreign_formats import merge_adapter
+from harness.stages.systems.text_to_image.loading import load
 
 pytestmark = pytest.mark.numeric
 

@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 from tiny_pipeline import tiny_pipeline
 
 from harness.artifact import Pipeline, Scenes
-from harness.data import scenes
-from harness.data.image_folder import rows
 from harness.errors import StageError
-from harness.systems.text_to_image import cast, reconstruct, train_autoencoder
-from harness.systems.text_to_image.pipelines.components import read_pipeline
-from harness.systems.text_to_image.training.augmenting import ORIENTATIONS
-from harness.systems.text_to_image.training.frames import decode, oriented
+from harness.formats.image_folder import rows
+from harness.stages.data import scenes
+from harness.stages.systems.text_to_image import cast, reconstruct, train_autoencoder
+from harness.stages.systems.text_to_image.components import read_pipeline
+from harness.stages.systems.text_to_image.finetuning import ORIENTATIONS
+from harness.stages.systems.text_to_image.training_data import decode, oriented
 
 pytestmark = pytest.mark.numeric
 

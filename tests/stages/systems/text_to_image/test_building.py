@@ -13,13 +13,12 @@ from tiny_pipeline import tiny_tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from harness.artifact import Tokenizer
-from harness.data import scenes
-from harness.data.image_folder import rows
-from harness.systems.text_to_image import build
-from harness.systems.text_to_image.architectures.building import Architecture
-from harness.systems.text_to_image.architectures.designs import DESIGNS
-from harness.systems.text_to_image.pipelines.components import read_pipeline
-from harness.systems.text_to_image.training.frames import decode
+from harness.formats.image_folder import rows
+from harness.stages.data import scenes
+from harness.stages.systems.text_to_image import build
+from harness.stages.systems.text_to_image.architectures import DESIGNS, Architecture
+from harness.stages.systems.text_to_image.components import read_pipeline
+from harness.stages.systems.text_to_image.training_data import decode
 
 pytestmark = pytest.mark.numeric
 

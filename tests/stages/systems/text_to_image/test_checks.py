@@ -11,8 +11,8 @@ from jobs import FolderJob
 from pipeline_files import WEIGHTS, rewrite, saved
 
 from harness.errors import StageError
-from harness.systems.text_to_image.pipelines.components import open_pipeline
-from harness.systems.text_to_image.pipelines.loading import load
+from harness.stages.systems.text_to_image.components import open_pipeline
+from harness.stages.systems.text_to_image.loading import load
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from tiny_pipeline import tiny_pipeline
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from harness.artifact import Captions
-from harness.data.image_folder import rows
 from harness.errors import StageError
-from harness.systems.text_to_image.sampling.encoding import EMBEDDINGS, encode
+from harness.formats.image_folder import rows
+from harness.stages.systems.text_to_image.encoding import EMBEDDINGS, encode
 
 pytestmark = pytest.mark.numeric
 
@@ -135,7 +135,7 @@ def test_a_prompts_embedding_does_not_depend_on_what_else_is_drawn(make):
 
 @given(st.integers(0, 2**40))
 def test_without_cues_a_prompt_is_the_sentence_itself(seed):
-    from harness.systems.text_to_image.sampling.encoding import _with_cues
+    from harness.stages.systems.text_to_image.encoding import _with_cues
 
     sentence = f"a lake . number {seed} ."
     assert _with_cues(sentence, ()) == sentence

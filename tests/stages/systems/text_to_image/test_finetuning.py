@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 from tiny_pipeline import tiny_pipeline
 
 from harness.artifact import CaptionedImages, FinetunedPipeline, Pipeline, Scenes
-from harness.data import scenes
-from harness.data.image_folder import Writer
 from harness.errors import StageError
-from harness.systems.text_to_image import checkpoint, finetune, load
-from harness.systems.text_to_image.pipelines.components import read_pipeline
+from harness.formats.image_folder import Writer
+from harness.stages.data import scenes
+from harness.stages.systems.text_to_image import checkpoint, finetune, load
+from harness.stages.systems.text_to_image.components import read_pipeline
 
 pytestmark = pytest.mark.numeric
 

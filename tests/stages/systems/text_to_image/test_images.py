@@ -13,14 +13,14 @@ from safetensors.torch import load_file, save_file
 from tiny_pipeline import tiny_pipeline
 
 from harness.artifact import Captions
-from harness.data.image_folder import rows
 from harness.errors import StageError
-from harness.metrics import cost
-from harness.systems.text_to_image.pipelines.casting import cast
-from harness.systems.text_to_image.sampling.encoding import EMBEDDINGS, encode
-from harness.systems.text_to_image.sampling.images import sample
-from harness.systems.text_to_image.sampling.sampler import generator
-from harness.systems.text_to_image.sampling.schedulers import Name, scheduler_for
+from harness.formats.image_folder import rows
+from harness.stages.metrics import cost
+from harness.stages.systems.text_to_image.encoding import EMBEDDINGS, encode
+from harness.stages.systems.text_to_image.images import sample
+from harness.stages.systems.text_to_image.loading import cast
+from harness.stages.systems.text_to_image.sampler import generator
+from harness.stages.systems.text_to_image.schedulers import Name, scheduler_for
 
 LEVEL = 1
 """Of 255. Rounding errors of a few steps in single precision are a hundredth of it, so a pixel may be rounded the other

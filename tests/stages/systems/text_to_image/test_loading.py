@@ -12,10 +12,10 @@ from pipeline_files import WEIGHTS, rewrite, saved, small_pipeline, state
 from safetensors.torch import load_file, save_file
 
 from harness.artifact import Pipeline
-from harness.data.hub import Source
 from harness.errors import StageError
-from harness.systems.text_to_image.pipelines.components import open_pipeline, quiet
-from harness.systems.text_to_image.pipelines.loading import load
+from harness.sources.hub import Source
+from harness.stages.systems.text_to_image.components import open_pipeline, quiet
+from harness.stages.systems.text_to_image.loading import load
 
 ATTENTION = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
@@ -197,8 +197,8 @@ def test_a_pickled_folder_is_refused_with_a_command_that_converts_it(original, t
 
 
 def test_a_pipeline_of_a_mirror_is_opened(original, tmp_path):
-    from harness.data.content import DigestCache
-    from harness.data.resolve import resolve
+    from harness.sources.content import DigestCache
+    from harness.sources.resolve import resolve
 
     shutil.copytree(original, tmp_path / "mirror" / "someone" / "model")
     named = Source.from_text("someone/model@unpinned")

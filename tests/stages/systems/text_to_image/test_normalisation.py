@@ -19,13 +19,20 @@ from safetensors.torch import load_file
 from tiny_pipeline import tiny_pipeline
 
 from harness.artifact import Pipeline, Scenes
-from harness.data import scenes
-from harness.data.image_folder import rows
 from harness.errors import StageError
-from harness.systems.text_to_image import cast, checkpoint, finetune, load, reconstruct, train_autoencoder
-from harness.systems.text_to_image.pipelines.components import read_pipeline
-from harness.systems.text_to_image.pipelines.normalisation import MARK, VAE_PIXELS, Pixels
-from harness.systems.text_to_image.training.frames import decode
+from harness.formats.image_folder import rows
+from harness.stages.data import scenes
+from harness.stages.systems.text_to_image import (
+    cast,
+    checkpoint,
+    finetune,
+    load,
+    reconstruct,
+    train_autoencoder,
+)
+from harness.stages.systems.text_to_image.autoencoding import MARK, VAE_PIXELS, Pixels
+from harness.stages.systems.text_to_image.components import read_pipeline
+from harness.stages.systems.text_to_image.training_data import decode
 
 pytestmark = pytest.mark.numeric
 

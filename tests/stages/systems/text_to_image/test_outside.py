@@ -9,10 +9,10 @@ from image_files import source as resolved
 from jobs import FolderJob
 
 from harness.artifact import GeneratedImages
-from harness.data.image_folder import rows
 from harness.errors import StageError
-from harness.metrics import cost
-from harness.systems.text_to_image.sampling.outside import folder
+from harness.formats.image_folder import rows
+from harness.stages.metrics import cost
+from harness.stages.systems.text_to_image.images import folder
 
 LINES = [
     {"prompt": "a lake", "short": "lake", "asks": "Water Body", "real": "r/7.png", "kind": "wet", "photo": "p/7.png"},

@@ -8,7 +8,7 @@ import torch
 from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler, PNDMScheduler
 
 from harness.errors import StageError
-from harness.systems.text_to_image.sampling.schedulers import Name, scheduler_for
+from harness.stages.systems.text_to_image.schedulers import Name, scheduler_for
 
 pytestmark = [
     pytest.mark.numeric,

@@ -13,7 +13,7 @@ from transformers import CLIPTokenizer
 
 from harness.artifact import Captions, Tokenizer
 from harness.errors import StageError
-from harness.systems.text_to_image import load_tokenizer, train_tokenizer
+from harness.stages.systems.text_to_image import load_tokenizer, train_tokenizer
 
 
 def captions(folder: Path, *sentences: str) -> Captions:

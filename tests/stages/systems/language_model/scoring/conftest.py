@@ -12,8 +12,8 @@ from jobs import FolderJob
 from transformers import PhiConfig, PhiForCausalLM, PreTrainedTokenizerFast
 
 from harness.artifact import Corpus, LanguageModel
-from harness.data.corpus import table
-from harness.systems.language_model.models.tokenizers import learn
+from harness.formats import corpus as table
+from harness.stages.systems.language_model.checks import learn
 
 CONTEXT = 32
 SENTENCES = (

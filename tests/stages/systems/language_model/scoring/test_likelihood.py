@@ -10,13 +10,12 @@ from transformers import PhiForCausalLM
 
 from harness.artifact import LanguageModel
 from harness.errors import StageError
-from harness.metrics import perplexity
-from harness.systems.language_model.models.adapters import Training
-from harness.systems.language_model.models.identity import Identity
-from harness.systems.language_model.models.quantising import Quantisation
-from harness.systems.language_model.models.tokenizers import learn
-from harness.systems.language_model.scoring.likelihood import likelihood
-from harness.systems.language_model.scoring.table import read
+from harness.formats.likelihoods import read
+from harness.stages.metrics import perplexity
+from harness.stages.systems.language_model.adapters import Identity, Training
+from harness.stages.systems.language_model.checks import learn
+from harness.stages.systems.language_model.likelihood import likelihood
+from harness.stages.systems.language_model.quantising import Quantisation
 
 pytestmark = pytest.mark.numeric
 

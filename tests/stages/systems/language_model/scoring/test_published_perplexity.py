@@ -8,9 +8,9 @@ import pytest
 from rounding import rounded
 
 from harness.artifact import LanguageModel
-from harness.metrics import perplexity
-from harness.systems.language_model.scoring.likelihood import likelihood
-from harness.systems.language_model.scoring.table import read
+from harness.formats.likelihoods import read
+from harness.stages.metrics import perplexity
+from harness.stages.systems.language_model.likelihood import likelihood
 
 pytestmark = pytest.mark.numeric
 

@@ -4,9 +4,9 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from harness.data.corpus.table import Row
 from harness.errors import StageError
-from harness.systems.language_model.scoring.texts import Rule, Text, rule, texts
+from harness.formats.corpus import Row
+from harness.stages.systems.language_model.windows import Rule, Text, rule, texts
 
 ROWS = [Row("b", "one", 2, 1), Row("x", "two", 1, 0), Row("a", "one", 1, 0)]
 NO_PREFIX = Rule(context=8, stride=8, prefix=None, repeat=False, eos=None)

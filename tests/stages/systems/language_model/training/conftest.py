@@ -7,7 +7,7 @@ from jobs import FolderJob
 from tiny_language_model import FULL, LORA, QLORA, SENTENCES, corpus, tiny_model
 
 from harness.artifact import Corpus, LanguageModel
-from harness.systems.language_model.training.finetuning import finetune
+from harness.stages.systems.language_model.finetuning import finetune
 
 
 @pytest.fixture(scope="session")

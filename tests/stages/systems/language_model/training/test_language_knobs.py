@@ -15,10 +15,10 @@ from tiny_language_model import FULL, LORA, QLORA, RECIPE, corpus, far, history,
 
 from harness.artifact import Corpus, LanguageModel
 from harness.errors import ResourceError, StageError
-from harness.systems.language_model.training.finetuning import finetune
-from harness.systems.language_model.training.loop import Loop
-from harness.systems.language_model.training.rows import read_rows
-from harness.systems.language_model.training.subject import open_subject
+from harness.stages.systems.language_model.finetuning import finetune
+from harness.stages.systems.language_model.loop import Loop
+from harness.stages.systems.language_model.rows import read_rows
+from harness.stages.systems.language_model.subject import open_subject
 
 pytestmark = pytest.mark.numeric
 

@@ -14,7 +14,7 @@ from jobs import FolderJob
 from tiny_language_model import FULL, LORA, QLORA, far, history
 
 from harness.artifact import Corpus, LanguageModel
-from harness.systems.language_model.training.finetuning import finetune
+from harness.stages.systems.language_model.finetuning import finetune
 
 pytestmark = pytest.mark.numeric
 
@@ -81,7 +81,7 @@ def test_a_training_killed_for_real_goes_on_exactly(
 ) -> None:
     how = {**LORA, **DROPPED}
     arguments = [str(base.path), str(data.path), str(tmp_path / "killed"), json.dumps(how)]
-    here = str(Path(__file__).parents[3])
+    here = str(Path(__file__).parents[4])
     died = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r})\n{KILLS_ITSELF}", *arguments],
         capture_output=True,

@@ -20,9 +20,8 @@ from transformers import PreTrainedTokenizerFast
 
 from harness.artifact import Corpus
 from harness.errors import StageError
-from harness.systems.language_model.models.opening import Opened, open_model
-from harness.systems.language_model.training.batches import IGNORED, collate, drawn, parts
-from harness.systems.language_model.training.rows import Rows, blocks, read_rows
+from harness.stages.systems.language_model.opening import Opened, open_model
+from harness.stages.systems.language_model.rows import IGNORED, Rows, blocks, collate, drawn, parts, read_rows
 
 pytestmark = pytest.mark.numeric
 

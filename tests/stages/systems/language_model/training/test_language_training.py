@@ -15,11 +15,11 @@ from rounding import rounded
 from tiny_language_model import FULL, RECIPE, SENTENCES, corpus, far, history, tiny_model, weights
 
 from harness.artifact import Corpus, LanguageModel
-from harness.systems.language_model.models.opening import open_model
-from harness.systems.language_model.training.finetuning import finetune
-from harness.systems.language_model.training.loop import Loop
-from harness.systems.language_model.training.rows import read_rows
-from harness.systems.language_model.training.subject import open_subject
+from harness.stages.systems.language_model.finetuning import finetune
+from harness.stages.systems.language_model.loop import Loop
+from harness.stages.systems.language_model.opening import open_model
+from harness.stages.systems.language_model.rows import read_rows
+from harness.stages.systems.language_model.subject import open_subject
 
 pytestmark = pytest.mark.numeric
 

@@ -1,0 +1,1 @@
+"""The command line: the only place that knows arguments, streams, signals and exit codes. May import every room."""

@@ -1,0 +1,52 @@
+"""Which images a classifier has seen before, by what they show: one that it is tested on should be none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.artifact import Json
+
+if TYPE_CHECKING:
+    from harness.stages.systems.land_cover.loading import Item
+
+SEEN = "seen.txt"
+"""Beside a classifier's weights: digests of the images that it was trained and chosen on, one a line."""
+NAMED = 20
+"""Test images that are named."""
+
+
+def write(folder: Path, items: Sequence[Item]) -> None:
+    """Note what a classifier has seen."""
+    digests = sorted({_digest(item) for item in items})
+    (folder / SEEN).write_text("".join(f"{digest}\n" for digest in digests), encoding="utf-8")
+
+
+def among(folder: Path, items: Sequence[Item]) -> dict[str, Json]:
+    """Facts about test images that the classifier of ``folder`` has seen; none where it does not say what it has.
+
+    ``seen`` counts them; where there are any, ``seen_images`` names the first and ``warnings`` has a sentence.
+    """
+    if not (folder / SEEN).is_file():
+        return {}
+    known = set((folder / SEEN).read_text(encoding="utf-8").split())
+    found = [item.name for item in items if _digest(item) in known]
+    facts: dict[str, Json] = {"seen": len(found)}
+    if found:
+        facts["seen_images"] = list(found[:NAMED])
+        are = "image is" if len(found) == 1 else "images are"
+        facts["warnings"] = [
+            f"{len(found)} of {len(items)} test {are} among those that the classifier was trained or chosen on "
+            f"(the same pixels): {found[0]}{', …' if len(found) > 1 else ''}"
+        ]
+    return facts
+
+
+def _digest(item: Item) -> str:
+    """Of size and pixels, not of the file: the same picture may be stored in two ways."""
+    from harness.stages.systems.land_cover.loading import read
+
+    pixels = read(item.path)
+    return sha256(f"{tuple(pixels.shape)}".encode() + pixels.numpy().tobytes()).hexdigest()
