@@ -25,6 +25,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.proves("reviews.read", "source")
 def test_another_source_is_another_set_of_ratings(file: Path, tmp_path: Path) -> None:
     made = reviews.read(source=source(file), job=FolderJob(tmp_path))
     assert rating_table.read(made.path / rating_table.FILE) == invented(GIVEN)

@@ -80,6 +80,7 @@ def test_what_is_held_out_depends_on_seed_and_names_alone(data, tmp_path):
     assert set(names(split(merged, tmp_path / "b", held_out=5).test)) == set(names(first.test))
 
 
+@pytest.mark.proves("rsicd.split", "size resize held_out seed")
 @pytest.mark.parametrize(
     "change", [{"seed": 1}, {"held_out": 11}, {"size": 12}, {"size": 12, "resize": "nearest"}], ids=str
 )

@@ -107,6 +107,7 @@ def test_a_larger_set_holds_the_smaller_one(tmp_path: Path) -> None:
     assert list(rows(few))[6].captions == list(rows(many))[6].captions
 
 
+@pytest.mark.proves("scenes.draw", "per_class size region seed")
 @pytest.mark.parametrize("changed", [{"seed": 1}, {"region": "arid"}, {"size": 65}, {"per_class": 3}])
 def test_each_parameter_changes_what_is_drawn(tmp_path: Path, changed: dict[str, object]) -> None:
     assert set(inspect.signature(scenes.draw).parameters) == {"per_class", "size", "region", "seed", "job"}

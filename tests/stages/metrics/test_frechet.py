@@ -182,6 +182,7 @@ def test_the_standard_error_foretells_the_spread_of_further_draws(score, dim):
     assert 0.75 < told / spread < 1.6
 
 
+@pytest.mark.proves("frechet.distance", "pca")
 def test_pca_is_how_many_principal_axes_of_the_real_features_are_compared(score):
     real, generated = cloud(1, 60, 40), cloud(2, 50, 40, spread=1.4, shift=0.3)
     axes = np.linalg.svd(real.astype(np.float64) - real.mean(axis=0, dtype=np.float64))[2]

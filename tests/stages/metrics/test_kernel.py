@@ -61,6 +61,7 @@ def test_torchmetrics_agrees_with_one_subset_of_everything(score, dim):
     assert score(real, generated).distance == pytest.approx(float(metric.compute()[0]), rel=1e-9)
 
 
+@pytest.mark.proves("kernel.distance", "degree")
 def test_degree_is_that_of_the_kernel(score):
     """Two normal distributions that differ in variance alone: a linear kernel compares means only."""
     real, generated = cloud(1, 400, 5), cloud(2, 300, 5, spread=1.5)

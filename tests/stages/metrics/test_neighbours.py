@@ -101,6 +101,7 @@ def test_rows_are_what_each_field_loses_without_the_image(tmp_path, seed, n, m, 
             np.testing.assert_allclose(of_side, expected, atol=1e-9)
 
 
+@pytest.mark.proves("neighbours.manifold", "k")
 def test_k_changes_the_output(tmp_path):
     sides = cloud(0, 40), cloud(1, 40)
     few, many = (values_of(manifold(tmp_path, *sides, k=k)) for k in (2, 6))
@@ -243,6 +244,7 @@ def test_the_z_score_is_that_of_mann_and_whitney(tmp_path):
     assert neighbours.copies.mann_whitney(ours, theirs) == pytest.approx((u - 4.5) / (9 * 7 / 12) ** 0.5)
 
 
+@pytest.mark.proves("neighbours.memorisation", "quantile")
 def test_quantile_changes_the_output(tmp_path):
     sides = cloud(0, 80), cloud(1, 80), cloud(2, 80)
     few, many = (memorisation(tmp_path, *sides, quantile=quantile) for quantile in (0.05, 0.5))
@@ -311,6 +313,7 @@ def test_the_closest_pairs_are_kept_side_by_side(tmp_path, coloured):
     assert (pixels[:, 66:] == [190, 0, 0]).all()
 
 
+@pytest.mark.proves("neighbours.closest", "count")
 def test_count_changes_the_output(tmp_path, coloured):
     pairs = neighbours.closest(*coloured, count=1, job=FolderJob(tmp_path / "job"))
     assert [r.columns["generated"] for r in rows(pairs)] == ["2.png"]

@@ -19,6 +19,7 @@ def test_figures_by_hand(tmp_path):
     assert found.share == overlap(TRAIN, HELD_OUT, 3).to_json()["share"]
 
 
+@pytest.mark.proves("overlap.ngrams", "n")
 def test_n_decides_how_much_is_shared(tmp_path):
     train, held_out = corpus(tmp_path / "a", *TRAIN), corpus(tmp_path / "b", *HELD_OUT)
     assert [ngrams(train, held_out, n=n).details["shared"] for n in (1, 3, 4, 5)] == [5, 2, 1, 0]

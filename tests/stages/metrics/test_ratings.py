@@ -44,6 +44,8 @@ def test_means_by_hand(people: Ratings) -> None:
     assert ratings.match(people).class_match == pytest.approx(found.realism)
 
 
+@pytest.mark.proves("ratings.match", "system")
+@pytest.mark.proves("ratings.scores", "system")
 def test_another_system_is_another_score(people: Ratings) -> None:
     both = [ratings.scores(people, system=name).realism for name in ("one", "two")]
     assert both[0] - both[1] > 2
@@ -54,6 +56,8 @@ def test_another_system_is_another_score(people: Ratings) -> None:
         ratings.scores(people, system="tow")
 
 
+@pytest.mark.proves("ratings.match", "over")
+@pytest.mark.proves("ratings.scores", "over")
 def test_an_interval_over_raters_is_of_three_clusters_and_over_images_of_as_many_as_there_are(
     people: Ratings,
 ) -> None:

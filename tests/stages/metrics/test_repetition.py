@@ -37,6 +37,7 @@ def test_figures_by_hand(tmp_path):
     assert scores.conditions == {"n": 3}
 
 
+@pytest.mark.proves("repetition.rate", "n")
 def test_another_n_is_another_rate(tmp_path):
     written = texts(tmp_path, ["a b c a b d a b"])
     assert repetition.rate(written, n=2).rate > repetition.rate(written, n=3).rate == 0

@@ -130,12 +130,14 @@ def test_it_says_what_it_is_of(tmp_path):
     assert scores.divergence == between - sum(within) / 2
 
 
+@pytest.mark.proves("sinkhorn.divergence", "epsilon")
 def test_epsilon_changes_the_output(tmp_path):
     sides = cloud(0, 40), cloud(1, 40)
     fine, coarse = (scored(tmp_path, *sides, epsilon=epsilon).divergence for epsilon in (0.05, 0.5))
     assert fine > 2 * coarse > 0
 
 
+@pytest.mark.proves("sinkhorn.divergence", "iterations")
 def test_iterations_change_nothing_once_it_has_converged(tmp_path):
     sides = cloud(0, 40), cloud(1, 40)
     with pytest.raises(StageError, match=r"after 3 iterations .* raise epsilon, or iterations"):

@@ -39,6 +39,11 @@ KNOBS = [
 ]  # fmt: skip
 
 
+@pytest.mark.proves(
+    "land_cover.train",
+    "model epochs batch_size lr loss freeze_backbone crop flips brightness contrast normalisation "
+    "precision seed",
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("knob", KNOBS, ids=[f"{k}={v}" for knob in KNOBS for k, v in knob.items()])
 def test_every_knob_changes_the_weights(images, tmp_path_factory, knob, plain):
@@ -51,6 +56,7 @@ def plain(images, tmp_path_factory):
     return weights_of(train(images, tmp_path_factory.mktemp("plain"), keep="last"))
 
 
+@pytest.mark.proves("land_cover.train", "patience")
 @pytest.mark.slow
 def test_patience_decides_when_the_learning_rate_falls(images, tmp_path):
     """At this learning rate the validation loss does not keep falling."""
@@ -61,6 +67,7 @@ def test_patience_decides_when_the_learning_rate_falls(images, tmp_path):
     assert not same(*results)
 
 
+@pytest.mark.proves("land_cover.train", "keep")
 @pytest.mark.slow
 def test_best_and_last_differ_when_the_best_epoch_is_not_the_last(images, tmp_path):
     best = train(images, tmp_path / "best", epochs=6, lr=0.01, keep="best")
@@ -110,6 +117,7 @@ def test_ctrl_c_is_a_keyboard_interrupt(images, tmp_path):
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.mark.proves("land_cover.predict", "batch_size")
 def test_predictions_do_not_depend_on_batch_size(images, tmp_path):
     import pyarrow.parquet as pq
 

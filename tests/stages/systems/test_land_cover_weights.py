@@ -25,6 +25,7 @@ def images(tmp_path_factory):
     return three_folders(tmp_path_factory.mktemp("images"))
 
 
+@pytest.mark.proves("land_cover.train", "weights")
 @pytest.mark.slow
 def test_own_weights_are_where_training_starts(images, tmp_path):
     first = train(images, tmp_path / "first", epochs=1)
@@ -112,6 +113,7 @@ def test_a_torchgeo_file_that_is_not_what_its_name_promises_is_refused(tmp_path)
         found(weights, mirror=tmp_path / "mirror").load()
 
 
+@pytest.mark.proves("land_cover.load", "source")
 def test_a_stored_classifier_is_loaded_and_predicts_the_same(images, tmp_path):
     first = train(images, tmp_path / "train", epochs=1)
     source = resolved(f"path:{first.path}")

@@ -47,6 +47,7 @@ def test_chunks_end_with_sentences_and_begin_on_their_page(tmp_path):
     }
 
 
+@pytest.mark.proves("corpus.chunk", "characters")
 def test_characters_are_the_least_that_a_chunk_has(tmp_path):
     lengths = {}
     for characters in (1, 11, 12, 23, 24, 500):
@@ -76,6 +77,7 @@ def test_sentences_of_other_scripts_end_too(tmp_path, text):
     assert made.facts["without_full_stop"] == 0
 
 
+@pytest.mark.proves("corpus.chunk", "longest")
 def test_a_document_without_a_full_stop_is_cut_at_white_space_before_the_longest(tmp_path):
     text = "lake " * 100
     for longest, lengths in ((52, [49] * 10), (54, [54] * 9 + [4]), (None, [499])):

@@ -202,6 +202,7 @@ def test_one_file_may_be_the_source(tmp_path):
     assert [row.document for row in corpus.read(made.path)] == ["b.pdf", "b.pdf"]
 
 
+@pytest.mark.proves("corpus.read_pdfs", "strict")
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -238,6 +239,7 @@ def test_no_text_at_all_is_an_error(tmp_path, files, message):
         read_pdfs(source=lay(tmp_path / "a", files), job=FolderJob(tmp_path))
 
 
+@pytest.mark.proves("corpus.read_pdfs", "source")
 def test_another_source_is_another_corpus(tmp_path):
     one = read_pdfs(source=lay(tmp_path / "a", {"a.pdf": pdf(PAPER)}), job=FolderJob(tmp_path / "1"))
     other = read_pdfs(source=lay(tmp_path / "b", {"a.pdf": pdf(PAPER[:1])}), job=FolderJob(tmp_path / "2"))

@@ -112,6 +112,7 @@ def test_the_text_decides_what_can_be_compared(made, tmp_path):
     assert again.conditions == made.conditions
 
 
+@pytest.mark.proves("corpus.docstrings", "package")
 @pytest.mark.slow
 def test_another_package_is_another_corpus(made, tmp_path):
     other = corpus.docstrings(package="torchgeo", job=FolderJob(tmp_path))

@@ -51,6 +51,7 @@ def test_by_row_documents_are_divided(tmp_path):
     assert sorted(train + held_out) == sorted(ROWS)
 
 
+@pytest.mark.proves("corpus.split", "held_out by overlap seed")
 def test_every_parameter_changes_the_output(tmp_path):
     base = {"held_out": 0.25, "by": "document", "overlap": 13, "seed": 0}
     changes = [{}, {"held_out": 5}, {"by": "row"}, {"seed": 1}]

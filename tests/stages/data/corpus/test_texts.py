@@ -67,6 +67,7 @@ def test_every_text_file_is_a_document_as_it_is_written(folder, tmp_path):
     assert made.facts["unread"] == {".png": 1}
 
 
+@pytest.mark.proves("corpus.read", "heading")
 def test_a_heading_begins_another_document(folder, tmp_path):
     made = rows_of(folder / "b.md", tmp_path, heading=LinePattern.from_text("## .*"))
     assert [row.document for row in made] == ["b.md", "b.md#Lakes", "b.md#Towns", "b.md#Lakes (2)"]
@@ -91,6 +92,7 @@ def test_parquet_is_read_row_by_row_and_its_file_is_the_document(shards, tmp_pat
     assert made.facts["empty"] == 2
 
 
+@pytest.mark.proves("corpus.read", "split column document")
 def test_split_column_and_document_choose_what_is_read(shards, tmp_path):
     made = rows_of(shards, tmp_path / "1", split="train", column="summary", document="paper")
     assert made == [
@@ -106,6 +108,7 @@ def test_split_column_and_document_choose_what_is_read(shards, tmp_path):
     assert [row.text for row in rows_of(one, tmp_path / "3")] == ["c"]
 
 
+@pytest.mark.proves("corpus.read", "source")
 def test_another_source_is_another_corpus(folder, shards, tmp_path):
     made = [
         read(source=source(place), job=FolderJob(tmp_path / place.name / "job")) for place in (folder, shards)

@@ -47,6 +47,7 @@ def test_classes_are_mapped_and_what_is_left_out_is_counted(labelled, tmp_path):
     assert found["0.png"].path.read_bytes() == (labelled.path / "0.png").read_bytes()
 
 
+@pytest.mark.proves("folders.relabel", "classes")
 def test_another_mapping_is_another_output(labelled, tmp_path):
     mappings = [{"a": ("pond",), "b": ("town",)}, {"a": ("pond",), "b": ("lake",)}]
     made = [relabel(labelled, classes=m, job=FolderJob(tmp_path / str(i))) for i, m in enumerate(mappings)]
@@ -105,6 +106,7 @@ def test_both_sides_together_are_the_whole(scenes, tmp_path_factory, held_out, s
     assert both == everything(scenes)
 
 
+@pytest.mark.proves("folders.split", "held_out stratified seed")
 @pytest.mark.parametrize("change", [{"held_out": 7}, {"stratified": False}, {"seed": 1}], ids=str)
 def test_every_parameter_changes_the_output(scenes, tmp_path, change):
     base = {"held_out": 6, "stratified": True, "seed": 0}

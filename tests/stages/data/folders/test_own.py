@@ -61,6 +61,7 @@ def test_rows_name_images_and_classes(listed, tmp_path):
     assert [(row.name, row.label) for row in rows(made)][:2] == [("0.png", "lake"), ("1.png", "town")]
 
 
+@pytest.mark.proves("folders.images", "label")
 def test_another_column_is_another_label(listed, tmp_path):
     assert read(listed, tmp_path / "job", label="kind").facts["classes"] == ["l", "t"]
 
@@ -70,6 +71,7 @@ def test_a_column_without_rows_is_refused(tmp_path):
         read(class_folders(tmp_path / "own"), tmp_path / "job", label="kind")
 
 
+@pytest.mark.proves("folders.images", "size resize")
 @pytest.mark.parametrize("change", [{"size": 6}, {"size": 6, "resize": "nearest"}], ids=str)
 def test_size_and_filter_change_the_output(tmp_path, change):
     root = class_folders(tmp_path / "own")
@@ -79,6 +81,7 @@ def test_size_and_filter_change_the_output(tmp_path, change):
     )
 
 
+@pytest.mark.proves("folders.images", "scale")
 def test_scale_changes_the_output(tmp_path):
     root = tmp_path / "own"
     for name in ("lake", "town"):
@@ -169,6 +172,7 @@ def test_sentences_are_read_one_or_many(listed, tmp_path):
     assert made.facts["unread"] == {".png": 3}
 
 
+@pytest.mark.proves("folders.captioned", "captions size resize")
 @pytest.mark.parametrize(
     "change", [{"size": 6}, {"size": 6, "resize": "nearest"}, {"captions": "kind"}], ids=str
 )

@@ -57,6 +57,7 @@ def test_sentences_and_a_kept_label(tmp_path):
     assert made.facts["count"] == 4
 
 
+@pytest.mark.proves("folders.hub", "split columns size resize")
 @pytest.mark.parametrize(
     "change",
     [
@@ -79,6 +80,7 @@ def test_every_parameter_changes_the_output(tmp_path, change):
     )
 
 
+@pytest.mark.proves("folders.hub", "scale")
 def test_scale_changes_the_output(tmp_path):
     deep = png(np.arange(0, 6400, 100, dtype=np.uint16).reshape(8, 8))
     parquet(tmp_path / "set.parquet", [{"image": deep, "label": n} for n in "ab"])

@@ -53,6 +53,7 @@ def test_named_bands_become_red_green_blue_scaled_to_8_bits(data, tmp_path):
     assert made.facts["clipped values"] == clipped > 0
 
 
+@pytest.mark.proves("folders.geotiff", "bands scale order size resize")
 @pytest.mark.parametrize(
     "change",
     [

@@ -74,6 +74,7 @@ def read(root, job_root, name="EuroSAT", **parameters):
     )
 
 
+@pytest.mark.proves("folders.torchgeo", "split bands scale size resize")
 @pytest.mark.slow
 def test_eurosat_is_read_where_it_lies_and_every_parameter_changes_the_output(eurosat, tmp_path):
     made = read(eurosat, tmp_path / "job")

@@ -86,6 +86,7 @@ def test_an_unsure_image_takes_no_duplicate_with_it(images: GeneratedImages, tmp
     assert gone == {"00000.png": "confidence", "00007.png": "duplicate", "00008.png": "duplicate"}
 
 
+@pytest.mark.proves("synthetic.filter", "min_confidence duplicate_distance")
 @pytest.mark.parametrize(
     ("before", "after"),
     [

@@ -58,6 +58,7 @@ def test_facts_count_each_origin(parts: tuple[LabelledImages, LabelledImages], t
     assert facts["origins"]["real"]["count"] == 6
 
 
+@pytest.mark.proves("synthetic.join", "origins")
 def test_other_origins_are_another_output(
     parts: tuple[LabelledImages, LabelledImages], tmp_path: Path
 ) -> None:

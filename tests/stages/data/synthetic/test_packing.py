@@ -81,6 +81,7 @@ def test_datasets_loads_the_folder_with_images_and_classes(
         np.testing.assert_array_equal(np.asarray(theirs["image"]), pixels(ours.path))
 
 
+@pytest.mark.proves("synthetic.dataset", "name licence about shard_bytes")
 def test_every_parameter_changes_the_data_set(images: GeneratedImages, tmp_path: Path) -> None:
     def files(folder: str, **changed: Any) -> dict[str, bytes]:
         root = packed(tmp_path / folder, images, **changed).path

@@ -42,6 +42,7 @@ def load(folder, root):
     return alignment.load(source=source(folder), job=FolderJob(root))
 
 
+@pytest.mark.proves("alignment.load", "source")
 def test_a_stored_model_is_loaded_and_scores_the_same(images, tokenizer, trained, tmp_path):
     loaded = load(trained.path, tmp_path / "load")
     assert same(weights_of(loaded), weights_of(trained))

@@ -56,6 +56,7 @@ def test_it_is_the_cosine_of_the_library_itself(model, tmp_path):
     assert scores.details == {"different_captions": 5, "captions_cut": 0, "tokens": 77}
 
 
+@pytest.mark.proves("alignment.score", "batch_size")
 def test_scores_do_not_depend_on_batch_size(model, tmp_path):
     images = fields(tmp_path / "images", each=2)
     columns = [

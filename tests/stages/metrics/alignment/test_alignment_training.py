@@ -50,6 +50,7 @@ KNOBS = [
 ]  # fmt: skip
 
 
+@pytest.mark.proves("alignment.train", "size patch width layers epochs batch_size lr augment seed")
 @pytest.mark.parametrize("knob", KNOBS, ids=[f"{k}={v}" for knob in KNOBS for k, v in knob.items()])
 def test_every_knob_of_training_changes_the_weights(data, tokenizer, plain, tmp_path, knob):
     assert not same(weights_of(train(data, tokenizer, tmp_path, **knob)), weights_of(plain))

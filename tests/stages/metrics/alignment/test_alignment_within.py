@@ -56,6 +56,7 @@ def test_it_is_the_margin_of_each_class_by_itself(model, tmp_path):
     assert scores.items.cluster == ["000.png", "001.png", "002.png", "003.png", "000.png"]
 
 
+@pytest.mark.proves("alignment.within_class", "batch_size")
 def test_scores_do_not_depend_on_batch_size(model, tmp_path):
     images = labelled(tmp_path / "images", list(COLOURS) * 2)
     one, many = (within(images, model, tmp_path / str(n), batch_size=n) for n in (1, 32))

@@ -52,6 +52,7 @@ def as_it_is(at: Path) -> Extractor:
     return description.artifact(at, "random")
 
 
+@pytest.mark.proves("features.extract", "batch_size")
 def test_batch_size_changes_nothing_in_fp32(images: Images, extractor: Extractor, tmp_path: Path) -> None:
     made = {
         n: features.extract(images, extractor, batch_size=n, job=FolderJob(tmp_path / str(n)))
@@ -68,6 +69,7 @@ def test_batch_size_changes_nothing_in_fp32(images: Images, extractor: Extractor
     assert made[1].facts["extractor"] == extractor.facts["extractor"]
 
 
+@pytest.mark.proves("features.extract", "precision")
 def test_half_precision_is_another_extractor_and_batch_size_a_condition(
     images: Images, extractor: Extractor, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> LabelledImages:
     return folder(tmp_path_factory.mktemp("images") / "a", count=1, size=80)
 
 
+@pytest.mark.proves("features.load", "architecture weights size resize normalisation")
 @pytest.mark.parametrize(
     "changed",
     [

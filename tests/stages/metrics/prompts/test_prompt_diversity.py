@@ -72,6 +72,7 @@ def test_a_class_of_two_prompts_has_no_rows(variety):
     assert variety(made(LAKES, FIELDS[:2])).items is None
 
 
+@pytest.mark.proves("prompts.variety", "n bleu")
 def test_every_parameter_changes_the_output(variety):
     prompts = made(["a lake in a wood", "a lake in a valley", "a lake by the sea"], FIELDS)
     first = variety(prompts)

@@ -15,6 +15,7 @@ FARM = prompt("An aerial view of farmland with fields of wheat beside fields of 
 LAKE = prompt("A satellite image of a lake with clear water.", "Water Body", "lake")
 
 
+@pytest.mark.proves("prompts.checks", "words repetition tokens relevance margin vocabulary support closeness")
 @pytest.mark.parametrize(
     ("setting", "values", "caught_by"),
     [
@@ -36,12 +37,14 @@ def test_every_threshold_draws_its_line(check, setting, values, caught_by):
     assert getattr(strict, caught_by) < getattr(loose, caught_by) == 1
 
 
+@pytest.mark.proves("prompts.checks", "likeness")
 def test_likeness_says_where_two_prompts_begin_to_be_the_same(check):
     other = prompt(FARM.text.replace("maize", "barley"), name="other")  # one of eleven pairs differs
     assert failed(check([FARM, other]), "other") == {"unrepeated"}
     assert failed(check([FARM, other], likeness=1.0), "other") == set()
 
 
+@pytest.mark.proves("prompts.checks", "positive")
 def test_positive_cues_are_part_of_the_prompt(check):
     plain = prompt("Farmland with fields of wheat.", name="farm")
     assert failed(check([plain, LAKE]), "farm") == {"from_above"}
@@ -52,6 +55,7 @@ def test_positive_cues_are_part_of_the_prompt(check):
     assert failed(check([plain, LAKE], positive=("aerial view", *["very sharp"] * 40)), "farm") == {"fits"}
 
 
+@pytest.mark.proves("prompts.checks", "negative")
 def test_a_negative_cue_in_the_prompt_or_among_its_cues_is_a_contradiction(check):
     soft = prompt("A low quality aerial view of farmland with fields.", name="farm")
     assert failed(check([soft, LAKE]), "farm") == set()
@@ -61,6 +65,7 @@ def test_a_negative_cue_in_the_prompt_or_among_its_cues_is_a_contradiction(check
     assert scores.details["failing"]["consistent"][0]["evidence"] == ["'sharp' is a negative cue"]
 
 
+@pytest.mark.proves("prompts.checks", "instruction")
 def test_five_words_of_the_instruction_are_an_echo(check):
     told = "It says how {class} looks from orbit in at most forty words: {passages}"
     echo = prompt("An aerial view of farmland that looks from orbit in at most forty words.", name="echo")
@@ -75,6 +80,7 @@ def test_no_sentence_of_our_own_instruction_is_a_prompt(check, sentence):
     assert "no_echo" in failed(check([prompt(sentence, "farmland", "told"), LAKE]), "told")
 
 
+@pytest.mark.proves("prompts.checks", "class_words")
 def test_class_words_name_classes_that_the_harness_does_not_know(check):
     solar = prompt("An aerial view of a desert with photovoltaic panels in rows.", "SolarFarm", "solar")
     wheat = prompt(FARM.text, "farmland", "wheat")

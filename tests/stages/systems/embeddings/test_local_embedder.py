@@ -88,6 +88,7 @@ def test_the_embedding_is_the_same_for_any_number_of_threads(described, tmp_path
     assert np.abs(first - second).max() < 1e-6
 
 
+@pytest.mark.proves("embeddings.local", "dimensions")
 def test_other_dimensions_are_another_embedding(tmp_path):
     given = corpus(tmp_path / "corpus")
     made = [local(given, dimensions=d, job=FolderJob(tmp_path / str(d))) for d in (2, 3)]

@@ -162,6 +162,7 @@ def test_every_weight_is_kept_and_no_path_of_this_machine(original, tmp_path):
     assert {"kind": "sentence-transformer", "dimensions": 16, "context": 30}.items() <= made.facts.items()
 
 
+@pytest.mark.proves("embeddings.load", "source")
 def test_another_source_is_another_embedder(folder, original, tmp_path):
     state = load_file(folder / "model.safetensors")
     state["embeddings.word_embeddings.weight"] *= -1
@@ -174,6 +175,7 @@ def test_another_source_is_another_embedder(folder, original, tmp_path):
     assert one.digest != other.digest
 
 
+@pytest.mark.proves("embeddings.load", "query_prefix")
 def test_query_prefix_is_put_before_queries_only(original, tmp_path):
     plain = open_embedder(loaded(original, tmp_path / "a").path, "cpu")
     asked = open_embedder(loaded(original, tmp_path / "b", query_prefix="query: ").path, "cpu")

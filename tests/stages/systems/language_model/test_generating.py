@@ -74,6 +74,7 @@ def test_greedy_texts_are_those_of_the_network_alone_without_pads_and_cache(name
         assert row["ended"] == (ids[-1] == 0)
 
 
+@pytest.mark.proves("language_model.generate", "batch_size")
 @pytest.mark.parametrize("temperature", [0, 1.0])
 @pytest.mark.parametrize("name", ["phi", "gpt2"])
 def test_a_text_does_not_depend_on_batch_size(name, temperature, request, tmp_path):
@@ -86,6 +87,7 @@ def test_a_text_does_not_depend_on_batch_size(name, temperature, request, tmp_pa
     assert all(other == first for other in others)
 
 
+@pytest.mark.proves("language_model.generate", "prompts max_tokens temperature top_p samples seed precision")
 def test_every_parameter_of_generating_changes_the_texts(phi, gpt2, tmp_path):
     def texts(name, **parameters):
         given = {"temperature": 1.0, "samples": 2, **parameters}
@@ -148,6 +150,7 @@ def test_an_adapter_writes_on_its_base(phi, tmp_path):
         generated(adapter, tmp_path / "alone")
 
 
+@pytest.mark.proves("language_model.generate", "quantisation")
 def test_a_base_writes_in_four_bits_as_below_an_adapter_that_has_learnt_nothing(phi, tmp_path):
     state = load_file(phi.path / "model.safetensors")
     loud = LanguageModel(shutil.copytree(phi.path, tmp_path / "loud"))

@@ -71,6 +71,7 @@ def test_weights_are_drawn_as_transformers_draws_them(texts, tmp_path):
             assert float(weight.std()) == pytest.approx(0.02, rel=0.05), name
 
 
+@pytest.mark.proves("language_model.build", "architecture vocabulary context dtype seed")
 def test_every_parameter_of_building_changes_the_model(texts, tmp_path):
     def content(name, **parameters):
         folder = built(texts, tmp_path / name, **parameters).path

@@ -69,6 +69,7 @@ def test_every_weight_and_every_token_are_kept(original, tmp_path):
     }
 
 
+@pytest.mark.proves("language_model.load", "source")
 def test_another_source_is_another_model_and_settings_for_sampling_stay_behind(folder, tmp_path):
     change(folder, lambda s: s["lm_head.bias"].fill_(1))
     edit(folder / "generation_config.json", temperature=0.3, do_sample=True, repetition_penalty=1.2)

@@ -40,6 +40,7 @@ def test_each_class_gets_captions_of_its_own_rows(given, tmp_path):
     assert len(set(found)) == 6
 
 
+@pytest.mark.proves("prompt_writer.from_captions", "classes per_class seed")
 def test_every_parameter_of_captions_changes_the_prompts(given, tmp_path):
     first = texts(given, tmp_path / "first")
     assert texts(given, tmp_path / "again") == first

@@ -91,6 +91,7 @@ def random_passages(seed, count=700):
     return Held([Piece(f"{seed:08x}{i:024x}", f"text {i}", "book", 0) for i in range(count)], vectors)
 
 
+@pytest.mark.proves("prompt_writer.index", "server")
 def test_the_server_gives_the_same_answers_as_the_folder(given, embedder, server, tmp_path):
     near, far = (
         index(given, embedder, server=address, job=FolderJob(tmp_path / str(bool(address))))

@@ -60,6 +60,7 @@ def test_bad_prompts_are_read_too_for_the_checks_to_judge(tmp_path):
     assert [text for _, text, _ in rows(read(place, tmp_path))] == [" ".join(text.split()) for text in bad]
 
 
+@pytest.mark.proves("prompt_writer.from_file", "source prompt label writer")
 def test_every_parameter_of_files_changes_the_prompts(tmp_path):
     place = jsonl(tmp_path / "a.jsonl", [{"prompt": "a", "other": "b", "label": "X", "second": "Y"}])
     first = table.read(read(place, tmp_path / "first"))
@@ -72,6 +73,7 @@ def test_every_parameter_of_files_changes_the_prompts(tmp_path):
     assert table.read(read(elsewhere, tmp_path / "source")) != first
 
 
+@pytest.mark.proves("prompt_writer.from_file", "classes")
 def test_classes_give_the_order(tmp_path):
     place = files(tmp_path / "files")[0]
     found = rows(read(place, tmp_path, classes=("Water Body", "Crop Land")))

@@ -95,6 +95,10 @@ def test_passages_are_those_of_the_class_and_others_for_each_prompt(made, speake
     assert len({row.passages for row in rows}) == 6
 
 
+@pytest.mark.proves(
+    "prompt_writer.write",
+    "classes per_class passages pool query style instruction max_tokens temperature top_p seed",
+)
 def test_every_parameter_of_writing_changes_the_prompts(made, speaker, tmp_path):
     def made_with(name, **parameters):
         return read(written(made, speaker, tmp_path / name, **{"pool": 6, **parameters}))
@@ -118,6 +122,7 @@ def test_every_parameter_of_writing_changes_the_prompts(made, speaker, tmp_path)
         assert made_with(name, **{name: value}) != first, name
 
 
+@pytest.mark.proves("prompt_writer.write", "attempts")
 def test_attempts_are_what_a_repeated_prompt_gets(made, tmp_path):
     either = scripted_model(tmp_path / "model", {w: {"fields": 0.9, "roads": 0.1} for w in ("land", "body")})
     once = written(made, either, tmp_path / "once", per_class=2, attempts=1)
@@ -137,6 +142,7 @@ def test_more_prompts_and_other_classes_leave_a_prompt_as_it_is(made, speaker, t
     assert len(alone) == 4
 
 
+@pytest.mark.proves("prompt_writer.write", "batch_size")
 def test_prompts_do_not_depend_on_batch_size(made, tmp_path):
     """By a model with attention: a pad that it saw would change its words."""
     phi = tiny_model(tmp_path / "phi")
@@ -149,6 +155,7 @@ def test_prompts_do_not_depend_on_batch_size(made, tmp_path):
     assert all(other == first for other in others)
 
 
+@pytest.mark.proves("prompt_writer.write", "precision four_bits")
 def test_half_precision_and_four_bits_are_other_models_and_batch_size_a_condition(made, tmp_path):
     phi = tiny_model(tmp_path / "phi")
     given = {"instruction": Instruction("{passages}\n{class}"), "max_tokens": 8}

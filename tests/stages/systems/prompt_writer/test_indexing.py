@@ -158,6 +158,7 @@ def test_two_indices_are_open_at_once(given, embedder, made, tmp_path):
     assert len(first.find(QUERY, 9)) == 9
 
 
+@pytest.mark.proves("prompt_writer.index", "chunk_size overlap")
 def test_chunk_size_and_overlap_change_the_passages(embedder, tmp_path):
     text = "The lake is deep. The river is wide. The ice is cold. The snow is white."
     of = corpus(tmp_path / "corpus", [text])

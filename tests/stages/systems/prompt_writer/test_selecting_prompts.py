@@ -57,6 +57,7 @@ def test_prompts_are_used_evenly_and_named_apart(eight, tmp_path_factory, crops,
         assert max(used.values()) - min(used.values()) <= 1
 
 
+@pytest.mark.proves("prompt_writer.select", "counts seed")
 def test_every_parameter_of_selecting_changes_the_prompts(eight, tmp_path):
     def names(name, counts=2, seed=0):
         return [row.name for row in table.read(selected(eight, tmp_path / name, counts, seed))]

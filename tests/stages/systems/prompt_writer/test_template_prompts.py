@@ -70,6 +70,7 @@ def test_another_class_gets_generic_ones(tmp_path):
     assert prompts.facts["generic"] == ["AnnualCrop"]
 
 
+@pytest.mark.proves("prompt_writer.from_templates", "classes per_class templates seed")
 def test_every_parameter_of_templates_changes_the_prompts(tmp_path):
     first = texts(tmp_path / "first")
     assert texts(tmp_path / "again") == first

@@ -62,6 +62,7 @@ def close(a, b):
     return all(torch.allclose(a[name].float(), b[name].float(), atol=1e-6) for name in a)
 
 
+@pytest.mark.proves("text_to_image.load", "adapter")
 @pytest.mark.parametrize("form", ["peft", "diffusers", "diffusers file", "kohya"])
 def test_every_format_is_the_sum_computed_by_hand(original, peft, adapter, tmp_path, form):
     place = {
@@ -111,6 +112,7 @@ def test_adapter_scale_is_how_much_is_added(original, peft, scale):
     assert close(after, {name: weight for name, weight in expected.items() if name.startswith("unet.")})
 
 
+@pytest.mark.proves("text_to_image.load", "adapter_scale")
 def test_adapter_scale_changes_the_output(original, adapter, tmp_path):
     whole = loaded(original, adapter, tmp_path / "whole")
     half = loaded(original, adapter, tmp_path / "half", adapter_scale=0.5)

@@ -62,6 +62,7 @@ KNOBS = [
 ]
 
 
+@pytest.mark.proves("text_to_image.train_autoencoder", "steps batch_size lr kl augment precision seed")
 @pytest.mark.parametrize("knob", KNOBS, ids=lambda k: "-".join(map(str, k)))
 def test_every_knob_changes_the_autoencoder(
     base: Pipeline, drawn: Scenes, trained: Pipeline, tmp_path: Path, knob: dict[str, Any]
@@ -112,6 +113,7 @@ def test_a_loss_that_is_not_finite_is_one_line(base: Pipeline, drawn: Scenes, tm
         train_autoencoder(base, (drawn,), steps=9, batch_size=2, lr=1e30, job=FolderJob(tmp_path))
 
 
+@pytest.mark.proves("text_to_image.reconstruct", "batch_size")
 def test_reconstructions_keep_names_and_do_not_depend_on_the_batch(
     drawn: Scenes, base: Pipeline, tmp_path: Path
 ) -> None:
@@ -127,6 +129,7 @@ def test_reconstructions_keep_names_and_do_not_depend_on_the_batch(
         assert 0 < abs(a - c).mean() < 40
 
 
+@pytest.mark.proves("text_to_image.cast", "dtype")
 def test_a_cast_changes_the_type_and_rounds(trained: Pipeline, tmp_path: Path) -> None:
     for dtype, kind in (("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp32", torch.float32)):
         made = weights(cast(trained, dtype=dtype, job=FolderJob(tmp_path / dtype)))  # type: ignore[arg-type]

@@ -36,6 +36,7 @@ def test_diffusers_opens_what_is_built_and_draws_with_it(tokenizer: Tokenizer, t
     assert image.size == (64, 64)
 
 
+@pytest.mark.proves("text_to_image.build", "seed")
 def test_a_seed_is_its_weights(tokenizer: Tokenizer, tmp_path: Path) -> None:
     def unet(seed: int, folder: str) -> torch.Tensor:
         built = build(tokenizer, architecture="tiny", seed=seed, job=FolderJob(tmp_path / folder))
@@ -56,6 +57,7 @@ def test_the_tiny_pipeline_fits_in_twelve_megabytes_at_half_precision(
 SIZES = {"sd15": [859_520_964, 83_653_863, 123_060_480], "tiny": [4_184_596, 699_207, 327_264]}
 
 
+@pytest.mark.proves("text_to_image.build", "architecture")
 @pytest.mark.parametrize("architecture", ["sd15", "tiny"])
 def test_an_architecture_has_its_sizes(architecture: Architecture) -> None:
     """Stable Diffusion v1.5's as published: 860 M parameters in the UNet, 84 M and 123 M in the others."""

@@ -107,6 +107,7 @@ KNOBS = [
 ]  # fmt: skip
 
 
+@pytest.mark.proves("text_to_image.encode", "count positive negative caption seed")
 @pytest.mark.parametrize("knob", KNOBS, ids=str)
 def test_every_knob_changes_the_output(make, knob):
     plain = content(make())
@@ -164,6 +165,7 @@ def test_a_prompt_of_exactly_77_tokens_is_not_cut(make, tmp_path, pipeline):
     assert encoded.facts["over_77_tokens"]["count"] == 0
 
 
+@pytest.mark.proves("text_to_image.encode", "long_prompts")
 def test_long_prompts_can_be_refused(make, tmp_path):
     one = written(tmp_path, {"captions": [LONG]})
     with pytest.raises(

@@ -142,6 +142,11 @@ KNOBS = [
 ]
 
 
+@pytest.mark.proves(
+    "text_to_image.finetune",
+    "epochs max_steps batch_size accumulate lr optimiser weight_decay schedule warm_up max_norm "
+    "method text_encoder ema caption caption_drop augment normalisation precision seed",
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("knob", KNOBS, ids=lambda k: "-".join(map(str, k.items())))
 def test_every_knob_changes_the_weights(
@@ -150,6 +155,7 @@ def test_every_knob_changes_the_weights(
     assert far(trained, finetune(base, drawn, **{**BRIEF, **knob}, job=FolderJob(tmp_path))) > 0
 
 
+@pytest.mark.proves("text_to_image.finetune", "rank alpha")
 @pytest.mark.slow
 def test_rank_and_alpha_change_what_adapters_learn(base: Pipeline, drawn: Scenes, tmp_path: Path) -> None:
     low = {**BRIEF, "method": "lora"}
@@ -177,6 +183,7 @@ def test_accumulated_batches_are_one_large_batch(base: Pipeline, drawn: Scenes, 
     assert_same_training(weights(once), weights(twice), lr=BRIEF["lr"])
 
 
+@pytest.mark.proves("text_to_image.finetune", "gradient_checkpointing")
 @pytest.mark.slow
 def test_gradient_checkpointing_changes_nothing(
     base: Pipeline, drawn: Scenes, trained: FinetunedPipeline, tmp_path: Path
@@ -185,6 +192,7 @@ def test_gradient_checkpointing_changes_nothing(
     assert_same_training(weights(trained), weights(saved), lr=BRIEF["lr"])
 
 
+@pytest.mark.proves("text_to_image.finetune", "processes")
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(
     base: Pipeline,
@@ -202,6 +210,7 @@ def test_two_processes_learn_what_one_learns(
         finetune(base, drawn, **wild, processes=2, job=FolderJob(tmp_path / "wild"))
 
 
+@pytest.mark.proves("text_to_image.finetune", "tracker")
 @pytest.mark.slow
 def test_a_tracker_changes_nothing_and_leaves_its_log(
     base: Pipeline,
@@ -216,6 +225,8 @@ def test_a_tracker_changes_nothing_and_leaves_its_log(
     assert list((tracked.path / "wandb").glob("offline-run-*/*.wandb"))
 
 
+@pytest.mark.proves("text_to_image.checkpoint", "step")
+@pytest.mark.proves("text_to_image.finetune", "checkpoint_every")
 def test_checkpoints_are_what_a_shorter_training_ends_in(
     base: Pipeline, drawn: Scenes, tmp_path: Path
 ) -> None:

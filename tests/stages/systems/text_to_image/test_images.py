@@ -97,6 +97,7 @@ def test_the_images_are_those_of_a_plain_diffusers_call(pipeline, five, draw, sc
     np.testing.assert_allclose(images(made), np.stack([np.asarray(image) for image in expected]), atol=LEVEL)
 
 
+@pytest.mark.proves("text_to_image.sample", "batch_size")
 def test_batches_of_1_and_3_and_16_give_the_same_images(prompts_of, draw):
     many = prompts_of(17)
     one, three, sixteen = (
@@ -113,6 +114,7 @@ KNOBS = [
 ]  # fmt: skip
 
 
+@pytest.mark.proves("text_to_image.sample", "scheduler steps guidance size precision seed")
 @pytest.mark.slow
 def test_every_knob_gives_images_of_its_own(draw, prompts_of):
     """Other than at the plain settings, and than with any other knob."""

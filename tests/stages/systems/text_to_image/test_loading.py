@@ -65,6 +65,7 @@ def test_every_weight_and_the_configuration_are_kept(original, tmp_path):
     }
 
 
+@pytest.mark.proves("text_to_image.load", "source")
 def test_another_source_is_another_pipeline(original, tmp_path):
     source = saved(tmp_path / "other", seed=1)
     other = loaded(source, tmp_path)

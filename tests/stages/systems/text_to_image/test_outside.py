@@ -64,6 +64,7 @@ KNOBS = [
 ]  # fmt: skip
 
 
+@pytest.mark.proves("text_to_image.folder", "prompt label of size resize")
 @pytest.mark.parametrize(("before", "after"), KNOBS, ids=str)
 def test_every_parameter_changes_the_output(read, before, after):
     plain = everything(read(**before))
@@ -80,6 +81,7 @@ def deep(root, *lines):
     return root
 
 
+@pytest.mark.proves("text_to_image.folder", "scale")
 def test_scale_says_which_values_of_16_bits_become_0_and_255(read, tmp_path):
     root = deep(tmp_path / "deep", *LINES)
     with pytest.raises(StageError, match=r"values 0 to 5000; say .* scale: \[low, high\]"):
@@ -91,6 +93,7 @@ def test_scale_says_which_values_of_16_bits_become_0_and_255(read, tmp_path):
         read(scale=(0.0, 5000.0))
 
 
+@pytest.mark.proves("text_to_image.folder", "source")
 def test_another_source_is_another_output(read, tmp_path):
     other = made_elsewhere(tmp_path / "other", *reversed(LINES))
     assert everything(read(source=other)) != everything(read())

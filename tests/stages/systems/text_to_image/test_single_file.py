@@ -50,6 +50,7 @@ def test_one_file_and_a_configuration_are_the_pipeline_that_they_were(original, 
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.proves("text_to_image.load", "config")
 def test_the_config_decides_what_the_network_predicts(file, tmp_path):
     config = saved(tmp_path / "other", prediction_type="epsilon")
     assert loaded(file, tmp_path, config).facts["prediction_type"] == "epsilon"

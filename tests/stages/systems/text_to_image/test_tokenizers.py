@@ -46,6 +46,7 @@ def test_any_text_can_be_spelt(learnt: Tokenizer, text: str) -> None:
     assert words.decode(ids[1:-1]).replace(" ", "") == text.lower().replace(" ", "")
 
 
+@pytest.mark.proves("text_to_image.train_tokenizer", "vocabulary")
 def test_vocabulary_bounds_how_many_tokens_there_are(tmp_path: Path) -> None:
     told = captions(tmp_path / "told", *(f"{a}{b}{a}" for a in "abcdefghijklm" for b in "nopqrstuvw"))
     small, large = (
@@ -62,6 +63,7 @@ def test_several_folders_are_read(tmp_path: Path) -> None:
         train_tokenizer((captions(tmp_path / "none"),), vocabulary=600, job=FolderJob(tmp_path / "no"))
 
 
+@pytest.mark.proves("text_to_image.load_tokenizer", "source")
 def test_a_stored_tokenizer_is_loaded(learnt: Tokenizer, tmp_path: Path) -> None:
     loaded = load_tokenizer(source=source(learnt.path), job=FolderJob(tmp_path / "job"))
     text = "Green parcels beside a zebra."

@@ -69,6 +69,7 @@ def _last(network, ids: list[int]) -> float:
     return -float(logits.log_softmax(dim=0)[ids[-1]])
 
 
+@pytest.mark.proves("language_model.likelihood", "context stride bos eos unit precision quantisation")
 @pytest.mark.parametrize(
     "changed",
     [
@@ -90,6 +91,7 @@ def test_every_knob_changes_the_likelihoods(model, text, jobs, changed):
     assert other.facts["protocol"] != plain.facts["protocol"]
 
 
+@pytest.mark.proves("language_model.likelihood", "batch_size padding")
 @pytest.mark.parametrize(
     "setting", [{}, {"context": 16, "stride": 5}, {"bos": "window", "eos": True}], ids=str
 )

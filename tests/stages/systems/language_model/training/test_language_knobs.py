@@ -44,6 +44,11 @@ KNOBS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.proves(
+    "language_model.finetune",
+    "method context batching eos epochs max_steps batch_size accumulate lr optimiser weight_decay "
+    "schedule warm_up max_norm precision seed",
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("knob", KNOBS, ids=lambda k: "-".join(map(str, k.items())))
 def test_every_knob_changes_the_weights(
@@ -52,6 +57,7 @@ def test_every_knob_changes_the_weights(
     assert far(full, finetune(base, data, **{**FULL, **knob}, job=FolderJob(tmp_path))) > 0
 
 
+@pytest.mark.proves("language_model.finetune", "rank alpha targets dropout")
 @pytest.mark.parametrize(
     "knob",
     [
@@ -81,6 +87,7 @@ def test_accumulated_batches_are_one_large_batch(base: LanguageModel, data: Corp
         assert_same_training(weights(once), weights(parted), lr=FULL["lr"])
 
 
+@pytest.mark.proves("language_model.finetune", "gradient_checkpointing")
 @pytest.mark.parametrize(
     "method", [FULL, {**LORA, "dropout": 0.5}, {**QLORA, "dropout": 0.5}], ids=["full", "lora", "qlora"]
 )
