@@ -1,0 +1,1 @@
+"""Statistics, baselines and verdicts: which scores are compared, how sure a change is, and how it is worded."""

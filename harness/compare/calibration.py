@@ -1,4 +1,4 @@
-"""A/A: what two runs of one subject say of the margins that its gates can have.
+"""How far equal subjects differ, from seeds (A/A) or from environments, and which margins that allows.
 
 Two runs that differ in nothing but their seeds should end *unchanged*. How far they differ is noise, and a
 margin below what the noise allows makes verdicts inconclusive, or wrong.
@@ -12,6 +12,14 @@ a claim for a p-value below 0.05/K, so that the gate of a subject that did not c
 
 and the proposal is this or 2·s, whichever is larger, rounded up to two significant digits. It is pessimistic
 in two ways: equal seeds on both sides often correlate, and Holm asks for 0.05/K of the surest claim only.
+
+A training does not repeat itself bit for bit on a machine with other instructions or another number of threads, and
+what grows out of it differs. ``calibrate.py`` asks how far other seeds move a gate; this module asks how far other
+machines do, with the seeds kept. A margin has to hold for both.
+
+The proposed margin. For every two runs the change has the estimate d and the standard error s. A comparison of the
+two ends *unchanged* at Holm's strictest level where |d| + t[1 − 0.05/K]·s is below the margin, K being the number of
+gates. The proposal is the largest of these bounds over all pairs of runs, rounded up to two significant digits.
 """
 
 from __future__ import annotations

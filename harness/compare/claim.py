@@ -1,4 +1,7 @@
-"""What a finding is about: the recipe of what was repeated, this one run of what was not."""
+"""What a finding is about: the recipe of what was repeated, this one run of what was not; equal outputs count once.
+
+Five seeds that a stage ignores give the same bytes five times. They are no evidence of how far a sixth would be.
+"""
 
 from __future__ import annotations
 

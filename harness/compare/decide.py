@@ -1,4 +1,5 @@
-"""From evidence and a margin to one of the verdicts, and from single verdicts to those that survive together.
+"""From evidence and a margin to one of the verdicts, from single verdicts to those that survive together, and what a
+gate can see.
 
 *d* is the change, oriented so that positive is worse, *m* the margin, [lo, hi] the interval of *d* at the
 level of the look: 90 % where there is only one.

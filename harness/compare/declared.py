@@ -1,4 +1,4 @@
-"""What the declarations of two runs of a suite differ in: the changes that somebody made."""
+"""What the declarations of two runs of a suite differ in, and which margin a verdict used where their gates differ."""
 
 from __future__ import annotations
 

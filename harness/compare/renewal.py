@@ -1,4 +1,6 @@
-"""A baseline written again in its place: with more seeds, or with metrics computed anew."""
+"""A baseline written again in its place, with more seeds or with metrics computed anew; and the comparison that
+``run.json`` keeps, from which a report is written anew.
+"""
 
 from __future__ import annotations
 

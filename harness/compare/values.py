@@ -1,4 +1,4 @@
-"""The values that a mean is made of, each with its weight and the place where it was measured."""
+"""What a mean is made of: values with weights and where they were measured; and the mean of one side alone."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every stage that computes with torch shares: exact arithmetic, running out of memory, going on after a kill."""
+"""What stages share on a device: exact arithmetic, measuring, resuming, weights, influence rows."""

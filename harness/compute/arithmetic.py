@@ -1,4 +1,4 @@
-"""The same numbers every time, and what a device says when it is full."""
+"""The same numbers every time, what a device says when it is full, and model libraries kept quiet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""From a suite to tasks with keys, and to the scores they end in. Nothing runs here and nothing heavy loads.
+"""From a suite to tasks with keys, to the scores they end in, and to how long the rest will take. Nothing runs here
+and nothing heavy loads.
 
 A task is a node at one point of the axes upstream of it and one repeat of the seeds upstream of it, so a
 checkpoint that fifteen scheduler settings share is planned once. The key says what would have to run again;

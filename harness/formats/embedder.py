@@ -1,4 +1,4 @@
-"""``embedder.json``: what kind of embedder a folder holds, and the digest of all of it."""
+"""``embedder.json``: what kind of embedder a folder holds, its digest, and the software it may depend on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Files read whole, and files and folders that appear whole."""
+"""Files read whole, and files and folders that appear whole.
+
+A reader sees what was there before or all of what is new. A full disk leaves what was there; a kill leaves at most one
+temporary, ``.<name>.<16 hex>.torn``, which the next write of the same name removes. A temporary is locked while its
+writer lives, so nobody removes one that is still being written.
+"""
 
 from __future__ import annotations
 

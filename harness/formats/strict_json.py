@@ -1,4 +1,8 @@
-"""Whether a record read from JSON is what its dataclass says: JSON of the right names may still hold anything."""
+"""JSON as it is defined and no more, in one spelling, and as its dataclass says.
+
+Refused are ``NaN`` and ``Infinity``, numbers that no float can hold, a name that stands twice in one object, halves of
+surrogate pairs, which no file can hold, and nesting that would exhaust the interpreter's stack.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Runs as rows of tables in which everything is comparable; ``report/leaderboard`` puts them on paper."""
+"""Runs as rows of tables in which everything is comparable; ``report/leaderboard`` renders them."""

@@ -1,4 +1,12 @@
-"""Which rows may stand in one table: those whose protocols are equal in every metric that they share."""
+"""Which rows may stand in one table, how each compares with one of them, and which ranks they may have.
+
+A row's ranks run from 1 + the number of rows that are surely better to n − the number that are surely worse. As
+long as all "surely" are right together, which has a probability of at least 1 − alpha, every row's true rank is
+among its ranks. No order is needed among rows that cannot be told apart, so it does not matter that "cannot be
+told apart" is not transitive. Sources: Klein, Wright and Wieczorek (2020), "A joint confidence region for an
+overall ranking of populations" (``by_intervals``); Mohamad, Goeman and van Zwet (2022), "Simultaneous confidence
+intervals for ranks" (from pairwise tests, ``by_differences``).
+"""
 
 from __future__ import annotations
 

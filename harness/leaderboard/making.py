@@ -1,4 +1,4 @@
-"""From runs to the tables of a leaderboard."""
+"""From runs to the tables of a leaderboard, and what their rows are called."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Renders a run and its comparison: terminal, Markdown, JUnit, annotations, HTML. Decides nothing."""

@@ -1,4 +1,4 @@
-"""Findings and the parts of a change in words: how sure they are, and what would make them surer."""
+"""Findings and the parts of a change as text: how sure they are, and what would make them surer."""
 
 from __future__ import annotations
 

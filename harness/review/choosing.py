@@ -1,4 +1,7 @@
-"""What a run has for people to rate: its generated images, by system, and real ones for controls."""
+"""Which images people see, and in which order, out of what a run has: balanced, mixed with real ones, some twice.
+
+Pure: the same pool, numbers and seed make the same choice.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""A review from a run: chosen, blinded, encoded, and put on a page."""
+"""A review from a run: images chosen, blinded, encoded alike, and put on one page.
+
+Whatever differs between a real and a generated file (its size, its format, what is written into it) would tell
+which is which, so every image is decoded, brought to one size and encoded anew with the same parameters. The size
+is the smallest among the images: a larger one is reduced, none is enlarged.
+"""
 
 from __future__ import annotations
 

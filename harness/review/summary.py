@@ -1,4 +1,4 @@
-"""All of what people said, in numbers."""
+"""All of what people said, in numbers, and ``review.json``, described in ``docs/expert-review.md``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runs a project has seen, and in which order: by a number that each gets, not by the clock.
+"""Where things are: the project's folder, its store, its runs, and in which order it has seen them.
 
 A run's id is ``<moment>-<number>-<random>``: ``20260304-101500-0012-5f0c9a3e``. The number is taken by the exclusive
 creation of an empty file, so that two runs never share one; it grows as long as the project still has one of its runs

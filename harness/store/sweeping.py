@@ -1,4 +1,4 @@
-"""What of a store can go: chosen while nobody begins to need anything, taken by renames, then removed.
+"""What of a store can go: what no record needs, chosen while nobody begins to need it, taken by renames, then removed.
 
 A command that is running has said what it needs (``Store.need``), under the lock that is held here while entries are
 chosen and taken. So a run beside finds an entry or does not; it never loses one that it has looked up.

@@ -1,4 +1,4 @@
-"""The points that a suite asks for: ``matrix``, ``exclude``, ``seeds``, ``reference``, and ``--only``."""
+"""The points that a suite asks for: ``matrix``, ``exclude``, ``seeds``, ``reference``, ``--only``, more repeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What reaches what: a suite in which something has no effect is a mistake."""
+"""What reaches what: a suite in which something has no effect is a mistake, a parameter that does nothing included.
+
+Repeats of a seed that a stage does not use are one repeat, written down several times.
+"""
 
 from __future__ import annotations
 

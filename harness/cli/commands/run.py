@@ -1,4 +1,8 @@
-"""The main job: a suite is prepared, run, recorded, compared with its baseline, and reported."""
+"""The main job, ``harness run``: a suite is prepared, run, recorded, compared with its baseline, and reported.
+
+Also ``--until-conclusive`` (which looks a run gets, and what is planned for each), and reports written anew after
+something was added to a run's folder, with the verdict they had.
+"""
 
 from __future__ import annotations
 

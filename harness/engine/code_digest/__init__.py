@@ -1,4 +1,17 @@
-"""Digests of definitions: of each one's own text and the digests of what it refers to, with cycles."""
+"""The source digest: what of our own code a stage's result depends on, wherever it is kept.
+
+The digest of a definition is made of its own text (without comments, docstrings, annotations and layout) and of the
+digests of what its names lead to, within the function's own package and this one: a Merkle tree, without names of
+modules. An edited helper therefore re-runs exactly the stages that reach it, and a moved one re-runs nothing.
+
+Third-party things are in the text by their import path and are not followed: their versions are in the key by
+``software=``. A module that binds ``__contract__`` is not followed either. Names in annotations are followed but are
+not in the text, because a stage calls methods of what its annotations name. What is looked up at run time
+(``getattr``, an import for its side effects in another module) is out of sight.
+
+A table of choices that a parameter's annotation names is in the digest only by how it is used: the entry that the
+parameter chooses is in the key beside it (``choices``). Where something else may be looked up, the whole table is.
+"""
 
 from __future__ import annotations
 

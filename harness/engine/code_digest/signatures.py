@@ -1,4 +1,4 @@
-"""What can be given to functions and classes, and what they are of: their parameters, fields and bases, as written."""
+"""What can be given to functions and classes, as written: parameters, fields, bases, what annotations name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run a stage in this process."""
+"""Run a stage in this process: its log, its memory, its failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The details of scores: tables that a metric leaves for readers. A baseline has none; the store may still."""
+"""What the sections of a report are made from: run, comparison, details of scores, findings as rows of a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What a page may weigh: tables lose rows from their end, and pictures move from the page to files beside it."""
+"""The frame of every page: sections of plain data in, one self-contained HTML file of limited size out.
+
+Style and script stand in the page, pictures are data URIs or lie beside it; a policy in the page's head lets it
+load nothing else and run no script but its own, whatever a caption contains.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame of a plot with two axes, and what can be put into it."""
+"""A plot with two axes: where a value lies between their ends, which round numbers are named, what is put into it."""
 
 from __future__ import annotations
 

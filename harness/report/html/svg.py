@@ -1,4 +1,4 @@
-"""Marks: what stands at a place of a chart. A shape with each colour, since not everybody tells colours apart."""
+"""SVG: elements with escaped text, and the marks of charts."""
 
 from __future__ import annotations
 

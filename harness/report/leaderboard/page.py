@@ -1,4 +1,4 @@
-"""``leaderboard.html``: the board on one page that opens from disk."""
+"""``leaderboard.html``: the board on one page that opens from disk, with a chart for each table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a leaderboard says in words and figures, the same on the page and in Markdown."""
+"""What a leaderboard says in words and figures, the same on the page and in Markdown, and where its rows lead to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, and how each class fares on both sides."""
+"""Which classes are taken for which, as a table or as squares, and how each class fares on both sides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quality against cost with the points that no other beats, and a metric along a numeric axis."""
+"""Quality against cost, with the points that no other beats, and each metric along the numeric axis of the matrix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loss curves of a stage: a line per training and column."""
+"""How trainings went: the loss curves of each stage that records them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dots for repeats: each seed of the baseline above the same seed of the candidate."""
+"""Every repeat of every gated metric: whether one seed carries a verdict, or all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts into chunks of some hundred characters that end where a sentence does."""
+"""Texts into chunks that end where a sentence does, and a part of them held out from training."""
 
 from __future__ import annotations
 

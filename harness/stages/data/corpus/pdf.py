@@ -1,4 +1,4 @@
-"""A folder of PDFs as a corpus: one row per page with text."""
+"""A folder of PDFs as a corpus: one row per page with text, its lines mended to running text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text and Markdown files, and parquet with a column of text, as a corpus."""
+"""Texts as a corpus: text and Markdown files, parquet with a column of text, docstrings of installed packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images there are and what they are called: other classes, a held-out part."""
+"""Which images there are and what they are called: other classes, a held-out part, at least two classes."""
 
 from __future__ import annotations
 

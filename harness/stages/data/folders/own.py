@@ -1,4 +1,4 @@
-"""Image folders of one's own: one folder per class, or ``metadata.jsonl``."""
+"""Image folders of one's own (a folder per class, or ``metadata.jsonl``), and image data sets of the hub in parquet."""
 
 from __future__ import annotations
 

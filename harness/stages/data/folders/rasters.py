@@ -1,4 +1,8 @@
-"""GeoTIFFs, one folder per class: three named bands, scaled to 8 bits."""
+"""GeoTIFFs, one folder per class: three named bands, scaled to 8 bits; GDAL kept to the file that it is given.
+
+A raster may be a text that names other files or addresses (a VRT, for one), whatever its suffix; a mask beside it
+may be such a text too. What they name is in no content digest.
+"""
 
 from __future__ import annotations
 

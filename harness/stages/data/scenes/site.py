@@ -1,4 +1,4 @@
-"""What a painter gets and gives, and the patterns that several of them share."""
+"""What a painter gets and gives, the colours it paints with, and the patterns that several of them share."""
 
 from __future__ import annotations
 

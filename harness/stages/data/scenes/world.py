@@ -1,4 +1,4 @@
-"""What may lie in any scene, and the weather over it: the classes share these."""
+"""One scene: its land cover, what happens to lie in it, the weather, the sensor, the captions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real and generated images in one folder, to be learnt from together."""
+"""Real and generated images in one folder, to be learnt from together: files copied, rows with columns of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dual encoder, CLIP or SigLIP: opened from its folder, and from images and sentences to unit vectors."""
+"""A dual encoder, CLIP or SigLIP: opened from its folder, images and sentences to unit vectors, and their cosines."""
 
 from __future__ import annotations
 

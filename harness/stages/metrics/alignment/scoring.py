@@ -1,4 +1,4 @@
-"""How well images fit their own captions, beside what they score with captions of other images of their class.
+"""How well images and their captions fit, beside what they score with captions of others, of all or of their class.
 
 Captions that are shuffled within a class still name the right class. Against the captions of all classes, such images
 seem to fit.

@@ -1,6 +1,11 @@
-"""Families of networks: how each is named, built, and has pictures by default.
+"""Which network sees the images: families of networks and architectures by name, how each is built and has pictures.
 
 One entry is one family. Nothing heavy is imported before a network is built.
+
+inception-v3             2048 features before the last layer; inception-v3:768 and others of another layer
+torchvision:resnet50     any of its classification networks, before the last layer
+timm:vit_small_patch14   any of timm's networks, before the head; may have a tag (timm:resnet18.a1_in1k)
+transformers             a folder of a vision model or a dual encoder (DINOv2, CLIP); transformers:cls
 """
 
 from __future__ import annotations

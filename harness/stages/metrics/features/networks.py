@@ -1,4 +1,4 @@
-"""Networks from image to feature vector: built by name, filled with weights, read back."""
+"""Networks from image to feature vector: built by name, filled with weights, read back, described in a file."""
 
 from __future__ import annotations
 

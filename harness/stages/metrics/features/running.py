@@ -1,4 +1,4 @@
-"""The network at work on a device: exact in fp32, whatever the batch and however little memory there is."""
+"""Images on their way to the network, decoded by other threads, and the network at work on a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether generated images repeat the training images: nearer to them than unseen real images are."""
+"""Whether generated images repeat training images: nearer to them than unseen real ones are; the nearest pairs."""
 
 from __future__ import annotations
 

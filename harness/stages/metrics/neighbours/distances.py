@@ -1,7 +1,11 @@
-"""Squared Euclidean distances between feature vectors, in float64 and block by block.
+"""Squared Euclidean distances between feature vectors, in float64 and block by block; which points lie in which balls.
 
 What is held at any time is a few blocks of ``BLOCK`` vectors a side, however many there are. Distances are right
 to about ten digits however close two vectors are, and those of equal vectors are exactly 0.
+
+A neighbour's radius does not change smoothly with the weight of a vector, so that no infinitesimal jackknife exists;
+what is counted without each vector follows from two memberships: in the ball as it is, and in the one that reaches to
+the next neighbour.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How varied the prompts of each class are: prompts that say one thing make images of one thing."""
+"""How varied the prompts of each class are: which say the same, and how much their n-grams repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words of land cover that generators draw as something else, with what settles which is meant.
+"""Will a word be drawn as something else, or at another scale, than land seen from above; the list of such words.
 
 **Two senses.** A text encoder keeps the senses of a word in superposition and generators draw both: Rassin, Ravfogel
 and Goldberg, "DALLE-2 is Seeing Double", BlackboxNLP 2022; White and Cotterell, "Schrödinger's Bat", 2022 (Stable

@@ -1,4 +1,4 @@
-"""Words of a prompt: how they are found, compared and looked up."""
+"""Words of a prompt: how they are found, compared and looked up; what a check gets to see and what it answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embedders that were trained before: any model of the sentence-transformers library."""
+"""From text to vector: learnt from a corpus, or loaded; what passages are looked up and prompts are compared by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What turns texts into vectors, of whatever kind it is."""
+"""What turns texts into vectors, of whatever kind it is, opened from an artifact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Causal language models as files: built, loaded, checked, quantised and opened."""
+"""Language models: built or loaded, fine-tuned, and asked for texts and likelihoods, on transformers and PEFT.
+
+A model is a folder as transformers saves it, an adapter one as PEFT saves it, so whatever comes out of a stage opens
+there, and the other way round. Weights are safetensors only.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LoRA adapters: what each was trained on, and how it is put on that base. They are never merged into it."""
+"""LoRA adapters: the base that each was trained on, how it is recognised, and how the adapter is put on it."""
 
 from __future__ import annotations
 

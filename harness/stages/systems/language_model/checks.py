@@ -1,4 +1,4 @@
-"""What must be true of a language model from elsewhere; each failure is one line that names the part."""
+"""What must be true of a language model from elsewhere, its tokens included; each failure is one line."""
 
 from __future__ import annotations
 

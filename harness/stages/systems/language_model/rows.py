@@ -1,4 +1,4 @@
-"""From texts to rows of tokens, with an account of what does not get into them."""
+"""From texts to rows of tokens, with an account of what does not get into them, and which rows a step reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network at work: negative log-likelihoods of windows, whatever their batch and the side of its padding."""
+"""The network at work: negative log-likelihoods of windows, whatever their batch, in little memory, text by text."""
 
 from __future__ import annotations
 

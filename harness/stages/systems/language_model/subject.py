@@ -1,4 +1,4 @@
-"""The network that is trained: opened with the parts that learn, and saved as what it has become."""
+"""What is trained and how: the recipe, and the network opened with the parts that learn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a corpus is scored as one text, and the tokens and bytes of it that are predicted."""
+"""What of a corpus is scored as one text, and windows over its tokens such that each is predicted exactly once."""
 
 from __future__ import annotations
 

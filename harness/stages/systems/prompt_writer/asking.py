@@ -1,4 +1,4 @@
-"""What a language model reads before it writes a prompt: instruction and passages, as many as it has room for."""
+"""What a language model reads before it writes a prompt, and its answers, by seed, class, number and attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chroma collections: one in a folder, or one on a server that several runs share. Never half of one."""
+"""Chroma collections: one in a folder or on a server, never half of one, and asked through llama-index exactly."""
 
 from __future__ import annotations
 

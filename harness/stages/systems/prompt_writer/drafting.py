@@ -1,4 +1,4 @@
-"""From what a model answers to one prompt: the first sentence that is one, without what stands around it."""
+"""From a model's answers to prompts: the first sentence that is one, and not another's of its class."""
 
 from __future__ import annotations
 

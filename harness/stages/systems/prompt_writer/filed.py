@@ -1,4 +1,4 @@
-"""Prompts in files of four kinds, one record each, with where it stands."""
+"""Prompts from a file, in four kinds: by hand, or by a writer that runs elsewhere."""
 
 from __future__ import annotations
 

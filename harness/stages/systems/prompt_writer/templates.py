@@ -1,4 +1,4 @@
-"""What can be said of the seven land-cover classes and seen from above: the words of the template writer.
+"""Prompts from templates: the honest control. What a language model writes has to be better than this.
 
 Words that have another meaning on the ground (crowns, banks, plates, pools, a nursery) are left out on purpose,
 and so is what is not there: a text-to-image model draws it.

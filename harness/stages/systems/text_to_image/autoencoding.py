@@ -1,4 +1,4 @@
-"""Training of an AutoencoderKL, and the whitening of what it makes."""
+"""Training of an AutoencoderKL, the whitening of what it makes, and the units of pixels that it was trained on."""
 
 from __future__ import annotations
 

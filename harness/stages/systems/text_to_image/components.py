@@ -1,4 +1,8 @@
-"""What must be true of a pipeline from elsewhere; each failure is one line that names the part."""
+"""The parts of a pipeline, opened one by one and checked, so that whatever is wrong has a name.
+
+``DiffusionPipeline.from_pretrained`` would do, but it imports what the folder names, and random numbers take
+the place of weights that are missing. Here the classes are ours to say, and a gap is an error.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages that train a pipeline's UNet on captioned images, and that pick one of its checkpoints."""
+"""The stages that train a pipeline's UNet on captioned images and pick a checkpoint; their recipe as a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images from encoded prompts: any scheduler, any number of steps, the same noise for all of them."""
+"""Images from encoded prompts, with any scheduler and the same noise for all of them, or made by another system."""
 
 from __future__ import annotations
 

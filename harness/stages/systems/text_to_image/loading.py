@@ -1,4 +1,4 @@
-"""Pipelines from elsewhere: the hub's, one's own, single files, and adapters on any of them."""
+"""Pipelines from elsewhere: the hub's, one's own, single files, adapters on any of them; stored in another type."""
 
 from __future__ import annotations
 
