@@ -1,4 +1,4 @@
-"""What a run leaves in its folder: record, per-item rows, pictures, reports, ``junit.xml``, logs of failures."""
+"""What a run leaves in its folder: record, per-item rows, reports, ``junit.xml``, logs of failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from harness.engine.recording import item_rows
 from harness.errors import Exit, HarnessError, UsageError
 from harness.formats.files import is_torn, new_folder, staging, sync, write
-from harness.report import figures, junit, markdown, streams
+from harness.report import junit, markdown
 from harness.store.artifacts import Store
 from harness.store.items import write_items
 from harness.store.record import Run
@@ -43,7 +43,6 @@ OWN = {
     "report-files",
     "report.md",
     "junit.xml",
-    "figures",
     "logs",
 }
 """What a run leaves in its folder."""
@@ -88,7 +87,7 @@ def check_free(folder: Path) -> None:
 
 
 def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) -> None:
-    """The record, its per-item rows and its pictures, before anything is compared.
+    """The record, its per-item rows and the logs of failed tasks, before anything is compared.
 
     A new folder appears by one rename. In one that is there, all that is new is written before the first file of an
     earlier run gives way; where that is interrupted, the record does not fit the rows and is refused.
@@ -109,8 +108,6 @@ def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) ->
         raise ReportError(
             f"{folder}: the run cannot be written ({e.strerror}); its results are in the store, run it again"
         ) from None
-    for problem in figures.draw(run, folder, store):  # a run has its verdict without its pictures
-        streams.warn(problem)
 
 
 def write_reports(context: Context) -> None:
@@ -129,7 +126,7 @@ def write_reports(context: Context) -> None:
     body = {**signed, "comparison": comparison.to_json()}
     try:
         _write(file, json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False))
-        text = markdown.render(run, comparison, pictures=figures.drawn(folder), changes=context.changes)
+        text = markdown.render(run, comparison, changes=context.changes)
         _write(folder / "report.md", text)
         _write(folder / "junit.xml", junit.render(comparison))
         document = html.render(context)

@@ -18,7 +18,6 @@ from harness.compare.match import merged
 from harness.errors import UsageError
 from harness.formats.strict_json import canonical
 from harness.report import finding_text
-from harness.report.figures import Picture
 from harness.report.histories import HISTORY, summary
 from harness.report.markup import CELL, Section, cell_text, detail_table, escape, table_row
 from harness.report.warnings import warned
@@ -47,7 +46,6 @@ def render(
     run: Run,
     comparison: Comparison,
     limit_bytes: int = STEP_SUMMARY_BYTES,
-    pictures: Sequence[Picture] = (),
     changes: Sequence[Difference] = (),
 ) -> str:
     """The report, at most ``limit_bytes`` long in UTF-8.
@@ -56,7 +54,6 @@ def render(
         run: the candidate.
         comparison: of the run.
         limit_bytes: at least ``LEAST_BYTES``.
-        pictures: to be shown from files beside the report; a text that will stand elsewhere has none.
         changes: what somebody changed in the suite since the baseline.
 
     Raises:
@@ -67,7 +64,7 @@ def render(
     text = _top(run, comparison)
     room = limit_bytes - len(text.encode(errors="backslashreplace")) - 512  # for the last line
     left_out: list[str] = []
-    for section in _sections(run, comparison, pictures, changes):
+    for section in _sections(run, comparison, changes):
         body = section.fit(room // 2)  # no section takes the room of all that follow
         if body:
             text += body
@@ -137,9 +134,7 @@ def _top(run: Run, comparison: Comparison) -> str:
     return "\n".join(parts)
 
 
-def _sections(
-    run: Run, comparison: Comparison, pictures: Sequence[Picture], changes: Sequence[Difference]
-) -> Iterator[Section]:
+def _sections(run: Run, comparison: Comparison, changes: Sequence[Difference]) -> Iterator[Section]:
     findings = wording.worst_first(comparison.findings)
     failed = comparison.failures
     errors = [f"- **{escape(wording.label(t))}**: {escape(wording.first_line(t.error))}\n" for t in failed]
@@ -162,7 +157,6 @@ def _sections(
     for reference in {canonical(f.against): f.against for f in within if f.against is not None}.values():
         title = f"Within the run, against {escape(wording.point(reference))}"
         yield _verdicts(title, [f for f in within if f.against == reference], "reference")
-    yield from _pictures(pictures)
     for title, points in (
         ("missing: only in the baseline", comparison.missing),
         ("new: not in the baseline", comparison.new),
@@ -180,20 +174,6 @@ def _sections(
     yield Section("Values that were compared with nothing", values, columns, folded)
     yield from _record(run)
     yield from _details(run.scores, findings)
-
-
-def _pictures(pictures: Sequence[Picture]) -> Iterator[Section]:
-    for name, title, folded in (
-        ("cost", "Quality against cost", False),
-        ("samples", "Samples", False),
-        ("losses", "Loss curves", True),
-    ):
-        shown = [
-            f"**{escape(p.title)}**: {escape(p.alt)}\n\n![{escape(p.alt)}]({p.file})\n\n"
-            for p in pictures
-            if p.section == name
-        ]
-        yield Section(title, shown, folded=folded)
 
 
 def _verdicts(title: str, findings: Sequence[Finding], other: str, folded: bool = False) -> Section:

@@ -6,7 +6,6 @@
     claims/<key>.lock                    held while a key is being made, by whom it says; freed with its holder
     running/<id>.keys, <id>.lock         what a running command needs; ``harness store gc`` leaves it alone
     projects/<digest>                    the folder of a project that uses the store, whose records are kept
-    pictures/<digest>.<ext>              what reports have drawn, by what was drawn and how; a cache, free to delete
     distributions/<digest>.json          what was installed, for the environments of entries, by their digest of it
     timings.jsonl                        what executions took, for ``harness plan``
 

@@ -79,10 +79,6 @@ def _keys(body: Json) -> Iterator[str]:
             waiting.extend(value)
 
 
-_PICTURES_S = 30 * 86400.0
-"""Pictures of reports are drawn again in a second; those that nothing has drawn for so long go."""
-
-
 @dataclass(frozen=True)
 class Gone:
     """Something that goes, or would."""
@@ -168,14 +164,9 @@ def _works(store: Store, before: float, dry_run: bool) -> list[Gone]:
 
 
 def _leftovers(store: Store, dry_run: bool) -> list[Gone]:
-    """Trash and temporaries of killed processes, and old pictures."""
+    """Trash and temporaries of killed processes."""
     gone = []
-    old = time.time() - _PICTURES_S
-    for path in [
-        *_listed(store.root),
-        *_listed(store.root / "work"),
-        *_listed(store.root / "pictures"),
-    ]:
+    for path in [*_listed(store.root), *_listed(store.root / "work")]:
         size = _size(path)
         if path.name.startswith(".trash-"):
             if not dry_run:
@@ -183,9 +174,6 @@ def _leftovers(store: Store, dry_run: bool) -> list[Gone]:
         elif files.is_torn(Path(path.name)):
             if not dry_run and not files.remove_abandoned(path):
                 continue
-        elif path.parent.name == "pictures" and _made_at(path) <= old:
-            if not dry_run:
-                path.unlink(missing_ok=True)
         else:
             continue
         gone.append(Gone("leftover", path.name[:20], size))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from harness.compare import wording
 from harness.errors import StageError, StoreError, UsageError
-from harness.report.figures.drawing import UnreadableImageError
 from harness.report.html.context import Context
 from harness.report.html.frame import move_pictures, page, shorten
 from harness.report.html.parts import Section
@@ -59,7 +58,7 @@ SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
 )
 """In the order of the page: the verdict, its evidence, what to do, the record."""
 
-_TROUBLE = (OSError, StageError, StoreError, UsageError, UnreadableImageError)
+_TROUBLE = (OSError, StageError, StoreError, UsageError)
 """What reading artifacts may end in; a verdict stands without its pictures."""
 
 

@@ -28,7 +28,7 @@ class Context:
     run: Run
     comparison: Comparison
     folder: Path
-    """Of the run: logs, ``items.parquet``, ``figures/``, ``review.json`` where people rated its images."""
+    """Of the run: logs, ``items.parquet``, ``review.json`` where people rated its images."""
     candidate: Side
     """The run with its per-item rows."""
     baseline: Side | None

@@ -1,7 +1,7 @@
 """What a page is made of: sections of charts, tables, pictures and text. The templates put them into HTML.
 
 Everything here is plain data. Text is text: the templates escape it. Only ``Chart.svg`` is markup, and only
-``charts/`` makes it.
+charts make it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from markupsafe import Markup
 
 Tone = Literal["", "regressed", "incomparable", "inconclusive", "unchanged", "improved", "quiet"]
 """How something is marked: the colour of a verdict, always beside its word."""
+REFERENCE = "★"
+"""Before the name of the reference point."""
 
 
 @dataclass(frozen=True)

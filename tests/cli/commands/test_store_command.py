@@ -195,17 +195,15 @@ def test_a_record_that_cannot_be_read_stops_it(accepted: Project, damage: bytes)
 def test_leftovers_of_killed_processes_go(accepted: Project) -> None:
     store = accepted.folder / ".harness"
     key = sorted(keys(accepted))[0]
-    for left in (f"work/{key}.0123abcd/scratch", "work/.trash-0123", "pictures"):
+    for left in (f"work/{key}.0123abcd/scratch", "work/.trash-0123"):
         (store / left).mkdir(parents=True)
     (store / "claims" / f"{key}.lock").write_text('{"pid": 1, "host": "gone"}')
-    (store / "pictures" / ".p.png.0123456789abcdef.torn").write_text("half")
-    (store / "pictures" / "old.png").write_text("old")
-    os.utime(store / "pictures" / "old.png", (1e9, 1e9))
-    (store / "pictures" / "new.png").write_text("new")
+    torn = store / ".digests.jsonl.0123456789abcdef.torn"
+    torn.write_text("half")
     assert accepted.harness("store", "gc").code == 0
     for empty in ("work", "claims", "running"):
         assert list((store / empty).iterdir()) == []
-    assert [p.name for p in (store / "pictures").iterdir()] == ["new.png"]
+    assert not torn.exists()
 
 
 def test_a_run_removes_what_killed_runs_left(accepted: Project) -> None:

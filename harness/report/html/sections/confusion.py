@@ -11,9 +11,8 @@ from markupsafe import Markup
 from harness.artifact import Json
 from harness.compare import wording
 from harness.compare.match import in_point
-from harness.report.figures.canvas import REFERENCE
 from harness.report.html.context import Context, Shown, details, shown
-from harness.report.html.parts import Block, Cell, Chart, Section, Table
+from harness.report.html.parts import REFERENCE, Block, Cell, Chart, Section, Table
 from harness.report.html.svg import ACCENT, QUIET, RULE, drawing, element, fitted, percent, text
 from harness.store.artifacts import Store
 from harness.store.record import Run, Score

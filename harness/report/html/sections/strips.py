@@ -12,9 +12,8 @@ from harness.compare.wording import clean, counted, first_line, listed, number
 from harness.errors import StageError, StoreError
 from harness.formats.image_folder import Row, rows
 from harness.formats.strict_json import canonical
-from harness.report.figures.canvas import REFERENCE
 from harness.report.html.context import Context
-from harness.report.html.parts import Block, Listing, Section, Strip, Thumbnail
+from harness.report.html.parts import REFERENCE, Block, Listing, Section, Strip, Thumbnail
 from harness.report.html.thumbnails import thumbnail
 from harness.report.selection import (
     CARDS,
