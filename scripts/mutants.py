@@ -1,16 +1,19 @@
 """Change the code of the verdict a little, in thousands of ways, and see whether the tests notice.
 
-    python scripts/mutants.py [MODULE…]
+    python scripts/mutants.py [--sample N] [MODULE…]
 
 mutmut makes the changes (`[tool.mutmut]` in pyproject.toml says in which modules, and which tests may notice) and runs
 the tests that reach each. A table says how many were noticed. Those that were not and are listed as harmless, with the
 reason, in tests/mutants/harmless.toml are let be; the others are printed. The exit code is 0 only if in every module at
 least 95 of 100 were noticed and all others are listed. What is known from the last time is kept in mutants/.
+All mutants take hours; ``--sample N`` runs N of each module, drawn at random but always the same.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import random
 import subprocess
 import sys
 import tomllib
@@ -22,6 +25,7 @@ NOTICED = {"killed", "timeout", "segfault"}
 ALIVE = {"survived", "no tests", "suspicious"}
 """In mutmut's words. The others were not run."""
 LEAST = 0.95
+SMALLEST = "harness.engine.keys"
 HARMLESS = Path("tests/mutants/harmless.toml")
 
 
@@ -49,9 +53,18 @@ class Mutant:
 
 
 def main() -> int:
-    modules = sys.argv[1:]
-    patterns = [f"{module}.*" for module in modules]
-    subprocess.run([sys.executable, "-m", "mutmut", "run", "--max-children", "2", *patterns], check=True)
+    parser = argparse.ArgumentParser(
+        description="Do the tests notice small changes of the code of the verdict?"
+    )
+    parser.add_argument("--sample", type=int, metavar="N", help="so many of each module, in place of all")
+    parser.add_argument("modules", nargs="*", metavar="MODULE")
+    given = parser.parse_args()
+    modules: list[str] = given.modules
+    if given.sample is None:
+        _mutate([f"{module}.*" for module in modules])
+    else:
+        _mutate([f"{SMALLEST}.*"])  # which makes the mutants of all modules
+        _mutate(sorted(_drawn(modules, given.sample)))
     listed = tomllib.loads(HARMLESS.read_text(encoding="utf-8")).get("harmless", [])
     harmless = {(entry["of"], entry["gone"].strip(), entry["come"].strip()) for entry in listed}
     by_module: dict[str, list[Mutant]] = defaultdict(list)
@@ -73,18 +86,36 @@ def main() -> int:
     return int(low or bool(unlisted) or not by_module)
 
 
-def _found(modules: list[str]) -> list[Mutant]:
-    from mutmut.stats import status_by_exit_code as status
+def _mutate(names: list[str]) -> None:
+    """Run the mutants of these names, or all."""
+    subprocess.run([sys.executable, "-m", "mutmut", "run", "--max-children", "2", *names], check=True)
 
-    found = []
+
+def _drawn(modules: list[str], count: int) -> list[str]:
+    """So many mutants of each module, always the same."""
+    drawn = []
+    for module, codes in _made(modules).items():
+        names = sorted(codes)
+        drawn += random.Random(module).sample(names, min(count, len(names)))
+    return drawn
+
+
+def _made(modules: list[str]) -> dict[str, dict[str, int | None]]:
+    """Module → name of each of its mutants → what its tests ended with, None where it was not run."""
+    made = {}
     for file in Path("mutants").rglob("*.py.meta"):
         module = ".".join(file.relative_to("mutants").with_suffix("").with_suffix("").parts)
         module = module.removesuffix(".__init__")
-        codes = json.loads(file.read_text(encoding="utf-8"))["exit_code_by_key"]
         if not modules or module in modules:
-            ended = {name: status[code] for name, code in codes.items()}
-            found += [Mutant(n, module, s in NOTICED) for n, s in ended.items() if s in NOTICED | ALIVE]
-    return found
+            made[module] = json.loads(file.read_text(encoding="utf-8"))["exit_code_by_key"]
+    return made
+
+
+def _found(modules: list[str]) -> list[Mutant]:
+    from mutmut.stats import status_by_exit_code as status
+
+    ended = [(n, module, status[c]) for module, codes in _made(modules).items() for n, c in codes.items()]
+    return [Mutant(name, module, s in NOTICED) for name, module, s in ended if s in NOTICED | ALIVE]
 
 
 if __name__ == "__main__":
