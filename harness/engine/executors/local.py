@@ -27,58 +27,6 @@ from harness.store.artifacts import ONLY
 from harness.store.environment import device_class, environment, environment_of_work
 
 
-def release() -> None:
-    """Collect what refers to itself, as trainers and networks do, and return freed memory to the system.
-
-    glibc keeps what lies between blocks that are still in use: after a few trainings more than the trainings needed.
-    Other C libraries have no ``malloc_trim``, and keep less.
-    """
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
-class Log(io.TextIOBase):
-    r"""A text file to append to, in the place of ``sys.stdout`` and ``sys.stderr``.
-
-    A bar that is drawn over and over (``\r``) becomes lines; other control characters are shown as escapes. A log
-    is a courtesy: where the disk is full nothing is written and nothing is raised.
-
-    Raises (when it is made):
-        StoreError: its folder is gone or cannot be written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        try:
-            self._file = path.open("ab", buffering=0)
-        except OSError as e:
-            raise StoreError(path, e.strerror or str(e)) from None
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return "utf-8"
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        clean = visible(text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    "), lines=True)
-        with contextlib.suppress(OSError, ValueError):  # ValueError: closed, and a thread goes on printing
-            self._file.write(clean.encode("utf-8", "backslashreplace"))
-        return len(text)
-
-    def fileno(self) -> int:
-        return self._file.fileno()
-
-    def close(self) -> None:
-        if not self.closed:
-            with contextlib.suppress(OSError):
-                self._file.close()
-        super().close()
-
-
 # Threads of OpenMP that spin while they wait do 20 times less work as soon as another process wants a core; threads
 # that sleep at once take half as long again for a training of small operations. So they spin for less than a
 # millisecond (GNU's OpenMP, which torch brings, counts turns) and then sleep. Read when the library is loaded, which is
@@ -163,6 +111,46 @@ class LocalJob:
         self.sink.write(line + "\n")
 
 
+class Log(io.TextIOBase):
+    r"""A text file to append to, in the place of ``sys.stdout`` and ``sys.stderr``.
+
+    A bar that is drawn over and over (``\r``) becomes lines; other control characters are shown as escapes. A log
+    is a courtesy: where the disk is full nothing is written and nothing is raised.
+
+    Raises (when it is made):
+        StoreError: its folder is gone or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        try:
+            self._file = path.open("ab", buffering=0)
+        except OSError as e:
+            raise StoreError(path, e.strerror or str(e)) from None
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        clean = visible(text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    "), lines=True)
+        with contextlib.suppress(OSError, ValueError):  # ValueError: closed, and a thread goes on printing
+            self._file.write(clean.encode("utf-8", "backslashreplace"))
+        return len(text)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def close(self) -> None:
+        if not self.closed:
+            with contextlib.suppress(OSError):
+                self._file.close()
+        super().close()
+
+
 def _is_out_of_memory(e: BaseException) -> bool:
     if "torch" not in sys.modules:  # then it cannot be torch's
         return isinstance(e, MemoryError)
@@ -207,3 +195,15 @@ def _captured(log: Log) -> Iterator[None]:
             yield
     finally:
         root.removeHandler(handler)
+
+
+def release() -> None:
+    """Collect what refers to itself, as trainers and networks do, and return freed memory to the system.
+
+    glibc keeps what lies between blocks that are still in use: after a few trainings more than the trainings needed.
+    Other C libraries have no ``malloc_trim``, and keep less.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
