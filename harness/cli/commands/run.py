@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -44,97 +43,6 @@ from harness.store.environment import device_class, environment
 from harness.store.record import Looks, Run
 from harness.store.record_file import LABEL
 from harness.suite import Suite, continued
-
-if TYPE_CHECKING:
-    pass
-
-
-def rewrite(folder: Path, project: Path, store: Store) -> Path:
-    """Write the reports of the run in ``folder`` from its record, its comparison and what lies beside them.
-
-    Args:
-        folder: of the run.
-        project: holds the baselines.
-        store: has the run's artifacts; pictures that are not in it are not in the page.
-
-    Returns:
-        The page.
-
-    Raises:
-        UsageError, ReportError: the record is damaged, or the folder cannot be written.
-    """
-    write_reports(context(_case(folder, project), folder, project, store))
-    return folder / "report.html"
-
-
-def context(held: Case, folder: Path, project: Path, store: Store) -> Context:
-    """What a report is made from: the two sides, where their evidence lies, and what was accepted before."""
-    run, before = held.candidate.run, held.comparison.accepted
-    history = accepted(project, run.suite, before.label if before else label_of(run))
-    return Context(run, held.comparison, folder, held.candidate, held.baseline, store, history)
-
-
-def _case(folder: Path, project: Path) -> Case:
-    candidate = side(folder)
-    comparison = stored(folder, candidate.run)
-    if comparison is None:
-        return case(folder, project, Against())
-    return Case(comparison, candidate, _other(comparison, project))
-
-
-def _other(comparison: Comparison, project: Path) -> Side | None:
-    """What the run was compared with, where that is still what it was."""
-    name = comparison.baseline
-    if name is None:
-        return None
-    try:
-        found, _ = opponent(project, Against(name), comparison.suite, name)
-    except UsageError:
-        return None
-    return found if found is not None and found.run.accepted == comparison.accepted else None
-
-
-def looks_of(plan: Plan, against: Against, most: int) -> Looks:
-    """The looks of a run, from what is known before it begins.
-
-    Seeds that the baseline lacks would pair with nothing, so there is no look beyond those that it has: a look that
-    can show nothing new would only cost the others their level.
-
-    Raises:
-        UsageError: ``most`` is less than the suite's own number, or the suite sweeps no seed.
-    """
-    suite = plan.suite
-    if not suite.seeds:
-        raise UsageError("--until-conclusive adds seeds, and the suite sweeps none")
-    own = len(suite.seeds[0].values)
-    if not own <= most <= MOST_SEEDS:
-        raise UsageError(f"--max-seeds {most}: the suite has {own} already, and {MOST_SEEDS:,} are the most")
-    label = against.baseline or device_class(environment())
-    side, name = opponent(suite.project, against, suite.name, label)
-    values = {axis.field: axis.values for axis in continued(suite, most).seeds}
-    reach = useful(values, plan.metrics, gate_infos(suite), None if side is None else side.run)
-    kept = max(own, reach)
-    if kept == most or side is None:
-        return declare(own, kept)
-    return declare(own, kept, limit=_limit(suite, side, name, reach, most))
-
-
-def _limit(suite: Suite, side: Side, name: str, reach: int, most: int) -> str:
-    """Why more seeds than these would tell nothing."""
-    if reach == 0:
-        return "no seeds are added: nothing gated depends on a swept seed"
-    has = f"no more than {counted(reach, 'seed')} pair with the baseline"
-    accepted = side.run.accepted
-    if accepted is None:
-        return f"{has}: run it with {most} as well"
-    is_label = LABEL.fullmatch(name) and name == accepted.label
-    return f"{has}; first: harness extend {f'{suite.name}/{name}' if is_label else name} --seeds {most}"
-
-
-def plans(plan: Plan, looks: Looks) -> Iterator[tuple[Plan, Looks]]:
-    """What to run for each look, and the looks as they are recorded once it is taken."""
-    for taken, seeds in enumerate(looks.seeds, start=1):
-        yield make(continued(plan.suite, seeds), only=plan.only), replace(looks, taken=taken)
 
 
 @dataclass(frozen=True)
@@ -266,3 +174,91 @@ def evaluate(
         f"report: {folder / 'report.html'}", style="dim", markup=False, highlight=False, soft_wrap=True
     )
     return comparison.exit(strict=strict)
+
+
+def rewrite(folder: Path, project: Path, store: Store) -> Path:
+    """Write the reports of the run in ``folder`` from its record, its comparison and what lies beside them.
+
+    Args:
+        folder: of the run.
+        project: holds the baselines.
+        store: has the run's artifacts; pictures that are not in it are not in the page.
+
+    Returns:
+        The page.
+
+    Raises:
+        UsageError, ReportError: the record is damaged, or the folder cannot be written.
+    """
+    write_reports(context(_case(folder, project), folder, project, store))
+    return folder / "report.html"
+
+
+def context(held: Case, folder: Path, project: Path, store: Store) -> Context:
+    """What a report is made from: the two sides, where their evidence lies, and what was accepted before."""
+    run, before = held.candidate.run, held.comparison.accepted
+    history = accepted(project, run.suite, before.label if before else label_of(run))
+    return Context(run, held.comparison, folder, held.candidate, held.baseline, store, history)
+
+
+def _case(folder: Path, project: Path) -> Case:
+    candidate = side(folder)
+    comparison = stored(folder, candidate.run)
+    if comparison is None:
+        return case(folder, project, Against())
+    return Case(comparison, candidate, _other(comparison, project))
+
+
+def _other(comparison: Comparison, project: Path) -> Side | None:
+    """What the run was compared with, where that is still what it was."""
+    name = comparison.baseline
+    if name is None:
+        return None
+    try:
+        found, _ = opponent(project, Against(name), comparison.suite, name)
+    except UsageError:
+        return None
+    return found if found is not None and found.run.accepted == comparison.accepted else None
+
+
+def looks_of(plan: Plan, against: Against, most: int) -> Looks:
+    """The looks of a run, from what is known before it begins.
+
+    Seeds that the baseline lacks would pair with nothing, so there is no look beyond those that it has: a look that
+    can show nothing new would only cost the others their level.
+
+    Raises:
+        UsageError: ``most`` is less than the suite's own number, or the suite sweeps no seed.
+    """
+    suite = plan.suite
+    if not suite.seeds:
+        raise UsageError("--until-conclusive adds seeds, and the suite sweeps none")
+    own = len(suite.seeds[0].values)
+    if not own <= most <= MOST_SEEDS:
+        raise UsageError(f"--max-seeds {most}: the suite has {own} already, and {MOST_SEEDS:,} are the most")
+    label = against.baseline or device_class(environment())
+    side, name = opponent(suite.project, against, suite.name, label)
+    values = {axis.field: axis.values for axis in continued(suite, most).seeds}
+    reach = useful(values, plan.metrics, gate_infos(suite), None if side is None else side.run)
+    kept = max(own, reach)
+    if kept == most or side is None:
+        return declare(own, kept)
+    return declare(own, kept, limit=_limit(suite, side, name, reach, most))
+
+
+def _limit(suite: Suite, side: Side, name: str, reach: int, most: int) -> str:
+    """Why more seeds than these would tell nothing."""
+    if reach == 0:
+        return "no seeds are added: nothing gated depends on a swept seed"
+    has = f"no more than {counted(reach, 'seed')} pair with the baseline"
+    accepted = side.run.accepted
+    if accepted is None:
+        return f"{has}: run it with {most} as well"
+    is_label = LABEL.fullmatch(name) and name == accepted.label
+    return f"{has}; first: harness extend {f'{suite.name}/{name}' if is_label else name} --seeds {most}"
+
+
+def plans(plan: Plan, looks: Looks) -> Iterator[tuple[Plan, Looks]]:
+    """What to run for each look, and the looks as they are recorded once it is taken."""
+    for taken, seeds in enumerate(looks.seeds, start=1):
+        yield make(continued(plan.suite, seeds), only=plan.only), replace(looks, taken=taken)

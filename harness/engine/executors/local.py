@@ -26,7 +26,6 @@ from harness.store import installed
 from harness.store.artifacts import ONLY
 from harness.store.environment import device_class, environment, environment_of_work
 
-
 # Threads of OpenMP that spin while they wait do 20 times less work as soon as another process wants a core; threads
 # that sleep at once take half as long again for a training of small operations. So they spin for less than a
 # millisecond (GNU's OpenMP, which torch brings, counts turns) and then sleep. Read when the library is loaded, which is
