@@ -10,7 +10,7 @@ from typing import Literal
 from harness.artifact import Json
 from harness.compare.comparison import Difference, Finding
 from harness.compare.values import Figure
-from harness.leaderboard.groups import Ranks
+from harness.leaderboard.ranks import Ranks
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,8 @@ intervals for ranks" (from pairwise tests, ``by_differences``).
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from harness.artifact import Json
 from harness.compare.comparison import Difference, Finding
@@ -21,9 +19,10 @@ from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
 from harness.compare.match import Pair, differences, value_at
 from harness.compare.sample import Evidence, alone, gather
-from harness.compare.stats import ALPHA, Estimate, holm
+from harness.compare.stats import Estimate
 from harness.formats.strict_json import canonical
 from harness.leaderboard.board import Column
+from harness.leaderboard.ranks import Ranks, by_differences, by_intervals
 from harness.leaderboard.rows import Row
 from harness.store.project import order
 from harness.store.record import Score
@@ -170,55 +169,6 @@ def _point(group: RowGroup, reference: Row) -> dict[str, Json]:
         for score in reference.scores.values()
         if axis in score.settings or axis in score.point
     }
-
-
-class Ranks(NamedTuple):
-    """The ranks that a row may have; 1 is best. Equal where the rank is sure."""
-
-    best: int
-    worst: int
-
-
-def by_differences(rows: int, p_better: Callable[[int, int], float], alpha: float = ALPHA) -> list[Ranks]:
-    """Ranks from a test of every pair, Holm's correction over all of them.
-
-    Args:
-        rows: how many there are; the work is quadratic in it.
-        p_better: the one-sided p-value of H0 "row i is not better than row j".
-        alpha: the chance of even one rank that is outside its row's ranks is at most this.
-    """
-    claims = [(i, j) for i in range(rows) for j in range(rows) if i != j]
-    survives = holm([p_better(i, j) for i, j in claims], alpha)
-    better, worse = [0] * rows, [0] * rows
-    for (i, j), sure in zip(claims, survives, strict=True):
-        better[j] += sure
-        worse[i] += sure
-    return [Ranks(1 + above, rows - below) for above, below in zip(better, worse, strict=True)]
-
-
-def by_intervals(estimates: Sequence[Estimate | None], *, lower: bool, alpha: float = ALPHA) -> list[Ranks]:
-    """Ranks from the rows' own intervals, which hold together with confidence 1 − alpha (Bonferroni).
-
-    For rows that share no repeats, or are too many to compare each with each. Pessimistic where they do share
-    some.
-
-    Args:
-        estimates: of each row's mean; None says nothing about its row, which may then have any rank.
-        lower: whether the lower value is the better one.
-        alpha: as in ``by_differences``.
-    """
-    n = len(estimates)
-    bounds = [None if e is None else e.interval(1 - alpha / n) for e in estimates]
-    if not lower:
-        bounds = [None if b is None else (-b[1], -b[0]) for b in bounds]
-    known = [b for b in bounds if b is not None]
-    lows, highs = sorted(low for low, _ in known), sorted(high for _, high in known)
-    return [
-        Ranks(1, n)
-        if b is None
-        else Ranks(1 + bisect_left(highs, b[0]), n - (len(lows) - bisect_right(lows, b[1])))
-        for b in bounds
-    ]
 
 
 MOST_PAIRS = 60

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from cli.test_process import shell
 from command_line import Project
-from test_process import shell
 from toy_suites import write_suite
 
 NINES = "9" * 400

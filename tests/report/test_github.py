@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from cli.test_main import WITH_OTHERS, WORSE
 from command_line import Project, Said
 from hypothesis import given
 from hypothesis import strategies as st
 from report.test_golden import COMPARISON, EMPTY, EXAMPLES, FINDINGS, HOSTILE, NO_BASELINE, many
-from test_cli import WITH_OTHERS, WORSE
 from toy_suites import TOY, changed, write_suite
 
 from harness.compare.comparison import Verdict

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from harness.engine.code_digest import choosing, names, scopes, signatures
+from harness.engine.code_digest import choosing, hints, names, scopes, signatures
 from harness.engine.code_digest.modules import Binding, Import, Module, imported, load, noting
 from harness.engine.code_digest.names import WHOLE, Definition, Target
 from harness.engine.code_digest.scopes import Scope
@@ -107,7 +107,7 @@ class _Speller:
         for name, value in ast.iter_fields(node):
             if name in ("annotation", "returns"):
                 self._annotation(value, outer)
-                if isinstance(node, ast.AnnAssign) and (words := signatures.of_dataclass(value)):
+                if isinstance(node, ast.AnnAssign) and (words := hints.of_dataclass(value)):
                     fields["annotation"] = words
             if name in _UNSPELLED or value is None or value == []:
                 continue
@@ -221,7 +221,7 @@ class _Speller:
 
     def _annotation(self, node: ast.AST | None, scopes_: _Scopes) -> None:
         """Note the classes that an annotation leads to, through its aliases."""
-        for chain in signatures.types(node):
+        for chain in hints.types(node):
             for target in self._lookup(chain, scopes_):
                 if target and isinstance(target.to, Definition):
                     self._type(target.to)
@@ -231,7 +231,7 @@ class _Speller:
             return
         self._expanded.add(definition)
         module = load(definition.module)
-        values = [signatures.aliased(b) for b in module.bindings.get(definition.name, [])] if module else []
+        values = [hints.aliased(b) for b in module.bindings.get(definition.name, [])] if module else []
         if module is None or not values or None in values:
             self.types.add(definition)
             return

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from functools import cache
 
-from harness.engine.code_digest import names, signatures
+from harness.engine.code_digest import names
 from harness.engine.code_digest.modules import Module, load
 from harness.engine.code_digest.names import Definition, Target
 
@@ -39,7 +39,7 @@ def entries(table: Definition) -> dict[str, ast.expr]:
 
 def named(annotation: ast.AST | None, module: Module) -> list[Definition]:
     """The tables that an annotation names, as in ``Annotated[…, TABLE]``."""
-    return [extra for extra in signatures.extras(annotation, module) if is_table(extra)]
+    return [extra for extra in hints.extras(annotation, module) if is_table(extra)]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from harness.compare.comparison import Difference, Finding
 from harness.compare.values import Figure
 from harness.formats.strict_json import canonical
 from harness.leaderboard.board import Board, Column, Line, Origin, Table
-from harness.leaderboard.groups import Ranks
+from harness.leaderboard.ranks import Ranks
 
 
 @dataclass(frozen=True)

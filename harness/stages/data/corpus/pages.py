@@ -16,7 +16,7 @@ from pypdf import PdfReader
 from pypdf.errors import FileNotDecryptedError, PyPdfError
 
 from harness.artifact import Json
-from harness.stages.data.corpus.pdf import mend
+from harness.stages.data.corpus.mending import mend
 
 Status = Literal["read", "encrypted", "scanned", "broken", "empty"]
 

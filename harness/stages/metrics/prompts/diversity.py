@@ -204,7 +204,7 @@ def variety(
     """
     from harness.formats.prompts import read
     from harness.stages.metrics.prompts.words import words
-    from harness.stages.systems.embeddings.embedder import open_embedder
+    from harness.stages.systems.embeddings.opening import open_embedder
 
     by_class: dict[str, list[Prompt]] = {}
     for prompt in read(prompts):

@@ -1,16 +1,12 @@
-"""What turns texts into vectors, of whatever kind it is, opened from an artifact."""
+"""What turns texts into vectors, of whatever kind it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from harness.errors import StageError
-from harness.formats.embedder import DESCRIPTION, digest_of, read_description
 
 
 class Embedder(Protocol):
@@ -47,27 +43,3 @@ def normalised(vectors: NDArray[Any]) -> NDArray[np.float32]:
     wide = vectors.astype(np.float64)
     lengths = np.linalg.norm(wide, axis=1, keepdims=True)
     return (wide / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
-
-
-def open_embedder(embedder: Path, device: str) -> Embedder:
-    """Open what ``embeddings.local`` or ``embeddings.load`` left.
-
-    Args:
-        embedder: its folder.
-        device: a torch device; a local embedder computes on the CPU.
-
-    Raises:
-        StageError: it is damaged, or no embedder.
-    """
-    kind = read_description(embedder)["kind"]
-    if kind == "latent-semantic":
-        from harness.stages.systems.embeddings.latent_semantic import LatentSemantic
-
-        return LatentSemantic.open(embedder, digest_of(embedder))
-    if kind == "sentence-transformer":
-        from harness.stages.systems.embeddings.sentence_transformer import SentenceEmbedder
-
-        return SentenceEmbedder.open(embedder, digest_of(embedder), device)
-    raise StageError(
-        f"{embedder / DESCRIPTION}: kind {kind!r}; expected latent-semantic or sentence-transformer"
-    )

@@ -56,7 +56,7 @@ def index(
             does not answer.
     """
     from harness.formats.corpus import read
-    from harness.stages.systems.embeddings.embedder import open_embedder
+    from harness.stages.systems.embeddings.opening import open_embedder
     from harness.stages.systems.prompt_writer import passages, retrieving
     from harness.stages.systems.prompt_writer.collection import FOLDER, filled, in_folder, on_server
 

@@ -14,7 +14,8 @@ from typing import Any
 from llama_index.core import VectorStoreIndex
 
 from harness.errors import StageError
-from harness.stages.systems.embeddings.embedder import Embedder, open_embedder
+from harness.stages.systems.embeddings.embedder import Embedder
+from harness.stages.systems.embeddings.opening import open_embedder
 from harness.stages.systems.prompt_writer import collection, passages
 from harness.stages.systems.prompt_writer.address import Address
 from harness.stages.systems.prompt_writer.collection import Bridge, ExactStore

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from harness.artifact import CaptionedImages, GeneratedImages, Images, Json, Pipeline
 from harness.compute.precisions import PRECISIONS
 from harness.stage import Count, Execution, Job, NonNegative, Positive, Seed, stage
-from harness.stages.systems.text_to_image.finetuning import Augment
+from harness.stages.systems.text_to_image.augmenting import Augment
 
 
 @stage(version=1, software=("torch", "diffusers", "transformers"))
@@ -84,8 +84,8 @@ def reconstruct(
 
     from harness.compute.arithmetic import exact
     from harness.formats import image_folder
-    from harness.stages.systems.text_to_image.autoencoding import Pixels
     from harness.stages.systems.text_to_image.components import open_pipeline
+    from harness.stages.systems.text_to_image.normalisation import Pixels
     from harness.stages.systems.text_to_image.training_data import decode
 
     opened = open_pipeline(pipeline, dtype=torch.float32, device=job.device)

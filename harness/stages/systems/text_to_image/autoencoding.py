@@ -1,9 +1,9 @@
-"""Training of an AutoencoderKL, the whitening of what it makes, and the units of pixels that it was trained on."""
+"""Training of an AutoencoderKL, and the whitening of what it makes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,68 +15,9 @@ from harness.compute.precisions import Precision, dtype_of
 from harness.compute.resume import Resume, mixed
 from harness.errors import StageError
 from harness.stage import Job
-from harness.stages.systems.text_to_image.finetuning import ORIENTATIONS, Augment
+from harness.stages.systems.text_to_image.augmenting import ORIENTATIONS, Augment
+from harness.stages.systems.text_to_image.normalisation import Pixels
 from harness.stages.systems.text_to_image.training_data import Frames, oriented
-
-MARK = "_harness_pixels"
-"""Entry of the VAE's ``config.json``. It travels with the weights through everything that opens and saves them,
-and diffusers keeps names that begin so without a remark."""
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """From pixels in [0, 1] to what the autoencoder is given: ``(x − mean) / std`` by channel."""
-
-    mean: Sequence[float]
-    std: Sequence[float]
-
-    @classmethod
-    def of(cls, vae: AutoencoderKL) -> Pixels:
-        """What an encoder takes: [-1, 1], unless a fine-tuning by the data's own statistics left a mark.
-
-        Raises:
-            StageError: a mark that is none.
-        """
-        found = vae.config.get(MARK)
-        if found is None:
-            return VAE_PIXELS
-        try:
-            pixels = cls(tuple(map(float, found["mean"])), tuple(map(float, found["std"])))
-        except (KeyError, TypeError, ValueError):
-            pixels = cls((), ())
-        numbers = (*pixels.mean, *pixels.std)
-        if len(pixels.mean) != 3 or len(pixels.std) != 3 or not all(map(math.isfinite, numbers)):
-            raise StageError(
-                f"the pipeline: {MARK} of its vae is {found!r:.80}; expected mean and std of three channels"
-            )
-        if min(pixels.std) <= 0:
-            raise StageError(f"the pipeline: {MARK} of its vae has std {pixels.std}; expected more than 0")
-        return pixels
-
-    def apply(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W)."""
-        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
-        return (images - mean[:, None, None]) / std[:, None, None]
-
-    def fold_into(self, vae: AutoencoderKL) -> None:
-        """Make the decoder, whose network answers in these units, put out pixels in [-1, 1] as diffusers expects.
-
-        Its last layer is linear, so this is exact; the units that were folded in before are taken out again.
-        The encoder keeps expecting normalised images, and the configuration says which.
-        """
-        before, last = Pixels.of(vae), vae.decoder.conv_out
-        scale = torch.tensor(self.std).to(last.weight) / torch.tensor(before.std).to(last.weight)
-        black, black_before = (2 * torch.tensor(p.mean) - 1 for p in (self, before))
-        last.weight.data *= scale[:, None, None, None]
-        last.bias.data = last.bias.data * scale + (
-            black.to(last.weight) - black_before.to(last.weight) * scale
-        )
-        vae.register_to_config(**{MARK: {"mean": list(self.mean), "std": list(self.std)}})
-
-
-VAE_PIXELS = Pixels((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-"""The convention of diffusers: [-1, 1]."""
-
 
 ROWS = 100
 """At most so many rows of a history, however long the training is."""

@@ -17,7 +17,7 @@ from harness.artifact import FinetunedPipeline, Pipeline
 from harness.errors import StageError
 from harness.stage import Job
 from harness.stages.systems.text_to_image.components import read_network, read_pipeline
-from harness.stages.systems.text_to_image.finetuning import Recipe
+from harness.stages.systems.text_to_image.recipe import Recipe
 
 CHECKPOINTS, BASE, RECIPE = "checkpoints", "base", "recipe.json"
 _ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]

@@ -13,7 +13,8 @@ from transformers import CLIPTokenizer
 
 from harness.compute.resume import mixed
 from harness.errors import StageError
-from harness.stages.systems.text_to_image.finetuning import ORIENTATIONS, Recipe
+from harness.stages.systems.text_to_image.augmenting import ORIENTATIONS
+from harness.stages.systems.text_to_image.recipe import Recipe
 from harness.stages.systems.text_to_image.training_data import Latents
 
 LEVELS = 4

@@ -1,86 +1,17 @@
-"""The stages that train a pipeline's UNet on captioned images and pick a checkpoint; their recipe as a value."""
+"""The stages that train a pipeline's UNet on captioned images, and that pick one of its checkpoints."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 
 from harness.artifact import CaptionedImages, FinetunedPipeline, Pipeline
 from harness.compute.precisions import Precision
 from harness.errors import StageError
-from harness.stage import Choices, Count, Execution, Fraction, Job, NonNegative, Positive, Seed, stage
-
-ORIENTATIONS: Choices[tuple[int, ...]] = Choices(
-    {"none": (0,), "flips": (0, 2, 4, 6), "dihedral": tuple(range(8))},
-)
-"""Which of the eight flips and quarter turns an augmentation draws from; 0 is the image as it is."""
-
-Augment = Annotated[Literal["none", "flips", "dihedral"], ORIENTATIONS]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The parameters of ``text_to_image.finetune``, which documents them."""
-
-    epochs: int
-    max_steps: int | None
-    batch_size: int
-    accumulate: int
-    lr: float
-    optimiser: Literal["adamw", "adafactor"]
-    weight_decay: float
-    schedule: Literal["constant", "linear", "cosine"]
-    warm_up: int
-    max_norm: float
-    method: Literal["full", "lora"]
-    rank: int
-    alpha: float
-    text_encoder: bool
-    ema: float | None
-    caption: Literal["first", "random"]
-    caption_drop: float
-    augment: Augment
-    normalisation: Literal["vae", "dataset"]
-    precision: Precision
-    checkpoint_every: int | None
-    gradient_checkpointing: bool
-    tracker: Literal["none", "wandb"]
-    seed: int
-
-    @property
-    def per_step(self) -> int:
-        """Images of one step of the optimiser."""
-        return self.batch_size * self.accumulate
-
-    def steps(self, images: int) -> int:
-        """Steps of the optimiser in all.
-
-        Raises:
-            StageError: the warm-up or the first checkpoint would come after the last step.
-        """
-        steps = math.ceil(self.epochs * images / self.per_step)
-        steps = min(steps, self.max_steps or steps)
-        if self.warm_up >= steps:
-            raise StageError(f"warm_up: {self.warm_up} of {steps} steps leaves nothing after it")
-        if self.checkpoint_every and self.checkpoint_every > steps:
-            raise StageError(f"checkpoint_every: {self.checkpoint_every} is more than all {steps} steps")
-        return steps
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Recipe:
-        """What ``to_json`` wrote, and so the choices of whoever wrote it."""
-        augment: Augment = told["augment"]
-        precision: Precision = told["precision"]
-        rest = {name: value for name, value in told.items() if name not in ("augment", "precision")}
-        return cls(**rest, augment=augment, precision=precision)
-
+from harness.stage import Count, Execution, Fraction, Job, NonNegative, Positive, Seed, stage
+from harness.stages.systems.text_to_image.augmenting import Augment
+from harness.stages.systems.text_to_image.recipe import Recipe
 
 _RANK, _ALPHA = 16, 16.0
 

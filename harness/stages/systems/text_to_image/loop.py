@@ -16,7 +16,7 @@ from harness.stages.systems.text_to_image import worker
 from harness.stages.systems.text_to_image.architectures import parameters
 from harness.stages.systems.text_to_image.checkpoints import BASE, CHECKPOINTS, RECIPE, put_into
 from harness.stages.systems.text_to_image.components import quiet, read_pipeline
-from harness.stages.systems.text_to_image.finetuning import Recipe
+from harness.stages.systems.text_to_image.recipe import Recipe
 from harness.stages.systems.text_to_image.training_data import prepare, prepared
 
 ADAPTER = "adapter"

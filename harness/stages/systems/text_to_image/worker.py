@@ -27,7 +27,7 @@ from harness.errors import ResourceError, StageError
 from harness.stages.systems.text_to_image.checkpoints import trainable
 from harness.stages.systems.text_to_image.components import read_pipeline
 from harness.stages.systems.text_to_image.denoising import Denoiser, Drawing, held_out_loss
-from harness.stages.systems.text_to_image.finetuning import Recipe
+from harness.stages.systems.text_to_image.recipe import Recipe
 from harness.stages.systems.text_to_image.training_data import Prepared, prepared
 
 Tell = Callable[[int, int, str], None]

@@ -20,7 +20,7 @@ from harness.errors import StageError
 from harness.formats import corpus
 from harness.formats.corpus import Row
 from harness.stages.systems.embeddings import load
-from harness.stages.systems.embeddings.embedder import open_embedder
+from harness.stages.systems.embeddings.opening import open_embedder
 from harness.stages.systems.prompt_writer.index import index
 from harness.stages.systems.prompt_writer.retrieving import open_index
 

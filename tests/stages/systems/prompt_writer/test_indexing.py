@@ -17,7 +17,7 @@ from harness.errors import StageError
 from harness.formats.corpus import Row, write
 from harness.formats.embedder import digest_of
 from harness.stages.systems.embeddings import local
-from harness.stages.systems.embeddings.embedder import open_embedder
+from harness.stages.systems.embeddings.opening import open_embedder
 from harness.stages.systems.prompt_writer import collection, passages
 from harness.stages.systems.prompt_writer.collection import ExactStore
 from harness.stages.systems.prompt_writer.index import index

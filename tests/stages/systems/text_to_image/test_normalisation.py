@@ -30,8 +30,8 @@ from harness.stages.systems.text_to_image import (
     reconstruct,
     train_autoencoder,
 )
-from harness.stages.systems.text_to_image.autoencoding import MARK, VAE_PIXELS, Pixels
 from harness.stages.systems.text_to_image.components import read_pipeline
+from harness.stages.systems.text_to_image.normalisation import MARK, VAE_PIXELS, Pixels
 from harness.stages.systems.text_to_image.training_data import decode
 
 pytestmark = pytest.mark.numeric

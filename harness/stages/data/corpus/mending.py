@@ -1,0 +1,43 @@
+"""From the lines of a printed page to running text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_DROPPED = [*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000), 0xFEFF]
+"""Control characters, halves of characters that no encoding can write, byte-order marks."""
+
+_CHARACTERS: dict[int, str | None] = {
+    **dict.fromkeys(_DROPPED),
+    **dict.fromkeys(map(ord, "\n\v\f\x85\u2028"), "\n"),
+    ord("\t"): " ",
+    ord("\u2029"): "\n\n",
+    **{code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)},
+}
+"""What becomes of single characters. Of all compatibility forms only ﬀ to ﬆ are taken apart: NFKC of the whole
+text would turn m² into m2 and ½ into 1⁄2.
+"""
+
+_SOFT_HYPHEN = re.compile("\u00ad(?:[ ]*\n[ ]*)?")
+_LINE_END_HYPHEN = re.compile(r"(?<=(\w))([-\u2010])[ ]*\n[ ]*(?=(\w))")
+_PARAGRAPH_END = re.compile(r"\n\s*\n")
+
+
+def mend(page: str) -> str:
+    """Running text: ligatures taken apart, control characters out, words and paragraphs whole again.
+
+    A word that is hyphenated at the end of a line becomes whole where both sides are lower case; before a
+    capital or a digit, or after one, the hyphen is part of the word (``Sentinel-2``, ``CNN-based``). A compound
+    that is broken at its own hyphen (``state-`` / ``of-the-art``) cannot be told from that, and loses it.
+    Paragraphs are what blank lines separate, and remain so.
+    """
+    text = unicodedata.normalize("NFC", page.replace("\r\n", "\n").replace("\r", "\n").translate(_CHARACTERS))
+    text = _LINE_END_HYPHEN.sub(_joined, _SOFT_HYPHEN.sub("", text))
+    paragraphs = (" ".join(paragraph.split()) for paragraph in _PARAGRAPH_END.split(text))
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _joined(hyphen: re.Match[str]) -> str:
+    before, mark, after = hyphen.groups()
+    return "" if before.islower() and after.islower() else mark
