@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from functools import cache
 
-from harness.engine.code_digest import names
+from harness.engine.code_digest import hints, names
 from harness.engine.code_digest.modules import Module, load
 from harness.engine.code_digest.names import Definition, Target
 
