@@ -183,10 +183,10 @@ def test_two_runs_at_once_make_each_artifact_once(faulty: tuple[Project, Path]) 
 KILLED_AT_EVERY_STEP = """
 import contextlib, json, os, shutil, signal, sys
 from pathlib import Path
-import harness.commands.evaluate  # here rather than in every child
-from harness.cli import main
-from harness.environment import environment
-from harness.registry import find
+import harness.cli.commands.run  # here rather than in every child
+from harness.cli.main import main
+from harness.store.environment import environment
+from harness.suite.registry import find
 
 store = os.path.realpath(".harness")
 CHANGES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree"}

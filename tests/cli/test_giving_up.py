@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import environment
 
-START = "import ctypes, os, resource, sys, threading; from harness import giving_up; giving_up.watch()\n"
+START = "import ctypes, os, resource, sys, threading; from harness.cli import giving_up; giving_up.watch()\n"
 LIMITED = START + (
     "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
     "resource.setrlimit(resource.RLIMIT_AS, (size + (420 << 20), resource.RLIM_INFINITY))\n"

@@ -15,11 +15,11 @@ SMALL = changed(("[square, absolute]", "[square]"), ("[0.1, 0.2]", "[0.1]"))
 AT_EVERY_STEP = """
 import contextlib, json, os, shutil, signal, sys
 from pathlib import Path
-import harness.commands.evaluate, harness.compare.baseline  # here rather than in every child
-from harness import signals, watchdog
-from harness.cli import main
-from harness.environment import environment
-from harness.registry import find
+import harness.cli.commands.run, harness.compare.baseline  # here rather than in every child
+from harness.cli import signals, watchdog
+from harness.cli.main import main
+from harness.store.environment import environment
+from harness.suite.registry import find
 
 command, below, stride = json.loads(sys.argv[1]), os.path.realpath(sys.argv[2]), int(sys.argv[3])
 CHANGES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "os.chmod"}

@@ -11,9 +11,9 @@ from command_line import environment
 
 START = """
 import os, signal, sys, time
-from harness import signals
+from harness.cli import signals
 signals.catch()
-from harness import watchdog
+from harness.cli import watchdog
 watchdog.GRACE_S, watchdog.ECHO_S = {grace}, 0.0
 watchdog.start()
 """

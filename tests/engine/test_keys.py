@@ -143,7 +143,7 @@ import os, sys
 from pathlib import Path
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from harness.plan import make
+from harness.engine.plan import make
 from harness.suite import load
 print(*make(load(Path(sys.argv[1]))).keys)
 """
@@ -184,7 +184,7 @@ PLANNED = """\
 import json, sys
 from importlib import metadata
 from pathlib import Path
-from harness.plan import make
+from harness.engine.plan import make
 from harness.suite import load
 plan = make(load(Path(sys.argv[1])))
 print(json.dumps({

@@ -111,7 +111,7 @@ def test_what_fails_inside_leaves_nothing(tmp_path: Path) -> None:
 
 def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from harness import atomic\n"
+        "import os, signal, sys; from pathlib import Path; from harness.formats import files as atomic\n"
         "with atomic.new_file(Path(sys.argv[1])) as torn:\n"
         "    torn.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

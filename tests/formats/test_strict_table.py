@@ -35,7 +35,7 @@ def test_every_stage_writes_its_tables_so():
     root = Path(harness.__file__).parent
     found = [
         (file.name, ast.unparse(call))
-        for room in ("systems", "metrics", "data")
+        for room in ("stages", "formats")
         for file in root.joinpath(room).rglob("*.py")
         for call in ast.walk(ast.parse(file.read_text()))
         if isinstance(call, ast.Call) and ast.unparse(call.func) in ("pq.write_table", "pq.ParquetWriter")

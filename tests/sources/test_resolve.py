@@ -159,9 +159,9 @@ def test_an_empty_folder_is_refused(tmp_path, cache):
 PRELUDE = """
 import sys
 from pathlib import Path
-from harness.data.content import DigestCache
-from harness.data.hub import Source
-from harness.data.resolve import fetch, pin, resolve
+from harness.sources.content import DigestCache
+from harness.sources.hub import Source
+from harness.sources.resolve import fetch, pin, resolve
 from harness.errors import UsageError
 
 def get(text, download=True, mirror=None):

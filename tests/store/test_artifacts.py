@@ -105,7 +105,7 @@ def test_a_key_is_made_by_one_process_and_a_killed_one_frees_it(store):
     """A real second process holds the claim, is killed by SIGKILL, and the claim is ours."""
     code = """
         import sys, time
-        from harness.store import Store
+        from harness.store.artifacts import Store
         from pathlib import Path
         with Store(Path(sys.argv[1])).claim(sys.argv[2]):
             print("held", flush=True)

@@ -28,7 +28,7 @@ if code:
 """
 HOLD = """
 from pathlib import Path
-from harness import locks
+from harness.store import locks
 with locks.held(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -125,7 +125,7 @@ def test_a_lock_whose_file_goes_with_its_release_still_lets_in_one_at_a_time(tmp
     code = """
         import sys
         from pathlib import Path
-        from harness import locks
+        from harness.store import locks
         folder = Path(sys.argv[1])
         for _ in range(40):
             with locks.held(folder / "lock"):

@@ -77,7 +77,7 @@ _WORDS = {
 ASK = """
 import torch
 torch.nn.functional.conv2d(torch.ones(8, 8, 64, 64), torch.ones(8, 8, 3, 3))
-from harness.libraries import observed
+from harness.store.processor import observed
 found = observed()
 print("observed", found["onednn_isa"], found["cpu_capability"], found["threads"])
 """

@@ -205,6 +205,6 @@ def test_only_these_places_of_the_package_take_a_choice_on_trust():
     }
     assert trusted == {
         "harness.stages.metrics.features.families: family",
-        "harness.stages.systems.text_to_image.finetuning: augment",
-        "harness.stages.systems.text_to_image.finetuning: precision",
+        "harness.stages.systems.text_to_image.recipe: augment",
+        "harness.stages.systems.text_to_image.recipe: precision",
     }

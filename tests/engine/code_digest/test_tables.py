@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from source_files import Files, Toys, toys  # noqa: F401
 
-from harness.engine import code_digest
+from harness.engine import code_digest, keys
 from harness.engine.keys import chosen, identity, task_key
 from harness.errors import UsageError
 from harness.stage import Choices, Stage
-from harness.suite import registry
 
 STAGES = """
     from typing import Annotated
@@ -147,7 +146,7 @@ def test_a_table_is_written_as_one_dictionary(toys, written):  # noqa: F811
 def test_a_table_that_is_not_is_told_as_its_author_s_mistake(toys):  # noqa: F811
     train = toys.function(changed('{"one": one, "two": two}', "dict(one=one)"))
     with pytest.raises(UsageError, match=r"stages\.train: .*takes one dictionary"):
-        registry._digest(train.__stage__)  # type: ignore[attr-defined]
+        keys.remember(train.__stage__)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

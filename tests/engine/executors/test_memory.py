@@ -10,7 +10,7 @@ import pytest
 
 FRAGMENTS = """
 import gc, os
-from harness.executors.memory import release
+from harness.engine.executors.local import release
 
 def held():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

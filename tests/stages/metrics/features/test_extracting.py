@@ -187,7 +187,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from jobs import FolderJob
 from harness.artifact import Extractor, Images
-from harness.metrics import features
+from harness.stages.metrics import features
 digest = {"extractor": "sha256:one"}
 to = Path(sys.argv[5])
 few, many = (Images(Path(sys.argv[i])) for i in (2, 3))

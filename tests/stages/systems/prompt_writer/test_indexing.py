@@ -230,8 +230,8 @@ sys.addaudithook(lambda event, arguments: calls.append(event) if event.startswit
 from pathlib import Path
 from jobs import FolderJob
 from harness.artifact import Corpus, TextEmbedder
-from harness.systems.prompt_writer.indexing.making import index
-from harness.systems.prompt_writer.indexing.retrieving import open_index
+from harness.stages.systems.prompt_writer.index import index
+from harness.stages.systems.prompt_writer.retrieving import open_index
 corpus, embedder, folder = map(Path, sys.argv[1:])
 made = index(Corpus(corpus), TextEmbedder(embedder), job=FolderJob(folder))
 retriever = open_index(made.path, embedder, "cpu")

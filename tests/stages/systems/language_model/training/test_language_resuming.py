@@ -63,7 +63,7 @@ import json, os, signal, sys
 from pathlib import Path
 from jobs import FolderJob
 from harness.artifact import Corpus, LanguageModel
-from harness.systems.language_model.training.finetuning import finetune
+from harness.stages.systems.language_model.finetuning import finetune
 
 base, data, root, how = sys.argv[1:]
 
