@@ -1,4 +1,7 @@
-"""The command line's grammar: commands, their arguments, and what ``--help`` says about them."""
+"""The command line's grammar: commands, their arguments, and what ``--help`` says about them.
+
+It is apart from the commands because ``--help`` and a mistyped argument should wait for no import.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ for the gates of a suite.
 
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness.cli.baseline_choice import side
-from harness.cli.commands.run import Prepared, Request, execute, prepare
+from harness.cli.commands.run import Prepared, Request, execute, prepare, requested
 from harness.compare.calibration import Across, Calibration, across, calibrate
 from harness.compare.wording import together
 from harness.engine.plan import make
@@ -23,6 +24,15 @@ from harness.report.files import write_run
 from harness.store import project as places
 from harness.store import record_file
 from harness.suite import Axis, Suite
+
+
+def main(o: Namespace) -> Exit:
+    """``harness calibrate``."""
+    if o.environments is None:
+        return run_calibration(requested(o), repeats=o.repeats)
+    if o.repeats is not None:
+        raise UsageError("calibrate: either --repeats or --environments, not both")
+    return compare_environments(requested(o), o.environments)
 
 
 def run_calibration(request: Request, *, repeats: int | None) -> Exit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from harness.store import project
 from harness.store.artifacts import Store
 from harness.store.record import Run
 from harness.store.run_artifacts import Shelf
+
+
+def main(o: Namespace) -> Exit:
+    """``harness explain``."""
+    return explain(o.run, o.metric, baseline=o.baseline, most=o.most)
 
 
 def explain(run: str, metric: str, *, baseline: str | None, most: int) -> Exit:

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import shutil
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifact import Json
-from harness.errors import UsageError, nearest
+from harness.errors import Exit, UsageError, nearest
 from harness.formats import files
+from harness.report import streams
+from harness.store import project, record_file
 from harness.store.artifacts import ONLY, Store
 from harness.store.record import Run, TaskInfo
+
+
+def main(o: Namespace) -> Exit:
+    """``harness export``."""
+    _, made = found(o)
+    streams.say(f"exported: {export(made, o.to)}")
+    return Exit.OK
+
+
+def found(o: Namespace) -> tuple[Run, Stored]:
+    """The run, and what a stage of it made, that the arguments of ``export`` and ``publish`` name."""
+    home = project.of(Path.cwd())
+    run = record_file.load(project.find_run(o.run, home))
+    return run, find(run, Store(project.store_root(o.store, home)), o.stage, o.at)
 
 
 @dataclass(frozen=True)

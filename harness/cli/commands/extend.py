@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
@@ -27,6 +28,11 @@ from harness.store.artifacts import Store
 from harness.store.environment import device_class, environment
 from harness.store.record import Run, Score
 from harness.suite import continued
+
+
+def main(o: Namespace) -> Exit:
+    """``harness extend``."""
+    return extend(o.baseline, seeds=o.seeds, mirror=o.mirror, store=o.store)
 
 
 def extend(baseline: str, *, seeds: int, mirror: Path | None, store: Path | None) -> Exit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,11 @@ from harness.store import project as places
 from harness.store.environment import device_class, environment
 from harness.store.record import Run
 from harness.suite import located_yaml
+
+
+def main(o: Namespace) -> Exit:
+    """``harness history``."""
+    return history(o.suite, label=o.label, metric=o.metric, as_json=o.json)
 
 
 def history(suite: str, *, label: str | None, metric: str | None, as_json: bool) -> Exit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from harness.store import project as places
 from harness.store import record_file
 
 PUBLISHED = Path("baselines") / "published.yaml"
+
+
+def main(o: Namespace) -> Exit:
+    """``harness leaderboard``."""
+    return leaderboard(o.runs, to=o.to, paired=o.paired, literature=o.published, compared=o.rows, by=o.by)
 
 
 def leaderboard(

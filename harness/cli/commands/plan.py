@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
+from harness.cli.commands.run import prepare, requested
 from harness.compare import baseline as baselines
 from harness.compare.foresight import Outlook, outlooks
 from harness.compare.sample import Side
 from harness.engine.plan import Plan
 from harness.engine.recording import gate_infos
-from harness.errors import UsageError
+from harness.errors import Exit, UsageError
+from harness.report.console import ReportConsole
+from harness.report.plan import print_gates, print_plan
 from harness.store.environment import device_class, environment
+
+
+def main(o: Namespace) -> Exit:
+    """``harness plan``."""
+    prepared = prepare(requested(o), download=False)
+    console = ReportConsole()
+    print_plan(console, prepared.plan, prepared.store, every=o.all)
+    print_gates(console, foresee(prepared.plan))
+    return Exit.OK
 
 
 def foresee(plan: Plan) -> list[Outlook]:

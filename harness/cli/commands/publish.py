@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from harness.artifact import (
     TextEmbedder,
     Tokenizer,
 )
-from harness.cli.commands.export import Stored
+from harness.cli.commands.export import Stored, found
 from harness.errors import Exit, HarnessError, UsageError
+from harness.report import streams
 from harness.store.record import Run
 
 _MODELS = (
@@ -34,6 +36,17 @@ _MODELS = (
 )
 _SHOWN = 20
 """Files that are listed one by one."""
+
+
+def main(o: Namespace) -> Exit:
+    """``harness publish``."""
+    run, made = found(o)
+    upload = Upload.of(made, run, o.to, private=o.private, replace=o.replace)
+    for line in upload.described():
+        streams.say(line)
+    if not o.dry_run:
+        streams.say(f"published: {upload.send()}")
+    return Exit.OK
 
 
 class HubError(HarnessError):

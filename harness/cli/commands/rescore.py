@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +32,11 @@ from harness.store.environment import environment
 from harness.store.items import ItemRows
 from harness.store.record import Repeat, Run, Score, environment_id
 from harness.suite.typed import to_json
+
+
+def main(o: Namespace) -> Exit:
+    """``harness rescore``."""
+    return rescore(o.baseline, accept=o.accept, mirror=o.mirror, store=o.store)
 
 
 def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Path | None) -> Exit:

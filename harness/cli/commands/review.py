@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,14 @@ from harness.store import record_file
 from harness.store.artifacts import Store
 
 PAGE = "review.html"
+
+
+def main(o: Namespace) -> Exit:
+    """``harness review make`` and ``harness review collect``."""
+    if o.command == "review collect":
+        return collect(o.run, o.ratings, partial=o.partial, store=o.store)
+    wish = Wish(tuple(o.images), o.controls, o.count, o.seed)
+    return make(o.run, wish, to=o.to, replace=o.replace, store=o.store)
 
 
 def make(run: str, wish: Wish, *, to: Path | None, replace: bool, store: Path | None) -> Exit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +44,23 @@ from harness.store.environment import device_class, environment
 from harness.store.record import Looks, Run
 from harness.store.record_file import LABEL
 from harness.suite import Suite, continued
+
+
+def main(o: Namespace) -> Exit:
+    """``harness run``."""
+    if o.until_conclusive != (o.max_seeds is not None):
+        raise UsageError(
+            "run: --until-conclusive and --max-seeds N go together: the looks are fixed beforehand"
+        )
+    against = Against(o.baseline, o.baseline_ref)
+    return evaluate(
+        requested(o), out=o.out, fresh=o.fresh, against=against, strict=o.strict, most_seeds=o.max_seeds
+    )
+
+
+def requested(o: Namespace) -> Request:
+    """What the arguments of ``run``, ``plan`` and ``calibrate`` ask for."""
+    return Request(o.suite, tuple(o.set), tuple(o.only), o.mirror, o.store)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,15 @@ from harness.store.sweeping import by_suite, sweep
 
 _SHOWN = 40
 """Of what goes, so many are listed one by one, the largest."""
+
+
+def main(o: Namespace) -> Exit:
+    """``harness store gc``, ``verify`` and ``du``."""
+    if o.command == "store gc":
+        return gc(store=o.store, keep=o.keep, forget=o.forget, age=o.age, dry_run=o.dry_run)
+    if o.command == "store verify":
+        return verify(store=o.store, remove=o.remove)
+    return du(store=o.store, as_json=o.json)
 
 
 def gc(*, store: Path | None, keep: Sequence[Path], forget: Sequence[Path], age: str, dry_run: bool) -> Exit:

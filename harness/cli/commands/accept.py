@@ -1,0 +1,28 @@
+"""``harness accept``: make a run the baseline."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from harness.cli.baseline_choice import label_of
+from harness.compare.baseline import accept, untimed
+from harness.errors import Exit, UsageError
+from harness.report import streams
+from harness.store import project, record_file
+
+
+def main(o: Namespace) -> Exit:
+    """``harness accept``."""
+    home = project.of(Path.cwd())
+    folder = project.find_run(o.run, home)
+    run = record_file.load(folder)
+    if not record_file.is_sealed(folder):
+        raise UsageError(f"{folder}: not as the harness wrote it; run the suite again and accept that run")
+    path = accept(run, folder, home, o.label or label_of(run), o.reason, o.new_protocol)
+    streams.say(f"accepted: {path}")
+    if late := untimed(run):
+        streams.say(
+            f"  no timing: what {', '.join(late)} timed came from the store; to accept times, run it with --fresh STAGE"
+        )
+    return Exit.OK

@@ -1,0 +1,36 @@
+"""``harness compare``: a stored run against a baseline, another run, or a point of its own."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from harness.cli.baseline_choice import Against, judge, parse_against, within
+from harness.errors import Exit, UsageError
+from harness.report import streams
+from harness.report.console import ReportConsole
+from harness.report.github import annotate
+from harness.report.terminal import print_comparison
+from harness.store import project, record_file
+
+
+def main(o: Namespace) -> Exit:
+    """``harness compare``."""
+    if o.against is not None and o.baseline is not None:
+        raise UsageError("compare: either a BASELINE or --against, not both")
+    home = project.of(Path.cwd())
+    folder = project.find_run(o.run, home)
+    run = record_file.load(folder)
+    if (folder / "run.json").is_file() and not record_file.is_sealed(folder):
+        streams.warn(f"{folder}: not as the harness wrote it; somebody edited its figures")
+    comparison = (
+        within(folder, parse_against(o.against, run))
+        if o.against
+        else judge(folder, home, Against(o.baseline))
+    )
+    if o.json:
+        streams.document(comparison.to_json())
+    else:
+        print_comparison(ReportConsole(), run, comparison, strict=o.strict)
+        annotate(comparison)
+    return comparison.exit(strict=o.strict)

@@ -1,0 +1,22 @@
+"""``harness fetch``: bring what suites name outside themselves, or pin it."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from harness.engine.suite_sources import fetch_all, pin_all
+from harness.errors import Exit, UsageError
+from harness.report import streams
+
+
+def main(o: Namespace) -> Exit:
+    """``harness fetch``."""
+    if o.pin:
+        for line in pin_all(o.suites):
+            streams.say(line)
+    if o.to is not None:
+        for line in fetch_all(o.suites, o.to):
+            streams.say(line)
+    if o.to is None and not o.pin:
+        raise UsageError("fetch: say --to DIR (fill a mirror), --pin (write commits into the suite), or both")
+    return Exit.OK
