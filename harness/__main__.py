@@ -1,6 +1,6 @@
-"""The process: what ``harness`` and ``python -m harness`` start, and the one place that says how it ends.
+"""Entry point of ``harness`` and ``python -m harness``, and the only place that decides how the process ends.
 
-Signals are caught before anything else is imported, and whatever is imported or done afterwards is inside one ``try``.
+Signals are caught before anything else is imported. All later imports and work happen inside one ``try``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def _ended() -> int:
-    """What the process ends with; it may be short of memory or threads before it has begun."""
+    """Run and return the exit code. Memory or threads may be exhausted even during the first imports."""
     try:
         import atexit
 
@@ -49,7 +49,7 @@ def _command() -> int:
 
     try:
         return main()
-    except SystemExit as e:  # of the parser, which has said what it had to say
+    except SystemExit as e:  # raised by the parser, which has already printed its message
         return e.code if isinstance(e.code, int) else 0
 
 

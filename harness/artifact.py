@@ -1,8 +1,7 @@
-"""The kinds of artifact that stages hand to one another.
+"""The kinds of artifact that stages pass to one another.
 
-A kind says what a folder holds, so that the planner can refuse a wiring that makes no sense. Kinds
-carry no behaviour and import nothing heavy: reading and writing a format is the business of the module
-that owns it (``data/image_folder.py`` for images).
+A kind defines what a folder holds, so that the planner can refuse invalid wiring. Kinds have no behaviour and no heavy
+imports: each format is read and written by the module that owns it (``data/image_folder.py`` for images).
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Js
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a stage leaves: a folder, and the facts that are worth knowing without opening it."""
+    """The output of a stage: a folder, and facts that are useful without opening it."""
 
     path: Path
-    """The folder. Inside a stage, one given by ``job.folder()``; later, the stored and read-only one."""
+    """The folder. Inside a stage, the one returned by ``job.folder()``; later, the stored, read-only one."""
     facts: Mapping[str, Json] = field(default_factory=dict)
     """Small and JSON-safe: counts, class names, what was skipped and why. Shown in the record."""
     conditions: Mapping[str, Json] = field(default_factory=dict)
-    """What was observed while running that decides whether two scores can be compared (a batch size at
-    half precision, say). Joins the protocol of every score that this artifact reaches."""
+    """Observations during the run that determine whether two scores can be compared, such as a batch size at half
+    precision. Become part of the protocol of every score that depends on this artifact."""
 
 
 class Images(Artifact):
@@ -61,13 +60,15 @@ class Predictions(Artifact):
 
 
 class GeneratedImages(CaptionedImages):
-    """What a generator made: one image per prompt. Rows have ``captions``, the prompt alone; ``of``, the
-    ``file_name`` of the real row that the prompt is from, where there is one; ``label``, where that has one.
+    """Images of a generator, one per prompt.
+
+    Rows have ``captions``, only the prompt; ``of``, the ``file_name`` of the real row that the prompt is from, if there
+    is one; ``label``, if that row has one.
     """
 
 
 class GeneratedScenes(Scenes, GeneratedImages):
-    """What a generator made, each image with the class that its prompt asks for."""
+    """Images of a generator, each with the class that its prompt asks for."""
 
 
 class Tokenizer(Artifact):
@@ -79,7 +80,7 @@ class Pipeline(Artifact):
 
 
 class FinetunedPipeline(Pipeline):
-    """A pipeline after its training, with ``checkpoints/<step>/`` of it where any were kept."""
+    """A pipeline after its training, with its ``checkpoints/<step>/`` if any were kept."""
 
 
 class EncodedPrompts(Artifact):
@@ -96,7 +97,7 @@ class Extractor(Artifact):
 
 class Features(Artifact):
     """``features.npy``, float32 of shape (N, D), and ``metadata.jsonl`` with one row per vector: ``item``, the
-    image's ``file_name``, and ``label`` where it has one. ``facts["extractor"]`` is the extractor's digest.
+    image's ``file_name``, and ``label`` if it has one. ``facts["extractor"]`` is the extractor's digest.
     """
 
 
@@ -106,14 +107,14 @@ class ImageTextModel(Artifact):
 
 class Corpus(Artifact):
     """``corpus.parquet``, one row per page or text as it was read, or per chunk: ``text`` str; ``document`` str;
-    ``page`` int32 on which it begins, from 1, or 0 where the source has no pages; ``row`` int32 within its
+    ``page`` int32 on which it begins, from 1, or 0 if the source has no pages; ``row`` int32 within its
     document.
     """
 
 
 class LanguageModel(Artifact):
     """A causal language model with its tokenizer, as ``transformers`` saves them; or an adapter, as PEFT saves one,
-    with ``training.json``: on which base, quantised how, it was trained. An adapter is opened on that base only.
+    with ``training.json``: the base it was trained on and its quantisation. An adapter is opened on that base only.
     """
 
 
@@ -139,14 +140,14 @@ class Index(Artifact):
 
 class Prompts(Captions):
     """``metadata.jsonl`` with one row per prompt: ``file_name``, a name for it; ``captions``, the prompt alone;
-    ``label``, its class; ``writer``; ``passages``, the retrieved ones that it rests on (``id``, ``document``, ``page``,
-    ``text``), empty where there are none. ``facts["classes"]`` lists the class names.
+    ``label``, its class; ``writer``; ``passages``, the retrieved passages behind it (``id``, ``document``, ``page``,
+    ``text``), empty if there are none. ``facts["classes"]`` lists the class names.
     """
 
 
 class DataSet(Artifact):
-    """What ``datasets.load_dataset`` reads from a folder: ``data/*.parquet`` and the data set's card, ``README.md``."""
+    """A folder for ``datasets.load_dataset``: ``data/*.parquet`` and the data set's card, ``README.md``."""
 
 
 class Ratings(Artifact):
-    """``ratings.json``, what people said of images in a review, as ``harness review collect`` writes it."""
+    """``ratings.json``, the ratings of images in a review, as written by ``harness review collect``."""

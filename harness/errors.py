@@ -1,4 +1,4 @@
-"""Mistakes a person can mend: each is one line on the screen and one exit code, never a traceback."""
+"""Errors that a user can fix: each is printed as one line with one exit code, never as a traceback."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __contract__ = "how stages talk to the harness, not what they compute: no part o
 
 
 class Exit(IntEnum):
-    """What the process ends with. The first that applies wins, in this order, save the last."""
+    """Exit codes of the process. The first that applies is used, in this order, except for the last."""
 
     USAGE = 2
-    """A bad suite, a bad command line, or a file that cannot be used as what it should be."""
+    """An invalid suite, command line or file."""
     FAILED = 5
-    """A task failed; the others went on, and complete comparisons still have verdicts."""
+    """A task failed. The others continued, and complete comparisons still have verdicts."""
     REGRESSED = 6
-    """Not 1: an interpreter or a library that gives up by itself ends with 1."""
+    """A gate regressed. Not 1, because an interpreter or library that aborts by itself ends with 1."""
     INCOMPARABLE = 4
     """Protocols differ, a score is missing, or there is no baseline."""
     INCONCLUSIVE = 3
-    """Only under ``--strict``."""
+    """A gate is inconclusive. Only with ``--strict``."""
     OK = 0
     INTERNAL = 70
-    """A fault of the harness. Signals end with 128 and their number: see ``harness.cli.signals``."""
+    """A fault of the harness. Signals end with 128 plus their number: see ``harness.cli.signals``."""
 
 
 class Where(NamedTuple):
@@ -46,7 +46,7 @@ class HarnessError(Exception):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What is printed: one line, unless it is several mistakes at once."""
+        """The lines to print: one, unless there are several mistakes."""
         return (str(self),)
 
 
@@ -55,7 +55,7 @@ class UsageError(HarnessError):
 
 
 class SuiteError(UsageError):
-    """A mistake in a suite file: where it is, what it is, and the nearest right name."""
+    """A mistake in a suite file, with its place, a description, and the nearest valid name."""
 
     def __init__(self, where: Where, message: str, *more: str) -> None:
         self.where = where
@@ -68,7 +68,7 @@ class SuiteError(UsageError):
 
 
 class StoreError(HarnessError):
-    """The store cannot be written or read (disk full, read-only, no permission): what runs cannot go on."""
+    """The store cannot be written or read (disk full, read-only, no permission), so running tasks cannot continue."""
 
     exit = Exit.FAILED
 
@@ -77,19 +77,19 @@ class StoreError(HarnessError):
 
 
 class StageError(HarnessError):
-    """Raised by a stage for what it can only see while running: bad data, a loss that is not a number.
+    """Raised by a stage for a problem that appears only while running, such as bad data or a NaN loss.
 
-    The task fails with this message; the tasks that do not need it go on.
+    The task fails with this message; tasks that do not depend on it continue.
     """
 
     exit = Exit.FAILED
 
 
 class ResourceError(StageError):
-    """The machine did not suffice, which is no fault of the work: what a training did so far is kept."""
+    """The machine's resources did not suffice. The work is not at fault, so the progress of a training is kept."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the closest of ``names``, or ``""``."""
+    """Return ``"; did you mean 'x'?"`` for the closest of ``names``, or ``""``."""
     close = get_close_matches(name, list(names), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""

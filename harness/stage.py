@@ -1,8 +1,7 @@
 """The contract of a stage: a typed function whose signature is the schema of its YAML.
 
-Parameters before ``*`` are inputs (artifacts of other stages), keyword-only ones are literals, the return
-annotation says what comes out. The contract is checked when the module is imported, so that a stage that
-breaks it never gets as far as a plan.
+Parameters before ``*`` are inputs (artifacts of other stages), keyword-only parameters are literals, and the return
+annotation names the outputs. The contract is checked when the module is imported, before anything is planned.
 
     @stage(version=1, software=("torch",))
     def train(data: LabelledImages, *, epochs: Count = 20, seed: Seed = 0, job: Job) -> Classifier: ...
@@ -51,16 +50,16 @@ class Mark(Enum):
 
 
 Seed = Annotated[int, Mark.SEED, Ge(0)]
-"""A source of randomness; 0 where the suite is silent. Swept under ``seeds:`` it makes repeats and is no part of
-a protocol; fixed, it is one, for it decides which data it is."""
+"""A random seed; 0 if the suite does not set it. If swept under ``seeds:``, it makes repeats and is not part of a
+protocol. If fixed, it is part of the protocol, because it determines the data."""
 
 Execution = Annotated[T, Mark.EXECUTION]
-"""``Execution[int]``: how the work is done, not what (batch size). In the key, not in the protocol: a
-test proves in fp32 that the output does not depend on it."""
+"""``Execution[int]``: how the work is done, not what it computes (batch size). Part of the key but not of the protocol:
+a test shows in fp32 that the output does not depend on it."""
 
 Reading = Annotated[T, Mark.READING]
-"""``Reading[int | None]``: how something from outside is read to be measured (size, bands, columns), not what it is.
-In the protocol even where the stage is the subject: measuring is not under test."""
+"""``Reading[int | None]``: how external data is read for measuring (size, bands, columns), not what it is. Part of the
+protocol even if the stage is the subject, because measuring is not under test."""
 
 Count = Annotated[int, Ge(1)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
@@ -71,10 +70,10 @@ NonNegative = Annotated[float, Ge(0)]
 class Choices(Generic[V]):
     """A table of which one entry is chosen: ``SCHEDULERS = Choices({"ddim": …, "pndm": …})``.
 
-    A parameter annotated ``Annotated[…, SCHEDULERS]`` chooses by its value (of ``family:name``, by the family). Then
-    the key of a task has the digest of that one entry, and adding or changing another runs nothing again. So code
-    may only look up what was chosen: ``TABLE[name]``, ``name in TABLE``, and ``TABLE.names`` for messages. Of an
-    input annotated so, whoever made it has chosen.
+    A parameter annotated ``Annotated[…, SCHEDULERS]`` chooses by its value (for ``family:name``, by the family). The
+    key of a task then includes the digest of that entry only, so adding or changing other entries reruns nothing. So
+    code may only look up the chosen entry: ``TABLE[name]``, ``name in TABLE``, and ``TABLE.names`` for messages. For an
+    input with this annotation, the stage that made it has chosen.
     """
 
     def __init__(self, entries: Mapping[str, V]) -> None:
@@ -88,30 +87,30 @@ class Choices(Generic[V]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What there is, to be listed in a message: it decides no result."""
+        """Names of all entries, for messages only: they must not affect a result."""
         return tuple(self._entries)
 
     __iter__ = None
-    """Whoever goes through a table depends on all of it."""
+    """Iteration is disabled, because iterating code depends on all entries."""
 
 
 @dataclass(frozen=True)
 class Direction:
-    """Which way a value gets better, the least |baseline| that a relative margin is taken of, and its range."""
+    """The better direction of a value, the least |baseline| for a relative margin (``floor``), and its range."""
 
     better: Literal["higher", "lower"]
     floor: float = 0.0
     low: float | None = None
-    """The least value that there can be; None where nothing bounds it."""
+    """Least possible value; None if unbounded."""
     high: float | None = None
-    """The largest."""
+    """Largest possible value; None if unbounded."""
 
 
 Higher = Annotated[float, Direction("higher")]
 """A score field that is better when higher. ``Annotated[float, Direction("higher", floor=0.1)]`` adds a floor."""
 Lower = Annotated[float, Direction("lower")]
 HigherShare = Annotated[float, Direction("higher", low=0.0, high=1.0)]
-"""A share, such as an accuracy: a margin beyond its range is a mistake, which a plan and a report name."""
+"""A share, such as an accuracy. A margin beyond its range is a mistake that plans and reports point out."""
 LowerShare = Annotated[float, Direction("lower", low=0.0, high=1.0)]
 
 
@@ -119,83 +118,84 @@ LowerShare = Annotated[float, Direction("lower", low=0.0, high=1.0)]
 class Items:
     """Per-item rows behind a score.
 
-    ``columns[f]`` holds one float per item for a score field ``f``; its mean over the items *is* that
-    field's value, which is what makes an interval over items legitimate. A field that is no mean of items
-    (F1, a Fréchet distance) has pseudo-values: the field's value plus the influence of the item on it, n
-    times the derivative by the item's weight (the infinitesimal jackknife). Of two samples in one field
-    the row of an item of sample s is value + (n / n_s) · influence, and names do not collide.
+    ``columns[f]`` holds one float per item for a score field ``f``. Its mean over the items *is* that field's value,
+    which justifies an interval over items. A field that is not a mean of items (F1, a Fréchet distance) has
+    pseudo-values: the field's value plus the influence of the item on it, which is n times the derivative by the item's
+    weight (the infinitesimal jackknife). If a field has two samples, the row of an item of sample s is
+    value + (n / n_s) · influence, and names must not collide.
     """
 
     item: Sequence[str]
     """One name per row, unique; the same item has the same name in every run."""
     columns: Mapping[str, Sequence[float]]
     cluster: Sequence[str] | None = None
-    """Where items are not independent (chunks of one document): the cluster of each row."""
+    """The cluster of each row, if items are not independent (chunks of one document)."""
 
 
 LARGEST = 1e300
-"""What a score may be at most, either way: beyond it no deviation can be squared, and so nothing compared."""
+"""Largest absolute value of a score. Beyond it, deviations cannot be squared and values cannot be compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Base of what a metric returns. Subclasses add float fields: ``Higher``, ``Lower``, or a plain float
-    that is reported and cannot be gated.
+    """Base class of a metric's result.
+
+    Subclasses add float fields: ``Higher``, ``Lower``, or a plain float, which is reported but cannot be gated.
     """
 
     TIMED: ClassVar[bool] = False
-    """Whether the values were taken from a clock or a memory counter while the work was done. They say something
-    only where the work was done, not where its result came from the store."""
+    """Whether the values were read from a clock or a memory counter during the work. They are meaningful only if the
+    work was done, not if its result came from the store."""
 
     items: Items | None = None
     conditions: Mapping[str, Json] = field(default_factory=dict)
-    """What was observed and decides comparability, N per side above all. Joins the protocol."""
+    """Observations that determine comparability, mainly N per side. Become part of the protocol."""
     details: Mapping[str, Json] = field(default_factory=dict)
     """Small evidence for the report: per-class tables, a confusion matrix."""
     steps: Mapping[str, float] = field(default_factory=dict)
-    """Fields that take coarse values only: the least amount by which one item can change them (an accuracy of
-    n items: 1/n). No interval over repeats is narrower than what such a grid can hide."""
+    """For fields with a coarse grid of values: the least amount by which one item can change them (accuracy of n items:
+    1/n). No interval over repeats is narrower than the difference that such a grid can hide."""
 
 
 BESIDE_VALUES = frozenset(f.name for f in fields(Scores))
-"""What a metric returns besides its values."""
+"""Fields that a metric returns besides its values."""
 
 
 class Job(Protocol):
-    """What a running stage may ask of whoever runs it. Nothing here changes what the stage computes."""
+    """The services that a running stage can use. Nothing here changes what the stage computes."""
 
     @property
     def device(self) -> str:
-        """A torch device string: ``"cuda"`` where there is one, else ``"cpu"``."""
+        """A torch device string: ``"cuda"`` if available, else ``"cpu"``."""
 
     @property
     def scratch(self) -> Path:
-        """A folder that survives a killed run and is handed to the next try: checkpoints go here."""
+        """A folder for checkpoints. It survives a killed run and is passed to the next attempt."""
 
     def folder(self, output: str = "") -> Path:
-        """A new, empty folder for one output (its field name where the stage returns several)."""
+        """Create a new, empty folder for one output (its field name if the stage returns several)."""
 
     def progress(self, done: int, total: int, what: str) -> None:
-        """Tell how far the work is; cheap enough for every batch."""
+        """Report progress; cheap enough to call for every batch."""
 
     def log(self, line: str) -> None:
-        """One line for the task's log, which is shown when the task fails."""
+        """Write one line to the task's log, which is shown if the task fails."""
 
 
 @dataclass(frozen=True)
 class Input:
     kind: type[Artifact]
     many: bool = False
-    """Takes a list of ``stage.output`` (``tuple[Images, ...]``)."""
+    """Whether it takes a list of ``stage.output`` (``tuple[Images, ...]``)."""
     optional: bool = False
 
 
 @dataclass(frozen=True)
 class Parameter:
     type: Any
-    """The annotation without marks; what parses the suite's text."""
+    """The annotation without marks; used to parse the suite's text."""
     default: Any
-    """``REQUIRED`` where the suite must say."""
+    """``REQUIRED`` if the suite must set it."""
     mark: Mark | None = None
 
 
@@ -207,7 +207,7 @@ REQUIRED = _Required.REQUIRED
 
 
 Idle = Callable[[Mapping[str, Any]], Mapping[str, str]]
-"""From all parameters of a stage to those of them that do nothing beside the others, each with the reason."""
+"""Function from all parameters of a stage to those without effect given the others, each with the reason."""
 
 
 def _none_idle(_: Mapping[str, Any]) -> Mapping[str, str]:
@@ -216,7 +216,7 @@ def _none_idle(_: Mapping[str, Any]) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage function and what its signature says."""
+    """A stage function and the content of its signature."""
 
     name: str
     """``module.function``, as in ``use:``."""
@@ -226,17 +226,17 @@ class Stage:
     inputs: Mapping[str, Input]
     parameters: Mapping[str, Parameter]
     outputs: Mapping[str, type[Artifact]]
-    """By output name; a single unnamed output is ``""``. Empty for a metric."""
+    """Output name → type; a single unnamed output is ``""``. Empty for a metric."""
     scores: Mapping[str, Direction | None] | None
-    """For a metric: its value fields and which way each is better (None: not gateable)."""
+    """For a metric: its value fields and the better direction of each (None: cannot be gated)."""
     takes_job: bool
     idle: Idle = _none_idle
-    """A suite that sets such a parameter, or sweeps such a seed, is refused."""
+    """Finds parameters without effect. A suite that sets such a parameter, or sweeps such a seed, is refused."""
     timed: bool = False
     """For a metric: see ``Scores.TIMED``."""
 
     def draws(self, parameters: Mapping[str, Any]) -> bool:
-        """Whether it has a seed that decides what comes out, under these parameters."""
+        """Whether it has a seed that affects the output under these parameters."""
         idle = self.idle(parameters)
         return any(spec.mark is Mark.SEED and name not in idle for name, spec in self.parameters.items())
 
@@ -255,9 +255,9 @@ def stage(
     """Declare a function as a stage.
 
     Args:
-        version: raised by the author when the *meaning* of the result changes; part of the protocol.
+        version: increased by the author if the *meaning* of the result changes; part of the protocol.
         software: distributions (import names) whose versions the result may depend on; part of the key.
-        idle: which parameters do nothing beside the others, such as a seed where nothing is drawn.
+        idle: finds parameters without effect given the others, such as a seed if nothing is drawn.
 
     Raises:
         TypeError: the signature breaks the contract.
@@ -341,7 +341,7 @@ def _parameter(stage_name: str, name: str, hint: Any, default: Any) -> Parameter
 
 
 def _as_read(hint: Any, default: Any) -> Any:
-    """A default as it would be read from a suite's text: ``1`` for a float is ``1.0``, under one key."""
+    """Return a default as if read from a suite's text, so that ``1`` and ``1.0`` for a float have the same key."""
     origin, args = get_origin(hint), get_args(hint)
     if hint is float and type(default) in (int, float):
         return float(default) + 0.0  # -0.0 and 0.0 are one value

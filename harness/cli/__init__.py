@@ -1,1 +1,4 @@
-"""The command line: the only place that knows arguments, streams, signals and exit codes. May import every room."""
+"""The command line: the only place that knows arguments, streams, signals and exit codes.
+
+It may import every other package.
+"""

@@ -1,6 +1,6 @@
-"""The command line's grammar: commands, their arguments, and what ``--help`` says about them.
+"""The command line's grammar: commands, their arguments, and their ``--help`` texts.
 
-It is apart from the commands because ``--help`` and a mistyped argument should wait for no import.
+Separate from the commands, so that ``--help`` and a mistyped argument need no slow imports.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Prints where everything is printed."""
+    """Prints through ``streams``, like everything else."""
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         (file or streams.out()).write(self.format_help())
@@ -43,11 +43,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 MOST = 100_000
-"""Of whatever is counted on the command line: no machine gets through more seeds, images or rows."""
+"""Largest count accepted on the command line: no machine gets through more seeds, images or rows."""
 
 
 def _whole(most: int = MOST) -> Callable[[str], int]:
-    """A whole number, spelled as in a suite."""
+    """Return a parser of whole numbers, written as in a suite."""
 
     def read(text: str) -> int:
         if not re.fullmatch(r"-?[0-9]+", text):
@@ -60,7 +60,7 @@ def _whole(most: int = MOST) -> Callable[[str], int]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Every command with its arguments; ``command`` of what it parses is the command's name."""
+    """Return the parser of all commands; ``command`` of its result is the command's name."""
     root = _Parser(
         prog="harness",
         description="Did quality move, by how much, and can I trust that answer? "

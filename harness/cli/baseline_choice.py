@@ -1,4 +1,4 @@
-"""Which baseline a run is held against, and the comparison with it."""
+"""Chooses the baseline of a run and compares the run with it."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class Against:
 
     baseline: str | None = None
     ref: str | None = None
-    """Take label and gate as they were at the merge base with this git reference."""
+    """Use the label and the gate as of the merge base with this git reference."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A comparison, and the two sides that it is of."""
+    """A comparison and its two sides."""
 
     comparison: Comparison
     candidate: Side
     baseline: Side | None
-    """None where there is none."""
+    """None if there is none."""
 
 
 def side(path: Path) -> Side:
-    """A stored run (or a baseline's file) with its per-item rows."""
+    """Read a stored run (or a baseline's file) with its per-item rows."""
     if path.is_file() and path.name != "run.json":
         return baselines.read_file(path)
     run = record_file.load(path)
@@ -56,7 +56,7 @@ def side(path: Path) -> Side:
 
 
 def judge(folder: Path, project: Path, against: Against, suite_file: Path | None = None) -> Comparison:
-    """The comparison of ``case`` alone."""
+    """Like ``case``, but return only the comparison."""
     return case(folder, project, against, suite_file).comparison
 
 
@@ -64,13 +64,13 @@ def case(folder: Path, project: Path, against: Against, suite_file: Path | None 
     """Compare the run in ``folder`` with what ``against`` names.
 
     Args:
-        folder: of the run.
-        project: holds the baselines.
+        folder: folder of the run.
+        project: project folder that holds the baselines.
         against: what to compare with.
-        suite_file: where the gate is read at ``against.ref``.
+        suite_file: suite file whose gate is read at ``against.ref``.
 
     Raises:
-        UsageError: what is named is not there or is no baseline.
+        UsageError: what ``against`` names does not exist or is not a baseline.
     """
     candidate = side(folder)
     run = candidate.run
@@ -84,7 +84,7 @@ def case(folder: Path, project: Path, against: Against, suite_file: Path | None 
 def check(
     project: Path, against: Against, suite_name: str, suite_file: Path, gates: Sequence[GateInfo]
 ) -> None:
-    """Find out before anything runs whether ``judge`` can do its part.
+    """Check before anything runs whether ``judge`` will work.
 
     Raises:
         UsageError: as ``judge`` would.
@@ -95,10 +95,10 @@ def check(
 
 
 def opponent(project: Path, against: Against, suite_name: str, label: str) -> tuple[Side | None, str]:
-    """The other side and what to call it: the baseline under the label, else the file or the run it names.
+    """Return the other side and its name: the baseline with the label, else the file or the run.
 
     Raises:
-        UsageError: a baseline that is not as it was accepted; a name that leads nowhere.
+        UsageError: a baseline that changed since it was accepted; a name that matches nothing.
     """
     if against.ref is not None:
         return baselines.read_at(project, against.ref, suite_name, label), label
@@ -110,7 +110,7 @@ def opponent(project: Path, against: Against, suite_name: str, label: str) -> tu
         path = places.find_run(label, project)
     except UsageError:
         if is_label and not label.endswith(".json"):
-            return None, label  # may yet be accepted under it
+            return None, label  # a baseline may still be accepted under this label
         known = baselines.labels(project, suite_name)
         there = f"whose labels are {', '.join(known)}" if known else "which has no baseline yet"
         close = nearest(label, known)
@@ -121,12 +121,12 @@ def opponent(project: Path, against: Against, suite_name: str, label: str) -> tu
 
 
 def label_of(run: Run) -> str:
-    """The device class that a run ran on."""
+    """Return the device class that a run ran on."""
     return device_class(run.environments[run.environment])
 
 
 def within(folder: Path, against: Mapping[str, Json]) -> Comparison:
-    """Compare the points of a run with one of its own.
+    """Compare the points of a run with one point of the same run.
 
     Raises:
         UsageError: an axis or a value that the run does not have.
@@ -152,7 +152,7 @@ def within(folder: Path, against: Mapping[str, Json]) -> Comparison:
 
 
 def parse_against(text: str, run: Run) -> dict[str, Json]:
-    """``axis=value,…`` with the values spelled as the run has them."""
+    """Parse ``axis=value,…``; values are those of the run."""
     spelled = {
         (name, canonical(value) if not isinstance(value, str) else value): value
         for score in run.scores
@@ -170,9 +170,9 @@ def parse_against(text: str, run: Run) -> dict[str, Json]:
 def _gates_at(
     project: Path, ref: str, suite_file: Path | None, own: Sequence[GateInfo]
 ) -> Sequence[GateInfo]:
-    """The gate of the merge base: a change to the suite cannot loosen what judges it.
+    """Return the gates as of the merge base, so that a change to the suite cannot loosen its own gates.
 
-    A suite that is new since then has no baseline there either; its own gate changes nothing.
+    A suite added since then has no baseline at the merge base either, so using its own gates changes nothing.
     """
     if suite_file is None:
         raise UsageError("--baseline-ref needs the suite's file: use it with harness run")
@@ -194,7 +194,7 @@ def _gates_at(
 
 
 def _no_baseline(run: Run, folder: Path, project: Path, label: str, ref: str | None) -> str:
-    """Why there is nothing to compare with, and the command that changes that."""
+    """Explain why there is nothing to compare with, and name the command that changes that."""
     if not run.is_complete:
         return f"no baseline {label!r} for {run.suite}, and a partial or failed run cannot become one"
     known = (

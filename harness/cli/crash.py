@@ -1,7 +1,7 @@
-"""What an exception that nobody expected means: one line, and the exit code.
+"""Turns an unexpected exception into one line and an exit code.
 
-What the machine or its user did (a full disk, a folder that was deleted, a name that is no UTF-8, no memory) has the
-codes of that. The rest is a fault of the harness: 70, and its traceback in a file.
+Faults of the machine or its user (a full disk, a deleted folder, a name that is not UTF-8, no memory) get the usual
+exit codes. Everything else is a fault of the harness: exit code 70, with the traceback in a file.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _OF_THE_MACHINE = {
     errno.EAGAIN,
     errno.ESTALE,
 }
-"""What fails though everything was named as it should be; other errors of the system are about what was named."""
+"""Errors that occur although all arguments are right; other system errors are about what was named."""
 
 
 def explain(error: Exception | SystemExit) -> tuple[str, Exit]:
-    """One line for a person, and the exit code. Never raises."""
+    """Return one line for the user and the exit code. Never raises."""
     try:
         return _known(error) or (f"internal error: {_internal(error)}", Exit.INTERNAL)
-    except Exception as e:  # an exception whose text raises, or no memory for a line
+    except Exception as e:  # the exception's ``str`` raises, or no memory is left for a line
         return (
             f"internal error: {type(error).__name__} ({type(e).__name__} while it was described)",
             Exit.INTERNAL,
@@ -45,7 +45,7 @@ def explain(error: Exception | SystemExit) -> tuple[str, Exit]:
 def _known(error: BaseException) -> tuple[str, Exit] | None:
     if isinstance(error, HarnessError):
         return str(error), error.exit
-    if isinstance(error, MemoryError) or "failed to map segment" in str(error):  # a library that has no room
+    if isinstance(error, MemoryError) or "failed to map segment" in str(error):  # a library cannot be loaded
         return "out of memory", Exit.FAILED
     if isinstance(error, OSError) and not _is_own(error):
         return _of_system(error)
@@ -71,7 +71,7 @@ def _of_system(error: OSError) -> tuple[str, Exit]:
 
 
 def _is_own(error: OSError) -> bool:
-    """A file of the harness itself is missing."""
+    """Whether a file of the harness itself is missing."""
     name = error.filename
     return isinstance(name, str | os.PathLike) and Path(name).is_relative_to(PACKAGE)
 

@@ -1,8 +1,8 @@
-"""Libraries that give up: OpenBLAS and OpenMP end the process where they get no threads, and with exit 1.
+"""Handles libraries that end the process: OpenBLAS and OpenMP exit with 1 if they cannot start their threads.
 
-What they print stays (it goes to the terminal's own file, past everything here). Where OpenBLAS would not get its
-threads, it is told to do with one. Where any library ends the process with exit 1 nevertheless, it becomes 5, with a
-line: the machine did not suffice. A library that crashes instead (139, a segmentation fault) is out of reach.
+If OpenBLAS would not get its threads, it is limited to one. If a library still ends the process with exit code 1,
+the code becomes 5 (the machine's resources did not suffice) and one line is printed. What the library prints stays,
+since it writes to the terminal directly. A library that crashes (139, a segmentation fault) cannot be handled.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from harness.errors import Exit
 
 THREADS = "OPENBLAS_NUM_THREADS"
 ROOM = 256 << 20
-"""Bytes of address space that loading numpy takes beside its threads, with some to spare."""
+"""Bytes of address space that loading numpy takes in addition to its threads, with some to spare."""
 
 _kept: list[object] = []
 
 
 def watch() -> None:
-    """From now on, for this process alone."""
+    """Start watching, for this process only."""
     sys.meta_path.insert(0, _BeforeNumpy())
     library, owner = ctypes.CDLL(None), os.getpid()
-    if not hasattr(library, "on_exit"):  # glibc's; elsewhere exit 1 stays what it is
+    if not hasattr(library, "on_exit"):  # only glibc has it; elsewhere exit code 1 stays
         return
     callback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p)(lambda status, _: _end(status, owner))
     _kept.append(callback)
     library.on_exit(callback, None)
-    # Where an interpreter ends by itself, as a forked child's may, nothing of Python can be called any more: what is
-    # registered last is called first, and ends the process with the code that it has.
+    # If the interpreter ends by itself, as in a forked child, Python can no longer be called. The handler that is
+    # registered last runs first, and ends the process with its current exit code.
     atexit.register(library.on_exit, library._exit, None)
 
 
 def can_start(threads: int) -> bool:
-    """Whether so many threads can be started, beside what loading numpy takes."""
+    """Whether ``threads`` threads can be started in addition to what loading numpy takes."""
     over = threading.Event()
     started: list[threading.Thread] = []
     with ExitStack() as stack:
@@ -61,7 +61,7 @@ def can_start(threads: int) -> bool:
 
 
 class _BeforeNumpy:
-    """Asked for every module that is imported; numpy brings OpenBLAS, which reads its variable when it is loaded."""
+    """Import hook that runs before numpy: OpenBLAS reads its environment variable when numpy loads it."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if name == "numpy":
@@ -74,7 +74,7 @@ class _BeforeNumpy:
 
 
 def _end(status: int, owner: int) -> None:
-    """Called where a library ends the process: the harness's own ends pass it by (``signals.end_with_left_code``)."""
+    """Called if a library ends the process; the harness's own exits bypass it (``signals.end_with_left_code``)."""
     if status == 1 and os.getpid() == owner:
         signals.write("a library gave up and ended the process; what is finished is kept")
         os._exit(int(Exit.FAILED))

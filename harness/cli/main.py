@@ -1,6 +1,6 @@
-"""The command line: its arguments are parsed, and the module of the command is called.
+"""The command line: parses the arguments and calls the command's module.
 
-Each command is a module of ``commands/`` with a function ``main``; only the one that is asked for is imported.
+Each command is a module of ``commands/`` with a function ``main``; only the requested one is imported.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from harness.report import streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the process's exit code. A signal's ``KeyboardInterrupt`` passes."""
+    """Run one command and return the process's exit code. A signal's ``KeyboardInterrupt`` passes through."""
     options = parser().parse_args(arguments)
     try:
         _check_working_folder()
-        command = options.command.split()[0]  # of "review make", review
+        command = options.command.split()[0]  # "review make" → "review"
         return int(import_module(f"harness.cli.commands.{command}").main(options))
     except HarnessError as e:
         streams.warn(*e.lines)
@@ -33,10 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check_working_folder() -> None:
-    """Paths are relative to it, so nothing can be found where it is gone.
+    """Check that the working folder exists: paths are relative to it.
 
     Raises:
-        UsageError: it was deleted, or may not be read.
+        UsageError: it was deleted or cannot be read.
     """
     try:
         Path.cwd()

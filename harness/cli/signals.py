@@ -1,8 +1,8 @@
-"""SIGINT, SIGTERM and SIGHUP end the process alike: 130, 143 or 129, one line, and the same command goes on.
+"""SIGINT, SIGTERM and SIGHUP all end the process with one line and exit code 130, 143 or 129.
 
-The first signal raises ``KeyboardInterrupt`` in the main thread, so that files are closed and children are stopped.
-Where that does not end the process, ``harness.cli.watchdog`` does. This module imports next to nothing: until it is
-loaded, a signal does what the interpreter makes of it.
+Running the same command again continues the work. The first signal raises ``KeyboardInterrupt`` in the main thread, so
+that files are closed and children are stopped. If that does not end the process, ``harness.cli.watchdog`` does. This
+module imports very little, because the interpreter's default signal handling applies until it is loaded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGH
 KEPT = "what is finished is kept, the same command goes on from there"
 
 received: list[signal.Signals] = []
-"""The first of them, once there was one."""
+"""The first signal, once one has arrived."""
 _said: list[signal.Signals] = []
 
 
@@ -28,25 +28,25 @@ def is_stopped() -> bool:
 
 
 def catch() -> None:
-    """Raise ``KeyboardInterrupt`` at the signals, save those that the caller has ignored (``nohup``)."""
+    """Raise ``KeyboardInterrupt`` on the signals, except those that the caller ignores (``nohup``)."""
     for number in NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
 
 
 def release() -> None:
-    """Answer as any process does: for a forked child."""
+    """Restore the default handlers, for a forked child."""
     for number in NUMBERS:
         if signal.getsignal(number) is _stop:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def leave(code: int) -> NoReturn:
-    """End the process with ``code``. Signals no longer matter: the command is done.
+    """End the process with ``code``. Signals are ignored from here on, since the command is done.
 
-    The handlers that libraries registered run (threads are joined, temporary files are removed); the last of all
-    handlers, registered before theirs, ends the process. What an interpreter does after that (a destructor that
-    fails, a stream that cannot be flushed) would print a traceback or change the code.
+    Exit handlers of libraries still run (threads are joined, temporary files are removed). Our handler was registered
+    before theirs, so it runs last and ends the process. Otherwise the interpreter's own shutdown (a failing destructor,
+    a stream that cannot be flushed) could print a traceback or change the exit code.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
     _codes.append(code)
@@ -61,22 +61,22 @@ def leave_stopped() -> NoReturn:
 
 
 def say(number: signal.Signals) -> None:
-    """Tell that a signal ends the process, once; whatever ``sys.stderr`` is now."""
+    """Print once that a signal ends the process, even if ``sys.stderr`` was replaced."""
     if not _said:
         _said.append(number)
         write(f"{WORDS[number]}; {KEPT}")
 
 
 def write(line: str) -> None:
-    """A line to the terminal's own file."""
+    """Write a line directly to the terminal."""
     try:
         os.write(2, f"harness: {line}\n".encode(errors="backslashreplace"))
-    except OSError:  # the terminal has gone, which is what SIGHUP says
+    except OSError:  # the terminal is gone, as after SIGHUP
         return
 
 
 def end_with_left_code() -> None:
-    """The last handler at exit."""
+    """The exit handler that runs last."""
     if _codes:
         os._exit(_codes[0])
 
@@ -85,6 +85,6 @@ _codes: list[int] = []
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    if not received:  # one exception is enough; the watchdog ends a process that does not heed it
+    if not received:  # one exception is enough; the watchdog ends a process that ignores it
         received.append(signal.Signals(number))
         raise KeyboardInterrupt

@@ -1,8 +1,8 @@
-"""A thread that ends the process where a signal's ``KeyboardInterrupt`` does not.
+"""A thread that ends the process if a signal's ``KeyboardInterrupt`` does not.
 
-Code that never returns to the interpreter, or that swallows the exception, has a few seconds from the first signal;
-a second signal ends it at once. The thread hears of signals through a pipe that the interpreter's own handler in C
-writes to. An end without cleaning up is as safe as a kill: what is finished was put in its place by one rename.
+Code that never returns to the interpreter, or that swallows the exception, has ``GRACE_S`` from the first signal. A
+second signal ends the process at once. The interpreter's C signal handler writes signal numbers to a pipe, and the
+thread reads it. Ending without cleanup is as safe as a kill, because finished results are put in place by one rename.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import time
 from harness.cli import signals
 
 GRACE_S = 5.0
-"""From the first signal until the process ends without cleaning up."""
+"""Seconds from the first signal until the process ends without cleaning up."""
 ECHO_S = 0.5
-"""A signal this soon after the first is the same one: ``timeout`` and a closing terminal send it twice."""
+"""A signal within this many seconds of the first is the same one: ``timeout`` and a closing terminal send it twice."""
 
 
 def start() -> None:
     """Start the thread.
 
     Raises:
-        KeyboardInterrupt: there was a signal before, whose own exception an import may have swallowed.
+        KeyboardInterrupt: a signal arrived before; an import may have swallowed its exception.
     """
     heard, told = os.pipe()
     os.set_blocking(told, False)
@@ -40,7 +40,7 @@ def start() -> None:
 
 def _watch(pipe: int) -> None:
     first = _next(pipe, None)
-    if not signals.received:  # a library has put its own handler in the place of ours
+    if not signals.received:  # a library has replaced our handler
         signals.received.append(first or signal.SIGINT)
     since = time.monotonic()
     while (left := since + GRACE_S - time.monotonic()) > 0:
@@ -51,19 +51,19 @@ def _watch(pipe: int) -> None:
 
 
 def _next(pipe: int, timeout_s: float | None) -> signal.Signals | None:
-    """The next signal that should end the process; None when the time is over."""
+    """Wait for the next signal that should end the process; None after ``timeout_s``."""
     while select.select([pipe], [], [], timeout_s)[0]:
-        number = os.read(pipe, 1)[0]  # one at a time: what follows is the next call's
+        number = os.read(pipe, 1)[0]  # one byte at a time: the next call reads the rest
         if number in signals.NUMBERS:
             return signal.Signals(number)
     return None
 
 
 def _forget() -> None:
-    """A forked child shares the pipe, and its signals are no concern of ours."""
+    """Ignore the pipe in a forked child: the child shares it, but its signals do not concern us."""
     signal.set_wakeup_fd(-1)
     signals.release()
 
 
 def _unraisable(fault: sys.UnraisableHookArgs) -> None:
-    """A destructor or a callback failed. Nobody can handle it, and its traceback helps no reader."""
+    """Print nothing for a failed destructor or callback: nobody can handle it, and its traceback does not help."""

@@ -1,1 +1,1 @@
-"""Statistics, baselines and verdicts: which scores are compared, how sure a change is, and how it is worded."""
+"""Statistics, baselines and verdicts: which scores are compared, how certain a change is, and how it is worded."""

@@ -1,10 +1,10 @@
-"""Baselines: accepted runs under ``baselines/<suite>/<label>.json``, their items beside them.
+"""Baselines: accepted runs under ``baselines/<suite>/<label>.json``, with their per-item rows in a file next to it.
 
-``accept`` makes them, and ``renewal.py`` renews them with more seeds or with metrics computed anew. ``write`` signs
-what they write, so that an edited or foreign file is refused instead of being compared with.
+``accept`` makes them, and ``renewal.py`` replaces them by runs with more seeds or recomputed metrics. ``write`` signs
+both, so that an edited or foreign file is refused.
 
-A baseline appears whole: its items have a name of their own, made of their digest, and the JSON, which leads to them,
-comes last. Whoever reads the JSON finds its items, whenever a writer was killed.
+A baseline appears whole: the file of its items is named by their digest, and the JSON, which refers to it, is written
+last. So a reader of the JSON finds its items even if a writer was killed.
 """
 
 from __future__ import annotations
@@ -40,35 +40,35 @@ SUITE = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)*", re.ASCII)
 
 @dataclass(frozen=True)
 class Baseline(Side):
-    """An accepted run, ready to be compared with."""
+    """An accepted run that can be compared with."""
 
     where: str = ""
-    """Its path, and for one from git the commit."""
+    """Its path, and if it comes from git, the commit."""
 
 
 def find(project: Path, suite: str, label: str) -> Baseline | None:
-    """The baseline of a suite under a label, from the working tree; None where there is none.
+    """The baseline of a suite under a label, from the working tree; None if there is none.
 
     Raises:
-        UsageError: a bad label; the file is unreadable, of another suite, or not as it was accepted.
+        UsageError: a bad label; or the file is unreadable, of another suite, or was edited after it was accepted.
     """
     return read_from(_WorkingTree(project), suite, label)
 
 
 def read_at(project: Path, ref: str, suite: str, label: str) -> Baseline | None:
-    """As ``find``, but as the baseline was at the merge base of ``HEAD`` and a git reference.
+    """As ``find``, but at the merge base of ``HEAD`` and a git reference.
 
     Raises:
-        UsageError: also where git has no such reference or no common commit.
+        UsageError: as for ``find``; or git has no such reference or no common commit.
     """
     return read_from(MergeBase.find(project, ref), suite, label)
 
 
 def read_file(file: Path) -> Baseline:
-    """A baseline by its file, wherever that lies and whatever suite it is of; or a run, which has no digest.
+    """A baseline read from its file, in any folder and of any suite; or a run, which has no digest.
 
     Raises:
-        UsageError: it is unreadable, or a baseline that is not as it was accepted.
+        UsageError: the file is unreadable, or is a baseline that was edited after it was accepted.
     """
     text = read_text(file)
     run = loads(text, str(file))
@@ -97,15 +97,15 @@ def accept(
 ) -> Path:
     """Make a run the baseline of its suite under a label.
 
-    What only a report shows is left behind: details, facts, and of the tasks all but what finds their artifacts
-    in a store. The run's items are taken from ``run_folder``. ``new_protocol`` replaces a baseline whose scores
-    mean something else.
+    Data that only a report shows is dropped: details, facts, and all of the tasks except what finds their artifacts
+    in a store. The run's items are taken from ``run_folder``. With ``new_protocol`` it may replace a baseline whose
+    scores mean something else.
 
     Returns:
         The JSON file that was written.
 
     Raises:
-        UsageError: the label or the reason is none; the run is partial, failed or already a baseline; the
+        UsageError: the label or the reason is not valid; the run is partial, failed or already a baseline; the
             protocol changed; a file cannot be read or written.
     """
     file = project / path_of(run.suite, label)
@@ -122,7 +122,7 @@ def accept(
 
 
 def untimed(run: Run) -> list[str]:
-    """The metrics that take times and whose work was not done in this run: nothing can be compared with them."""
+    """The metrics that measure times but whose work was not done in this run: their values cannot be compared."""
     return sorted(
         {s.metric for s in run.scores for r in s.repeats if run.metrics[s.metric].timed and not r.clocked}
     )
@@ -130,10 +130,10 @@ def untimed(run: Run) -> list[str]:
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Between reading the baseline ``file`` and writing it anew: nobody else does.
+    """Hold the lock of the baseline ``file`` from reading it to writing it anew.
 
     Raises:
-        UsageError: its folder cannot be written.
+        UsageError: the baseline's folder cannot be written.
     """
     lock = file.with_name(f".{file.name}.lock")
     try:
@@ -145,20 +145,20 @@ def locked(file: Path) -> Iterator[None]:
 
 
 def check_place(file: Path) -> None:
-    """Fail before an hour of training rather than after it.
+    """Check that a baseline can be written, to fail before an hour of training rather than after it.
 
     Raises:
-        UsageError: the baseline ``file`` could not be written.
+        UsageError: the baseline ``file`` cannot be written.
     """
     with locked(file), files.staging(file) as probe:
         (probe / "probe").write_bytes(b"x" * 4096)
 
 
 def write(file: Path, run: Run, items: bytes | None) -> None:
-    """Sign an accepted run and write it as the baseline ``file``, whose lock is held; its items beside it.
+    """Sign an accepted run and write it as the baseline ``file``, with its items next to it. The caller holds its lock.
 
     Raises:
-        OSError: the files cannot be written; what was there is what it was.
+        OSError: the files cannot be written; the previous baseline is unchanged.
     """
     run = replace(run, items=None if items is None else sha256(items).hexdigest())
     body = to_json(run)
@@ -173,10 +173,10 @@ def write(file: Path, run: Run, items: bytes | None) -> None:
 
 
 def _remove_other_items(file: Path) -> None:
-    """Items that the JSON, as it is now, does not lead to: of earlier baselines and of killed writers."""
+    """Remove items that the present JSON does not refer to, left by earlier baselines and killed writers."""
     try:
         own = items_file(file, loads(read_text(file), str(file))) if file.exists() else None
-    except UsageError:  # nobody can say which are needed
+    except UsageError:  # it is not known which are needed
         return
     of_label = re.compile(
         rf"\.?{re.escape(file.stem)}(\.[0-9a-f]{{12}})?\.items\.parquet(\.[0-9a-f]{{16}}\.torn)?"
@@ -184,7 +184,7 @@ def _remove_other_items(file: Path) -> None:
     for path in file.parent.iterdir():
         if path == own or not of_label.fullmatch(path.name):
             continue
-        # Of a label that ends like a digest, accepted before items were named by theirs.
+        # It belongs to a label that ends like a digest, accepted before items were named by their digest.
         other = path.with_name(f"{path.name.removesuffix('.items.parquet')}.json")
         if files.is_torn(path):
             files.remove_abandoned(path)
@@ -193,13 +193,13 @@ def _remove_other_items(file: Path) -> None:
 
 
 class Content(Protocol):
-    """Files by their path below the project, wherever they are read from; None where there is none."""
+    """Files by their path below the project, from the working tree or from git; None if there is no such file."""
 
     def read(self, path: PurePosixPath) -> bytes | None: ...
 
 
 class _Place(Content, Protocol):
-    """Where baselines are read from."""
+    """A source of baselines."""
 
     def names(self, folder: PurePosixPath) -> list[str]: ...
 
@@ -226,7 +226,7 @@ class _WorkingTree:
 
 
 def read_from(place: Content, suite: str, label: str) -> Baseline | None:
-    """As ``find``, in any place; errors name it by its ``str``."""
+    """As ``find``, from any source; errors name it by its ``str``."""
     path = path_of(suite, label)
     where = " at ".join(filter(None, (str(path), str(place))))
     text = _text(place, path, where)
@@ -251,7 +251,7 @@ def _text(place: Content, path: PurePosixPath, where: str) -> str | None:
 def _whole(
     place: Content, path: PurePosixPath, where: str, text: str, run: Run
 ) -> tuple[str, Run, bytes | None]:
-    """A baseline with its items. Where somebody accepts another one just now, it is read again."""
+    """A baseline with its items. It is read again if another process replaces the baseline meanwhile."""
     while has_items(run):
         items = place.read(PurePosixPath(items_file(Path(path), run)))
         now = text if items is not None else _text(place, path, where)
@@ -275,7 +275,7 @@ def _labels(place: _Place, suite: str) -> list[str]:
 
 
 def path_of(suite: str, label: str) -> PurePosixPath:
-    """Relative to the project. Suite and label become folder and file, so neither may leave its place."""
+    """Path relative to the project. Suite and label become folder and file; neither may lead out of ``baselines/``."""
     if not LABEL.fullmatch(label):
         better = re.sub(r"[^a-z0-9._-]+", "-", label.lower()).strip("-._")
         hint = f"; did you mean {better!r}?" if LABEL.fullmatch(better) else ""
@@ -302,12 +302,12 @@ def _check_acceptable(run: Run) -> None:
 
 
 def _check_protocol(run: Run, file: Path, label: str) -> None:
-    """Refuse to put a score in the place of one that means something else."""
+    """Refuse to replace a score by one that means something else."""
     if not file.exists():
         return
     replaces = "say --new-protocol to replace it"
     try:
-        # Not ``find``: accepting is the way out for a baseline whose digest no longer holds.
+        # Not ``find``: accepting a new run must still work if the old baseline's digest no longer matches.
         before = loads(read_text(file), str(file))
     except UsageError as e:
         raise UsageError(f"{e}; {replaces}") from None
@@ -339,7 +339,7 @@ def trimmed(run: Run) -> Run:
 
 
 def _digest(body: Mapping[str, Any], items: bytes | None) -> str:
-    """Of everything in a baseline save the digest itself, and of its items; layout does not count."""
+    """Digest of everything in a baseline except the digest itself, and of its items; layout is ignored."""
     unsigned = {**body, "accepted": {**body["accepted"], "digest": ""}}
     content: dict[str, Json] = {
         "record": canonical(unsigned),

@@ -1,25 +1,26 @@
-"""How far equal subjects differ, from seeds (A/A) or from environments, and which margins that allows.
+"""How far equal subjects differ between seeds (A/A) or between environments, and the margins that follow.
 
-Two runs that differ in nothing but their seeds should end *unchanged*. How far they differ is noise, and a
-margin below what the noise allows makes verdicts inconclusive, or wrong.
+Seeds: two runs that differ only in their seeds should be *unchanged*. Their difference is noise, and a margin
+that is too small for the noise makes verdicts inconclusive, or wrong.
 
-The proposed margin. With a standard deviation s of one repeat, n repeats and K gates, the difference of two
-independent repeats has the deviation √2·s, and its mean over n pairs the standard error √2·s/√n. Holm may ask
-a claim for a p-value below 0.05/K, so that the gate of a subject that did not change ends *unchanged* with
-95 % probability where
+The margin that ``calibrate`` proposes: with a standard deviation s of one repeat, n repeats and K gates, the
+difference of two independent repeats has the standard deviation √2·s, and its mean over n pairs the standard error
+√2·s/√n. Holm may ask a claim for a p-value below 0.05/K, so the gate of an unchanged subject ends *unchanged* with
+95 % probability if
 
     margin ≥ (t[1 − 0.05/K, n − 1] + t[0.95, n − 1]) · √2·s/√n
 
-and the proposal is this or 2·s, whichever is larger, rounded up to two significant digits. It is pessimistic
-in two ways: equal seeds on both sides often correlate, and Holm asks for 0.05/K of the surest claim only.
+and the proposal is the larger of this and 2·s, rounded up to two significant digits. It is pessimistic in two ways:
+equal seeds on both sides often correlate, and Holm asks for 0.05/K only of the claim with the smallest p-value.
 
-A training does not repeat itself bit for bit on a machine with other instructions or another number of threads, and
-what grows out of it differs. ``calibrate.py`` asks how far other seeds move a gate; this module asks how far other
-machines do, with the seeds kept. A margin has to hold for both.
+Environments: a training does not repeat itself bit for bit on a machine with other instructions or another number
+of threads, and its results differ. ``calibrate`` measures how far other seeds move a gate; ``across`` measures how far
+other machines do, with the same seeds. A margin has to be wide enough for both.
 
-The proposed margin. For every two runs the change has the estimate d and the standard error s. A comparison of the
-two ends *unchanged* at Holm's strictest level where |d| + t[1 − 0.05/K]·s is below the margin, K being the number of
-gates. The proposal is the largest of these bounds over all pairs of runs, rounded up to two significant digits.
+The margin that ``across`` proposes: for every two runs the change has the estimate d and the standard error s. A
+comparison of the two ends *unchanged* at Holm's strictest level if |d| + t[1 − 0.05/K]·s is below the margin, where K
+is the number of gates. The proposal is the largest of these bounds over all pairs of runs, rounded up to two
+significant digits.
 """
 
 from __future__ import annotations
@@ -39,40 +40,40 @@ from harness.formats.strict_json import canonical
 from harness.store.record import GateInfo
 
 SURENESS = 0.95
-"""How often an unchanged subject ends *unchanged* at the proposed margin."""
+"""Probability that an unchanged subject ends *unchanged* at the proposed margin."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """One gate after A/A. Figures are in the field's unit; None where nothing is repeated."""
+    """One gate after an A/A comparison. Values are in the field's unit; None if nothing is repeated."""
 
     metric: str
     field: str
     at: Mapping[str, Json]
     unit: Literal["seeds", "items", "exact", "one"]
     repeats: int
-    """On each side; the smaller one where they differ."""
+    """Number of repeats on each side; the smaller one if they differ."""
     mean: float
-    """Over both sides."""
+    """Mean over both sides."""
     sd: float | None
     """Standard deviation of one repeat, pooled over both sides."""
     change: float
-    """B − A: nothing but noise."""
+    """B − A: only noise."""
     low: float | None
     high: float | None
-    """Its 90 % interval; None where nothing is repeated."""
+    """Upper end of the 90 % interval of the change; None if nothing is repeated."""
     detectable: float | None
-    """The smallest effect that so many repeats show with 80 % probability after Holm's correction."""
+    """The smallest effect that this number of repeats shows with 80 % probability after Holm's correction."""
     relative: bool
-    """Whether the gate's margin is a fraction; ``margin`` and ``proposed`` are absolute all the same."""
+    """Whether the gate's margin is a fraction; ``margin`` and ``proposed`` are absolute in either case."""
     margin: float
-    """As declared."""
+    """The declared margin."""
     repeats_needed: int | None
-    """In all, for the declared margin to be decided with ``SURENESS``; None where 10,000 would not do."""
+    """Total repeats needed to decide at the declared margin with ``SURENESS``; None if 10,000 are not enough."""
     proposed: float | None
-    """A margin at which an unchanged subject ends *unchanged*; 0 where nothing varied."""
+    """A margin at which an unchanged subject ends *unchanged*; 0 if nothing varied."""
     proposed_fraction: float | None
-    """The same for a relative gate, as a fraction of |mean| or the metric's floor."""
+    """The proposed margin of a relative gate, as a fraction of |mean| or of the metric's floor."""
 
     @property
     def is_wide_enough(self) -> bool:
@@ -85,8 +86,8 @@ def calibrate(a: Side, b: Side, gates: Sequence[GateInfo]) -> tuple[Calibration,
 
     Args:
         a: a run of the suite.
-        b: the same subject again, with other seeds.
-        gates: of the suite.
+        b: the same subject run again, with other seeds.
+        gates: gates of the suite.
 
     Raises:
         UsageError: a gated metric failed, or has fewer than three repeats of its seeds.
@@ -96,10 +97,10 @@ def calibrate(a: Side, b: Side, gates: Sequence[GateInfo]) -> tuple[Calibration,
 
 
 def proposed_margin(sd: float, repeats: int, gates: int) -> float:
-    """The formula at the head of this file.
+    """The margin by the formula for seeds in the module's docstring.
 
     Args:
-        sd: of one repeat.
+        sd: standard deviation of one repeat.
         repeats: n, at least 2.
         gates: K, at least 1.
     """
@@ -108,7 +109,7 @@ def proposed_margin(sd: float, repeats: int, gates: int) -> float:
 
 
 def round_up(value: float) -> float:
-    """To two significant digits; not below ``value``, save by its last bits."""
+    """Round up to two significant digits; the result is not below ``value``, except by its last bits."""
     if value == 0:
         return 0.0
     mantissa, _, exponent = f"{value:.15e}".partition("e")
@@ -119,7 +120,7 @@ def _row(a: Side, b: Side, gate: GateInfo, pairs: Sequence[Pair], gates: int) ->
     here = [p for p in pairs if p.candidate.metric == gate.metric and in_point(p.candidate, gate.at)]
     if not here or not all(p.candidate.complete and p.baseline.complete for p in here):
         raise UsageError(f"calibrate: {gate.metric} has no complete score on both sides")
-    # A gate against the reference judges each point by itself: the noisiest one decides.
+    # A gate against the reference judges each point by itself, so the noisiest point decides.
     apart = [[p] for p in here] if gate.against_reference else [here]
     rows = [_row_of(a, b, gate, group, gates) for group in apart]
     return max(rows, key=lambda row: row.sd or 0.0)
@@ -172,7 +173,7 @@ def _pooled(sides: Sequence[stats.Estimate]) -> float:
 
 @dataclass(frozen=True)
 class Across:
-    """One gate over all pairs of runs. Figures are in the field's unit."""
+    """One gate over all pairs of runs. Values are in the field's unit."""
 
     metric: str
     field: str
@@ -180,11 +181,11 @@ class Across:
     low: float
     """The smallest of the runs' values."""
     high: float
-    """The largest of them."""
+    """The largest of the runs' values."""
     largest: float
     """The largest |change| between two runs."""
     margin: float
-    """As declared; of a relative gate the smallest that any of the runs would have as the baseline."""
+    """The declared margin; for a relative gate, the smallest that any of the runs would have as the baseline."""
     proposed: float
     """The smallest margin, to two digits, at which every two of the runs are *unchanged*."""
 
@@ -199,10 +200,10 @@ def across(sides: Sequence[Side], gates: Sequence[GateInfo]) -> tuple[Across, ..
 
     Args:
         sides: at least two runs of one suite, each from another environment.
-        gates: of the suite.
+        gates: gates of the suite.
 
     Raises:
-        UsageError: fewer than two runs, runs that are not of one declaration, or a gated metric without values.
+        UsageError: fewer than two runs, runs with different declarations, or a gated metric without values.
     """
     if len(sides) < 2:
         raise UsageError(f"calibrate: {len(sides)} runs; two environments at least are needed")
@@ -247,7 +248,7 @@ def _environment_row(sides: Sequence[Side], gate: GateInfo, gates: int) -> Acros
 
 
 def _groups(a: Side, b: Side, gate: GateInfo) -> list[list[Pair]]:
-    """The pairs of scores behind one comparison; a gate against the reference judges each point by itself."""
+    """The pairs of scores of each comparison; a gate against the reference judges each point by itself."""
     pairs = match(b.run, a.run).pairs
     here = [p for p in pairs if p.candidate.metric == gate.metric and in_point(p.candidate, gate.at)]
     if not here or not all(p.candidate.complete and p.baseline.complete for p in here):

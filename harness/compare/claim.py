@@ -1,6 +1,7 @@
-"""What a finding is about: the recipe of what was repeated, this one run of what was not; equal outputs count once.
+"""What a finding is about: the recipe for stages that were repeated, this one run for the others.
 
-Five seeds that a stage ignores give the same bytes five times. They are no evidence of how far a sixth would be.
+Equal outputs count once. Five seeds that a stage ignores give the same bytes five times, which does not show how far a
+sixth seed would differ.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ SeedKey = tuple[tuple[str, int], ...]
 
 
 def outputs(scores: Sequence[Score]) -> dict[SeedKey, Hashable]:
-    """By seeds what was read and what came of it, over all points; equal only where it is known to be.
+    """Seeds → what the metric read and its values, over all points; equal only if known to be equal.
 
-    The values belong to it: a metric may have a swept seed of its own, or read what stands beside the files.
+    The values are included: a metric may have a swept seed of its own, or read more than the files.
     """
     found: dict[SeedKey, list[Hashable]] = {}
     for score in scores:
@@ -36,7 +37,7 @@ def _output(repeat: Repeat) -> Hashable:
 
 
 def distinct(groups: Mapping[K, Sequence[Hashable]]) -> list[K]:
-    """The first of all groups that hold the same outputs, in order."""
+    """The first group of each set of groups with the same outputs, in order."""
     first: dict[Hashable, K] = {}
     for name, members in groups.items():
         first.setdefault(frozenset(Counter(members).items()), name)
@@ -57,7 +58,7 @@ def _is_same(before: Score, after: Score) -> bool:
     if shared:
         return all(_read_the_same(left[s], right[s]) for s in shared)
     every = {_output(r) for r in (*before.repeats, *after.repeats)}
-    return len(every) == 1  # whatever the seeds are, they move nothing
+    return len(every) == 1  # the seeds differ, but they change nothing
 
 
 def _read_the_same(a: Repeat, b: Repeat) -> bool:
@@ -71,12 +72,12 @@ def _seeds(repeat: Repeat) -> SeedKey:
 
 
 def claim_of(pairs: Sequence[Pair], ours: MetricInfo, theirs: MetricInfo) -> Claim:
-    """The claim of a finding over ``pairs``, which are scores of one metric.
+    """What a finding over ``pairs`` is about; all pairs are of one metric.
 
     Args:
-        pairs: at least one.
-        ours: the metric of the candidate.
-        theirs: of the baseline.
+        pairs: at least one pair.
+        ours: the metric in the candidate.
+        theirs: the metric in the baseline.
     """
     chances = _Chances(pairs)
     subject = ours.subject
@@ -97,7 +98,7 @@ def claim_of(pairs: Sequence[Pair], ours: MetricInfo, theirs: MetricInfo) -> Cla
 
 
 def beside(pairs: Sequence[Pair], claim: Claim, *, gated: bool) -> Iterator[str]:
-    """What to know of chance beside a verdict, a sentence each."""
+    """Notes about random stages to show next to a verdict, one sentence each."""
     if gated and claim.once:
         yield left_to_chance(claim.once, "was run once", "were run once")
     chances = _Chances(pairs)
@@ -107,12 +108,12 @@ def beside(pairs: Sequence[Pair], claim: Claim, *, gated: bool) -> Iterator[str]
 
 
 def planned(subject: Subject) -> str:
-    """What a plan says of a gate before anything runs; empty where all that chance decides is repeated."""
+    """What a plan reports about a gate before anything runs; empty if every random stage is repeated."""
     return left_to_chance(subject.once, "runs once", "run once") if subject.once else ""
 
 
 def left_to_chance(once: Mapping[str, str], one: str, several: str) -> str:
-    """Which stages are not repeated, and how to repeat them."""
+    """A sentence on which stages are not repeated, and how to repeat them."""
     does, them = (one, "it") if len(once) == 1 else (several, "them")
     return f"{named(once)} {does}: no claim about the recipe of {them}; to repeat: {how(once.values())}"
 
@@ -123,7 +124,7 @@ def how(seeds: Iterable[str]) -> str:
 
 
 def unproven(claim: Claim) -> str:
-    """Why a difference is none of the subject; empty where it may be."""
+    """Why a difference cannot be attributed to the subject; empty if it can be."""
     if not claim.anew:
         return ""
     what = f"{named(claim.anew)} {'has' if len(claim.anew) == 1 else 'have'} the same recipe on both sides"
@@ -143,7 +144,7 @@ def _once(name: str, word: str, *, two: bool) -> str:
 
 
 class _Chances:
-    """What the stages that a seed decides left on both sides of some pairs."""
+    """The outputs of the random stages on both sides of some pairs."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
         self._pairs = pairs
@@ -166,14 +167,14 @@ class _Chances:
         )
 
     def is_anew(self, name: str) -> bool:
-        """Whether it has the same key on both sides and came out differently."""
+        """Whether it has the same key on both sides but different outputs."""
         return any(_is_anew(pair, name) for pair in self._pairs)
 
 
 def _is_anew(pair: Pair, name: str) -> bool:
     ours, theirs = _contents(pair.candidate, name), _contents(pair.baseline, name)
     for key in ours.keys() & theirs.keys():
-        if "" in ours[key] | theirs[key]:  # no longer stored: what was made of it still tells
+        if "" in ours[key] | theirs[key]:  # no longer stored: compare what was made from it
             if not is_same([pair.baseline], [pair.candidate]) and _keys(pair.candidate) & _keys(
                 pair.baseline
             ):

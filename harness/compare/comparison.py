@@ -1,4 +1,4 @@
-"""The comparison: what every rendering (terminal, JSON, Markdown, JUnit, HTML) is a rendering of."""
+"""The comparison: the data behind every report format (terminal, JSON, Markdown, JUnit, HTML)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """A field in which two protocols (or two environments) differ; None on the side that lacks it."""
+    """A field in which two protocols (or two environments) differ; None for the side that lacks it."""
 
     field: str
     baseline: Json
@@ -38,9 +38,10 @@ def _show(value: Json) -> str:
 
 @dataclass(frozen=True)
 class Estimate:
-    """How far the candidate is from the baseline. ``change`` is candidate − baseline in the metric's own
-    unit and sign; ``low`` and ``high`` bound it with ``confidence`` (both equal it where it is exact; None where
-    nothing bounds it).
+    """How far the candidate is from the baseline.
+
+    ``change`` is candidate − baseline in the metric's own unit and sign. ``low`` and ``high`` bound it with
+    ``confidence``; both equal it if it is exact, and are None if nothing bounds it.
     """
 
     baseline: float
@@ -49,27 +50,27 @@ class Estimate:
     low: float | None
     high: float | None
     unit: Literal["seeds", "items", "exact", "one"]
-    """What was repeated; ``exact``: the same bytes, or items that are all alike; ``one``: nothing."""
+    """What was repeated. ``exact``: the same bytes, or items that are all alike; ``one``: nothing."""
     repeats: int
-    """Differences behind the interval (pairs), or of the smaller side where not paired."""
+    """Number of differences behind the interval (pairs), or of the smaller side's repeats if not paired."""
     paired: bool
     confidence: float = 0.90
-    """Of the two-sided interval; higher where the run was judged at several looks."""
+    """Confidence level of the two-sided interval; higher if the run was judged at several looks."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a finding is about: stage by stage, what was repeated."""
+    """What a finding is about: for each stage, what was repeated."""
 
     text: str
     """``"the recipe of `written`, this one training of `painter`"``."""
     repeated: tuple[str, ...] = ()
-    """Stages of the subject, and from it to the metric, that a seed decides and that were repeated."""
+    """Random stages (those that a seed decides), from the subject to the metric, that were repeated."""
     once: Mapping[str, str] = field(default_factory=dict)
-    """Those that were run once on a side, and the seed that would repeat them."""
+    """The random stages that were run only once on a side → the seed that would repeat them."""
     anew: tuple[str, ...] = ()
-    """Those, or of the swept those whose seeds gave the same bytes, that have the same recipe on both sides and came
-    out differently."""
+    """Stages with the same recipe on both sides but different outputs, among those in ``once`` and the swept ones whose
+    seeds all gave the same bytes."""
 
 
 @dataclass(frozen=True)
@@ -80,38 +81,38 @@ class Finding:
     field: str
     better: Literal["higher", "lower"]
     at: Mapping[str, Json]
-    """The point; empty where it is the mean over all ``points``."""
+    """The point; empty if the finding is the mean over all ``points``."""
     points: int
     against: Mapping[str, Json] | None
-    """The reference point of the same run; None where the other side is the baseline."""
+    """The reference point of the same run; None if the other side is the baseline."""
     gated: bool
     verdict: Verdict | None
-    """None: reported only (no margin is declared for it)."""
+    """None if the field is only reported, because no margin is declared for it."""
     reason: str
-    """One sentence for a person: why this verdict."""
+    """Why this verdict, in one sentence."""
     estimate: Estimate | None
     margin: float | None
-    """Absolute, in the metric's unit."""
+    """Absolute margin, in the metric's unit."""
     p: float | None = None
-    """One-sided p-value of the claim that the verdict makes, before Holm's correction; 0 where exact."""
+    """One-sided p-value of the verdict's claim, before Holm's correction; 0 if exact."""
     detectable: float | None = None
     """The smallest effect that these repeats could have shown (80 % power)."""
     sees: float | None = None
-    """The smallest change that the gate can show with so many repeats (80 % power, Holm's first level), by the
-    spread of the baseline; None where nothing is repeated."""
+    """The smallest change that the gate can show with this number of repeats (80 % power, Holm's first level), from the
+    spread of the baseline; None if nothing is repeated."""
     more_repeats: int | None = None
-    """How many more would be needed to decide at this margin."""
+    """How many more repeats would be needed to decide at this margin."""
     claim: Claim | None = None
-    """None where there is nothing to set against one another."""
+    """None if there is nothing to compare."""
     executed: bool = True
-    """False: the subject's path came wholly from the cache (*not re-executed*)."""
+    """False if the whole path of the subject came from the cache (*not re-executed*)."""
     differences: tuple[Difference, ...] = ()
-    """Protocol fields that differ, where incomparable."""
+    """Protocol fields that differ, if incomparable."""
     causes: tuple[Difference, ...] = ()
     """Environment fields that differ: likely causes, never a reason not to compare."""
     beside: tuple[str, ...] = ()
-    """What to know beside the verdict, a sentence each: what was run once, what came out differently without being
-    under test, a margin that cannot fail or is not the file's."""
+    """Notes to show next to the verdict, one sentence each: what was run once, what came out differently without being
+    under test, a margin that cannot fail or is not the one in the file."""
 
     @property
     def name(self) -> str:
@@ -120,7 +121,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Point:
-    """A score by name: metric and point."""
+    """Metric and point of a score."""
 
     metric: str
     point: Mapping[str, Json]
@@ -128,13 +129,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run against a baseline (or another run, or a point of its own)."""
+    """A run compared with a baseline (or with another run, or with a point of its own)."""
 
     suite: str
     run: str
     """Id of the candidate run."""
     baseline: str | None
-    """What it was compared with, for people; None where there is none."""
+    """Name of what it was compared with; None if there is nothing."""
     accepted: Accepted | None
     note: str
     """Why there is no baseline, and the command that makes one; empty otherwise."""
@@ -144,7 +145,7 @@ class Comparison:
     not_run: tuple[Point, ...] = ()
     failures: tuple[TaskInfo, ...] = ()
     looks: Looks | None = None
-    """The looks of the candidate, whose levels its verdicts have; None: one look at the usual level."""
+    """The looks of the candidate, which set the levels of its verdicts; None for one look at the usual level."""
 
     def exit(self, *, strict: bool = False) -> Exit:
         """The exit code: the first that applies, in the order of ``Exit``."""

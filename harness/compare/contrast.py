@@ -1,4 +1,4 @@
-"""Two sides, and one finding at a time about them."""
+"""Two sides of a comparison, and the findings about them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.compare.sample import Evidence, Side, alone, gather
 from harness.store.record import GateInfo, Run, Score
 
 NAMED = 3
-"""A reason names at most so many fields; the finding has them all."""
+"""A reason names at most this many fields; the finding has them all."""
 
 
 @dataclass
@@ -26,20 +26,20 @@ class Contrast:
     candidate: Side
     baseline: Side
     reference: Mapping[str, Json] | None = None
-    """The reference point, where both sides are one run; its axes are no part of the protocols then."""
+    """The reference point, if both sides are one run; its axes are then not part of the protocols."""
     alpha: float = stats.ALPHA
     """One-sided level of every claim."""
     _differences: dict[int, tuple[Pair, tuple[Difference, ...]]] = field(default_factory=dict)
-    """By the identity of a pair, which is kept so that no other pair gets its id."""
+    """Differences by the identity of a pair. The pair is kept so that no other pair gets its id."""
     _causes: dict[tuple[frozenset[str], frozenset[str]], tuple[Difference, ...]] = field(default_factory=dict)
 
     def judge(
         self, pairs: Sequence[Pair], name: str, at: Mapping[str, Json], gate: GateInfo | None, *, gated: bool
     ) -> Judged:
-        """The finding on a field, as the mean over ``pairs``, which are scores of one metric.
+        """The finding on a field, as the mean over ``pairs``. All pairs are of one metric.
 
-        Scores with failed repeats are left out: they are failures, not figures. Without a ``gate`` there is
-        no margin, and the finding has an estimate but no verdict.
+        Scores with failed repeats are left out. Without a ``gate`` there is no margin, and the finding has an estimate
+        but no verdict.
         """
         usable = [p for p in pairs if p.candidate.complete and p.baseline.complete]
         finding = replace(
@@ -93,7 +93,7 @@ class Contrast:
         gated: bool,
         reason: str = "",
     ) -> Finding:
-        """A finding without figures: incomparable, for a reason."""
+        """An incomparable finding, with the reason and without figures."""
         return Finding(
             metric=metric,
             field=name,
@@ -118,7 +118,7 @@ class Contrast:
         return "higher"
 
     def _obstacle(self, finding: Finding, usable: Sequence[Pair]) -> str:
-        """Why there are no figures to set against one another; empty where there are."""
+        """Why there are no values to compare; empty if there are."""
         for run, where in ((self.candidate.run, "the run"), (self.baseline.run, "the baseline")):
             if finding.field not in run.metrics[finding.metric].fields:
                 return f"{where} has no {finding.name}"
@@ -133,7 +133,7 @@ class Contrast:
         return stats.margin_of(gate.margin, baseline, direction.get("floor", 0.0))
 
     def _protocols(self, pairs: Sequence[Pair]) -> tuple[Difference, ...]:
-        """All differences of protocol among ``pairs``, each once."""
+        """All differences of protocol among ``pairs``, without duplicates."""
         found: dict[str, Difference] = {}
         for pair in pairs:
             if id(pair) not in self._differences:

@@ -1,8 +1,7 @@
-"""From evidence and a margin to one of the verdicts, from single verdicts to those that survive together, and what a
-gate can see.
+"""Turn evidence and a margin into a verdict, correct for the number of gates, and compute what a gate can see.
 
-*d* is the change, oriented so that positive is worse, *m* the margin, [lo, hi] the interval of *d* at the
-level of the look: 90 % where there is only one.
+*d* is the change, oriented so that positive is worse. *m* is the margin. [lo, hi] is the interval of *d* at the
+level of the look: 90 % if there is only one look.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from harness.compare.comparison import Finding, Verdict
 from harness.compare.sample import Evidence
 
 MANY = 10.0
-"""A margin of more than so many times the baseline's value, or what the gate could see, deserves a word."""
+"""Warn about a margin of more than this many times the baseline's value, or what the gate can see."""
 
 
 def sees(spread: stats.Estimate | None, gates: int, alpha: float, repeats: int | None = None) -> float | None:
-    """The smallest change that a gate shows with 80 % power, at Holm's first level; None where nothing repeats.
+    """The smallest change that a gate shows with 80 % power, at Holm's first level; None if nothing is repeated.
 
     Args:
-        spread: of the baseline by itself.
-        gates: how many claims are made together.
-        alpha: the level of all of them.
-        repeats: how many there will be; by default as many as the baseline has.
+        spread: estimate of the baseline by itself.
+        gates: number of claims that are made together.
+        alpha: level of all claims together.
+        repeats: number of repeats; by default that of the baseline.
     """
     n = repeats if repeats is not None else 0 if spread is None else spread.n
     if spread is None or n < 2 or gates < 1:
@@ -36,13 +35,13 @@ def sees(spread: stats.Estimate | None, gates: int, alpha: float, repeats: int |
 
 
 def too_wide(margin: float, value: float | None, direction: Mapping[str, Any], visible: float | None) -> str:
-    """What is wrong with a margin, in one sentence; empty where nothing is.
+    """What is wrong with a margin, in one sentence; empty if nothing is.
 
     Args:
-        margin: absolute.
-        value: of the baseline; None where there is none.
-        direction: of the field.
-        visible: what the gate can see.
+        margin: absolute margin.
+        value: value of the baseline; None if there is no baseline.
+        direction: direction of the field.
+        visible: the smallest change that the gate can see.
     """
     low, high = direction.get("low"), direction.get("high")
     if low is not None and high is not None and margin > high - low:
@@ -60,7 +59,7 @@ def too_wide(margin: float, value: float | None, direction: Mapping[str, Any], v
 
 
 CLAIMS = (Verdict.IMPROVED, Verdict.UNCHANGED, Verdict.REGRESSED)
-"""The verdicts that assert something and can be wrong in it."""
+"""The verdicts that make a claim and can be wrong."""
 
 
 METRIC_DIFFERS = (
@@ -71,7 +70,7 @@ METRIC_DIFFERS = (
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict on one field, as long as it stands alone."""
+    """A verdict on one field, before the correction for several gates."""
 
     verdict: Verdict
     reason: str
@@ -82,7 +81,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Worsening:
-    """Evidence seen from the side on which more is worse."""
+    """Evidence oriented so that more is worse."""
 
     evidence: Evidence
     sign: int
@@ -119,11 +118,11 @@ def decide(
     same_environment: bool,
     alpha: float = stats.ALPHA,
 ) -> Judgement:
-    """The first that applies: regressed, improved, unchanged, inconclusive; each claim at the one-sided ``alpha``.
+    """The first verdict that applies: regressed, improved, unchanged, inconclusive; each claim at one-sided ``alpha``.
 
-    What is exact is the same work on both sides: it is unchanged, and where its value is another one the metric is.
-    Where nothing is repeated there is no claim. A margin of 0 demands equal values, and that only in an equal
-    environment: elsewhere another order of summation is no regression.
+    Exact evidence means the same work on both sides: it is unchanged, and if the value differs, the metric has changed.
+    If nothing is repeated there is no claim. A margin of 0 demands equal values, and only in an equal environment:
+    elsewhere, another order of summation is not a regression.
     """
     worsening = _Worsening(evidence, 1 if better == "lower" else -1, alpha)
     d = worsening.d
@@ -150,20 +149,20 @@ def decide(
 
 @dataclass(frozen=True)
 class Judged:
-    """A finding, and the evidence behind it where there is enough of it."""
+    """A finding, and its evidence if there is enough of it."""
 
     finding: Finding
     evidence: Evidence | None = None
     spread: stats.Estimate | None = None
-    """Of the baseline by itself."""
+    """Estimate of the baseline by itself."""
     direction: Mapping[str, Any] = field(default_factory=dict)
-    """Of the field."""
+    """Direction of the field."""
 
 
 def correct(judged: Sequence[Judged], alpha: float = stats.ALPHA) -> tuple[Finding, ...]:
     """Holm's correction over all gated findings: a claim that does not survive becomes inconclusive.
 
-    What is already inconclusive counts as a comparison with p = 1; what is incomparable was not tested.
+    A finding that is already inconclusive counts as a comparison with p = 1; an incomparable one was not tested.
     """
     family = [j for j in judged if j.finding.gated and j.finding.verdict in (*CLAIMS, Verdict.INCONCLUSIVE)]
     p_values = [
@@ -182,7 +181,7 @@ def correct(judged: Sequence[Judged], alpha: float = stats.ALPHA) -> tuple[Findi
 
 
 def _seen(judged: Judged, comparisons: int, alpha: float) -> Judged:
-    """With what the gate can see, and a word where its margin makes no sense."""
+    """Add what the gate can see, and a warning if its margin makes no sense."""
     finding = judged.finding
     if finding.margin is None or finding.estimate is None:
         return judged
@@ -195,7 +194,7 @@ def _seen(judged: Judged, comparisons: int, alpha: float) -> Judged:
 def _demoted(judged: Judged, comparisons: int, alpha: float) -> Finding:
     finding, evidence = judged.finding, judged.evidence
     assert evidence is not None
-    assert evidence.spread is not None  # exact claims have p = 0 and survive, and others have a spread
+    assert evidence.spread is not None  # exact claims have p = 0 and are never demoted; all others have a spread
     assert finding.margin is not None
     d = evidence.change * (1 if finding.better == "lower" else -1)
     gap = finding.margin - d if finding.verdict is Verdict.UNCHANGED else abs(d)
@@ -207,10 +206,10 @@ def _demoted(judged: Judged, comparisons: int, alpha: float) -> Finding:
 
 
 def _needed(spread: stats.Estimate, gap: float, alpha: float) -> tuple[float, int | None]:
-    """The smallest effect that these repeats could have shown, and how many more would settle it.
+    """The smallest effect that these repeats could have shown, and how many more would decide.
 
-    They would if the change stays where it is: the interval then has to shrink to less than ``gap``, the
-    distance from the change to what it has to be told from. None where ten thousand would not.
+    This assumes that the change stays the same: the interval then has to shrink to less than ``gap``, the distance
+    from the change to the value it is compared with. None if ten thousand repeats would not be enough.
     """
     needed = stats.repeats_needed(spread.sd, gap, alpha) if gap > 0 else None
     return spread.detectable(alpha), None if needed is None else max(needed - spread.n, 1)

@@ -1,4 +1,4 @@
-"""What the declarations of two runs of a suite differ in, and which margin a verdict used where their gates differ."""
+"""How the declarations of two runs of a suite differ, and which margin a verdict used if their gates differ."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from harness.formats.strict_json import canonical
 from harness.store.record import GateInfo, Run
 
 ID = 12
-"""Hexadecimal digits of an identity."""
+"""Hexadecimal digits of a suite or protocol id."""
 
 CODE = 8
-"""Hexadecimal digits of a stage's code."""
+"""Hexadecimal digits shown of the digest of a stage's code."""
 
 
 def suite_changes(candidate: Run, baseline: Run) -> tuple[Difference, ...]:
-    """The fields in which the suites differ as they were bound, by name: stages, parameters, inputs, axes, seeds.
+    """The fields in which the bound suites differ, by name: stages, parameters, inputs, axes, seeds.
 
-    Then those of the stages' code and software, where both records note them.
+    Then the differences in the stages' code and software, if both records have them.
     """
     ours, theirs = dict(_flat(candidate)), dict(_flat(baseline))
     declared = (
@@ -33,7 +33,7 @@ def suite_changes(candidate: Run, baseline: Run) -> tuple[Difference, ...]:
 
 
 def _code_changes(candidate: Run, baseline: Run) -> Iterator[Difference]:
-    """By stage, then by package; packages that the environments name are left to those."""
+    """Differences by stage, then by package, without packages that the environments already name."""
     packages: dict[str, Difference] = {}
     tables = (t for r in (candidate, baseline) for t in (*r.environments.values(), *r.distributions.values()))
     told = {name for table in tables for name in table}
@@ -56,12 +56,12 @@ def _code_changes(candidate: Run, baseline: Run) -> Iterator[Difference]:
 
 
 def suite_id(run: Run) -> str:
-    """Equal for runs of one declaration, whatever the file looks like."""
+    """An id that is equal for runs with equal declarations, whatever the file looks like."""
     return _id("suite", run.declaration)
 
 
 def protocol_id(run: Run) -> str:
-    """Equal for runs whose scores all have equal protocols."""
+    """An id that is equal for runs whose scores all have equal protocols."""
     return _id(
         "protocol",
         sorted(canonical([s.metric, s.point, s.whole_protocol()]) for s in run.scores if s.repeats),
@@ -93,10 +93,10 @@ def _flat(run: Run) -> Iterator[tuple[str, Json]]:
 def beside(
     finding: Finding, used: Sequence[GateInfo], file: Sequence[GateInfo], accepted: Sequence[GateInfo]
 ) -> Finding:
-    """The finding, with a sentence where its margin is not the only one there is.
+    """The finding, with an added sentence if the gates of different sources disagree on its margin.
 
     Args:
-        finding: of a comparison with a baseline.
+        finding: finding of a comparison with a baseline.
         used: the gates that were judged; those of the merge base under ``--baseline-ref``.
         file: the gates of the suite as it was run.
         accepted: the gates that the baseline was accepted with.
@@ -111,7 +111,7 @@ def beside(
 
 
 def _of(finding: Finding, gates: Sequence[GateInfo]) -> tuple[float, bool] | None:
-    """Margin, and whether it is relative; None where nothing gates what the finding is about."""
+    """The margin and whether it is relative; None if no gate is about this finding."""
     for gate in gates:
         at = dict(finding.at) if finding.gated and finding.against is None else {}
         is_here = (gate.metric, gate.field) == (finding.metric, finding.field)

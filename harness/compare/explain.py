@@ -1,12 +1,12 @@
-"""What moved a metric: the change between two runs, divided among items, clusters, repeats or points.
+"""What changed a metric: the change between two runs, divided among items, clusters, repeats or points.
 
 A field that is the mean of values v with weights w (which sum to 1 on each side) changes by
 
     mean(after) - mean(before) = Σ over parts of [Σ w·(v - c) after - Σ w·(v - c) before],
 
-whatever parts the values are divided into and whatever the number c. With c the baseline's mean, a part that both
-sides have contributes its own change, one that only one side has what it adds by being above or below the rest;
-and the contributions add up to the change of which the verdict is.
+for any division of the values into parts and any number c. Here c is the baseline's mean. Then a part that both
+sides have contributes its own change, and a part that only one side has contributes by being above or below that
+mean. The contributions add up to the change that the verdict is about.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from harness.formats.strict_json import canonical
 from harness.store.record import Run, Score
 
 CANCELLING = 0.1
-"""Where the whole change is less than this fraction of all that moved, parts largely cancel out: shares of such a
-change are no shares."""
+"""If the whole change is less than this fraction of the total movement, the parts largely cancel out, and no shares of
+the change are given."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Part:
 
     place: Place
     before: float | None
-    """Mean of its values; None where the baseline has none."""
+    """Mean of its values; None if the baseline has none."""
     after: float | None
     contribution: float
-    """To the change of the whole, in the metric's unit and sign."""
+    """Contribution to the change of the whole, in the metric's unit and sign."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Explanation:
     baseline: float
     candidate: float
     has_items: bool
-    """Else the smallest parts there are are repeats."""
+    """Whether there are per-item rows; otherwise repeats are the smallest parts."""
     _before: Sequence[Value]
     _after: Sequence[Value]
 
@@ -58,38 +58,38 @@ class Explanation:
 
     @property
     def helped(self) -> bool:
-        """Whether it changed for the better."""
+        """Whether the field changed for the better."""
         return self.change > 0 if self.better == "higher" else self.change < 0
 
     def by_item(self, *, apart: bool = False) -> list[Part]:
-        """The items, what hurt most first; empty where the field has no per-item rows.
+        """The items, those that hurt most first; empty if the field has no per-item rows.
 
         Args:
-            apart: whether an item of one repeat and point is another thing than that of the next, as images are that
-                are drawn anew. Else it is one item, with the mean of its values.
+            apart: whether equal names in different repeats and points are different items, like images that are drawn
+                anew. Otherwise they are one item, with the mean of its values.
         """
         if not self.has_items:
             return []
         return self._by((lambda p: p) if apart else (lambda p: Place(p.item, p.cluster)))
 
     def by_cluster(self) -> list[Part]:
-        """Clusters of items that stand or fall together, a class or a document; empty where there are none."""
+        """The clusters of dependent items, such as a class or a document; empty if there are none."""
         if not any(v.place.cluster is not None for v in self._after):
             return []
         return self._by(lambda p: Place(cluster=p.cluster))
 
     def by_repeat(self) -> list[Part]:
-        """The repeats of the seeds; empty where there is one only."""
+        """The repeats of the seeds; empty if there is only one."""
         parts = self._by(lambda p: Place(seeds=p.seeds))
         return parts if len(parts) > 1 else []
 
     def by_point(self) -> list[Part]:
-        """The points of the matrix that the field is the mean over; empty where there is one only."""
+        """The points of the matrix that the field is the mean over; empty if there is only one."""
         parts = self._by(lambda p: Place(point=p.point))
         return parts if len(parts) > 1 else []
 
     def share(self, part: Part, parts: Iterable[Part]) -> float | None:
-        """How much of the whole change a part of ``parts`` is; None where these largely cancel out."""
+        """The share of a part in the whole change; None if the ``parts`` largely cancel out."""
         moved = math.fsum(abs(p.contribution) for p in parts)
         return part.contribution / self.change if abs(self.change) > CANCELLING * moved else None
 
@@ -100,16 +100,16 @@ class Explanation:
             for place in dict.fromkeys((*before, *after))
         ]
         sign = 1 if self.better == "lower" else -1
-        return sorted(parts, key=lambda p: -sign * p.contribution)  # stable: equal ones in the metric's order
+        return sorted(parts, key=lambda p: -sign * p.contribution)  # stable: equal parts keep the metric's order
 
 
 def pairs_of(finding: Finding, candidate: Run, baseline: Run) -> list[Pair]:
-    """The scores that a finding is about, as far as they are complete.
+    """The scores that a finding is about, without incomplete ones.
 
     Args:
-        finding: of a comparison of ``candidate``.
+        finding: finding of a comparison of ``candidate``.
         candidate: the run.
-        baseline: what it was compared with; ``candidate`` itself where the finding is against its reference point.
+        baseline: the run it was compared with; ``candidate`` itself if the finding is against its reference point.
     """
     if finding.against is None:
         pairs: Iterable[Pair] = match(candidate, baseline).pairs
@@ -131,11 +131,11 @@ def pairs_of(finding: Finding, candidate: Run, baseline: Run) -> list[Pair]:
 def explain(
     pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side, better: Literal["higher", "lower"]
 ) -> Explanation:
-    """Divide the change of a field, as the mean over ``pairs``, into what it is made of.
+    """Divide the change of a field, as the mean over ``pairs``, into parts.
 
     Args:
-        pairs: scores of one metric, each complete and with the field; the same that the verdict is about.
-        field: of the metric.
+        pairs: scores of one metric, each complete and with the field; those that the verdict is about.
+        field: a field of the metric.
         candidate: the run.
         baseline: what it is compared with.
         better: the field's direction.
@@ -163,7 +163,7 @@ def worst_values(
     *,
     apart: bool = False,
 ) -> list[Part]:
-    """The items of one side by itself, the worst values first; empty where the field has no per-item rows."""
+    """The items of one side by itself, the worst values first; empty if the field has no per-item rows."""
     values = Values.of(scores, field, side, [canonical(s.point) for s in scores]) if scores else None
     if values is None or values.items is None:
         return []

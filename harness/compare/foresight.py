@@ -1,4 +1,4 @@
-"""What can be said of a suite's gates before anything runs."""
+"""What can be predicted about a suite's gates before anything runs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Outlook:
 
     gate: GateInfo
     margin: float | None
-    """Absolute; None for a fraction of a baseline that is not there."""
+    """Absolute margin; None for a fraction of a baseline that does not exist."""
     visible: float | None
-    """The smallest change that it will see; None where there is no baseline, or nothing is repeated."""
+    """The smallest change that the gate will see; None if there is no baseline, or nothing is repeated."""
     warnings: tuple[str, ...]
 
     @property
@@ -38,10 +38,10 @@ def outlooks(
     """One per gate, in order.
 
     Args:
-        gates: of the suite.
-        metrics: that are planned.
-        repeats: metric → the values of its outermost swept seed, where it has one.
-        baseline: what the run will be compared with.
+        gates: gates of the suite.
+        metrics: metrics that are planned.
+        repeats: metric → the values of its outermost swept seed, if it has one.
+        baseline: the run that the new run will be compared with.
     """
     for gate in gates:
         info = metrics[gate.metric]

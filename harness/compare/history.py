@@ -1,4 +1,4 @@
-"""How accepted figures went: the history that a suite's baseline has in git."""
+"""The accepted values of a suite over time: the history of its baseline in git."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ class Step:
     """One accepted run of a suite under a label."""
 
     run: Run
-    """As it was accepted; ``run.accepted`` says when and why."""
+    """The run as it was accepted; ``run.accepted`` has the time and the reason."""
     commit: str
-    """Where it was committed; empty for one that only the working tree has."""
+    """The commit that added it; empty if it is only in the working tree."""
     subject: str
-    """First line of that commit's message."""
+    """First line of the commit's message."""
     protocol: tuple[Difference, ...]
-    """What changed in the protocols since the step before; its figures cannot be compared across that."""
+    """What changed in the protocols since the previous step; values cannot be compared across such a change."""
     settings: tuple[Difference, ...]
     """What changed elsewhere in the suite: the subject's own stages and parameters."""
     environment: tuple[Difference, ...]
-    """What changed around it: versions, device, image."""
+    """What changed in the environment: versions, device, image."""
     items: ItemsReader | None = None
-    """Its per-item rows."""
+    """Reader of its per-item rows."""
 
     @property
     def side(self) -> Side:
-        """What a comparison takes."""
+        """The step as a side of a comparison."""
         return Side(self.run, self.items)
 
 
@@ -49,22 +49,22 @@ class Trend:
 
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
-    """What is not among them and why, one line each: versions that cannot be read, a clone without history."""
+    """What is left out and why, one line each: versions that cannot be read, a clone without history."""
 
 
 def accepted(project: Path, suite: str, label: str) -> list[Step]:
-    """The steps of ``read``; for a reader to whom a step that cannot be read is none."""
+    """Like ``read``, but skips unreadable steps without a note."""
     return list(read(project, suite, label).steps)
 
 
 def read(project: Path, suite: str, label: str) -> Trend:
     """Every version of ``baselines/<suite>/<label>.json`` that git has, and the working tree's if it differs.
 
-    A version that this harness cannot read, or that is not as it was accepted, is left out and noted; the step
-    after it is set against the last one that could be read.
+    A version that this harness cannot read, or that was edited after it was accepted, is left out and noted. The next
+    step is then compared with the last one that could be read.
 
     Raises:
-        UsageError: suite or label are no names that a baseline can have.
+        UsageError: suite or label is not a name that a baseline can have.
     """
     path = baselines.path_of(suite, label)
     versions, notes = _versions(project, path)
@@ -91,7 +91,7 @@ def read(project: Path, suite: str, label: str) -> Trend:
 
 @dataclass(frozen=True)
 class _Version:
-    """The baseline's files as one commit has them."""
+    """The baseline's files at one commit."""
 
     commit: str
     subject: str
@@ -105,7 +105,7 @@ class _Version:
 
 
 def _versions(project: Path, path: PurePosixPath) -> tuple[list[_Version], list[str]]:
-    """The commits that changed a file, oldest first; and why there are none, or not all."""
+    """The commits that changed a file, oldest first; and notes on why some or all are missing."""
     try:
         log = _git(
             project, ["log", "--reverse", "--topo-order", "--no-renames", "--format=%H %s", "--", f"./{path}"]
@@ -129,7 +129,7 @@ def _versions(project: Path, path: PurePosixPath) -> tuple[list[_Version], list[
 
 
 def _items_path(path: PurePosixPath, content: bytes) -> PurePosixPath | None:
-    """Where the items of a version of a baseline are; None where it has none or cannot be read."""
+    """The path of the items of a version of a baseline; None if it has none or cannot be read."""
     try:
         run = loads(content.decode("utf-8"), str(path))
     except (UnicodeDecodeError, UsageError):
@@ -140,7 +140,7 @@ def _items_path(path: PurePosixPath, content: bytes) -> PurePosixPath | None:
 def _read(
     project: Path, wanted: Sequence[tuple[str, PurePosixPath]]
 ) -> dict[tuple[str, PurePosixPath], bytes]:
-    """Files at commits, by one call of git; with the filters of a checkout, as for large files."""
+    """Read files at commits by one call of git, with the filters of a checkout, as for large files."""
     prefix = _git(project, ["rev-parse", "--show-prefix"]).stdout.decode(errors="replace").strip()
     asked = "".join(f"{commit}:./{path} {prefix}{path}\n" for commit, path in wanted)
     stream = _git(project, ["cat-file", "--batch", "--filters"], asked.encode()).stdout
@@ -181,7 +181,7 @@ def _step(found: Baseline, before: Run | None, commit: str, subject: str) -> Ste
 
 
 def _without_protocol(pair: Pair) -> Pair:
-    """The pair as if its protocol were all of its settings that are in neither side's protocol."""
+    """The pair with only those settings as its protocol that are in neither side's protocol."""
     known = pair.candidate.protocol.keys() | pair.baseline.protocol.keys()
     return Pair(*(_only_other(score, known) for score in (pair.candidate, pair.baseline)))
 

@@ -1,10 +1,10 @@
-"""Looking at a comparison more than once: how many seeds at each look, and at which level.
+"""Judging a comparison more than once: the number of seeds at each look, and its level.
 
-Whoever adds seeds while a verdict is open and stops as soon as it is not, judges several times, and may be wrong each
+A user who adds seeds while a verdict is open, and stops when it is not, judges several times and may be wrong each
 time: a two-sided test at 5 %, done at five looks, is wrong in 14 % of all cases (Armitage, McPherson and Rowe 1969). So
-the looks are fixed before the first score is seen, and the level is shared among them. Claims are made at alpha / K
-at each of K looks; then the chance of a false claim at *any* of them is at most alpha, whatever the looks share and
-whatever rule ends them (Bonferroni's inequality). Sharper boundaries (Pocock 1977; Lan and DeMets 1983) rest on
+the looks are fixed before the first score is seen, and the level is divided among them. Claims are made at alpha / K
+at each of K looks. Then the chance of a false claim at *any* of them is at most alpha, whatever data the looks share
+and whatever rule stops them (Bonferroni's inequality). Sharper boundaries (Pocock 1977; Lan and DeMets 1983) assume
 normal increments with a known variance, which three seeds do not have.
 """
 
@@ -20,14 +20,14 @@ from harness.compare.sample import LEAST
 from harness.store.record import GateInfo, Looks, MetricInfo, Run
 
 MOST_SEEDS = 10_000
-"""More than anybody runs; what needs more needs a wider margin instead."""
+"""Limit on the seeds: far more than anyone runs. A comparison that needs more needs a wider margin instead."""
 
 
 def declare(own: int, most: int, *, limit: str = "") -> Looks:
-    """The looks of a run whose suite has ``own`` seeds and that may have ``most``; none is taken yet.
+    """The looks of a run whose suite has ``own`` seeds and that may have ``most``; none has been taken yet.
 
-    The first has the suite's own seeds (at least three: fewer give no verdict), the last ``most``; between them the
-    number grows by one factor, at most 2: 5 to 30 is 5, 9, 17, 30.
+    The first look has the suite's own seeds (at least three: fewer give no verdict), the last has ``most``. Between
+    them the number grows by a constant factor, at most 2: 5 to 30 is 5, 9, 17, 30.
 
     Raises:
         ValueError: ``own`` is not positive, or ``most`` smaller.
@@ -46,16 +46,15 @@ def useful(
     gates: Sequence[GateInfo],
     baseline: Run | None,
 ) -> int:
-    """How many of the repeats can enter a gated verdict; 0 where no gated metric depends on a swept seed.
+    """How many of the repeats can affect a gated verdict; 0 if no gated metric depends on a swept seed.
 
-    A comparison is paired on the seeds that both sides have. From the repeat on that the baseline lacks, more of
-    them change nothing.
+    A comparison is paired on the seeds that both sides have. Repeats after the last of these change nothing.
 
     Args:
         seeds: swept seed → its values, one per repeat.
-        metrics: of the candidate.
-        gates: what is judged.
-        baseline: what it is judged against.
+        metrics: metrics of the candidate.
+        gates: gates that are judged.
+        baseline: baseline that the candidate is compared with.
     """
     found = [0]
     for gate in gates:
@@ -66,7 +65,7 @@ def useful(
         elif baseline is not None and rows:
             theirs = set(_rows(baseline, gate.metric, fields))
             shared = [i for i, row in enumerate(rows) if row in theirs]
-            paired = len({rows[i][0] for i in shared}) >= LEAST  # the outermost seed is what counts
+            paired = len({rows[i][0] for i in shared}) >= LEAST  # only the outermost seed counts
             found.append(shared[-1] + 1 if paired else len(rows))
     return max(found)
 
@@ -79,7 +78,7 @@ def _rows(run: Run, metric: str, fields: Sequence[str]) -> Iterator[tuple[int, .
 
 
 def is_open(comparison: Comparison) -> bool:
-    """Whether more seeds may still decide a gated comparison; never where a task failed."""
+    """Whether more seeds may still decide a gated comparison; never if a task failed."""
     return not comparison.failures and any(map(_is_open, comparison.findings))
 
 
@@ -93,8 +92,8 @@ def _is_open(finding: Finding) -> bool:
 def advised(own: int, needed: int, alpha: float = stats.ALPHA) -> int | None:
     """The fewest seeds to allow a run, so that its last look decides what ``needed`` seeds decide at level ``alpha``.
 
-    By the normal approximation of the power: repeats grow with the square of the sum of both quantiles. None where
-    that is more than ``MOST_SEEDS``.
+    Uses the normal approximation of the power: repeats grow with the square of the sum of both quantiles. None if the
+    result is more than ``MOST_SEEDS``.
     """
     wanted = max(own, needed)
     while wanted <= MOST_SEEDS:
@@ -112,7 +111,7 @@ def _effect(alpha: float) -> float:
 
 
 def told(looks: Looks) -> str:
-    """Which look it was, in one sentence for people; empty where nothing is to be said."""
+    """Which look it was, in one sentence; empty if there is nothing to report."""
     parts = []
     if len(looks.seeds) > 1:
         listed = ", ".join(map(str, looks.seeds))

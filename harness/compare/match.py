@@ -1,4 +1,4 @@
-"""Which score belongs to which, and where two protocols differ."""
+"""Which scores correspond, and in which fields two protocols differ."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.store.processor import OBSERVED
 from harness.store.record import Run, Score
 
 NAMED = 20
-"""So many distributions that differ are named."""
+"""At most this many differing distributions are named."""
 
 ABSENT: Json = {"absent": True}
-"""Where a side knows nothing of an axis: no parameter has a value that reads like this."""
+"""Value of an axis that a side does not have. No parameter has this value."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Matching:
-    """The scores of a run and of its baseline, put side by side."""
+    """The scores of a run and of its baseline, matched."""
 
     pairs: tuple[Pair, ...]
     new: tuple[Score, ...]
@@ -43,8 +43,8 @@ class Matching:
 def match(candidate: Run, baseline: Run) -> Matching:
     """Match scores on the union of both sides' axes; linear in the number of scores.
 
-    An axis that one side does not sweep has that side's setting; one that it does not know has the other
-    side's default.
+    If one side does not sweep an axis, its setting is used; if it does not have the axis, the other side's default is
+    used.
     """
     axes = _axes(candidate.scores, baseline.scores)
     waiting = {_place(s, axes[s.metric], candidate.defaults): s for s in baseline.scores}
@@ -61,7 +61,7 @@ def match(candidate: Run, baseline: Run) -> Matching:
 
 
 def is_deselected(score: Score, only: Mapping[str, Sequence[Json]]) -> bool:
-    """Whether ``--only`` leaves a score out; one that does not depend on the axis stays."""
+    """Whether ``--only`` leaves a score out; a score that does not depend on the axis stays."""
     for axis, kept in only.items():
         known = axis in score.point or axis in score.settings
         if known and value_at(score, axis) not in kept:
@@ -70,12 +70,12 @@ def is_deselected(score: Score, only: Mapping[str, Sequence[Json]]) -> bool:
 
 
 def value_at(score: Score, axis: str) -> Json:
-    """What a score has at an axis, swept or not; ``ABSENT`` where it knows no such field."""
+    """A score's value of an axis, swept or not; ``ABSENT`` if it has no such field."""
     return score.point[axis] if axis in score.point else score.settings.get(axis, ABSENT)
 
 
 def in_point(score: Score, at: Mapping[str, Json]) -> bool:
-    """Whether a score lies at the (perhaps partial) point ``at``."""
+    """Whether a score is at the (perhaps partial) point ``at``."""
     return all(value_at(score, axis) == value for axis, value in at.items())
 
 
@@ -92,8 +92,8 @@ def differences(
 ) -> tuple[Difference, ...]:
     """The fields in which two protocols differ, observed conditions included, by name.
 
-    A field that one side lacks equals the other side's default. Fields in ``masked`` do not count: the
-    axes of a reference point within one run.
+    A field that one side lacks equals the other side's default. Fields in ``masked`` are ignored: they are the axes of
+    a reference point within one run.
     """
     ours, theirs = candidate.whole_protocol(), baseline.whole_protocol()
     if ours == theirs:
@@ -110,15 +110,15 @@ def environment_differences(
     baseline: Iterable[Mapping[str, Json]],
     distributions: Mapping[str, Mapping[str, Json]],
 ) -> tuple[Difference, ...]:
-    """The fields in which the environments behind two sides differ; several values are a list.
+    """The fields in which the environments of two sides differ; several values are given as a list.
 
-    What a library says of itself counts where both sides have loaded it. Of the processor's instructions, those
-    that the other side lacks are named, and of all that is installed, what differs.
+    What a library reports about itself is compared if both sides have loaded it. For the processor's instructions, the
+    result has those that the other side lacks; for the installed distributions, those that differ.
 
     Args:
         candidate: environments of one side.
-        baseline: of the other.
-        distributions: digest → distribution → version, of both.
+        baseline: environments of the other side.
+        distributions: digest → distribution → version, for both sides.
     """
     ours, theirs = merged(candidate), merged(baseline)
     found: list[Difference] = []
@@ -143,7 +143,7 @@ def _instructions(then: Sequence[str], now: Sequence[str]) -> Difference:
 def _installed(
     then: Json, now: Json, known: Mapping[str, Mapping[str, Json]], told: Collection[str]
 ) -> list[Difference]:
-    """The distributions that differ and are no fields themselves; the digests too where not all can be named."""
+    """The distributions that differ and have no field of their own; also the digests, if not all can be named."""
     sides = [value if isinstance(value, list) else [value] for value in (then, now)]
     whole = Difference(DISTRIBUTIONS, then, now)
     if not all(digest in known for side in sides for digest in side):
@@ -187,7 +187,7 @@ def _agree(
 
 
 def merged(environments: Iterable[Mapping[str, Json]]) -> dict[str, Json]:
-    """One table of several: a field with different values has a sorted list of them."""
+    """Merge environments into one table: a field with different values has a sorted list of them."""
     values: dict[str, list[Json]] = {}
     for environment in environments:
         for name, value in environment.items():

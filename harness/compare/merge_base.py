@@ -1,4 +1,4 @@
-"""Files as they were where a branch left another: what a change under review cannot have touched."""
+"""Files at the merge base of a branch: they cannot have been changed by the branch under review."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.errors import UsageError
 
 @dataclass(frozen=True)
 class MergeBase:
-    """The commit that ``HEAD`` and a reference have in common, as seen from the project's folder."""
+    """The common commit of ``HEAD`` and a reference, seen from the project's folder."""
 
     project: Path
     ref: str
@@ -19,7 +19,7 @@ class MergeBase:
 
     @classmethod
     def find(cls, project: Path, ref: str) -> MergeBase:
-        """Find it.
+        """Find the merge base.
 
         Raises:
             UsageError: no git, no repository, no such reference, or no common commit.
@@ -38,7 +38,7 @@ class MergeBase:
         return cls(project, ref, base.stdout.decode().strip())
 
     def read(self, path: PurePosixPath) -> bytes | None:
-        """The content of a file, by its path below the project; None where it did not exist.
+        """The content of a file, by its path below the project; None if it did not exist.
 
         Large-file and line-end filters are applied, as in a checkout.
         """
@@ -46,7 +46,7 @@ class MergeBase:
         return None if shown.returncode else shown.stdout
 
     def names(self, folder: PurePosixPath) -> list[str]:
-        """The names of what a folder held; empty where there was no such folder."""
+        """The names in a folder; empty if the folder did not exist."""
         listed = _git(self.project, "ls-tree", "-z", "--name-only", self.commit, f"./{folder}/")
         return [PurePosixPath(n.decode(errors="replace")).name for n in listed.stdout.split(b"\0") if n]
 

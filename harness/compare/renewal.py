@@ -1,5 +1,6 @@
-"""A baseline written again in its place, with more seeds or with metrics computed anew; and the comparison that
-``run.json`` keeps, from which a report is written anew.
+"""Replace a baseline by one with more seeds or with recomputed metrics; read back the comparison in ``run.json``.
+
+A report is written again from that comparison.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from harness.store.record_file import LABEL, loads
 
 
 def stored(folder: Path, run: Run) -> Comparison | None:
-    """The inverse of ``Comparison.to_json``; None where the run in ``folder`` was compared with nothing yet.
+    """The inverse of ``Comparison.to_json``; None if the run in ``folder`` was not compared with anything yet.
 
     Raises:
         UsageError: the comparison is damaged.
@@ -64,7 +65,7 @@ def named(text: str, project: Path) -> tuple[Baseline, Path]:
     """The baseline that ``SUITE/LABEL`` or a file names, and its file.
 
     Raises:
-        UsageError: there is none; it is a run, or not as it was accepted.
+        UsageError: there is no such baseline; the file is a run; or it was edited after it was accepted.
     """
     path = Path(text)
     if path.is_file():
@@ -89,14 +90,14 @@ def _known(project: Path) -> Iterable[str]:
 
 
 def renew(before: Baseline, file: Path, run: Run, rows: Iterable[ItemRows], *, reason: str, at: str) -> None:
-    """Write ``run`` in the place of the baseline ``before``.
+    """Write ``run`` in place of the baseline ``before``.
 
     Args:
-        before: as it was read.
-        file: where it was read from.
-        run: all of the new record; its label stays that of ``before``.
-        rows: all of its per-item rows.
-        reason: why these figures are right.
+        before: the baseline as it was read.
+        file: the file that it was read from.
+        run: the whole new record; it keeps the label of ``before``.
+        rows: all per-item rows of the new record.
+        reason: why the new figures are right.
         at: when they were accepted, ISO 8601.
 
     Raises:

@@ -1,8 +1,8 @@
-"""What was repeated behind two sides of a comparison, and the estimate that this allows.
+"""What was repeated on the two sides of a comparison, and the estimate that the repeats allow.
 
-The unit of repetition follows from the graph: seeds, where a swept seed reaches the metric and moves what it reads;
-else items; else nothing, and then nothing says how far another value would be. *Exact* is only what was made of equal
-bytes, or of items that are all alike on both sides.
+The unit of repetition follows from the graph. It is seeds, if a swept seed reaches the metric and changes what it
+reads; otherwise items; otherwise nothing is repeated, and then nothing shows how far another value would differ. A
+change is *exact* only if both sides were made of equal bytes, or of items that are all alike.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.store.items import ItemsReader
 from harness.store.record import Run, Score
 
 LEAST = 3
-"""Fewer repeats than this say nothing: with two, the 90 % interval is six standard errors to either side."""
+"""Fewer repeats than this give no verdict: with two, the 90 % interval is six standard errors to either side."""
 
 SeedKey = tuple[tuple[str, int], ...]
 Unit = Literal["seeds", "items", "exact", "one"]
@@ -31,7 +31,7 @@ NO_STEP = "which says nothing of a further one: the metric names no `steps` for 
 
 @dataclass(frozen=True)
 class Side:
-    """A run, and where its per-item rows are; None where it has none."""
+    """A run, and the reader of its per-item rows, or None if it has no rows."""
 
     run: Run
     items: ItemsReader | None = None
@@ -46,17 +46,17 @@ class Evidence:
     unit: Unit
     paired: bool
     repeats: int
-    """Differences, or the smaller side where not paired; nested repeats count once, clusters too."""
+    """Number of differences, or of the smaller side's repeats if not paired; nested repeats and clusters count once."""
     spread: stats.Estimate | None
-    """Of candidate − baseline; None where nothing was repeated, or too little."""
+    """Estimate of candidate − baseline; None if nothing was repeated, or too little."""
     lacking: str = ""
-    """Why these repeats are too few to judge; empty where they are enough."""
+    """Why these repeats are too few for a verdict; empty if they are enough."""
     silent: str = ""
-    """Why nothing can be claimed of the change; empty where something can."""
+    """Why no claim can be made about the change; empty if one can be made."""
     note: str = ""
-    """What of the repeats repeats nothing; empty where all do."""
+    """Which of the repeats gave the same output as another; empty if all outputs differ."""
     seeds: frozenset[SeedKey] | None = None
-    """Those that count, where seeds do."""
+    """The seeds that count, if seeds are the unit."""
 
     @property
     def change(self) -> float:
@@ -69,11 +69,11 @@ class Evidence:
 
     @property
     def exact(self) -> bool:
-        """Made of the same bytes, or of items that are all alike: then there is nothing to be uncertain about."""
+        """Whether both sides were made of the same bytes, or of items that are all alike: then nothing is uncertain."""
         return self.unit == "exact"
 
     def interval(self, confidence: float = stats.CONFIDENCE) -> tuple[float, float] | None:
-        """Of the change; a point where it is exact, None where nothing bounds it."""
+        """Interval of the change; a point if it is exact, None if nothing bounds it."""
         if self.exact:
             return self.change, self.change
         return None if self.spread is None or self.silent else self.spread.interval(confidence)
@@ -105,9 +105,9 @@ def gather(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side) -
 
 
 def alone(scores: Sequence[Score], field: str, side: Side) -> stats.Estimate | None:
-    """The mean of one side by itself, and how much its repeats vary; None where nothing says that.
+    """The mean of one side by itself, and how much its repeats vary; None if that cannot be known.
 
-    Every score is complete; they are of one metric.
+    Every score is complete; all are of one metric.
     """
     found = alone_over(scores, field, side)
     return None if found is None else found[0]
@@ -116,7 +116,7 @@ def alone(scores: Sequence[Score], field: str, side: Side) -> stats.Estimate | N
 def alone_over(
     scores: Sequence[Score], field: str, side: Side
 ) -> tuple[stats.Estimate, Literal["seeds", "items"]] | None:
-    """As ``alone``, and over what."""
+    """As ``alone``, with the unit of repetition."""
     order = side.run.metrics[scores[0].metric].seeds
     if order:
         values = _by_seeds(scores, field)
@@ -138,7 +138,7 @@ def alone_over(
 
 
 def _from_the_cache(theirs: Sequence[Score], ours: Sequence[Score]) -> str:
-    """Why times are none of what is compared; empty where both sides took them while they ran."""
+    """Why a comparison of times is not possible; empty if both sides took their times in the run itself."""
     late = [
         where
         for scores, where in ((theirs, "the baseline"), (ours, "this run"))
@@ -158,10 +158,10 @@ def _over_seeds(
     their_order: Sequence[str],
     our_order: Sequence[str],
 ) -> Evidence:
-    """Paired on the seeds that both sides have, if these are enough; else the two means as they are.
+    """Paired on the seeds that both sides have, if these are enough; otherwise unpaired.
 
-    Repeats that share the outermost seed share the training, say, and are averaged to one. Those in which both sides
-    gave the same as in another one count once.
+    Repeats with the same outermost seed (which share the training, for example) are averaged to one. Repeats with the
+    same outputs on both sides as another repeat count once.
     """
     before, after = _by_seeds(theirs, field), _by_seeds(ours, field)
     made, left_made = outputs(ours), outputs(theirs)
@@ -194,7 +194,7 @@ def _unpaired(
     theirs_by: Mapping[int | None, Sequence[SeedKey]],
     ours_by: Mapping[int | None, Sequence[SeedKey]],
 ) -> Evidence:
-    """Two means of their own seeds; a side that gives the same under every seed is known without a spread."""
+    """Compares two means with different seeds; a side that gives the same under every seed has no spread."""
     sides, notes, constant = [], [], []
     for scores, groups, where in ((theirs, theirs_by, "in the baseline"), (ours, ours_by, "here")):
         values, made = _by_seeds(scores, field), outputs(scores)
@@ -235,28 +235,28 @@ def _judged(
 
 
 def _unrepeated(theirs: Sequence[Score], ours: Sequence[Score], field: str, note: str) -> Evidence:
-    """Seeds that gave too few different outputs: without a spread, so that items may take over."""
+    """Evidence for seeds that gave too few different outputs: it has no spread, so that items can be used instead."""
     return Evidence(
         _value(theirs, field), _value(ours, field), "one", False, 1, None, silent=f"{note}; {ONE}", note=note
     )
 
 
 def _known(spread: stats.Estimate, values: Sequence[float], grid: float) -> stats.Estimate | None:
-    """Without rounding and at least as wide as the field is coarse; None where coinciding values say nothing."""
+    """Without rounding, and at least as wide as the grid of the field; None if coinciding values allow no estimate."""
     clean = stats.without_rounding(spread, max(map(abs, values)), 1)
     found = stats.floored(clean, grid)
     return found if found.se > 0.0 else None
 
 
 def _known_items(spread: stats.Estimate, size: float, items: int, step: float) -> stats.Estimate | None:
-    """The same over items: where all moved alike, one item's own deviation is at least what it can change."""
+    """The same over items: if all moved alike, the deviation of one item is at least its smallest possible change."""
     clean = stats.without_rounding(spread, size, items)
     found = clean if clean.se > 0.0 else stats.floored(clean, step * math.sqrt(items * clean.n))
     return found if found.se > 0.0 else None
 
 
 def _once(repeats: int, different: int) -> str:
-    """``"5 seeds gave the same bytes: one repeat"``; empty where all gave something else."""
+    """``"5 seeds gave the same bytes: one repeat"``; empty if all outputs differ."""
     if different == repeats:
         return ""
     if different == 1:
@@ -285,7 +285,7 @@ def _by_seeds(scores: Sequence[Score], field: str) -> dict[SeedKey, float]:
 def _nested(
     values: Mapping[SeedKey, float], seeds: Sequence[SeedKey], order: Sequence[str]
 ) -> dict[int | None, list[SeedKey]]:
-    """The seeds by the value of the outermost one, in their order."""
+    """The seeds grouped by the value of the outermost seed, in their order."""
     groups: dict[int | None, list[SeedKey]] = {}
     for s in seeds:
         if s in values:
@@ -300,14 +300,14 @@ def _step(scores: Sequence[Score], field: str) -> float:
 def _grid(
     scores: Sequence[Score], field: str, points: int, groups: Mapping[int | None, Sequence[SeedKey]]
 ) -> float:
-    """The distance between the values that one repeat can have: finer where it is a mean over several."""
+    """The distance between possible values of one repeat; finer if a repeat is a mean over several scores."""
     return _step(scores, field) / (points * min(map(len, groups.values())))
 
 
 @dataclass(frozen=True)
 class _Rows:
     moves: Mapping[str, float]
-    """Item → what it adds to the mean over points and repeats: an item at several points is no independent one."""
+    """Item → its share of the mean over points and repeats. An item at several points counts as one item."""
     clusters: Mapping[str, str]
     size: float
     """Largest magnitude of a row."""
@@ -320,7 +320,7 @@ class _Rows:
 
 
 def _rows(scores: Sequence[Score], field: str, reader: ItemsReader | None) -> _Rows | None:
-    """The rows of every repeat; None where one has none."""
+    """The rows of every repeat; None if a repeat has none."""
     moves: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
     values: dict[Hashable, Mapping[str, float]] = {}
@@ -379,5 +379,5 @@ def _value(scores: Sequence[Score], field: str) -> float:
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Exact where all are equal."""
+    """Exact if all values are equal."""
     return values[0] if min(values) == max(values) else math.fsum(values) / len(values)

@@ -21,39 +21,39 @@ from harness.compare.student import in_range, student_cdf, student_quantile
 K = TypeVar("K", bound=Hashable)
 
 CONFIDENCE = 0.90
-"""Two-sided, so that either end of the interval is a one-sided test at ``ALPHA``."""
+"""Level of the two-sided interval, so that either end of it is a one-sided test at ``ALPHA``."""
 ALPHA = 0.05
 POWER = 0.80
 LARGEST = 1e300
-"""Beyond this magnitude sums could overflow, so that it is refused together with inf and NaN."""
+"""Values beyond this magnitude are refused, together with inf and NaN, because sums could overflow."""
 COARSE = 1.5
 """Least deviation of one repeat, in steps of a coarse field. By simulation at 3 to 5 seeds and 12 to 40 items, the
 worst family-wise error of any claim is 100 % without a floor, 14 % at half a step, 6 % at one and 5 % at this one
 (``tests/compare/test_coarse.py``)."""
 ROUNDING = 8.0
-"""So many units in the last place of a value are lost on the way to it, and √n more where n values were summed."""
+"""Rounding error of a value in units in the last place; √n times more for a sum of n values."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, and how far it can be trusted."""
+    """A mean and its uncertainty."""
 
     mean: float
-    """Candidate - baseline for a comparison."""
+    """Candidate − baseline in a comparison."""
     se: float
-    """Standard error of ``mean``; 0 where nothing varied, and the estimate then counts as exact."""
+    """Standard error of ``mean``; 0 if nothing varied, and the estimate then counts as exact."""
     df: float
-    """Degrees of freedom of Student's t; real, at least 1."""
+    """Degrees of freedom of Student's t; a real number, at least 1."""
     n: int
     """Independent repeats behind ``mean``: differences, clusters of them, or the smaller of two samples."""
 
     @property
     def sd(self) -> float:
-        """Standard deviation of one repeat: what ``detectable`` and ``repeats_needed`` take."""
+        """Standard deviation of one repeat, as ``detectable`` and ``repeats_needed`` take it."""
         return self.se * math.sqrt(self.n)
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
-        """Two-sided t interval (low, high); a point where the standard error is 0."""
+        """Two-sided t interval (low, high); a point if the standard error is 0."""
         half = student_quantile(0.5 + _open_unit(confidence, "confidence") / 2, self.df) * self.se
         return self.mean - half, self.mean + half
 
@@ -68,7 +68,7 @@ class Estimate:
     def detectable(self, alpha: float = ALPHA, power: float = POWER) -> float:
         """The smallest true effect that an experiment like this one shows with probability ``power``.
 
-        Design, not hindsight: it depends on the spread and the number of repeats, not on ``mean``.
+        This is for design: it depends on the spread and the number of repeats, not on ``mean``.
         """
         return _effect_in_se(self.df, alpha, power) * self.se
 
@@ -89,7 +89,7 @@ def welch(baseline: Sequence[float], candidate: Sequence[float]) -> Estimate:
 def apart(before: Estimate, after: Estimate) -> Estimate:
     """Difference of two independent estimates (Welch 1947).
 
-    Pessimistic where the sides are positively correlated because they share some seeds: pair them then.
+    Pessimistic if the sides are positively correlated because they share some seeds: pair them instead.
     """
     se, df = _pooled([(before.se, before.df), (after.se, after.df)])
     return Estimate(after.mean - before.mean, se, df, min(before.n, after.n))
@@ -103,19 +103,19 @@ def overlapping(
 ) -> Estimate:
     """Difference of two statistics of items, of which the sides share all, some or none.
 
-    Each item moves its side's statistic by a *contribution*, to first order (the infinitesimal jackknife; Efron and
-    Tibshirani 1993, section 20.4); of a mean over n items it is (value - mean) / n. Over the union of items the
-    difference is moved by candidate's minus baseline's contribution, 0 where a side lacks the item, and what
-    belongs to one cluster is added up. With G clusters in each of three groups (those of both sides, of the
+    To first order, each item moves its side's statistic by a *contribution* (the infinitesimal jackknife; Efron and
+    Tibshirani 1993, section 20.4). For a mean over n items it is (value - mean) / n. Over the union of items, the
+    difference is moved by the candidate's minus the baseline's contribution (0 if a side lacks the item), and the
+    contributions of one cluster are added up. With G clusters in each of three groups (those of both sides, of the
     baseline alone, of the candidate alone), se^2 is the sum over the groups of G/(G-1) * sum of squares; the degrees
-    of freedom are Welch-Satterthwaite's over the groups, G - 1 for each. Of a mean this is the paired (clustered) t
-    where all items are shared, and Welch's where none is.
+    of freedom are Welch-Satterthwaite's over the groups, G - 1 for each. For a mean this is the paired (clustered) t
+    if all items are shared, and Welch's t if no item is.
 
     Args:
         change: candidate - baseline, of the statistics themselves.
-        baseline: item to contribution; they sum to about 0. Empty for a single sample.
-        candidate: likewise.
-        clusters: of the items that are not a cluster of their own.
+        baseline: item → contribution; they sum to about 0. Empty for a single sample.
+        candidate: as ``baseline``.
+        clusters: item → cluster, for the items that are not a cluster of their own.
     """
     if len(baseline) + len(candidate) < 2:
         raise ValueError("an estimate needs at least two items")
@@ -145,7 +145,7 @@ def overlapping(
 
 
 def contributions(values: Mapping[K, float]) -> dict[K, float]:
-    """What each item adds to the mean of ``values``, beyond what an average one does."""
+    """By how much each item moves the mean of ``values``: (value - mean) / n."""
     numbers = _finite(values.values(), "values")
     mean = _mean(numbers)
     return {item: (value - mean) / len(numbers) for item, value in zip(values, numbers, strict=True)}
@@ -160,22 +160,22 @@ def _pooled(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def floored(estimate: Estimate, step: float) -> Estimate:
-    """With a standard deviation of one repeat of at least ``COARSE`` steps.
+    """The estimate with a standard deviation of one repeat of at least ``COARSE`` steps.
 
-    Values on a grid coincide by chance: three accuracies of 20 items are often equal, and then say nothing of how far
-    a fourth would be. The floor keeps Holm's family-wise error at 5 % from three repeats on.
+    Values on a grid coincide by chance: three accuracies of 20 items are often equal, which does not show how far a
+    fourth would differ. The floor keeps Holm's family-wise error at 5 % from three repeats on.
     """
     sd = COARSE * _not_negative(step, "step")
     return replace(estimate, se=max(estimate.se, sd / math.sqrt(estimate.n)))
 
 
 def without_rounding(estimate: Estimate, size: float, n: int) -> Estimate:
-    """With 0 for a mean and a standard error that are no more than rounding.
+    """The estimate with its mean and standard error set to 0 if they are no more than rounding.
 
     Args:
-        estimate: of values.
+        estimate: estimate from the values.
         size: the largest magnitude among the values.
-        n: how many of them were summed.
+        n: number of values that were summed.
     """
     least = rounding(size, n)
     return replace(
@@ -194,9 +194,9 @@ def clustered(differences: Sequence[float], clusters: Sequence[Hashable] | None 
     """Mean of one value per item, with a standard error that allows any dependence inside a cluster.
 
     With residuals r and G clusters, se^2 = G/(G-1) * sum over clusters of (sum of r)^2 / n^2, with G - 1
-    degrees of freedom (CR1 of a mean: Cameron and Miller 2015, section II). One cluster per item, or None,
-    is the ordinary t. Exact for equally large normal clusters; optimistic where few clusters (below some
-    twenty) differ much in size, because the largest then decide alone. The Estimate's n is G.
+    degrees of freedom (CR1 of a mean: Cameron and Miller 2015, section II). One cluster per item, or None, gives the
+    ordinary t. Exact for equally large normal clusters. Optimistic if there are few clusters (below about twenty)
+    of very different sizes, because the largest then dominate. The Estimate's n is G.
     """
     values = _finite(differences, "values")
     if clusters is not None and len(clusters) != len(values):
@@ -212,10 +212,10 @@ def clustered(differences: Sequence[float], clusters: Sequence[Hashable] | None 
 
 
 def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
-    """Which claims survive Holm's step-down, in the order given (Holm 1979).
+    """Which claims remain after Holm's step-down procedure, in the order given (Holm 1979).
 
-    The chance of even one false survivor is at most ``alpha``, whatever the dependence between the
-    claims; pessimistic where they are strongly correlated, as metrics of the same images are.
+    The chance of even one false claim among them is at most ``alpha``, whatever the dependence between the
+    claims. Pessimistic if they are strongly correlated, as metrics of the same images are.
     """
     _open_unit(alpha, "alpha")
     survives = [False] * len(p_values)
@@ -232,8 +232,8 @@ def detectable(sd: float, n: int, alpha: float = ALPHA, power: float = POWER) ->
     """The smallest true effect that ``n`` repeats show with probability ``power``, in the unit of ``sd``.
 
     Args:
-        sd: standard deviation of one paired difference. For two independent samples of n, the root of
-            the summed variances: pessimistic then, as their t has more than n - 1 degrees of freedom.
+        sd: standard deviation of one paired difference. For two independent samples of n, the square root of
+            the summed variances; the result is then pessimistic, as their t has more than n - 1 degrees of freedom.
         n: repeats, at least 2.
         alpha: one-sided level; each side of a 90 % interval has 0.05.
         power: between 0.5 and 1.
@@ -245,13 +245,13 @@ def detectable(sd: float, n: int, alpha: float = ALPHA, power: float = POWER) ->
 def repeats_needed(
     sd: float, margin: float, alpha: float = ALPHA, power: float = POWER, most: int = 10_000
 ) -> int | None:
-    """The fewest repeats, in all, at which an effect of ``margin`` is detectable.
+    """The smallest total number of repeats at which an effect of ``margin`` is detectable.
 
-    By symmetry it is also the number at which a system that did not change has its whole interval below
-    the margin with probability ``power``. Pessimistic for independent samples, as ``detectable`` is.
+    By symmetry it is also the number at which an unchanged system has its whole interval below the margin with
+    probability ``power``. Pessimistic for independent samples, as ``detectable`` is.
 
     Returns:
-        At least 2; None where even ``most`` repeats are too few, so that a larger margin is the answer.
+        At least 2; None if even ``most`` repeats are too few, so that a larger margin is needed.
     """
     in_range(margin, 0.0 < margin <= LARGEST, "margin must be finite and positive")
     in_range(most, most >= 2, "most must be at least 2")
@@ -260,9 +260,9 @@ def repeats_needed(
 
 
 def average_nested(values: Sequence[float], groups: Sequence[K]) -> dict[K, float]:
-    """The mean of each outer group, in order of first appearance; ``groups``: the outermost seeds.
+    """The mean of each outer group, in order of first appearance. ``groups`` are the outermost seeds.
 
-    Repeats inside a group are not independent, so that only these means may be counted as repeats.
+    Repeats inside a group are not independent, so only the means of groups may be counted as repeats.
     """
     if len(values) != len(groups):
         raise ValueError(f"every value needs a group: {len(values)} values, {len(groups)} groups")
@@ -270,16 +270,16 @@ def average_nested(values: Sequence[float], groups: Sequence[K]) -> dict[K, floa
 
 
 def margin_of(relative: float, baseline_mean: float, floor: float) -> float:
-    """An absolute margin: the fraction ``relative`` of the baseline's size, or of ``floor`` if larger.
+    """An absolute margin: the fraction ``relative`` of the baseline's magnitude, or of ``floor`` if that is larger.
 
-    Without a floor, a baseline near 0 would make every difference matter. The baseline may be negative.
+    Without a floor, every difference would exceed the margin of a baseline near 0. The baseline may be negative.
     """
     size = abs(_finite((baseline_mean,), "baseline mean")[0])
     return _not_negative(relative, "relative margin") * max(size, _not_negative(floor, "floor"))
 
 
 def _effect_in_se(df: float, alpha: float, power: float) -> float:
-    """Sum of two quantiles, within 1.2 % of the exact (noncentral t) answer; 6 % below it at df = 1."""
+    """Sum of two quantiles, within 1.2 % of the exact (noncentral t) result; 6 % below it at df = 1."""
     in_range(power, 0.5 <= power < 1.0, "power must be at least 0.5 and below 1")
     return student_quantile(1 - _open_unit(alpha, "alpha"), df) + student_quantile(power, df)
 
@@ -291,7 +291,7 @@ def _p_below(gap: float, estimate: Estimate) -> float:
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Exactly the value where all are equal, so that no rounding error passes for spread."""
+    """The mean; exactly the common value if all are equal, so that a rounding error is not taken for spread."""
     return values[0] if min(values) == max(values) else math.fsum(values) / len(values)
 
 

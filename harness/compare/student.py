@@ -1,4 +1,4 @@
-"""Student's t in a few lines: neither a plan nor a comparison needs the second that ``scipy.stats`` takes to load.
+"""Student's t in a few lines: loading ``scipy.stats`` takes a second, too long for a plan or a comparison.
 
 Every function raises ValueError, naming the argument, for arguments outside their stated range.
 """
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 
 def student_cdf(t: float, df: float) -> float:
-    """P(T <= t) for Student's t with real ``df`` from 1 to 1e9; to 1e-10 relative in the lower tail to 1e6.
+    """P(T <= t) for Student's t with real ``df`` from 1 to 1e9; relative error 1e-10 in the lower tail, up to df = 1e6.
 
     For the upper tail take ``student_cdf(-t, df)``, not ``1 - student_cdf(t, df)``.
     """
@@ -41,7 +41,7 @@ def student_quantile(p: float, df: float) -> float:
 
 
 def _student(t: float, df: float) -> tuple[float, float, float]:
-    """P(|T| < t), P(|T| >= t) and the density at t, for t >= 0; each relatively accurate where it is small.
+    """P(|T| < t), P(|T| >= t) and the density at t, for t >= 0; each with a small relative error even if it is small.
 
     Both are regularised incomplete beta functions with parameters 1/2 and df/2 (DLMF 8.17.22).
     """
@@ -57,7 +57,7 @@ def _student(t: float, df: float) -> tuple[float, float, float]:
 
 
 def _one_over_beta(df: float) -> float:
-    """1 / B(df/2, 1/2). Beyond a = 100 two log-gammas cancel, and the series for their ratio takes over."""
+    """1 / B(df/2, 1/2). For a > 100 two log-gammas cancel, so the series for their ratio is used."""
     a = df / 2
     if a < 100:
         return math.exp(math.lgamma(a + 0.5) - math.lgamma(a)) / math.sqrt(math.pi)
@@ -67,7 +67,7 @@ def _one_over_beta(df: float) -> float:
 
 def _beta_fraction(a: float, b: float, x: float) -> float:
     """The continued fraction of the incomplete beta function I_x(a, b), by Lentz's method."""
-    tiny = 1e-300  # instead of a zero denominator
+    tiny = 1e-300  # used instead of a zero denominator
     c, d = 1.0, 1.0 / ((1 - (a + b) * x / (a + 1)) or tiny)
     value, m = d, 0
     while True:
@@ -85,7 +85,7 @@ def _degrees(df: float) -> float:
 
 
 def in_range(value: float, holds: bool, rule: str) -> float:
-    """``value``, or ValueError with the ``rule`` that it breaks."""
+    """``value``, or ValueError with the ``rule`` that it violates."""
     if not holds:
         raise ValueError(f"{rule}; it is {value!r}")
     return value

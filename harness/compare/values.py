@@ -1,4 +1,4 @@
-"""What a mean is made of: values with weights and where they were measured; and the mean of one side alone."""
+"""The values of a mean, with weights and where they were measured; and the mean of one side alone."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Figure:
 
     mean: float
     low: float | None
-    """Lower bound of the 90 % interval of the mean; None where nothing, or too little, was repeated."""
+    """Lower bound of the 90 % interval of the mean; None if nothing, or too little, was repeated."""
     high: float | None
     repeats: int
-    """Independent repeats behind the interval; without one, the values behind the mean."""
+    """Independent repeats behind the interval; if there is no interval, the number of values behind the mean."""
     unit: Literal["seeds", "items", "one"]
 
     @classmethod
     def of(cls, scores: Sequence[Score], field: str, side: Side) -> Figure | None:
-        """The figure of scores of one metric; None where there are none, or a repeat of one failed."""
+        """The mean of scores of one metric; None if there are none, or if a repeat failed."""
         if not scores or not all(s.complete and s.repeats for s in scores):
             return None
         swept = bool(side.run.metrics[scores[0].metric].seeds)
@@ -42,7 +42,7 @@ class Figure:
 
 
 class Place(NamedTuple):
-    """Where a value was measured, or what several of them have in common; None where they differ in it."""
+    """Where a value was measured, or what several values have in common; a field in which they differ is None."""
 
     item: str | None = None
     cluster: str | None = None
@@ -61,30 +61,30 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True)
 class Values:
-    """The repeats of one side that count, and how to weigh what is in them."""
+    """The repeats of one side that count, and their weights."""
 
     field: str
     scores: Sequence[Score]
     points: Sequence[str]
-    """What to call the place of each score."""
+    """For each score, the point to record for its values."""
     reader: ItemsReader | None
     outermost: str | None
-    """The seed whose values are repeats of their own; others are averaged below it."""
+    """The seed whose values are independent repeats; repeats are averaged over the other seeds."""
     seeds: Sequence[SeedKey]
-    """Those that every point has."""
+    """The seeds that every point has."""
     items: frozenset[str] | None
-    """Those that every point and repeat has; None where some repeat has no rows."""
+    """The items that every point and repeat has; None if a repeat has no rows."""
 
     @staticmethod
     def of(scores: Sequence[Score], field: str, side: Side, points: Sequence[str]) -> Values:
-        """Those of complete scores of one metric, at least one.
+        """The values of complete scores of one metric, at least one score.
 
         Args:
-            scores: with the field.
-            field: of the metric.
-            side: that the scores are of.
-            points: for each score the point to call its values' place by, canonical JSON: of a pair of scores both
-                have the candidate's, though one side may not sweep an axis, or lie at the reference.
+            scores: scores that have the field.
+            field: a field of the metric.
+            side: side of the comparison that the scores are from.
+            points: for each score the point to record for its values, canonical JSON. Both scores of a pair have the
+                candidate's point, though one side may not sweep an axis, or is at the reference.
 
         Raises:
             UsageError: the per-item rows cannot be read.
@@ -105,11 +105,11 @@ class Values:
         )
 
     def only(self, seeds: Collection[SeedKey], outermost: str | None) -> Values:
-        """With these seeds only, nested as the other side nests them."""
+        """The same with these seeds only, nested as on the other side."""
         return replace(self, seeds=[s for s in self.seeds if s in seeds], outermost=outermost)
 
     def weighted(self, by_item: bool) -> Iterator[Value]:
-        """Every value with its weight in the mean: points alike, repeats alike, items of a repeat alike."""
+        """Every value with its weight in the mean: equal for points, for repeats, and for the items of a repeat."""
         inner: dict[int | None, int] = {}
         for seeds in self.seeds:
             inner[self._outer(seeds)] = inner.get(self._outer(seeds), 0) + 1
@@ -151,7 +151,7 @@ def _seeds(repeat: Repeat) -> SeedKey:
 
 
 def mean(values: Sequence[Value]) -> float:
-    """The weighted mean of some values; exact where all are equal."""
+    """The weighted mean of some values; exact if all are equal."""
     first = values[0].value
     if all(v.value == first for v in values):
         return first

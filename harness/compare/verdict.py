@@ -1,8 +1,8 @@
-"""The policy: which scores a verdict is about.
+"""The policy: which scores are compared, and in which order the steps run.
 
-A run is compared with a baseline (``compare``), and the points of a run with one of its own (``within``), by
-the same steps: ``match.py`` finds the pairs, ``contrast.py`` judges them one field at a time on the evidence
-that ``sample.py`` gathers, ``decide.py`` names the verdict and corrects for the number of gates.
+A run is compared with a baseline (``compare``), and the points of a run with one of its own points (``within``), by the
+same steps: ``match.py`` finds the pairs, ``contrast.py`` judges them one field at a time on the evidence that
+``sample.py`` gathers, ``decide.py`` chooses the verdict and corrects for the number of gates.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def compare(
     name: str | None = None,
     note: str = "",
 ) -> Comparison:
-    """Compare a run with a baseline, and with its own reference point where its suite names one.
+    """Compare a run with a baseline, and with its own reference point if its suite names one.
 
     Args:
         candidate: the run and its items.
-        baseline: an accepted run, or any other; None where there is none.
-        gates: what to judge: the run's own gates, or those of the merge base.
-        name: what to call the baseline, for people; by default the id of its run.
+        baseline: an accepted run, or any other; None if there is none.
+        gates: gates to judge: the run's own, or those of the merge base.
+        name: name of the baseline in messages; by default the id of its run.
         note: why there is no baseline, and the command that makes one.
     """
     run = candidate.run
@@ -70,15 +70,14 @@ def within(
 ) -> tuple[Finding, ...]:
     """Compare every other point of the reference's axes with the reference point of the same run.
 
-    The margin is that of the field's gate, if it has one. A finding is gated only where a gate is declared
-    against the reference, ``reference`` is the one that the suite declares, and the gate names this point or
-    none.
+    The margin is that of the field's gate, if it has one. A finding is gated only if a gate is declared against the
+    reference, ``reference`` is the one that the suite declares, and the gate names this point or no point.
     """
     return correct(_within(candidate, reference, gates), _level(candidate.run))
 
 
 def _level(run: Run) -> float:
-    """Of every claim about a run: a run that may be judged several times shares the usual level among its looks."""
+    """Level of every claim about a run. If a run may be judged several times, its looks share the usual level."""
     return stats.ALPHA if run.looks is None else run.looks.alpha
 
 
@@ -90,7 +89,7 @@ def _without_baseline(candidate: Side, gates: Sequence[GateInfo]) -> Iterator[Ju
 
 
 def _gated(contrast: Contrast, matching: Matching, gates: Sequence[GateInfo]) -> Iterator[Judged]:
-    """A finding per gate; none where all its scores are new or were deselected."""
+    """A finding per gate, except gates whose scores are all new or deselected."""
     run = contrast.candidate.run
     for gate in _stored(gates):
         pairs = [p for p in matching.pairs if _is_at(p.candidate, gate)]
@@ -104,7 +103,7 @@ def _gated(contrast: Contrast, matching: Matching, gates: Sequence[GateInfo]) ->
 
 
 def _ungated(contrast: Contrast, matching: Matching, gates: Sequence[GateInfo]) -> Iterator[Judged]:
-    """Every other field that has a direction on both sides, as the mean over its points."""
+    """A finding for every other field that has a direction on both sides, as the mean over its points."""
     gated = {(g.metric, g.field) for g in _stored(gates) if not g.at}
     by_metric: dict[str, list[Pair]] = {}
     for pair in matching.pairs:
@@ -144,7 +143,7 @@ def _within(side: Side, reference: Mapping[str, Json], gates: Sequence[GateInfo]
 
 
 def _against(scores: Iterable[Score], reference: Mapping[str, Json]) -> Iterator[Pair]:
-    """Each score with the one that has the reference's values where there are any and its own elsewhere."""
+    """Each score with the one at the reference's values, and at its own values of the other axes."""
     places = {(s.metric, canonical(s.point)): s for s in scores}
     for place, score in places.items():
         there = {axis: reference.get(axis, value) for axis, value in score.point.items()}

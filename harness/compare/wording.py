@@ -1,6 +1,6 @@
-"""How figures, points, verdicts and the outcome are put into words, the same in every rendering.
+"""How figures, points, verdicts and the outcome are put into words, the same in every report format.
 
-Nothing statistical happens here: a comparison's numbers are only rounded, ordered and named.
+There is no statistics here: a comparison's numbers are only rounded, ordered and named.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.formats.strict_json import canonical
 from harness.store.record import Run, TaskInfo
 
 DIGITS = 3
-"""Significant digits, unless more are needed to tell two different numbers apart."""
+"""Significant digits, unless more are needed to distinguish two different numbers."""
 
 WORST_FIRST = (
     Verdict.REGRESSED,
@@ -31,11 +31,10 @@ WORST_FIRST = (
 
 
 def together(values: Sequence[float], *, scale: float | None = None) -> list[str]:
-    """Numbers that stand side by side: equal decimals, three significant digits of the largest.
+    """Numbers that are shown next to each other: equal decimals, three significant digits of the largest.
 
-    More digits are shown until different numbers read differently and none but zero reads as zero. Numbers that
-    only rounding parts (beyond the twelfth digit) are not different.
-    Whole numbers below a million stay whole.
+    More digits are shown until different numbers read differently and only zero reads as zero. Numbers that differ
+    only by rounding (beyond the twelfth digit) count as equal. Whole numbers below a million stay whole.
 
     Args:
         values: finite or infinite.
@@ -58,7 +57,7 @@ def together(values: Sequence[float], *, scale: float | None = None) -> list[str
 
 
 def _number(value: float, digits: int, top: float, wide: bool) -> str:
-    """``wide``: the numbers beside it span so many magnitudes that equal decimals would be mostly zeros."""
+    """``wide``: the numbers next to it span so many magnitudes that equal decimals would be mostly zeros."""
     if not math.isfinite(value):
         return "nan" if math.isnan(value) else "∞" if value > 0 else "-∞"
     if top == 0:
@@ -71,13 +70,13 @@ def _number(value: float, digits: int, top: float, wide: bool) -> str:
 
 
 def number(value: float) -> str:
-    """One number by itself, three significant digits."""
+    """One number alone, three significant digits."""
     return together([value])[0]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What a row about one finding shows; empty where there is nothing to show."""
+    """What a row about one finding shows; empty texts are not shown."""
 
     baseline: str = ""
     candidate: str = ""
@@ -90,7 +89,7 @@ class Figures:
 
 
 def figures(finding: Finding) -> Figures:
-    """A finding's numbers. The interval shows enough digits to be told from the margin and from zero."""
+    """A finding's numbers. The interval has enough digits to be distinguished from the margin and from zero."""
     estimate, margin = finding.estimate, finding.margin
     if estimate is None:
         return Figures(margin="" if margin is None else number(margin))
@@ -112,12 +111,12 @@ def figures(finding: Finding) -> Figures:
 
 
 def margin(shown: Figures) -> str:
-    """``"0.02 (sees 0.05)"``; empty where there is none."""
+    """``"0.02 (sees 0.05)"``; empty if there is no margin."""
     return f"{shown.margin} ({shown.sees})" if shown.margin and shown.sees else shown.margin
 
 
 def beside(findings: Iterable[Finding]) -> list[tuple[str, str]]:
-    """What to know beside the verdicts: the metrics that a sentence holds for, and the sentence, each once."""
+    """Notes to show next to the verdicts: the metrics that a note is about, and the note, without duplicates."""
     named: dict[str, dict[str, None]] = {}
     for f in findings:
         for sentence in f.beside:
@@ -126,7 +125,7 @@ def beside(findings: Iterable[Finding]) -> list[tuple[str, str]]:
 
 
 def repeats(estimate: Estimate) -> str:
-    """``"5 paired seeds"``; ``"exact"`` of equal bytes, ``"one value"`` where nothing was repeated."""
+    """``"5 paired seeds"``; ``"exact"`` for equal bytes, ``"one value"`` if nothing was repeated."""
     if estimate.unit in ("exact", "one"):
         return "exact" if estimate.unit == "exact" else "one value"
     unit = estimate.unit.removesuffix("s") if estimate.repeats == 1 else estimate.unit
@@ -134,7 +133,7 @@ def repeats(estimate: Estimate) -> str:
 
 
 def point(at: Mapping[str, Json]) -> str:
-    """``"scheduler=pndm, steps=50"``; a field keeps its node where two of the point share its name."""
+    """``"scheduler=pndm, steps=50"``; a field is shown with its node if two fields of the point have the same name."""
     short = Counter(field.rpartition(".")[2] for field in at)
     names = {field: field.rpartition(".")[2] for field in at}
     return ", ".join(
@@ -144,14 +143,14 @@ def point(at: Mapping[str, Json]) -> str:
 
 
 def place(finding: Finding) -> str:
-    """Where a finding holds, beside its name: its point, or the points it is the mean over, or nothing."""
+    """The point of a finding, or the points it is the mean over, or nothing; shown next to its name."""
     if finding.at:
         return point(finding.at)
     return f"mean over {finding.points} points" if finding.points > 1 else ""
 
 
 def label(item: Finding | Point | TaskInfo) -> str:
-    """A finding, a score or a task on one line: name and place."""
+    """Name and point of a finding, a score or a task, on one line."""
     match item:
         case Finding():
             parts = (place(item), "" if item.against is None else "against the reference")
@@ -164,7 +163,7 @@ def label(item: Finding | Point | TaskInfo) -> str:
 
 
 def evidence(finding: Finding) -> str:
-    """What an inconclusive finding could have shown and what it would take; empty where it says neither."""
+    """What an inconclusive finding could have shown and what would decide it; empty if neither is known."""
     parts = []
     if finding.detectable is not None:
         parts.append(f"smallest effect that these repeats could have shown: {number(finding.detectable)}")
@@ -174,13 +173,13 @@ def evidence(finding: Finding) -> str:
 
 
 def listed(names: Sequence[str], most: int) -> str:
-    """The first ``most`` names, and how many there are besides."""
+    """The first ``most`` names, and how many more there are."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def first_line(error: str | None) -> str:
-    """What a failure says in one line; its log follows it."""
+    """The first line of an error; the log follows it."""
     return (error or "no message").strip().partition("\n")[0]
 
 
@@ -199,7 +198,7 @@ def tally(findings: Iterable[Finding]) -> str:
 def claims(findings: Iterable[Finding]) -> str:
     """What the verdicts are about: ``"about the recipe of `model`"``, with the metrics' names where they differ.
 
-    One without an estimate is about nothing that was measured.
+    A finding without an estimate is not included.
     """
     names: dict[str, list[str]] = {}
     for f in findings:
@@ -210,7 +209,7 @@ def claims(findings: Iterable[Finding]) -> str:
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Gated before the rest, by verdict, then by how many margins worse; names break ties."""
+    """Gated findings before the rest, by verdict, then by change in units of the margin; names break ties."""
 
     def key(f: Finding) -> tuple[bool, int, float, str, str]:
         rank = len(WORST_FIRST) if f.verdict is None else WORST_FIRST.index(f.verdict)
@@ -228,7 +227,7 @@ def _worse(finding: Finding) -> float:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The whole comparison in a word and a sentence."""
+    """The result of the whole comparison, as a word and a sentence."""
 
     word: str
     """A verdict's word, ``"failed"``, ``"missing"``, ``"no baseline"`` or ``"not gated"``."""
@@ -237,7 +236,7 @@ class Outcome:
 
 
 def outcome(comparison: Comparison) -> Outcome:
-    """What the comparison as a whole comes to: the word follows the exit code."""
+    """The result of the comparison as a whole; the word follows the exit code."""
     gated = [f for f in comparison.findings if f.gated]
     verdicts = {f.verdict for f in gated}
     code = comparison.exit()
@@ -260,7 +259,7 @@ def outcome(comparison: Comparison) -> Outcome:
 
 
 def against(run: Run, comparison: Comparison) -> str:
-    """``"cpu, accepted 3 days before this run (reason)"``; empty where there is no baseline."""
+    """``"cpu, accepted 3 days before this run (reason)"``; empty if there is no baseline."""
     if comparison.baseline is None:
         return ""
     accepted = comparison.accepted
@@ -281,10 +280,10 @@ def _age(accepted: str, started: str) -> str:
 
 
 def clean(text: str, *, lines: bool = False, most: int = 500) -> str:
-    """Text from outside, harmless on a terminal and in XML: control characters are shown as ``unclean.visible`` does.
+    """Make text from outside safe for a terminal and for XML: control characters are shown as by ``escapes.visible``.
 
-    Line ends and tabs become spaces, or line ends stay where ``lines``. What is longer than ``most`` characters is cut,
-    visibly.
+    Line ends and tabs become spaces; with ``lines``, line ends stay. Text of more than ``most`` characters is visibly
+    cut.
     """
     text = text if len(text) <= most else text[: most - 1] + "…"
     text = text.replace("\r\n", "\n").replace("\t", " ")
@@ -293,7 +292,7 @@ def clean(text: str, *, lines: bool = False, most: int = 500) -> str:
 
 
 def uncompared(run: Run, comparison: Comparison) -> list[tuple[str, Mapping[str, Json], list[float]]]:
-    """Values that no finding sets against anything: (``metric.field``, point, one value per repeat)."""
+    """Values that no finding compares: (``metric.field``, point, one value per repeat)."""
     compared = {f.name for f in comparison.findings if f.estimate}
     new = {(p.metric, canonical(p.point)) for p in comparison.new}
     return [

@@ -1,1 +1,1 @@
-"""What stages share on a device: exact arithmetic, measuring, resuming, weights, influence rows."""
+"""Helpers that stages share: exact arithmetic, measuring, resuming, loading weights, influence rows."""

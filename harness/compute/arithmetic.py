@@ -1,4 +1,4 @@
-"""The same numbers every time, what a device says when it is full, and model libraries kept quiet."""
+"""Reproducible arithmetic, detection of a full device, and silencing of model libraries."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import torch
 
 _FULL = ("can't allocate memory", "not enough memory", "std::bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED")
 _ONEDNN = "could not create a primitive"
-"""All that oneDNN says. Of a primitive that it does not have it says more."""
+"""The whole message of oneDNN when memory is full. For a primitive that it does not support, the message is longer."""
 
 
 def exact() -> AbstractContextManager[None]:
-    """CuDNN without TF32 and without algorithms that add in another order every time; nothing on a CPU."""
+    """Switch off TF32 and nondeterministic algorithms in cuDNN; no effect on a CPU."""
     return torch.backends.cudnn.flags(  # type: ignore[no-any-return]
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
     )
 
 
 def is_out_of_memory(e: Exception) -> bool:
-    """Whether an exception means that a device is full; on a CPU torch has no class for it."""
+    """Whether an exception means that the device is out of memory; on a CPU torch has no class for it."""
     return isinstance(e, torch.OutOfMemoryError | MemoryError) or _says(str(e).strip())
 
 
@@ -31,10 +31,10 @@ def _says(text: str) -> bool:
 
 @contextmanager
 def hushed(*loggings: Any) -> Iterator[None]:
-    """Within it, libraries say nothing.
+    """Silence libraries inside the block.
 
     Args:
-        loggings: ``transformers.utils.logging``, ``diffusers.utils.logging``: they have the same functions.
+        loggings: ``transformers.utils.logging``, ``diffusers.utils.logging``; both have the same functions.
     """
     before = [(library, library.get_verbosity(), library.is_progress_bar_enabled()) for library in loggings]
     for library in loggings:

@@ -1,12 +1,12 @@
-"""Rows behind a field that is no mean over items: how far each item moves the field.
+"""Rows for a field that is not a mean over items: how far each item moves the field.
 
 The row of an item is the field's value plus the item's influence. The influences of a sample sum to 0, so the mean
-of the rows is the value, and the ordinary standard error of that mean is the jackknife's of the field. Rows of the
-same items in two runs pair as any others do.
+of the rows is the value, and the ordinary standard error of that mean is the jackknife standard error of the field.
+Rows of the same items in two runs can be paired like any others.
 
-The influence is that of the jackknife, n - 1 times what the field loses without the item (Efron and Stein, 1981: the
-variance is too large rather than too small on average), or that of the infinitesimal jackknife, n times the
-derivative of the field by the item's weight (Jaeckel, 1972). Each metric says which.
+The influence is either that of the jackknife or that of the infinitesimal jackknife. The first is n - 1 times what
+the field loses without the item (Efron and Stein, 1981: the variance is too large rather than too small on average).
+The second is n times the derivative of the field by the item's weight (Jaeckel, 1972). Each metric says which it uses.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 
 REAL, GENERATED = "real/", "generated/"
-"""What the names of rows begin with where a field rests on two samples."""
+"""Prefixes of row names where a field depends on two samples."""
 
 
 def jackknife(without: Sequence[float]) -> list[float]:
     """The influences of the items of one sample; they sum to 0.
 
     Args:
-        without: the field without each of the n items.
+        without: values of the field, each without one of the n items.
     """
     mean = math.fsum(without) / len(without)
     return [(len(without) - 1) * (mean - left) for left in without]
 
 
 def rows(value: float, *samples: Sequence[float]) -> list[float]:
-    """One row per item of independent samples, whose mean is ``value``.
+    """One row per item of independent samples; the mean of the rows is ``value``.
 
-    Their standard error as one sample of N items is the root of the summed variances of the samples: the influences
-    of n of them are multiplied by N / n, and by what makes the divisors n - 1 of N - 1.
+    Their standard error as one sample of N items is the root of the summed variances of the samples. To that end the
+    influences of a sample of n items are multiplied by N / n, and by the factor that replaces the divisor n - 1 with
+    N - 1.
 
     Args:
-        value: of the field.
-        samples: per sample the influences of its items, which sum to 0.
+        value: the field's value.
+        samples: for each sample the influences of its items, which sum to 0.
     """
     total = sum(map(len, samples))
     found: list[float] = []
@@ -50,18 +51,19 @@ def rows(value: float, *samples: Sequence[float]) -> list[float]:
 def ratio(
     amounts: Sequence[float], sizes: Sequence[float], clusters: Sequence[Hashable] | None = None
 ) -> tuple[float, list[float]]:
-    """sum(amounts) / sum(sizes), and one row per item, whose mean it is.
+    """sum(amounts) / sum(sizes), and one row per item; the mean of the rows is the ratio.
 
     For I items with amounts y, sizes x and R = sum(y) / sum(x), the linearised row R + (y_i - R x_i) I / sum(x) has
     the variance of R to first order (Taylor linearisation: Särndal, Swensson and Wretman 1992, section 5.6; Cochran
-    1977, section 6.4). A cluster that is much of the whole pulls R to itself and would seem to deviate little; in the
-    jackknife's rows, which these are, x is summed over the other clusters. For clusters of one size both are the
-    same. Of a single cluster there is no jackknife, and the rows are the linearised ones.
+    1977, section 6.4). A cluster that makes up much of the total pulls R towards itself, so its linearised rows deviate
+    too little. The rows returned are therefore the jackknife's, in which x is summed over the other clusters. For
+    clusters of equal size both are the same. With a single cluster there is no jackknife, and the rows are the
+    linearised ones.
 
     Args:
         amounts: y, one per item.
         sizes: x, not all 0.
-        clusters: items of one are not independent; by default each is by itself.
+        clusters: the cluster of each item; items of one cluster are not independent. By default each item is its own.
     """
     of = list(range(len(sizes)) if clusters is None else clusters)
     size = math.fsum(sizes)
@@ -80,5 +82,5 @@ def ratio(
 
 
 def named(samples: Mapping[str, Sequence[str]]) -> list[str]:
-    """The names of the rows of several samples: each item's after the name of its sample."""
+    """The names of the rows of several samples: each item's name, prefixed with the name of its sample."""
     return [prefix + item for prefix, items in samples.items() for item in items]

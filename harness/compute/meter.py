@@ -1,4 +1,4 @@
-"""What work takes: time, memory, and energy where the device counts it."""
+"""Cost of a computation: time, memory, and energy where the device counts it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.store.processor import cpu_name
 
 @dataclass(frozen=True)
 class Usage:
-    """Of the work inside one ``with``."""
+    """The cost of the work inside one ``with`` block."""
 
     wall_s: float
     peak_bytes: int
@@ -25,15 +25,15 @@ class Usage:
     host_bytes: int
     """Largest memory resident in this process."""
     energy_j: float | None
-    """What the accelerator took, by its own counter (NVML); None where nothing counts it."""
+    """Energy used by the accelerator in joules, by its own counter (NVML); None if it has no counter."""
     device: str
-    """What hardware it is."""
+    """Name of the hardware."""
     threads: int | None
-    """That torch may use; None on an accelerator, whose time they hardly change."""
+    """Number of threads that torch may use; None on an accelerator, where they hardly change the time."""
 
 
 def total(usages: Sequence[Usage]) -> dict[str, Json]:
-    """Of work that was done in parts: times and energies added up, the largest memory."""
+    """The usage of work done in parts: times and energies are summed, for memory the largest value is taken."""
     energies = [u.energy_j for u in usages]
     return {
         "wall_s": sum(u.wall_s for u in usages),
@@ -49,11 +49,11 @@ class Meter:
     """Measures a block: ``with Meter(job.device) as meter: ...`` and then ``meter.usage``.
 
     Args:
-        device: a torch device string; its queue is waited for at both ends.
+        device: a torch device string; the device is synchronised at the start and at the end.
     """
 
     usage: Usage
-    """After the block."""
+    """Set when the block ends."""
 
     def __init__(self, device: str) -> None:
         self._device = device
@@ -62,7 +62,7 @@ class Meter:
         if self._device != "cpu":
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
-        with suppress(OSError):  # Linux; elsewhere the peak is that of the process so far
+        with suppress(OSError):  # Linux only; elsewhere the peak is that of the process so far
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         self._energy = _energy_j(self._device)
         self._started = time.perf_counter()
@@ -72,7 +72,7 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         if kind is not None:
-            return  # a failed device may not even synchronise
+            return  # after an error the device may not even synchronise
         if self._device != "cpu":
             torch.cuda.synchronize()
         wall_s = time.perf_counter() - self._started

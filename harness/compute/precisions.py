@@ -1,4 +1,4 @@
-"""The types of numbers that networks may compute in, by name. No torch before one of them is asked for."""
+"""The number types that networks may compute in, by name. Torch is imported only when one of them is looked up."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """One type of number."""
+    """One number type."""
 
     torch: str
-    """Its name there."""
+    """Name of the dtype in torch."""
     lightning: str
-    """What Lightning calls a training in it; weights that are trained stay in fp32."""
+    """Lightning's name for training in this type; the trained weights stay in fp32."""
     rounding: float
-    """How far apart, relatively, two embeddings of one text encoder may be where either was stored or made in it."""
+    """Largest relative difference between two embeddings of one text encoder if either was made or stored in it."""
     wider: str
-    """What to try where numbers are not finite in it; empty for the widest."""
+    """The types to try if numbers are not finite in this one; empty for the widest."""
     scaled: bool = False
-    """Whether a training scales its losses up, for else small gradients are 0."""
+    """Whether training scales its losses up, because small gradients would otherwise become 0."""
 
 
 PRECISIONS: Choices[Arithmetic] = Choices(
@@ -39,7 +39,7 @@ Precision = Annotated[Literal["fp32", "bf16", "fp16"], PRECISIONS]
 
 
 def dtype_of(precision: Precision) -> torch.dtype:
-    """Torch's type of number."""
+    """The torch dtype."""
     import torch
 
     dtype: torch.dtype = getattr(torch, PRECISIONS[precision].torch)

@@ -1,4 +1,4 @@
-"""Training that survives a kill: state in the job's scratch folder, saved as often as it is cheap."""
+"""Training that can be resumed after a kill: its state is saved in the job's scratch folder, as often as is cheap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.artifact import Json
 
 
 class Stateful(Protocol):
-    """A network, an optimiser, a schedule: whatever a training goes on from."""
+    """Anything with a state that training needs to continue: a network, an optimiser, a schedule."""
 
     def state_dict(self) -> Mapping[str, Any]: ...
 
@@ -23,11 +23,11 @@ class Stateful(Protocol):
 class Resume:
     """The parts of a training that have a state, kept in one file.
 
-    There is no random state in it: what a step draws is decided by seed and step alone.
+    The file holds no random state: what a step draws depends on seed and step alone.
     """
 
     SHARE = 0.1
-    """At most this share of the time goes into saving: short trainings save often, large models seldom."""
+    """Largest share of the time spent on saving, so short trainings save often and large models seldom."""
 
     def __init__(self, scratch: Path, parts: Mapping[str, Stateful], name: str = "training") -> None:
         self.parts = parts
@@ -36,7 +36,7 @@ class Resume:
         self._took = 0.0
 
     def restore(self) -> dict[str, Json]:
-        """Put every part back to where the last save left it; what was told then, or nothing."""
+        """Restore every part to the last save; returns the values saved with it, an empty dict without a save."""
         if not self._file.exists():
             return {}
         saved = torch.load(self._file, weights_only=True, map_location="cpu")
@@ -46,10 +46,10 @@ class Resume:
         return told
 
     def save_if_due(self, told: Mapping[str, Json]) -> None:
-        """Save, unless the last time is too short ago.
+        """Save, unless the last save is too recent.
 
         Args:
-            told: numbers and texts that ``restore`` gives back: the step, the history.
+            told: numbers and texts that ``restore`` returns, such as the step and the history.
         """
         before = time.monotonic()
         if before < self._saved_at + self._took / self.SHARE:
@@ -62,7 +62,7 @@ class Resume:
 
 
 def mixed(*numbers: int) -> int:
-    """One 63-bit seed from several numbers: neighbours do not resemble one another."""
+    """One 63-bit seed from several numbers; similar numbers give unrelated seeds."""
     from hashlib import sha256
 
     digest = sha256(":".join(str(n) for n in numbers).encode()).digest()

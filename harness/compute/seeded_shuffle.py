@@ -1,4 +1,4 @@
-"""Drawing lots by name: a random order that depends on nothing but a seed and the names themselves."""
+"""A random order of names that depends on nothing but a seed and the names themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hashlib import sha256
 def drawn(names: Iterable[str], seed: int) -> list[str]:
     """``names`` in random order.
 
-    By the hash of seed and name, so the same on every platform and for every version of every library, and
-    a name more or less leaves the order of the others as it was.
+    They are sorted by the hash of seed and name. The order is therefore the same on every platform and with every
+    version of every library, and adding or removing a name does not change the order of the others.
     """
     return sorted(names, key=lambda name: sha256(f"{seed}:{name}".encode()).digest())

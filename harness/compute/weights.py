@@ -1,4 +1,4 @@
-"""Weights that somebody else made: safetensors by their headers, and a network that got all of its own."""
+"""Checks of weights from elsewhere: the headers of safetensors files, and whether a network got all its weights."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from harness.errors import StageError
 UNREADABLE = (
     OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,
 )  # fmt: skip
-"""What the libraries raise for a file that is not what it should be."""
+"""What the libraries raise for an invalid or damaged file."""
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 def header(file: Path, what: str) -> dict[str, str]:
-    """Tensor name → element type, as in ``F32``.
+    """Maps each tensor's name to its element type, as in ``F32``.
 
     Raises:
-        StageError: not safetensors, or cut short.
+        StageError: the file is not safetensors, or is truncated.
     """
     try:
         with safe_open(file, "pt") as tensors:
@@ -33,15 +33,15 @@ def header(file: Path, what: str) -> dict[str, str]:
 
 
 def stored_dtype(files: Iterable[Path], what: str, prefix: str = "") -> torch.dtype:
-    """The type that the floating-point tensors of safetensors files fit into; reads headers only.
+    """The narrowest type that holds all floating-point tensors of safetensors files; reads headers only.
 
     Args:
-        files: of one network.
-        what: what messages call it.
-        prefix: only the tensors whose name begins so.
+        files: the files of one network.
+        what: the network's name in messages.
+        prefix: only tensors whose name starts with it are considered.
 
     Raises:
-        StageError: a damaged file, a tensor in 8 bits or fewer, or none at all.
+        StageError: a damaged file, a tensor in 8 bits or fewer, or no tensors at all.
     """
     found: set[torch.dtype] = set()
     for file in files:
@@ -59,14 +59,14 @@ def stored_dtype(files: Iterable[Path], what: str, prefix: str = "") -> torch.dt
 
 
 def complete(info: Mapping[str, Iterable[Any]], what: str) -> None:
-    """Every weight has its place and every place its weight.
+    """Check that the stored weights and the network's parameters match one to one.
 
     Args:
         info: as ``from_pretrained(output_loading_info=True)`` gives it.
-        what: the network.
+        what: the network's name in messages.
 
     Raises:
-        StageError: one has not.
+        StageError: a weight is missing, unexpected or of another shape.
     """
     if mismatched := sorted(info["mismatched_keys"]):
         name, stored, expected = mismatched[0]
@@ -75,13 +75,13 @@ def complete(info: Mapping[str, Iterable[Any]], what: str) -> None:
         )
     if missing := sorted(info["missing_keys"]):
         raise StageError(f"{what}: no weights for {some(missing)}")
-    # CLIP's positions are 0, 1, 2, …: older versions of transformers stored them.
+    # CLIP's position ids are 0, 1, 2, …: older versions of transformers stored them.
     if unexpected := sorted(k for k in info["unexpected_keys"] if not k.endswith("position_ids")):
         raise StageError(f"{what}: the configuration has no place for {some(unexpected)}")
 
 
 def finite(state: Mapping[str, torch.Tensor], what: str) -> None:
-    """Raises StageError where a weight is missing, or is NaN or infinite in the type that it is in."""
+    """Raises StageError if a weight is missing, or is NaN or infinite in the type it is stored in."""
     for name, tensor in state.items():
         if tensor.is_meta:
             raise StageError(f"{what}: no weights for {name}")
@@ -94,7 +94,7 @@ def finite(state: Mapping[str, torch.Tensor], what: str) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """What a library says, in one line of bearable length."""
+    """A library's error message on one line, cut to 400 characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 400 else f"{text[:399]}…"
 

@@ -1,4 +1,4 @@
-"""What runs: plans, keys and protocols of tasks, their execution, and the record of it.
+"""Runs suites: plans, keys and protocols of tasks, their execution, and the record of a run.
 
-May import everything below it; it knows stages only through their signatures.
+May import every package below it. It knows stages only through their signatures.
 """

@@ -1,7 +1,7 @@
-"""What is left to chance: the stages that a seed decides, and which of them a suite repeats.
+"""Which stages a seed decides, and which of them a suite repeats.
 
-A verdict can be about a *recipe* only as far as what the recipe leaves to chance was repeated: a suite that sweeps
-the seed of the sampling knows nothing of the luck of the one training before it.
+A verdict can be about a *recipe* only if every random stage of the recipe was repeated: a suite that sweeps only the
+seed of the sampling shows nothing about the variation of the one training before it.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ LEARNT: tuple[type[Artifact], ...] = (
     Pipeline,
     TextEmbedder,
 )
-"""Kinds of artifact that a training leaves."""
+"""Kinds of artifact that a training produces."""
 
 
 def subject_of(suite: Suite, metric: str, seeds: Mapping[str, Sequence[int]]) -> Subject:
-    """What of the way from the subject to a metric is left to chance.
+    """The random stages between the subject and a metric, and which of them are repeated.
 
     Args:
-        suite: with everything bound.
-        metric: of the suite.
+        suite: the suite, with all its values bound.
+        metric: name of a metric of the suite.
         seeds: node → the swept seeds upstream of it or on it.
     """
     way = list(_way(suite, metric))
@@ -52,12 +52,12 @@ def subject_of(suite: Suite, metric: str, seeds: Mapping[str, Sequence[int]]) ->
 
 
 def draws(suite: Suite, name: str) -> bool:
-    """Whether a node's seed decides what comes out, at any point of the matrix."""
+    """Whether a node's seed affects its output, at any point of the matrix."""
     return any(suite.nodes[name].stage.draws(parameters) for parameters in settings(suite, name))
 
 
 def _way(suite: Suite, metric: str) -> Iterator[str]:
-    """The stages from the subject to a metric, in the suite's order; the metric itself measures."""
+    """The stages from the subject to a metric, without the metric itself, in the suite's order."""
     subject = {s.partition(".")[0] for s in suite.subject}
     above = suite.upstream(metric)
     for name in suite.nodes:

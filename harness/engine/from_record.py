@@ -1,7 +1,7 @@
-"""A record's declaration made into a suite again, and the keys that its tasks had: whatever the file says today.
+"""Rebuild a suite from the declaration in a record, and find the keys that its tasks had, without the suite file.
 
-So a baseline can be run with more seeds, or have its metrics computed anew, from what was accepted. What has changed
-since is found by key and told by name.
+So an accepted baseline can be run with more seeds, or have its metrics computed anew. What has changed since is found
+by comparing keys and is listed by name.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from harness.suite.located_yaml import Entry, List, Map, Scalar, Tree
 def suite_of(
     run: Run, project: Path, where: str, *, mirror: Path | None, store: Store, download: bool
 ) -> tuple[Suite, list[dict[str, Json]]]:
-    """The suite that a record declares, resolved, and what to record of its sources.
+    """The suite that a record declares, with its sources resolved, and what to record about the sources.
 
-    It has no gates and no reference: those are in the record.
+    It has no gates and no reference point: those are in the record.
 
     Args:
         run: a run or a baseline.
-        project: relative sources are taken from the suite file of the run's suite in it.
-        where: what to call the record in errors.
+        project: the project folder. Relative sources are resolved against the folder of the suite's file in it.
+        where: name of the record in error messages.
         mirror, store, download: as for ``harness.engine.suite_sources.resolve``.
 
     Raises:
@@ -69,12 +69,12 @@ def suite_of(
 
 
 def keys_then(run: Run, plan: Plan, where: str) -> dict[TaskId, str]:
-    """The keys that the tasks of a plan had when the record was made, by the task's id of today.
+    """The keys that the tasks of a plan had when the record was made, by the task's present id.
 
     Args:
         run: the record.
-        plan: of the suite that the record declares.
-        where: what to call the record in errors.
+        plan: plan of the suite that the record declares.
+        where: name of the record in error messages.
 
     Raises:
         UsageError: the record does not note the code of its stages, or its scores have other keys.
@@ -97,13 +97,13 @@ def keys_then(run: Run, plan: Plan, where: str) -> dict[TaskId, str]:
 
 
 def notes_code(run: Run) -> bool:
-    """Whether a record says which code and software its stages had; older ones do not."""
+    """Whether a record has the code and software of its stages; older records do not."""
     return _stages(run).keys() <= run.code.keys()
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A repeat of a record, and the task of a plan that would compute it today; None where there is none."""
+    """A repeat of a record, and the task of a plan that would compute it today, or None if there is no such task."""
 
     metric: str
     key: str
@@ -111,7 +111,7 @@ class Recorded:
 
 
 def recorded(run: Run, plan: Plan) -> Iterator[Recorded]:
-    """Every repeat of a record beside its task in a plan."""
+    """Every repeat of a record with its task in a plan."""
     planned = {
         (s.metric, canonical(s.point), canonical(r.seeds)): r.task for s in plan.scores for r in s.repeats
     }
@@ -122,7 +122,7 @@ def recorded(run: Run, plan: Plan) -> Iterator[Recorded]:
 
 
 def changes(run: Run, plan: Plan) -> dict[str, list[str]]:
-    """Node → what of it is another than when the record was made, in words; without nodes that are the same."""
+    """Node → what has changed since the record was made, in words. Unchanged nodes are left out."""
     stages: Any = declaration(plan.suite)["stages"]
     here: Any = code(plan.suite)
     found: dict[str, list[str]] = {}
@@ -152,7 +152,7 @@ def _code_changes(then: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Ite
 def _choice_changes(
     then: Mapping[str, Any] | None, now: Mapping[str, Any], values: Mapping[str, list[Json]]
 ) -> Iterator[str]:
-    """Entries of tables that the record chose, where they are others today."""
+    """Table entries that the record chose and that are different today."""
     for name, entries in (then or {}).get("choices", {}).items():
         today = now.get("choices", {}).get(name, {})
         for value in values.get(name, []):
@@ -161,7 +161,7 @@ def _choice_changes(
 
 
 def _values(run: Run, node: str) -> Mapping[str, list[Json]]:
-    """Parameter → the values that a record has of it, those of the matrix included."""
+    """Parameter → its values in the record, including those of the matrix."""
     matrix: Any = run.declaration.get("matrix") or {}
     return {
         name: list(matrix.get(f"{node}.{name}", [value]))
@@ -188,7 +188,7 @@ def _code(run: Run) -> Mapping[str, Any]:
 
 
 def _folder(suite: str, project: Path) -> Path:
-    """Where the file of a suite lies, for what it names relative to itself; the project's folder if it is gone."""
+    """The folder of a suite's file, which relative paths start from; the project folder if the file is gone."""
     for file in sorted((project / "suites").rglob("*.y*ml")):
         try:
             named = located_yaml.load(file).entries.get("suite")
@@ -200,7 +200,7 @@ def _folder(suite: str, project: Path) -> Path:
 
 
 def _referred(value: Json, references: Mapping[Json, Json]) -> Json:
-    """A value in which sources, which a record holds by their content, are named as the suite named them."""
+    """The value, with each source given by its name in the suite instead of by its content as in the record."""
     if isinstance(value, str):
         return references.get(value, value)
     if isinstance(value, list):
@@ -211,7 +211,7 @@ def _referred(value: Json, references: Mapping[Json, Json]) -> Json:
 
 
 def _tree(value: Json, where: Where) -> Tree:
-    """Plain JSON as a suite's text would have it."""
+    """Converts plain JSON to a tree as read from a suite's text."""
     if isinstance(value, Mapping):
         return Map(where, {str(n): Entry(where, _tree(v, where)) for n, v in value.items()})
     if isinstance(value, list | tuple):

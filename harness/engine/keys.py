@@ -22,9 +22,9 @@ def task_key(
     """The key of a task.
 
     Args:
-        identity: of its stage. Of the tables that it chooses from, the entries that the parameters choose.
-        parameters: all of them, in plain form.
-        inputs: input → the (key, output) pairs that it takes, in order.
+        identity: identity of the task's stage. A table of choices is reduced to the entries that the parameters choose.
+        parameters: all parameters, in plain form.
+        inputs: input → its (key, output) pairs, in order.
     """
     parts: dict[str, Any] = {**identity, "parameters": parameters, "inputs": inputs}
     if tables := parts.get("choices"):
@@ -34,17 +34,17 @@ def task_key(
 
 
 def chosen(entries: Mapping[str, Json], value: Json) -> Json:
-    """The entry that a value chooses: that of its name, or of the word before the colon; of a list, each."""
+    """The table entry chosen by a value, or by its word before the colon; for a list, an entry for each element."""
     if isinstance(value, list | tuple):
         return [chosen(entries, one) for one in value]
     return entries.get(value, entries.get(value.partition(":")[0])) if isinstance(value, str) else None
 
 
 def identity(stage: Stage) -> dict[str, Json]:
-    """What of a key the stage function itself decides; ``choices`` is absent where it chooses from no table.
+    """The stage function's own part of a key; ``choices`` is absent if it chooses from no table.
 
     Raises:
-        UsageError: software that it declares is not installed.
+        UsageError: software that the stage declares is not installed.
     """
     tables = code_digest.choices(stage.function)
     return {
@@ -57,7 +57,7 @@ def identity(stage: Stage) -> dict[str, Json]:
 
 
 def remember(stage: Stage) -> None:
-    """Read a stage's source now, while the files are what was imported: see ``code_digest.edited``.
+    """Read a stage's source now, while the files are still those that were imported; see ``code_digest.edited``.
 
     Raises:
         UsageError: a table that it chooses from is not written as one dictionary.

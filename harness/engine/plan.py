@@ -1,9 +1,10 @@
-"""From a suite to tasks with keys, to the scores they end in, and to how long the rest will take. Nothing runs here
-and nothing heavy loads.
+"""Turn a suite into tasks with keys, the scores that they lead to, and an estimate of the remaining time.
 
-A task is a node at one point of the axes upstream of it and one repeat of the seeds upstream of it, so a
-checkpoint that fifteen scheduler settings share is planned once. The key says what would have to run again;
-the protocol says what a score means (see ``docs/keys.md``).
+Nothing runs here and no heavy library is loaded.
+
+A task is a node at one point of the axes upstream of it and one repeat of the seeds upstream of it. So a checkpoint
+that fifteen scheduler settings share is planned once. The key identifies what would have to run again; the protocol
+defines what a score means (see ``docs/keys.md``).
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from harness.suite import Ref, Suite
 from harness.suite.typed import to_json
 
 MOST_POINTS = 200_000
-"""More than anybody runs, and a quarter of a minute to plan."""
+"""Limit on the points of a matrix: far more than anyone runs. Planning so many takes a quarter of a minute."""
 
 TaskId = tuple[str, str]
-"""Node and key. Tasks of different nodes may have equal keys: they run once, and mean different things."""
+"""Node and key. Tasks of different nodes may have equal keys: they run once, but mean different things."""
 
 _Place = tuple[str, Cell, tuple[int, ...]]
-"""Node, what of the cell reaches it, and the values of the swept seeds that reach it."""
+"""Node, the part of the cell that affects it, and the values of the swept seeds that affect it."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,13 @@ class Task:
     stage: Stage
     parameters: Mapping[str, Any]
     keyed: Mapping[str, Json]
-    """The parameters as the key has them: sources by the content that they had when it was made."""
+    """The parameters as used in the key: each source is given by its content when the key was made."""
     inputs: Mapping[str, tuple[tuple[TaskId, str], ...]]
-    """Input name → the tasks and the outputs of theirs that it takes, in order."""
+    """Input name → the tasks and outputs that it takes, in order."""
     point: Mapping[str, Json]
-    """The axes upstream of it."""
+    """The values of the axes upstream of the task."""
     seeds: Mapping[str, int]
-    """The swept seeds upstream of it."""
+    """The values of the swept seeds upstream of the task."""
 
     @property
     def id(self) -> TaskId:
@@ -70,7 +71,7 @@ class PlannedRepeat:
 
 @dataclass(frozen=True)
 class PlannedScore:
-    """A score to be: see ``record.Score`` for the fields."""
+    """A score that the run will compute; see ``record.Score`` for the fields."""
 
     metric: str
     point: Mapping[str, Json]
@@ -83,20 +84,20 @@ class PlannedScore:
 class Plan:
     suite: Suite
     tasks: Mapping[TaskId, Task]
-    """Inputs before what takes them."""
+    """All tasks; every task comes after its inputs."""
     scores: tuple[PlannedScore, ...]
     metrics: Mapping[str, MetricInfo]
     pictures: tuple[TaskId, ...]
-    """Tasks that no score needs: their images are for the report, in the first repeat."""
+    """Tasks that no score needs: their images, of the first repeat, are for the report."""
     only: Mapping[str, tuple[Any, ...]]
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """Distinct keys: what may have to run."""
+        """Distinct keys: the upper bound of what has to run."""
         return tuple(dict.fromkeys(t.key for t in self.tasks.values()))
 
     def behind(self, task: TaskId, *, protocol_only: bool = False) -> Iterator[Task]:
-        """``task`` and what it was made from; with ``protocol_only`` the graph is cut at the subject."""
+        """``task`` and every task that it was made from; with ``protocol_only`` the graph is cut at the subject."""
         seen, waiting = set(), [task]
         subject = self.suite.subject
         while waiting:
@@ -126,7 +127,7 @@ def make(suite: Suite, *, only: Mapping[str, tuple[Any, ...]] | None = None) -> 
     """Plan a suite.
 
     Args:
-        suite: with its sources resolved, so that data enters the keys by content.
+        suite: the suite, with its sources resolved, so that data enters the keys by content.
         only: axis → the values to keep.
 
     Raises:
@@ -157,7 +158,7 @@ class _Planner:
         return Plan(self.suite, self.tasks, tuple(scores), info, tuple(dict.fromkeys(pictures)), self.only)
 
     def _cells(self) -> Iterator[Cell]:
-        """The points of the matrix, without what is deselected or excluded."""
+        """The points of the matrix, without deselected and excluded ones."""
         axes = self.suite.matrix
         kept = [
             [i for i, v in enumerate(a.values) if a.field not in self.only or v in self.only[a.field]]
@@ -189,7 +190,7 @@ class _Planner:
             )
 
     def _repeats_of(self, metric: str) -> Iterable[int]:
-        """The repeats that differ for a metric: those in which the seeds that reach it do."""
+        """The repeats that differ for a metric: those that differ in the seeds that affect it."""
         seeds = self.suite.seeds
         count = len(seeds[0].values) if seeds else 1
         rows = (tuple(seeds[j].values[r] for j in self.bindings.seeds[metric]) for r in range(count))
@@ -203,7 +204,7 @@ class _Planner:
         return {axis.field: axis.values[repeat] for axis in swept}
 
     def _task(self, name: str, cell: Cell, repeat: int) -> TaskId:
-        """The task of a node, planned after those that it takes from."""
+        """The task of a node, planned after its inputs."""
         waiting = [name]
         while waiting:
             place = self._place(waiting[-1], cell, repeat)
@@ -244,7 +245,7 @@ class _Planner:
         key = task_key(self.identity[name], spelled, taken)
         point, seeds = self.bindings.point(name, cell), self._seeds(name, repeat)
         task = Task(name, key, node.stage, parameters, spelled, inputs, point, seeds)
-        # The first stays where alternatives turn out equal: the tasks that it names come before it.
+        # If alternatives turn out equal, the first task stays: the tasks that it refers to come before it.
         return self.tasks.setdefault(task.id, task).id
 
     def _metric_info(self, metric: str) -> MetricInfo:
@@ -268,8 +269,8 @@ class _Planner:
 
 
 def expected_s(task: Task, timings: Sequence[Mapping[str, Any]], device: str) -> float | None:
-    """Seconds that ``task`` will take: the median over the executions of its stage on this device class
-    whose parameters agree with it the most. None where it was never timed.
+    """Expected seconds for ``task``: the median over the executions of its stage on this device class whose parameters
+    agree with it the most. None if it was never timed.
     """
     known = [t for t in timings if t.get("use") == task.stage.name and t.get("device") == device]
     if not known:

@@ -1,8 +1,8 @@
 """What a score means: the settings behind it, and the part of them that is its protocol.
 
-The settings are every field upstream of a metric. The protocol is what of them reaches the metric without
-passing through the subject, and how the subject itself is read where it comes from outside: two scores are
-comparable exactly when their protocols are equal (see ``docs/keys.md``).
+The settings are every field upstream of a metric. The protocol is the part of them that affects the metric without
+passing through the subject, and, if the subject comes from outside, how it is read. Two scores are comparable
+exactly when their protocols are equal (see ``docs/keys.md``).
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from harness.suite import Node, Ref, Suite
 from harness.suite.typed import to_json
 
 Cell = tuple[int, ...]
-"""A point of the matrix: for each axis the index of its value."""
+"""A point of the matrix: the index of the value of each axis."""
 
 
 class Bindings:
-    """What the fields of a suite's nodes have at each cell of its matrix; plain forms are spelled once."""
+    """The field values of a suite's nodes at each cell of its matrix. Plain forms are computed once."""
 
     def __init__(self, suite: Suite) -> None:
         nodes, axes = suite.nodes, suite.matrix
         self.suite = suite
         above = {name: suite.upstream(name) | {name} for name in nodes}
         self.axes = {n: [i for i, a in enumerate(axes) if a.node in above[n]] for n in nodes}
-        """Node → the axes upstream of it or on it."""
+        """Node → indices of the axes upstream of it or on it."""
         self.own_axes = {n: [i for i in found if axes[i].node == n] for n, found in self.axes.items()}
         self.seeds = {n: [j for j, s in enumerate(suite.seeds) if s.node in above[n]] for n in nodes}
-        """Node → the swept seeds upstream of it or on it."""
+        """Node → indices of the swept seeds upstream of it or on it."""
         self.is_wiring = [a.name in nodes[a.node].stage.inputs for a in axes]
         self._spelled_axes = [
             [_spell_refs(v, nodes[a.node], a.name) if wiring else to_json(v) for v in a.values]
@@ -39,7 +39,7 @@ class Bindings:
         self._spelled = {n: {p: to_json(v) for p, v in node.parameters.items()} for n, node in nodes.items()}
 
     def wiring(self, name: str, cell: Cell) -> dict[str, tuple[Ref, ...]]:
-        """What a node's inputs are taken from."""
+        """The outputs that each input of a node takes."""
         wiring = dict(self.suite.nodes[name].inputs)
         for i in self.own_axes[name]:
             if self.is_wiring[i]:
@@ -47,7 +47,7 @@ class Bindings:
         return wiring
 
     def parameters(self, name: str, cell: Cell) -> dict[str, Json]:
-        """A node's parameters in plain form; a swept seed has what the suite gives it outside ``seeds``."""
+        """A node's parameters in plain form; a swept seed has the value that the suite gives it outside ``seeds``."""
         spelled = dict(self._spelled[name])
         for i in self.own_axes[name]:
             if not self.is_wiring[i]:
@@ -55,11 +55,11 @@ class Bindings:
         return spelled
 
     def point(self, name: str, cell: Cell) -> dict[str, Json]:
-        """The values of the axes that reach a node, in plain form."""
+        """The values of the axes that affect a node, in plain form."""
         return {self.suite.matrix[i].field: self._spelled_axes[i][cell[i]] for i in self.axes[name]}
 
     def reaching(self, metric: str, cell: Cell, *, cut: bool) -> Iterator[str]:
-        """The nodes that reach a metric, itself included; with ``cut``, without passing the subject."""
+        """The nodes that affect a metric, and the metric; with ``cut``, only along paths that avoid the subject."""
         subject = self.suite.subject
         seen, waiting = set(), [metric]
         while waiting:
@@ -75,7 +75,7 @@ class Bindings:
 
 @dataclass(frozen=True)
 class Meaning:
-    """See ``record.Score`` for the fields."""
+    """Settings and protocol of a score; see ``record.Score`` for the fields."""
 
     settings: dict[str, Json]
     protocol: dict[str, Json]
@@ -91,7 +91,7 @@ class Protocols:
         self._walked: dict[tuple[str, Cell], tuple[dict[str, Json], set[str]]] = {}
 
     def of(self, metric: str, cell: Cell) -> Meaning:
-        """What a score of ``metric`` at ``cell`` means."""
+        """Settings and protocol of a score of ``metric`` at ``cell``."""
         base, in_protocol = self._walk(metric, cell)
         settings = dict(base)
         for name, value in self.bindings.point(metric, cell).items():
@@ -103,7 +103,7 @@ class Protocols:
     def _walk(self, metric: str, cell: Cell) -> tuple[dict[str, Json], set[str]]:
         """The fields behind a metric, and which of them are in its protocol.
 
-        That depends on the wiring alone, so it is found once for each; other axes are laid over it.
+        Both depend on the wiring alone, so they are computed once per wiring. Values of other axes are filled in later.
         """
         axes, is_wiring = self.bindings.axes[metric], self.bindings.is_wiring
         wired = (metric, tuple(cell[i] for i in axes if is_wiring[i]))
@@ -124,7 +124,7 @@ class Protocols:
         return self._walked[wired]
 
     def _fields(self, name: str, cell: Cell) -> dict[str, Json]:
-        """A node's stage, parameters and wiring. A swept seed is left out: it makes repeats, not meanings."""
+        """A node's stage, parameters and wiring. Swept seeds are left out: they do not change what a score means."""
         node = self.suite.nodes[name]
         fields: dict[str, Json] = {f"{name}.use": f"{node.stage.name}@{node.stage.version}"}
         for parameter, value in self.bindings.parameters(name, cell).items():

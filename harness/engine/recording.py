@@ -1,4 +1,4 @@
-"""From a plan and what became of its tasks to the record of the run."""
+"""Make the record of a run from a plan and the outcomes of its tasks."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from harness.suite import Suite
 from harness.suite.typed import to_json
 
 ID = 16
-"""Hexadecimal digits of the digests that a record keeps of what was made: 64 bits, for equality alone."""
+"""Hexadecimal digits of the content digests in a record: 64 bits, used only to test equality."""
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """What a record says of the invocation itself."""
+    """Facts about the invocation itself."""
 
     id: str
     started: str
 
     @classmethod
     def now(cls, reports: Path) -> Invocation:
-        """One that begins now, in the project that ``reports`` is of."""
+        """An invocation that begins now, in the project that the folder ``reports`` belongs to."""
         moment = datetime.now(UTC)
         return cls(new_id(reports, moment), moment.isoformat(timespec="seconds"))
 
@@ -50,7 +50,7 @@ def assemble(
     sources: list[dict[str, Json]],
     store: Store,
 ) -> Run:
-    """All scores, tasks and environments of one invocation."""
+    """The record of one invocation: all scores, tasks and environments."""
     suite = plan.suite
     here = environment()
     seen = {environment_id(here): here}
@@ -81,7 +81,7 @@ def assemble(
 def distributions(
     environments: Mapping[str, Mapping[str, Json]], store: Store
 ) -> dict[str, Mapping[str, Json]]:
-    """The lists behind the digests in environments, by digest, as far as they are known here."""
+    """The lists behind the digests in environments, by digest, as far as this machine has them."""
     here = installed.distributions()
     digests = {str(e[DISTRIBUTIONS]) for e in environments.values() if DISTRIBUTIONS in e}
     known: dict[str, Mapping[str, Json]] = {
@@ -136,7 +136,7 @@ def _repeat(
 
 
 def _read(task: Task, outcomes: Mapping[TaskId, Outcome]) -> Read | None:
-    """What a metric's task read, input by input."""
+    """Digests of what a metric's task read from its inputs."""
     files: dict[str, Json] = {}
     facts: dict[str, Json] = {}
     for name, taken in task.inputs.items():
@@ -150,7 +150,7 @@ def _read(task: Task, outcomes: Mapping[TaskId, Outcome]) -> Read | None:
 
 
 def _drawn(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> dict[str, Made]:
-    """What the stages behind a metric left that a seed decides."""
+    """The outputs of those stages behind a metric that a seed affects."""
     drawn: dict[str, Made] = {}
     for task in sorted(plan.behind(metric), key=lambda t: t.node):
         if task.id != metric and task.stage.draws(task.parameters):
@@ -165,7 +165,7 @@ def _drawn(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> di
 
 
 def _files(entry: Entry, output: str) -> Json:
-    """The checksums of an artifact's files, by their path in its folder."""
+    """The checksums of an artifact's files, by path in its folder."""
     inside = f"{output}/"
     return {n.removeprefix(inside): digest for n, (_, digest) in entry.files.items() if n.startswith(inside)}
 
@@ -184,7 +184,7 @@ def _task(task: Task, outcome: Outcome) -> TaskInfo:
 
 
 def item_rows(run: Run, store: Store) -> Iterator[ItemRows]:
-    """The per-item rows behind a run's scores, from the store, one repeat at a time."""
+    """The per-item rows behind a run's scores, read from the store, one repeat at a time."""
     for score in run.scores:
         for repeat in score.repeats:
             if repeat.items:
@@ -207,12 +207,12 @@ def gate_infos(suite: Suite) -> tuple[GateInfo, ...]:
 
 
 def code(suite: Suite) -> dict[str, Json]:
-    """What of the keys a suite does not say: see ``record.Run.code``."""
+    """The parts of the keys that the suite itself does not contain; see ``record.Run.code``."""
     return {name: identity(node.stage) for name, node in suite.nodes.items()}
 
 
 def declaration(suite: Suite) -> dict[str, Json]:
-    """The suite with everything bound, as plain JSON: what ran, whatever becomes of the file."""
+    """The suite with all values bound, as plain JSON, so that the record keeps what ran even if the file changes."""
     nodes: dict[str, Json] = {}
     for name, node in suite.nodes.items():
         inputs: dict[str, Json] = {n: [str(r) for r in refs] for n, refs in node.inputs.items()}
@@ -237,7 +237,7 @@ def _axis_json(suite: Suite, name: str, value: Any) -> Json:
 
 
 def failure_logs(outcomes: Mapping[TaskId, Outcome]) -> dict[str, Path]:
-    """``node-key`` → the log of each task that failed in this run."""
+    """``node-key`` → the log file of each task that failed in this run."""
     return {
         f"{node}-{key[:8]}": outcome.log
         for (node, key), outcome in outcomes.items()

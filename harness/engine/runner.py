@@ -1,4 +1,4 @@
-"""Walk a plan: reuse what the store has, execute what a missing score needs, go on where a task fails."""
+"""Execute a plan: reuse what the store has, run what a missing score needs, and continue after a failed task."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from harness.suite.typed import to_json
 
 @dataclass(frozen=True)
 class Event:
-    """Something worth telling while a run goes on."""
+    """Something to report during a run."""
 
     kind: Literal["cached", "started", "progress", "executed", "failed", "skipped", "waiting", "damaged"]
     task: Task
     done: int = 0
     total: int = 0
     what: str = ""
-    """The unit of progress, the message of a failure, or who is waited for."""
+    """The unit of progress, the message of a failure, or the holder of the lock that is waited for."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task."""
+    """The result of a task in this run."""
 
     state: Literal["cached", "executed", "failed", "skipped"]
     entry: Entry | None = None
     error: str | None = None
     log: Path | None = None
     wall_s: float = 0.0
-    """How long a failed execution took; for the others the entry says it."""
+    """Duration of a failed execution, in seconds; for other tasks the entry has it."""
 
 
 @dataclass
@@ -52,8 +52,8 @@ class Runner:
     """Executes plans against one store.
 
     Args:
-        fresh: nodes to execute again, with everything downstream of them, whatever the store has.
-        tell: gets every event, on the calling thread.
+        fresh: nodes to execute again, with everything downstream of them, even if the store has them.
+        tell: called with every event, on the calling thread.
     """
 
     store: Store
@@ -63,10 +63,10 @@ class Runner:
     _outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def run(self, plan: Plan) -> dict[TaskId, Outcome]:
-        """The outcome of every task of the plan; only what a score or a picture still lacks is executed.
+        """The outcome of every task of the plan. Executes only what a missing score or picture needs.
 
         Raises:
-            StoreError: the store cannot be used. KeyboardInterrupt passes; what is finished is kept.
+            StoreError: the store cannot be used. KeyboardInterrupt propagates; finished work is kept.
         """
         self.store.need(plan.keys)
         stale = self._stale(plan)
@@ -80,17 +80,17 @@ class Runner:
                 self._intact(plan, plan.tasks[repeat.task], stale)
         for picture in plan.pictures:
             self._intact(plan, plan.tasks[picture], stale)
-        # What is not there and what no missing score needed was not visited.
+        # Tasks that are not in the store and that no missing score needed were not visited.
         return {t.id: self._outcomes.get(t.key, Outcome("skipped")) for t in plan.tasks.values()}
 
     def lacks(self, plan: Plan) -> bool:
-        """Whether something of a plan has to be executed, as far as can be seen without reading it."""
+        """Whether a part of the plan has to be executed, as far as that is known without reading the files."""
         wanted = {plan.tasks[r.task].key for s in plan.scores for r in s.repeats}
         wanted |= {plan.tasks[picture].key for picture in plan.pictures}
         return bool(wanted & self._stale(plan)) or not all(map(self.store.has, wanted))
 
     def _stale(self, plan: Plan) -> set[str]:
-        """Keys that ``fresh`` asks to make again."""
+        """The keys of the tasks that ``fresh`` asks to execute again."""
         stale: set[str] = set()
         for task in plan.tasks.values():
             if task.node in self.fresh or any(key in stale for _, key in task.sources):
@@ -125,7 +125,7 @@ class Runner:
             return self._execute(plan, task)
 
     def _intact(self, plan: Plan, task: Task, stale: set[str]) -> Outcome:
-        """The outcome of a task whose files will be read, made again where they are not what was stored."""
+        """The outcome of a task whose files will be read; made again if the files differ from what was stored."""
         outcome = self._ensure(plan, task, stale)
         if outcome.entry is not None and not self.store.is_intact(outcome.entry):
             self.tell(Event("damaged", task))
@@ -148,11 +148,11 @@ class Runner:
             self._check_unchanged(task, "while it was read")
             entry = _entry(task, executed, work, time.monotonic() - started)
             _check_code(task)
-        except StoreError:  # a full disk: every further task would only find it again
+        except StoreError:  # a full disk: every further task would fail in the same way
             raise
         except HarnessError as e:
             if not isinstance(e, ResourceError) and not isinstance(e.__cause__, OSError):
-                # A full disk or memory loses no training; anything else starts anew.
+                # A full disk or lack of memory keeps the training progress; after other errors a retry starts afresh.
                 shutil.rmtree(work / "scratch", ignore_errors=True)
             return Outcome(
                 "failed",
@@ -167,7 +167,7 @@ class Runner:
         return Outcome("executed", entry)
 
     def _check_unchanged(self, task: Task, when: str) -> None:
-        """That the task's key is of what it reads: files may change while earlier tasks run, or this one."""
+        """Check that the task's key still matches what it reads: files may change during earlier tasks or this one."""
         check_unchanged(task.parameters, task.keyed, digest_cache(self.store), when=when)
 
     def _inputs(self, plan: Plan, task: Task) -> dict[str, Artifact | tuple[Artifact, ...]]:
@@ -186,7 +186,7 @@ class Runner:
 
 
 def _check_code(task: Task) -> None:
-    """What ran must be what the key says.
+    """Check that the code that runs is the code that the key identifies.
 
     Raises:
         StageError: the code was edited since it was digested.
@@ -196,10 +196,10 @@ def _check_code(task: Task) -> None:
 
 
 def _entry(task: Task, executed: Executed, work: Path, wall_s: float) -> Entry:
-    """What a stage returned, checked against its signature.
+    """The entry for what a stage returned, checked against its signature.
 
     Raises:
-        StageError: it returned something else, or a value that is not a finite number.
+        StageError: the stage returned another type, or a value that is not a finite number.
     """
     made, returned = work / "entry", executed.returned
     check_tree(made)
@@ -245,7 +245,7 @@ def _result(scores: Scores, made: Path) -> Result:
 
 
 def _check_items(items: Items, values: Mapping[str, float]) -> None:
-    """A column's mean must be its field's value, or an interval over items would be about something else."""
+    """Check that a column's mean is its field's value: else an interval over items is for another quantity."""
     if len(set(items.item)) != len(items.item):
         raise StageError("items: two rows have the same name")
     for name, column in items.columns.items():

@@ -1,4 +1,4 @@
-"""What a suite brings in from outside, resolved before anything is planned: so that data enters by content."""
+"""The outside sources of a suite, resolved before planning, so that data enters the keys by content."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ from harness.suite.typed import to_json
 def resolve(
     suite: Suite, *, mirror: Path | None, store: Store, download: bool
 ) -> tuple[Suite, list[dict[str, Json]]]:
-    """The suite with every source looked up, and what the record says of each. The code of its stages is read, too.
+    """Look up every source of the suite, and read the code of its stages.
+
+    Returns the suite with its sources resolved, and the facts for the record about each source.
 
     Args:
-        suite: as loaded.
-        mirror: looked in first.
-        store: keeps the digests of files that have not changed.
-        download: fetch what is not here (else it stays unresolved, for planning).
+        suite: the suite as loaded.
+        mirror: folder that is searched first.
+        store: store that keeps the digests of unchanged files.
+        download: whether to fetch missing sources; otherwise they stay unresolved, which is enough for planning.
 
     Raises:
-        UsageError: something is missing, unpinned, or not what the suite pins.
+        UsageError: a source is missing, is not pinned, or differs from what the suite pins.
     """
     for node in suite.nodes.values():
         keys.remember(node.stage)
@@ -49,23 +51,23 @@ def resolve(
 
 
 def digest_cache(store: Store) -> DigestCache:
-    """The digests of large files that have not changed."""
+    """The cache of digests of large files, kept in the store."""
     return DigestCache(store.root / "digests.jsonl")
 
 
 def check_unchanged(
     parameters: Mapping[str, Any], keyed: Mapping[str, Json], cache: DigestCache, *, when: str
 ) -> None:
-    """That what a task reads is what its key was made of.
+    """Check that what a task reads is what its key was made of.
 
     Args:
-        parameters: of the task, with their sources resolved.
-        keyed: the same as its key has them.
-        cache: of file digests.
-        when: the time in question, as in ``"while it was read"``.
+        parameters: parameters of the task, with their sources resolved.
+        keyed: the same parameters as used in the key.
+        cache: cache of file digests.
+        when: time of the check for the message, as in ``"while it was read"``.
 
     Raises:
-        StageError: one is something else now, or no longer there.
+        StageError: a source has changed since, or no longer exists.
     """
 
     def read(source: Source) -> Source:
@@ -85,18 +87,18 @@ def check_unchanged(
 
 
 def pin_all(files: Sequence[Path]) -> Iterator[str]:
-    """Write the hub's current commit in place of every ``@unpinned``; a line for each."""
+    """Replace every ``@unpinned`` by the hub's current commit; yields a line for each."""
     for file in files:
         yield from pin(file, named(file))
 
 
 def fetch_all(files: Sequence[Path], to: Path) -> Iterator[str]:
-    """Fill a mirror with what the suites name; a line for each repository."""
+    """Download into a mirror what the suites name; yields a line for each repository."""
     yield from fetch([source for file in files for source in named(file)], to)
 
 
 def named(file: Path) -> list[Source]:
-    """Every source that a suite names, once."""
+    """Every source that a suite names, without duplicates."""
     seen: dict[Source, None] = {}
 
     def note(source: Source) -> Source:
@@ -121,9 +123,9 @@ def _replaced(suite: Suite, change: Callable[[Source], Source]) -> Suite:
 
 
 def _value(value: Any, change: Callable[[Source], Source]) -> Any:
-    """A parameter's value with every source in it changed, also within tuples, mappings and dataclasses.
+    """The value of a parameter with every source in it changed, also inside tuples, mappings and dataclasses.
 
-    What holds no source comes back as it is.
+    A value that contains no source is returned as it is.
     """
     if isinstance(value, Source):
         return change(value)

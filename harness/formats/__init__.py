@@ -1,1 +1,1 @@
-"""One reader and writer for each kind of file. May import the three files of the contract only."""
+"""One reader and writer for each kind of file. May import only the three files of the contract."""

@@ -1,4 +1,4 @@
-"""``corpus.parquet``: the one table that texts are in, from reading to scoring."""
+"""``corpus.parquet``: the one table format for texts, from reading to scoring."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Row(NamedTuple):
 
     text: str
     document: str
-    """What it is from: rows of one document are not independent of one another."""
+    """The document that the text is from; rows of one document are not independent of one another."""
     page: int
-    """Where it begins, from 1; 0 where the source has no pages."""
+    """The page on which it begins, from 1; 0 if the source has no pages."""
     row: int
-    """Its place within the document, from 0."""
+    """Index within the document, from 0."""
 
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
@@ -42,14 +42,14 @@ def read(folder: Path) -> list[Row]:
     """The rows in ``folder``, in file order.
 
     Raises:
-        StageError: no table, a damaged one, or one with other columns.
+        StageError: the table is missing or damaged, or has other columns.
     """
     table = read_table(folder / TABLE, _schema(), "a corpus")
     return [Row(*values) for values in zip(*(table[name].to_pylist() for name in Row._fields), strict=True)]
 
 
 def count(rows: Sequence[Row]) -> dict[str, Json]:
-    """How much text it is, for an artifact's facts: ``documents``, ``rows``, ``characters``."""
+    """The amount of text, for an artifact's facts: ``documents``, ``rows``, ``characters``."""
     documents = {row.document for row in rows}
     return {
         "documents": len(documents),
@@ -59,9 +59,9 @@ def count(rows: Sequence[Row]) -> dict[str, Json]:
 
 
 def digest(rows: Sequence[Row]) -> str:
-    """``sha256:`` and 64 hex digits of all that the rows hold, in their order.
+    """Digest of the content of all rows, in their order: ``sha256:`` and 64 hex digits.
 
-    The condition of a corpus whose text is up to an installed package: its version, or that of its reader.
+    It is the condition of a corpus whose text depends on the version of an installed package, or of its reader.
     """
     body = sha256(b"harness/corpus/1")
     for row in rows:

@@ -20,10 +20,10 @@ def describe(folder: Path, kind: str, name: str, **settings: Json) -> None:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """What ``describe`` wrote.
+    """Read what ``describe`` wrote.
 
     Raises:
-        StageError: it is missing, damaged or incomplete.
+        StageError: the file is missing, damaged or incomplete.
     """
     file = folder / DESCRIPTION
     try:
@@ -36,7 +36,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def digest_of(folder: Path) -> str:
-    """``sha256:`` and 64 hex digits of a folder's files, names and bytes."""
+    """Digest of the names and bytes of a folder's files: ``sha256:`` and 64 hex digits."""
     body = sha256(b"harness/embedder/1")
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         with file.open("rb") as content:

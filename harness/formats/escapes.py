@@ -1,7 +1,7 @@
-"""Text from outside, made harmless: control characters are shown as escapes, and commands of a CI system are broken.
+"""Make text from outside safe: control characters are shown as escapes, and commands to a CI system are broken up.
 
-Names of files, captions, errors of libraries: none of it may move a terminal's cursor, set its title, turn the
-direction of a line round, look like another line, or order a workflow to do something.
+Names of files, captions and errors of libraries must not move a terminal's cursor, set its title, reverse the direction
+of a line, imitate another line, or give a command to a CI workflow.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0 and C1
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # turn the direction of text
     "\u2028\u2029"  # end a line
-    "\ud800-\udfff"  # bytes that were no UTF-8, as Python carries them in names
-    "\ufdd0-\ufdef\ufffe\uffff]"  # no characters, and refused by XML
+    "\ud800-\udfff"  # bytes that are not UTF-8, as Python represents them in names
+    "\ufdd0-\ufdef\ufffe\uffff]"  # noncharacters, which XML refuses
 )
 _COMMAND = re.compile(r"(?m)^(?P<before>[^\S\n]*):(?=:)")
-"""GitHub's commands begin a line: ``::error::``."""
+"""GitHub's commands are at the beginning of a line: ``::error::``."""
 _OLD_COMMAND = re.compile(r"##(?=\w*\[)")
-"""Its older ones, Azure's and TeamCity's are found anywhere in a line: ``##[error]``, ``##vso[…]``."""
+"""GitHub's older commands, and those of Azure and TeamCity, may be anywhere in a line: ``##[error]``, ``##vso[…]``."""
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    r"""Control characters as escapes: ESC is ``\x1b``, and a byte that is no UTF-8 ``\xe9``.
+    r"""Show control characters as escapes: ESC as ``\x1b``, a byte that is not UTF-8 as ``\xe9``.
 
     Args:
-        lines: keep the ends of lines.
+        lines: whether to keep line ends.
     """
-    if text.isprintable():  # most of what is ever printed
+    if text.isprintable():  # true for most texts
         return text
     if lines:
         return "\n".join(visible(line) for line in text.split("\n"))
@@ -35,10 +35,10 @@ def visible(text: str, *, lines: bool = False) -> str:
 
 
 def without_commands(text: str, *, begins_line: bool = True) -> str:
-    """Text in which a CI system finds no command.
+    """The text without anything that a CI system takes for a command.
 
     Args:
-        begins_line: whether what was printed before ended its line.
+        begins_line: whether the text starts a new line of the output.
     """
     if "##" in text:
         text = _OLD_COMMAND.sub(r"#\\x23", text)
@@ -60,7 +60,7 @@ def is_utf8(name: str) -> bool:
 
 
 def visible_in_json(text: str) -> str:
-    """The same for the text of a JSON document, ends of lines kept: escapes as JSON has them."""
+    """As ``visible``, for the text of a JSON document: line ends are kept, and escapes are JSON escapes."""
     text = _CONTROLS.sub(lambda c: c[0] if c[0] == "\n" else f"\\u{ord(c[0]):04x}", text)
     return _OLD_COMMAND.sub(r"#\\u0023", text)
 

@@ -1,4 +1,4 @@
-"""Feature vectors on disk: written row by row, read as a memory map, never loaded whole unasked."""
+"""Feature vectors on disk: written row by row, read as a memory map, and loaded whole only on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 VALUES = "features.npy"
 METADATA = "metadata.jsonl"
 CHUNK_BYTES = 2**24
-"""How much of a memory map is looked at in one go."""
+"""How many bytes of a memory map are checked at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +26,13 @@ class Vectors:
     """N vectors of D features, in the order of their image folder."""
 
     items: list[str]
-    """The image's ``file_name``; no two are the same."""
+    """The images' ``file_name``s, all different."""
     labels: list[str | None]
     values: NDArray[np.float32]
     """(N, D), a read-only memory map."""
     extractor: str
-    """What made them: a digest, and what it left open (precision, size). Vectors of two extractors have nothing
-    to say to one another."""
+    """What made the vectors: a digest, and settings that it leaves open (precision, size). Vectors of different
+    extractors cannot be compared."""
 
     @property
     def count(self) -> int:
@@ -47,7 +47,7 @@ def read(features: Features) -> Vectors:
     """The vectors of a ``Features`` artifact; their values stay on disk until they are used.
 
     Raises:
-        StageError: a file is missing or damaged, or the two do not have one row for each vector.
+        StageError: a file is missing or damaged, or the files do not have one row for each vector.
     """
     import numpy as np
 
@@ -67,10 +67,10 @@ def read(features: Features) -> Vectors:
 
 
 def pair(real: Features, generated: Features) -> tuple[Vectors, Vectors]:
-    """Two sets of vectors that may be compared, in this order.
+    """Two sets of vectors that can be compared, in this order.
 
     Raises:
-        StageError: other extractors or dimensions, fewer than two vectors on a side, a value that is not finite.
+        StageError: different extractors or dimensions, fewer than two vectors on a side, or a value that is not finite.
     """
     sides = {"real": read(real), "generated": read(generated)}
     one, other = sides.values()
@@ -101,7 +101,7 @@ def _check_finite(vectors: Vectors, side: str) -> None:
 
 
 def _first_broken(values: NDArray[Any]) -> int | None:
-    """The first row with a value that is not finite."""
+    """The first row with a value that is not finite, or None."""
     import numpy as np
 
     broken = ~np.isfinite(values).all(axis=1)
@@ -109,14 +109,14 @@ def _first_broken(values: NDArray[Any]) -> int | None:
 
 
 def chunks(values: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Blocks of rows, each with the index of its first, of some megabytes whatever N is."""
+    """Blocks of rows, each with the index of its first row, of a few megabytes for any N."""
     step = max(1, CHUNK_BYTES // max(1, values.shape[1] * values.itemsize))
     for start in range(0, values.shape[0], step):
         yield start, values[start : start + step]
 
 
 class Writer:
-    """Writes vectors batch by batch; memory does not grow with their number.
+    """Writes vectors batch by batch; memory use does not grow with their number.
 
     with Writer(job.folder(), dim=2048, extractor="sha256:…") as out:
         out.add(["000.png", "001.png"], ["Water Body", None], values)
@@ -147,8 +147,8 @@ class Writer:
         """Append vectors.
 
         Args:
-            items: the images' names.
-            labels: their classes, where they have one.
+            items: names of the images.
+            labels: classes of the images; None for an image without one.
             values: (n, D), stored as float32.
 
         Raises:
@@ -167,13 +167,13 @@ class Writer:
         self.count += len(items)
 
     def features(self, facts: Mapping[str, Json]) -> Features:
-        """The artifact, once everything is written. ``facts`` join its count, dimension and extractor."""
+        """The artifact, after everything is written. ``facts`` are added to its count, dimension and extractor."""
         own: dict[str, Json] = {"count": self.count, "dim": self.dim, "extractor": self.extractor}
         return Features(self.folder, {**own, **facts})
 
 
 def _write_header(file: BinaryIO, count: int, dim: int) -> None:
-    """NumPy leaves room for a first dimension that grows, so a later header takes the place of the first."""
+    """Write the NumPy header. It has room for a growing first dimension, so a later one can overwrite it."""
     from numpy.lib import format as npy
 
     npy.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (count, dim)})

@@ -1,8 +1,8 @@
-"""Files read whole, and files and folders that appear whole.
+"""Whole-file reading, and atomic writing of files and folders.
 
-A reader sees what was there before or all of what is new. A full disk leaves what was there; a kill leaves at most one
-temporary, ``.<name>.<16 hex>.torn``, which the next write of the same name removes. A temporary is locked while its
-writer lives, so nobody removes one that is still being written.
+A reader sees either all of the old content or all of the new. A full disk leaves the old content; a kill leaves at most
+one temporary, ``.<name>.<16 hex>.torn``, which the next write of the same name removes. A temporary is locked while its
+writer is alive, so no process removes one that is still being written.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from harness.errors import UsageError
 
 
 def opened(file: Path) -> BinaryIO:
-    """A regular file, open for reading.
+    """Open a regular file for reading.
 
     Raises:
-        OSError: it cannot be opened, or is a folder, a pipe, a device or a socket.
+        OSError: the file cannot be opened, or is a folder, a pipe, a device or a socket.
     """
     if "\0" in str(file):
         raise OSError(errno.EINVAL, "a name with the character \\x00", str(file))
-    handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that nobody writes to would keep us
+    handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # without this, a pipe without a writer would block
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
         os.close(handle)
@@ -42,10 +42,10 @@ def opened(file: Path) -> BinaryIO:
 
 
 def read_bytes(file: Path) -> bytes:
-    """All of a file.
+    """Read all bytes of a file.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: the file cannot be read.
     """
     try:
         with opened(file) as content:
@@ -55,19 +55,19 @@ def read_bytes(file: Path) -> bytes:
 
 
 def read_text(file: Path) -> str:
-    """All of a file as text.
+    """Read all of a file as text.
 
     Raises:
-        UsageError: it cannot be read, or is not UTF-8.
+        UsageError: the file cannot be read, or is not UTF-8.
     """
     return text_of(read_bytes(file), str(file))
 
 
 def text_of(content: bytes, where: str) -> str:
-    """Bytes as text, without a byte order mark.
+    """Decode bytes as text, without a byte order mark.
 
     Raises:
-        UsageError: they are not UTF-8.
+        UsageError: the bytes are not UTF-8.
     """
     try:
         return content.decode("utf-8-sig")
@@ -77,7 +77,7 @@ def text_of(content: bytes, where: str) -> str:
 
 
 _ABANDONED_S = 24 * 3600.0
-"""Where the file system has no locks, a temporary of this age belongs to nobody."""
+"""On a file system without locks, a temporary of this age (in seconds) counts as abandoned."""
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 _EXCHANGE = 2
 _HERE = -100
@@ -87,12 +87,12 @@ def write(file: Path, content: str | bytes, *, mode: int | None = None) -> None:
     """Write a file by one rename. Text is UTF-8.
 
     Args:
-        file: its folder must exist. What is no regular file (a device, a pipe) is written to as it is.
-        content: all of it.
-        mode: permissions; by default those of the file that is replaced, else 0644.
+        file: path in an existing folder. A path that is not a regular file (a device, a pipe) is written to directly.
+        content: the whole content.
+        mode: permissions; by default those of the replaced file, or 0644.
 
     Raises:
-        OSError: it could not be written; what was there is unchanged.
+        OSError: the file could not be written; the old content is unchanged.
     """
     with new_file(file, mode=mode) as torn:
         torn.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
@@ -100,10 +100,10 @@ def write(file: Path, content: str | bytes, *, mode: int | None = None) -> None:
 
 @contextmanager
 def new_file(file: Path, *, mode: int | None = None) -> Iterator[Path]:
-    """A path to write to, which becomes ``file`` when the block ends well.
+    """A temporary path to write to; it becomes ``file`` if the block ends without an error.
 
     Raises:
-        OSError: as ``write``.
+        OSError: as for ``write``.
     """
     place = Path(os.path.realpath(file))  # a link stays a link
     before = _stat(place)
@@ -121,14 +121,14 @@ def new_file(file: Path, *, mode: int | None = None) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
-    """An empty folder to fill, which becomes ``folder`` when the block ends well.
+    """An empty folder to fill; it becomes ``folder`` if the block ends without an error.
 
     Args:
         folder: its parent must exist.
-        replace: take the place of a folder that is there; without, that is an error.
+        replace: whether to replace an existing folder; otherwise that is an error.
 
     Raises:
-        OSError: it could not be written, or is there already; what was there is unchanged.
+        OSError: the folder could not be written, or exists already; the old content is unchanged.
     """
     place = Path(os.path.realpath(folder))
     if place.exists() and not replace:
@@ -147,17 +147,17 @@ def new_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def staging(place: Path) -> Iterator[Path]:
-    """An empty folder beside a place, from which files are taken; removed at the end."""
+    """An empty folder next to ``place``, from which files can be moved to it; removed at the end."""
     remove_torn(place)
     with _temporary(place, folder=True) as torn:
         yield torn
 
 
 def put(new: Path, place: Path) -> None:
-    """Rename a folder to its place; a folder that is there is left under the name of the new one.
+    """Rename a folder to its place; a folder that is already there gets the name of the new one.
 
     Raises:
-        OSError: neither could be renamed.
+        OSError: a folder could not be renamed.
     """
     try:
         new.rename(place)  # an empty folder is replaced, too
@@ -172,12 +172,12 @@ def put(new: Path, place: Path) -> None:
 
 
 def is_torn(path: Path) -> bool:
-    """Whether a path is a temporary, or lies in one."""
+    """Whether a path is a temporary, or is inside one."""
     return any(part.startswith(".") and part.endswith(".torn") for part in path.parts)
 
 
 def remove_torn(place: Path) -> None:
-    """Remove what killed writers of a name left beside it; what cannot be removed stays."""
+    """Remove the temporaries that killed writers of ``place`` left next to it, as far as possible."""
     ahead, length = f".{place.name}.", len(place.name) + len("..0123456789abcdef.torn")
     with suppress(OSError):
         for path in list(place.parent.iterdir()):
@@ -186,7 +186,7 @@ def remove_torn(place: Path) -> None:
 
 
 def remove_abandoned(path: Path) -> bool:
-    """Remove a temporary unless its writer lives; whether it is gone."""
+    """Remove a temporary unless its writer is alive; returns whether it is gone."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
@@ -207,7 +207,7 @@ def sync(path: Path) -> None:
     """Wait until a file or a folder is on the disk.
 
     Raises:
-        OSError: it is not; a file system that knows no such wait for folders is no error.
+        OSError: it could not be synced; it is not an error if the file system cannot sync folders.
     """
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -221,7 +221,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def _temporary(place: Path, *, folder: bool) -> Iterator[Path]:
-    """A locked temporary beside a place, removed unless it was renamed."""
+    """A locked temporary next to ``place``; removed at the end unless it was renamed."""
     while True:
         torn = place.parent / f".{place.name}.{uuid.uuid4().hex[:16]}.torn"
         if folder:
@@ -231,7 +231,7 @@ def _temporary(place: Path, *, folder: bool) -> Iterator[Path]:
             handle = os.open(torn, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         if _is_ours(handle, torn):
             break
-        os.close(handle)  # another writer took it for abandoned between the two calls
+        os.close(handle)  # another process removed it as abandoned before it was locked
     try:
         yield torn
     finally:
@@ -249,7 +249,7 @@ def _is_ours(handle: int, path: Path) -> bool:
 
 
 def _remove_same(torn: Path, handle: int) -> None:
-    """What is still under the temporary's name: the unfinished work, or the folder that was exchanged for it."""
+    """Remove what has the temporary's name now: unfinished work, or the folder that was exchanged for it."""
     if torn.is_dir() or (torn.exists() and os.path.samestat(torn.stat(), os.fstat(handle))):
         _remove(torn)
 
@@ -270,6 +270,6 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two names in one step (Linux); whether the system and the file system can."""
+    """Swap two names in one step (Linux); returns False if the system or the file system cannot."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     return rename is not None and not rename(_HERE, bytes(one), _HERE, bytes(other), _EXCHANGE)

@@ -1,7 +1,7 @@
 """Image folders in the layout that ``datasets.load_dataset("imagefolder")`` reads.
 
-``metadata.jsonl`` has one row per image: ``file_name`` (relative), and where there are any ``label``,
-``captions`` and further columns. Images are 8-bit RGB PNG: lossless, so that a cached image is the image.
+``metadata.jsonl`` has one row per image: ``file_name`` (relative), and optionally ``label``, ``captions`` and further
+columns. Images are 8-bit RGB PNG: lossless, so a cached image equals the original.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class Row:
     """One image of a folder."""
 
     name: str
-    """``file_name``: unique in the folder, the item's name in per-item rows."""
+    """``file_name``: unique in the folder; the item's name in per-item rows."""
     path: Path
     label: str | None
     captions: tuple[str, ...]
     columns: dict[str, Json]
-    """Everything else in the row."""
+    """All other columns of the row."""
 
 
 def rows(images: Artifact) -> Iterator[Row]:
     """The rows of an image folder, in file order, one at a time.
 
     Raises:
-        StageError: a row that is no JSON object or names no file.
+        StageError: a row that is not a JSON object or names no file.
     """
     with (images.path / METADATA).open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
@@ -54,7 +54,7 @@ def rows(images: Artifact) -> Iterator[Row]:
 
 
 class Writer:
-    """Writes an image folder row by row; memory does not grow with the number of images.
+    """Writes an image folder row by row; memory use does not grow with the number of images.
 
     with Writer(job.folder()) as out:
         out.add(pixels, "000.png", label="Water Body", captions=["a lake in a forest"])
@@ -76,8 +76,8 @@ class Writer:
 
         Args:
             image: a PIL image, or an array of uint8 with shape (H, W, 3).
-            name: its file name below the folder, ending in ``.png``.
-            columns: further columns of its row.
+            name: file name below the folder, ending in ``.png``.
+            columns: further columns of the row.
         """
         from PIL import Image
 

@@ -15,17 +15,17 @@ TABLE = "likelihoods.parquet"
 
 
 class Likelihood(NamedTuple):
-    """Of one text."""
+    """The likelihood of one text."""
 
     item: str
-    """Unique: a document, or ``document:row``."""
+    """Unique name: a document, or ``document:row``."""
     document: str
     tokens: int
-    """That were predicted, at least 1."""
+    """Number of predicted tokens, at least 1."""
     bytes: int
-    """UTF-8, of what was predicted."""
+    """Number of UTF-8 bytes of the predicted text."""
     nll: float
-    """Sum over the tokens, in nats."""
+    """Negative log-likelihood, summed over the tokens, in nats."""
 
 
 def write(folder: Path, rows: Sequence[Likelihood]) -> None:
@@ -41,7 +41,7 @@ def read(folder: Path) -> list[Likelihood]:
     """The rows in ``folder``, in file order.
 
     Raises:
-        StageError: no table, a damaged one, or one with other columns.
+        StageError: the table is missing or damaged, or has other columns.
     """
     table = read_table(folder / TABLE, _schema(), "likelihoods")
     columns = (table[name].to_pylist() for name in Likelihood._fields)

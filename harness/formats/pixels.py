@@ -1,4 +1,4 @@
-"""Encoded images as 8-bit RGB, knowing and counting what had to be converted; never silently fewer bits."""
+"""Decode images to 8-bit RGB and count the conversions; bits are never dropped silently."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 Resize = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Scale = tuple[float, float]
-"""The pixel values that become 0 and 255; what lies outside is clipped."""
+"""The pixel values that become 0 and 255; values outside are clipped."""
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000")
-"""What Pillow may take a file for: formats that it decodes itself, without another program and from that file alone."""
+"""Formats that Pillow may open: those that it decodes itself, without another program and from one file alone."""
 
 _CONVERTED = {
     "1": "bilevel",
@@ -42,15 +42,15 @@ _DEEP = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 
 @dataclass
 class Decoder:
-    """Decodes images and counts, for the facts, what it converted.
+    """Decodes images and counts the conversions for the facts.
 
-    Grey is repeated in three channels, a palette is looked up, transparent pixels become black (as no-data
-    is in rasters), one channel of more than 8 bits is scaled.
+    Grey is repeated in three channels, a palette is looked up, transparent pixels become black (as no-data pixels are
+    in rasters), and one channel of more than 8 bits is scaled.
     """
 
     scale: Scale | None = None
     size: int | None = None
-    """Cut to the middle square and resized to this width and height; None keeps every image as it is."""
+    """Side length in pixels. Images are cut to the middle square and resized to it; None keeps every image as it is."""
     resize: Resize = "bicubic"
     converted: Counter[str] = field(default_factory=Counter)
 
@@ -61,14 +61,14 @@ class Decoder:
             raise StageError(f"resize: {self.resize} changes nothing without a size; remove it or set size")
 
     def decode(self, encoded: bytes | Path, where: object) -> Image:
-        """One image as RGB.
+        """Decode one image to RGB.
 
         Args:
-            encoded: the file, or its bytes.
-            where: names it in messages.
+            encoded: path of the file, or its bytes.
+            where: name of the image in messages.
 
         Raises:
-            StageError: it is cut short, damaged, no image, has several frames, or more than 8 bits per
+            StageError: it is cut short, damaged, not an image, or has several frames; or it has more than 8 bits per
                 channel and there is no ``scale``.
         """
         import PIL.Image
@@ -114,7 +114,7 @@ class Decoder:
         return PIL.Image.fromarray(to_8_bit(values, self.scale)).convert("RGB")
 
     def sized(self, image: Any) -> Image:
-        """A PIL image, or an array of uint8 with shape (H, W, 3), in the size asked for."""
+        """Resize a PIL image, or an array of uint8 with shape (H, W, 3), to ``size``."""
         import PIL.Image
 
         image = image if isinstance(image, PIL.Image.Image) else PIL.Image.fromarray(image)
@@ -130,7 +130,7 @@ class Decoder:
         return image.crop((left, top, left + side, top + side)).resize((self.size, self.size), filter_)
 
     def check_used(self) -> None:
-        """Refuse a ``scale`` that did nothing.
+        """Refuse a ``scale`` that had no effect.
 
         Raises:
             StageError: every image has 8 bits per channel.
@@ -142,7 +142,7 @@ class Decoder:
 
 
 def to_8_bit(values: Any, scale: Scale) -> Any:
-    """Array of numbers, any shape, to uint8: linear from ``scale`` to 0…255, clipped, rounded; NaN is 0."""
+    """Convert an array of numbers, any shape, to uint8: linear from ``scale`` to 0…255, clipped, rounded; NaN is 0."""
     import numpy as np
 
     low, high = scale
@@ -158,6 +158,6 @@ def _over_black(image: Image) -> Image:
 
 
 def _is_cut_to_8_bits(image: Image) -> bool:
-    """Pillow opens 16-bit colour as 8-bit colour without a word; the raw mode of its tiles tells."""
+    """Whether Pillow opened 16-bit colour as 8-bit, without a warning; the raw mode of its tiles shows it."""
     modes = [a for tile in image.tile for a in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))]
     return image.mode not in _DEEP and any(isinstance(m, str) and re.search(r";16[BLN]$", m) for m in modes)

@@ -1,4 +1,4 @@
-"""Prompts as rows: what every writer leaves, and every check and picture of them begins with."""
+"""Prompts as rows: the common format of every writer of prompts, and of all that reads them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from harness.formats.image_folder import METADATA, Row, rows
 
 
 class Passage(NamedTuple):
-    """What a prompt rests on, as its writer saw it: shortened, where there was no room for all of it."""
+    """A passage that a prompt is based on, as its writer saw it: shortened if there was no room for all of it."""
 
     id: str
     document: str
     page: int
-    """On which it begins, from 1; 0 where the source has no pages."""
+    """The page on which it begins, from 1; 0 if the source has no pages."""
     text: str
 
 
@@ -35,13 +35,13 @@ class Prompt:
     label: str
     """Its class."""
     writer: str
-    """What wrote it."""
+    """What wrote the prompt."""
     passages: tuple[Passage, ...] = ()
-    """The retrieved ones that it rests on; empty where there are none."""
+    """The retrieved passages that the prompt is based on; may be empty."""
 
 
 def write(folder: Path, prompts: Sequence[Prompt]) -> None:
-    """Write ``prompts`` into ``folder`` as ``metadata.jsonl``, in their order; it can be read as captions."""
+    """Write ``prompts`` into ``folder`` as ``metadata.jsonl``, in their order; the file can be read as captions."""
     assert len({prompt.name for prompt in prompts}) == len(prompts), "two prompts of one name"
     with (folder / METADATA).open("w", encoding="utf-8") as lines:
         for prompt in prompts:
@@ -59,7 +59,7 @@ def read(artifact: Artifact) -> list[Prompt]:
     """The prompts of an artifact, in file order.
 
     Raises:
-        StageError: a row that is no prompt; two prompts of one name.
+        StageError: a row that is not a prompt; or two prompts with the same name.
     """
     found = [_prompt(row, artifact.path) for row in rows(artifact)]
     twice = [name for name, count in Counter(prompt.name for prompt in found).items() if count > 1]
@@ -80,7 +80,7 @@ def passages(value: Json, where: str) -> tuple[Passage, ...]:
     """The passages in a row.
 
     Raises:
-        StageError: it is something else.
+        StageError: the value is not a list of passages.
     """
     found = [_passage(item) for item in value] if isinstance(value, list) else [None]
     if None in found:
@@ -96,10 +96,10 @@ def _passage(item: Json) -> Passage | None:
 
 
 def check_classes(classes: Sequence[str]) -> None:
-    """That there are classes, and that their prompts' names will differ.
+    """Check that there are classes, and that the names of their prompts will differ.
 
     Raises:
-        StageError: none; a blank one; two that are the same but for marks and capitals.
+        StageError: no class; a blank class; or two classes that differ only in punctuation and case.
     """
     if not classes:
         raise StageError("classes: none; name at least one")
@@ -116,16 +116,16 @@ def check_classes(classes: Sequence[str]) -> None:
 
 
 def slug(label: str) -> str:
-    """A class in the names of its prompts: ``crop-land``."""
+    """A class as it is written in the names of its prompts: ``crop-land``."""
     return re.sub(r"[\W_]+", "-", label.lower()).strip("-") or "class"
 
 
 def name(label: str, index: int) -> str:
-    """What the prompt of a class is called: ``crop-land-003``."""
+    """The name of a prompt of a class: ``crop-land-003``."""
     return f"{slug(label)}-{index:03d}"
 
 
 def count(prompts: Iterable[Prompt]) -> dict[str, Json]:
-    """For an artifact's facts: ``count``, ``classes`` by their first prompts, ``per_class``."""
+    """Facts for an artifact: ``count``, ``classes`` in order of their first prompts, ``per_class``."""
     per_class = Counter(prompt.label for prompt in prompts)
     return {"count": per_class.total(), "classes": list(per_class), "per_class": dict(per_class)}

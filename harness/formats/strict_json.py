@@ -1,7 +1,7 @@
-"""JSON as it is defined and no more, in one spelling, and as its dataclass says.
+"""Strict JSON in one spelling, and checks that it matches its dataclass.
 
-Refused are ``NaN`` and ``Infinity``, numbers that no float can hold, a name that stands twice in one object, halves of
-surrogate pairs, which no file can hold, and nesting that would exhaust the interpreter's stack.
+Refused are ``NaN`` and ``Infinity``, numbers that are too large for a float, a name that occurs twice in one object,
+lone surrogates (which cannot be written to a file), and nesting that would exhaust the interpreter's stack.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from harness.formats.files import read_bytes, text_of
 
 
 def canonical(value: Json | Mapping[str, Any]) -> str:
-    """One spelling for equal values: sorted keys, no spaces, no NaN (ValueError)."""
+    """The same text for equal values: sorted keys, no spaces, no NaN (ValueError)."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
 MOST_DIGITS = 300
-"""Of a whole number: what has more is infinite as a float."""
+"""Largest number of digits of a whole number; a longer one may be infinite as a float."""
 MOST_LEVELS = 100
 
 _LARGE = re.compile(r"\d{300}|[eE]\+?\d{3}")
@@ -37,23 +37,23 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read(file: Path) -> Any:
-    """What a file holds.
+    """Read a JSON file.
 
     Raises:
-        UsageError: it cannot be read, or is not JSON; says file and line.
+        UsageError: the file cannot be read, or is not JSON; the message has file and line.
     """
     return loads(read_bytes(file), str(file))
 
 
 def loads(text: str | bytes, where: str) -> Any:
-    """What a text holds.
+    """Parse a JSON text.
 
     Args:
         text: JSON; bytes are UTF-8, with or without a byte order mark.
-        where: it comes from, for messages.
+        where: where the text comes from, for messages.
 
     Raises:
-        UsageError: it is not JSON.
+        UsageError: the text is not JSON.
     """
     text = text if isinstance(text, str) else text_of(text, where)
     try:
@@ -127,14 +127,14 @@ _CAREFUL = json.JSONDecoder(
 
 T = TypeVar("T")
 Misfit = Callable[[Any], str | None]
-"""Of a value: the first place in it that is not of the type, as ``.scores[3].point``; None where there is none."""
+"""Takes a value; returns the first place of a wrong type in it, such as ``.scores[3].point``, or None."""
 
 
 def checked(record: T, where: str) -> T:
-    """The record itself.
+    """The record itself, checked.
 
     Raises:
-        UsageError: something in it is not of its type.
+        UsageError: a value in it does not have its declared type.
     """
     kind: Any = type(record)
     if (place := misfit(kind)(record)) is not None:
@@ -144,9 +144,9 @@ def checked(record: T, where: str) -> T:
 
 @lru_cache(maxsize=256)
 def misfit(annotation: Any) -> Misfit:
-    """What looks at values of one type: dataclasses, mappings from text, tuples, lists, literals, unions, plain values.
+    """The check for a type: dataclasses, mappings from text, tuples, lists, literals, unions, plain values.
 
-    Numbers are finite, as strict JSON makes sure of; a whole number is a float, too.
+    Numbers are finite, as strict JSON ensures; a whole number is also accepted as a float.
     """
     origin, args = get_origin(annotation), get_args(annotation)
     if annotation is Any:
@@ -171,7 +171,7 @@ def misfit(annotation: Any) -> Misfit:
 
 
 def _record(kind: Any) -> Misfit:
-    hints = typing.get_type_hints(kind, localns={"Json": Any})  # which is what strict JSON is already
+    hints = typing.get_type_hints(kind, localns={"Json": Any})  # strict JSON ensures this already
     inner = [(f.name, misfit(hints[f.name])) for f in fields(kind)]
 
     def of(value: Any) -> str | None:

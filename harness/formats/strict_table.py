@@ -1,4 +1,4 @@
-"""Parquet files of our own: equal rows are equal bytes on any processor, and only the expected columns are read."""
+"""The harness's parquet files: equal rows give equal bytes on any processor, and only the expected columns are read."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PLAIN: Any = {"compression": "none", "use_dictionary": False, "write_statistics": False}
-"""How tables are written that later stages read. Artifacts are compared by their bytes, and what a compressor writes
-may depend on its version and on the processor, as Snappy's does."""
+"""Options for tables that later stages read. Artifacts are compared by their bytes, and a compressor's output may
+depend on its version and on the processor, as Snappy's does."""
 
 
 def schema(types: dict[str, pa.DataType]) -> pa.Schema:
-    """Columns in this order, none of which may be null."""
+    """A schema with the columns in this order, none of them nullable."""
     import pyarrow as pa
 
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
 
 
 def read_table(file: Path, expected: pa.Schema, what: str) -> pa.Table:
-    """All of a file.
+    """Read a whole file.
 
     Args:
-        file: parquet.
+        file: parquet file.
         expected: its columns.
-        what: it holds, for messages.
+        what: what it holds, for messages.
 
     Raises:
-        StageError: no file, a damaged one, or one with other columns.
+        StageError: the file is missing or damaged, or has other columns.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,1 +1,1 @@
-"""Runs as rows of tables in which everything is comparable; ``report/leaderboard`` renders them."""
+"""Puts runs into tables whose rows are all comparable; ``report/leaderboard`` renders them."""

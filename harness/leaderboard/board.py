@@ -1,4 +1,4 @@
-"""The leaderboard: the one table that HTML, Markdown, CSV and JSON are renderings of."""
+"""The data of a leaderboard, from which HTML, Markdown, CSV and JSON are rendered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.leaderboard.ranks import Ranks
 
 @dataclass(frozen=True)
 class Column:
-    """A field of a metric that has a direction."""
+    """A field of a metric; the field has a direction."""
 
     metric: str
     field: str
@@ -29,17 +29,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a line comes from."""
+    """The origin of a line."""
 
     run: str
-    """Id of the run; empty for what was published."""
+    """Id of the run; empty for published rows."""
     suite: str
     label: str
-    """Of the baseline that it is; empty for a run that was not accepted."""
+    """Label of the baseline; empty for a run that was not accepted."""
     date: str
-    """When it was started (accepted, for a baseline): UTC, ISO 8601."""
+    """Time when it was started (for a baseline: accepted), in UTC, ISO 8601."""
     path: Path | None
-    """The run's folder, the baseline's file; None for what was published."""
+    """The run's folder or the baseline's file; None for published rows."""
 
 
 @dataclass(frozen=True)
@@ -47,51 +47,51 @@ class Line:
     """A row, ready to be shown."""
 
     key: str
-    """What ``--paired`` calls it: the run's id, and the point where it has several."""
+    """Its name for ``--paired``: the run's id, and the point if the run has several."""
     name: str
-    """In what it differs from the other lines of its group."""
+    """How it differs from the other lines of its group."""
     origin: Origin
     point: Mapping[str, Json]
     figures: tuple[Figure | None, ...]
-    """Per column; None where the line has no value."""
+    """Per column; None if the line has no value."""
     ranks: Ranks | None
-    """None where it cannot be ranked: no value, or values that were published without repeats."""
+    """None if it cannot be ranked: it has no value, or values that were published without repeats."""
     paired: tuple[Finding | None, ...] = ()
-    """Per column its change from the line that was named; empty where none was."""
+    """Per column its change from the ``--paired`` line; empty if there is none."""
     note: str = ""
     """Why a value is missing, or what is doubtful about it."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Lines that are comparable with one another, best first, and with no line of another table."""
+    """Lines that are comparable with one another, best first, but not with lines of another table."""
 
     title: str
     kind: Literal["runs", "published"]
     columns: tuple[Column, ...]
-    """The first one orders the lines."""
+    """The columns; the first one orders the lines."""
     lines: tuple[Line, ...]
     method: str
-    """How the ranks were found, in a sentence; empty where there are none."""
+    """How the ranks were found, in a sentence; empty if there are none."""
     protocol: Mapping[str, Json]
-    """All fields that its figures share; for what was published, what the source says."""
+    """All protocol fields that its figures share; for published tables, what the source states."""
     conditions: Mapping[str, Json] = field(default_factory=dict)
-    """What was observed while the first column was measured: the number of items above all."""
+    """Conditions observed while the first column was measured, mainly the number of items."""
     compared: tuple[str, ...] = ()
     """The axes whose points are compared."""
     apart: tuple[Difference, ...] = ()
-    """In what the protocol differs from that of the next table."""
+    """How the protocol differs from that of the next table."""
     reference: str = ""
-    """Key of the line that the others are paired with; empty where it is in another table."""
+    """Key of the line that the others are paired with; empty if it is in another table."""
     about: str = ""
     source: str = ""
-    """Of what was published."""
+    """Source of a published table."""
 
 
 @dataclass(frozen=True)
 class Board:
-    """All tables, ours before the published ones."""
+    """All tables, with ours before the published ones."""
 
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
-    """What was left out or put together, one line each."""
+    """What was left out or merged, one line each."""

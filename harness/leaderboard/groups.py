@@ -1,11 +1,6 @@
-"""Which rows may stand in one table, how each compares with one of them, and which ranks they may have.
+"""Groups comparable rows into tables, compares each row of a table with one of them, and ranks them.
 
-A row's ranks run from 1 + the number of rows that are surely better to n − the number that are surely worse. As
-long as all "surely" are right together, which has a probability of at least 1 − alpha, every row's true rank is
-among its ranks. No order is needed among rows that cannot be told apart, so it does not matter that "cannot be
-told apart" is not transitive. Sources: Klein, Wright and Wieczorek (2020), "A joint confidence region for an
-overall ranking of populations" (``by_intervals``); Mohamad, Goeman and van Zwet (2022), "Simultaneous confidence
-intervals for ranks" (from pairwise tests, ``by_differences``).
+``harness.leaderboard.ranks`` explains the ranks and names the sources of the methods.
 """
 
 from __future__ import annotations
@@ -33,15 +28,15 @@ Name = tuple[str, str]
 
 @dataclass
 class RowGroup:
-    """Rows that are comparable with one another, and with no row of another group."""
+    """Rows that are comparable with one another, but not with rows of another group."""
 
     by: Name | None
-    """What they are ranked by; None where no field of theirs has a direction."""
+    """Metric and field that rank the rows; None if none of their fields has a direction."""
     axes: set[str]
-    """What their protocols may differ in, because it is what is compared."""
+    """The axes that are compared, in which their protocols may differ."""
     rows: list[Row] = field(default_factory=list)
     known: dict[str, tuple[Score, Row]] = field(default_factory=dict)
-    """Metric → the score that stands for the group's protocol."""
+    """Metric → the score that represents the group's protocol, with its row."""
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
@@ -51,7 +46,7 @@ class RowGroup:
                 self.known[metric] = score, row
 
     def admits(self, row: Row) -> bool:
-        """Whether a row shares the metric that ranks the group and all protocols of the metrics it shares."""
+        """Whether a row has the metric that ranks the group, and the same protocol for every metric they share."""
         if self.by is None or self.by[0] not in row.scores or self.by[0] not in self.known:
             return False
         shared = [m for m in row.scores if m in self.known]
@@ -59,14 +54,14 @@ class RowGroup:
 
 
 def grouped(rows: Sequence[Row], by: Name | None = None) -> list[RowGroup]:
-    """Put rows into groups, those of the first rows first.
+    """Put rows into groups, in the order of the rows.
 
-    A group is named by its first row, and the rows with most axes, most metrics and nothing failed come first, so
-    that the groups do not depend on the order in which runs are given (runs that are alike go by their number).
+    Groups are formed starting with complete rows, then those with most axes and most metrics, so that they do not
+    depend on the order in which runs are given. Ties are ordered by run number.
 
     Args:
-        rows: of any runs.
-        by: the metric and field to rank by, where a group has it; else the first that its first run gates.
+        rows: rows of any runs.
+        by: the metric and field to rank by, in groups that have it; by default the first that the first run gates.
     """
     first_to_last = sorted(
         rows,
@@ -78,7 +73,7 @@ def grouped(rows: Sequence[Row], by: Name | None = None) -> list[RowGroup]:
     run = None
     for row in first_to_last:
         if row.entry.run is not run:
-            # Complete rows of one run know the same fields: they are alike, or they are not comparable.
+            # Complete rows of one run know the same fields: they have equal protocols, or are not comparable.
             run, earlier = row.entry.run, list(groups)
         alike = _alike(row)
         if alike not in homes:
@@ -93,20 +88,20 @@ def grouped(rows: Sequence[Row], by: Name | None = None) -> list[RowGroup]:
         group.rows.sort(key=lambda r: place[id(r)])
     groups.sort(key=lambda g: place[id(g.rows[0])])
     suites = list(dict.fromkeys(g.rows[0].entry.run.suite for g in groups))
-    return sorted(groups, key=lambda g: suites.index(g.rows[0].entry.run.suite))  # one suite's stand together
+    return sorted(groups, key=lambda g: suites.index(g.rows[0].entry.run.suite))  # groups of one suite are consecutive
 
 
 def between(
     ours: Score, our_row: Row, theirs: Score, their_row: Row, masked: Collection[str]
 ) -> tuple[Difference, ...]:
-    """Where two protocols differ. A score that failed has not seen its conditions, so that they do not count."""
+    """Return where two protocols differ. Conditions are ignored if a score failed, since it has not observed them."""
     if not (ours.complete and theirs.complete):
         ours, theirs = replace(ours, repeats=()), replace(theirs, repeats=())
     return differences(theirs, ours, their_row.entry.run.defaults, our_row.entry.run.defaults, masked)
 
 
 def apart(one: RowGroup, other: RowGroup) -> tuple[Difference, ...]:
-    """What keeps two groups apart: the fields in which the protocols of the metrics that both have differ."""
+    """Return why two groups are separate: the fields in which the protocols of their common metrics differ."""
     masked = one.axes | other.axes
     shared = [m for m in one.known if m in other.known]
     found: Iterable[Difference] = (d for m in shared for d in between(*one.known[m], *other.known[m], masked))
@@ -115,7 +110,7 @@ def apart(one: RowGroup, other: RowGroup) -> tuple[Difference, ...]:
 
 
 def ranking(row: Row, by: Name | None) -> Name | None:
-    """What a row is ranked by: as asked, else what its run gates first, else the first field with a direction."""
+    """Return the field that ranks a row: ``by``, else the first that its run gates, else the first with a direction."""
     run = row.entry.run
     gated = ((g.metric, g.field) for g in run.gates)
     fields = ((m, f) for m in row.scores for f, better in run.metrics[m].fields.items() if better)
@@ -126,7 +121,7 @@ def ranking(row: Row, by: Name | None) -> Name | None:
 
 
 def _alike(row: Row) -> str:
-    """Equal for rows whose protocols are equal field by field, as the rows of a run mostly are."""
+    """Return a key that is equal for rows whose protocols are equal field by field, as for most rows of a run."""
     whole = {m: s.whole_protocol() if s.complete else s.protocol for m, s in row.scores.items()}
     masked: dict[str, Json] = {m: {k: v for k, v in p.items() if k not in row.axes} for m, p in whole.items()}
     return canonical(masked)
@@ -135,9 +130,9 @@ def _alike(row: Row) -> str:
 def paired_with(
     group: RowGroup, reference: Row, columns: Sequence[Column]
 ) -> dict[int, list[Finding | None]]:
-    """By ``id`` of the row, per column its change from the reference; None where one of them has no such metric.
+    """Return ``id`` of the row → its change from the reference per column; None if one of them lacks the metric.
 
-    The margins are those of the gates of the reference's run; Holm's correction goes over all verdicts.
+    The margins are those of the gates of the reference's run. Holm's correction covers all verdicts.
     """
     judged: list[tuple[Row, int, Judged]] = []
     for row in group.rows:
@@ -162,7 +157,7 @@ def _judge(contrast: Contrast, row: Row, reference: Row, column: Column) -> Judg
 
 
 def _point(group: RowGroup, reference: Row) -> dict[str, Json]:
-    """What the reference has at the axes that are compared, wherever it is known."""
+    """Return the reference's values on the compared axes, as far as they are known."""
     return {
         axis: value_at(score, axis)
         for axis in sorted(group.axes)
@@ -172,7 +167,7 @@ def _point(group: RowGroup, reference: Row) -> dict[str, Json]:
 
 
 MOST_PAIRS = 60
-"""Up to so many rows each is compared with each: 3,540 claims. Beyond, the rows' own intervals have to do."""
+"""Maximum number of rows for which all pairs are compared (3,540 claims). For more, each row's own interval is used."""
 
 DIFFERENCES = (
     "With 95 % confidence all ranks hold at once. Each row was compared with each on the seeds or items that both "
@@ -190,7 +185,7 @@ ALL_TIED = (
 
 
 def ranked(group: RowGroup) -> tuple[dict[int, Ranks], str]:
-    """By ``id`` of the row its ranks, for the rows that have the value, if two have; and how they were found."""
+    """Return ``id`` of the row → its ranks, and the method. Ranks only rows with a value, if at least two have one."""
     if group.by is None:
         return {}, ""
     metric, field = group.by
@@ -206,7 +201,7 @@ def ranked(group: RowGroup) -> tuple[dict[int, Ranks], str]:
         }
 
         def p_better(i: int, j: int) -> float:
-            """The candidate of the evidence is the row with the smaller index."""
+            """Return p that row i is not better; the candidate of the evidence is the row with the smaller index."""
             return _p_higher(evidence[min(i, j), max(i, j)], is_candidate=(i < j) is not lower)
 
         ranks = by_differences(len(rows), p_better)
@@ -221,7 +216,7 @@ def ranked(group: RowGroup) -> tuple[dict[int, Ranks], str]:
 
 
 def better_of(rows: list[Row], metric: str, field: str) -> str:
-    """The direction of a field, as the first run that has it declares it."""
+    """Return the direction of a field, as declared by the first run that has it."""
     for row in rows:
         info = row.entry.run.metrics.get(metric)
         if info is not None and info.fields.get(field):
@@ -235,12 +230,12 @@ def _evidence(ours: Row, theirs: Row, metric: str, field: str) -> Evidence:
 
 
 def _p_higher(evidence: Evidence, *, is_candidate: bool) -> float:
-    """One-sided p of H0 "the candidate's (else the baseline's) mean is not the higher one"."""
+    """Return the one-sided p of H0 "the candidate's (else the baseline's) mean is not the higher one"."""
     if evidence.spread is None or evidence.lacking or evidence.silent:
         return 1.0
     return evidence.spread.p_at_most(0.0) if is_candidate else evidence.spread.p_at_least(0.0)
 
 
 def _alone(row: Row, metric: str, field: str) -> Estimate | None:
-    """Of a row's mean; None where nothing, or too little, is repeated."""
+    """Return the estimate of a row's mean; None if there are too few repeats."""
     return alone([row.scores[metric]], field, row.entry.side)

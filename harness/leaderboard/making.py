@@ -1,4 +1,4 @@
-"""From runs to the tables of a leaderboard, and what their rows are called."""
+"""Makes the tables of a leaderboard from runs, and names their rows."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from harness.leaderboard.groups import Name, RowGroup, apart, better_of, grouped
 from harness.leaderboard.rows import Entry, Row, rows_of, settings_of, varying
 
 FIELDS = 3
-"""A name says at most so many fields; the run has the others."""
+"""Maximum number of fields in a name; the run has the others."""
 LONGEST = 32
-"""Longer values, digests above all, are cut in a name."""
+"""Maximum number of characters of a value in a name; longer ones, mostly digests, are cut."""
 
 
 def key_of(row: Row) -> str:
-    """``"<run id>"`` or ``"<run id>: scheduler=pndm, steps=50"``, for a baseline with its suite and label."""
+    """Return ``"<run id>"`` or ``"<run id>: scheduler=pndm, steps=50"``; a baseline has suite and label for the id."""
     run = row.entry.run
     told = run.id if run.accepted is None else f"{run.suite}/{run.accepted.label}"
     return f"{told}: {point(row.point)}" if row.point else told
 
 
 def names_of(rows: Sequence[Row]) -> dict[int, str]:
-    """By ``id`` of the row what distinguishes it from the others; what nothing distinguishes has its run's id."""
+    """Return ``id`` of the row → what distinguishes it from the others, or its run's id if nothing does."""
     settings = [settings_of(row) for row in rows]
     fields: list[str] = []
     names = [""] * len(rows)
@@ -53,10 +53,10 @@ def _told(settings: Mapping[str, Json], fields: Sequence[str]) -> str:
 
 
 def named(text: str, rows: Sequence[Row], names: Mapping[int, str]) -> Row:
-    """The one row that is meant: by its key, its name, its point, or its run where that has but one row.
+    """Return the row that ``text`` identifies: by key, name or point, or by its run if the run has only one row.
 
     Raises:
-        UsageError: none, or several.
+        UsageError: no row matches, or several do.
     """
     calls = [(_calls(row, names[id(row)]), row) for row in rows]
     found = [row for called, row in calls if text in called]
@@ -86,16 +86,16 @@ def _shortened(value: Json) -> Json:
 def tables(
     entries: Sequence[Entry], *, compared: Collection[str] = (), by: str = "", paired: str | None = None
 ) -> list[Table]:
-    """Runs as tables of comparable lines.
+    """Make tables of comparable lines from runs.
 
     Args:
         entries: runs, each once.
         compared: axes whose points are compared, besides those that a suite's ``reference`` names.
-        by: ``metric`` or ``metric.field`` to order by, where a table has it; by default what is gated first.
-        paired: the line that all others of its table are compared with; see ``naming.named``.
+        by: ``metric`` or ``metric.field`` to order by, in tables that have it; by default the first gated field.
+        paired: the line that all others of its table are compared with; see ``named``.
 
     Raises:
-        UsageError: an axis, a metric or a line that there is not; no score at all.
+        UsageError: an axis, a metric or a line does not exist; there are no scores at all.
     """
     _check_axes(entries, compared)
     rows = [row for entry in entries for row in rows_of(entry, compared)]
@@ -156,7 +156,7 @@ def _conditions(group: RowGroup) -> dict[str, Json]:
 
 
 def _columns(group: RowGroup) -> tuple[Column, ...]:
-    """What the group is ranked by, then what else is gated, then every other field with a direction."""
+    """Return the field that ranks the group, then the other gated fields, then all other fields with a direction."""
     gated: dict[Name, None] = {}
     others: dict[Name, None] = {}
     for entry in {id(r.entry): r.entry for r in group.rows}.values():
@@ -178,7 +178,7 @@ def _figure(row: Row, column: Column) -> Figure | None:
 
 
 def _order(line: Line, columns: Sequence[Column]) -> tuple[float, int, str]:
-    """Best first; what has no value last."""
+    """Sort key: best first; lines without a value last."""
     figure = line.figures[0] if columns else None
     value = math.inf if figure is None else figure.mean * (1 if columns[0].better == "lower" else -1)
     return value, line.ranks.best if line.ranks else 0, line.key
@@ -191,7 +191,7 @@ def _origin(entry: Entry) -> Origin:
 
 
 def _missing(row: Row) -> str:
-    """Why values are missing: which metrics failed, and what the first of them said."""
+    """Explain why values are missing: the failed metrics, and the message of the first."""
     failed = {m: s for m, s in row.scores.items() if not (s.complete and s.repeats)}
     if not failed:
         return ""
@@ -208,7 +208,7 @@ def _check_axes(entries: Sequence[Entry], compared: Collection[str]) -> None:
 
 
 def _field(entries: Sequence[Entry], by: str) -> Name:
-    """``metric.field``, or a metric's first field that has a direction."""
+    """Resolve ``by`` to a field: ``metric.field``, or a metric's first field that has a direction."""
     fields: dict[str, Name] = {}
     for entry in entries:
         for metric, info in entry.run.metrics.items():

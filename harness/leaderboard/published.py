@@ -1,4 +1,4 @@
-"""The literature's rows (``baselines/published.yaml``) as tables of their own."""
+"""Published results (``baselines/published.yaml``) as separate tables."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ UNVERIFIED = "unverified: what was computed is not known, or can no longer be co
 
 
 def published(path: Path) -> list[Table]:
-    """A table per entry of a file, in its order; lines by the first metric, best first, none of them ranked.
+    """Return a table per entry of a file, in its order. Lines are sorted best first by the first metric, without ranks.
 
     Raises:
         UsageError: the file cannot be read.
-        SuiteError: it holds something else than it should; says file and line.
+        SuiteError: its content is invalid; the message has file and line.
     """
     try:
         tree = parse(read_file(path), str(path))

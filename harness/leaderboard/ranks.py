@@ -1,11 +1,12 @@
-"""Ranks that claim no more than the repeats can show: for every row the ranks that it may have.
+"""Ranks with confidence: for every row the range of ranks that the repeats support.
 
-A row's ranks run from 1 + the number of rows that are surely better to n − the number that are surely worse. As
-long as all "surely" are right together, which has a probability of at least 1 − alpha, every row's true rank is
-among its ranks. No order is needed among rows that cannot be told apart, so it does not matter that "cannot be
-told apart" is not transitive. Sources: Klein, Wright and Wieczorek (2020), "A joint confidence region for an
-overall ranking of populations" (``by_intervals``); Mohamad, Goeman and van Zwet (2022), "Simultaneous confidence
-intervals for ranks" (from pairwise tests, ``by_differences``).
+A row's ranks run from 1 + the number of rows that are surely better to n − the number that are surely worse. All these
+claims hold together with a probability of at least 1 − alpha, and then every row's true rank is within its range. Rows
+that cannot be distinguished need no order, so it does not matter that being indistinguishable is not transitive.
+
+Sources: Klein, Wright and Wieczorek (2020), "A joint confidence region for an overall ranking of populations"
+(``by_intervals``); Mohamad, Goeman and van Zwet (2022), "Simultaneous confidence intervals for ranks" (from pairwise
+tests, ``by_differences``).
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from harness.compare.stats import ALPHA, Estimate, holm
 
 
 class Ranks(NamedTuple):
-    """The ranks that a row may have; 1 is best. Equal where the rank is sure."""
+    """The range of ranks that a row may have; 1 is best. Both ends are equal if the rank is certain."""
 
     best: int
     worst: int
 
 
 def by_differences(rows: int, p_better: Callable[[int, int], float], alpha: float = ALPHA) -> list[Ranks]:
-    """Ranks from a test of every pair, Holm's correction over all of them.
+    """Rank rows by a test of every pair, with Holm's correction over all tests.
 
     Args:
-        rows: how many there are; the work is quadratic in it.
+        rows: number of rows; the work is quadratic in it.
         p_better: the one-sided p-value of H0 "row i is not better than row j".
-        alpha: the chance of even one rank that is outside its row's ranks is at most this.
+        alpha: maximum probability that any row's true rank is outside its range.
     """
     claims = [(i, j) for i in range(rows) for j in range(rows) if i != j]
     survives = holm([p_better(i, j) for i, j in claims], alpha)
@@ -42,13 +43,12 @@ def by_differences(rows: int, p_better: Callable[[int, int], float], alpha: floa
 
 
 def by_intervals(estimates: Sequence[Estimate | None], *, lower: bool, alpha: float = ALPHA) -> list[Ranks]:
-    """Ranks from the rows' own intervals, which hold together with confidence 1 − alpha (Bonferroni).
+    """Rank rows by their own intervals, which hold together with confidence 1 − alpha (Bonferroni).
 
-    For rows that share no repeats, or are too many to compare each with each. Pessimistic where they do share
-    some.
+    For rows that share no repeats, or that are too many for a test of every pair. Pessimistic if they share some.
 
     Args:
-        estimates: of each row's mean; None says nothing about its row, which may then have any rank.
+        estimates: estimate of each row's mean; None if unknown: the row may then have any rank.
         lower: whether the lower value is the better one.
         alpha: as in ``by_differences``.
     """

@@ -1,4 +1,4 @@
-"""The rows of a leaderboard: each point of the matrix of each run."""
+"""The rows of a leaderboard: one for each point of the matrix of each run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.store.record import Run, Score
 
 @dataclass(frozen=True)
 class Entry:
-    """A run, or an accepted one, that was put on the board."""
+    """A run or baseline on the board."""
 
     side: Side
     path: Path
@@ -32,9 +32,9 @@ class Row:
     entry: Entry
     point: Mapping[str, Json]
     scores: Mapping[str, Score]
-    """By metric. One that does not depend on all of the axes has the same score at several points."""
+    """Metric → score. A metric that does not depend on all axes has the same score at several points."""
     axes: frozenset[str]
-    """The axes whose points are to be compared: no part of the protocol within a group."""
+    """The axes whose points are compared; they are not part of the protocol within a group."""
 
     @property
     def is_complete(self) -> bool:
@@ -42,12 +42,12 @@ class Row:
 
 
 def rows_of(entry: Entry, compared: Collection[str] = ()) -> list[Row]:
-    """A row for every point of a run's matrix, in the run's order.
+    """Make a row for every point of a run's matrix, in the run's order.
 
     Args:
         entry: the run.
-        compared: axes whose points are compared, besides those that the suite's ``reference`` names. Any other
-            axis stays in the protocol, so that its points are in groups of their own.
+        compared: axes whose points are compared, besides those that the suite's ``reference`` names. All other
+            axes stay in the protocol, so that their points are in separate groups.
     """
     run = entry.run
     axes = frozenset({*run.reference, *compared})
@@ -79,7 +79,7 @@ def _scores_at(
 
 
 def settings_of(row: Row) -> dict[str, Json]:
-    """Every ``node.field`` behind any of a row's scores."""
+    """Return every ``node.field`` setting behind the scores of a row."""
     merged: dict[str, Json] = {}
     for score in row.scores.values():
         merged.update(score.settings)
@@ -87,7 +87,7 @@ def settings_of(row: Row) -> dict[str, Json]:
 
 
 def varying(rows: Sequence[Row]) -> list[str]:
-    """The fields in which rows differ: axes first, in the order of the matrix, then the others by name."""
+    """Return the fields in which rows differ: axes in the order of the matrix, then the others by name."""
     all_settings = [settings_of(row) for row in rows]
     names = dict.fromkeys(name for row in rows for name in row.point)
     others = sorted({name for settings in all_settings for name in settings} - names.keys())

@@ -1,4 +1,4 @@
-"""Where tables and colours are printed."""
+"""The console that prints tables and colours."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from harness.report import streams
 
 
 class ReportConsole(Console):
-    """A console on which no text from outside does anything but be read, and that is wide where it is no terminal:
-    a log has no right margin.
+    """A console that neutralises external text.
+
+    It is wide if it is not a terminal, because a log has no right margin.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class ReportConsole(Console):
             self.width = 500
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Text with its control characters visible; those that rich itself adds (colours, the cursor) stay."""
+        """Render text with visible control characters; those that rich adds itself (colours, cursor) stay."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment

@@ -1,4 +1,4 @@
-"""The pictures and the words behind a metric's per-item rows: which row of which folder an item is."""
+"""Finds the pictures and texts behind a metric's per-item rows: the folder and row of each item."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from harness.store.record import Repeat, Score
 from harness.store.run_artifacts import Made, Shelf
 
 Where = tuple[str, str]
-"""Point and seeds, canonical JSON both."""
+"""Point and seeds, both as canonical JSON."""
 
 
 @dataclass(frozen=True)
 class Depicted:
-    """The folder whose rows a metric's items are, at one point and repeat; two where items are of two samples."""
+    """The folder with the rows of a metric's items, at one point and repeat; two if the items are of two samples."""
 
     found: Mapping[str, tuple[Made, Row]]
-    """By item."""
+    """Item → its folder and row."""
 
     @property
     def content(self) -> frozenset[str]:
-        """What decides every byte of it."""
+        """Digests that determine its content."""
         return frozenset(made.content for made, _ in self.found.values())
 
     @property
@@ -35,11 +35,11 @@ class Depicted:
 
 
 class Items:
-    """Looks up what the items of a run's metrics are, as far as the store has it.
+    """Looks up what the items of a run's metrics are, as far as the store has them.
 
-    The nearest folder upstream of the metric that has rows of these names is taken: scores of predictions are about
-    the images that were classified, scores of features about those that they were extracted from. Where names begin
-    with those of the metric's inputs (``real/…``, ``generated/…``), each is looked up behind its own.
+    It uses the nearest folder upstream of the metric that has rows of these names: scores of predictions concern the
+    classified images, scores of features the images that they were extracted from. If names begin with those of the
+    metric's inputs (``real/…``, ``generated/…``), each name is looked up upstream of its own input.
     """
 
     def __init__(self, shelf: Shelf) -> None:
@@ -47,7 +47,7 @@ class Items:
         self._read: dict[str, dict[str, Row]] = {}
 
     def depicted(self, score: Score, repeat: Repeat, names: Iterable[str]) -> Depicted | None:
-        """The folder that ``names`` are rows of; None where the store has none, or the items are something else.
+        """Return the folder that has ``names`` as rows; None if the store has none, or the items are something else.
 
         Raises:
             StageError, OSError: a folder cannot be read.
@@ -78,12 +78,12 @@ class Items:
     def behind(
         self, scores: Sequence[Score], parts: Iterable[Part], called: Sequence[Score] | None = None
     ) -> Shown:
-        """What the items of ``parts`` are at each point and repeat of ``scores``.
+        """Look up what the items of ``parts`` are at each point and repeat of ``scores``.
 
         Args:
-            scores: of this side, of one metric.
-            parts: apart.
-            called: for each score the one whose point ``parts`` call it by; by default itself.
+            scores: scores of one metric, on this side.
+            parts: parts by point and repeat (``apart=True``).
+            called: for each score the one whose point is used in ``parts``; by default the score itself.
 
         Raises:
             StageError, OSError: a folder cannot be read.
@@ -109,27 +109,27 @@ class Items:
 
 @dataclass(frozen=True)
 class Shown:
-    """What items are, by point and repeat."""
+    """The folders and rows of items, by point and repeat."""
 
     found: Mapping[Where, Depicted]
 
     @property
     def apart(self) -> bool:
-        """Whether the same name stands for another thing at another point or repeat, as with images drawn anew."""
+        """Whether the same name means different things at different points or repeats, as for newly drawn images."""
         return len({d.content for d in self.found.values()}) > 1
 
     def row(self, place: Place) -> Row | None:
-        """An item's row; None where the store cannot tell."""
+        """Return an item's row; None if the store does not have it."""
         found = self._of(place)
         return found[1] if found else None
 
     def content(self, place: Place) -> str | None:
-        """What decides every byte of the folder that an item is in; None where the store has none."""
+        """Return the digest of the folder that an item is in; None if the store has none."""
         found = self._of(place)
         return found[0].content if found else None
 
     def words(self, place: Place) -> str:
-        """Label and caption of an item that is an image or a prompt; empty where it is something else."""
+        """Return label and caption of an item that is an image or a prompt; empty for other items."""
         row = self.row(place)
         return ": ".join(filter(None, (row.label, " ".join(row.captions)))) if row else ""
 
@@ -142,7 +142,7 @@ class Shown:
         return found.found.get(place.item) if found and place.item is not None else None
 
     def _at(self, place: Place) -> Depicted | None:
-        """An item without seeds is one thing everywhere, and so in one folder."""
+        """Return the folder of a place. An item without seeds is the same everywhere, so any folder serves."""
         if place.seeds is None:
             return next(iter(self.found.values()), None)
         return self.found.get(_where(place))

@@ -1,4 +1,4 @@
-"""What moved a metric, on a terminal: the parts of its change, what hurt most first."""
+"""Prints what changed a metric on a terminal: the parts of its change, the most harmful first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.report.finding_text import name, share, sum_up
 from harness.report.terminal import MARKS
 
 WORDS = 100
-"""Characters of what an item shows or says."""
+"""Maximum number of characters of an item's label and caption."""
 HOW_TO_READ = (
     "Before and after: what the item has; of what is no mean, the field's value plus how far it moves that."
 )
@@ -28,12 +28,12 @@ def print_explanation(
     """Print a finding and its change by point, repeat, cluster and item, as far as it has these.
 
     Args:
-        console: where to.
-        finding: with an estimate.
-        against: what it is compared with, for people.
-        explanation: of the finding.
-        shown: what its items are; empty where nobody knows.
-        most: rows of a table.
+        console: console to print on.
+        finding: finding with an estimate.
+        against: name of what it is compared with.
+        explanation: explanation of the finding.
+        shown: what its items are; empty if unknown.
+        most: maximum number of rows of a table.
     """
     page = _Page(console)
     told = figures(finding)
@@ -68,7 +68,7 @@ class _Page:
         self.unicode = console.encoding.startswith("utf")
 
     def text(self, text: str, style: str = "") -> Text:
-        """Text from outside is cleaned, never read as markup, and fits the terminal's encoding."""
+        """Return external text, cleaned and fitted to the terminal's encoding. It is never read as markup."""
         safe = clean(text, lines=True, most=2000)
         if not self.unicode:
             safe = safe.replace("→", "->").replace("∞", "inf").replace("…", "...")
@@ -90,7 +90,7 @@ class _Page:
         most: int,
         words: Callable[[Part], str] = lambda part: "",
     ) -> None:
-        """A table of parts with a sentence below it; nothing where there are none."""
+        """Print a table of parts with a sentence below it; nothing if there are none."""
         if not parts:
             return
         helped = explanation.helped

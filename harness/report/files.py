@@ -1,4 +1,4 @@
-"""What a run leaves in its folder: record, per-item rows, reports, ``junit.xml``, logs of failures."""
+"""Writes the files of a run's folder: record, per-item rows, reports, ``junit.xml``, logs of failures."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 BESIDE_NAME = re.compile(r"[0-9a-f]{16}\.\w+")
-"""What ``report.html`` calls a picture beside it."""
+"""File name of a picture next to ``report.html``."""
 
 
 class ReportError(HarnessError):
-    """A run's folder cannot be written. What ran is in the store, so running again costs next to nothing."""
+    """A run's folder cannot be written. Results are in the store, so running again costs almost nothing."""
 
     exit = Exit.FAILED
 
@@ -45,14 +45,14 @@ OWN = {
     "junit.xml",
     "logs",
 }
-"""What a run leaves in its folder."""
+"""Names of the files in a run's folder."""
 
 
 def check_writable(folder: Path) -> None:
-    """Fail before an hour of training rather than after it.
+    """Check that the folder can be written, before hours of training.
 
     Raises:
-        UsageError: the folder cannot be made, or nothing can be written in it.
+        UsageError: the folder cannot be created or written.
     """
     _probe(folder, folder)
 
@@ -64,18 +64,18 @@ def _probe(folder: Path, named: Path) -> None:
         write(probe, b"x" * 4096)
         probe.unlink(missing_ok=True)
     except OSError as e:
-        # Python says "exists" of a file where a folder should be.
+        # Python reports "exists" if a file is in the place of the folder.
         reason = os.strerror(errno.ENOTDIR) if isinstance(e, FileExistsError) else e.strerror
         raise UsageError(f"{named}: no place for a run ({reason})") from None
 
 
 def check_free(folder: Path) -> None:
-    """A run may take the place of another run, and of nothing else.
+    """Check that the folder is free: a run may replace another run, but nothing else.
 
     Raises:
-        UsageError: the folder cannot be made, or holds somebody's own files.
+        UsageError: the folder cannot be created, or holds files of the user.
     """
-    if not folder.exists():  # it appears with the run
+    if not folder.exists():  # it is created with the run
         _probe(folder.parent, folder)
         return
     check_writable(folder)
@@ -87,10 +87,10 @@ def check_free(folder: Path) -> None:
 
 
 def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) -> None:
-    """The record, its per-item rows and the logs of failed tasks, before anything is compared.
+    """Write the record, its per-item rows and the logs of failed tasks, before anything is compared.
 
-    A new folder appears by one rename. In one that is there, all that is new is written before the first file of an
-    earlier run gives way; where that is interrupted, the record does not fit the rows and is refused.
+    A new folder appears by one rename. In an existing folder, all new files are written before the first file of the
+    earlier run is replaced. If the replacement is interrupted, the record does not match the rows and is refused.
 
     Raises:
         ReportError: the folder cannot be written.
@@ -111,17 +111,17 @@ def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) ->
 
 
 def write_reports(context: Context) -> None:
-    """The renderings of a comparison, and the comparison itself in ``run.json``.
+    """Write the reports of a comparison, and the comparison itself into ``run.json``.
 
     Raises:
         ReportError: the folder cannot be written.
     """
-    from harness.report import html  # Jinja: only those who write a page wait for it
+    from harness.report import html  # imports Jinja, which is slow: only when a page is written
 
     run, comparison, folder = context.run, context.comparison, context.folder
     file = folder / "run.json"
     record = to_json(run)
-    # Figures that somebody edited are not signed anew.
+    # A record that was edited by hand is not sealed again.
     signed = sealed(record) if not file.exists() or is_sealed(file) else {**record, "digest": ""}
     body = {**signed, "comparison": comparison.to_json()}
     try:
@@ -138,7 +138,7 @@ def write_reports(context: Context) -> None:
 
 
 def _fill(folder: Path, run: Run, store: Store, logs: Mapping[str, Path]) -> Run:
-    """Write a record into an empty folder; the record as it was written, with the digest of its rows."""
+    """Write a record into an empty folder; return the record as written, with the digest of its rows."""
     if has_items(run):
         rows = folder / "items.parquet"
         write_items(rows, item_rows(run, store))
@@ -153,7 +153,7 @@ def _fill(folder: Path, run: Run, store: Store, logs: Mapping[str, Path]) -> Run
 
 
 def _take(staged: Path, folder: Path) -> None:
-    """Put a run's files in the place of an earlier run's, the record last; what described that one goes."""
+    """Replace the files of an earlier run, the record last; its remaining rows and reports are removed."""
     files = sorted((p for p in staged.rglob("*") if p.is_file()), key=lambda p: p.name == "run.json")
     for file in files:
         sync(file)
@@ -169,7 +169,7 @@ def _take(staged: Path, folder: Path) -> None:
 
 
 def _write_beside(place: Path, files: Mapping[str, bytes]) -> None:
-    """The pictures of ``report.html`` that it does not hold itself."""
+    """Write the pictures of ``report.html`` that are not embedded in it."""
     for name, content in files.items():
         place.mkdir(exist_ok=True)
         write(place / name, content)
@@ -180,11 +180,11 @@ def _clear_beside(place: Path, files: Mapping[str, bytes]) -> None:
     for earlier in place.glob("*"):
         if (
             BESIDE_NAME.fullmatch(earlier.name) and earlier.name not in files
-        ):  # the folder may be somebody's own
+        ):  # the folder may hold files of the user
             earlier.unlink()
 
 
 def _write(file: Path, text: str) -> None:
-    # A name that is no UTF-8 is escaped, as JSON has it too.
+    # A name that is not UTF-8 is escaped, as in JSON.
     whole = text if text.endswith("\n") else f"{text}\n"
     write(file, whole.encode("utf-8", errors="backslashreplace"))

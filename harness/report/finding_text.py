@@ -1,4 +1,4 @@
-"""Findings and the parts of a change as text: how sure they are, and what would make them surer."""
+"""Findings and the parts of a change as text: their certainty, and what would increase it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from harness.compare.wording import clean, counted, evidence, figures, margin, p
 from harness.store.record import Run
 
 DIFFERENCES = 20
-"""At most so many fields of the protocol, and as many of the environment, are listed; the rest is counted."""
+"""Maximum number of protocol fields, and of environment fields, that are listed; the rest is counted."""
 
 
 def finding_lines(finding: Finding) -> list[str]:
-    """The verdict and why, on the first line; then the figures, what differs, and what may have caused it.
+    """Return the verdict and its reason on the first line, then figures, differences and possible causes.
 
-    The lines are as they come from names and reasons: whoever shows them cleans and escapes them.
+    Names and reasons are not cleaned or escaped: the caller has to do it.
     """
     shown = figures(finding)
     lines = [f"{finding.verdict}: {finding.reason}" if finding.reason else str(finding.verdict)]
@@ -49,21 +49,24 @@ def _some(what: str, differences: Sequence[Difference]) -> list[str]:
 
 
 def confidence(findings: Iterable[Finding]) -> str:
-    """Of the intervals of one comparison, which all have the same: ``"90 %"``; of figures by themselves for none."""
+    """Return the common confidence level of a comparison's intervals, such as ``"90 %"``.
+
+    Without findings, it is the level of the intervals of single figures.
+    """
     found = next((f.estimate.confidence for f in findings if f.estimate is not None), CONFIDENCE)
     return f"{100.0 * found:.3g} %"
 
 
 def look(comparison: Comparison) -> str:
-    """Which of several looks the verdicts are from, or why there was only one; empty where nobody asked for more."""
+    """Say which of several looks the verdicts are from, or why there was only one; empty if only one was requested."""
     return "" if comparison.looks is None else told(comparison.looks)
 
 
 def more_evidence(run: Run, comparison: Comparison) -> tuple[str, ...]:
-    """The commands that would decide the inconclusive gates, in order; empty where seeds would not.
+    """Return the commands that would decide the inconclusive gates, in order; empty if more seeds would not.
 
-    The number of seeds is what the findings say is needed if the changes stay where they are, with room for the
-    levels of several looks.
+    The number of seeds is the one that the findings need if the changes stay as they are, increased for the levels of
+    several looks.
     """
     open_ = [
         (f, f.estimate.repeats, f.more_repeats)
@@ -92,7 +95,7 @@ def more_evidence(run: Run, comparison: Comparison) -> tuple[str, ...]:
 
 
 def _run(run: Run) -> str:
-    """The command of the run, without what it said of looks."""
+    """Return the command of the run, without its options for looks."""
     command: Any = run.provenance.get("command") or []
     if command[:2] != ["harness", "run"]:
         return "harness run …"
@@ -107,7 +110,7 @@ def _run(run: Run) -> str:
 
 
 def name(place: Place) -> str:
-    """An item, cluster, repeat or point: ``"00017.png (seed=1)"``, ``"seed=1"``."""
+    """Return the name of an item, cluster, repeat or point: ``"00017.png (seed=1)"``, ``"seed=1"``."""
     where = point({**json.loads(place.point or "{}"), **dict(place.seeds or ())})
     what = place.item if place.item is not None else place.cluster
     if what is None:
@@ -116,7 +119,7 @@ def name(place: Place) -> str:
 
 
 def share(explanation: Explanation, part: Part, parts: Sequence[Part]) -> str:
-    """``"12 %"`` of the whole change; empty for what went the other way, and where parts largely cancel out."""
+    """Return a part's share of the change, ``"12 %"``; empty if it has the opposite sign or the parts mostly cancel."""
     found = explanation.share(part, parts)
     if found is None or found <= 0:
         return ""
@@ -124,13 +127,13 @@ def share(explanation: Explanation, part: Part, parts: Sequence[Part]) -> str:
 
 
 def sum_up(explanation: Explanation, parts: Sequence[Part], shown: Sequence[Part], what: str) -> str:
-    """How much of the change is shown, and what is not.
+    """Say how much of the change is shown, and what is not.
 
     Args:
-        explanation: of the change.
-        parts: all of it.
-        shown: those that a reader sees.
-        what: one part is called: ``"item"``.
+        explanation: explanation of the change.
+        parts: all parts.
+        shown: the parts that are shown.
+        what: word for one part, such as ``"item"``.
     """
     sign = 1 if explanation.better == "lower" else -1
     worse = [p.contribution for p in parts if sign * p.contribution > 0]

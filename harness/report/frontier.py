@@ -1,4 +1,4 @@
-"""Quality against cost, and along a numeric axis: which points of the matrix are as good and cheaper."""
+"""Quality against cost and along a numeric axis: finds the efficient points of the matrix."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from harness.formats.strict_json import canonical
 from harness.store.record import GateInfo, Run, Score
 
 COSTS = {"evaluations": "network evaluations per image", "s_per_image": "seconds per image"}
-"""Score fields that are a cost, the one that does not depend on the machine first, and how an axis names it."""
+"""Score fields that are a cost → the name on the axis; the one that does not depend on the machine comes first."""
 FLOOR = "floor"
-"""The field that says what a metric's first field would be without any generator: real images against real."""
+"""Field with the value that a metric's first field has without a generator: real images against real images."""
 MOST = 6
-"""Where nothing is gated, at most so many fields are shown."""
+"""Maximum number of fields shown if nothing is gated."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class Spot:
     """One point of the matrix."""
 
     group: str
-    """Its values on every axis but the one that lines follow; empty where there is no other."""
+    """Its values on all axes except the one that lines follow; empty if there is no other."""
     step: str
-    """Its value on that one; empty where no axis is numeric."""
+    """Its value on the axis that lines follow; empty if no axis is numeric."""
     cost: float
-    """What it costs, or its place on another axis that the field is shown along."""
+    """Its cost, or its position on another axis along which the field is shown."""
     value: float
     """Mean over the repeats."""
     low: float
     high: float
-    """90 % interval of that mean; both equal it where nothing was repeated often enough."""
+    """Ends of the 90 % interval of the mean; both equal the mean if there are too few repeats."""
     is_reference: bool
 
 
@@ -52,11 +52,11 @@ class Frontier:
     spots: tuple[Spot, ...]
     floor: float | None
     margin: float | None
-    """How much worse than the reference is too much, in the field's unit; None where no gate says so."""
+    """Tolerated worsening against the reference, in the field's unit; None if no gate defines one."""
 
     @property
     def efficient(self) -> list[Spot]:
-        """The spots that no other beats: none is as cheap and as good, and better in one of the two."""
+        """Return the efficient spots: no other spot is at least as cheap and as good, and better in one of the two."""
         sign = 1 if self.better == "lower" else -1
         best, places = math.inf, set[tuple[float, float]]()
         for cost, value in sorted({(s.cost, sign * s.value) for s in self.spots}):
@@ -67,7 +67,7 @@ class Frontier:
 
 
 def against_cost(side: Side) -> list[Frontier]:
-    """The gated fields that vary with a cost over the matrix; where none does, those that could be gated."""
+    """Return the gated fields that vary with a cost over the matrix; if none does, those that could be gated."""
     costs = [(m, f) for f in COSTS for m, info in side.run.metrics.items() if info.fields.get(f) is not None]
     if not costs:
         return []
@@ -86,7 +86,7 @@ def against_cost(side: Side) -> list[Frontier]:
 
 
 def along_axis(side: Side) -> list[Frontier]:
-    """The same fields along the numeric axis of the matrix, steps usually: a place on it stands for the cost."""
+    """Return the same fields along the numeric axis of the matrix (usually steps) instead of a cost."""
 
     def place(axes: _Axes) -> Callable[[Score], float | None]:
         return lambda score: _number(score.point[axes.line]) if axes.line else None
@@ -125,7 +125,7 @@ def _gated_first(
 def _frontier(
     side: Side, field: str, scores: Sequence[Score], costs: Sequence[float | None], axes: _Axes, cost: str
 ) -> Frontier | None:
-    """None where fewer than two points have both a value and a cost, or the cost is the same for all."""
+    """Make a frontier; None if fewer than two points have a value and a cost, or if all costs are equal."""
     paid = [(s, c) for s, c in zip(scores, costs, strict=True) if c is not None]
     if len({c for _, c in paid}) < 2:
         return None
@@ -149,10 +149,10 @@ def _number(value: Json) -> float | None:
 
 @dataclass(frozen=True)
 class _Axes:
-    """The axes that vary, by their part in the picture."""
+    """The axes that vary, by their role in the chart."""
 
     line: str | None
-    """The last one that is a number throughout: steps, usually."""
+    """The last axis whose values are all numbers, usually steps."""
     groups: tuple[str, ...]
 
     @classmethod
@@ -184,7 +184,7 @@ def _mean(score: Score, field: str) -> float:
 
 
 def _margin(run: Run, metric: str, field: str, reference: float) -> float | None:
-    """Of the gate against the reference where there is one, else of the field's own gate."""
+    """Return the margin of the gate against the reference, if there is one, else of the field's own gate."""
 
     def rank(gate: GateInfo) -> tuple[bool, bool]:
         return (not gate.against_reference, bool(gate.at))
@@ -199,7 +199,7 @@ def _margin(run: Run, metric: str, field: str, reference: float) -> float | None
 
 
 def _floor(run: Run, scores: Sequence[Score], field: str) -> float | None:
-    """The mean floor of these scores, where their metric has one and it is about this field."""
+    """Return the mean floor of these scores, if their metric has one for this field."""
     fields = run.metrics[scores[0].metric].fields
     first = next(iter(f for f, direction in fields.items() if direction))
     name = f"{field}_{FLOOR}" if f"{field}_{FLOOR}" in fields else FLOOR if field == first else ""

@@ -1,7 +1,7 @@
-"""The comparison as annotations of a pull request: workflow commands, which GitHub reads from what a step prints.
+"""The comparison as annotations of a pull request: workflow commands, which GitHub reads from a step's output.
 
-Regressed and failed are errors; incomparable, inconclusive, missing and no baseline are warnings; improved is a
-notice; unchanged says nothing. Each stands at the line of its gate, or of its stage, in the suite's file.
+Regressed and failed are errors; incomparable, inconclusive, missing and no baseline are warnings; improved is a notice;
+unchanged has no annotation. Each annotation is at the line of its gate, or of its stage, in the suite's file.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ VERDICTS: dict[Verdict, Level] = {
 }
 
 MOST = 10
-"""Of each level: GitHub shows no more for a step, and does not say that there were more."""
+"""Maximum annotations of each level: GitHub shows no more per step, without saying that there were more."""
 TITLE, MESSAGE = 200, 4000
-"""Characters, at most; the report has all."""
+"""Maximum number of characters; the report has the full text."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,21 @@ class Annotation:
 
 
 def annotate(comparison: Comparison, suite: Suite | None = None) -> None:
-    """Print the annotations where this is a step on GitHub; elsewhere, nothing."""
+    """Print the annotations if this is a GitHub step; otherwise nothing."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         text = render(comparison, suite, Path(os.environ.get("GITHUB_WORKSPACE") or "."))
         streams.workflow(text)
 
 
 def render(comparison: Comparison, suite: Suite | None = None, root: Path = Path()) -> str:
-    """A workflow command per line, errors first and within a level the worst first.
+    """Render a workflow command per line, errors first, and the worst first within a level.
 
-    Of more than ten of a level, the tenth says what the others are.
+    If a level has more than ten, the tenth summarises the others.
 
     Args:
-        comparison: whose gated findings, failures and missing scores are shown.
-        suite: says where its gates and stages are; None: annotations without a place.
-        root: of the repository, which files are named from.
+        comparison: comparison whose gated findings, failures and missing scores are shown.
+        suite: suite with the lines of its gates and stages; None: annotations without a line.
+        root: root of the repository, which file paths are relative to.
     """
     found = [*_failed(comparison, suite), *_judged(comparison, suite), *_absent(comparison)]
     lines = []
@@ -84,7 +84,7 @@ def _judged(comparison: Comparison, suite: Suite | None) -> Iterator[Annotation]
         if not finding.gated or finding.verdict not in VERDICTS:
             continue
         if comparison.baseline is None and finding.against is None:
-            continue  # one annotation says that there is no baseline
+            continue  # a single annotation reports the missing baseline
         title = f"{finding.verdict}: {label(finding)}"
         yield Annotation(VERDICTS[finding.verdict], title, finding_lines(finding), _gate(finding, suite))
 
@@ -104,7 +104,7 @@ def _rest(level: Level, left_out: Sequence[Annotation]) -> Annotation:
 
 
 def _gate(finding: Finding, suite: Suite | None) -> Where | None:
-    """Of several gates of one field, the one at the finding's point."""
+    """Return the place of the finding's gate; of several gates of the field, the one at the finding's point."""
     if suite is None:
         return None
     from harness.engine.recording import gate_infos
@@ -127,11 +127,11 @@ def _command(annotation: Annotation, root: Path) -> str:
     told = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
     message = clean("\n".join(annotation.lines), lines=True, most=MESSAGE)
     command = f"::{annotation.level} {told}::{_escaped(message)}"
-    return without_commands(command, begins_line=False)  # the older kind is found inside of it, too
+    return without_commands(command, begins_line=False)  # the older syntax is recognised inside a line, too
 
 
 def _from(root: Path, file: str) -> str | None:
-    """The path of a file of the repository as GitHub knows it; None for what is no file of it (``--set``)."""
+    """Return a file's path in the repository, as GitHub knows it; None for anything else (``--set``)."""
     path = Path(file).resolve()
     if not path.is_file() or not path.is_relative_to(root.resolve()):
         return None
@@ -139,5 +139,5 @@ def _from(root: Path, file: str) -> str | None:
 
 
 def _escaped(text: str, more: str = "") -> str:
-    """As the runner takes it apart: ``%`` and ends of lines everywhere; in properties, colons and commas too."""
+    """Escape text for the runner: ``%`` and line ends everywhere; in properties, colons and commas too."""
     return "".join(f"%{ord(c):02X}" if c in f"%\r\n{more}" else c for c in text)

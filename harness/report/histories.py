@@ -1,4 +1,4 @@
-"""How trainings went: the loss curves that tasks keep among their facts, thinned to what a plot can show."""
+"""The loss curves that tasks keep in their facts, thinned to what a plot can show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.formats.strict_json import canonical
 from harness.store.record import Run
 
 HISTORY = "history"
-"""A fact: a list of flat rows with ``epoch`` or ``step`` and columns whose names end in ``loss``."""
+"""Name of the fact: a list of flat rows with ``epoch`` or ``step`` and columns whose names end in ``loss``."""
 
 Row = Mapping[str, Json]
 
@@ -22,17 +22,17 @@ class Training:
     """The history of one task."""
 
     point: str
-    """Where in the matrix, in words."""
+    """Its point of the matrix, in words."""
     seeds: str
     rows: tuple[Row, ...]
 
 
 def trainings(run: Run, most: int) -> dict[str, list[Training]]:
-    """By stage (and output, where named), those tasks that tell how their loss went.
+    """Return stage (and output, if named) → the trainings of its tasks that recorded their loss.
 
     Args:
         run: the record.
-        most: rows of a training to keep; those with a column that most rows lack are kept besides.
+        most: maximum number of rows to keep of a training; rows with a column that most rows lack are kept in addition.
     """
     found: dict[str, list[Training]] = {}
     for task in run.tasks:
@@ -48,7 +48,7 @@ def trainings(run: Run, most: int) -> dict[str, list[Training]]:
 
 
 def losses(histories: Iterable[Sequence[Row]]) -> list[str]:
-    """The columns that are losses and hold a number somewhere, training first."""
+    """Return the loss columns that hold at least one number, training first."""
     names = dict.fromkeys(
         name
         for rows in histories
@@ -60,12 +60,12 @@ def losses(histories: Iterable[Sequence[Row]]) -> list[str]:
 
 
 def clock(rows: Sequence[Row]) -> str:
-    """The column that counts: ``step``, else ``epoch``; ``"row"`` where neither is a number throughout."""
+    """Return the column for the x axis: ``step``, else ``epoch``; ``"row"`` if neither is a number in all rows."""
     return next((c for c in ("step", "epoch") if all(is_number(r.get(c)) for r in rows)), "row")
 
 
 def series(rows: Sequence[Row], column: str, along: str) -> list[tuple[float, float]]:
-    """A column's numbers, each with its place on the clock ``along``; rows without one are left out."""
+    """Return a column's numbers, each with its value of ``along``; rows without a number are left out."""
     return [
         (_number(row.get(along), i), _number(row[column], 0))
         for i, row in enumerate(rows, 1)
@@ -78,7 +78,7 @@ def is_number(value: Json) -> bool:
 
 
 def summary(value: Json) -> str:
-    """What a table of facts shows in place of a history: how long it is and what it has."""
+    """Return the text that a table of facts shows in place of a history: its length and its columns."""
     rows = _rows(value)
     return f"{wording.counted(len(rows), 'row')}: {', '.join(rows[0])}" if rows else canonical(value)
 
@@ -94,7 +94,7 @@ def _rows(value: Json) -> list[Row]:
 
 
 def _thinned(rows: Sequence[Row], most: int) -> list[Row]:
-    """Every so many-th row, and those with a column that most lack (a validation now and then), and the last."""
+    """Keep rows at even intervals, the last, and those with a column that most lack (occasional validation)."""
     every = math.ceil(len(rows) / most)
     rare = [n for n in losses([rows]) if sum(is_number(r.get(n)) for r in rows) * every <= len(rows)]
     return [

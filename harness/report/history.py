@@ -18,9 +18,9 @@ from harness.compare.values import Figure
 
 SCHEMA = "harness.history/1"
 CHANGES = 6
-"""At most so many fields of a kind are named for a step; the JSON has all."""
+"""Maximum number of fields of a kind named for a step; the JSON has all."""
 _DIGEST = re.compile(r"\b((?:sha256:)?[0-9a-f]{12})[0-9a-f]{28,52}\b")
-"""Of content or a commit; twelve digits tell one from another."""
+"""A digest of content or a commit; twelve digits are enough to identify it."""
 STYLES = {
     "regressed": "bold red",
     "improved": "green",
@@ -35,14 +35,14 @@ class Entry:
 
     step: Step
     figures: Mapping[str, Figure | None]
-    """By ``metric.field``; None where the step has no such score."""
+    """``metric.field`` → figure; None if the step has no such score."""
     comparison: Comparison | None
-    """With the step before; None for the first."""
+    """Comparison with the previous step; None for the first."""
     declared: tuple[Difference, ...] = ()
-    """What changed in the suite's declaration since then and reaches no setting: seeds, axes."""
+    """Changes in the suite's declaration since then that affect no setting: seeds, axes."""
 
     def finding(self, name: str) -> Finding | None:
-        """On a field as a whole, not at one point of the matrix or against a reference."""
+        """Return the finding on a field as a whole, not at one point of the matrix or against a reference."""
         found = self.comparison.findings if self.comparison else ()
         whole = [f for f in found if f.name == name and f.against is None]
         return next((f for f in whole if not f.at), whole[0] if whole else None)
@@ -56,7 +56,7 @@ class Entry:
 def print_history(
     console: Console, suite: str, label: str, entries: Sequence[Entry], names: Sequence[str]
 ) -> None:
-    """A table per field, then what changed with each step."""
+    """Print a table per field, then what changed with each step."""
     for name in names:
         console.print(_table(name, entries))
         console.print()
@@ -91,7 +91,7 @@ def _table(name: str, entries: Sequence[Entry]) -> Table:
 
 
 def _better(entries: Sequence[Entry], name: str) -> str:
-    """As the last step that has the field declares it."""
+    """Return the field's direction, as declared by the last step that has the field."""
     metric, _, field = name.rpartition(".")
     infos = [e.step.run.metrics[metric] for e in entries if metric in e.step.run.metrics]
     return next((str(d["better"]) for i in reversed(infos) if (d := i.fields.get(field))), "higher")
@@ -119,7 +119,7 @@ def _cells(entry: Entry, name: str, scale: float) -> list[Text]:
 
 
 def changes(entry: Entry) -> list[str]:
-    """What a step was and what came with it: its reason, its commit, and every kind of change."""
+    """Describe a step: its reason, its commit, and every kind of change."""
     step = entry.step
     accepted = step.run.accepted
     reason = wording.clean(accepted.reason) if accepted else ""
@@ -151,7 +151,7 @@ def changes(entry: Entry) -> list[str]:
 def to_json(
     suite: str, label: str, entries: Sequence[Entry], names: Sequence[str], notes: Sequence[str]
 ) -> dict[str, Any]:
-    """Everything, JSON-safe; steps oldest first."""
+    """Return the whole history, JSON-safe; steps oldest first."""
     return {
         "schema": SCHEMA,
         "suite": suite,

@@ -1,7 +1,7 @@
 """The comparison as JUnit XML: each gated finding is a test case, in the form that CI servers read.
 
-Regressed is a failure, a failed task an error; incomparable, inconclusive and missing are skipped, with
-the reason. Without a baseline one skipped case says how to accept one. Ungated findings are no tests.
+Regressed is a failure and a failed task is an error; incomparable, inconclusive and missing are skipped, with the
+reason. Without a baseline, one skipped case explains how to accept one. Ungated findings are not test cases.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ELEMENTS = {
 
 
 def render(comparison: Comparison) -> str:
-    """An XML document with one test suite, worst first."""
+    """Render an XML document with one test suite, worst first."""
     cases = [_failed(task, comparison.suite) for task in comparison.failures]
     cases += [_judged(f, comparison.suite) for f in worst_first(comparison.findings) if f.gated]
     for score in comparison.missing:

@@ -1,7 +1,7 @@
-"""The comparison as Markdown: ``report.md``, and what a GitHub step summary shows.
+"""The comparison as Markdown: ``report.md`` and the GitHub step summary.
 
-Everything from outside (names, reasons, details, facts) is escaped. Sections stand in the order of their
-use; where the limit is reached rows are left out from the end, and a line says how many.
+All external text (names, reasons, details, facts) is escaped. The most useful sections come first. If the size limit is
+reached, rows are left out from the end, and a line says how many.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from harness.report.warnings import warned
 from harness.store.record import Run, Score
 
 STEP_SUMMARY_BYTES = 1024 * 1024
-"""GitHub drops a step's summary that is larger, whole."""
+"""GitHub drops a step summary that is larger than this completely."""
 
 LEAST_BYTES = 16 * 1024
-"""Banner and provenance always fit into so much."""
+"""Smallest limit; banner and provenance always fit into it."""
 
 MARKS = {
     Verdict.REGRESSED: "🔴",
@@ -48,16 +48,16 @@ def render(
     limit_bytes: int = STEP_SUMMARY_BYTES,
     changes: Sequence[Difference] = (),
 ) -> str:
-    """The report, at most ``limit_bytes`` long in UTF-8.
+    """Render the report, at most ``limit_bytes`` long in UTF-8.
 
     Args:
         run: the candidate.
-        comparison: of the run.
-        limit_bytes: at least ``LEAST_BYTES``.
-        changes: what somebody changed in the suite since the baseline.
+        comparison: comparison of the run.
+        limit_bytes: maximum size, at least ``LEAST_BYTES``.
+        changes: changes to the suite since the baseline.
 
     Raises:
-        ValueError: a limit below ``LEAST_BYTES``.
+        ValueError: the limit is below ``LEAST_BYTES``.
     """
     if limit_bytes < LEAST_BYTES:
         raise ValueError(f"limit_bytes: {limit_bytes} is less than {LEAST_BYTES}")
@@ -65,14 +65,14 @@ def render(
     room = limit_bytes - len(text.encode(errors="backslashreplace")) - 512  # for the last line
     left_out: list[str] = []
     for section in _sections(run, comparison, changes):
-        body = section.fit(room // 2)  # no section takes the room of all that follow
+        body = section.fit(room // 2)  # no section takes all the space of those that follow
         if body:
             text += body
             room -= len(body.encode(errors="backslashreplace"))
         elif section.rows:
             left_out.append(section.title)
     if left_out:
-        # Titles with names from outside are only counted: they are long, and escaped for another place.
+        # Titles with external names are only counted: they are long, and escaped for another context.
         named = wording.listed([t for t in left_out if re.fullmatch(r"[A-Za-z ]{1,40}", t)], 8)
         lead = f"{wording.counted(len(left_out), 'section')} left out to stay within {limit_bytes:,} bytes"
         text += f"\n_{lead}{f' ({named})' if named else ''}. `run.json` has all._\n"
@@ -82,8 +82,8 @@ def render(
 def append_step_summary(path: Path, text: str) -> None:
     """Append to the file that ``$GITHUB_STEP_SUMMARY`` names.
 
-    What earlier commands of the step wrote counts towards GitHub's limit: a text that no longer fits is
-    replaced by one line, since a summary over the limit is dropped whole.
+    Output of earlier commands of the step counts towards GitHub's limit. A text that no longer fits is replaced by one
+    line, since a summary over the limit is dropped completely.
 
     Raises:
         UsageError: the file cannot be written.
@@ -98,7 +98,7 @@ def append_step_summary(path: Path, text: str) -> None:
                 try:
                     file.write(text + "\n")
                     file.flush()
-                except OSError:  # on a full disk half a table helps nobody
+                except OSError:  # the disk is full: remove the partial output
                     os.ftruncate(file.fileno(), used)
                     raise
     except OSError as e:
@@ -192,7 +192,7 @@ def _verdicts(title: str, findings: Sequence[Finding], other: str, folded: bool 
 
 
 def _reasons(findings: Sequence[Finding]) -> list[str]:
-    """A line per verdict that is not *unchanged*, its differing protocol fields below it."""
+    """Return a line per verdict that is not *unchanged*, followed by its differing protocol fields."""
     rows = []
     for f in findings:
         if f.verdict is None or f.verdict is Verdict.UNCHANGED:
@@ -205,7 +205,7 @@ def _reasons(findings: Sequence[Finding]) -> list[str]:
 
 
 def _details(scores: Sequence[Score], findings: Sequence[Finding]) -> Iterator[Section]:
-    """What metrics left as evidence, of the first repeat of each score; the worst metric comes first."""
+    """Yield the details of metrics, from the first repeat of each score; the worst metric comes first."""
     rank = {f.metric: i for i, f in reversed(list(enumerate(findings)))}
     for score in sorted(scores, key=lambda s: rank.get(s.metric, len(rank))):
         repeat = next((r for r in score.repeats if r.details), None)

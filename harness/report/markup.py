@@ -1,4 +1,4 @@
-"""Pieces of Markdown that are safe and fit: escaped text, tables, sections that lose rows from their end."""
+"""Safe Markdown of limited size: escaped text, tables, and sections that can be cut from their end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from harness.compare import wording
 from harness.formats.strict_json import canonical
 
 CELL = 300
-"""Longer values are cut; ``run.json`` has them whole."""
+"""Maximum number of characters of a value; ``run.json`` has the full value."""
 
 
 def escape(text: str, most: int = CELL) -> str:
-    """Text from outside as inline Markdown that reads as itself: no markup, HTML, mention or new cell."""
+    """Escape external text for inline Markdown, so that it is no markup, HTML, mention or new cell."""
     text = wording.clean(text, most=most)
     isolate = any(unicodedata.bidirectional(c) in ("R", "AL") for c in text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -25,24 +25,24 @@ def escape(text: str, most: int = CELL) -> str:
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
     text = text.replace("$", "<span>$</span>")
     text = re.sub(r"(?<![\w/])@(?=\w)", "@<!-- -->", text)
-    # An isolate keeps right-to-left text from reordering the numbers beside it.
+    # An isolate keeps right-to-left text from reordering the numbers next to it.
     return f"\u2068{text}\u2069" if isolate else text
 
 
 @dataclass(frozen=True)
 class Section:
-    """Rows between a head and a tail; what cannot be shown whole loses rows from its end."""
+    """Rows between a head and a tail. If it is too long, rows are dropped from its end."""
 
     title: str
     rows: Sequence[str]
     columns: Sequence[str] = ()
-    """A table with these columns; none: a list."""
+    """Columns of the table; without any, the section is a list."""
     folded: bool = False
     right: int = 0
-    """So many columns from the end on the left hold numbers and are set to the right."""
+    """Number of columns, counted from the last, that hold numbers and are right-aligned."""
 
     def fit(self, room: int) -> str:
-        """The section in at most ``room`` bytes; empty where not even one row fits."""
+        """Return the section in at most ``room`` bytes; empty if not even one row fits."""
         head = f"\n<details><summary>{self.title}</summary>\n\n" if self.folded else f"\n### {self.title}\n\n"
         if self.columns:
             left = len(self.columns) - self.right
@@ -64,15 +64,15 @@ class Section:
 
 
 def table_row(cells: Iterable[str]) -> str:
-    """A line of a table from cells that are escaped."""
+    """Make a line of a table from escaped cells."""
     return f"| {' | '.join(cells)} |\n"
 
 
 def detail_table(value: Json) -> tuple[list[str], list[list[Json]]]:
-    """A detail as columns and rows.
+    """Turn a detail into columns and rows.
 
-    A table where it is a mapping or list of mappings; a matrix with names where it is
-    ``{"classes": [C names], "matrix": C × C}``; else one row per entry.
+    A mapping or list of mappings becomes a table; ``{"classes": [C names], "matrix": C × C}`` becomes a matrix with
+    names; anything else has one row per entry.
     """
     if isinstance(value, Mapping):
         matrix, classes = _members(value.get("matrix"), _LISTS), _members(value.get("classes"), str)
@@ -94,13 +94,13 @@ _LISTS = (list, tuple)
 
 
 def _members(value: Json, kind: type | tuple[type, ...]) -> list[Any]:
-    """The members of a list that are all of one kind; else none."""
+    """Return the members of a list if all are of one type; else an empty list."""
     members = list(value) if isinstance(value, _LISTS) else []
     return members if all(isinstance(m, kind) for m in members) else []
 
 
 def cell_text(value: Json) -> str:
-    """A value in a table's cell, not yet escaped."""
+    """Return the text of a table's cell, not yet escaped."""
     if isinstance(value, float):
         return wording.number(value)
     return value if isinstance(value, str) else canonical(value)

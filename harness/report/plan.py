@@ -18,7 +18,7 @@ from harness.store.environment import device_class, environment
 
 
 def print_plan(console: Console, plan: Plan, store: Store, *, every: bool) -> None:
-    """One line per node (per task with ``every``), then the totals."""
+    """Print one line per node (per task with ``every``), then the totals."""
     tasks = list({t.key: t for t in plan.tasks.values()}.values())
     cached = {t.key for t in tasks if store.get(t.key) is not None}
     needed = _needed(plan, cached)
@@ -53,7 +53,7 @@ def print_plan(console: Console, plan: Plan, store: Store, *, every: bool) -> No
 
 
 def print_gates(console: Console, outlooks: Sequence[Outlook]) -> None:
-    """What each gate will be able to see, and what is wrong with it, before anything runs."""
+    """Print what each gate will be able to detect, and what is wrong with it, before anything runs."""
     if not outlooks:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -81,7 +81,7 @@ def print_gates(console: Console, outlooks: Sequence[Outlook]) -> None:
 
 
 def _needed(plan: Plan, cached: set[str]) -> set[str]:
-    """Keys that a run would execute: what missing scores need, not everything that is absent."""
+    """Return the keys that a run would execute: those that missing scores need, not everything that is absent."""
     needed: set[str] = set()
     waiting = [r.task for s in plan.scores for r in s.repeats]
     while waiting:
@@ -93,7 +93,7 @@ def _needed(plan: Plan, cached: set[str]) -> set[str]:
 
 
 def _duration(seconds: list[float | None]) -> str:
-    """A sum; ``+ ?`` where some of it was never timed on this device."""
+    """Return the sum as text; ``+ ?`` if a part was never timed on this device."""
     known = [s for s in seconds if s is not None]
     if not seconds:
         return ""

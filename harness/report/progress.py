@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a live bar on a terminal, plain lines anywhere else."""
+"""Shows the progress of a run: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from harness.engine.plan import Plan, Task
 from harness.engine.runner import Event
 
 TELL_EVERY_S = 30
-"""Between two plain lines about one task."""
+"""Seconds between two plain lines about one task."""
 
 
 class RunProgress:
     """Listens to a runner's events: ``with RunProgress(console, plan) as p: Runner(…, tell=p)``.
 
-    The console needs a file of its own: while a stage runs, ``sys.stderr`` is the task's log. ``settled`` of the
-    plan's tasks are done already, and are not told of again.
+    The console needs its own file, because ``sys.stderr`` is the task's log while a stage runs. ``settled`` of the
+    plan's tasks are already done and are not reported again.
     """
 
     def __init__(self, console: Console, plan: Plan, settled: int = 0) -> None:
@@ -93,7 +93,7 @@ class RunProgress:
         self.cached += 1
 
     def _was_damaged(self, event: Event) -> None:
-        """It was taken for cached until its files were to be read."""
+        """Handle a task that counted as cached until its files turned out to be damaged."""
         self.settled -= 1
         self.cached -= 1
         self._line(f"{label(event.task)} was damaged in the store and is made again")
@@ -106,7 +106,7 @@ class RunProgress:
 
 
 def label(task: Task) -> str:
-    """``train (epochs=8, seed=3)``: the node and what tells this task from its siblings."""
+    """``train (epochs=8, seed=3)``: the node and what distinguishes the task from its siblings."""
     varying = {**task.point, **task.seeds}
     parts = [
         f"{name.partition('.')[2] if name.startswith(task.node + '.') else name}={v}"

@@ -1,4 +1,4 @@
-"""Old value beside new: what ``harness rescore`` shows of metrics that were computed anew."""
+"""Prints old and new values of the metrics that ``harness rescore`` recomputed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from harness.compare.wording import clean, counted, point, together
 from harness.store.record import Run, Score
 
 ROWS = 200
-"""At most so many rows; the rest is counted."""
+"""Maximum number of rows; the rest is counted."""
 
 
 def print_rescored(console: Console, before: Run, after: Run, metrics: Collection[str]) -> None:
-    """A row per field and point of ``metrics``: the mean over the repeats before and after, and the difference."""
+    """Print a row per field and point of ``metrics``: mean over the repeats before and after, and the difference."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("metric", "point", "repeats", "old", "new", "difference"):
         table.add_column(name, justify="left" if name in ("metric", "point") else "right", overflow="fold")

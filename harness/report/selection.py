@@ -1,7 +1,7 @@
-"""Which images of a run's artifacts are shown, in which order and under which words: for sheets and for pages.
+"""Selects which images of a run's artifacts are shown, in which order and with which labels, for sheets and pages.
 
-Where a stage draws at several points of the matrix, a row is an item and a column a point: the same row of
-every folder, in the first repeat, so that what changes along a row is what the axes change.
+If a stage draws at several points of the matrix, a row is an item and a column is a point. A row shows the same row of
+every folder, in the first repeat, so it shows only the effect of the axes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from harness.store.record import Run
 from harness.store.run_artifacts import Made, Shelf
 
 COLUMNS = 16
-"""Points side by side, besides the reference; more points are shown in several parts."""
+"""Maximum number of points side by side, besides the reference; more points are shown in several parts."""
 ROWS = 7
-"""Items along points: one for each of the seven classes, where there are classes."""
+"""Number of items shown along points: one for each of the seven classes, if there are classes."""
 CARDS = 24
-"""Images of one folder."""
+"""Maximum number of images shown of one folder."""
 PAIRS = 12
 
 
@@ -33,18 +33,20 @@ class Drawn:
     """What a stage generated: its image folders at the points of the matrix, in the first repeat."""
 
     name: str
-    """The stage, and its output where it has several."""
+    """The stage, and its output if it has several."""
     heads: Mapping[str, tuple[str, ...]]
-    """Axis → its value at each point, the slowest axis first; only axes that differ, by the shortest clear name."""
+    """Axis → its value at each point, the slowest axis first; only axes that vary, by the shortest unique name."""
     points: tuple[Made, ...]
     references: tuple[bool, ...]
     """Per point, whether it is the suite's reference."""
     reals: tuple[Made, ...]
-    """Where the real image of a prompt may be, the nearest first."""
+    """Folders that may have the real image of a prompt, the nearest first."""
 
     def parts(self) -> list[Drawn]:
-        """Points that fit side by side: about as many in each part, none of which ends amid the points that differ
-        in the fastest axis alone, where there is room for these; the reference stands in front of the parts without it.
+        """Split the points into parts of about equal size that fit side by side.
+
+        Points that differ only in the fastest axis stay in one part if they fit. The reference is put in front of
+        parts without it.
         """
         if len(self.points) <= COLUMNS:
             return [self]
@@ -56,7 +58,7 @@ class Drawn:
         return [self._part(range(i, min(i + size, len(self.points)))) for i in starts]
 
     def _fastest(self) -> int:
-        """How many points in a row differ in the last axis alone."""
+        """Return how many consecutive points differ only in the last axis."""
         slow = list(zip(*list(self.heads.values())[:-1], strict=True))
         return next((i for i, values in enumerate(slow) if values != slow[0]), len(self.points))
 
@@ -73,12 +75,12 @@ class Drawn:
 
     @property
     def along(self) -> str:
-        """``"scheduler and steps"``; empty where there is one point."""
+        """Names of the axes, such as ``"scheduler and steps"``; empty if there is one point."""
         return " and ".join(self.heads)
 
 
 def generated(shelf: Shelf) -> Iterator[Drawn]:
-    """Everything that was generated, stage by stage, as far as the store has it."""
+    """Yield everything that was generated, by stage, as far as the store has it."""
     for made in shelf.by_name(GeneratedImages).values():
         points = _first_repeat(made)
         places = [m.task.point for m in points]
@@ -97,14 +99,14 @@ def generated(shelf: Shelf) -> Iterator[Drawn]:
 
 
 def shortest(points: Sequence[Made]) -> Made:
-    """The first of the folders with the fewest images: items are chosen from it, so that every column has them."""
+    """Return the first folder with the fewest images: items are chosen from it, so that every column has them."""
     return min(points, key=lambda made: sum(1 for _ in rows(Images(made.path))))
 
 
 def closest_pairs(shelf: Shelf) -> Iterator[Made]:
-    """Every folder of pairs with a distance, as a search for memorised images keeps them.
+    """Yield every folder of pairs with a distance, as written by a search for memorised images.
 
-    Of several points the reference is taken, else the first.
+    If there are several points, the reference is used, else the first.
     """
     for made in shelf.by_name(Images).values():
         shown = next((m for m in made if is_reference(shelf.run, m)), made[0])
@@ -114,7 +116,7 @@ def closest_pairs(shelf: Shelf) -> Iterator[Made]:
 
 
 def chosen(found: Sequence[Row], count: int) -> list[int]:
-    """Indices of ``count`` rows: as many of each label as possible, or evenly spread where there are none."""
+    """Return indices of ``count`` rows: as many of each label as possible, or evenly spread without labels."""
     by_label: dict[str, list[int]] = {}
     for i, row in enumerate(found):
         by_label.setdefault(row.label or "", []).append(i)
@@ -127,7 +129,7 @@ def chosen(found: Sequence[Row], count: int) -> list[int]:
 
 
 def real_images(shown: Sequence[Row | None], folders: Sequence[Path]) -> list[Path | None]:
-    """For each row the real image that its prompt is from: the row ``of`` names, in the nearest folder."""
+    """Return for each row the real image that its prompt is from: the row named by ``of``, in the nearest folder."""
     names = [str(row.columns["of"]) if row and row.columns.get("of") else "" for row in shown]
     found: dict[str, Path] = {}
     for folder in folders:
@@ -138,7 +140,7 @@ def real_images(shown: Sequence[Row | None], folders: Sequence[Path]) -> list[Pa
 
 
 def words(index: int, line: Sequence[Row | None]) -> tuple[str, str]:
-    """Label and prompt of a row, where all its columns have the same; else its place in the folders."""
+    """Return label and prompt of a row, if all its columns have the same; else its position in the folders."""
     labels = {row.label or "" for row in line if row}
     prompts = {" ".join(row.captions) for row in line if row}
     label = labels.pop() if len(labels) == 1 else ""
@@ -147,20 +149,20 @@ def words(index: int, line: Sequence[Row | None]) -> tuple[str, str]:
 
 
 def is_reference(run: Run, made: Made) -> bool:
-    """Whether it lies at the suite's reference point, as far as the point's axes reach it."""
+    """Whether the folder is at the suite's reference point, as far as it depends on that point's axes."""
     point = made.task.point
     axes = [axis for axis in run.reference if axis in point]
     return bool(axes) and all(point[axis] == run.reference[axis] for axis in axes)
 
 
 def where(made: Made, *, point: bool = True) -> str:
-    """`` (seed=0)``: where the shown repeat lies."""
+    """Return the point and seeds of the shown repeat, such as `` (seed=0)``."""
     place = wording.point({**(made.task.point if point else {}), **made.task.seeds})
     return f" ({place})" if place else ""
 
 
 def _first_repeat(made: Sequence[Made]) -> list[Made]:
-    """One for each point."""
+    """Return the first repeat of each point."""
     first: dict[str, Made] = {}
     for one in made:
         first.setdefault(canonical(one.task.point), one)
@@ -172,10 +174,10 @@ def _spelled(value: Json) -> str:
 
 
 def _reals(shelf: Shelf, made: Made) -> list[Made]:
-    """Real images that the prompts of generated ones may be from, the nearest first.
+    """Return folders of real images that the prompts of generated ones may be from, the nearest first.
 
-    Training images are real, too, and may have the same names: above prompts that were encoded, only what
-    these were made from counts.
+    Training images are real, too, and may have the same names. So if the prompts were encoded, only folders upstream of
+    the encoded prompts count.
     """
     prompts = next((m for m in shelf.behind(made) if m.is_a(EncodedPrompts)), made)
     return [m for m in shelf.behind(prompts) if m.is_a(Images) and not m.is_a(GeneratedImages)]

@@ -1,4 +1,4 @@
-"""``harness stages``: what a suite can use, read off the signatures."""
+"""``harness stages``: the stages that a suite can use, as read from their signatures."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from harness.suite.typed import describe, to_json
 
 
 def print_stages(console: Console, name: str | None) -> None:
-    """One stage in full, or all with their inputs and parameters.
+    """Print one stage in full, or all stages with their inputs and parameters.
 
     Raises:
-        UsageError: no stage of that name.
+        UsageError: there is no stage of that name.
     """
     if name is not None:
         _print_one(console, registry.find(name))

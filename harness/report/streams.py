@@ -1,7 +1,7 @@
-"""Where text leaves the process: all that the harness prints goes through here, made harmless.
+"""Output of the process: everything that the harness prints goes through here and is made harmless.
 
-A reader that leaves early (``harness run … | head``) or that was never there (``>&-``) changes nothing. A standard
-output that is full loses what was asked for, so the command fails with 5; a full standard error does not matter.
+A reader that quits early (``harness run … | head``) or a closed stream (``>&-``) changes nothing. If standard output
+is full, the requested output is lost, so the command fails with 5. A full standard error does not matter.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class OutputError(HarnessError):
 
 
 class Outlet(io.TextIOBase):
-    """A stream that prints no command of a CI system, and that its reader may leave.
+    """A stream that prints no commands of a CI system, and whose reader may quit.
 
-    Colours and the cursor's movements pass: who writes here has made the text itself visible.
+    Colours and cursor movements pass, since callers have already escaped control characters in the text.
     """
 
     def __init__(self, stream: TextIO, *, is_vital: bool) -> None:
@@ -59,7 +59,7 @@ class Outlet(io.TextIOBase):
         return len(text)
 
     def command(self, text: str) -> None:
-        """Commands of a CI system, as lines of their own."""
+        """Print commands of a CI system, on separate lines."""
         self._put(text if self._begins_line else f"\n{text}")
 
     def flush(self) -> None:
@@ -70,7 +70,7 @@ class Outlet(io.TextIOBase):
         with self._reader_may_leave():
             try:
                 self._stream.write(text)
-            except UnicodeEncodeError:  # a stream that was not opened by `open_all`
+            except UnicodeEncodeError:  # the stream was not opened by `open_all`
                 self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
 
     @contextlib.contextmanager
@@ -86,10 +86,10 @@ class Outlet(io.TextIOBase):
 
 
 def open_all() -> None:
-    """Make the process's three streams usable, whatever the caller left of them.
+    """Make the process's three streams usable, in whatever state the caller left them.
 
-    A stream that was closed is opened to nowhere: otherwise the next file that is opened would get its number, and
-    with it what a library prints.
+    A closed stream is redirected to the null device. Otherwise the next opened file would get its number, and would
+    receive what a library prints.
     """
     for number in (0, 1, 2):
         try:
@@ -105,26 +105,26 @@ def open_all() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(
                 errors="backslashreplace"
-            )  # a character that the terminal lacks is still shown
+            )  # characters that the terminal lacks are shown escaped
 
 
 def out() -> Outlet:
-    """Standard output, for what was asked for."""
+    """Return standard output, for requested output."""
     return Outlet(sys.stdout, is_vital=True)
 
 
 def err() -> Outlet:
-    """Standard error, for progress and problems."""
+    """Return standard error, for progress and problems."""
     return Outlet(sys.stderr, is_vital=False)
 
 
 def say(line: str) -> None:
-    """One line to standard output."""
+    """Print one line to standard output."""
     _line(out(), line)
 
 
 def warn(*lines: str) -> None:
-    """A problem, to standard error: ``harness: …``, and further lines of it."""
+    """Print a problem to standard error: ``harness: …``, then its further lines."""
     first, *more = lines
     outlet = err()
     _line(outlet, f"harness: {first}")
@@ -133,12 +133,12 @@ def warn(*lines: str) -> None:
 
 
 def note(line: str) -> None:
-    """One line to standard error that is no problem."""
+    """Print one line to standard error that is not a problem."""
     _line(err(), line)
 
 
 def document(body: Json, indent: int = 1) -> None:
-    """JSON to standard output. What would be unclean is escaped as JSON does it."""
+    """Print JSON to standard output. Unsafe characters are escaped as in JSON."""
     outlet = out()
     text = json.dumps(
         body, indent=indent, ensure_ascii=not outlet.encoding.lower().startswith("utf"), allow_nan=False
@@ -148,14 +148,14 @@ def document(body: Json, indent: int = 1) -> None:
 
 
 def workflow(text: str) -> None:
-    """Commands of a CI system, to standard output: of the harness's own making, with everything in them escaped."""
+    """Print the harness's own commands for a CI system to standard output, with their content escaped."""
     outlet = out()
     outlet.command(text)
     outlet.flush()
 
 
 def flush() -> None:
-    """Write what is left in the streams; a failure no longer matters."""
+    """Flush the streams and ignore failures."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
@@ -167,7 +167,7 @@ def _line(outlet: Outlet, line: str) -> None:
 
 
 def _discard(stream: TextIO) -> None:
-    """Let what follows go nowhere: nobody is there to read it, or the disk is full."""
+    """Discard all further output, because the reader has quit or the disk is full."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

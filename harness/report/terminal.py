@@ -1,4 +1,4 @@
-"""The comparison on a terminal: what ``harness run`` and ``harness compare`` end in.
+"""Prints the comparison on a terminal, as the end of ``harness run`` and ``harness compare``.
 
 Readable at 80 columns, without colour, and in a log file; wider terminals get one line per verdict.
 """
@@ -38,12 +38,12 @@ from harness.report.warnings import warned
 from harness.store.record import Run
 
 ROWS = 30
-"""At most so many rows of a table; the rest is counted."""
+"""Maximum number of rows of a table; the rest is counted."""
 UNJUDGED = 8
-"""At most so many rows about fields without a margin: they are not what the run is about."""
+"""Maximum number of rows for fields without a margin, which matter less."""
 
 WIDE = 110
-"""From so many columns on, interval and repeats stand on the verdict's own line."""
+"""From this terminal width on, interval and repeats are on the same line as the verdict."""
 
 NARROW_NAME = 28
 """Below that width, names longer than this are broken after the metric."""
@@ -59,11 +59,11 @@ MARKS: dict[str, tuple[str, str, str]] = {
     "no baseline": ("≠", "#", "magenta"),
     "not gated": ("-", "-", "dim"),
 }
-"""Word → symbol, its ASCII stand-in, and style."""
+"""Word → symbol, ASCII replacement, and style."""
 
 
 def print_comparison(console: Console, run: Run, comparison: Comparison, *, strict: bool = False) -> None:
-    """Print verdicts worst first, why, what else differs, failures, counts, and the outcome as last line."""
+    """Print verdicts worst first, reasons, other differences, failures and counts, and the outcome as the last line."""
     page = _Page(console)
     page.heading(f"{run.suite}  run {run.id}")
     if comparison.baseline is not None:
@@ -89,7 +89,7 @@ def print_comparison(console: Console, run: Run, comparison: Comparison, *, stri
 
 
 class _Page:
-    """A console, and how the parts of a comparison are laid out on it."""
+    """Lays out the parts of a comparison on a console."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -97,7 +97,7 @@ class _Page:
         self.unicode = console.encoding.startswith("utf")
 
     def text(self, text: str, style: str = "") -> Text:
-        """Text from outside is cleaned, never read as markup, and fits the terminal's encoding."""
+        """Return external text, cleaned and fitted to the terminal's encoding. It is never read as markup."""
         safe = clean(text, lines=True, most=2000)
         if not self.unicode:
             safe = safe.replace("→", "->").replace("∞", "inf")
@@ -122,14 +122,14 @@ class _Page:
         return table
 
     def grid(self) -> Table:
-        """Marked sentences, wrapped beside their mark."""
+        """Return a table for marked sentences, wrapped next to their mark."""
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         return grid
 
     def verdicts(self, findings: Sequence[Finding], other: str) -> None:
-        """The table of verdicts; ``other`` names the column of the side compared with."""
+        """Print the table of verdicts; ``other`` is the heading for the side compared with."""
         if not findings:
             return
         if other == "baseline":
@@ -176,7 +176,7 @@ class _Page:
         return [Text("\n").join(verdict), Text("\n").join(metric), *map(self.text, plain)]
 
     def values(self, run: Run, comparison: Comparison) -> None:
-        """What was measured and is compared with nothing: all of it where there is no baseline."""
+        """Print the values that are not compared; without a baseline, all values."""
         rows = uncompared(run, comparison)
         if not rows:
             return
@@ -195,7 +195,7 @@ class _Page:
             self.line(f"and {len(rows) - ROWS:,} more in run.json", "dim")
 
     def reasons(self, findings: Sequence[Finding]) -> None:
-        """Why each verdict that is not *unchanged*; findings with one and the same reason share a line."""
+        """Print the reason for each verdict that is not *unchanged*; findings with the same reason share a line."""
         groups: dict[tuple[str, ...], list[Finding]] = {}
         for finding in findings:
             if finding.verdict not in (None, Verdict.UNCHANGED):
@@ -218,7 +218,7 @@ class _Page:
             self.line(f"and {len(groups) - ROWS:,} more reasons in run.json", "dim")
 
     def beside(self, findings: Sequence[Finding]) -> None:
-        """What to know beside the verdicts; a sentence that holds for several stands once."""
+        """Print notes on the verdicts; a note that holds for several is printed once."""
         told = wording.beside(findings)
         if told:
             self.heading("beside the verdicts")
@@ -228,7 +228,7 @@ class _Page:
             self.line(f"and {len(told) - ROWS:,} more in run.json", "dim")
 
     def more(self, commands: Sequence[str]) -> None:
-        """What would decide the inconclusive ones."""
+        """Print the commands that would decide the inconclusive verdicts."""
         if commands:
             self.heading("for more evidence")
         for i, command in enumerate(commands):

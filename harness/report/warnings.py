@@ -1,7 +1,7 @@
-"""What stages did that somebody should know of though no task failed: prompts that were cut, rows that were left out.
+"""Warnings of stages whose tasks did not fail, such as prompts that were cut or rows that were left out.
 
-A stage says it in its facts, as ``warnings``: sentences. They stand beside the verdict, also where the artifact came
-from the store.
+A stage lists them in its facts as ``warnings``, a list of sentences. They are shown next to the verdict, also if the
+artifact came from the store.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from harness.store.record import Run, TaskInfo
 
 WARNINGS = "warnings"
 NAMED = 3
-"""Tasks that are named of one warning."""
+"""Maximum number of tasks named for one warning."""
 
 
 class Warned(NamedTuple):
-    """One sentence, and the tasks that say it."""
+    """One warning, and the tasks that have it."""
 
     sentence: str
     tasks: Sequence[TaskInfo]
@@ -29,7 +29,7 @@ class Warned(NamedTuple):
 
 
 def warned(run: Run) -> list[Warned]:
-    """The warnings of a run, each once, in the order of its tasks."""
+    """Return the warnings of a run, each once, in the order of its tasks."""
     found: dict[str, list[TaskInfo]] = {}
     for task in run.tasks:
         for name, value in task.facts.items():

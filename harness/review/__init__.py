@@ -1,1 +1,1 @@
-"""People rate images of a run, blinded: one page goes out, files come back, and become numbers with intervals."""
+"""Blinded ratings of a run's images: makes the page, reads reviewers' files, computes means with intervals."""

@@ -1,6 +1,6 @@
-"""How far people agree: Krippendorff's α, and with themselves on what they saw twice.
+"""Agreement of raters: Krippendorff's α, and each rater's consistency on images shown twice.
 
-Pure functions of numbers. α is 1 - observed / expected disagreement over all pairs of ratings of one unit
+All functions are pure. α is 1 - observed / expected disagreement over all pairs of ratings of one unit
 (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability"): 1 is agreement, 0 is what chance would give.
 Its interval is Student's t over the delete-one-unit jackknife's pseudo-values (Efron and Tibshirani 1993,
 chapter 11): deterministic, and about these raters on other units.
@@ -17,7 +17,7 @@ from harness.compare import stats
 
 Level = Literal["nominal", "ordinal", "interval"]
 LEAST = 3
-"""Fewer units have no interval."""
+"""Minimum number of units for an interval."""
 
 
 @dataclass(frozen=True)
@@ -26,23 +26,23 @@ class Alpha:
 
     alpha: float
     low: float | None
-    """90 % interval, at most 1; None where there are too few units."""
+    """Ends of the 90 % interval, at most 1; None if there are too few units."""
     high: float | None
     units: int
-    """Rated by two people or more."""
+    """Number of units that were rated by at least two people."""
     ratings: int
-    """Of these units."""
+    """Number of ratings of these units."""
 
 
 def alpha(units: Sequence[Sequence[float]], level: Level = "ordinal") -> Alpha | None:
-    """Krippendorff's α.
+    """Compute Krippendorff's α with its interval.
 
     Args:
-        units: per unit the ratings that it has, one per rater, in any order; those with fewer than two do not count.
-        level: what a difference means: equal or not, of ranks, or of numbers.
+        units: per unit its ratings, one per rater, in any order; units with fewer than two are ignored.
+        level: level of measurement: nominal (equal or not), ordinal (ranks), or interval (numbers).
 
     Returns:
-        None where nothing can be told: no unit with two ratings, or one value only.
+        None if α is undefined: no unit has two ratings, or all ratings are equal.
     """
     paired = [unit for unit in units if len(unit) > 1]
     value = _alpha(paired, level)
@@ -60,12 +60,12 @@ def alpha(units: Sequence[Sequence[float]], level: Level = "ordinal") -> Alpha |
 
 
 def alpha_alone(units: Sequence[Sequence[float]], level: Level = "ordinal") -> float | None:
-    """As ``alpha``, without its interval."""
+    """Compute α as in ``alpha``, without its interval."""
     return _alpha([unit for unit in units if len(unit) > 1], level)
 
 
 def _alpha(units: Sequence[Sequence[float]], level: Level) -> float | None:
-    """From the coincidence matrix: every pair inside a unit of m ratings counts 1 / (m - 1)."""
+    """Compute α from the coincidence matrix: each pair within a unit of m ratings counts 1 / (m - 1)."""
     pairs: dict[tuple[float, float], float] = {}
     for unit in units:
         counts = Counter(unit)
@@ -85,7 +85,7 @@ def _alpha(units: Sequence[Sequence[float]], level: Level) -> float | None:
 
 
 def _distance(c: float, k: float, margin: dict[float, float], level: Level) -> float:
-    """Squared: ordinal counts the ratings that lie between, half of those at either end."""
+    """Return the squared distance. Ordinal: counts the ratings in between, and half of those at either end."""
     if level == "nominal":
         return float(c != k)
     if level == "interval":
@@ -97,19 +97,19 @@ def _distance(c: float, k: float, margin: dict[float, float], level: Level) -> f
 
 @dataclass(frozen=True)
 class Consistency:
-    """People against themselves, over the images that they saw twice."""
+    """Consistency of raters over the images that they saw twice."""
 
     exact: float
-    """Share of answers that are the same."""
+    """Share of pairs with equal answers."""
     within_one: float
-    """Share that are at most one point apart."""
+    """Share of pairs that are at most one point apart."""
     difference: float
-    """Mean of the absolute difference, in points."""
+    """Mean absolute difference, in points."""
     pairs: int
 
 
 def consistency(pairs: Sequence[tuple[int, int]]) -> Consistency | None:
-    """First and second answers; None where there are none."""
+    """Compute the consistency of (first, second) answers; None if there are none."""
     if not pairs:
         return None
     apart = [abs(a - b) for a, b in pairs]

@@ -1,4 +1,4 @@
-"""Files that reviewers sent back: which of them are ratings of this review, as it was exported, and how full."""
+"""Checks the files of reviewers: whether they are unedited ratings of this review, and how complete."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from harness.review.rating_table import Answers, Rated
 
 SCHEMA = "harness.ratings/1"
 LEAST_SHARE = 0.5
-"""A file that is less full than this is left out, unless it is asked for."""
+"""Minimum share of rated images in a file; others are left out unless requested."""
 
 MOST_SECONDS = 3600
-"""On one image, as the page counts them."""
+"""Maximum time on one image, as counted by the page."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """What one reviewer rated."""
+    """The ratings of one reviewer."""
 
     rater: str
     file: Path
     exported: datetime
     rated: tuple[Rated, ...]
-    """Images of which every question is answered, in the order of the page."""
+    """Images with all questions answered, in page order."""
     begun: int
-    """Images of which only some are: they do not count."""
+    """Number of images with only some questions answered; they do not count."""
     share: float
-    """Of the page."""
+    """Share of the page that was rated."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Usable sheets by the reviewers' names, and a line for everything else."""
+    """Usable sheets by reviewers' names, and a line for every file that was left out or is incomplete."""
 
     sheets: tuple[Sheet, ...]
     left_out: tuple[str, ...]
@@ -50,9 +50,9 @@ class Checked:
 
 
 def check(files: Sequence[Path], key: Key, *, partial: bool = False) -> Checked:
-    """Read every file, keep what is ratings of this review, and say what is wrong with the rest.
+    """Read every file, keep the ratings of this review, and report what is wrong with the other files.
 
-    Of two files under one name (in any case) the later export counts; of two with the same answers the first.
+    Of two files under one name (ignoring case), the later export counts; of two with equal answers, the first.
     """
     sheets: dict[str, Sheet] = {}
     left_out, notes = [], []
@@ -83,10 +83,10 @@ def check(files: Sequence[Path], key: Key, *, partial: bool = False) -> Checked:
 
 
 def read(file: Path, key: Key) -> Sheet:
-    """One file.
+    """Read one file.
 
     Raises:
-        UsageError: it is no file of ratings, of another review, edited, or empty.
+        UsageError: the file is not a file of ratings, or is of another review, edited, or empty.
     """
     body = strict_json.read(file)
     if not isinstance(body, dict) or body.get("schema") != SCHEMA:
@@ -128,13 +128,13 @@ def read(file: Path, key: Key) -> Sheet:
 
 
 def checksum(signed: object) -> str:
-    """CRC-32 of the compact JSON, as the page computes it: it shows a slip of the hand, and no forgery."""
+    """Return the CRC-32 of the compact JSON, as computed by the page. It detects accidental edits, not forgery."""
     text = json.dumps(signed, separators=(",", ":"), ensure_ascii=False)
     return f"{zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def _rating(rating: Mapping[str, Any], asked: str, where: str) -> Answers | None:
-    """The answers; None where one is missing."""
+    """Return the answers; None if one is missing."""
     names = [s.name for s in scales(asked)]
     given = {name: rating.get(name) for name in names}
     for name, value in given.items():

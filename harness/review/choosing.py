@@ -1,6 +1,6 @@
-"""Which images people see, and in which order, out of what a run has: balanced, mixed with real ones, some twice.
+"""Selects and orders the images that people rate: balanced, mixed with real images, some shown twice.
 
-Pure: the same pool, numbers and seed make the same choice.
+Deterministic: the same pool, counts and seed give the same selection.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from harness.store.record import Run
 from harness.store.run_artifacts import Made, Shelf
 
 REAL = "real images"
-"""The name of the controls among the systems."""
+"""Name of the system of the controls."""
 
 Asked = Literal["class", "sentence", ""]
-"""By what images were asked for, as a reviewer is told; empty where not all of them have either."""
+"""What reviewers see as the request for an image; empty if not all images have a class, or all a sentence."""
 
 
 @dataclass(frozen=True)
 class System:
-    """What made images: a stage at a point of the matrix, or the world."""
+    """A source of images: a stage at a point of the matrix, or real images."""
 
     name: str
-    """For people: ``"images (scheduler=ddim, steps=10)"``."""
+    """Display name, such as ``"images (scheduler=ddim, steps=10)"``."""
     stage: str
     point: Mapping[str, Json]
     control: bool = False
@@ -44,38 +44,38 @@ class Picture:
 
     system: System
     seeds: Mapping[str, int]
-    """Of the repeat in which it was made."""
+    """Seeds of the repeat in which it was made."""
     row: Row
 
     @property
     def name(self) -> str:
-        """The same for the same image in every review of the run."""
+        """Name of the image, the same in every review of the run."""
         return canonical([self.system.stage, self.system.point, self.seeds, self.row.name])
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Everything to choose from."""
+    """All images to choose from."""
 
     systems: Mapping[str, Sequence[Picture]]
-    """By the system's name."""
+    """System name → its images."""
     controls: Sequence[Picture]
-    """Empty where the run has no real images."""
+    """Real images; empty if the run has none."""
     asked: Asked
 
 
 def pool(run: Run, store: Store, stages: Sequence[str], controls: str | None) -> Pool:
-    """The images of ``stages`` (by default: of everything that generates them) and real ones beside them.
+    """Collect the images of ``stages`` (by default of all that generate images), and real images as controls.
 
     Args:
-        run: whose images.
-        store: where they are.
-        stages: ``stage`` or ``stage.output`` names; empty: generated images that were not picked from others.
+        run: run whose images are used.
+        store: store with the images.
+        stages: ``stage`` or ``stage.output`` names; empty: generated images that were not selected from others.
         controls: the stage with the real images; None: those that the prompts are from, else the nearest.
 
     Raises:
-        UsageError: a name that is none of them, or nothing that could be rated is left in the store.
-        StageError: an image folder that cannot be read.
+        UsageError: a name does not match any stage with such images, or the store has no images to rate.
+        StageError: an image folder cannot be read.
     """
     shelf = Shelf(run, store)
     generated = shelf.by_name(GeneratedImages)
@@ -108,7 +108,7 @@ def _named(names: Sequence[str], there: Mapping[str, Sequence[Made]], what: str)
 
 
 def _first_hand(shelf: Shelf, generated: Mapping[str, Sequence[Made]]) -> list[str]:
-    """A filter's or a data set's images were generated, too, but by the stage before it."""
+    """Return the stages that generate images themselves, without filters and data sets that only pass them on."""
     return [
         name
         for name, made in generated.items()
@@ -126,7 +126,7 @@ def _pictures(made: Made, system: System) -> list[Picture]:
 
 
 def _controls(shelf: Shelf, made: Sequence[Made], named: str | None) -> list[Picture]:
-    """Real images, of one stage."""
+    """Return the real images of one stage."""
     real = {
         name: found
         for name, found in shelf.by_name(Images).items()
@@ -144,13 +144,13 @@ def _controls(shelf: Shelf, made: Sequence[Made], named: str | None) -> list[Pic
 
 
 def _behind_prompts(shelf: Shelf, made: Made) -> list[Made]:
-    """Training images are real, too; above prompts that were encoded, what these are from comes first."""
+    """List upstream folders, nearest first. If prompts were encoded, their sources precede training images."""
     prompts = next((m for m in shelf.behind(made) if m.is_a(EncodedPrompts)), made)
     return [*shelf.behind(prompts), *shelf.behind(made)]
 
 
 def _is_origin(real: Made, made: Made) -> bool:
-    """Whether the prompts of ``made`` are from these images."""
+    """Whether the prompts of ``made`` are from the images of ``real``."""
     of = {str(row.columns.get("of")) for row in rows(Images(made.path))}
     return any(row.name in of for row in rows(Images(real.path)))
 
@@ -162,7 +162,7 @@ def _asked(pictures: Sequence[Picture]) -> Asked:
 
 
 def asked_for(picture: Picture, asked: Asked) -> str:
-    """What a reviewer is told that the image should show."""
+    """Return what the image should show, for the reviewer."""
     if asked == "class":
         return str(picture.row.label)
     return picture.row.captions[0] if asked == "sentence" else ""
@@ -171,26 +171,26 @@ def asked_for(picture: Picture, asked: Asked) -> str:
 CONTROLS = 0.2
 """Share of real images."""
 REPEATS = 10
-"""One image in so many is shown again; its two showings lie a third of the review apart or more."""
+"""One in ``REPEATS`` images is shown twice, at least a third of the review apart."""
 LEAST = 6
 
 
 @dataclass(frozen=True)
 class Showing:
-    """One place in the order."""
+    """One position in the order."""
 
     picture: Picture
     again: bool
-    """The second time."""
+    """Whether it is the second showing."""
 
 
 def choose(pool: Pool, count: int, seed: int) -> list[Showing]:
-    """``count`` different images in the order of the page, and a tenth of them once more.
+    """Choose ``count`` different images in page order, and a tenth of them a second time.
 
-    Every system gets as many as every other, or one more; within a system every class likewise.
+    The numbers of images per system differ by at most one; within a system, so do those per class.
 
     Raises:
-        UsageError: fewer images than asked for, or too few for every system to be rated.
+        UsageError: there are fewer images than ``count``, or ``count`` is too small to rate every system.
     """
     rng = random.Random(seed)
     real = min(max(round(CONTROLS * count), 1), len(pool.controls)) if pool.controls else 0
@@ -209,7 +209,7 @@ def choose(pool: Pool, count: int, seed: int) -> list[Showing]:
 
 
 def _by_class(pictures: Sequence[Picture], rng: random.Random, turn: int) -> list[Picture]:
-    """In random order, but the first few are of different classes; ``turn`` is the class that begins."""
+    """Shuffle pictures so that the classes take turns; ``turn`` is the index of the first class."""
     shuffled = list(pictures)
     rng.shuffle(shuffled)
     seen: Counter[str] = Counter()
@@ -224,13 +224,13 @@ def _by_class(pictures: Sequence[Picture], rng: random.Random, turn: int) -> lis
 
 
 def _in_turn(queues: Sequence[Sequence[Picture]], count: int) -> list[Picture]:
-    """The first of every queue, then the second of every queue."""
+    """Return the first of every queue, then the second of every queue, and so on."""
     longest = max(map(len, queues), default=0)
     return [queue[i] for i in range(longest) for queue in queues if i < len(queue)][:count]
 
 
 def _with_repeats(order: Sequence[Picture], rng: random.Random) -> list[Showing]:
-    """Images of the first third come again among the last third."""
+    """Add second showings: images of the first third are repeated in the last third."""
     third = len(order) // 3
     again = rng.sample(list(order[:third]), -(-len(order) // REPEATS))
     late = [Showing(p, False) for p in order[2 * third :]] + [Showing(p, True) for p in again]

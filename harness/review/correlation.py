@@ -1,4 +1,4 @@
-"""Which metric ranks as people do: Spearman's ρ of a run's metrics with the ratings, over systems and over images."""
+"""Agreement of metrics with people: Spearman's ρ of a run's metrics with the ratings, over systems and over images."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from harness.review.rating_table import Rated
 from harness.store.record import Run, Score
 
 LEAST = 3
-"""Fewer pairs than this have no rank correlation worth the name."""
+"""Minimum number of pairs for a rank correlation."""
 LEAST_INTERVAL = 10
-"""The interval rests on a normal approximation."""
+"""Minimum number of pairs for an interval, which uses a normal approximation."""
 
 Means = Mapping[str, Mapping[str, float]]
 """Scale → image or system → its mean rating."""
@@ -25,7 +25,7 @@ Means = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Correlation:
-    """One field of one metric with one scale."""
+    """Correlation of one field of a metric with one scale."""
 
     metric: str
     field: str
@@ -33,17 +33,17 @@ class Correlation:
     scale: str
     over: Literal["systems", "images"]
     n: int
-    """How many of them."""
+    """Number of systems or images."""
     rho: float | None
-    """Spearman's, as it is: where lower is better, agreement with people is negative. None where either side is
-    constant."""
+    """Spearman's ρ, without change of sign: if lower is better, agreement with people is negative. None if either side
+    is constant."""
     low: float | None
-    """90 % interval; None below ten pairs."""
+    """Ends of the 90 % interval; None below ten pairs."""
     high: float | None
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Pearson's correlation of the ranks, equal values sharing their mean rank; None where one side is constant."""
+    """Compute Pearson's correlation of the ranks; equal values get their mean rank. None if one side is constant."""
     ranks = [_ranks(values) for values in (a, b)]
     middle = (len(a) + 1) / 2
     x, y = ([r - middle for r in side] for side in ranks)
@@ -52,7 +52,7 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
 
 
 def interval(rho: float, n: int) -> tuple[float, float] | None:
-    """90 %, by Fisher's z with the standard error of Bonett and Wright 2000, √((1 + ρ²/2) / (n - 3))."""
+    """Return the 90 % interval by Fisher's z, standard error √((1 + ρ²/2) / (n - 3)) (Bonett and Wright 2000)."""
     if n < LEAST_INTERVAL or abs(rho) >= 1:
         return None
     half = NormalDist().inv_cdf(0.95) * math.sqrt((1 + rho * rho / 2) / (n - 3))
@@ -60,11 +60,11 @@ def interval(rho: float, n: int) -> tuple[float, float] | None:
 
 
 def correlations(side: Side, rated: Sequence[Rated], images: Means, systems: Means) -> list[Correlation]:
-    """Every field with a direction, of every metric that the rated images reach.
+    """Correlate every field with a direction, of all metrics that depend on the rated images.
 
     Args:
         side: the run and its per-item rows.
-        rated: of generated images.
+        rated: ratings of generated images.
         images: centred means by ``Rated.image``.
         systems: centred means by the system's name.
     """
@@ -114,7 +114,7 @@ def _ranks(values: Sequence[float]) -> list[float]:
 
 
 def _value(run: Run, metric: str, field: str, rated: Rated) -> float | None:
-    """The metric at the system's point: the mean over its repeats, and over axes that the images do not have."""
+    """Return the metric at the system's point: the mean over its repeats, and over axes that the images lack."""
     values = [
         repeat.values[field]
         for score in run.scores
@@ -126,7 +126,7 @@ def _value(run: Run, metric: str, field: str, rated: Rated) -> float | None:
 
 
 def _by_image(side: Side, metric: str, field: str, rated: Sequence[Rated]) -> dict[str, float]:
-    """Image → its own row, where the metric has one of that name."""
+    """Return image → the value of its row, if the metric has a row of that name."""
     if side.items is None:
         return {}
     rows: dict[tuple[str, str], dict[str, list[float]]] = {}
@@ -158,7 +158,7 @@ def _within(part: Mapping[str, Json], whole: Mapping[str, Json]) -> bool:
 
 
 def _upstream(run: Run, node: str) -> set[str]:
-    """The stages that a metric was made from, as the suite declares them."""
+    """Return the stages upstream of a metric, as declared in the suite."""
     stages = run.declaration.get("stages")
     if not isinstance(stages, Mapping):
         return set()

@@ -1,4 +1,4 @@
-"""``review-key.json``: what the blinded names of a review stand for. It stays with the run; reviewers never get it."""
+"""``review-key.json``: the meaning of a review's blinded names. It stays with the run; reviewers never get it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from harness.review.choosing import Showing
 
 
 def read_json(file: Path, schema: str, what: str) -> dict[str, Any] | None:
-    """What the file holds, save its schema; None where there is no such file.
+    """Return the content of a file without its schema; None if the file does not exist.
 
     Args:
-        file: to be read.
-        schema: that it has to be of.
-        what: it should be, for people.
+        file: file to read.
+        schema: schema that the file must have.
+        what: what the file should be, for messages.
 
     Raises:
-        UsageError: it cannot be read, or is of another schema.
+        UsageError: the file cannot be read, or has another schema.
     """
     if not file.exists():
         return None
@@ -44,12 +44,12 @@ SCHEMA = "harness.review-key/1"
 
 @dataclass(frozen=True)
 class Shown:
-    """One place of the page, and what is behind it."""
+    """One position on the page, and the image behind it."""
 
     id: str
-    """The blinded name: nothing follows from it without the secret."""
+    """The blinded name; it reveals nothing without the secret."""
     picture: str
-    """Equal for the two showings of one image."""
+    """Blinded name of the picture, equal for both showings of one image."""
     again: bool
     system: str
     stage: str
@@ -63,18 +63,18 @@ class Shown:
 
 @dataclass(frozen=True)
 class Key:
-    """A review: its page, in order."""
+    """A review: the images of its page in order."""
 
     review: str
     run: str
     secret: str
     settings: Mapping[str, Json]
-    """What it was made with; equal settings make the same page again."""
+    """Options it was made with; equal settings make the same page again."""
     questions: str
-    """Digest of what was asked."""
+    """Digest of the questions."""
     asked: str
     page: str
-    """Digest of what the page shows."""
+    """Digest of the page's content."""
     showings: tuple[Shown, ...]
 
     @cached_property
@@ -83,7 +83,7 @@ class Key:
 
     @property
     def images(self) -> int:
-        """How many different images there are."""
+        """Number of different images."""
         return sum(not shown.again for shown in self.showings)
 
 
@@ -92,12 +92,12 @@ def new_secret() -> str:
 
 
 def name(secret: str, text: str) -> str:
-    """The blinded name of ``text``: 16 hex digits of its HMAC-SHA-256."""
+    """Return the blinded name of ``text``: 16 hex digits of its HMAC-SHA-256."""
     return hmac.new(bytes.fromhex(secret), text.encode(), "sha256").hexdigest()[:16]
 
 
 def shown(showings: Sequence[Showing], secret: str) -> tuple[Shown, ...]:
-    """What goes into the key, in the order of the page."""
+    """Return the entries of the key, in page order."""
     return tuple(
         Shown(
             id=name(secret, f"{'again' if s.again else 'first'}:{s.picture.name}"),
@@ -116,17 +116,17 @@ def shown(showings: Sequence[Showing], secret: str) -> tuple[Shown, ...]:
 
 
 def write(folder: Path, key: Key) -> None:
-    """Beside ``run.json``.
+    """Write the key next to ``run.json``.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     body = {"schema": SCHEMA, **asdict(key)}
     files.write(folder / FILE, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
 
 
 def read(folder: Path) -> Key | None:
-    """The key of the run's review; None where none was made.
+    """Read the key of the run's review; None if there is no review.
 
     Raises:
         UsageError: the file is damaged or of another version.

@@ -1,9 +1,9 @@
-"""What people think of a system, and how sure that is.
+"""Mean ratings of a system and their intervals.
 
-A rater who is strict is strict with all systems, so each rating is centred on its rater's mean, and the mean of
-these means is put back. Ratings of one image are not independent, nor are those of one rater. So there are two
-standard errors: over images (these raters, other images) and, from three raters on, over raters (these images,
-other raters). The wider interval is given, and its unit named: neither is about both.
+A strict rater is strict with all systems. So each rating is centred on its rater's mean, and the mean of these means is
+added back. Ratings of one image are not independent, nor are those of one rater. So there are two standard errors: over
+images (these raters, other images) and, with at least three raters, over raters (these images, other raters). The wider
+interval is reported with its unit. Neither interval covers both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.compare import stats
 from harness.review.rating_table import Rated
 
 LEAST = 3
-"""Images or raters that an interval needs."""
+"""Minimum number of images or raters for an interval."""
 
 WORST, BEST = 1.0, 5.0
 """The ends of every scale."""
@@ -30,28 +30,28 @@ class Level:
 
     mean: float
     low: float | None
-    """90 % interval; None where there are too few images."""
+    """Ends of the 90 % interval; None if there are too few images."""
     high: float | None
     unit: Literal["images", "raters", ""]
-    """What the interval is over."""
+    """The unit that the interval is over."""
     images: int
     raters: int
 
 
 def answer(scale: str) -> Value:
-    """What was said on a scale."""
+    """Return a function that gets the answer on a scale."""
     return lambda rated: float(rated.answers.scales[scale])
 
 
 def centred(rated: Sequence[Rated], value: Value) -> dict[tuple[str, str], float]:
-    """(rater, image) → the value less its rater's mean, plus the mean of the raters' means."""
+    """Return (rater, image) → the value minus its rater's mean, plus the mean of the raters' means."""
     of_rater = _means((r.rater, value(r)) for r in rated)
     middle = sum(of_rater.values()) / len(of_rater)
     return {(r.rater, r.image): value(r) - of_rater[r.rater] + middle for r in rated}
 
 
 def level(values: dict[tuple[str, str], float]) -> Level:
-    """Of centred answers on a scale, for one system; every image counts the same, however many rated it."""
+    """Compute the level of one system from centred answers on a scale. Every image has the same weight."""
     images = _means((image, v) for (_, image), v in values.items())
     raters = _means((rater, v) for (rater, _), v in values.items())
     mean = sum(images.values()) / len(images)
@@ -59,11 +59,11 @@ def level(values: dict[tuple[str, str], float]) -> Level:
     found = _wider(mean, spreads, len(images), len(raters))
     if found.low is None or found.high is None:
         return found
-    return replace(found, low=max(found.low, WORST), high=min(found.high, BEST))  # where the scale ends
+    return replace(found, low=max(found.low, WORST), high=min(found.high, BEST))  # the ends of the scale
 
 
 def difference(ours: dict[tuple[str, str], float], theirs: dict[tuple[str, str], float]) -> Level:
-    """Ours less theirs, of centred values of two systems: paired over raters, not over images."""
+    """Compute ours minus theirs from centred values of two systems: paired over raters, not over images."""
     sides = [_means((image, v) for (_, image), v in side.items()) for side in (ours, theirs)]
     mine, other = (_means((rater, v) for (rater, _), v in side.items()) for side in (ours, theirs))
     left, right = (list(side.values()) for side in sides)
@@ -80,7 +80,7 @@ def _spread(values: Iterable[float]) -> stats.Estimate | None:
 
 
 def _wider(mean: float, spreads: dict[str, stats.Estimate | None], images: int, raters: int) -> Level:
-    """No interval without one over images: a handful of raters say nothing of images that were not shown."""
+    """Choose the wider interval; none without one over images, since few raters say nothing about other images."""
     over_images, over_raters = spreads["images"], spreads["raters"]
     if over_images is None:
         return Level(mean, None, None, "", images, raters)

@@ -1,8 +1,8 @@
-"""A review from a run: images chosen, blinded, encoded alike, and put on one page.
+"""Makes a review from a run: images are chosen, blinded, encoded in the same way, and put on one page.
 
-Whatever differs between a real and a generated file (its size, its format, what is written into it) would tell
-which is which, so every image is decoded, brought to one size and encoded anew with the same parameters. The size
-is the smallest among the images: a larger one is reduced, none is enlarged.
+Differences of the files (size, format, metadata) would reveal which images are real. So every image is decoded,
+reduced to one size and encoded again with the same parameters. The size is that of the smallest image, so that none is
+enlarged.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from harness.store.artifacts import Store
 from harness.store.record import Run
 
 MOST = 512
-"""Pixels on a side."""
+"""Maximum side of an image, in pixels."""
 LOSSLESS = 256
-"""Up to this side images are encoded without loss: at 64 × 64 every pixel counts. WebP at 90 above."""
+"""Images up to this side are encoded without loss, since at 64 × 64 every pixel matters; larger ones as WebP at 90."""
 
 
 def encoded_picture(files: Sequence[Path]) -> tuple[int, int, list[str]]:
-    """Width, height, and the images as base64 of WebP, padded with blanks to one length.
+    """Return width, height, and the images as base64 of WebP, padded with blanks to equal length.
 
     Raises:
-        UsageError: a file that is missing or no image.
+        UsageError: a file is missing or not an image.
     """
     from PIL import Image, ImageOps
 
@@ -83,12 +83,12 @@ def _opened(files: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
 def content(
     review: str, showings: Sequence[Shown], asked: Sequence[str], pictures: tuple[int, int, Sequence[str]]
 ) -> dict[str, Any]:
-    """What the page shows, JSON-safe; ``page`` is the digest of all the rest.
+    """Return the content of the page, JSON-safe; ``page`` is the digest of all other fields.
 
     Args:
-        review: the review's id.
-        showings: in the order of the page; of each only its blinded name goes in.
-        asked: per showing what the image should show, empty where that is not asked.
+        review: id of the review.
+        showings: showings in page order; only their blinded names are included.
+        asked: per showing what the image should show; empty if that is not asked.
         pictures: width, height and the encoded images, one per showing.
     """
     width, height, images = pictures
@@ -108,7 +108,7 @@ def content(
 
 
 def render(body: dict[str, Any]) -> str:
-    """The page as HTML. Its own style and script are all that the browser is allowed to run."""
+    """Render the page as HTML. The browser may use only the page's own style and script."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -132,16 +132,16 @@ def _hash(text: str) -> str:
 
 @dataclass(frozen=True)
 class Wish:
-    """What to make a review of."""
+    """Options of a review."""
 
     stages: tuple[str, ...] = ()
-    """Whose images; empty: of everything that generates."""
+    """Stages whose images are rated; empty: all stages that generate images."""
     controls: str | None = None
-    """The stage with the real images; None: chosen as ``pool`` says."""
+    """The stage with the real images; None: chosen by ``pool``."""
     count: int = 40
-    """Different images to rate."""
+    """Number of different images to rate."""
     seed: int = 0
-    """Of choice and order."""
+    """Seed of selection and order."""
 
     def settings(self) -> dict[str, Json]:
         return {
@@ -154,7 +154,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Review:
-    """A page, its key, and what it was chosen from."""
+    """A page, its key, and the pool of its images."""
 
     key: Key
     html: str
@@ -164,11 +164,11 @@ class Review:
 
 
 def make(run: Run, store: Store, wish: Wish, before: Key | None) -> Review:
-    """The review; equal wishes make the same page again, byte for byte, with the secret of ``before``.
+    """Make a review. With the secret of ``before``, equal wishes make the same page again, byte for byte.
 
     Raises:
-        UsageError: ``before`` is another review, or of images that are gone, and nobody could read its ratings any
-            more; or there is nothing to choose from, too little of it, or an image that cannot be read.
+        UsageError: ``before`` is a review with other options, or its images are gone, so that its ratings would become
+            unreadable; there are too few images; an image cannot be read.
     """
     if before is not None and before.settings != wish.settings():
         told = ", ".join(
@@ -196,7 +196,7 @@ def make(run: Run, store: Store, wish: Wish, before: Key | None) -> Review:
 
 
 def write(review: Review, folder: Path, to: Path) -> None:
-    """The key into the run's folder, then the page.
+    """Write the key into the run's folder, then the page.
 
     Raises:
         UsageError: one of them cannot be written.
@@ -210,7 +210,7 @@ def write(review: Review, folder: Path, to: Path) -> None:
 
 
 def described(review: Review) -> Sequence[str]:
-    """What a person who made it should know, a line each."""
+    """Return what the maker of the review should know, one line each."""
     key, there = review.key, review.pool
     shown = [s for s in key.showings if not s.again]
     real = sum(s.control for s in shown)

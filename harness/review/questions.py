@@ -1,4 +1,4 @@
-"""What is asked about every image. A change here makes ratings incomparable with those collected before."""
+"""The questions about every image. A change here makes ratings incomparable with earlier ones."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from harness.formats.strict_json import canonical
 
 @dataclass(frozen=True)
 class Scale:
-    """A question with five worded answers, the worst first; its answer is 1 to 5."""
+    """A question with five worded answers, worst first, that count as 1 to 5."""
 
     name: str
     title: str
     question: str
-    """``{asked}`` stands for the class or the sentence that the image was asked for."""
+    """``{asked}`` is replaced by the class or the sentence that the image should show."""
     words: tuple[str, str, str, str, str]
 
 
@@ -25,7 +25,7 @@ class Tag:
 
     name: str
     key: str
-    """The letter that sets it."""
+    """The key that sets it on the page."""
     title: str
     meaning: str
 
@@ -82,18 +82,18 @@ TAGS = (
     Tag("border", "f", "frame", "a border, or several images in one"),
 )
 NO_TAG = "none"
-"""What says that an image has no flaw, so that silence is told from a clean image."""
+"""Tag of an image without flaws, to distinguish it from a missing answer."""
 
 TRAIN = ("yes", "no", "unsure")
-"""Would you train on it?"""
+"""Answers to "Would you train on it?"."""
 
 
 def scales(asked: str) -> tuple[Scale, ...]:
-    """The scales of a review in which images were asked for by ``asked``: without it nothing can match."""
+    """Return the scales of a review whose images were requested by ``asked``; if empty, without ``CLASS_MATCH``."""
     return tuple(s for s in SCALES if asked or s.name != CLASS_MATCH)
 
 
 def digest() -> str:
-    """Of everything that is asked and how it is worded: a condition of every score that rests on ratings."""
+    """Return the digest of all questions and their wording; a condition of every score that is based on ratings."""
     asked = [[s.name, s.question, s.words] for s in SCALES]
     return sha256(canonical([asked, [[t.name, t.meaning] for t in TAGS], TRAIN]).encode()).hexdigest()[:12]

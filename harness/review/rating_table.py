@@ -1,4 +1,4 @@
-"""``ratings.json``: what people said of which image, with the blinding lifted. What ``reviews.read`` takes."""
+"""``ratings.json``: the ratings of each image, without blinding, as read by the stage ``reviews.read``."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SCHEMA = "harness.ratings-table/1"
 
 @dataclass(frozen=True)
 class Answers:
-    """Everything that one person said of one image."""
+    """All answers of one person about one image."""
 
     scales: Mapping[str, int]
     """Scale → 1 to 5."""
     artefacts: tuple[str, ...]
-    """Empty: none."""
+    """Artefacts of the image; empty if it has none."""
     train: str
     comment: str
     seconds: int
@@ -33,7 +33,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Rated:
-    """One image, rated by one person."""
+    """The rating of one image by one person."""
 
     rater: str
     shown: Shown
@@ -41,25 +41,25 @@ class Rated:
 
     @cached_property
     def image(self) -> str:
-        """The same in every review, as long as the stage keeps its name and the image its own."""
+        """Name of the image, the same in every review as long as the names of stage and image stay."""
         return canonical([self.shown.stage, self.shown.point, self.shown.seeds, self.shown.item])
 
 
 @dataclass(frozen=True)
 class Ratings:
-    """All ratings of one review that are used."""
+    """All used ratings of one review."""
 
     review: str
     run: str
     questions: str
-    """Digest of what was asked."""
+    """Digest of the questions."""
     asked: str
-    """By what the images were asked for: ``class``, ``sentence`` or nothing."""
+    """How the images were requested: ``class``, ``sentence`` or empty."""
     rated: tuple[Rated, ...]
 
     @cached_property
     def first(self) -> tuple[Rated, ...]:
-        """Without the second showings, which only tell how consistent people are."""
+        """The ratings without second showings, which only measure the consistency of raters."""
         return tuple(r for r in self.rated if not r.shown.again)
 
     @cached_property
@@ -72,13 +72,13 @@ class Ratings:
 
     @cached_property
     def systems(self) -> tuple[str, ...]:
-        """By name, after the real images."""
+        """Names of the systems, sorted, with the real images first."""
         first = {r.shown.system: r.shown.control for r in self.first}
         return tuple(sorted(first, key=lambda name: (not first[name], name)))
 
 
 def write(file: Path, ratings: Ratings) -> None:
-    """Raise OSError where it cannot be written; equal ratings make equal bytes."""
+    """Write the ratings; equal ratings give equal bytes. Raises OSError if the file cannot be written."""
     rows = [{"rater": r.rater, **asdict(r.shown), **asdict(r.answers)} for r in ratings.rated]
     head = {name: getattr(ratings, name) for name in ("review", "run", "questions", "asked")}
     body = {"schema": SCHEMA, **head, "ratings": rows}
@@ -86,10 +86,10 @@ def write(file: Path, ratings: Ratings) -> None:
 
 
 def read(file: Path) -> Ratings:
-    """The inverse of ``write``.
+    """Read what ``write`` wrote.
 
     Raises:
-        UsageError: not such a file, or damaged.
+        UsageError: the file is not a ratings file, or is damaged.
     """
     body = strict_json.read(file)
     if not isinstance(body, dict) or body.get("schema") != SCHEMA:
@@ -116,12 +116,12 @@ def _rated(row: Mapping[str, Any]) -> Rated:
 
 
 def of(rated: Sequence[Rated], system: str) -> list[Rated]:
-    """The ratings of one system's images."""
+    """Return the ratings of one system's images."""
     return [r for r in rated if r.shown.system == system]
 
 
 def units(rated: Sequence[Rated], scale: str) -> dict[str, list[float]]:
-    """The answers on a scale, by image."""
+    """Return image → its answers on a scale."""
     found: dict[str, list[float]] = {}
     for r in rated:
         found.setdefault(r.image, []).append(float(r.answers.scales[scale]))

@@ -1,4 +1,4 @@
-"""All of what people said, in numbers, and ``review.json``, described in ``docs/expert-review.md``."""
+"""The numerical summary of all ratings, and ``review.json``, described in ``docs/expert-review.md``."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from harness.review.rating_table import Rated, Ratings, of, units
 
 @dataclass(frozen=True)
 class Reviewer:
-    """How much one person did."""
+    """The work of one reviewer."""
 
     name: str
     ratings: int
     share: float
-    """Of the page."""
+    """Share of the page that was rated."""
     minutes: float
     consistency: Consistency | None
     """Over all scales."""
@@ -36,7 +36,7 @@ class Reviewer:
 
 @dataclass(frozen=True)
 class SystemSummary:
-    """What people think of one system."""
+    """Ratings of one system."""
 
     name: str
     control: bool
@@ -44,18 +44,18 @@ class SystemSummary:
     images: int
     ratings: int
     scores: Mapping[str, Level]
-    """By scale, 1 to 5."""
+    """Scale → level, 1 to 5."""
     below_real: Mapping[str, Level]
-    """By scale: the real images' score less this one's; empty for the real ones, and where there are none."""
+    """Scale → the real images' score minus this one's; empty for the real images, and if there are none."""
     artefacts: Mapping[str, float]
-    """Share of the ratings that name it."""
+    """Artefact → share of the ratings that name it."""
     train: Mapping[str, float]
-    """Share of the ratings by answer."""
+    """Answer → share of the ratings."""
 
 
 @dataclass(frozen=True)
 class Remark:
-    """What a person wrote about an image."""
+    """A reviewer's comment on an image."""
 
     rater: str
     system: str
@@ -71,25 +71,25 @@ class Summary:
     review: str
     run: str
     images: int
-    """Different ones on the page."""
+    """Number of different images on the page."""
     scales: tuple[str, ...]
     reviewers: tuple[Reviewer, ...]
     systems: tuple[SystemSummary, ...]
     agreement: Mapping[str, Alpha | None]
-    """By scale; None where there is one rater only, or one answer only."""
+    """Scale → α; None if there is only one rater, or only one answer."""
     consistency: Mapping[str, Consistency | None]
-    """By scale."""
+    """Scale → consistency."""
     correlations: tuple[Correlation, ...]
     remarks: tuple[Remark, ...]
 
 
 def summarise(ratings: Ratings, shares: Mapping[str, float], images: int, side: Side) -> Summary:
-    """Sum up.
+    """Summarise the ratings.
 
     Args:
-        ratings: at least one.
+        ratings: at least one rating.
         shares: rater → share of the page that was rated.
-        images: different ones on the page.
+        images: number of different images on the page.
         side: the run, for its metrics.
     """
     values = {scale: levels.centred(ratings.first, levels.answer(scale)) for scale in ratings.scales}
@@ -164,7 +164,7 @@ def _share(told: Iterable[bool]) -> float:
 
 
 def _twice(rated: Sequence[Rated], scale: str) -> list[tuple[int, int]]:
-    """First and second answer of one person about one image."""
+    """Return first and second answers of one person about one image."""
     first = {(r.rater, r.image): r.answers.scales[scale] for r in rated if not r.shown.again}
     second = {(r.rater, r.image): r.answers.scales[scale] for r in rated if r.shown.again}
     return [(first[who], value) for who, value in second.items() if who in first]
@@ -173,7 +173,7 @@ def _twice(rated: Sequence[Rated], scale: str) -> list[tuple[int, int]]:
 def _means(
     values: Mapping[str, dict[tuple[str, str], float]], rated: Sequence[Rated], name: Callable[[Rated], str]
 ) -> dict[str, dict[str, float]]:
-    """Scale → name → mean."""
+    """Return scale → name → mean."""
     found: dict[str, dict[str, float]] = {}
     for scale, of_scale in values.items():
         groups: dict[str, list[float]] = {}
@@ -188,14 +188,14 @@ SCHEMA = "harness.review/1"
 
 
 def write(folder: Path, summary: Summary) -> None:
-    """Raise OSError where it cannot be written."""
+    """Write ``review.json``. Raises OSError if it cannot be written."""
     body = {"schema": SCHEMA, **asdict(summary)}
     text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False)
     files.write(folder / FILE, f"{text}\n")
 
 
 def read(folder: Path) -> Summary | None:
-    """The review of the run in ``folder``; None where there is none.
+    """Read the review of the run in ``folder``; None if there is none.
 
     Raises:
         UsageError: the file is damaged or of another version.

@@ -1,4 +1,4 @@
-"""A review in words, the same on the terminal and on the page."""
+"""Texts of a review, the same on the terminal and on the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TITLES = {scale.name: scale.title for scale in SCALES}
 
 
 def level(given: Level) -> str:
-    """``"3.42 [3.10, 3.74]"``."""
+    """Return a level as ``"3.42 [3.10, 3.74]"``."""
     if given.low is None or given.high is None:
         return f"{given.mean:.2f}"
     mean, low, high = (round(v, 2) + 0.0 for v in (given.mean, given.low, given.high))  # no negative zero
@@ -22,7 +22,7 @@ def level(given: Level) -> str:
 
 
 def unit(given: Level) -> str:
-    """What its interval is over."""
+    """Return the unit that the interval is over."""
     if not given.unit:
         return f"{counted(given.images, 'image')}: no interval"
     n = given.images if given.unit == "images" else given.raters
@@ -30,7 +30,7 @@ def unit(given: Level) -> str:
 
 
 def alpha(given: Alpha | None) -> str:
-    """``"0.61 [0.48, 0.74]"``."""
+    """Return α as ``"0.61 [0.48, 0.74]"``."""
     if given is None:
         return "not defined"
     mean, *ends = together([v for v in (given.alpha, given.low, given.high) if v is not None], scale=1.0)
@@ -38,7 +38,7 @@ def alpha(given: Alpha | None) -> str:
 
 
 def consistency(given: Consistency | None) -> str:
-    """``"70 % the same, 100 % within one point, mean difference 0.30 (10 pairs)"``."""
+    """Return ``"70 % the same, 100 % within one point, mean difference 0.30 (10 pairs)"``."""
     if given is None:
         return "nothing was rated twice"
     return (
@@ -48,7 +48,7 @@ def consistency(given: Consistency | None) -> str:
 
 
 def caveats(summary: Summary) -> Sequence[str]:
-    """What a reader must know before the figures mean anything."""
+    """Return the limitations that a reader of the figures must know."""
     raters = len(summary.reviewers)
     found = []
     if raters == 1:
@@ -66,7 +66,7 @@ def caveats(summary: Summary) -> Sequence[str]:
 
 
 def lines(summary: Summary) -> list[str]:
-    """The review on a terminal."""
+    """Return the lines of the review for a terminal."""
     told = [
         f"{counted(len(summary.reviewers), 'rater')}, {counted(summary.images, 'image')}",
         *caveats(summary),

@@ -1,4 +1,4 @@
-"""From a name to files: the hub, the mirror, the cache, content digests.
+"""Find the files of named sources: the hub, the mirror, the cache, content digests.
 
-The only room that may use the network for data.
+The only package that may use the network for data.
 """

@@ -1,4 +1,4 @@
-"""The content digest of files from outside, and a cache of it, so that a warm run reads no gigabytes."""
+"""The content digest of files from outside, and a cache of digests, so that a repeated run does not read gigabytes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from harness.formats.escapes import is_utf8
 CARD = "README.md"
 
 ALWAYS_READ = 128 * 2**20
-"""Up to so many bytes in all, a source is read every time it is looked at, which takes less than a second."""
+"""A source of at most this many bytes is read each time it is looked up, which takes less than a second."""
 
 _SETTLED_NS = 2_000_000_000
-"""A file that changed this short a time ago is not remembered: its next change may get the same time."""
+"""A file that changed less than this long ago is not cached: its next change may get the same time stamp."""
 
 
 class DigestCache:
-    """sha256 of files, remembered by path, device, inode, size, and the times of the last write and change.
+    """Caches the sha256 of files by path, device, inode, size, and the times of the last write and change.
 
-    The time of change is the kernel's: unpacking an archive, ``touch``, ``rsync`` and renaming set it, and no
-    program can set it back. One JSON line per file, appended in one write: several processes may share it, a torn
-    line is ignored, and where nothing can be written it is a cache for this process.
+    The kernel sets the time of change: unpacking an archive, ``touch``, ``rsync`` and renaming change it, and no
+    program can set it back. The cache has one JSON line per file, appended in one write. Several processes may share
+    it, and a torn line is ignored. If it cannot be written, it is a cache for this process only.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,11 +37,11 @@ class DigestCache:
         """sha256 of a file's bytes, as 64 hex digits.
 
         Args:
-            file: not changed by anybody meanwhile.
-            read: read it, whatever is remembered.
+            file: must not change meanwhile.
+            read: whether to read the file even if its digest is cached.
 
         Raises:
-            UsageError: the file cannot be read, or is written to at this moment.
+            UsageError: the file cannot be read, or is being written to.
         """
         now = time.time_ns()
         try:
@@ -79,7 +79,7 @@ class DigestCache:
         return known
 
     def _remember(self, identity: str) -> None:
-        # The newline in front ends whatever a killed process left unfinished.
+        # The newline ends a line that a killed process left unfinished.
         line = f"\n{json.dumps([identity, self._known[identity]])}\n".encode()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,13 +105,13 @@ def files_of(folder: Path, *, within: Path | None = None) -> dict[str, Path]:
     Symbolic links are followed (a snapshot of the hub's cache is made of them).
 
     Args:
-        folder: may be a link itself.
-        within: where given, a link that leads out of this folder is an error: what a mirror serves must
-            be in the mirror.
+        folder: a folder, or a link to one.
+        within: if given, a link that leads out of this folder is an error: the files of a mirror must be in the
+            mirror.
 
     Raises:
-        UsageError: a link that leads out, nowhere or in a circle; a folder that cannot be listed; a name
-            that is no UTF-8.
+        UsageError: a link that leads out, to nothing or in a circle; a folder that cannot be listed; a name that is not
+            UTF-8.
     """
     found: dict[str, Path] = {}
     bound = within.resolve() if within else None
@@ -143,11 +143,11 @@ def files_of(folder: Path, *, within: Path | None = None) -> dict[str, Path]:
 
 
 def content_digest(files: Mapping[str, Path] | Path, cache: DigestCache) -> str:
-    """What a file or a set of files holds, as ``sha256:`` and 64 hex digits.
+    """Digest of the content of a file or a set of files: ``sha256:`` and 64 hex digits.
 
     Args:
-        files: one file, whose name does not count; or files by relative path, whose paths do.
-        cache: of the single files' digests; asked where there is more than ``ALWAYS_READ``.
+        files: one file, whose name is ignored; or files by relative path, which is part of the digest.
+        cache: cache of the files' digests; used if there are more than ``ALWAYS_READ`` bytes.
     """
     single = isinstance(files, Path)
     named = {"": files} if isinstance(files, Path) else files
@@ -166,8 +166,8 @@ def _size(files: Iterable[Path]) -> int:
 
 
 def without_card(files: Mapping[str, Path]) -> dict[str, Path]:
-    """A repository's files without its card: prose that its owner edits at will, and that a mirror may lack.
+    """A repository's files without its card, which is text that its owner may edit and that a mirror may lack.
 
-    Where the card is all there is, it is the content.
+    If the card is the only file, it is kept.
     """
     return {name: path for name, path in files.items() if name != CARD} or dict(files)

@@ -1,12 +1,12 @@
-"""What a suite brings in from outside: how it is named, where it is found, what pins it.
+"""Outside sources of a suite: how they are named, where they are found, and what pins them.
 
     org/name@<40 hex>            a repository of the model hub at a commit, model or data set
     org/name@unpinned            the same, from a mirror, pinned by its content alone
     org/name@<40 hex>:data/a.pt  one file or folder inside it
-    path:../checkpoints/best     a file or folder of one's own, relative to the suite's file
+    path:../checkpoints/best     a local file or folder, relative to the suite's file
     path:../best@sha256:<64 hex> the same, only if its content has this digest
 
-``resolve.py`` finds it.
+``resolve.py`` finds the files.
 """
 
 from __future__ import annotations
@@ -33,38 +33,38 @@ class Found:
     digest: str
     origin: Origin
     revision: str | None
-    """The commit, as the hub, its cache or the mirror's ``.revision`` says."""
+    """The commit, as given by the hub, its cache, or the mirror's ``.revision``."""
 
     @property
     def verified(self) -> bool:
-        """The content is known to be that of a commit, not just of a folder with the right name."""
+        """Whether the content is known to be that of a commit, not only of a folder with the right name."""
         return self.revision is not None
 
 
 @dataclass(frozen=True)
 class Source:
-    """A repository of the hub, or a file or folder of one's own. Equal when they name the same thing."""
+    """A repository of the hub, or a local file or folder. Two are equal if they name the same thing."""
 
     text: str = field(compare=False)
-    """As the suite has it."""
+    """The source as written in the suite."""
     repo: str = ""
     """``org/name``; empty for ``path:``."""
     commit: str | None = None
-    """40 hex digits; None where the suite says ``unpinned``, or for ``path:``."""
+    """40 hex digits; None for ``unpinned`` and for ``path:``."""
     inside: str = ""
     """A file or folder inside the repository; empty for all of it."""
     place: Path | None = None
-    """What ``path:`` names."""
+    """The path that ``path:`` names."""
     pin: str | None = None
-    """The content digest that ``path:`` must have; None where any will do."""
+    """The content digest that ``path:`` must have; None if it is not pinned."""
     found: Found | None = field(default=None, compare=False)
 
     @classmethod
     def from_text(cls, text: str) -> Source:
-        """Read a reference.
+        """Parse a reference.
 
         Raises:
-            ValueError: it is none of the forms; one line that says which part is wrong.
+            ValueError: it has none of the forms; the message is one line with the wrong part.
         """
         if text.startswith("path:"):
             if not text[5:].strip():
@@ -88,7 +88,7 @@ class Source:
         return cls(text, repo, None if commit == "unpinned" else commit, inside)
 
     def relative_to(self, folder: Path) -> Source:
-        """With a relative ``path:`` taken from ``folder``; anything else as it is."""
+        """Resolve a relative ``path:`` against ``folder``; other sources are returned as they are."""
         return self if self.place is None else replace(self, place=folder / self.place)
 
     @property
@@ -98,11 +98,11 @@ class Source:
         return self.found.path
 
     def to_key(self) -> Json:
-        """What the source is in a task's key: its content where it is known, else its name."""
+        """The source as part of a task's key: its content if known, otherwise its name."""
         return self.found.digest if self.found else self.text
 
     def facts(self) -> dict[str, Json]:
-        """For the record: the reference, and where it was found and what pins it."""
+        """Facts for the record: the reference, where it was found, and what pins it."""
         if self.found is None:
             return {"reference": self.text, "digest": None}
         return {

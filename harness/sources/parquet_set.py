@@ -34,10 +34,10 @@ class ParquetSet:
 
     @classmethod
     def open(cls, place: Path) -> ParquetSet:
-        """Find the files at ``place``, a folder, or one parquet file (whose split is ``train``).
+        """Find the files at ``place``: a folder, or one parquet file (whose split is ``train``).
 
         Raises:
-            StageError: none, a missing shard, two sets of shards, or a parquet file that is none.
+            StageError: no files, a missing shard, two sets of shards, or a file that is not parquet.
         """
         if place.is_file():
             return cls({"train": (place,)})
@@ -84,10 +84,10 @@ def read(files: Sequence[Path], columns: Mapping[str, str]) -> Iterator[tuple[Pl
 
     Args:
         files: in order.
-        columns: what a column is called in the rows → what it is called in the files.
+        columns: column name in the rows → column name in the files.
 
     Raises:
-        StageError: a file that is cut short or damaged, a column that is not there.
+        StageError: a file is cut short or damaged, or a column is missing.
     """
     import pyarrow as pa
 
@@ -110,7 +110,7 @@ def read(files: Sequence[Path], columns: Mapping[str, str]) -> Iterator[tuple[Pl
 
 
 def class_names(file: Path, column: str) -> list[str] | None:
-    """The names behind an integer class column, from what ``datasets`` writes into the file's schema."""
+    """The class names of an integer class column, from the schema that ``datasets`` writes into the file."""
     metadata = _open(file).schema_arrow.metadata or {}
     try:
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
@@ -124,7 +124,7 @@ def image_bytes(value: Any, place: Place) -> bytes:
     """The encoded image of a row: ``{bytes, path}``, as ``datasets`` writes it, or plain bytes.
 
     Raises:
-        StageError: anything else; an image that is only a path elsewhere.
+        StageError: another type, or an image that is only a path.
     """
     encoded = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(encoded, bytes):
@@ -133,10 +133,10 @@ def image_bytes(value: Any, place: Place) -> bytes:
 
 
 def sentences(value: Any, where: object) -> list[str]:
-    """Captions: a list of sentences, or one.
+    """Captions: a list of sentences, or one sentence.
 
     Raises:
-        StageError: anything else; none at all.
+        StageError: another type, or no sentence.
     """
     captions = [value] if isinstance(value, str) else value
     if not isinstance(captions, list) or not captions or not all(isinstance(c, str) for c in captions):

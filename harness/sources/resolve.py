@@ -1,6 +1,6 @@
-"""From names to files: where a source is on this machine, filling a mirror, writing commits into a suite.
+"""Find the files of sources on this machine, fill a mirror, and write commits into a suite.
 
-Looked for in the mirror (a folder laid out like the hub), then in the hub's local cache, then on the hub.
+A source is searched in the mirror (a folder laid out like the hub), then in the hub's local cache, then on the hub.
 What is found is pinned by its content.
 """
 
@@ -22,22 +22,22 @@ from harness.sources.hub import COMMIT, Found, Origin, Source
 from harness.sources.weight_files import refuse_outside
 
 REVISION = ".revision"
-"""A file in a mirror's repository folder that says which commit the folder holds."""
+"""A file in a mirror's repository folder with the commit that the folder holds."""
 
 _PART = ".part"
 
 
 def resolve(source: Source, *, mirror: Path | None, cache: DigestCache, download: bool) -> Source:
-    """Find a source on this machine, or bring it here.
+    """Find a source on this machine, or download it.
 
     Args:
-        source: ``path:`` relative to the working folder, unless ``relative_to`` was called.
+        source: a source; a ``path:`` is relative to the working folder, unless ``relative_to`` was called.
         mirror: a folder laid out like the hub.
-        cache: of file digests.
-        download: may use the network. Without, a source that is only on the hub comes back unresolved.
+        cache: cache of file digests.
+        download: whether to use the network; if not, a source that is only on the hub is returned unresolved.
 
     Raises:
-        UsageError: it is nowhere, is something else than the suite says, or could not be downloaded.
+        UsageError: it is not found, differs from what the suite pins, or could not be downloaded.
     """
     if source.place is not None:
         found = _found(source, source.place, "path", None, cache)
@@ -85,7 +85,7 @@ def _missing(mirror: Path | None) -> str:
 
 
 def _revision(folder: Path) -> str | None:
-    """The commit that a mirror's repository folder says it holds."""
+    """The commit in a mirror's repository folder."""
     try:
         text = (folder / REVISION).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
@@ -98,7 +98,7 @@ def _revision(folder: Path) -> str | None:
 
 
 def _found(source: Source, root: Path, origin: Origin, commit: str | None, cache: DigestCache) -> Source:
-    """``source`` with its place below ``root`` and the digest of what is there."""
+    """``source`` with its path below ``root`` and the digest of its content."""
     place = root / source.inside if source.inside else root
     if not place.exists():
         beside = place.parent if place.parent.is_dir() else root
@@ -109,7 +109,7 @@ def _found(source: Source, root: Path, origin: Origin, commit: str | None, cache
 
 
 def read_again(source: Source, cache: DigestCache) -> Source:
-    """A resolved source with the digest of what its place holds now.
+    """A resolved source with the digest of its present content.
 
     Raises:
         UsageError: something is missing or cannot be read.
@@ -139,8 +139,8 @@ def _digest(source: Source, place: Path, within: Path | None, origin: Origin, ca
 def fetch(sources: Iterable[Source], to: Path) -> Iterator[str]:
     """Fill a mirror, one repository after the other; yields a line for each.
 
-    A repository is downloaded beside its place and appears by one rename, with its ``.revision``. What
-    was downloaded before a break is kept and not downloaded again. ``path:`` sources need no mirror.
+    A repository is downloaded into a folder next to its place and appears by one rename, with its ``.revision``. Files
+    that were downloaded before an interruption are kept. ``path:`` sources need no mirror.
 
     Raises:
         UsageError: a source without a commit, two commits of one repository (a mirror holds one), another
@@ -161,8 +161,8 @@ def fetch(sources: Iterable[Source], to: Path) -> Iterator[str]:
 
 
 def _link(file: str, name: str) -> None:
-    """Another name for a file; a copy where the file system has no such names."""
-    with contextlib.suppress(FileExistsError):  # from a try that was killed
+    """Hard-link a file to another name, or copy it if the file system has no hard links."""
+    with contextlib.suppress(FileExistsError):  # left by a try that was killed
         try:
             os.link(file, name)
         except PermissionError:
@@ -184,7 +184,7 @@ def _by_repository(sources: Iterable[Source]) -> dict[str, list[Source]]:
 
 
 def _complete(folder: Path, repo: str, commit: str, wanted: list[Source]) -> int:
-    """Bring what ``folder`` lacks; returns how many files that were."""
+    """Download the files that ``folder`` lacks; returns their number."""
     part = folder.parent / f".{folder.name}.{commit[:12]}{_PART}"
     try:
         held = snapshots.listing(repo, commit)
@@ -200,7 +200,7 @@ def _complete(folder: Path, repo: str, commit: str, wanted: list[Source]) -> int
         snapshots.download(held, sorted(missing), to=part)
         shutil.rmtree(part / ".cache", ignore_errors=True)
         if folder.is_dir():
-            # By names of the same files, in one exchange: half of a larger data set would be read as all of it.
+            # By hard links and one exchange: a partly linked larger data set would be read as complete.
             shutil.copytree(folder, part, copy_function=_link, symlinks=True, dirs_exist_ok=True)
         else:
             write(part / REVISION, f"{commit}\n")
@@ -218,7 +218,7 @@ def _complete(folder: Path, repo: str, commit: str, wanted: list[Source]) -> int
 def pin(suite_file: Path, sources: Iterable[Source]) -> list[str]:
     """Write the current commit of each unpinned repository into a suite file; returns a line for each.
 
-    Nothing but the word ``unpinned`` changes; comments and layout stay. The file is replaced by one rename.
+    Only the word ``unpinned`` changes; comments and layout stay. The file is replaced by one rename.
 
     Raises:
         UsageError: the file does not name the source itself (it extends one that does), the hub has no such
@@ -246,7 +246,7 @@ def pin(suite_file: Path, sources: Iterable[Source]) -> list[str]:
 
 
 def _unpinned(repo: str) -> re.Pattern[str]:
-    # Outside comments: a comment may well say why something was unpinned.
+    # Comments are not changed: a comment may explain why something was unpinned.
     return re.compile(
         rf"^((?:(?!(?:^|\s)#).)*?(?<![\w./-]){re.escape(repo)}@)unpinned(?![\w-])", re.MULTILINE
     )

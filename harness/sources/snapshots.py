@@ -1,7 +1,7 @@
-"""The model hub, as far as sources need it: what its cache holds, what a commit's files are, downloads.
+"""The parts of the model hub that sources need: its local cache, the files of a commit, downloads.
 
-A commit belongs to one repository, so nobody has to say whether ``org/name`` is a model or a data set:
-both are tried. Every failure is one line; after an interrupted download, whole files are kept.
+A commit belongs to one repository, so it need not be stated whether ``org/name`` is a model or a data set: both are
+tried. Every failure is one line. After an interrupted download, complete files are kept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KINDS = ("model", "dataset")
 _OTHER_FORMATS = frozenset(
     {".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".ot", ".pkl", ".pt", ".pth", ".tflite"}
 )
-"""That weights may be in beside safetensors."""
+"""Formats in which weights may exist next to safetensors."""
 _UNUSED = frozenset({"safety_checker", "feature_extractor"})
 """Folders of a diffusers pipeline that no stage reads."""
 
@@ -31,7 +31,7 @@ class UnreachableError(Exception):
 
 
 def cached(repo: str, commit: str, inside: str) -> Path | None:
-    """The local cache's folder of a commit, if it has all that a download would bring. Uses no network."""
+    """The local cache's folder of a commit, if it has all files that would be downloaded. Uses no network."""
     from huggingface_hub import get_cached_repo_tree, snapshot_download
     from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
 
@@ -40,7 +40,7 @@ def cached(repo: str, commit: str, inside: str) -> Path | None:
             names = [f.path for f in get_cached_repo_tree(repo, repo_type=kind, revision=commit)]
             patterns: list[str] | None = _patterns(needed(names, inside))
         except CachedRepoTreeNotFoundError:
-            patterns = None  # the folder is from an older version of the library: all that can be known
+            patterns = None  # the folder is from an older version of the library, which kept no list of files
         try:
             folder = snapshot_download(
                 repo, repo_type=kind, revision=commit, allow_patterns=patterns, local_files_only=True
@@ -63,11 +63,11 @@ class Listing(NamedTuple):
 
 
 def listing(repo: str, commit: str) -> Listing:
-    """What a commit of a repository holds.
+    """List the files of a commit of a repository.
 
     Raises:
         UnreachableError: no network.
-        UsageError: the hub has no such repository or commit, or a file's name leads elsewhere.
+        UsageError: the hub has no such repository or commit, or a file's name leads out of the folder.
     """
     from huggingface_hub import HfApi
 
@@ -84,11 +84,11 @@ def listing(repo: str, commit: str) -> Listing:
 
 
 def download(held: Listing, names: Sequence[str], *, to: Path | None = None) -> Path:
-    """Bring files of a commit into the local cache, or into the folder ``to``; returns the folder.
+    """Download files of a commit into the local cache, or into the folder ``to``; returns the folder.
 
     Raises:
         UnreachableError: no network.
-        UsageError: the download broke off.
+        UsageError: the download was interrupted.
     """
     from huggingface_hub import snapshot_download
 
@@ -101,7 +101,7 @@ def download(held: Listing, names: Sequence[str], *, to: Path | None = None) -> 
 
 
 def current_commit(repo: str) -> str:
-    """The commit that the repository's main branch is at.
+    """The current commit of the repository's main branch.
 
     Raises:
         UnreachableError: no network.
@@ -116,7 +116,7 @@ def current_commit(repo: str) -> str:
 
 
 def wanted(held: Listing, inside: str) -> list[str]:
-    """``needed``, where there must be something.
+    """As ``needed``, but an empty result is an error.
 
     Raises:
         UsageError: ``inside`` is not among the repository's files and folders.
@@ -129,12 +129,12 @@ def wanted(held: Listing, inside: str) -> list[str]:
 
 
 def needed(names: Iterable[str], inside: str = "") -> list[str]:
-    """The files of a repository that are downloaded: those inside ``inside``, or all but second copies.
+    """The files of a repository to download: those inside ``inside``, or all except second copies.
 
-    Second copies are weights in another format beside safetensors, and of a diffusers pipeline its single-file
-    twins at the root, variants (``….fp16.safetensors``) beside the plain weights, and the safety checker: of
-    Stable Diffusion v1.5, nine tenths of the bytes. Of a language model, also other formats in folders of their
-    own (``onnx/``, ``original/``) and Mistral's ``consolidated.safetensors``.
+    Second copies are weights in another format next to safetensors. In a diffusers pipeline they are also single-file
+    versions at the root, variants (``….fp16.safetensors``) next to the plain weights, and the safety checker: nine
+    tenths of the bytes of Stable Diffusion v1.5. In a language model they are also other formats in their own folders
+    (``onnx/``, ``original/``) and Mistral's ``consolidated.safetensors``.
     """
     names = sorted(names)
     if inside:
@@ -166,7 +166,7 @@ def _patterns(names: Iterable[str]) -> list[str]:
 
 
 def _first(repo: str, what: str, call: Callable[[str], T]) -> tuple[str, T]:
-    """``call`` of the first kind of repository that exists."""
+    """The result of ``call`` for the first kind of repository that exists, with the kind."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     for kind in KINDS:
@@ -182,7 +182,7 @@ def _first(repo: str, what: str, call: Callable[[str], T]) -> tuple[str, T]:
 
 
 def _ask(what: str, call: Callable[[], T]) -> T:
-    """``call``, with the hub's many ways to fail told apart: a wrong name, no network, a broken download."""
+    """Run ``call`` and turn the hub's exceptions into three cases: a wrong name, no network, a broken download."""
     from huggingface_hub.errors import (
         HfHubHTTPError,
         HTTPError,
@@ -202,9 +202,9 @@ def _ask(what: str, call: Callable[[], T]) -> T:
         raise UnreachableError(f"it answered {e.response.status_code}") from None
     except OfflineModeIsEnabled:
         raise UnreachableError("HF_HUB_OFFLINE is set") from None
-    except LocalEntryNotFoundError as e:  # how the library wraps what stopped it
+    except LocalEntryNotFoundError as e:  # how the library wraps the error that stopped it
         raise UnreachableError(_first_line(e.__cause__ or e)) from None
-    except HTTPError as e:  # of the HTTP library itself: it cannot connect, or the connection broke
+    except HTTPError as e:  # from the HTTP library: it cannot connect, or the connection broke
         raise UnreachableError(_first_line(e)) from None
     except OSError as e:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Folders of weights as they come: no file outside of the folder, and no pickle."""
+"""Check folders of weights as downloaded: they may not refer to files outside the folder, and pickles are refused."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path, PurePosixPath
 from harness.errors import UsageError
 
 SHARDS = ".index.json"
-"""Files that end so say which weights are in which file beside them."""
+"""Files with this ending list which weights are in which file of their folder."""
 TOKENIZER = "tokenizer_config.json"
-"""May say where its vocabulary is."""
+"""May contain the path of its vocabulary."""
 
 
 def refuse_outside(folder: Path, files: Mapping[str, Path]) -> None:
-    """Look at the two descriptions that libraries follow to other files.
+    """Check the two descriptions that make libraries open other files.
 
     Args:
-        folder: names it in messages.
-        files: all that is in it, by relative path.
+        folder: the folder, named in messages.
+        files: all files in it, by relative path.
 
     Raises:
-        UsageError: a description names a file that is not in the folder, but that a library would open.
+        UsageError: a description names a file outside the folder that a library would open.
     """
     for name, path in files.items():
         if name.endswith(SHARDS):
@@ -42,7 +42,7 @@ def _leads_out(relative: PurePosixPath) -> bool:
 
 
 def _is_elsewhere(name: str, folder: Path) -> bool:
-    """Whether a name is a file here that is not in ``folder``; paths of the author's machine are not."""
+    """Whether a name is an existing file outside ``folder``; paths on the author's machine do not exist here."""
     return os.path.isfile(name) and not Path(os.path.abspath(name)).is_relative_to(folder.absolute())
 
 
@@ -59,7 +59,7 @@ def _vocabularies(file: Path) -> Iterator[str]:
 
 
 def _mapping(file: Path) -> dict[str, object]:
-    """What a damaged file says is for its reader to refuse."""
+    """The file's content as a mapping; a damaged file gives an empty one and is left for its reader to refuse."""
     try:
         body = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -68,15 +68,15 @@ def _mapping(file: Path) -> dict[str, object]:
 
 
 PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
-"""Endings of files that Python's pickle wrote."""
+"""Endings of files written by Python's pickle."""
 
 
 def conversion(pickle: str, made: str) -> str:
-    """The command that writes a pickled file of weights as safetensors: the tensors in it, or in its ``state_dict``.
+    """The command that writes the tensors of a pickled file, or of its ``state_dict``, as safetensors.
 
     Args:
-        pickle: the file, without quotes in its name.
-        made: the file that is written.
+        pickle: the file; its name has no quotes.
+        made: the file to write.
     """
     return (
         'python -c "import torch, safetensors.torch as s; '
@@ -87,7 +87,7 @@ def conversion(pickle: str, made: str) -> str:
 
 
 def refusal(file: str, convert: str) -> str:
-    """Why a pickle is not opened, and the command that makes safetensors of it."""
+    """Why a pickle is not opened, and the command that converts it to safetensors."""
     return (
         f"{file} is a pickle, which can run code when it is opened; convert it where it is trusted: {convert}"
     )

@@ -1,1 +1,1 @@
-"""What is at rest: entries, records, items, environments, projects. Atomic; may import formats."""
+"""Stored data: entries, records, items, environments, projects. Writes are atomic; may import formats."""

@@ -2,16 +2,16 @@
 
     objects/<2 hex>/<key>/entry.json     what was made, how long it took, and a checksum of every file
     objects/<2 hex>/<key>/<output>/…     the artifacts' folders ("out" where a stage has one output)
-    work/<key>.<8 hex>/                  being made: outputs, log, and the scratch that survives a kill
-    claims/<key>.lock                    held while a key is being made, by whom it says; freed with its holder
+    work/<key>.<8 hex>/                  work in progress: outputs, log, and the scratch that survives a kill
+    claims/<key>.lock                    lock while a key is being made, with its holder's name; freed with the holder
     running/<id>.keys, <id>.lock         what a running command needs; ``harness store gc`` leaves it alone
-    projects/<digest>                    the folder of a project that uses the store, whose records are kept
-    distributions/<digest>.json          what was installed, for the environments of entries, by their digest of it
-    timings.jsonl                        what executions took, for ``harness plan``
+    projects/<digest>                    the folder of a project that uses the store and whose records are kept
+    distributions/<digest>.json          installed distributions by digest, for the environments of entries
+    timings.jsonl                        durations of executions, for ``harness plan``
 
-An entry appears by one rename of a finished, checksummed and synced folder, so a reader sees all of it or
-nothing. A file that went missing or changed its size makes the entry invalid at look-up; checksums are
-verified before a stage reads an artifact. Reading writes nothing, so a store may be read-only.
+An entry appears by one rename of a finished, checksummed and synced folder, so a reader sees all of it or nothing. A
+missing file or a changed file size makes the entry invalid at look-up. Checksums are verified before a stage reads an
+artifact. Reading writes nothing, so a store may be read-only.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from harness.store.entries import ENTRY, ITEMS, ONLY, Entry, Output, Result
 __all__ = ["ENTRY", "ITEMS", "ONLY", "Entry", "Output", "Result", "Store", "check_tree"]
 
 GC = "gc.lock"
-"""Held while entries are chosen and taken, and for the moment in which a command says what it needs."""
+"""Lock that is held while entries are chosen and moved away, and briefly when a command registers what it needs."""
 
 
 class Store:
-    """The store below one folder, which is made when something is written.
+    """The store below one folder, which is created on the first write.
 
     Raises (every method):
         StoreError: the folder cannot be read or written.
@@ -62,7 +62,7 @@ class Store:
         return self.root / "objects" / key[:2] / key
 
     def check_writable(self) -> None:
-        """Fail now rather than after an hour of training.
+        """Check that the store can be written, to fail now rather than after an hour of training.
 
         Raises:
             UsageError: nothing can be written below the root.
@@ -77,11 +77,11 @@ class Store:
             raise UsageError(str(e)) from None
 
     def has(self, key: str) -> bool:
-        """Whether there is an entry, sound or not."""
+        """Whether there is an entry, valid or not."""
         return (self.folder(key) / ENTRY).exists()
 
     def get(self, key: str) -> Entry | None:
-        """The entry, or None where there is none or it is damaged (edited, truncated, files missing)."""
+        """The entry, or None if there is none or it is damaged (edited, truncated, files missing)."""
         folder = self.folder(key)
         try:
             with opened(folder / ENTRY) as file:
@@ -89,7 +89,7 @@ class Store:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError, UnicodeDecodeError):
             return None
         except OSError as e:
-            if e.errno == errno.EINVAL:  # something else than a file
+            if e.errno == errno.EINVAL:  # not a file
                 return None
             raise StoreError(self.root, _problem(e)) from None
         entry = entries.loads(text)
@@ -105,7 +105,7 @@ class Store:
         return entry
 
     def is_intact(self, entry: Entry) -> bool:
-        """Whether the entry has its files with their checksums, and no others. Looked at once per process."""
+        """Whether the entry has its files with their checksums, and no others. Checked once per process."""
         if entry.key not in self._verified:
             folder = self.folder(entry.key)
             try:
@@ -120,21 +120,21 @@ class Store:
         return True
 
     def stored(self) -> Iterator[str]:
-        """The key of every entry that there is, sound or not."""
+        """The keys of all entries, valid or not."""
         with self.errors():
             for folder in sorted((self.root / "objects").glob("*/*")):
                 if folder.is_dir():
                     yield folder.name
 
     def discard(self, key: str) -> None:
-        """Remove an entry. What reads it now keeps its open files."""
+        """Remove an entry. A process that reads it keeps its open files."""
         self._verified.discard(key)
         trash = self.take(key)
         if trash is not None:
             shutil.rmtree(trash, ignore_errors=True)
 
     def take(self, key: str) -> Path | None:
-        """Take an entry out of the store by one rename: where it is now, to be removed; None where there was none."""
+        """Move an entry out of the store by one rename. Returns its new path, or None if there was none."""
         with self.errors():
             trash = self.root / "work" / f".trash-{uuid.uuid4().hex}"
             trash.parent.mkdir(parents=True, exist_ok=True)
@@ -146,11 +146,11 @@ class Store:
 
     @contextmanager
     def claim(self, key: str, waiting: Callable[[str], None] = lambda holder: None) -> Iterator[None]:
-        """Hold the key: one process at a time makes it.
+        """Hold the key, so that only one process at a time makes it.
 
         Args:
-            key: of a task.
-            waiting: called once with who holds it, if another process does.
+            key: key of a task.
+            waiting: called once with the holder's name, if another process holds the key.
         """
         with ExitStack() as stack:
             with self.errors():
@@ -160,7 +160,7 @@ class Store:
     def begin(self, key: str, *, resume: bool = True) -> Path:
         """A work folder for a claimed key: ``scratch`` is taken over from a killed try, all else is new.
 
-        A try that lost its claim, because its host was taken for dead, loses its folder with it.
+        A try that lost its claim, because its host was taken for dead, also loses its folder.
         """
         work = self.root / "work" / f"{key}.{uuid.uuid4().hex[:8]}"
         with self.errors():
@@ -176,10 +176,10 @@ class Store:
         return work
 
     def commit(self, entry: Entry) -> Entry:
-        """Make the finished ``entry`` folder of ``begin`` the entry, with its files' checksums filled in.
+        """Turn the finished ``entry`` folder of ``begin`` into the entry, with its files' checksums filled in.
 
         Raises:
-            StageError: the folder holds something else than files and folders with names in UTF-8.
+            StageError: the folder has something other than files and folders with UTF-8 names.
         """
         work = self._begun.pop(entry.key)
         made = work / "entry"
@@ -199,7 +199,7 @@ class Store:
             sync(made / ENTRY)
             target = self.folder(entry.key)
             target.parent.mkdir(parents=True, exist_ok=True)
-            # What was there goes into the work folder, which goes at the end.
+            # An old entry is moved into the work folder, which is removed at the end.
             put(made, target)
             sync(target.parent)
             shutil.rmtree(work, ignore_errors=True)
@@ -207,7 +207,7 @@ class Store:
         return entry
 
     def tidy(self) -> None:
-        """Remove what killed processes left and nobody resumes: work on what is finished, locks, trash."""
+        """Remove what killed processes left and nobody resumes: work folders of finished keys, locks, trash."""
         with self.errors():
             for path in _listed(self.root / "work"):
                 key, _, part = path.name.partition(".")
@@ -221,7 +221,7 @@ class Store:
             self.running()
 
     def remove_work(self, work: Path) -> bool:
-        """Remove a work folder unless its key is being made; whether it is gone."""
+        """Remove a work folder unless its key is being made; returns whether it is gone."""
         with self.errors():
             free = locks.try_hold(self._claims() / f"{work.name.partition('.')[0]}.lock")
             if free is None:
@@ -233,9 +233,9 @@ class Store:
         return True
 
     def need(self, keys: Iterable[str]) -> None:
-        """Keep entries from ``harness store gc`` as long as this object lives, or until the process is killed.
+        """Protect entries from ``harness store gc`` for the life of this object, or until the process is killed.
 
-        A store that cannot be written is not cleaned from here, and needs no protection.
+        If the store cannot be written, it cannot be cleaned from here and needs no protection.
         """
         running, name = self.root / "running", uuid.uuid4().hex
         with suppress(OSError):
@@ -247,7 +247,7 @@ class Store:
                 file.write_text(json.dumps(sorted(keys)), encoding="utf-8")
 
     def note_project(self, project: Path) -> None:
-        """Remember whose records name entries of this store, so that another project's clean-up keeps them."""
+        """Register a project whose records refer to entries, so that another project's clean-up keeps them."""
         place = str(project.resolve())
         file = self._project_file(project)
         with self.errors():
@@ -256,7 +256,7 @@ class Store:
                 write(file, os.fsencode(place))
 
     def projects(self) -> list[Path]:
-        """The folders of the projects that have used this store."""
+        """The folders of the registered projects."""
         with self.errors():
             files = _listed(self.root / "projects")
             return [Path(os.fsdecode(read_bytes(f))) for f in files if not is_torn(Path(f.name))]
@@ -266,7 +266,7 @@ class Store:
             self._project_file(project).unlink(missing_ok=True)
 
     def running(self) -> set[str]:
-        """What running commands have said they need; what killed ones said is removed."""
+        """The keys that running commands have registered; those of killed commands are removed."""
         keys: set[str] = set()
         with self.errors():
             for file in _listed(self.root / "running"):
@@ -277,24 +277,24 @@ class Store:
                     file.unlink(missing_ok=True)
                     free()
                     continue
-                with suppress(UsageError):  # it ended just now, and its record says what it needed
+                with suppress(UsageError):  # the command ended just now, and its record has what it needed
                     said = strict_json.read(file)
                     keys.update(key for key in said if isinstance(key, str))
         return keys
 
     def note_timing(self, use: str, settings: Mapping[str, Json], device: str, wall_s: float) -> None:
-        """Remember what an execution took."""
+        """Append the duration of an execution."""
         line = canonical({"use": use, "settings": settings, "device": device, "wall_s": round(wall_s, 3)})
         with self.errors(), (self.root / "timings.jsonl").open("a", encoding="utf-8") as f:
             f.write(line + "\n")
 
     def keep_distributions(self, listed: Mapping[str, Json]) -> None:
-        """Remember what was installed where something was made: environments have its digest."""
+        """Store what was installed during an execution: environments refer to it by digest."""
         with self.errors():
             installed.keep(self.root, listed)
 
     def timings(self) -> list[dict[str, Any]]:
-        """Remembered executions, oldest first; a torn last line (a kill) is left out."""
+        """Recorded executions, oldest first; a torn last line (after a kill) is left out."""
         try:
             lines = read_text(self.root / "timings.jsonl").splitlines()
         except UsageError:
@@ -303,7 +303,7 @@ class Store:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """What the system says about the store's files, as one line."""
+        """Turn the system's errors on the store's files into one line."""
         try:
             yield
         except OSError as e:
@@ -322,16 +322,16 @@ class Store:
         return claims
 
     def _works(self, key: str) -> list[Path]:
-        """The work folders of earlier tries, the newest first."""
+        """The work folders of earlier tries, newest first."""
         found = [p for p in _listed(self.root / "work") if p.name.startswith(f"{key}.")]
         return sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True)
 
 
 def check_tree(folder: Path) -> None:
-    """Refuse what an entry cannot hold.
+    """Refuse what an entry cannot contain.
 
     Raises:
-        StageError: a link (what it leads to may change), a pipe or the like, a name that is no UTF-8.
+        StageError: a link (its target may change), a pipe or similar, or a name that is not UTF-8.
     """
     for _ in _files(folder):
         pass

@@ -1,7 +1,7 @@
-"""An entry of the store: what a finished task left, and its ``entry.json``.
+"""An entry of the store: the output of a finished task, with its ``entry.json``.
 
-Reading is strict: what was not written by this version of the harness, was edited, or leads out of its folder is
-no entry. So a task whose entry is damaged runs again; it never ends the run.
+Reading is strict: a folder that was not written by this version of the harness, was edited, or has paths that lead out
+of it is not an entry. So a task with a damaged entry runs again, and the run does not stop.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Output:
-    """An artifact of an entry, by its folder's name."""
+    """An artifact of an entry; its folder's name is its key."""
 
     kind: str
     facts: Mapping[str, Json] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Result:
-    """What a metric's task leaves; ``items`` says that ``items.parquet`` lies beside."""
+    """The result of a metric's task; ``items`` is whether there is an ``items.parquet`` with it."""
 
     values: Mapping[str, float]
     conditions: Mapping[str, Json]
@@ -64,7 +64,7 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes of its files."""
+        """Total size of its files in bytes."""
         return sum(size for size, _ in self.files.values())
 
 
@@ -74,7 +74,7 @@ def dumps(entry: Entry) -> str:
 
 
 def loads(text: str) -> Entry | None:
-    """The entry, or None where the text is not as ``dumps`` wrote it."""
+    """The entry, or None if the text is not as ``dumps`` wrote it."""
     try:
         body = strict_json.loads(text, ENTRY)
         if not isinstance(body, dict) or body.pop("digest", None) != _digest(body):
@@ -97,7 +97,7 @@ def _digest(body: Mapping[str, Any]) -> str:
 
 
 def _is_sound(entry: Entry) -> bool:
-    """A digest only says that somebody computed it, so every type is looked at."""
+    """Check every type: the digest only shows that someone computed it."""
     texts = [entry.key, entry.use, *(o.kind for o in entry.outputs.values())]
     mappings = [entry.environment, *(m for o in entry.outputs.values() for m in (o.facts, o.conditions))]
     numbers: list[Any] = [entry.wall_s]
@@ -119,6 +119,6 @@ def _is_sound(entry: Entry) -> bool:
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a relative path stays in its folder."""
+    """Whether a relative path stays inside its folder."""
     path = PurePosixPath(name)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name

@@ -1,6 +1,7 @@
-"""What work ran on: versions, device, driver, image, instruction set. Recorded, never a reason not to compare.
+"""The environment of a computation: versions, device, driver, image, instruction set.
 
-Reads the names of installed packages and asks the driver's own tool; imports nothing heavy.
+It is recorded, and differences never prevent a comparison. This module reads the names of installed packages and calls
+the driver's own tool; it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ _VARIABLES = re.compile(
     r"(OMP|GOMP|KMP|MKL|OPENBLAS|GOTO|BLIS|ATEN|ONEDNN|DNNL|NPY|CUBLAS|CUBLASLT|CUDNN|CUDA_MATH)_\w+"
     r"|(NVIDIA|TORCH|TORCHINDUCTOR)_\w*TF32\w*|TORCH_CUDNN_\w+|GLIBC_TUNABLES|PYTHONHASHSEED"
 )
-"""Variables that choose instructions, threads or an order of addition; ``GLIBC_TUNABLES`` does for exp and log."""
+"""Variables that change instructions, threads or an order of addition; ``GLIBC_TUNABLES`` changes exp and log."""
 
 _HARMLESS = re.compile(r"\w+_VERBOSE|OMP_DISPLAY_\w+|OMP_AFFINITY_FORMAT|KMP_(DUPLICATE_LIB_OK|INIT_AT_FORK)")
-"""Of these, what only prints, and what scikit-learn sets when it is imported."""
+"""Exceptions to these: variables that only print, and one that scikit-learn sets when it is imported."""
 
 
 def environment() -> dict[str, Json]:
-    """Flat, JSON-safe, the same for two invocations on one unchanged machine."""
+    """This process's environment: flat, JSON-safe, the same for two invocations on one unchanged machine."""
     found: dict[str, Json] = {
         **_machine(),
         "image": visible(os.environ.get("HARNESS_IMAGE_DIGEST") or "") or None,
@@ -57,7 +58,7 @@ def environment() -> dict[str, Json]:
 
 
 def environment_of_work() -> dict[str, Json]:
-    """That of the work that this process has just done: with what its libraries say of themselves."""
+    """The environment of the work that this process has just done, with what its libraries report about themselves."""
     return {**environment(), **observed()}
 
 
@@ -76,10 +77,10 @@ def _machine() -> dict[str, Json]:
 
 
 def device_class(of: Mapping[str, Json]) -> str:
-    """The default label: ``"cpu"``, or the first accelerator's name (``"nvidia-h100-80gb-hbm3"``).
+    """The default device label: ``"cpu"``, or the first accelerator's name (``"nvidia-h100-80gb-hbm3"``).
 
     Args:
-        of: an environment, this one's or a recorded one.
+        of: an environment, the present or a recorded one.
     """
     name = of.get("gpu")
     return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-") if name else "cpu"
@@ -87,7 +88,7 @@ def device_class(of: Mapping[str, Json]) -> str:
 
 @cache
 def _gpu() -> dict[str, Json]:
-    """``HARNESS_DEVICE=cpu`` and an empty ``CUDA_VISIBLE_DEVICES`` keep a machine's accelerators out of it."""
+    """The accelerators; empty with ``HARNESS_DEVICE=cpu`` or an empty ``CUDA_VISIBLE_DEVICES``."""
     device = os.environ.get("HARNESS_DEVICE", "")
     if device not in ("", "cpu"):
         raise UsageError(
@@ -116,7 +117,7 @@ def _version(distribution: str) -> str | None:
 
 
 def provenance(project: Path) -> dict[str, Json]:
-    """Commit of the project and whether the tree differs from it; empty outside a git repository."""
+    """The project's commit and whether the tree differs from it; empty outside a git repository."""
 
     def git(*arguments: str) -> str | None:
         command = ["git", "-C", str(project), *arguments]
@@ -134,13 +135,13 @@ def provenance(project: Path) -> dict[str, Json]:
 
 
 _PLACES = {"--out": False, "--store": False, "--mirror": True}
-"""Options that name a place on this machine → whether a run cannot be reproduced without a place of that kind."""
+"""Options for paths on this machine → whether reproducing the run needs such a path."""
 
 
 def command_line(project: Path) -> list[Json]:
-    """The arguments of this process, for reproducing a run anywhere: without places that only this machine has.
+    """The arguments of this process, for reproducing a run anywhere: without paths that exist only on this machine.
 
-    A path inside the project is relative to it, a mirror is ``DIR``, and where things were put is left out.
+    A path inside the project becomes relative to it, a mirror becomes ``DIR``, and output paths are left out.
     """
     told: list[Json] = ["harness"]
     words = iter(sys.argv[1:])

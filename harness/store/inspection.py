@@ -1,4 +1,4 @@
-"""What is in a store: whether entries are as they were stored, and what takes the space."""
+"""Inspect a store: whether entries are as they were stored, and what takes the space."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from harness.store.artifacts import ENTRY, Store
 
 @dataclass(frozen=True)
 class Checked:
-    """An entry, looked at in full."""
+    """An entry whose files were all read and checked."""
 
     key: str
     use: str
-    """Its stage; empty where its ``entry.json`` does not say."""
+    """Its stage; empty if ``entry.json`` does not have it."""
     problem: str
-    """Empty where it is sound."""
+    """What is wrong; empty if the entry is valid."""
 
 
 def check(store: Store) -> Iterator[Checked]:
@@ -30,7 +30,7 @@ def check(store: Store) -> Iterator[Checked]:
     for key in store.stored():
         entry = store.get(key)
         if entry is None:
-            if store.folder(key).exists():  # not one that was taken meanwhile
+            if store.folder(key).exists():  # skip an entry that was removed meanwhile
                 there = (
                     "is not as it was written, or does not fit its files" if store.has(key) else "is missing"
                 )
@@ -47,7 +47,7 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def size(count: int) -> str:
-    """``1.23 GB``: decimal units, three digits."""
+    """A size in decimal units with three digits: ``1.23 GB``."""
     if count < 1000:
         return f"{count} B"
     value = float(count)
@@ -60,10 +60,10 @@ def size(count: int) -> str:
 
 
 def age_s(text: str) -> float:
-    """``90s``, ``30m``, ``12h``, ``1d`` or ``0`` in seconds.
+    """An age in seconds, from ``90s``, ``30m``, ``12h``, ``1d`` or ``0``.
 
     Raises:
-        UsageError: it is no age.
+        UsageError: the text is not an age.
     """
     found = _AGE.fullmatch(text.strip())
     if found is None or (found[2] is None and float(found[1])):
@@ -73,10 +73,10 @@ def age_s(text: str) -> float:
 
 @dataclass(frozen=True)
 class Usage:
-    """Entries that have suite, stage and kind in common."""
+    """The space used by entries with the same suite, stage and kind."""
 
     suite: str
-    """Whose records name them; several between commas, empty where none does."""
+    """The suites whose records refer to them, separated by commas; empty if there is none."""
     use: str
     kind: str
     entries: int
@@ -84,10 +84,10 @@ class Usage:
 
 
 def usage(store: Store, suites: Mapping[str, Iterable[str]]) -> list[Usage]:
-    """The largest first.
+    """The space used by the store's entries, the largest groups first.
 
     Args:
-        store: to look at.
+        store: store to look at.
         suites: suite → keys behind its records.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Everything that is installed beside the harness, as one digest and the list behind it."""
+"""Everything installed in the harness's environment, as a digest and the list that it stands for."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from harness.formats.strict_json import canonical
 
 _METADATA = re.compile(r"(?P<name>.+?)(?:-(?P<version>\d[^-]*)(?:-.*)?)?\.(?:dist|egg)-info")
 FOLDER = "distributions"
-"""In the store: the list behind each digest."""
+"""Folder in the store with the list behind each digest."""
 
 
 @cache
 def distributions() -> Mapping[str, str]:
-    """Distribution → version, of all that this process could import, by name.
+    """Distribution → version, for all that this process could import, by name.
 
-    Read off the names of their metadata's folders, which takes a millisecond; opening each takes a second.
+    It is read from the folder names of their metadata, which takes a millisecond; opening each folder takes a second.
     """
     found: dict[str, str] = {}
     for place in sys.path:
@@ -38,15 +38,15 @@ def distributions() -> Mapping[str, str]:
 
 
 def digest(listed: Mapping[str, Json]) -> str:
-    """What stands for a list in an environment: 12 hexadecimal digits."""
+    """The digest of a list, as used in environments: 12 hexadecimal digits."""
     return sha256(f"harness/distributions/1:{canonical(listed)}".encode()).hexdigest()[:12]
 
 
 def keep(root: Path, listed: Mapping[str, Json]) -> None:
-    """Put a list into the store at ``root``, once.
+    """Write a list into the store at ``root``, unless it is there.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the list cannot be written.
     """
     file = root / FOLDER / f"{digest(listed)}.json"
     if file.exists():
@@ -56,7 +56,7 @@ def keep(root: Path, listed: Mapping[str, Json]) -> None:
 
 
 def kept(root: Path, digests: Iterable[str]) -> dict[str, dict[str, Json]]:
-    """The lists behind digests, as far as the store at ``root`` has them."""
+    """The lists behind digests that the store at ``root`` has."""
     found: dict[str, dict[str, Json]] = {}
     for name in sorted(set(digests)):
         with suppress(UsageError):

@@ -1,8 +1,8 @@
-"""Per-item rows on disk: one parquet file beside a run, a baseline, or a stored score.
+"""Per-item rows on disk: one parquet file next to a run, a baseline, or a stored score.
 
-Long form, one row per item and field: ``metric``, ``point`` and ``seeds`` (canonical JSON), ``item``,
-``cluster`` (null where items are independent), ``field``, ``value`` (float64). The rows of one metric, point,
-repeat and field stand together, in the metric's own order.
+Long form, one row per item and field: ``metric``, ``point`` and ``seeds`` (canonical JSON), ``item``, ``cluster`` (null
+if items are independent), ``field``, ``value`` (float64). The rows of one metric, point, repeat and field are
+contiguous, in the metric's own order.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 COLUMNS = ("metric", "point", "seeds", "item", "cluster", "field", "value")
 GROUP_ROWS = 1 << 20
-"""Rows to collect before they are written: what bounds the writer's memory."""
+"""Number of rows to collect before they are written; it limits the writer's memory."""
 
 
 @dataclass(frozen=True)
 class ItemRows:
-    """The rows of one metric at one point for one repeat; all three are empty for a single stored score."""
+    """The rows of one metric at one point for one repeat; these three are empty for a single stored score."""
 
     metric: str
     point: Mapping[str, Json]
@@ -48,14 +48,14 @@ class ItemColumn(NamedTuple):
 
 
 def write_items(path: Path, entries: Iterable[ItemRows]) -> None:
-    """Write all rows to a new file; equal rows make equal bytes.
+    """Write all rows to a new file; equal rows give equal bytes.
 
     Raises:
         OSError: the file cannot be written.
     """
     from pyarrow import parquet
 
-    # A file that is open: the library takes no path that is no UTF-8.
+    # Pass an open file: the library does not accept paths that are not UTF-8.
     with (
         path.open("wb") as file,
         parquet.ParquetWriter(file, _schema(), compression="zstd") as writer,
@@ -74,7 +74,7 @@ def read_stored_items(path: Path) -> Items:
     """The rows of a file that holds one ``ItemRows``, as the metric returned them.
 
     Raises:
-        UsageError: missing, or no such file.
+        UsageError: the file is missing or is not such a file.
     """
     reader = ItemsReader(path)
     columns = {name[-1]: reader.column(*name) for name in reader.names()}
@@ -85,11 +85,11 @@ def read_stored_items(path: Path) -> Items:
 
 
 class ItemsReader:
-    """Reads such a file when it is first asked for rows, and then serves them from memory.
+    """Reads such a file when rows are first requested, and then keeps them in memory.
 
     Args:
         source: the file, or its bytes.
-        name: what to call it in errors; by default its path.
+        name: name of the file in errors; by default its path.
     """
 
     def __init__(self, source: Path | bytes, name: str = "") -> None:
@@ -99,20 +99,20 @@ class ItemsReader:
     def items(
         self, metric: str, point: Mapping[str, Json], seeds: Mapping[str, int], field: str
     ) -> ItemColumn | None:
-        """The rows of one repeat and field; None where that field has no rows (it is one measurement).
+        """The rows of one repeat and field; None if the field has no rows (it is one measurement).
 
         Raises:
-            UsageError: the file is missing or is not one of per-item rows.
+            UsageError: the file is missing or does not have per-item rows.
         """
         key = (metric, canonical(point), canonical(seeds), field)
         return self.column(*key) if key in self._spans else None
 
     def names(self) -> Iterable[tuple[str, str, str, str]]:
-        """Metric, point, seeds (canonical JSON both) and field of everything in the file, in its order."""
+        """Metric, point, seeds (both canonical JSON) and field of everything in the file, in its order."""
         return self._spans.keys()
 
     def column(self, metric: str, point: str, seeds: str, field: str) -> ItemColumn:
-        """As ``items``, by what ``names`` gives."""
+        """As ``items``, for a key from ``names``."""
         start, stop = self._spans[metric, point, seeds, field]
         rows = self._table.slice(start, stop - start)
         clusters = rows["cluster"].to_pylist()
@@ -130,7 +130,7 @@ class ItemsReader:
         return ItemColumn(names, clusters if clustered else None, values)
 
     def rows(self) -> Iterator[ItemRows]:
-        """Everything in the file, one repeat at a time, for writing it elsewhere."""
+        """All rows of the file, one repeat at a time, to write them elsewhere."""
         repeats: dict[tuple[str, str, str], list[str]] = {}
         for metric, point, seeds, field in self.names():
             repeats.setdefault((metric, point, seeds), []).append(field)
@@ -146,9 +146,9 @@ class ItemsReader:
         from pyarrow import parquet
 
         try:
-            # A file that is open: the library takes no path that is no UTF-8.
+            # Pass an open file: the library does not accept paths that are not UTF-8.
             source = io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source.open("rb")
-            # Not read_table, which imports pyarrow.dataset and with it pandas: half of a warm run's time.
+            # Not read_table: it imports pyarrow.dataset and so pandas, which takes half the time of a cached run.
             with source, parquet.ParquetFile(source) as file:
                 table = file.read().select(list(COLUMNS)).cast(_schema())
         except FileNotFoundError:
@@ -165,7 +165,7 @@ class ItemsReader:
 
     @cached_property
     def _spans(self) -> dict[tuple[str, str, str, str], tuple[int, int]]:
-        """Where the rows of each metric, point, repeat and field begin and end."""
+        """First row and end row of each metric, point, repeat and field."""
         import numpy as np
 
         coded = [self._codes(c) for c in ("metric", "point", "seeds", "field")]
@@ -185,7 +185,7 @@ class ItemsReader:
         return spans
 
     def _codes(self, column: str) -> tuple[Any, list[str]]:
-        """Per row an index into the distinct values of a column, and those values."""
+        """For each row an index into the distinct values of a column, and those values."""
         import numpy as np
 
         array = self._table[column]
@@ -222,7 +222,7 @@ def _repeated(value: str, n: int) -> pa.DictionaryArray:
 
 
 def _numbers(values: Sequence[float], dtype: Literal["float64", "int32"]) -> pa.Array:
-    """As ``pa.array``, which would import pandas to ask whether it was given something of pandas'."""
+    """As ``pa.array``, which would import pandas to check for pandas objects."""
     import numpy as np
     import pyarrow as pa
 

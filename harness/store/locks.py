@@ -1,10 +1,11 @@
-"""One holder at a time: the kernel's lock, and on a file system without one a lease with a heartbeat.
+"""Locks: the kernel's ``flock``, or on a file system without it a lease with a heartbeat.
 
-A kernel's lock is freed with its holder. Where ``flock`` is missing (some network file systems), the holder of a lease
-renews it every 20 s, and one that was silent for 60 s has lost it: for one who waits, a host that is down is like
-one that finished. A holder that was only slow finds its work folder gone (``store.begin``), so nothing torn is stored.
+A kernel lock is freed when its holder ends. If ``flock`` is missing (on some network file systems), the holder of a
+lease renews it every 20 s, and loses it after 60 s of silence: a process that waits cannot distinguish a host that is
+down from one that finished. A holder that was only slow finds its work folder gone (``store.begin``), so nothing torn
+is stored.
 
-A lock's file says who holds it, and goes with its release.
+A lock's file contains its holder's name and is removed on release.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from harness.errors import UsageError
 from harness.formats import strict_json
 
 LEASE_S = 60.0
-"""A holder that has been silent for so long has lost its lease. Every process that shares a store must use the same."""
+"""A holder that was silent for this many seconds loses its lease. All processes of a store must use the same."""
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 @contextmanager
 def held(file: Path, waiting: Callable[[str], None] = lambda holder: None) -> Iterator[None]:
-    """Hold the lock of a file, whose folder must exist.
+    """Hold the lock of a file; the file's folder must exist.
 
     Args:
-        file: the lock's; made here and removed at the end.
-        waiting: called once with who holds it, where somebody does.
+        file: the lock file; created here and removed at the end.
+        waiting: called once with the holder's name, if another process holds the lock.
 
     Raises:
-        OSError: it can be neither made nor locked.
+        OSError: the file cannot be created or locked.
     """
     lock = _acquired(file, waiting)
     try:
@@ -47,10 +48,10 @@ def held(file: Path, waiting: Callable[[str], None] = lambda holder: None) -> It
 
 
 def try_hold(file: Path) -> Callable[[], None] | None:
-    """Take the lock of a file if nobody holds it; what frees it again, or None.
+    """Take the lock of a file if it is free; returns a function that frees it, or None.
 
     Raises:
-        OSError: as ``held``.
+        OSError: as for ``held``.
     """
     try:
         lock = _acquired(file, lambda holder: None, timeout=0)
@@ -60,10 +61,10 @@ def try_hold(file: Path) -> Callable[[], None] | None:
 
 
 def is_held(file: Path) -> bool:
-    """Whether somebody holds the lock of a file; nothing is left where nobody does.
+    """Whether a process holds the lock of a file; the file is removed if it is free.
 
     Raises:
-        OSError: as ``held``.
+        OSError: as for ``held``.
     """
     if not file.exists() and not _lease(file).exists():
         return False
@@ -74,12 +75,12 @@ def is_held(file: Path) -> bool:
 
 
 def of(path: Path) -> Path:
-    """The lock that a file in a folder of locks belongs to."""
+    """The path of the lock file in a folder of locks that ``path`` belongs to."""
     return path.with_suffix("") if path.suffix == ".lease" else path
 
 
 def holder(file: Path) -> str:
-    """``pid 123 on host``, of a lock that is held; ``it`` where it does not say."""
+    """The holder of a lock, as ``pid 123 on host``; ``it`` if the file does not contain it."""
     with suppress(UsageError, ValueError, TypeError, KeyError):
         said = strict_json.read(file)
         return f"pid {int(said['pid'])} on {said['host']}"
@@ -88,7 +89,7 @@ def holder(file: Path) -> str:
 
 
 def _lease(file: Path) -> Path:
-    """Where a lock's lease is kept, if the file system has no locks."""
+    """The path of a lock's lease, used if the file system has no locks."""
     return file.with_name(f"{file.name}.lease")
 
 
@@ -96,7 +97,7 @@ def _acquired(file: Path, waiting: Callable[[str], None], timeout: float = -1) -
     lock: BaseFileLock = FileLock(file, fallback_to_soft=False)
     try:
         _wait(lock, file, waiting, timeout)
-        with suppress(OSError):  # on a full disk the lock holds without a name in it
+        with suppress(OSError):  # on a full disk the lock works without its holder's name
             file.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
     except OSError as e:
         if isinstance(e, Timeout) or e.errno not in _NO_LOCKS:
@@ -119,7 +120,7 @@ def _wait(lock: BaseFileLock, file: Path, waiting: Callable[[str], None], timeou
 
 
 def _release(lock: BaseFileLock, file: Path) -> None:
-    """Whoever waits for a file that is removed under the lock sees so and takes the new one (``filelock`` looks)."""
+    """Free a lock and remove its file. A process that waits for the removed file notices and takes the new one."""
     if not isinstance(lock, SoftFileLease):
         with suppress(OSError):
             file.unlink()

@@ -1,4 +1,4 @@
-"""What the processor is and can do, and what the numerical libraries of this process make of it."""
+"""Describe the processor, and how the numerical libraries in this process use it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.artifact import Json
 _MOVING = re.compile(
     r"sse4_1|sse4_2|avx|avx2|fma|f16c|avx_\w+|avx512\w+|amx_\w+|asimd\w*|sve\w*|sme\w*|bf16|i8mm"
 )
-"""Flags of instructions that sums and products are computed with; each has an order of addition of its own."""
+"""Flags of instructions that are used for sums and products; each has its own order of addition."""
 
 _ONEDNN: tuple[tuple[str, frozenset[str]], ...] = (
     ("SSE41", frozenset({"sse4_1"})),
@@ -29,7 +29,7 @@ _ONEDNN: tuple[tuple[str, frozenset[str]], ...] = (
     ("AVX512_CORE_AMX", frozenset({"avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"})),
     ("AVX512_CORE_AMX_FP16", frozenset({"avx512_fp16", "amx_tile", "amx_fp16"})),
 )
-"""oneDNN's instruction sets, each with what it asks of the processor, from the least to the most."""
+"""oneDNN's instruction sets, each with the processor flags that it needs, from the smallest to the largest."""
 
 
 def cpu_name() -> str:
@@ -38,14 +38,14 @@ def cpu_name() -> str:
 
 
 def instructions() -> str:
-    """The flags that numbers depend on, in alphabetical order; empty where the system does not say."""
+    """The processor flags that numbers depend on, in alphabetical order; empty if the system reports none."""
     return " ".join(sorted(flag for flag in _flags() if _MOVING.fullmatch(flag)))
 
 
 def onednn_isa() -> str | None:
-    """The instruction set that oneDNN computes with, in its own words; None where it has none for the processor.
+    """The instruction set that oneDNN uses, by oneDNN's name; None if it has none for this processor.
 
-    Derived, for torch's oneDNN cannot be asked: the most that the processor has, up to ``ONEDNN_MAX_CPU_ISA``.
+    It is derived, because torch does not report it: the largest that the processor has, up to ``ONEDNN_MAX_CPU_ISA``.
     """
     asked = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
     names = [name for name, _ in _ONEDNN]
@@ -75,11 +75,11 @@ OBSERVED = frozenset(
         *("cudnn_tf32", "cudnn_benchmark", "cudnn_deterministic", "deterministic_algorithms"),
     }
 )
-"""The fields of ``observed``. An environment without one is of an execution that needed no such library."""
+"""The fields of ``observed``. An environment without a field is from an execution that did not need its library."""
 
 
 def observed() -> dict[str, Json]:
-    """Threads, instruction sets and, once something ran on a GPU, its libraries and switches."""
+    """Threads, instruction sets and, if something ran on a GPU, its libraries and switches."""
     found: dict[str, Json] = {}
     if "torch" in sys.modules:
         found |= _torch()
@@ -114,7 +114,7 @@ def _torch() -> dict[str, Json]:
 
 @cache
 def _openblas_core() -> str | None:
-    """The kernels that numpy's OpenBLAS chose, as in ``SkylakeX``; None with another library."""
+    """The kernels that numpy's OpenBLAS chose, such as ``SkylakeX``; None with another library."""
     from threadpoolctl import threadpool_info
 
     cores = {str(i["architecture"]) for i in threadpool_info() if i["internal_api"] == "openblas"}

@@ -1,8 +1,8 @@
-"""Where things are: the project's folder, its store, its runs, and in which order it has seen them.
+"""Paths of the project: its folder, its store, its runs, and the order of its runs.
 
-A run's id is ``<moment>-<number>-<random>``: ``20260304-101500-0012-5f0c9a3e``. The number is taken by the exclusive
-creation of an empty file, so that two runs never share one; it grows as long as the project still has one of its runs
-or that folder. The id names the run's folder, so copies keep their place.
+A run's id is ``<moment>-<number>-<random>``: ``20260304-101500-0012-5f0c9a3e``. The number is reserved by the exclusive
+creation of an empty file, so two runs never share one. It grows as long as the project still has one of its runs or the
+folder of numbers. The id names the run's folder, so copies keep their order.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from harness.formats.escapes import is_utf8
 from harness.formats.files import is_torn
 
 NUMBERS = ".numbers"
-"""Folder below ``reports/`` of the numbers that were given last."""
+"""Folder below ``reports/`` with the last reserved numbers."""
 KEPT = 100
-"""Numbers that stay there: enough that none is given twice by runs that begin together."""
+"""How many numbers are kept there: enough that runs that begin together get different ones."""
 
 _ID = re.compile(r"(?P<moment>\d{8}-\d{6})-(?P<number>\d{4,})-[0-9a-f]{8}")
 
 
 def new_id(reports: Path, moment: datetime | None = None) -> str:
-    """An id that no other run has, of a run that begins now.
+    """A new id for a run that begins now.
 
     Args:
         reports: the project's folder of runs.
-        moment: what the clock says; it is for people, and decides nothing.
+        moment: the time by the clock; it is only for people to read.
     """
     moment = moment or datetime.now(UTC)
     return f"{moment:%Y%m%d-%H%M%S}-{_number(reports):04}-{secrets.token_hex(4)}"
 
 
 def order(run_id: str) -> tuple[int, str]:
-    """Sorts the ids of runs, oldest first. An id without a number is older than all that have one."""
+    """Sort key for the ids of runs, oldest first. An id without a number is older than all that have one."""
     found = _ID.fullmatch(run_id)
     return (int(found["number"]), found["moment"]) if found else (0, run_id)
 
 
 def is_id(name: str) -> bool:
-    """Whether a folder's name is the id of the run in it."""
+    """Whether a folder's name is a run id."""
     return _ID.fullmatch(name) is not None
 
 
@@ -58,14 +58,14 @@ def folders(reports: Path) -> list[Path]:
 
 
 def _id_of(folder: Path) -> str:
-    """By its name; by its record for a run that was given a folder of its own."""
+    """The run id from the folder's name, or from the record if the run's folder was chosen by the user."""
     if is_id(folder.name):
         return folder.name
     return str(record(folder).get("id", folder.name))
 
 
 def record(folder: Path) -> dict[str, object]:
-    """The record of a run, unchecked; empty where there is none to read."""
+    """The record of a run, unchecked; empty if it cannot be read."""
     try:
         body = strict_json.read(folder / "run.json")
     except UsageError:
@@ -74,7 +74,7 @@ def record(folder: Path) -> dict[str, object]:
 
 
 def _number(reports: Path) -> int:
-    """The next number; 0 where the folder cannot be written, and the clock must do."""
+    """The next number; 0 if the folder cannot be written, and then only the clock gives the order."""
     place = reports / NUMBERS
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -99,13 +99,13 @@ def _given(place: Path) -> list[int]:
 
 
 def _seen(reports: Path) -> Iterator[int]:
-    """The numbers of the runs that are there: for a project whose folder of numbers is gone."""
+    """The numbers of the existing runs, for a project whose folder of numbers is gone."""
     for file in reports.glob("**/run.json"):
         yield order(_id_of(file.parent))[0]
 
 
 def of(place: Path) -> Path:
-    """The nearest folder at or above ``place`` that holds ``suites/``; the working folder where there is none."""
+    """The nearest folder at or above ``place`` that contains ``suites/``; the working folder if there is none."""
     start = place.resolve()
     for folder in (start, *start.parents):
         if (folder / "suites").is_dir():
@@ -114,16 +114,16 @@ def of(place: Path) -> Path:
 
 
 def store_root(given: Path | None, project: Path) -> Path:
-    """``--store``, else ``HARNESS_STORE``, else ``.harness/`` in the project.
+    """The store's folder: ``--store``, else ``HARNESS_STORE``, else ``.harness/`` in the project.
 
     Raises:
-        UsageError: it is there and is no folder, or its path is no UTF-8.
+        UsageError: the path exists and is not a folder, or is not UTF-8.
     """
     named = os.environ.get("HARNESS_STORE")
     folder = given or (Path(named) if named else project / ".harness")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"store {folder}: not a folder")
-    if not is_utf8(str(folder.absolute())):  # the libraries of most stages write no other
+    if not is_utf8(str(folder.absolute())):  # the libraries of most stages cannot write to other paths
         raise UsageError(
             f"store {folder}: a path that is no UTF-8; name another, with --store or HARNESS_STORE"
         )
@@ -131,10 +131,10 @@ def store_root(given: Path | None, project: Path) -> Path:
 
 
 def mirror(given: Path | None) -> Path | None:
-    """``--mirror``, else ``HARNESS_MIRROR``, else none.
+    """The mirror's folder: ``--mirror``, else ``HARNESS_MIRROR``; None if neither is given.
 
     Raises:
-        UsageError: it is named and is no folder.
+        UsageError: the named path is not a folder.
     """
     named = os.environ.get("HARNESS_MIRROR")
     folder = given or (Path(named) if named else None)
@@ -144,17 +144,17 @@ def mirror(given: Path | None) -> Path | None:
 
 
 def reports(project: Path, suite: str = "") -> Path:
-    """Where the runs of a suite, or of all of them, are."""
+    """The folder of the runs of a suite, or of all suites."""
     return project / "reports" / suite
 
 
 def find_run(text: str, project: Path) -> Path:
-    """The folder of a run that is given as a folder, a ``run.json``, an id, or a suite's name (its latest run).
+    """The folder of a run, given as a folder, a ``run.json``, an id, or a suite's name (its latest run).
 
-    Any other file is taken for a baseline's and returned as it is.
+    Any other file is treated as a baseline and returned as it is.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such run.
     """
     path = Path(text)
     if path.is_file():
@@ -171,7 +171,7 @@ def find_run(text: str, project: Path) -> Path:
 
 
 def _suite_of(run: Path, project: Path) -> str:
-    """By its place, or its record: a run that was given a folder of its own is not below its suite's name."""
+    """The suite of a run by its folder, or by its record if the run's folder was chosen by the user."""
     if is_id(run.name):
         return run.parent.relative_to(reports(project)).as_posix()
     return str(record(run).get("suite", ""))

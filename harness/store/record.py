@@ -1,7 +1,7 @@
 """The record of a run: declaration, scores, tasks, environment. One versioned schema for runs and baselines.
 
-``run.json`` beside ``items.parquet`` is a run, ``<label>.json`` beside ``<label>.<digest>.items.parquet`` a baseline:
-the same schema, trimmed, with ``accepted`` filled in. ``docs/run-json.md`` describes every field.
+``run.json`` with ``items.parquet`` is a run, ``<label>.json`` with ``<label>.<digest>.items.parquet`` a baseline: the
+same schema, trimmed, with ``accepted`` filled in. ``docs/run-json.md`` describes every field.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ TaskState = Literal["cached", "executed", "failed", "skipped"]
 
 @dataclass(frozen=True)
 class Made:
-    """What one execution of a stage left."""
+    """The output of one execution of a stage."""
 
     key: str
-    """Of its task, shortened."""
+    """Key of its task, shortened."""
     content: str
-    """Digest of its files; empty where the store did not have them any more."""
+    """Digest of its files; empty if the store no longer had them."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """What a metric read: equal where its inputs were equal."""
+    """What a metric read: two are equal if the inputs were equal."""
 
     files: str
-    """Digest of their files' checksums; empty where there are none."""
+    """Digest of the checksums of the input files; empty if there are none."""
     facts: str
-    """Digest of their facts and conditions."""
+    """Digest of the facts and conditions of the inputs."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +43,28 @@ class Repeat:
     """One metric at one point for one repeat of the seeds."""
 
     seeds: Mapping[str, int]
-    """The swept seeds that reach the metric, ``node.field`` → value; empty where none does."""
+    """The swept seeds that affect the metric, ``node.field`` → value; may be empty."""
     key: str
-    """Of the metric's task."""
+    """Key of the metric's task."""
     values: Mapping[str, float]
-    """By field. Empty where the task failed or was skipped."""
+    """Field → value. Empty if the task failed or was skipped."""
     conditions: Mapping[str, Json] = field(default_factory=dict)
-    """Observed while running; they join the protocol."""
+    """Conditions observed while running; they are added to the protocol."""
     details: Mapping[str, Json] = field(default_factory=dict)
     executed: bool = False
-    """Something between the subject and this score ran in this very run (else: all from the cache)."""
+    """Whether a task between the subject and this score ran in this run; otherwise all came from the cache."""
     environments: tuple[str, ...] = ()
     """Ids of the environments in which the tasks behind this score were executed."""
     items: bool = False
-    """Whether per-item rows of this repeat lie beside the record."""
+    """Whether there are per-item rows of this repeat."""
     steps: Mapping[str, float] = field(default_factory=dict)
-    """By field that takes coarse values only: the least amount by which one item can change it."""
+    """For fields with coarse values: field → the smallest amount by which one item can change it."""
     read: Read | None = None
-    """None where it is not known."""
+    """None if it is not known."""
     drawn: Mapping[str, Made] = field(default_factory=dict)
-    """Stage behind this score that a seed decides → what it left."""
+    """For each stage behind this score that a seed affects: stage → its output."""
     clocked: bool = False
-    """All that the metric read was made in this very run: only then are times in it times of this run."""
+    """Whether all inputs of the metric were made in this run: only then are its times those of this run."""
     error: str | None = None
 
 
@@ -75,7 +75,7 @@ class Score:
     metric: str
     point: Mapping[str, Json]
     settings: Mapping[str, Json]
-    """Every ``node.field`` upstream of the metric, swept seeds excluded: what matching looks axes up in."""
+    """Every ``node.field`` upstream of the metric, without swept seeds. Matching looks axes up in it."""
     protocol: Mapping[str, Json]
     """The part of ``settings`` that reaches the metric without passing through the subject."""
     repeats: tuple[Repeat, ...]
@@ -85,7 +85,7 @@ class Score:
         return all(r.values for r in self.repeats)
 
     def whole_protocol(self) -> dict[str, Json]:
-        """The protocol with the observed conditions; a condition that varies over repeats is their list."""
+        """The protocol with the observed conditions; a condition that varies over repeats has a list of its values."""
         seen: dict[str, list[Json]] = {}
         for repeat in self.repeats:
             for name, value in repeat.conditions.items():
@@ -98,35 +98,35 @@ class Score:
 
 @dataclass(frozen=True)
 class Subject:
-    """What of the way from the subject to a metric is left to chance, and which of it was repeated."""
+    """The random stages (those that a seed affects) from the subject to a metric, and which of them were repeated."""
 
     repeated: tuple[str, ...] = ()
-    """The stages with a seed that a swept seed reaches."""
+    """The random stages that a swept seed reaches."""
     once: Mapping[str, str] = field(default_factory=dict)
-    """Those that none reaches, and the name of the seed to sweep."""
+    """The random stages that no swept seed reaches → the name of the seed to sweep."""
     learnt: tuple[str, ...] = ()
-    """Those of them whose one execution is a training."""
+    """The stages of ``once`` whose one execution is a training."""
     fixed: str = "this checkpoint"
-    """What the subject is called where none of it is left to chance."""
+    """Name of the subject if no stage of it is random."""
 
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """What a comparison has to know of a metric without importing it."""
+    """What a comparison needs to know about a metric without importing it."""
 
     use: str
     fields: Mapping[str, Mapping[str, Any] | None]
-    """Field → ``{"better": "higher" | "lower", "floor", "low", "high"}``, or None where it has no direction."""
+    """Field → ``{"better": "higher" | "lower", "floor", "low", "high"}``, or None if it has no direction."""
     seeds: tuple[str, ...]
-    """The swept seeds that reach the metric, outermost (most upstream) first."""
+    """The swept seeds that affect the metric, outermost (most upstream) first."""
     subject: Subject = field(default_factory=Subject)
     timed: bool = False
-    """Its values are times, or memory in use while the work was done."""
+    """Whether its values are times, or memory in use during the work."""
 
 
 @dataclass(frozen=True)
 class GateInfo:
-    """A gate as declared: ``margin`` absolute in the field's unit, or a fraction where ``relative``."""
+    """A gate as declared; ``margin`` is absolute in the field's unit, or a fraction if ``relative``."""
 
     metric: str
     field: str
@@ -138,7 +138,7 @@ class GateInfo:
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """One task of the plan and what became of it."""
+    """One task of the plan and its outcome."""
 
     node: str
     key: str
@@ -146,39 +146,39 @@ class TaskInfo:
     seeds: Mapping[str, int]
     state: TaskState
     wall_s: float
-    """What its execution took, whenever that was; 0 where it never ran."""
+    """Duration of its execution in seconds, in this run or an earlier one; 0 if it never ran."""
     facts: Mapping[str, Json] = field(default_factory=dict)
     error: str | None = None
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """What makes a run a baseline."""
+    """When and why a run was accepted as a baseline."""
 
     label: str
     reason: str
     at: str
     """UTC, ISO 8601."""
     digest: str = ""
-    """Checksum of the baseline and of its items; what was edited by hand no longer agrees with it."""
+    """Checksum of the baseline and its items; it does not match after an edit by hand."""
 
 
 @dataclass(frozen=True)
 class Looks:
-    """When a run that adds seeds until it is conclusive was to be judged, fixed before its first score was seen."""
+    """When a run that adds seeds until it is conclusive is judged; fixed before its first score is seen."""
 
     seeds: tuple[int, ...]
-    """How many repeats of the suite's seeds the run has at each look, ascending."""
+    """Number of repeats of the suite's seeds at each look, ascending."""
     alpha: float
-    """One-sided level of every claim at each look; over all looks together it is the usual 0.05."""
+    """One-sided level of every claim at each look; the level of all looks together is the usual 0.05."""
     taken: int
-    """How many looks were taken; the verdicts are those of the last of them."""
+    """Number of looks taken; the verdicts are those of the last of them."""
     limit: str = ""
-    """Why there are fewer seeds than were allowed, and the command that changes that; empty where nothing is."""
+    """Why there are fewer seeds than were allowed, and the command that changes that; empty if there are not fewer."""
 
     @property
     def confidence(self) -> float:
-        """Of the two-sided intervals of each look."""
+        """Confidence level of the two-sided intervals of each look."""
         return 1.0 - 2.0 * self.alpha
 
 
@@ -197,26 +197,26 @@ class Run:
     gates: tuple[GateInfo, ...]
     reference: Mapping[str, Json]
     defaults: Mapping[str, Json]
-    """``node.field`` → the default of the stage function: what a side that lacks the field is taken to have."""
+    """``node.field`` → the default of the stage function, used for a side that lacks the field."""
     scores: tuple[Score, ...]
     tasks: tuple[TaskInfo, ...]
     environments: Mapping[str, Mapping[str, Json]]
     environment: str
     """Id of the environment of this invocation."""
     distributions: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
-    """Digest → distribution → version: what ``distributions`` in the environments stands for."""
+    """Digest → distribution → version, for the field ``distributions`` of the environments."""
     sources: tuple[Mapping[str, Json], ...] = ()
     only: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     """What ``--only`` selected; such a run cannot be accepted."""
     provenance: Mapping[str, Json] = field(default_factory=dict)
     accepted: Accepted | None = None
     code: Mapping[str, Json] = field(default_factory=dict)
-    """Node → what its stage function was: ``function``, ``version``, ``source`` (digest of its code) and ``software``
-    (versions). With the declaration it gives every key again; empty in records that are older than it."""
+    """Node → its stage function: ``function``, ``version``, ``source`` (digest of its code) and ``software``
+    (versions). With the declaration it determines every key; empty in records that are older than this field."""
     looks: Looks | None = None
-    """None: judged once, at the usual level."""
+    """None if the run was judged once, at the usual level."""
     items: str | None = None
-    """sha256 of the file with the per-item rows; None where there are none, and in records that are older than it."""
+    """sha256 of the file with the per-item rows; None if there are none, and in records older than this field."""
 
     @property
     def failures(self) -> tuple[TaskInfo, ...]:
@@ -224,7 +224,7 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
-        """Nothing deselected, nothing failed, every score there."""
+        """Whether nothing was deselected, nothing failed, and every score is there."""
         return not self.only and not self.failures and all(s.complete for s in self.scores)
 
 

@@ -30,12 +30,12 @@ from harness.store.record import (
 
 SCHEMA = "harness.run/2"
 LABEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-"""Of a baseline: a plain file name."""
+"""Form of a baseline's label: a plain file name."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def to_json(run: Run) -> dict[str, Any]:
-    """The run as JSON. Settings and protocols repeat over thousands of scores, so each stands once, by id."""
+    """The run as JSON. Settings and protocols repeat over thousands of scores, so each is stored once, by id."""
     tables: dict[str, dict[str, Mapping[str, Json]]] = {"settings": {}, "protocols": {}, "drawn": {}}
 
     def interned(table: str, value: Mapping[str, Json]) -> str:
@@ -43,7 +43,7 @@ def to_json(run: Run) -> dict[str, Any]:
         tables[table][name] = value
         return name
 
-    # `asdict` copies every leaf, which costs ten times the rest over thousands of scores.
+    # `asdict` copies every leaf, which takes ten times as long as the rest for thousands of scores.
     body = {
         **vars(run),
         "metrics": {
@@ -74,7 +74,7 @@ def to_json(run: Run) -> dict[str, Any]:
 
 
 def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON of a run with a digest of it, so that `harness accept` takes no figures that somebody typed."""
+    """The JSON of a run with a digest of it, so that `harness accept` refuses values that were edited by hand."""
     return {**body, "digest": _seal(body)}
 
 
@@ -85,7 +85,7 @@ def is_sealed(file: Path) -> bool:
 
 
 def _seal(body: Mapping[str, Any]) -> str:
-    """Of the record alone: the comparison is what can be made again from it."""
+    """Digest of the record alone: the comparison can be computed again from it."""
     record = {name: value for name, value in body.items() if name not in ("digest", "comparison")}
     return sha256(f"harness/run/1:{canonical(record)}".encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -94,7 +94,7 @@ def from_json(body: Mapping[str, Any], where: str) -> Run:
     """The inverse of ``to_json``.
 
     Raises:
-        UsageError: not a record, a newer schema, or edited by hand into something inconsistent.
+        UsageError: not a record, a newer schema, or a hand-edited and inconsistent record.
     """
     schema = body.get("schema") if isinstance(body, Mapping) else None
     if not isinstance(schema, str) or not schema.startswith("harness.run/"):
@@ -131,7 +131,7 @@ def from_json(body: Mapping[str, Any], where: str) -> Run:
 
 
 def _check_shape(run: Run, where: str) -> None:
-    """JSON of the right names may still hold anything."""
+    """Check the types of values: JSON with the right names may still have wrong ones."""
     checked(run, where)
     wrong = [] if run.environment in run.environments else ["environment"]
     if run.items is not None and not _SHA256.fullmatch(run.items):
@@ -209,7 +209,7 @@ def load(path: Path) -> Run:
     """Read a run folder, its ``run.json``, or a baseline's JSON file.
 
     Raises:
-        UsageError: missing, unreadable, or no record.
+        UsageError: missing, unreadable, or not a record.
     """
     file = path / "run.json" if path.is_dir() else path
     return loads(read_text(file), str(file))
@@ -224,11 +224,11 @@ def has_items(run: Run) -> bool:
 
 
 def items_file(record: Path, run: Run) -> Path:
-    """The file with the per-item rows of a record, beside it.
+    """The file with the per-item rows of a record, in the same folder.
 
-    ``items.parquet`` of a run. Of a baseline ``<label>.<12 hex of their digest>.items.parquet``, so that the rows of an
-    earlier one are never taken for those of a later one; a baseline that is older than ``Run.items`` has them in
-    ``<label>.items.parquet``.
+    It is ``items.parquet`` for a run. For a baseline it is ``<label>.<12 hex of their digest>.items.parquet``, so that
+    the rows of an earlier baseline are never taken for those of a later one. A baseline that is older than
+    ``Run.items`` has them in ``<label>.items.parquet``.
     """
     if run.accepted is None:
         return record / "items.parquet" if record.is_dir() else record.with_name("items.parquet")
@@ -238,10 +238,10 @@ def items_file(record: Path, run: Run) -> Path:
 
 
 def read_items(record: Path, run: Run) -> bytes | None:
-    """The per-item rows of a record, checked against its digest of them; None where it has none.
+    """The per-item rows of a record, checked against the digest in the record; None if it has none.
 
     Raises:
-        UsageError: they are missing, or not those that the record was written with.
+        UsageError: they are missing, or do not match the digest.
     """
     if not has_items(run):
         return None

@@ -1,4 +1,4 @@
-"""The artifacts of a run that the store still has, and what each was made from."""
+"""The artifacts of a run that are still in the store, and what each was made from."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Made:
 
     task: TaskInfo
     output: str
-    """Its name among the task's outputs; empty where there is one only."""
+    """Its name among the task's outputs; empty if there is only one."""
     kind: str
-    """Of the stage's signature, by name."""
+    """Name of the artifact's kind in the stage's signature."""
     path: Path
 
     @property
@@ -29,7 +29,7 @@ class Made:
 
     @property
     def content(self) -> str:
-        """What decides every byte of it."""
+        """The key and the output, which determine every byte of the artifact."""
         return f"{self.task.key}/{self.output}"
 
     @property
@@ -41,7 +41,7 @@ class Made:
 
 
 class Shelf:
-    """What a run's stages left, as far as it is there.
+    """The artifacts of a run's stages that are still in the store.
 
     Raises:
         StoreError: the store cannot be read.
@@ -66,11 +66,11 @@ class Shelf:
         return found
 
     def behind(self, made: Made) -> Iterator[Made]:
-        """What an artifact was made from, the nearest first."""
+        """The artifacts that an artifact was made from, the nearest first."""
         return self._above(made.task)
 
     def behind_score(self, score: Score, repeat: Repeat, by: str | None = None) -> Iterator[Made]:
-        """What a score was computed from, the nearest first; with ``by``, by that input of the metric alone."""
+        """The artifacts behind a score, the nearest first; with ``by``, only those behind that input of the metric."""
         task = TaskInfo(score.metric, repeat.key, score.point, repeat.seeds, "cached", 0.0)
         return self._above(task, by)
 
@@ -91,14 +91,14 @@ class Shelf:
             level = [made.task for made in above]
 
     def _declared(self, node: str) -> Mapping[str, Json]:
-        """What a node's inputs are taken from, by their names."""
+        """Input name → what a node takes it from."""
         stages = self.run.declaration.get("stages")
         declared = stages.get(node) if isinstance(stages, Mapping) else None
         inputs = declared.get("inputs") if isinstance(declared, Mapping) else None
         return inputs if isinstance(inputs, Mapping) else {}
 
     def _inputs(self, task: TaskInfo, by: str | None) -> Iterator[Made]:
-        """As the suite wires them; where an axis sweeps the wiring, as it is at the task's point."""
+        """The inputs as the suite wires them; if an axis sweeps the wiring, as wired at the task's point."""
         for name, declared in self._declared(task.node).items():
             if by not in (None, name):
                 continue
@@ -111,7 +111,7 @@ class Shelf:
 
 
 def _is_upstream(source: TaskInfo, task: TaskInfo) -> bool:
-    """Whether a task of a node above lies at the point and the repeat of one below: its axes are among theirs."""
+    """Whether a task is at the point and repeat of a task below it: its axes are a subset of the lower task's."""
     below = {**task.point, **task.seeds}
     return all(
         axis in below and canonical(below[axis]) == canonical(value)
@@ -120,5 +120,5 @@ def _is_upstream(source: TaskInfo, task: TaskInfo) -> bool:
 
 
 def _names(kind: type[Artifact]) -> set[str]:
-    """Of a kind and of those below it."""
+    """The names of a kind and its subclasses."""
     return {kind.__name__}.union(*(_names(below) for below in kind.__subclasses__()))

@@ -1,7 +1,7 @@
-"""What of a store can go: what no record needs, chosen while nobody begins to need it, taken by renames, then removed.
+"""Clean a store: find the entries that no record needs, move them away by renames, then remove them.
 
-A command that is running has said what it needs (``Store.need``), under the lock that is held here while entries are
-chosen and taken. So a run beside finds an entry or does not; it never loses one that it has looked up.
+A running command has registered what it needs (``Store.need``). The lock for that is held here while entries are chosen
+and moved. So a concurrent run either finds an entry or does not, and never loses one that it has looked up.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ def by_suite(projects: Iterable[Path], keep: Iterable[Path] = ()) -> dict[str, s
     """Suite → the keys of the tasks behind its baselines and its kept runs.
 
     Args:
-        projects: their ``baselines/`` and ``reports/`` are read.
-        keep: further records, or folders that hold some.
+        projects: project folders whose ``baselines/`` and ``reports/`` are read.
+        keep: further records, or folders with records.
 
     Raises:
-        UsageError: a record cannot be read, so that nobody knows what it needs; ``keep`` is not there.
+        UsageError: a record cannot be read, so its needs are unknown; or ``keep`` does not exist.
     """
     found: dict[str, set[str]] = {}
     for file in _records(projects, keep):
         try:
             body = strict_json.read(file)
         except UsageError as e:
-            if not file.exists():  # a run that is just being replaced
+            if not file.exists():  # the run is just being replaced
                 continue
             raise UsageError(f"{e}; a record that cannot be read: mend or remove it first") from None
         suite = str(body.get("suite", "")) if isinstance(body, dict) else ""
@@ -81,7 +81,7 @@ def _keys(body: Json) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Gone:
-    """Something that goes, or would."""
+    """Something that is removed, or would be in a dry run."""
 
     what: str
     name: str
@@ -90,7 +90,7 @@ class Gone:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What goes, and why the other entries stay."""
+    """What is removed, and why the other entries stay."""
 
     gone: tuple[Gone, ...]
     needed: int
@@ -100,14 +100,14 @@ class Sweep:
 
 
 def sweep(store: Store, needed: Callable[[], Iterable[str]], *, age_s: float, dry_run: bool) -> Sweep:
-    """Remove from a store what nobody needs.
+    """Remove from a store what nothing needs.
 
     Args:
-        store: to be cleaned.
-        needed: the keys behind the records that are kept; asked after running commands have been, so that a run that
-            ends meanwhile is in one of the two.
-        age_s: what is younger stays, needed or not: somebody may go on from it.
-        dry_run: only say what would go.
+        store: store to clean.
+        needed: function that returns the keys behind the kept records. It is called after the needs of running commands
+            were read, so that a run that ends meanwhile is in one of the two.
+        age_s: entries younger than this (in seconds) stay, needed or not: someone may continue from them.
+        dry_run: only report what would be removed.
 
     Raises:
         StoreError: the store cannot be written.
@@ -150,7 +150,7 @@ def _why_kept(store: Store, key: str, running: set[str], needed: set[str], befor
 
 
 def _works(store: Store, before: float, dry_run: bool) -> list[Gone]:
-    """Tries that nobody goes on with: of what is finished, or too old."""
+    """Work folders that nobody continues: their key is finished, or they are too old."""
     gone = []
     for work in _listed(store.root / "work"):
         key = work.name.partition(".")[0]
@@ -195,7 +195,7 @@ def _made_at(folder: Path) -> float:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file, or of the files below a folder; of what goes meanwhile nothing."""
+    """Bytes of a file, or of the files below a folder; files that disappear meanwhile count as 0."""
     if not path.is_dir():
         return path.lstat().st_size if path.exists() else 0
     total = 0

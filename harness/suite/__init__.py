@@ -1,7 +1,7 @@
-"""From a suite file to a ``Suite``, or to one precise error that lists every mistake found.
+"""Read a suite file into a ``Suite``, or raise one precise error that lists every mistake found.
 
-The steps: text with places (``located_yaml``), inheritance and ``--set`` (``extends``), stage functions and what their
-signatures say of inputs and parameters, axes and points, gates, and what reaches what. May import the rooms below it:
+The steps: text with places (``located_yaml``), inheritance and ``--set`` (``extends``), stage functions and the inputs
+and parameters of their signatures, axes and points, gates, and what reaches what. May import the packages below it:
 ``store`` and ``formats``.
 """
 
@@ -42,12 +42,12 @@ _SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]
 
 
 def load(path: Path, *, set_: Sequence[str] = (), read: Read = read_file) -> Suite:
-    """Read and check a suite. Nothing heavy is imported and nothing outside the files is looked at.
+    """Read and check a suite. No heavy library is imported, and only the suite's files are read.
 
     Args:
         path: the suite file; it and what it extends are YAML.
-        set_: ``node.field=value`` each, laid over the file; see ``harness.suite.extends.assign``.
-        read: how a file's text is got, so that it can come from a git reference.
+        set_: assignments ``node.field=value`` that change the file; see ``harness.suite.extends.assign``.
+        read: function that reads a file's text, so that the text can come from a git reference.
 
     Raises:
         UsageError: the file cannot be read.
@@ -58,11 +58,11 @@ def load(path: Path, *, set_: Sequence[str] = (), read: Read = read_file) -> Sui
 
 
 def build(tree: Map, path: Path, collapsed: Mapping[str, Tree] | None = None) -> Suite:
-    """A suite from its tree, as ``load`` does once inheritance and ``--set`` are done.
+    """Make a suite from its tree, after inheritance and ``--set`` are applied.
 
     Args:
-        tree: of the whole suite.
-        path: its file, or what stands for it: the project and relative paths follow from it.
+        tree: tree of the whole suite.
+        path: its file, or a path used in its place: the project and relative paths follow from it.
         collapsed: the axes that ``--set`` has reduced to one value.
     """
     problems = Problems()

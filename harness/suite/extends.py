@@ -1,8 +1,8 @@
-"""What a suite inherits (``extends``) and what the command line changes (``--set``), as trees.
+"""Apply what a suite inherits (``extends``) and what the command line changes (``--set``), as trees.
 
-Named things merge by name; lists and values replace; a stage that repeats ``use`` replaces the whole stage;
-null removes a named thing. A parameter is a value and no named thing: its null stays, for the type to judge.
-Every node keeps the place where it was written.
+Named things are merged by name. Lists and values are replaced. A stage that repeats ``use`` replaces the whole stage.
+null removes a named thing; a parameter is a value, so its null stays and is checked against its type. Every node keeps
+the place where it was written.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from harness.suite.located_yaml import Entry, Map, Scalar, Tree
 
 STAGES = ("stages", "metrics")
 NAMED = (*STAGES, "matrix", "seeds", "reference", "gate")
-"""Sections that hold things by name."""
+"""Sections that map names to things."""
 OWN = ("suite", "about")
-"""What a suite says of itself and does not hand down."""
+"""Sections about the suite itself, which are not inherited."""
 MAX_CHAIN = 16
 
 _ASSIGNMENT = re.compile(r"\s*([^\s.=]+)\.([^\s.=]+)\s*=(.*)", re.DOTALL)
@@ -31,8 +31,8 @@ def load(path: Path, read: located_yaml.Read = located_yaml.read_file) -> Map:
 
     Raises:
         UsageError: the file cannot be read.
-        SuiteError: it, or one that it extends, is no suite text; ``extends`` goes in a circle; null removes
-            what is not there.
+        SuiteError: it, or a file that it extends, is not a suite; ``extends`` has a cycle; null removes something that
+            does not exist.
     """
     return _load(path, read, None, ())
 
@@ -59,10 +59,10 @@ def _load(path: Path, read: located_yaml.Read, named_at: Where | None, above: tu
 
 
 def merge(base: Map, child: Map) -> Map:
-    """``child`` laid over ``base``.
+    """``child`` merged into ``base``.
 
     Raises:
-        SuiteError: null removes what ``base`` does not have.
+        SuiteError: null removes something that ``base`` does not have.
     """
     entries = {k: e for k, e in base.entries.items() if k not in OWN}
     for key, entry in child.entries.items():
@@ -110,17 +110,16 @@ def _is_null(tree: Tree) -> bool:
 
 
 def assign(tree: Map, assignments: Sequence[str]) -> tuple[Map, Mapping[str, Tree]]:
-    """``--set node.field=value``, in order, the last one for a field winning.
+    """Apply ``--set node.field=value``, in order; the last one for a field is used.
 
-    The value is YAML, so ``[1, 2]`` is a list. A field that ``matrix`` or ``seeds`` sweep is set to the one
-    value: the axis is gone, and with it what ``reference`` says about it and the excluded points that have
-    another value.
+    The value is YAML, so ``[1, 2]`` is a list. A field that ``matrix`` or ``seeds`` sweep is set to the one value. Its
+    axis is removed, with what ``reference`` says about it, and with the excluded points that have another value.
 
     Returns:
-        The tree without such axes, and the value of each of them by ``node.field``.
+        The tree without the removed axes, and the value of each of them by ``node.field``.
 
     Raises:
-        SuiteError: no ``node.field=value``, or no such node. Unknown fields are the loader's to find.
+        SuiteError: not of the form ``node.field=value``, or no such node. The loader finds unknown fields.
     """
     collapsed: dict[str, Tree] = {}
     for number, assignment in enumerate(assignments, start=1):

@@ -1,4 +1,4 @@
-"""What ``node.field`` means, and what may be written there."""
+"""Look up and bind the fields of a suite: ``node.field`` and its value."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Fields:
     """The fields of all nodes of a suite."""
 
     stages: Mapping[str, Stage]
-    """By node name."""
+    """Node name → its stage."""
 
     def stage(self, node: str, where: Where, what: str) -> Stage:
         """The stage of a node.
@@ -63,10 +63,10 @@ class Fields:
         return Field(node, name, specs[name])
 
     def bind(self, field: Field, tree: Tree) -> Any:
-        """The value that ``tree`` means for a field: of the parameter's type, or ``tuple[Ref, ...]``.
+        """The value of ``tree`` for a field: of the parameter's type, or ``tuple[Ref, ...]``.
 
         Raises:
-            SuiteError: it means none.
+            SuiteError: the tree is not a valid value.
         """
         if isinstance(field.spec, Parameter):
             return typed.parse(field.spec.type, tree, field.name)

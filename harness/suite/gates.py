@@ -1,4 +1,4 @@
-"""The section ``gate``: which score fields are judged, by what margin, where, and against what."""
+"""The section ``gate``: which score fields are judged, with which margin, at which point, and against what."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def gates(
     reference: Point,
     problems: Problems,
 ) -> tuple[Gate, ...]:
-    """The gates of a suite; what is wrong is a problem and is left out."""
+    """The gates of a suite; an invalid gate is noted as a problem and left out."""
     found: list[Gate] = []
     if entry is None:
         return ()
@@ -47,7 +47,7 @@ def gates(
 
 
 def _target(name: str, entry: Entry, nodes: Mapping[str, Node]) -> tuple[str, str]:
-    """Metric and field that ``metric`` or ``metric.field`` names."""
+    """The metric and field that ``metric`` or ``metric.field`` names."""
     metric, dot, field = name.partition(".")
     metrics = {n: node.stage.scores for n, node in nodes.items() if node.stage.scores is not None}
     if metric not in metrics:
@@ -89,7 +89,7 @@ def _gate(
 
 
 def _margin(tree: Tree, name: str) -> Margin:
-    """``0.002`` in the metric's unit, ``2%`` of the baseline."""
+    """Reads a margin: ``0.002`` in the metric's unit, or ``2%`` of the baseline."""
     text = tree.text if isinstance(tree, Scalar) else ""
     relative = text.endswith("%")
     number = text.removesuffix("%")

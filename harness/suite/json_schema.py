@@ -1,7 +1,7 @@
 """A JSON Schema (Draft 2020-12) of suite files, made from the signatures of the stages that are installed.
 
-It lets an editor complete and check names, types, choices and ranges while a suite is written. What needs the
-whole suite (wiring, kinds, axes) is checked by the loader alone.
+With it an editor completes and checks names, types, choices and ranges while a suite is written. What depends on the
+whole suite (wiring, kinds, axes) is checked only by the loader.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def json_schema() -> dict[str, Any]:
     """The schema of a suite file.
 
     Raises:
-        UsageError: a module of stages does not import.
+        UsageError: a module of stages cannot be imported.
     """
-    stages = all_stages(skipped=[])  # a schema for what can be used
+    stages = all_stages(skipped=[])  # the schema covers only what can be used
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "An evaluation suite",
@@ -90,7 +90,7 @@ def _section(schema: dict[str, Any], description: str) -> dict[str, Any]:
 
 
 def _named(stages: Sequence[Stage]) -> dict[str, Any]:
-    """Nodes by name; each one's fields follow from what it uses."""
+    """Nodes by name; the allowed fields of each depend on its ``use``."""
     choose = [
         {
             "if": {"type": "object", "properties": {"use": {"const": s.name}}, "required": ["use"]},
@@ -111,7 +111,7 @@ def _named(stages: Sequence[Stage]) -> dict[str, Any]:
 
 
 def _whole() -> dict[str, Any]:
-    """What a suite that extends nothing must have, and must not have: nothing can be removed from it."""
+    """Rules for a suite that extends nothing: required sections, and no null, since there is nothing to remove."""
     node = {"type": "object", "required": ["use"]}
     nodes = {"type": "object", "additionalProperties": node, "minProperties": 1}
     lists = {"type": "object", "additionalProperties": {"type": "array"}}

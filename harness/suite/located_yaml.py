@@ -1,7 +1,7 @@
-"""YAML as located text: every scalar stays the characters that were written, with its file and line.
+"""Read YAML as located text: every scalar keeps the characters that were written, with its file and line.
 
-Types come later, from stage signatures, so ``no`` can be a word and ``1e-6`` a number. What makes YAML
-surprising or dangerous is refused: tags, anchors and aliases, merge keys, duplicate keys, several documents.
+Types come later, from stage signatures, so ``no`` can be a word and ``1e-6`` a number. Confusing or dangerous features
+of YAML are refused: tags, anchors and aliases, merge keys, duplicate keys, several documents.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class List:
 
 @dataclass(frozen=True)
 class Entry:
-    """A value of a mapping, and where its key stands."""
+    """A value of a mapping, and the place of its key."""
 
     key_where: Where
     value: Tree
@@ -63,7 +63,7 @@ class Map:
 
 
 Tree: TypeAlias = Scalar | List | Map
-"""``str(tree)`` is how a message shows it."""
+"""``str(tree)`` is the text for messages."""
 
 Read: TypeAlias = Callable[[Path], str]
 
@@ -72,8 +72,8 @@ def read_file(path: Path) -> str:
     """A file's text, without a byte order mark.
 
     Raises:
-        OSError: it cannot be read.
-        UsageError: it is larger than 1 MB or is not UTF-8.
+        OSError: the file cannot be read.
+        UsageError: the file is larger than 1 MB or is not UTF-8.
     """
     with files.opened(path) as f:
         data = f.read(MAX_BYTES + 1)
@@ -83,16 +83,16 @@ def read_file(path: Path) -> str:
 
 
 def load(path: Path, read: Read = read_file, *, named_at: Where | None = None) -> Map:
-    """A suite file as a tree.
+    """Read a suite file as a tree.
 
     Args:
         path: the file.
-        read: how its text is got; a git reference is read by another function.
-        named_at: the place that named the file, for the message when it cannot be read.
+        read: function that reads its text; a git reference is read by another function.
+        named_at: place that refers to the file, for the message if the file cannot be read.
 
     Raises:
         UsageError: the file cannot be read.
-        SuiteError: its text is no suite.
+        SuiteError: its text is not a suite.
     """
     try:
         source = read(path)
@@ -106,15 +106,15 @@ def load(path: Path, read: Read = read_file, *, named_at: Where | None = None) -
 
 
 def parse(source: str, file: str, first_line: int = 1) -> Tree:
-    """A YAML text as a tree.
+    """Parse a YAML text as a tree.
 
     Args:
         source: the text.
-        file: the name under which messages mention it.
+        file: name of the file in messages.
         first_line: the number of its first line.
 
     Raises:
-        SuiteError: a syntax error, or something that suites leave out of YAML.
+        SuiteError: a syntax error, or a YAML feature that suites do not allow.
     """
     if len(source) > MAX_BYTES or not _encodable(source):
         raise SuiteError(Where(file, first_line), "not a text of at most 1 MB in UTF-8")
@@ -122,7 +122,7 @@ def parse(source: str, file: str, first_line: int = 1) -> Tree:
         return _Builder(file, first_line).document(yaml.parse(source, Loader=_LOADER))
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
-        last = max(len(source.splitlines()) - 1, 0)  # at the end of the text the mark is one line too far
+        last = max(len(source.splitlines()) - 1, 0)  # at the end of the text, the parser's mark is one line too far
         line = first_line + (min(mark.line, last) if mark else 0)
         problem = ", ".join(p for p in (e.problem, e.context) if p)
         raise SuiteError(Where(file, line), f"not YAML: {problem}") from None
@@ -132,12 +132,12 @@ def parse(source: str, file: str, first_line: int = 1) -> Tree:
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """``text`` for a message of one line."""
+    """``text``, shortened for a message of one line."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _encodable(source: str) -> bool:
-    """Command lines bring bytes that are no text as lone surrogates."""
+    """Whether a text has no lone surrogates, which stand for bytes on the command line that are not UTF-8."""
     try:
         source.encode()
     except UnicodeEncodeError:
@@ -146,7 +146,7 @@ def _encodable(source: str) -> bool:
 
 
 class _Builder:
-    """Builds the tree from the parser's events, so that a bomb is met before it is unpacked."""
+    """Builds the tree from the parser's events, so that a YAML bomb is refused before it is expanded."""
 
     def __init__(self, file: str, first_line: int) -> None:
         self.file = file

@@ -1,4 +1,4 @@
-"""What a suite is once it is read: frozen, complete, checked."""
+"""A suite after it was read: frozen, complete and checked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Ref:
 
     stage: str
     output: str = ""
-    """``""`` where the stage has a single, unnamed output."""
+    """Name of the output; ``""`` if the stage has a single, unnamed output."""
 
     def __str__(self) -> str:
         return f"{self.stage}.{self.output}" if self.output else self.stage
@@ -32,9 +32,9 @@ class Node:
     name: str
     stage: Stage
     inputs: Mapping[str, tuple[Ref, ...]]
-    """Those that the suite wires; an optional one that it leaves out is absent."""
+    """The inputs that the suite wires; an optional input that it leaves out is absent."""
     parameters: Mapping[str, Any]
-    """All of them, bound by their types, defaults included."""
+    """All parameters, bound by their types, including defaults."""
     given: frozenset[str]
     """The parameters that the suite gives; the others have their defaults."""
     where: Where
@@ -47,7 +47,7 @@ class Axis:
     field: str
     """``node.field``."""
     values: tuple[Any, ...]
-    """Bound by the field's type; for an input, a ``tuple[Ref, ...]`` each."""
+    """Values bound by the field's type; for an input, each value is a ``tuple[Ref, ...]``."""
 
     @property
     def node(self) -> str:
@@ -60,7 +60,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Margin:
-    """How much worse is too much: not negative, in the metric's unit or as a fraction of the baseline."""
+    """The largest acceptable worsening: not negative, in the metric's unit or as a fraction of the baseline."""
 
     value: float
     relative: bool = False
@@ -68,15 +68,15 @@ class Margin:
 
 @dataclass(frozen=True)
 class Gate:
-    """A score field that is judged."""
+    """A score field that gets a verdict."""
 
     metric: str
     field: str
     margin: Margin
     at: Mapping[str, Any]
-    """Axis → value. Empty: the mean over all points."""
+    """Axis → value. Empty for the mean over all points."""
     against_reference: bool
-    """Compared with the suite's reference within the run, and not with the baseline."""
+    """Whether the field is compared with the suite's reference within the run instead of with the baseline."""
     where: Where
 
 
@@ -92,24 +92,24 @@ class Suite:
     subject: tuple[str, ...]
     """``node`` or ``node.field``."""
     nodes: Mapping[str, Node]
-    """Stages and metrics, each after everything that it can take."""
+    """Stages and metrics, each after every node that it can take inputs from."""
     metrics: tuple[str, ...]
     matrix: tuple[Axis, ...]
     exclude: tuple[Mapping[str, Any], ...]
-    """Points of the matrix, or parts of points, that are left out: axis → value."""
+    """Points of the matrix, or partial points, that are left out: axis → value."""
     seeds: tuple[Axis, ...]
-    """Of equal length: repeat *i* takes the *i*-th value of each."""
+    """The swept seeds, with lists of equal length: repeat *i* takes the *i*-th value of each list."""
     reference: Mapping[str, Any]
     """Axis → the value that the other values of that axis are compared with."""
     gates: tuple[Gate, ...]
 
     def upstream(self, node: str) -> frozenset[str]:
-        """The nodes that can reach ``node``, itself left out, at whatever point of the matrix."""
+        """The nodes that can reach ``node`` at any point of the matrix, without ``node``."""
         return self._upstream[node]
 
     @cached_property
     def pictures(self) -> tuple[str, ...]:
-        """Stages that nothing needs and whose output is plain ``Images``, pictures to look at: run for the report."""
+        """Stages whose output no node takes and is plain ``Images``, pictures to look at: run for the report."""
         needed = set(self.metrics).union(*(self.upstream(m) for m in self.metrics))
         return tuple(
             name
@@ -129,7 +129,7 @@ class Suite:
 
 
 def sources(node: Node, matrix: tuple[Axis, ...]) -> frozenset[str]:
-    """The nodes that ``node`` takes from directly; a swept input counts with each of its alternatives."""
+    """The nodes that ``node`` takes from directly; for a swept input, all its alternatives."""
     swept = {a.name: a.values for a in matrix if a.node == node.name}
     wirings = [w for name, refs in node.inputs.items() for w in swept.get(name, (refs,))]
     return frozenset(ref.stage for refs in wirings for ref in refs)

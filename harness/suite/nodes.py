@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class Declared:
-    """A node whose function is known, and what the suite says to it."""
+    """A node with its stage function, and its entry in the suite, not yet bound."""
 
     name: str
     stage: Stage
@@ -31,7 +31,7 @@ class Declared:
 
 
 def declared(tree: Map, problems: Problems) -> dict[str, Declared]:
-    """The nodes of a suite, in its order, with their stage functions."""
+    """The nodes of a suite with their stage functions, in the suite's order."""
     found: dict[str, Declared] = {}
     sections = {s: mapping(tree.entries[s], s) for s in STAGES}
     names = [n for section in sections.values() for n in section.entries]
@@ -73,7 +73,7 @@ def _declared(name: str, entry: Entry, as_metric: bool, others: list[str]) -> De
 
 
 def bind(node: Declared, fields: Fields, problems: Problems) -> Node:
-    """A node with its inputs and parameters; what cannot be bound is a problem and is left out."""
+    """A node with its inputs and parameters; a field that cannot be bound is noted as a problem and left out."""
     stage = node.stage
     specs: dict[str, Input | Parameter] = {**stage.inputs, **stage.parameters}
     closed(node.said, specs, f"{node.name!r} ({stage.name})", problems)
@@ -106,10 +106,10 @@ def _wanted(stage: Stage, name: str) -> str:
 
 
 def ordered(nodes: Mapping[str, Node], matrix: tuple[Axis, ...]) -> dict[str, Node]:
-    """The nodes, each after those that it takes from, else in the suite's order.
+    """The nodes sorted so that each comes after those that it takes from; otherwise in the suite's order.
 
     Raises:
-        SuiteError: they go in a circle.
+        SuiteError: the inputs form a cycle.
     """
     place = {name: i for i, name in enumerate(nodes)}
     done: dict[str, Node] = {}

@@ -1,4 +1,4 @@
-"""The points that a suite asks for: ``matrix``, ``exclude``, ``seeds``, ``reference``, ``--only``, more repeats."""
+"""The points of a suite: ``matrix``, ``exclude``, ``seeds``, ``reference``, ``--only``, and more repeats."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from harness.suite.model import Axis, Suite
 from harness.suite.problems import Problems, closed, listed, mapping
 
 Point = Mapping[str, Any]
-"""Axis → value; the axes left out may have any."""
+"""Axis → value; an axis that is left out may have any value."""
 
 _BEFORE_AXIS = re.compile(r",(?=\s*[^\s.=,\[\]{}'\"]+\.[^\s.=,\[\]{}'\"]+\s*=)")
 
 
 def matrix(entry: Entry | None, fields: Fields, problems: Problems) -> tuple[Axis, ...]:
-    """The axes: any field that is no seed."""
+    """The axes: any fields that are not seeds."""
     found = []
     for name, axis in _entries(entry, "matrix", problems):
         with problems.collect():
@@ -35,7 +35,7 @@ def matrix(entry: Entry | None, fields: Fields, problems: Problems) -> tuple[Axi
 
 
 def seeds(entry: Entry | None, fields: Fields, problems: Problems) -> tuple[Axis, ...]:
-    """The repeats: seeds only, lists of one length, no repeat twice."""
+    """The repeats: only seeds, lists of equal length, no repeat twice."""
     found: list[Axis] = []
     for name, axis in _entries(entry, "seeds", problems):
         with problems.collect():
@@ -74,7 +74,7 @@ def _entries(entry: Entry | None, section: str, problems: Problems) -> Iterator[
 
 
 class Points:
-    """Reads points of a matrix; knows the axes that ``--set`` has reduced to one value."""
+    """Reads points of a matrix, knowing the axes that ``--set`` has reduced to one value."""
 
     def __init__(
         self, axes: Sequence[Axis], collapsed: Mapping[str, Tree], fields: Fields, problems: Problems
@@ -88,7 +88,7 @@ class Points:
                 self.fixed[name] = fields.bind(fields.find(name, tree.where), tree)
 
     def point(self, tree: Map, what: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """A point, and what it says of axes that ``--set`` has reduced; what is wrong is a problem."""
+        """A point, and its values for axes that ``--set`` has reduced; an invalid part is noted as a problem."""
         point: dict[str, Any] = {}
         gone: dict[str, Any] = {}
         closed(tree.entries, [*self.axes, *self.fixed], f"{what}: the matrix", self.problems)
@@ -104,10 +104,10 @@ class Points:
         """A value of an axis.
 
         Raises:
-            SuiteError: the axis does not have it.
+            SuiteError: the axis does not have this value.
         """
         field, values = self.fields.find(name, tree.where), self.axes[name].values
-        with suppress(SuiteError):  # of another type: what it could be instead is said below
+        with suppress(SuiteError):  # of another type: the valid values are listed below
             value = self.fields.bind(field, tree)
             if value in values:
                 return value
@@ -128,7 +128,7 @@ class Points:
         """Refuse a point that is excluded.
 
         Raises:
-            SuiteError: it is.
+            SuiteError: the point is excluded.
         """
         if any(_covers(e, point) for e in exclude):
             raise SuiteError(where, f"{what}: this point is excluded")
@@ -165,9 +165,9 @@ def _covers(exclude: Point, point: Point) -> bool:
 
 
 def parse_only(suite: Suite, only: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """``--only axis=value[,value…][,axis=value…]``: axis → the values to keep, in the axis's order.
+    """Parse ``--only axis=value[,value…][,axis=value…]`` to axis → the values to keep, in the axis's order.
 
-    Given several times, the values of one axis add up.
+    If the option is given several times, its values for one axis are combined.
 
     Raises:
         SuiteError: no such axis, or the axis has no such value.
@@ -194,18 +194,18 @@ def parse_only(suite: Suite, only: Sequence[str]) -> dict[str, tuple[Any, ...]]:
 
 
 def _spelled(value: Any) -> str:
-    """A value of an axis as a suite has it: ``null``, ``0.3``, ``pndm``, or the stages of an input."""
+    """A value of an axis as written in a suite: ``null``, ``0.3``, ``pndm``, or the stages of an input."""
     if value is None:
         return "null"
     return " and ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def continued(suite: Suite, repeats: int) -> Suite:
-    """The suite with ``repeats`` repeats: its own first, in their order, or the first of them.
+    """The suite with ``repeats`` repeats: its own first, in their order, or only the first of them.
 
-    Each list of seeds goes on with the smallest numbers from 0 that are not in it: ``[0, 1, 2]`` with 3, 4, 5 …,
-    ``[7, 1]`` with 0, 2, 3 … Repeat *i* takes the *i*-th of each list, new ones too. A list that is continued in
-    two steps is the list continued in one.
+    Each list of seeds is continued by the smallest numbers from 0 that are not in it: ``[0, 1, 2]`` by 3, 4, 5 …,
+    ``[7, 1]`` by 0, 2, 3 … Repeat *i* takes the *i*-th value of each list, also for new repeats. Continuing a list in
+    two steps gives the same as in one.
     """
     axes = (replace(a, values=tuple(islice(_continued(a.values), repeats))) for a in suite.seeds)
     return replace(suite, seeds=tuple(axes))

@@ -1,4 +1,4 @@
-"""Several mistakes at once: a person mends them all before the next try."""
+"""Collect several mistakes, so that they can be corrected together before the next try."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.suite.located_yaml import Entry, List, Map, Tree, shorten
 
 
 class Problems:
-    """Collects mistakes, in the order in which they were found."""
+    """Collects mistakes, in the order in which they are found."""
 
     def __init__(self) -> None:
         self.found: list[SuiteError] = []
@@ -20,17 +20,17 @@ class Problems:
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """What is raised in the block is collected; the rest of the block is left out."""
+        """Collect an error raised in the block; the rest of the block is skipped."""
         try:
             yield
         except SuiteError as e:
             self.found.append(e)
 
     def stop(self) -> None:
-        """Raise what was found, one line each.
+        """Raise the collected mistakes, one line each.
 
         Raises:
-            SuiteError: there was a mistake; its place is that of the first.
+            SuiteError: there was at least one mistake; its place is that of the first.
         """
         if not self.found:
             return
@@ -40,14 +40,14 @@ class Problems:
 
 
 def mapping(entry: Entry, name: str) -> Map:
-    """The entry's value, which must be a mapping."""
+    """The entry's value; raises an error if it is not a mapping."""
     if not isinstance(entry.value, Map):
         raise SuiteError(entry.key_where, f"{name}: expected a mapping, not {entry.value}")
     return entry.value
 
 
 def listed(tree: Tree, name: str) -> List:
-    """The tree, which must be a list with something in it."""
+    """The tree as a list; raises an error if it is not a list or is empty."""
     if not isinstance(tree, List):
         raise SuiteError(tree.where, f"{name}: expected a list, not {tree}")
     if not tree.items:
@@ -56,7 +56,7 @@ def listed(tree: Tree, name: str) -> List:
 
 
 def closed(entries: Mapping[str, Entry], known: Iterable[str], name: str, problems: Problems) -> None:
-    """Every key that is not ``known`` is a mistake."""
+    """Note every key that is not in ``known`` as a mistake."""
     words = list(known)
     for key, entry in entries.items():
         if key not in words:

@@ -1,6 +1,6 @@
-"""What reaches what: a suite in which something has no effect is a mistake, a parameter that does nothing included.
+"""Check what reaches what: it is a mistake if something in a suite has no effect, including a parameter.
 
-Repeats of a seed that a stage does not use are one repeat, written down several times.
+Repeats of a seed that a stage does not use would be one repeat, listed several times.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.suite.problems import Problems
 
 
 def subject(entry: Entry | None, fields: Fields, problems: Problems) -> tuple[str, ...]:
-    """The stages, or ``stage.field``s, under test: one or a list."""
+    """The stages or ``stage.field``s under test: one or a list."""
     found: list[str] = []
     if entry is None:
         return ()
@@ -39,7 +39,7 @@ def subject(entry: Entry | None, fields: Fields, problems: Problems) -> tuple[st
 
 
 def check(suite: Suite, tree: Map, problems: Problems, collapsed: Mapping[str, Tree]) -> None:
-    """Stages, axes, seeds and subject reach a metric or a picture; gates depend on the subject and on their axes."""
+    """Check that stages, axes, seeds and subject reach a metric or a picture, and gates depend on subject and axes."""
     _check_use(suite, tree, problems)
     if problems.found:
         for axis, value in collapsed.items():
@@ -97,7 +97,7 @@ def _entries(tree: Map, section: str) -> Mapping[str, Entry]:
 
 
 def check_effects(suite: Suite, tree: Map, problems: Problems) -> None:
-    """Every parameter that is set, and every seed that is swept, does something at each point of the matrix."""
+    """Check that every parameter that is set, and every swept seed, has an effect at each point of the matrix."""
     swept = {seed.field for seed in suite.seeds}
     for name, node in suite.nodes.items():
         told: set[str] = set()
@@ -115,7 +115,7 @@ def check_effects(suite: Suite, tree: Map, problems: Problems) -> None:
 
 
 def settings(suite: Suite, name: str) -> Iterator[Mapping[str, Any]]:
-    """The parameters of a node at each point of the matrix that is not left out."""
+    """The parameters of a node at each point of the matrix that is not excluded."""
     node = suite.nodes[name]
     axes = [a for a in suite.matrix if a.node == node.name and a.name in node.stage.parameters]
     for values in product(*(a.values for a in axes)):
@@ -125,12 +125,12 @@ def settings(suite: Suite, name: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _is_set(suite: Suite, node: Node, parameter: str) -> bool:
-    """By the suite; seeds are set wherever they are swept, and are 0 for everybody else."""
+    """Whether the suite sets a parameter. A seed counts as set wherever it is swept; otherwise it is 0."""
     return parameter in node.given or any(a.field == f"{node.name}.{parameter}" for a in suite.matrix)
 
 
 def _place(tree: Map, node: Node, parameter: str, is_swept: bool) -> Where:
-    """Where a field stands: under ``seeds`` or ``matrix``, else at its stage."""
+    """The place of a field in the file: under ``seeds`` or ``matrix``, otherwise at its stage."""
     for section in ("seeds", "matrix") if is_swept else ("matrix",):
         held = tree.entries[section].value if section in tree.entries else None
         if isinstance(held, Map) and f"{node.name}.{parameter}" in held.entries:

@@ -1,4 +1,4 @@
-"""The readers behind ``harness.suite.typed``: one small class for each shape that a value may have."""
+"""The readers behind ``harness.suite.typed``: one small class for each kind of value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Reader(Protocol):
         """What may be written, as JSON Schema."""
 
     def read(self, tree: Tree, name: str) -> Any:
-        """The value; raises SuiteError, which calls it ``name``."""
+        """The value; raises SuiteError with ``name`` in the message."""
 
 
 def _unexpected(tree: Tree, name: str, expected: str, hint: str = "") -> SuiteError:
@@ -33,7 +33,7 @@ def _unexpected(tree: Tree, name: str, expected: str, hint: str = "") -> SuiteEr
 
 @dataclass(frozen=True)
 class Plain:
-    """One scalar, by a function that returns None for a text that is no such value."""
+    """One scalar, parsed by a function that returns None for text that is not such a value."""
 
     about: str
     convert: Callable[[str], Any]
@@ -68,11 +68,11 @@ class Null:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few, by how they are written."""
+    """One of a few values, recognised by how they are written."""
 
     values: Mapping[str, Any]
     strings: frozenset[str]
-    """Those that may stand in quotes."""
+    """The choices that may be quoted."""
 
     @property
     def about(self) -> str:
@@ -142,7 +142,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Fixed:
-    """A list of so many, each with its own type."""
+    """A list of fixed length, each element with its own type."""
 
     items: tuple[Reader, ...]
 
@@ -166,7 +166,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Mapped:
-    """A mapping from words of one's own."""
+    """A mapping from free names to values."""
 
     value: Reader
 
@@ -185,7 +185,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class OneOf:
-    """The first of several types that takes the text."""
+    """The first of several types that accepts the text."""
 
     members: tuple[Reader, ...]
 
@@ -251,7 +251,7 @@ class _Limit:
     bound: Callable[[Any], Any]
     holds: Callable[[Any, Any], bool]
     keyword: Mapping[str, str]
-    """JSON Schema's word for it by the schema's type; ``*`` for every other."""
+    """Keyword of JSON Schema for the limit, by the schema's type; ``*`` for every other type."""
 
     def words(self, limit: Any) -> str:
         return self.wording.format(self.bound(limit))

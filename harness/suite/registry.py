@@ -1,8 +1,8 @@
-"""Where stage names lead: ``use: module.function``.
+"""Find the stage function that a name in ``use: module.function`` refers to.
 
-The module is one below ``harness.stages.data``, ``harness.stages.systems`` or ``harness.stages.metrics``, or one
-that another package names in the entry-point group ``harness.stages`` (entry name = the word in ``use:``). Only the
-module that is asked for is imported.
+The module is below ``harness.stages.data``, ``harness.stages.systems`` or ``harness.stages.metrics``, or another
+package registers it in the entry-point group ``harness.stages`` (entry name = the word in ``use:``). Only the module
+that is asked for is imported.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PACKAGES = ("harness.stages.data", "harness.stages.systems", "harness.stages.met
 
 
 class UnknownStageError(UsageError):
-    """Nothing has the name; the message names what comes nearest."""
+    """No stage has the name; the message gives the nearest names."""
 
 
 class BrokenModuleError(UsageError):
@@ -35,17 +35,17 @@ class BrokenModuleError(UsageError):
 @dataclass(frozen=True)
 class _Home:
     module: str
-    """What to import."""
+    """Name of the module to import."""
     origin: str
-    """Whose it is, for messages."""
+    """The package that it belongs to, for messages."""
 
 
 def find(name: str) -> Stage:
-    """The stage that ``use: name`` means.
+    """The stage that ``use: name`` refers to.
 
     Raises:
-        UnknownStageError: no such module, or none of its functions is that stage.
-        UsageError: two packages claim the module's word, or it cannot be imported.
+        UnknownStageError: no such module, or the module has no such stage.
+        UsageError: two packages claim the module's word, or the module cannot be imported.
     """
     word, _, function = name.partition(".")
     if not word or not function or "." in function:
@@ -66,11 +66,11 @@ def find(name: str) -> Stage:
 
 
 def all_stages(skipped: list[str] | None = None) -> list[Stage]:
-    """Every stage and metric there is, by name.
+    """All stages and metrics, by name.
 
     Args:
-        skipped: gets a line about each module of another package that cannot be imported; without it, the first
-            such module is an error.
+        skipped: list that gets a line for each module of another package that cannot be imported; without it, the
+            first such module is an error.
 
     Raises:
         UsageError: two packages claim one word, or a module cannot be imported.
@@ -92,7 +92,7 @@ def _homes() -> Mapping[str, _Home]:
 
 @lru_cache(maxsize=8)
 def _homes_on(_path: tuple[str, ...]) -> dict[str, _Home]:
-    """Module words and where they live; what is installed is looked up once for each ``sys.path``."""
+    """Module words and their modules; installed packages are looked up once for each ``sys.path``."""
     homes: dict[str, _Home] = {}
     for package in PACKAGES:
         for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
@@ -118,12 +118,12 @@ def _claim(homes: dict[str, _Home], word: str, home: _Home) -> None:
 
 
 def _stages(word: str, home: _Home) -> dict[str, Stage]:
-    """The stages that are defined in a module, or below it where it is a folder, by function name."""
+    """The stages that are defined in a module (or below it, if it is a package), by function name."""
     try:
         module = importlib.import_module(home.module)
     except HarnessError as e:
         raise BrokenModuleError(_broken(word, home, str(e))) from e
-    except (Exception, SystemExit) as e:  # another author's code runs here: it may do anything
+    except (Exception, SystemExit) as e:  # the module is third-party code and may raise anything
         what = f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
         raise BrokenModuleError(_broken(word, home, what.partition("\n")[0])) from e
     found: dict[str, Stage] = {}

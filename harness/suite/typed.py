@@ -1,7 +1,7 @@
-"""From a parameter's annotation to what parses its text, describes it to people and to editors.
+"""Make a reader from a parameter's annotation: it parses text, and describes the type to people and to editors.
 
-Text is read strictly, and in one way only: ``true`` and ``false``; whole numbers as ``10`` (no ``1_000``, no
-``1e3``, no leading zero); numbers as ``0.1`` or ``1e-6``, finite; a quoted scalar is text and nothing else.
+Text is read strictly: ``true`` and ``false``; whole numbers as ``10`` (no ``1_000``, no ``1e3``, no leading zero);
+numbers as ``0.1`` or ``1e-6``, finite; a quoted scalar is always text.
 """
 
 from __future__ import annotations
@@ -26,40 +26,40 @@ _BOOLS = {"true": True, "false": False}
 
 
 def parse(annotation: Any, tree: Tree, name: str = "value") -> Any:
-    """The value that a suite's text means where ``annotation`` is expected.
+    """Parse a suite's text as a value of the type ``annotation``.
 
     Args:
         annotation: bool, int, float, str, ``Literal``, ``Enum``, ``tuple[T, ...]``, ``tuple[T, U]``,
             ``list[T]``, ``Mapping[str, T]``, unions (``T | None``), ``Annotated`` with limits of
             ``annotated_types``, or a class with ``from_text(text)`` that raises ValueError. A ``from_text``
             value that has ``relative_to(folder)`` gets the folder of the file in which it is written.
-        tree: the text.
-        name: what the message calls it.
+        tree: the text, as a tree.
+        name: name of the value in messages.
 
     Raises:
-        SuiteError: the text does not mean such a value.
-        TypeError: no such annotation is supported (a mistake of the stage's author).
+        SuiteError: the text is not such a value.
+        TypeError: the annotation is not supported (a mistake of the stage's author).
     """
     return reader(annotation).read(tree, name)
 
 
 def describe(annotation: Any) -> str:
-    """What may be written, for people: ``whole number, at least 1``."""
+    """What may be written, in words: ``whole number, at least 1``."""
     return reader(annotation).about
 
 
 def json_schema(annotation: Any) -> dict[str, Any]:
-    """What may be written, for editors (JSON Schema)."""
+    """What may be written, as JSON Schema."""
     return reader(annotation).schema()
 
 
 def to_json(value: Any) -> Json:
-    """The canonical plain form for keys, protocols and records.
+    """The canonical plain form of a value, for keys, protocols and records.
 
-    Tuples become lists, enum members their values, and whatever has ``to_key()`` what that returns.
+    Tuples become lists, enum members become their values, and an object with ``to_key()`` becomes what that returns.
 
     Raises:
-        TypeError: a value that has none.
+        TypeError: the value has no plain form.
     """
     if hasattr(value, "to_key"):
         return to_json(value.to_key())
@@ -76,7 +76,7 @@ def to_json(value: Any) -> Json:
 
 @lru_cache(maxsize=1024)
 def reader(annotation: Any) -> Reader:
-    """What parses texts of one type."""
+    """The reader of one type."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return Limited.of(reader(args[0]), _limits(args[1:]))
@@ -115,7 +115,7 @@ def _limits(extras: Sequence[Any]) -> Iterator[Any]:
 
 
 def _spell(value: Any) -> str:
-    """How a choice is written: as YAML would write it."""
+    """How a choice is written in YAML."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -130,14 +130,14 @@ def _float(text: str) -> float | None:
     value = float(text) if _FLOAT.fullmatch(text) else None
     if value is None or value in (float("inf"), float("-inf")):
         return None
-    return value + 0.0  # -0.0 and 0.0 are one value and get one key
+    return value + 0.0  # -0.0 and 0.0 are the same value and get the same key
 
 
 _PLAIN: Mapping[Any, Reader] = {
     bool: Plain("true or false", _BOOLS.get, {"type": "boolean"}),
     int: Plain("whole number", _int, {"type": "integer"}, article="a "),
     float: Plain("number", _float, {"type": "number"}, article="a "),
-    # Where an editor's YAML sees a number or a truth value, the harness sees the word that is written.
+    # If an editor's YAML reads a number or a truth value, the harness reads the text as written.
     str: Plain("text", str, {"type": ["string", "number", "boolean"]}, quotable=True),
     type(None): Null(),
 }

@@ -1,1 +1,1 @@
-"""What the commands do, one module each; `cli.py` only parses and calls."""
+"""The commands, one module each; ``main.py`` only parses the arguments and calls them."""

@@ -1,5 +1,5 @@
-"""``harness calibrate``: how far equal subjects differ, from seeds (A/A) or from environments, and what that means
-for the gates of a suite.
+"""``harness calibrate``: measures how far equal subjects differ between seeds (A/A) or between environments, and what
+that means for the gates of a suite.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def main(o: Namespace) -> Exit:
 
 
 def run_calibration(request: Request, *, repeats: int | None) -> Exit:
-    """Run the suite twice with seeds that no side shares, and print a table of its gates.
+    """Run the suite twice with disjoint seeds, and print a table of its gates.
 
-    Where the suite sweeps no seed, its subject is executed a second time instead: what then differs is what the
-    machine does not repeat exactly.
+    If the suite sweeps no seed, its subject is executed a second time instead. The differences then are what the
+    machine does not reproduce exactly.
 
     Raises:
         UsageError: the suite has no gate, or fewer than three repeats were asked for.
@@ -70,7 +70,7 @@ def run_calibration(request: Request, *, repeats: int | None) -> Exit:
 
 
 def _seeds(suite: Suite, repeats: int | None) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
-    """The suite's seeds, and as many that are not among them; extended to ``repeats`` on each side."""
+    """Return the suite's seeds and as many others, each side extended to ``repeats``."""
     first, second = [], []
     for axis in suite.seeds:
         count = repeats or len(axis.values)
@@ -83,10 +83,10 @@ def _seeds(suite: Suite, repeats: int | None) -> tuple[tuple[Axis, ...], tuple[A
 
 
 def compare_environments(request: Request, folder: Path) -> Exit:
-    """Print a table of the suite's gates over its runs below a folder; nothing is run.
+    """Print a table of the suite's gates over its runs below a folder. Runs nothing.
 
     Raises:
-        UsageError: the suite has no gate, or fewer than two complete runs of it are there.
+        UsageError: the suite has no gate, or the folder has fewer than two complete runs of it.
     """
     suite = prepare(request, download=False).plan.suite
     if not suite.gates:

@@ -1,4 +1,4 @@
-"""``harness explain``: the items that moved a metric most."""
+"""``harness explain``: shows the items that changed a metric most."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def main(o: Namespace) -> Exit:
 
 
 def explain(run: str, metric: str, *, baseline: str | None, most: int) -> Exit:
-    """Print what moved a metric between a run and what it is compared with.
+    """Print what changed a metric between a run and what it is compared with.
 
     Args:
-        run: as ``harness compare`` takes it.
-        metric: a metric's name for its gated fields (for all that have a direction, where none is gated), or
-            ``metric.field``.
+        run: a run, as in ``harness compare``.
+        metric: ``metric.field``, or a metric's name for its gated fields (if none is gated: all fields that have a
+            direction).
         baseline: a label, a file or a run; by default the label of the run's device class.
-        most: rows of a table, at least 1.
+        most: number of rows of a table, at least 1.
 
     Returns:
-        ``INCOMPARABLE`` where there is nothing to set the run against.
+        ``INCOMPARABLE`` if there is nothing to compare the run with.
 
     Raises:
-        UsageError: no such run, metric or field.
+        UsageError: the run, metric or field does not exist.
     """
     if most < 1:
         raise UsageError(f"--most {most}: at least 1")
@@ -71,7 +71,7 @@ def explain(run: str, metric: str, *, baseline: str | None, most: int) -> Exit:
 
 
 def _fields(run: Run, metric: str) -> Sequence[str]:
-    """The fields that are asked for."""
+    """Return the requested fields."""
     name, dot, field = metric.partition(".")
     if name not in run.metrics:
         raise UsageError(f"no metric {name!r} in {run.suite}{nearest(name, run.metrics)}")
@@ -86,7 +86,10 @@ def _fields(run: Run, metric: str) -> Sequence[str]:
 
 
 def _findings(comparison: Comparison, metric: str, fields: Sequence[str]) -> list[Finding]:
-    """What is gated of each field, the worst first; else one: against the baseline, as the mean over all points."""
+    """Return the gated findings of each field, worst first.
+
+    A field without any has one finding: the mean over all points, against the baseline.
+    """
     found: list[Finding] = []
     for field in fields:
         of_field = [f for f in worst_first(comparison.findings) if (f.metric, f.field) == (metric, field)]
@@ -97,7 +100,7 @@ def _findings(comparison: Comparison, metric: str, fields: Sequence[str]) -> lis
 
 
 def _items(finding: Finding, explanation: Explanation, candidate: Side, store: Store) -> Shown:
-    """What the items are, where the store can still tell."""
+    """Look up what the items are, as far as the store still has them."""
     scores = [s for s in candidate.run.scores if s.metric == finding.metric and s.complete]
     try:
         return Items(Shelf(candidate.run, store)).behind(scores, explanation.by_item(apart=True))

@@ -1,4 +1,4 @@
-"""What a stage made, copied out of the store: a checkpoint to keep, images to look at, weights to ship."""
+"""``harness export``: copies an artifact out of the store, such as a checkpoint, images or weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(o: Namespace) -> Exit:
 
 
 def found(o: Namespace) -> tuple[Run, Stored]:
-    """The run, and what a stage of it made, that the arguments of ``export`` and ``publish`` name."""
+    """Return the run and the artifact that the arguments of ``export`` or ``publish`` name."""
     home = project.of(Path.cwd())
     run = record_file.load(project.find_run(o.run, home))
     return run, find(run, Store(project.store_root(o.store, home)), o.stage, o.at)
@@ -33,26 +33,25 @@ def found(o: Namespace) -> tuple[Run, Stored]:
 
 @dataclass(frozen=True)
 class Stored:
-    """An artifact of a run, in the store."""
+    """A stored artifact of a run."""
 
     name: str
-    """Of the stage, or ``stage.output``."""
+    """Name of the stage, or ``stage.output``."""
     kind: str
     folder: Path
 
 
 def find(run: Run, store: Store, stage: str, at: str) -> Stored:
-    """An artifact that a run made.
+    """Find an artifact of a run.
 
     Args:
-        run: whose tasks are looked at.
-        store: has the artifacts.
-        stage: its name in the suite, or ``stage.output`` where it has several.
-        at: ``axis=value,…``: the point and the seeds, as far as they are needed to tell its tasks apart.
+        run: run whose tasks are searched.
+        store: store with the artifacts.
+        stage: name of the stage in the suite, or ``stage.output`` if it has several outputs.
+        at: ``axis=value,…``: as much of the point and seeds as is needed to select one task of the stage.
 
     Raises:
-        UsageError: no such stage, point or output, several that fit, or one that is not in the store or was
-            damaged there.
+        UsageError: no stage, point or output matches, or several do; the artifact is not in the store or is damaged.
     """
     node, _, output = stage.partition(".")
     task = _task(run, node, at)
@@ -72,8 +71,8 @@ def export(artifact: Stored, to: Path) -> Path:
     """Copy an artifact.
 
     Args:
-        artifact: what ``find`` found.
-        to: a folder that does not exist.
+        artifact: result of ``find``.
+        to: target folder; must not exist.
 
     Raises:
         UsageError: the folder exists or cannot be written.
@@ -81,7 +80,7 @@ def export(artifact: Stored, to: Path) -> Path:
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         with files.new_folder(to) as folder:
-            for path in sorted(artifact.folder.rglob("*")):  # not copytree, whose errors are many lines
+            for path in sorted(artifact.folder.rglob("*")):  # not copytree: its error messages span many lines
                 copy = folder / path.relative_to(artifact.folder)
                 copy.mkdir() if path.is_dir() else shutil.copy2(path, copy)
     except OSError as e:
@@ -104,7 +103,7 @@ def _task(run: Run, node: str, at: str) -> TaskInfo:
 
 
 def _telling(tasks: Sequence[TaskInfo], node: str) -> list[str]:
-    """The fewest axes, its own before others, that tell a stage's tasks apart: seeds that move together are one."""
+    """Return the fewest axes that distinguish a stage's tasks, its own axes first. Seeds that vary together are one."""
     axes = dict.fromkeys(axis for task in tasks for axis in _places(task))
     kept: list[str] = []
     parts = 1

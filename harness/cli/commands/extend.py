@@ -1,4 +1,4 @@
-"""``harness extend``: a baseline's own subject is run with more seeds, so that more pairs can be compared."""
+"""``harness extend``: runs a baseline's subject with more seeds, so that more pairs can be compared."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def main(o: Namespace) -> Exit:
 
 
 def extend(baseline: str, *, seeds: int, mirror: Path | None, store: Path | None) -> Exit:
-    """Run what ``baseline`` declares with the seeds that it lacks, and write it again with all of them.
+    """Run what ``baseline`` declares with the missing seeds, and write it again with all seeds.
 
     Raises:
-        UsageError: there is no such baseline, it has so many seeds or none that are swept, or what it declares is no
-            longer the same work.
+        UsageError: the baseline does not exist, has that many seeds already, sweeps no seed, or its code or software
+            has changed.
     """
     project = places.of(Path.cwd())
     before, file = named(baseline, project)
@@ -98,7 +98,7 @@ def _prepare(
 
 
 def _check_same(run: Run, plan: Plan, name: str) -> None:
-    """Refuse to add seeds of another subject or protocol: every score must have the key that it would get today."""
+    """Refuse to add seeds of another subject or protocol: each score must have the key that it would get today."""
     nodes: set[str] = set()
     metrics: dict[str, None] = {}
     for scored in from_record.recorded(run, plan):
@@ -125,7 +125,7 @@ def _check_same(run: Run, plan: Plan, name: str) -> None:
 
 
 def _lacking(plan: Plan, run: Run) -> Plan:
-    """The part of a plan that computes the repeats which a record lacks."""
+    """Return the part of a plan that computes the repeats that a record lacks."""
     there = {(s.metric, canonical(s.point), canonical(r.seeds)) for s in run.scores for r in s.repeats}
     scores = []
     for score in plan.scores:
@@ -139,7 +139,7 @@ def _lacking(plan: Plan, run: Run) -> Plan:
 
 
 def _joined(before: Run, added: Run, plan: Plan, name: str) -> Run:
-    """One record of both, its repeats in the plan's order."""
+    """Merge both records into one, with repeats in the plan's order."""
     more = {(s.metric, canonical(s.point)): s for s in added.scores}
     return replace(
         before,
@@ -156,7 +156,7 @@ def _joined(before: Run, added: Run, plan: Plan, name: str) -> Run:
 
 
 def _score(before: Score, added: Score | None, run: Run, name: str) -> Score:
-    """A score with its new repeats; what was observed on the way must be the same."""
+    """Merge a score with its new repeats; the observed conditions must be the same."""
     if added is None:
         return before
     changed = differences(added, before, run.defaults, run.defaults)
@@ -173,7 +173,7 @@ def _rows(before: Baseline, added: Run, store: Store) -> Iterable[Any]:
 
 
 def _elsewhere(before: Run, added: Run) -> list[str]:
-    """Where the environments differ: worth knowing, and no reason against it."""
+    """List where the environments differ, for information only."""
     known = {**before.distributions, **added.distributions}
     return list(
         map(str, environment_differences(added.environments.values(), before.environments.values(), known))

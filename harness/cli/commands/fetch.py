@@ -1,4 +1,4 @@
-"""``harness fetch``: bring what suites name outside themselves, or pin it."""
+"""``harness fetch``: downloads or pins the external sources that suites name."""
 
 from __future__ import annotations
 

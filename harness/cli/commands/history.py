@@ -1,4 +1,4 @@
-"""``harness history``: what was accepted for a suite when, and the changes that caused steps."""
+"""``harness history``: what was accepted for a suite, when, and which changes caused steps."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def main(o: Namespace) -> Exit:
 
 
 def history(suite: str, *, label: str | None, metric: str | None, as_json: bool) -> Exit:
-    """Print it.
+    """Print the history.
 
     Args:
-        suite: its name, or its file.
-        label: of the baseline; by default that of this device class.
-        metric: ``metric`` or ``metric.field``; by default what is gated.
-        as_json: print it whole, for programs.
+        suite: name or file of the suite.
+        label: label of the baseline; by default that of this device class.
+        metric: ``metric`` or ``metric.field``; by default the gated fields.
+        as_json: print all of it as JSON, for programs.
 
     Raises:
         UsageError: no such suite, label or metric.
@@ -59,7 +59,7 @@ def history(suite: str, *, label: str | None, metric: str | None, as_json: bool)
 
 
 def entries_of(steps: Sequence[Step]) -> list[Entry]:
-    """Each step with its figures, and compared with the one before by its own gates."""
+    """Return each step with its figures, compared with the step before by its own gates."""
     compared = [
         verdict.compare(after.side, before.side, after.run.gates, name=before.commit[:9] or before.run.id)
         for before, after in pairwise(steps)
@@ -83,7 +83,7 @@ def _figure(step: Step, name: str) -> Figure | None:
 
 
 def _directed(run: Run) -> list[str]:
-    """Every ``metric.field`` of a run that has a direction."""
+    """Return every ``metric.field`` of a run that has a direction."""
     return [
         f"{metric}.{name}"
         for metric, info in run.metrics.items()
@@ -93,7 +93,7 @@ def _directed(run: Run) -> list[str]:
 
 
 def _fields(steps: Sequence[Step], metric: str | None) -> list[str]:
-    """What to show: what the last step gates, or what was asked for."""
+    """Return the fields to show: the requested ones, else those that the last step gates."""
     known = list(dict.fromkeys(name for step in steps for name in _directed(step.run)))
     if metric is None:
         gated = dict.fromkeys(f"{g.metric}.{g.field}" for g in steps[-1].run.gates)
@@ -107,7 +107,7 @@ def _fields(steps: Sequence[Step], metric: str | None) -> list[str]:
 
 
 def _named(suite: str) -> tuple[Path, str]:
-    """The project and the name of a suite that is given by name or file."""
+    """Return the project and the name of a suite that is given by name or file."""
     file = Path(suite)
     if file.suffix not in (".yaml", ".yml"):
         return places.of(Path.cwd()), suite
@@ -118,7 +118,7 @@ def _named(suite: str) -> tuple[Path, str]:
 
 
 def _nothing(home: Path, suite: str, label: str, notes: Sequence[str]) -> str:
-    """Why there is no history, and the nearest one that there is."""
+    """Explain why there is no history, and name the nearest one that exists."""
     labels = baselines.labels(home, suite)
     if labels:
         known = f"; its labels are {', '.join(labels)}{nearest(label, labels)}"

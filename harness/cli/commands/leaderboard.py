@@ -1,4 +1,4 @@
-"""``harness leaderboard``: runs in tables of comparable rows, beside the literature's."""
+"""``harness leaderboard``: runs in tables of comparable rows, with tables of published results."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def leaderboard(
     compared: str,
     by: str,
 ) -> Exit:
-    """Write the four renderings of one board.
+    """Write a board in its four formats.
 
     Args:
-        runs: each a run's folder, id or suite, a baseline's ``SUITE/LABEL`` or its file.
+        runs: for each run its folder, id or suite, or a baseline's ``SUITE/LABEL`` or file.
         to: the folder to write to; by default ``reports/leaderboard`` in the project.
         paired: the row to compare all others of its table with.
         literature: a file of published rows; by default the project's, if it has one.
-        compared: axes to compare the points of, between commas, besides those of a suite's ``reference``.
-        by: ``metric`` or ``metric.field`` to order by, where a table has it.
+        compared: axes whose points are compared, separated by commas, besides those of a suite's ``reference``.
+        by: ``metric`` or ``metric.field`` to order by, in tables that have it.
 
     Raises:
-        UsageError: a run, an axis, a metric or a row that there is not; the folder cannot be written.
+        UsageError: a run, an axis, a metric or a row does not exist; the folder cannot be written.
     """
     home = places.of(Path.cwd())
     entries, notes = _entries(runs, home)
@@ -67,7 +67,7 @@ def leaderboard(
 
 
 def _entries(runs: Sequence[str], home: Path) -> tuple[list[Entry], list[str]]:
-    """Each run once: a baseline and the run that it was made of are one."""
+    """Return each run once: a baseline and the run that it was made from count as one."""
     found: dict[str, Entry] = {}
     called: dict[str, str] = {}
     notes: list[str] = []
@@ -87,7 +87,7 @@ def _entries(runs: Sequence[str], home: Path) -> tuple[list[Entry], list[str]]:
 
 
 def _write(board: Board, folder: Path) -> None:
-    from harness.report.leaderboard import page  # jinja2, which nothing else here needs
+    from harness.report.leaderboard import page  # imports jinja2, which nothing else here needs
 
     leads = Places(folder)
     try:

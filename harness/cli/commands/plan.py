@@ -1,4 +1,4 @@
-"""``harness plan``: what the gates of a suite will be able to see."""
+"""``harness plan``: shows the tasks of a suite, and what its gates will be able to detect."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def main(o: Namespace) -> Exit:
 
 
 def foresee(plan: Plan) -> list[Outlook]:
-    """An outlook per gate, from the baseline of this device class where there is one that can be read."""
+    """Return an outlook per gate, based on the baseline of this device class if it can be read."""
     suite = plan.suite
     baseline: Side | None
     try:
         baseline = baselines.find(suite.project, suite.name, device_class(environment()))
-    except UsageError:  # a plan needs none; `harness run` says what is wrong with it
+    except UsageError:  # a plan needs no baseline; `harness run` reports what is wrong with it
         baseline = None
     repeats = {
         name: len({r.seeds[info.seeds[0]] for s in plan.scores if s.metric == name for r in s.repeats})

@@ -1,4 +1,4 @@
-"""What a stage made, uploaded to the model hub: because a person asks for it, never as part of a suite."""
+"""``harness publish``: uploads an artifact of a stage to the model hub. Only on request, never as part of a suite."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MODELS = (
     Tokenizer,
 )
 _SHOWN = 20
-"""Files that are listed one by one."""
+"""Number of files that are listed one by one."""
 
 
 def main(o: Namespace) -> Exit:
@@ -50,30 +50,30 @@ def main(o: Namespace) -> Exit:
 
 
 class HubError(HarnessError):
-    """The hub could not be reached, or did not do what it was asked to do."""
+    """The hub could not be reached, or a request to it failed."""
 
     exit = Exit.FAILED
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A folder on its way to a repository."""
+    """A folder to upload to a repository."""
 
     folder: Path
     repo: str
-    """``org/name``."""
+    """Name of the repository, ``org/name``."""
     kind: Literal["dataset", "model"]
     private: bool
     replace: bool
     message: str
-    """Of the commit."""
+    """Commit message."""
 
     @classmethod
     def of(cls, made: Stored, run: Run, repo: str, *, private: bool, replace: bool) -> Upload:
-        """An artifact of a run for a repository.
+        """Make the upload of an artifact of a run to a repository.
 
         Raises:
-            UsageError: neither a data set nor a model, or no name of a repository.
+            UsageError: the artifact is neither a data set nor a model, or ``repo`` is not a repository name.
         """
         from huggingface_hub.errors import HFValidationError
         from huggingface_hub.utils import validate_repo_id
@@ -97,12 +97,12 @@ class Upload:
 
     @property
     def files(self) -> dict[str, int]:
-        """What is uploaded: relative path → bytes."""
+        """Files to upload: relative path → size in bytes."""
         found = (p for p in sorted(self.folder.rglob("*")) if p.is_file())
         return {p.relative_to(self.folder).as_posix(): p.stat().st_size for p in found}
 
     def described(self) -> Iterator[str]:
-        """What would be done, line by line."""
+        """Describe what would be done, one line at a time."""
         files = self.files
         seen = "private" if self.private else "public"
         what = f"{len(files)} files, {sum(files.values()):,} bytes"
@@ -113,14 +113,14 @@ class Upload:
             yield f"  and {len(files) - _SHOWN} more"
 
     def send(self) -> str:
-        """Make the repository and upload; returns ``org/name@commit``, as a suite would name it.
+        """Create the repository and upload; return ``org/name@commit``, as a suite would name it.
 
-        What was uploaded before a break is not uploaded again.
+        After an interruption, files that are already uploaded are not uploaded again.
 
         Raises:
-            UsageError: no token, one that may not write there, a repository that is there already, or that others
-                can see where ``private`` was asked for.
-            HubError: no network, or the hub failed.
+            UsageError: there is no token, or it has no write access; the repository already exists, or is public
+                although ``private`` was asked for.
+            HubError: there is no network, or the hub failed.
         """
         from huggingface_hub import HfApi, get_token
         from huggingface_hub.utils import disable_progress_bars
@@ -131,7 +131,7 @@ class Upload:
                 "publish: the hub wants a token that may write; set HF_TOKEN, or log in ('hf auth login')"
             )
         disable_progress_bars()
-        # As the token is, the endpoint is read when it is needed; the library reads it when it is imported.
+        # Read the endpoint here, like the token: the library would read it when it is imported.
         api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
         with self._errors():
             api.create_repo(self.repo, repo_type=self.kind, private=self.private, exist_ok=self.replace)
@@ -144,14 +144,14 @@ class Upload:
                 repo_type=self.kind,
                 folder_path=self.folder,
                 commit_message=self.message,
-                # A file of a larger data set that stayed would be read as a part of this one.
+                # A leftover file of an earlier, larger data set would be read as part of this one.
                 delete_patterns="*" if self.replace else None,
             )
         return f"{self.repo}@{commit.oid}"
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """The hub's many ways to fail as one line each."""
+        """Turn each failure of the hub into one line."""
         from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
 
         try:
@@ -169,7 +169,7 @@ class Upload:
             raise HubError(f"{self.repo}: the hub answered {status} ({_first_line(e)})") from None
         except OfflineModeIsEnabled:
             raise HubError(f"{self.repo}: HF_HUB_OFFLINE is set, nothing is uploaded") from None
-        except (HTTPError, OSError, ValueError) as e:  # ValueError: an answer that is not the hub's
+        except (HTTPError, OSError, ValueError) as e:  # ValueError: the response does not come from the hub
             raise HubError(
                 f"{self.repo}: the upload broke off ({_first_line(e)}); the same command with --replace goes on"
             ) from None

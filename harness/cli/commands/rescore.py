@@ -1,4 +1,4 @@
-"""``harness rescore``: metrics whose code has changed are computed anew from what a baseline's tasks left."""
+"""``harness rescore``: recomputes metrics whose code has changed, from the stored artifacts of a baseline."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def main(o: Namespace) -> Exit:
 
 
 def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Path | None) -> Exit:
-    """Show the new value of every changed metric beside the old one, and with ``accept`` put it in its place.
+    """Show the new value of every changed metric next to the old one; with ``accept``, replace the old one.
 
-    Only metrics run: what they read comes from the store as it was stored, whatever the code that made it is today.
+    Only metrics run. Their inputs come from the store, even if the code that made them has changed since.
 
     Raises:
-        UsageError: there is no such baseline, an artifact is no longer in the store, or ``accept`` is empty.
+        UsageError: the baseline does not exist, an artifact is no longer in the store, or ``accept`` is empty.
     """
     if accept is not None and not accept.strip():
         raise UsageError("--accept: say in a few words why the new values are right")
@@ -85,7 +85,7 @@ def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Pa
 
 
 def _plan(run: Run, today: Plan, then: Mapping[TaskId, str]) -> Plan:
-    """The tasks of the metrics that have changed, over what they read, which has the keys that it had."""
+    """Return the tasks of the changed metrics, with their inputs under the recorded keys."""
     tasks: dict[TaskId, Task] = {}
     scores: list[PlannedScore] = []
     keys = {s.task.id: s.key for s in from_record.recorded(run, today) if s.task is not None}
@@ -113,7 +113,7 @@ def _plan(run: Run, today: Plan, then: Mapping[TaskId, str]) -> Plan:
 
 
 def _check_stored(plan: Plan, store: Store, name: str) -> None:
-    """Everything that a metric reads must be there: nothing but a metric is ever run."""
+    """Check that the store has everything that the metrics read, since only metrics are run."""
     gone = []
     for source in dict.fromkeys(s for task in plan.tasks.values() for s in task.sources):
         entry = store.get(source[1])
@@ -128,12 +128,12 @@ def _check_stored(plan: Plan, store: Store, name: str) -> None:
 
 @dataclass(frozen=True)
 class _Rescoring:
-    """What becomes of a record's scores."""
+    """Replaces the scores of a record by the recomputed ones."""
 
     run: Run
     today: Plan
     results: Mapping[tuple[str, str, str], tuple[str, Outcome]]
-    """Metric, point and seeds → the new key, and what became of it."""
+    """Metric, point and seeds → the new key and the outcome."""
 
     def score(self, score: Score) -> Score:
         repeats = tuple(self.repeat(score, repeat) for repeat in score.repeats)
@@ -167,7 +167,7 @@ class _Rescoring:
 
 
 def _own_fields(metric: str, then: Mapping[str, Json], now: Mapping[str, Json]) -> dict[str, Json]:
-    """The fields of a metric as they are now, those of everything else as they were."""
+    """Merge the metric's fields from ``now`` with all other fields from ``then``."""
     own = f"{metric}."
     return {
         **{n: v for n, v in then.items() if not n.startswith(own)},
@@ -202,7 +202,7 @@ def _rescored(run: Run, plan: Plan, outcomes: Mapping[TaskId, Outcome], today: P
 
 
 def _rows(before: Baseline, after: Run, plan: Plan, store: Store) -> Iterator[ItemRows]:
-    """The rows of what was not computed anew, then those of what was."""
+    """Yield the rows that were kept, then those that were recomputed."""
     metrics = {s.metric for s in plan.scores}
     if before.items is not None:
         yield from (rows for rows in before.items.rows() if rows.metric not in metrics)

@@ -1,4 +1,4 @@
-"""Expert review: a page that people rate images on, and what comes of their files."""
+"""``harness review``: makes a page on which people rate images, and collects their ratings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main(o: Namespace) -> Exit:
 
 
 def make(run: str, wish: Wish, *, to: Path | None, replace: bool, store: Path | None) -> Exit:
-    """Write the page for reviewers and, into the run's folder, the key to its blinding."""
+    """Write the page for reviewers, and the key to its blinding into the run's folder."""
     home = places.of(Path.cwd())
     folder = _folder(run, home)
     before = None if replace else keys.read(folder)
@@ -52,7 +52,7 @@ def make(run: str, wish: Wish, *, to: Path | None, replace: bool, store: Path | 
 
 
 def collect(run: str, files: Sequence[Path], *, partial: bool, store: Path | None) -> Exit:
-    """Check what reviewers exported, sum it up beside the run, and write the run's reports again.
+    """Check the files that reviewers exported, write the summary into the run's folder, and write its reports again.
 
     Raises:
         UsageError: the run has no review, or none of the files can be used.

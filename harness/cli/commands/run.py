@@ -1,7 +1,7 @@
-"""The main job, ``harness run``: a suite is prepared, run, recorded, compared with its baseline, and reported.
+"""``harness run``: prepares a suite, runs and records it, compares it with its baseline and writes the reports.
 
-Also ``--until-conclusive`` (which looks a run gets, and what is planned for each), and reports written anew after
-something was added to a run's folder, with the verdict they had.
+Also contains ``--until-conclusive`` (the looks of a run and the plan of each), and ``rewrite``, which writes the
+reports again with the same verdict after something was added to a run's folder.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ def main(o: Namespace) -> Exit:
 
 
 def requested(o: Namespace) -> Request:
-    """What the arguments of ``run``, ``plan`` and ``calibrate`` ask for."""
+    """Turn the arguments of ``run``, ``plan`` or ``calibrate`` into a request."""
     return Request(o.suite, tuple(o.set), tuple(o.only), o.mirror, o.store)
 
 
 @dataclass(frozen=True)
 class Request:
-    """Which suite, changed how."""
+    """A suite file and the changes to it."""
 
     suite: Path
     set: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ class Prepared:
 
 
 def prepare(request: Request, *, download: bool) -> Prepared:
-    """Load, resolve and plan: every mistake in the suite is found here, before anything runs."""
+    """Load, resolve and plan. Every mistake in the suite is found here, before anything runs."""
     suite = suites.load(request.suite, set_=request.set)
     only = suites.parse_only(suite, request.only)
     store = Store(places.store_root(request.store, suite.project))
@@ -93,15 +93,15 @@ def prepare(request: Request, *, download: bool) -> Prepared:
 
 
 class Session:
-    """One invocation: plans of a suite that grows by seeds run one after the other, each task at most once.
+    """One invocation. Runs the plans of a suite whose seeds grow one after another, each task at most once.
 
     Args:
-        prepared: the first plan, and the store.
+        prepared: the first plan and the store.
         console: shows the progress.
-        fresh: stages to execute again, whatever the store has.
+        fresh: stages to execute again, even if the store has their results.
 
     Raises:
-        UsageError: ``fresh`` names no stage.
+        UsageError: ``fresh`` has a name that is not a stage.
     """
 
     def __init__(self, prepared: Prepared, console: Console, fresh: Sequence[str] = ()) -> None:
@@ -119,13 +119,13 @@ class Session:
         self._settled = 0
 
     def run(self, plan: Plan) -> tuple[Run, Mapping[str, Path]]:
-        """Run what of a plan has not run yet. A store that has all of it is only read.
+        """Run the tasks of a plan that have not run yet. If the store has all results, it is only read.
 
         Returns:
-            The record of the whole plan, and the logs of the tasks that failed, by name.
+            The record of the whole plan, and the logs of failed tasks by name.
 
         Raises:
-            UsageError: something has to be executed, and the store cannot be written.
+            UsageError: something has to be executed, but the store cannot be written.
         """
         if self._runner.lacks(plan):
             self._runner.store.check_writable()
@@ -143,7 +143,7 @@ class Session:
 def execute(
     prepared: Prepared, console: Console, fresh: Sequence[str] = ()
 ) -> tuple[Run, Mapping[str, Path]]:
-    """Run a prepared suite: its record, and the logs of the tasks that failed, by name."""
+    """Run a prepared suite; return its record, and the logs of failed tasks by name."""
     return Session(prepared, console, fresh).run(prepared.plan)
 
 
@@ -156,9 +156,9 @@ def evaluate(
     strict: bool,
     most_seeds: int | None = None,
 ) -> Exit:
-    """Run a suite to its verdict: what ``harness run`` does.
+    """Run a suite to its verdict, as ``harness run`` does.
 
-    With ``most_seeds``, seeds are added until no gate is inconclusive or there are so many.
+    With ``most_seeds``, seeds are added until no gate is inconclusive or that number is reached.
     """
     prepared = prepare(request, download=True)
     suite, project = prepared.plan.suite, prepared.plan.suite.project
@@ -179,14 +179,14 @@ def evaluate(
         told = f"look {look.taken} of {len(look.seeds)}, {look.seeds[look.taken - 1]} seeds: still open"
         progress.print(told, markup=False, highlight=False)
     console = ReportConsole()
-    print_comparison(console, run, comparison, strict=strict)  # before the pages: whatever befalls them
+    print_comparison(console, run, comparison, strict=strict)  # before the pages, which may fail
     github.annotate(comparison, suite)
     told_of = context(held, folder, project, prepared.store)
     write_reports(told_of)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
             append_step_summary(Path(summary), render(run, comparison, changes=told_of.changes))
-        except UsageError as e:  # a courtesy: the verdict stands without it
+        except UsageError as e:  # optional: the verdict holds without it
             streams.warn(str(e))
     console.print(
         f"report: {folder / 'report.html'}", style="dim", markup=False, highlight=False, soft_wrap=True
@@ -195,15 +195,15 @@ def evaluate(
 
 
 def rewrite(folder: Path, project: Path, store: Store) -> Path:
-    """Write the reports of the run in ``folder`` from its record, its comparison and what lies beside them.
+    """Write the reports of the run in ``folder`` from its record, its comparison and the other files there.
 
     Args:
-        folder: of the run.
-        project: holds the baselines.
-        store: has the run's artifacts; pictures that are not in it are not in the page.
+        folder: folder of the run.
+        project: project folder that holds the baselines.
+        store: store with the run's artifacts; the page lacks pictures that are not in it.
 
     Returns:
-        The page.
+        Path of the page.
 
     Raises:
         UsageError, ReportError: the record is damaged, or the folder cannot be written.
@@ -213,7 +213,7 @@ def rewrite(folder: Path, project: Path, store: Store) -> Path:
 
 
 def context(held: Case, folder: Path, project: Path, store: Store) -> Context:
-    """What a report is made from: the two sides, where their evidence lies, and what was accepted before."""
+    """Collect what a report is made from: both sides, the places of their evidence, and earlier accepted runs."""
     run, before = held.candidate.run, held.comparison.accepted
     history = accepted(project, run.suite, before.label if before else label_of(run))
     return Context(run, held.comparison, folder, held.candidate, held.baseline, store, history)
@@ -228,7 +228,7 @@ def _case(folder: Path, project: Path) -> Case:
 
 
 def _other(comparison: Comparison, project: Path) -> Side | None:
-    """What the run was compared with, where that is still what it was."""
+    """Return the side that the run was compared with, if it has not changed since."""
     name = comparison.baseline
     if name is None:
         return None
@@ -240,13 +240,13 @@ def _other(comparison: Comparison, project: Path) -> Side | None:
 
 
 def looks_of(plan: Plan, against: Against, most: int) -> Looks:
-    """The looks of a run, from what is known before it begins.
+    """Choose the looks of a run from what is known before it begins.
 
-    Seeds that the baseline lacks would pair with nothing, so there is no look beyond those that it has: a look that
-    can show nothing new would only cost the others their level.
+    There is no look beyond the baseline's seeds, since further seeds would have no pair. A look without new evidence
+    would only reduce the level of the others.
 
     Raises:
-        UsageError: ``most`` is less than the suite's own number, or the suite sweeps no seed.
+        UsageError: ``most`` is less than the suite's own number of seeds, or the suite sweeps no seed.
     """
     suite = plan.suite
     if not suite.seeds:
@@ -265,7 +265,7 @@ def looks_of(plan: Plan, against: Against, most: int) -> Looks:
 
 
 def _limit(suite: Suite, side: Side, name: str, reach: int, most: int) -> str:
-    """Why more seeds than these would tell nothing."""
+    """Explain why more seeds would add no evidence."""
     if reach == 0:
         return "no seeds are added: nothing gated depends on a swept seed"
     has = f"no more than {counted(reach, 'seed')} pair with the baseline"
@@ -277,6 +277,6 @@ def _limit(suite: Suite, side: Side, name: str, reach: int, most: int) -> str:
 
 
 def plans(plan: Plan, looks: Looks) -> Iterator[tuple[Plan, Looks]]:
-    """What to run for each look, and the looks as they are recorded once it is taken."""
+    """Yield for each look the plan to run, and the looks as recorded once it is taken."""
     for taken, seeds in enumerate(looks.seeds, start=1):
         yield make(continued(plan.suite, seeds), only=plan.only), replace(looks, taken=taken)

@@ -1,4 +1,4 @@
-"""``harness store``: remove what nobody needs, check what is there, show what takes the space."""
+"""``harness store``: removes unneeded entries, checks entries, and shows disk usage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.store.inspection import age_s, check, size, usage
 from harness.store.sweeping import by_suite, sweep
 
 _SHOWN = 40
-"""Of what goes, so many are listed one by one, the largest."""
+"""Number of removed entries that are listed one by one, the largest first."""
 
 
 def main(o: Namespace) -> Exit:
@@ -29,18 +29,18 @@ def main(o: Namespace) -> Exit:
 
 
 def gc(*, store: Path | None, keep: Sequence[Path], forget: Sequence[Path], age: str, dry_run: bool) -> Exit:
-    """Remove what no baseline, no kept run and no running command needs.
+    """Remove the entries that no baseline, no kept run and no running command needs.
 
     Args:
-        store: its folder; by default as for run.
-        keep: records, or folders of them, beside those in the projects that use the store.
-        forget: projects that no longer count.
-        age: what is younger stays.
-        dry_run: only say what would go.
+        store: folder of the store; by default as for ``run``.
+        keep: records to keep, or folders of records, in addition to those in the projects that use the store.
+        forget: projects whose records no longer count.
+        age: younger entries are kept.
+        dry_run: only print what would be removed.
 
     Raises:
-        UsageError: no such store; a project that uses it, or a record, cannot be read, so that nobody knows what it
-            needs.
+        UsageError: the store does not exist; a project that uses it, or a record, cannot be read, so that its needs
+            are unknown.
     """
     project, kept = _opened(store)
     young = age_s(age)
@@ -72,10 +72,10 @@ def gc(*, store: Path | None, keep: Sequence[Path], forget: Sequence[Path], age:
 
 
 def verify(*, store: Path | None, remove: bool) -> Exit:
-    """Check every file of every entry; exit code 5 where one is damaged and stays.
+    """Check every file of every entry; exit code 5 if a damaged one is kept.
 
     Raises:
-        UsageError: no such store.
+        UsageError: the store does not exist.
     """
     _, kept = _opened(store)
     console = ReportConsole()
@@ -97,10 +97,10 @@ def verify(*, store: Path | None, remove: bool) -> Exit:
 
 
 def du(*, store: Path | None, as_json: bool) -> Exit:
-    """Show what takes the space, per suite, stage and kind.
+    """Show disk usage per suite, stage and kind.
 
     Raises:
-        UsageError: no such store, or a record that cannot be read.
+        UsageError: the store does not exist, or a record cannot be read.
     """
     project, kept = _opened(store)
     there = [place for place in dict.fromkeys([*kept.projects(), project]) if place.is_dir()]
@@ -128,7 +128,7 @@ def _opened(store: Path | None) -> tuple[Path, Store]:
 
 
 def _projects(store: Store, project: Path, forget: Sequence[Path]) -> list[Path]:
-    """Whose records count: this project, and every other that has used the store."""
+    """Return the projects whose records count: this one, and every other that has used the store."""
     forgotten = {place.resolve() for place in forget}
     found = [
         place for place in dict.fromkeys([project.resolve(), *store.projects()]) if place not in forgotten

@@ -1,16 +1,18 @@
-"""The source digest: what of our own code a stage's result depends on, wherever it is kept.
+"""The source digest: the part of our own code that a stage's result depends on, in whatever module it is.
 
 The digest of a definition is made of its own text (without comments, docstrings, annotations and layout) and of the
-digests of what its names lead to, within the function's own package and this one: a Merkle tree, without names of
-modules. An edited helper therefore re-runs exactly the stages that reach it, and a moved one re-runs nothing.
+digests of the definitions that its names refer to, within the function's own package and this one. It is a Merkle tree
+that contains no module names. So an edited helper re-runs exactly the stages that reach it, and a moved one re-runs
+nothing.
 
-Third-party things are in the text by their import path and are not followed: their versions are in the key by
+Third-party objects are in the text by their import path and are not followed: their versions are in the key by
 ``software=``. A module that binds ``__contract__`` is not followed either. Names in annotations are followed but are
-not in the text, because a stage calls methods of what its annotations name. What is looked up at run time
-(``getattr``, an import for its side effects in another module) is out of sight.
+not in the text, because a stage calls methods of the types that its annotations name. Names that are looked up at run
+time (``getattr``, an import for its side effects in another module) are not seen.
 
 A table of choices that a parameter's annotation names is in the digest only by how it is used: the entry that the
-parameter chooses is in the key beside it (``choices``). Where something else may be looked up, the whole table is.
+parameter chooses is a separate part of the key (``choices``). If the code may look up another entry, the digest
+contains the whole table.
 """
 
 from __future__ import annotations
@@ -35,16 +37,16 @@ class _Known:
     digest: str
     choices: Mapping[str, Mapping[str, str]]
     files: Mapping[Path, str]
-    """Every file that this rests on → sha256 of its content."""
+    """Every file that the result depends on → sha256 of its content."""
 
     def is_in(self, other: _Known) -> bool:
-        """Whether all of it is the same there, where tables may have more entries."""
+        """Whether the digest and all entries are equal in ``other``, whose tables may have more entries."""
         entries = ((other.choices.get(name, {}), own) for name, own in self.choices.items())
         return self.digest == other.digest and all(own.items() <= there.items() for there, own in entries)
 
 
 def digest(function: Callable[..., Any]) -> str:
-    """sha256 over what ``function`` reaches, as 64 hex digits; remembered for as long as the process lives.
+    """sha256 over what ``function`` reaches, as 64 hex digits; cached for the life of the process.
 
     Raises:
         TypeError: a table of choices that is not written as one dictionary.
@@ -58,7 +60,7 @@ def choices(function: Callable[..., Any]) -> Mapping[str, Mapping[str, str]]:
 
 
 def edited(function: Callable[..., Any]) -> str | None:
-    """The file, if what ``function`` reaches is no longer what ``digest`` saw: its code was edited since."""
+    """The name of a changed file, if what ``function`` reaches was edited since ``digest`` read it; else None."""
     known = _known(function)
     changed = [file for file, content in known.files.items() if modules.content_of(file) != content]
     if not changed:
@@ -72,7 +74,7 @@ def edited(function: Callable[..., Any]) -> str | None:
 
 
 def forget() -> None:
-    """Read source files anew from here on. Digests that were asked for stay what they were."""
+    """Read source files anew from now on. Digests that were already computed stay as they are."""
     for remembered in (modules.read, spelling.spelled, tables.entries, _digests):
         remembered.cache_clear()
 
@@ -100,12 +102,12 @@ def _read(function: Callable[..., Any]) -> _Known:
 
 @cache
 def _digests(chosen: tuple[tuple[Definition, str], ...]) -> Digests:
-    """Shared by all functions that choose from the same tables."""
+    """The digests for these chosen tables; functions that choose from the same tables share them."""
     return Digests(dict(chosen))
 
 
 def _entries(chosen: list[Definition], digests: Digests) -> dict[str, str]:
-    """The digest of each entry; of several tables that one parameter chooses from, those of the name together."""
+    """The digest of each entry; if a parameter chooses from several tables, equal names share one digest."""
     found: dict[str, str] = {}
     for name in sorted({name for table in chosen for name in tables.entries(table)}):
         parts = [digests.of(t._replace(entry=name)) for t in chosen if name in tables.entries(t)]
@@ -115,14 +117,14 @@ def _entries(chosen: list[Definition], digests: Digests) -> dict[str, str]:
 
 @dataclass
 class Digests:
-    """The digests of definitions, where some tables stand for the one entry that will be chosen."""
+    """The digests of definitions. A table in ``chosen`` is represented by the one entry that will be chosen."""
 
     chosen: Mapping[Definition, str] = field(default_factory=dict)
-    """Table → what chooses its entry. A place that takes an entry of it does not depend on the others."""
+    """Table → what chooses its entry. Code that looks up the chosen entry does not depend on the others."""
     known: dict[Definition, str] = field(default_factory=dict)
 
     def of(self, root: Definition) -> str:
-        """64 hex digits."""
+        """The digest of ``root`` as 64 hex digits."""
         for component in self._components(root):
             self._digest(component)
         return self.known[root]
@@ -145,10 +147,10 @@ class Digests:
         return reference.chooses and reference.to in self.chosen
 
     def _digest(self, component: list[Definition]) -> None:
-        """Definitions that refer to one another are unrolled twice as often as there are of them.
+        """Digest n definitions that refer to one another by unrolling them 2n times.
 
-        Two sets of n definitions that agree for 2n rounds agree for ever: each round that tells two of the 2n apart
-        leaves fewer to be told apart.
+        Two sets of n definitions that agree for 2n rounds agree for ever: each round that distinguishes two of the 2n
+        leaves fewer that are not yet distinguished.
         """
         within = dict.fromkeys(component, "")
         for _ in range(2 * len(component)):

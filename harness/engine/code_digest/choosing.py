@@ -1,10 +1,10 @@
-"""Whether what a table is asked for is what a parameter chose: by annotations, from the stage to the look-up.
+"""Whether the key of a table look-up was chosen by a parameter, found by following annotations from the stage.
 
-A name or an attribute may be the key of a table where its annotation names that table: a function's parameter, a
-field of a class, a variable. What is given to such a parameter or field must be declared so too, or be a literal;
-wherever that is not seen, the place depends on the whole table. A variable's annotation is the one thing that is taken
-on trust: ``family: Annotated[str, FAMILIES] = …`` says that this text, read from an input, is what was chosen.
-Parameters of methods and of functions within functions count for nothing, for it is not seen who calls them.
+A name or an attribute may be the key of a table if its annotation names that table: a function's parameter, a field
+of a class, a variable. A value passed to such a parameter or field must be declared in the same way, or be a literal.
+Otherwise the code depends on the whole table. Only the annotation of a variable is trusted without a check:
+``family: Annotated[str, FAMILIES] = …`` declares that this text, read from an input, is the chosen name.
+The parameters of methods and of nested functions are ignored, because their callers cannot be found.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Site:
     module: Module
     scopes: tuple[Scope, ...]
     followed: frozenset[str] = frozenset()
-    """Variables whose values have led here."""
+    """Variables that were already followed on the way here."""
 
     def declared(self, node: ast.expr) -> list[Definition]:
         """The tables that the annotation of a name or an attribute names."""
@@ -44,7 +44,7 @@ class Site:
         return []
 
     def _of_iterable(self, through: ast.expr | None, scope: Scope) -> list[Definition]:
-        """Each value of what is annotated is so too."""
+        """The tables that the elements of an annotated iterable choose from."""
         around = self._around(scope)
         site = (
             Site(self.module, (*around, scope))
@@ -56,7 +56,7 @@ class Site:
         return []
 
     def given(self, call: ast.Call) -> list[Definition]:
-        """What a call makes its place depend on: entries by a literal; tables where it is not seen what is chosen."""
+        """What a call depends on: entries chosen by a literal, or whole tables if the choice cannot be seen."""
         found = [d for s in self._called(call) for d in self._filled(s, call)]
         for owner in self._copied(call):
             for keyword in call.keywords:
@@ -64,7 +64,7 @@ class Site:
         return found
 
     def assigned(self, target: ast.expr, value: ast.expr | None) -> list[Definition]:
-        """The same of ``target = value``, where a target is a field; without a value it is not seen what is chosen."""
+        """As ``given``, for ``target = value`` where a target is a field; without a value the choice cannot be seen."""
         if isinstance(target, ast.Tuple | ast.List):
             values: Sequence[ast.expr | None] = [None] * len(target.elts)
             if isinstance(value, ast.Tuple) and len(value.elts) == len(target.elts):
@@ -119,7 +119,7 @@ class Site:
                         yield from signatures.of(target.to)
 
     def _copied(self, call: ast.Call) -> Iterator[ast.expr]:
-        """``x`` of ``replace(x, …)`` and of ``x._replace(…)``."""
+        """The argument ``x`` of ``replace(x, …)`` and ``x._replace(…)``."""
         if isinstance(call.func, ast.Attribute) and call.func.attr == "_replace":
             yield call.func.value
         elif call.args and (dotted := names.dotted(call.func)):
@@ -127,7 +127,7 @@ class Site:
             yield from (call.args[0] for t in targets if t and t.to == "dataclasses.replace")
 
     def _of_field(self, owner: ast.expr, name: str) -> list[Definition]:
-        """The tables that a field names, in each class that the owner may be of."""
+        """The tables that a field names, for each class that the owner may be an instance of."""
         of_classes = [
             signatures.fields(own)[name].tables
             for own in self._types(owner)
@@ -136,7 +136,7 @@ class Site:
         return [t for t in (of_classes[0] if of_classes else []) if all(t in others for others in of_classes)]
 
     def _types(self, node: ast.expr) -> Iterator[signatures.Class]:
-        """The own classes that a name or an attribute is declared to be of."""
+        """The own-package classes that a name or an attribute is declared as."""
         if isinstance(node, ast.Name) and (scope := self._single(node.id)) is not None:
             if annotation := scope.annotations.get(node.id):
                 yield from signatures.classes(annotation, self.module)
@@ -156,13 +156,13 @@ class Site:
                     yield from signatures.classes(place.annotation, place.module)
 
     def _single(self, name: str) -> Scope | None:
-        """The function, class or comprehension that binds a name, if it does so once."""
+        """The function, class or comprehension that binds a name, if it binds the name exactly once."""
         scope = names.binding_scope(name, self.scopes)
         single = scope is not None and scope.times[name] == 1 and name not in scope.imports
         return scope if single else None
 
     def _value(self, name: str, scope: Scope) -> ast.expr | None:
-        """What a variable is given, where that has not been asked already."""
+        """The value assigned to a variable, unless the variable was already followed."""
         return scope.values.get(name) if name not in self.followed else None
 
     def _following(self, name: str, scope: Scope) -> Site:
@@ -172,7 +172,7 @@ class Site:
         return self.scopes[: next(i for i, s in enumerate(self.scopes) if s is scope)]
 
     def _is_unseen(self, name: str, scope: Scope) -> bool:
-        """A parameter of what is not called by a name that its module knows: a method, a function within another."""
+        """Whether a name is a parameter of a method or a nested function, whose callers cannot be found."""
         node = scope.node
         if not isinstance(node, Function):
             return False
@@ -181,7 +181,7 @@ class Site:
         return bool(self._around(scope)) and not seen and any(a.arg == name for a in parameters)
 
     def _is_first_of_method(self, name: str, scope: Scope) -> bool:
-        """``self`` or ``cls``."""
+        """Whether a name is ``self`` or ``cls``."""
         node = scope.node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not self._is_of_class(scope):
             return False
@@ -190,6 +190,6 @@ class Site:
         return first is not None and first.arg == name and not static
 
     def _is_of_class(self, scope: Scope) -> bool:
-        """A method of a class that its module knows."""
+        """Whether a scope is a method of a class at module level."""
         around = self._around(scope)
         return len(around) == 1 and around[0].is_class

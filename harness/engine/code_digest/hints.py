@@ -1,4 +1,4 @@
-"""What an annotation leads to: the types that it names, through aliases, and what stands in ``Annotated[…, HERE]``."""
+"""What an annotation refers to: the types that it names, through aliases, and the extras in ``Annotated[…, HERE]``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from harness.engine.code_digest.modules import Binding, Module, load
 from harness.engine.code_digest.names import Chain, Definition
 
 _DATACLASS_WORDS = frozenset({"ClassVar", "InitVar", "KW_ONLY"})
-"""Annotations that decide what a dataclass does."""
+"""Annotations that change how a dataclass behaves."""
 
 
 def types(node: ast.AST | None) -> Iterator[Chain]:
-    """The dotted names of types in an annotation, those in quotes included."""
+    """The dotted names of the types in an annotation, including those in quotes."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         try:
             node = ast.parse(node.value, mode="eval").body
@@ -42,7 +42,7 @@ def types(node: ast.AST | None) -> Iterator[Chain]:
 def extras(
     node: ast.AST | None, module: Module, seen: frozenset[Definition] = frozenset()
 ) -> list[Definition]:
-    """The definitions that stand in ``Annotated[…, HERE]``, in the annotation or in its aliases."""
+    """The definitions in ``Annotated[…, HERE]``, in the annotation or in its aliases."""
     found: dict[Definition, None] = {}
     for inner in ast.walk(node) if node else ():
         if isinstance(inner, ast.Subscript) and (names.dotted(inner.value) or ("",))[-1] == "Annotated":
@@ -61,12 +61,12 @@ def extras(
 
 
 def aliased(binding: Binding) -> ast.expr | None:
-    """What an alias of types stands for; None for a class and for anything that is computed."""
+    """What a type alias refers to; None for a class and for anything computed."""
     value = getattr(binding.bound, "value", None)
     is_alias = isinstance(value, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp | ast.Constant)
     return value if is_alias and not binding.guards else None
 
 
 def of_dataclass(annotation: ast.expr) -> list[str]:
-    """The words in it that decide what a dataclass does."""
+    """The words in an annotation that change how a dataclass behaves."""
     return sorted({dotted[-1] for dotted in types(annotation)} & _DATACLASS_WORDS)

@@ -1,4 +1,4 @@
-"""A module's source as the names that it binds, without running it."""
+"""The names that a module binds, read from its source without running it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.engine.code_digest import scopes
 
 CONTRACT = "__contract__"
-"""A module that binds this name says how stages talk to the harness, not what they compute: it is never followed."""
+"""A module that binds this name defines how stages talk to the harness, not what they compute. It is never followed."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Import:
 
     module: str
     name: str | None
-    """None for the module itself."""
+    """Name inside the imported module; None for the module itself."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Binding:
 
     bound: ast.stmt | Import
     guards: tuple[ast.AST, ...] = ()
-    """The conditions that it is under."""
+    """The conditions under which the statement runs."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Module:
     name: str
     file: Path
     content: str
-    """sha256 of the file as it was read."""
+    """sha256 of the file when it was read."""
     is_package: bool
     bindings: dict[str, list[Binding]]
     stars: tuple[str, ...]
-    """Modules that it imports all names of."""
+    """Modules from which it imports all names (``*``)."""
 
     @property
     def top(self) -> str:
@@ -61,7 +61,7 @@ class Module:
         return CONTRACT in self.bindings
 
     def alias(self, name: str) -> Import | None:
-        """What a name stands for that only an import binds, always."""
+        """The import behind a name that is bound only by an import and unconditionally."""
         bindings = self.bindings[name]
         if all(b.bound == bindings[0].bound and not b.guards for b in bindings):
             bound = bindings[0].bound
@@ -74,19 +74,19 @@ _asked: set[str] = set()
 
 @contextmanager
 def noting() -> Iterator[set[str]]:
-    """Gives the names of all modules that are loaded within it."""
+    """Collect the names of all modules that are loaded in the block."""
     _asked.clear()
     yield _asked
 
 
 def load(name: str) -> Module | None:
-    """A module's top level, or None where there is no Python source (a built-in, an extension)."""
+    """A module's top level, or None if there is no Python source (a built-in, an extension)."""
     _asked.add(name)
     return read(name)
 
 
 def content_of(file: Path) -> str | None:
-    """sha256 of a file; None where it is gone."""
+    """sha256 of a file, or None if the file is gone."""
     try:
         return sha256(file.read_bytes()).hexdigest()
     except OSError:
@@ -95,7 +95,7 @@ def content_of(file: Path) -> str | None:
 
 @cache
 def read(name: str) -> Module | None:
-    """What ``load`` gives, read once."""
+    """Cached implementation of ``load``."""
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
@@ -121,7 +121,7 @@ def read(name: str) -> Module | None:
 
 
 def imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, Import]]:
-    """The names that an import statement binds, and to what."""
+    """The names that an import statement binds, each with what it is bound to."""
     for alias in node.names:
         if isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
@@ -136,7 +136,7 @@ def imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[
 def _top_level(
     body: list[ast.stmt], guards: tuple[ast.AST, ...]
 ) -> Iterator[tuple[ast.stmt, tuple[ast.AST, ...]]]:
-    """Statements at module level, those under ``if``, ``try`` and ``with`` included, with their conditions."""
+    """Statements at module level, including those under ``if``, ``try`` and ``with``, each with its conditions."""
     for node in body:
         if isinstance(node, ast.If):
             if _is_script(node.test):

@@ -1,4 +1,4 @@
-"""Where a dotted name leads: to a definition in an own package, the contract, a third party or a built-in."""
+"""What a dotted name refers to: a definition in an own package, the contract, a third-party object or a built-in."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Chain = tuple[str, ...]
 """``a.b.c`` as ``("a", "b", "c")``."""
 
 WHOLE = "*"
-"""In place of a name: everything that a module binds, where the module itself is used as a value."""
+"""Used in place of a name: everything that a module binds, if the module itself is used as a value."""
 
 
 class Definition(NamedTuple):
-    """What a module binds to a name, or one entry of a table there."""
+    """What a module binds to a name, or one entry of a table in the module."""
 
     module: str
     name: str
@@ -30,10 +30,10 @@ class Definition(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """What a name leads to, and the attributes of it that follow."""
+    """What a name refers to, and the attributes that follow it."""
 
     to: Definition | str
-    """A definition; otherwise what identifies the thing: ``torch.nn.functional.relu``, ``contract:Items``, ``len``."""
+    """A definition, or the identifier of another object: ``torch.nn.functional.relu``, ``contract:Items``, ``len``."""
     rest: Chain = ()
 
 
@@ -47,7 +47,7 @@ def dotted(node: ast.AST) -> Chain | None:
 
 
 def within(chain: Chain, scopes: Sequence[Scope], module: Module) -> list[Target | None]:
-    """What a name may lead to inside of functions and classes: None for a local of one of them."""
+    """What a name may refer to inside functions and classes; None if it is local to one of them."""
     name = chain[0]
     scope = binding_scope(name, scopes)
     if scope is None:
@@ -59,7 +59,7 @@ def within(chain: Chain, scopes: Sequence[Scope], module: Module) -> list[Target
 
 
 def binding_scope(name: str, scopes: Sequence[Scope]) -> Scope | None:
-    """The innermost scope that binds a name; None where the module does. Classes are not seen from functions."""
+    """The innermost scope that binds a name; None if the module binds it. Functions do not see class names."""
     for depth, scope in enumerate(reversed(scopes)):
         if scope.is_class and depth:
             continue
@@ -71,12 +71,12 @@ def binding_scope(name: str, scopes: Sequence[Scope]) -> Scope | None:
 
 
 def resolve(chain: Chain, module: Module) -> Target:
-    """Follow a name that a module's top level knows, or a built-in."""
+    """Resolve a name that is bound at module level, or a built-in."""
     return _in_module(chain, module, frozenset()) or Target(chain[0], chain[1:])
 
 
 def imported(target: Import, rest: Chain, by: Module) -> Target:
-    """Follow what an import in ``by`` binds."""
+    """Resolve what an import in the module ``by`` binds."""
     return _imported(target, rest, by, frozenset())
 
 
@@ -106,7 +106,7 @@ def _imported(target: Import, rest: Chain, by: Module, seen: frozenset[Import]) 
     if target.name is None:
         return _submodule(target.module, rest, seen)
     module = load(target.module)
-    # A package that imports its own submodule names it as if it defined it.
+    # A package that imports its own submodule refers to it as if it defined it.
     defined = module is not None and (
         target.name not in module.bindings or module.alias(target.name) != target
     )
@@ -116,7 +116,7 @@ def _imported(target: Import, rest: Chain, by: Module, seen: frozenset[Import]) 
 
 
 def _submodule(path: str, rest: Chain, seen: frozenset[Import]) -> Target:
-    """Follow what is behind a module: ``package.module.function``."""
+    """Resolve what follows a module's name: ``package.module.function``."""
     module = load(path)
     if module is None:
         return Target(".".join((path, *rest)))

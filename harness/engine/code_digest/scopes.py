@@ -1,4 +1,4 @@
-"""Which names a function, a class or a comprehension binds: what of its code a module's names do not reach."""
+"""Which names a function, a class or a comprehension binds, and so hides from its module."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Scope:
     node: ast.AST | None = None
     """The function, class or comprehension."""
     names: set[str] = field(default_factory=set)
-    """Bound by anything but an import."""
+    """Names bound by anything but an import."""
     imports: dict[str, list[ast.Import | ast.ImportFrom]] = field(default_factory=dict)
-    """Bound by these statements, each with one alias."""
+    """Name → the import statements that bind it, each with one alias."""
     module_names: set[str] = field(default_factory=set)
-    """Declared ``global``."""
+    """Names declared ``global``."""
     used: frozenset[str] = frozenset()
-    """Names that are read in it, or in what is within it; empty where it imports nothing."""
+    """Names that are read in the scope or in a scope inside it; empty if the scope imports nothing."""
     annotations: dict[str, ast.expr] = field(default_factory=dict)
-    """Of parameters and of annotated variables."""
+    """Annotations of parameters and annotated variables."""
     loops: dict[str, ast.expr] = field(default_factory=dict)
-    """``for name in …``: what a name goes through."""
+    """``for name in …``: what the name iterates over."""
     values: dict[str, ast.expr] = field(default_factory=dict)
-    """``name = …``: what it is given."""
+    """``name = …``: the assigned value."""
     times: Counter[str] = field(default_factory=Counter)
-    """How often a name is bound."""
+    """How often each name is bound."""
 
     @property
     def is_class(self) -> bool:
@@ -40,7 +40,7 @@ class Scope:
         return isinstance(self.node, ast.ClassDef)
 
     def bind(self, name: str) -> None:
-        """One more statement binds a name."""
+        """Note one more statement that binds a name."""
         self.names.add(name)
         self.times[name] += 1
 
@@ -94,7 +94,7 @@ def _collected(body: Iterable[ast.AST], scope: Scope) -> Scope:
 
 
 class _Collector(ast.NodeVisitor):
-    """Walks one scope and stops where another begins."""
+    """Walks one scope and stops where another scope begins."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -162,10 +162,10 @@ class _Collector(ast.NodeVisitor):
     visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _definition  # noqa: N815
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        """Binds nothing outside."""
+        """A lambda binds nothing in the scope around it."""
 
     def _comprehension(self, node: Comprehension) -> None:
-        """Its targets are its own; ``:=`` in it binds outside."""
+        """The targets of a comprehension are local to it; ``:=`` inside it binds in the scope around it."""
         for inner in ast.walk(node):
             if isinstance(inner, ast.NamedExpr):
                 self.visit(inner.target)

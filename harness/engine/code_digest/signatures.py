@@ -1,4 +1,4 @@
-"""What can be given to functions and classes, and what they are of: parameters, fields and bases, as written."""
+"""What a call may pass to a function or class: parameters, fields, base classes and return types, read from source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.engine.code_digest.names import Definition
 
 @dataclass(frozen=True)
 class Class:
-    """A class of an own package, and where it stands."""
+    """A class of an own package, and the module that contains it."""
 
     node: ast.ClassDef
     module: Module
@@ -22,7 +22,7 @@ class Class:
 
 @dataclass(frozen=True)
 class Place:
-    """A parameter or a field: what may be given."""
+    """A parameter or a field that an argument can fill."""
 
     name: str
     annotation: ast.expr | None
@@ -36,11 +36,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a call may give."""
+    """The arguments that a call may pass."""
 
     by_position: list[Place]
     by_name: list[Place]
-    """And in no other way."""
+    """Keyword-only ones."""
 
 
 def asked_of(definition: Definition) -> list[Definition]:
@@ -50,7 +50,7 @@ def asked_of(definition: Definition) -> list[Definition]:
 
 
 def of(definition: Definition) -> list[Signature]:
-    """Of a function, or of a class that is called."""
+    """The signatures of a function, or of the constructor of a class."""
     module = load(definition.module)
     found = []
     for binding in module.bindings.get(definition.name, []) if module else []:
@@ -71,7 +71,7 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, module: Module, bou
 
 
 def constructor(own: Class) -> Signature:
-    """Of ``__init__``, where a class or one that it is derived from has one; else its fields."""
+    """The signature of ``__init__``, if the class or a base class has one; otherwise it is made from the fields."""
     for statement in own.node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             return _signature(statement, own.module, bound=1)
@@ -82,7 +82,7 @@ def constructor(own: Class) -> Signature:
 
 
 def fields(own: Class) -> dict[str, Place]:
-    """The annotated variables of a class, those of the own classes that it is derived from first."""
+    """The annotated variables of a class, with those of its own-package base classes first."""
     found: dict[str, Place] = {}
     for base in bases(own):
         found |= fields(base)
@@ -95,7 +95,7 @@ def fields(own: Class) -> dict[str, Place]:
 
 
 def bases(own: Class) -> Iterator[Class]:
-    """The own classes that a class is derived from."""
+    """The base classes of a class that are in own packages."""
     for base in own.node.bases:
         yield from (found for found in classes(base, own.module) if found.node is not own.node)
 
@@ -103,7 +103,7 @@ def bases(own: Class) -> Iterator[Class]:
 def classes(
     annotation: ast.expr | None, module: Module, seen: frozenset[Definition] = frozenset()
 ) -> Iterator[Class]:
-    """The own classes that an annotation names, through its aliases."""
+    """The own-package classes that an annotation names, with aliases resolved."""
     for dotted in types(annotation):
         to = names.resolve(dotted, module).to
         if isinstance(to, Definition) and to not in seen:
@@ -111,7 +111,7 @@ def classes(
 
 
 def returned(definition: Definition, rest: names.Chain) -> Iterator[Class]:
-    """The own classes of what a call gives: of a class itself, of what a function or a method says that it returns."""
+    """The own-package classes that a call returns: the class itself, or the return type of a function or method."""
     module = load(definition.module)
     for binding in module.bindings.get(definition.name, []) if module else []:
         match binding.bound, rest:
@@ -126,7 +126,7 @@ def returned(definition: Definition, rest: names.Chain) -> Iterator[Class]:
 
 
 def classes_of(definition: Definition, seen: frozenset[Definition] = frozenset()) -> Iterator[Class]:
-    """The class that a definition is, or those that an alias names."""
+    """The class that a definition is, or the classes that an alias names."""
     module = load(definition.module)
     for binding in module.bindings.get(definition.name, []) if module else []:
         if module and isinstance(binding.bound, ast.ClassDef):

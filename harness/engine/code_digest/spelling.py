@@ -1,4 +1,4 @@
-"""A definition as text without layout, and what it refers to: the text has no names of modules in it."""
+"""The text of a definition without layout and module names, and the definitions that it refers to."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from harness.engine.code_digest.tables import entries, is_table
 
 @dataclass(frozen=True)
 class Reference:
-    """A place in a definition's text that another definition fills."""
+    """A placeholder in a definition's text for another definition."""
 
     to: Definition
     chooses: bool = False
-    """It takes the chosen entry of ``to`` and no other: ``TABLE[name]``, ``name in TABLE``; or only ``TABLE.names``."""
+    """Whether only the chosen entry of ``to`` is used: ``TABLE[name]``, ``name in TABLE``; or only ``TABLE.names``."""
 
 
 @dataclass(frozen=True)
 class Spelled:
-    """A definition's own text, with places for what it refers to."""
+    """A definition's own text, with placeholders for what it refers to."""
 
     text: str
     references: tuple[Reference, ...]
-    """In the order of their places."""
+    """The references, in the order of their placeholders."""
     types: frozenset[Definition]
-    """What its annotations lead to: their methods are called, their names are not in the text."""
+    """The classes that its annotations name: their methods are called, but their names are not in the text."""
     modules: frozenset[str] = frozenset()
-    """Every module that was read to find this out."""
+    """Every module that was read for this."""
 
 
 @cache
 def spelled(definition: Definition) -> Spelled:
-    """A definition of an own package.
+    """The text and references of a definition in an own package.
 
     Raises:
         TypeError: a table of choices that is not written as one dictionary with a text for each key.
@@ -72,12 +72,12 @@ _UNSPELLED = frozenset({"annotation", "returns", "type_comment", "type_params", 
 class _Speller:
     module: Module
     of: Definition | None = None
-    """What is spelled."""
+    """The definition whose text is made."""
     references: list[Reference] = field(default_factory=list)
     types: set[Definition] = field(default_factory=set)
     _expanded: set[Definition] = field(default_factory=set)
     _quiet: set[int] = field(default_factory=set)
-    """Names that are not passed on as values: those that are called, or asked whether a thing is of them."""
+    """Ids of names that are not passed on as values: they are called, or are the class in an ``isinstance`` test."""
 
     def binding(self, binding: Binding) -> Any:
         guards = [self.spell(guard, ()) for guard in binding.guards]
@@ -123,16 +123,16 @@ class _Speller:
         return [type(node).__name__, {name: value for name, value in fields.items() if value != []}]
 
     def _generator(self, node: ast.comprehension, index: int, outer: _Scopes, inner: _Scopes) -> Any:
-        """The first ``for`` of a comprehension reads from outside of it."""
+        """Spell a ``for`` of a comprehension; the first one reads from the scope around it."""
         source = self.spell(node.iter, inner if index else outer)
         return [source, self.spell(node.target, inner), self.spell(node.ifs, inner), node.is_async]
 
     def _is_silent(self, node: object, scopes_: _Scopes) -> bool:
-        """An import whose names are used: what they lead to is in the text where they are used."""
+        """Whether a node is an import whose names are used: what they refer to is in the text at the place of use."""
         return isinstance(node, ast.Import | ast.ImportFrom) and not self._unused(node, scopes_)
 
     def _unused(self, node: ast.Import | ast.ImportFrom, scopes_: _Scopes) -> list[Target]:
-        """What an import brings in for its side effects only."""
+        """What an import brings in only for its side effects."""
         used = scopes_[-1].used if scopes_ else frozenset()
         found = []
         for alias, (bound, target) in zip(node.names, imported(node, self.module.package), strict=True):
@@ -151,13 +151,13 @@ class _Speller:
         return found[0] if len(found) == 1 else ["either", *found]
 
     def _passed_on(self, target: Target | None) -> list[Definition]:
-        """The tables of a function or class that is a value here: it is not seen what it is called with."""
+        """The tables of a function or class that is used as a value, because its later calls cannot be seen."""
         if target is None or target.rest or not isinstance(target.to, Definition) or target.to == self.of:
             return []
         return signatures.asked_of(target.to)
 
     def _on_tables(self, node: ast.AST, scopes_: _Scopes) -> list[Definition]:
-        """Tables, and entries of them, on which a call or an assignment depends by what it gives to be looked up."""
+        """The tables and table entries that a call or an assignment depends on, by the keys that it passes on."""
         site = choosing.Site(self.module, scopes_)
         match node:
             case ast.Call(func=called):
@@ -215,12 +215,12 @@ class _Speller:
         return None
 
     def _declares_stage(self, decorator: ast.expr, scopes_: _Scopes) -> bool:
-        """``@stage(…)``: version and software stand in the key by themselves."""
+        """Whether a decorator is ``@stage(…)``: version and software are separate parts of the key."""
         chain = names.dotted(decorator.func) if isinstance(decorator, ast.Call) else None
         return chain is not None and self._lookup(chain, scopes_) == [Target("contract:stage")]
 
     def _annotation(self, node: ast.AST | None, scopes_: _Scopes) -> None:
-        """Note the classes that an annotation leads to, through its aliases."""
+        """Note the classes that an annotation names, with aliases resolved."""
         for chain in hints.types(node):
             for target in self._lookup(chain, scopes_):
                 if target and isinstance(target.to, Definition):
@@ -241,7 +241,7 @@ class _Speller:
 
 
 def _inner(node: ast.AST, outer: _Scopes) -> _Scopes:
-    """The scopes inside a function, a class or a comprehension; for anything else those around it."""
+    """The scopes inside a function, class or comprehension; for any other node, the scopes around it."""
     if isinstance(node, scopes.Function):
         return (*outer, scopes.of_function(node))
     if isinstance(node, ast.ClassDef):

@@ -1,4 +1,4 @@
-"""Tables of which one entry is chosen, as they are written: ``NAME = Choices({"a": …})``."""
+"""Tables from which one entry is chosen, read from source: ``NAME = Choices({"a": …})``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.engine.code_digest.names import Definition, Target
 
 
 def is_table(definition: Definition) -> bool:
-    """Whether it is ``NAME = Choices({…})``."""
+    """Whether a definition is ``NAME = Choices({…})``."""
     return _call(definition) is not None
 
 
@@ -21,7 +21,7 @@ def entries(table: Definition) -> dict[str, ast.expr]:
     """The entries of a table of choices, by name.
 
     Raises:
-        TypeError: it is not written as one dictionary with a text for each key.
+        TypeError: the table is not written as one dictionary with a text for each key.
     """
     call = _call(table)
     written = call.args[0] if call and len(call.args) == 1 and not call.keywords else None
@@ -47,13 +47,13 @@ class Chosen:
     """The tables that the annotations of a stage function name."""
 
     parameters: dict[str, list[Definition]] = field(default_factory=dict)
-    """Whose values choose an entry."""
+    """Parameter → the tables from which its value chooses an entry."""
     inputs: dict[str, list[Definition]] = field(default_factory=dict)
-    """For which the stage that made the input chose an entry: it is in that stage's key."""
+    """Input → the tables from which the stage that made the input chose an entry; that entry is in that stage's key."""
 
 
 def chosen_by(function: Definition) -> Chosen:
-    """What the parameters and inputs of a stage function choose from."""
+    """The tables that the parameters and inputs of a stage function choose from."""
     module = load(function.module)
     found = Chosen()
     for binding in module.bindings.get(function.name, []) if module else []:
@@ -74,7 +74,7 @@ def _call(definition: Definition) -> ast.Call | None:
         return None
     value = getattr(bindings[0].bound, "value", None)
     if isinstance(value, ast.Call):
-        # ``Choices`` of ``Choices[Value]``.
+        # ``Choices`` in ``Choices[Value]``.
         called = value.func.value if isinstance(value.func, ast.Subscript) else value.func
         if dotted := names.dotted(called):
             return value if names.resolve(dotted, module) == Target("contract:Choices") else None

@@ -1,7 +1,7 @@
-"""Who runs a task. An executor gets a call with everything resolved, and returns what the stage returned.
+"""Executors run tasks. An executor gets a call with everything resolved, and returns what the stage returned.
 
-The protocol is one method, so that a container or a cluster is one small class; ``local`` runs the stage in
-this very process, which is also what a debugger wants.
+The protocol is one method, so an executor for a container or a cluster is one small class. ``local`` runs the stage
+in this process, which also allows debugging.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ class Call:
     inputs: Inputs
     parameters: Mapping[str, Any]
     work: Path
-    """Holds ``scratch`` (kept from a killed try) and ``entry`` (empty: outputs go below it)."""
+    """Work folder. It has ``scratch`` (kept from a killed attempt) and ``entry`` (empty; outputs go below it)."""
 
 
 @dataclass(frozen=True)
 class Executed:
-    """What came of a call."""
+    """The result of a call."""
 
     returned: Any
-    """By the stage function."""
+    """What the stage function returned."""
     environment: Mapping[str, Json]
-    """Where it was computed, as the process that computed it says."""
+    """The environment of the computation, as reported by the process that computed it."""
     distributions: Mapping[str, Json]
     """What is installed there: distribution → version."""
 
@@ -46,11 +46,11 @@ class Executor(Protocol):
 
     @property
     def device(self) -> str:
-        """The device class that executions run on, ``"cpu"`` or the accelerator's name."""
+        """The device class of the executions: ``"cpu"`` or the accelerator's name."""
 
     def execute(self, call: Call, progress: Progress) -> Executed:
         """Run the stage function.
 
         Raises:
-            StageError: the task failed; the message is one line, the log is in ``work/log.txt``.
+            StageError: the task failed. The message is one line; the log is in ``work/log.txt``.
         """

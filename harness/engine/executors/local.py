@@ -1,4 +1,4 @@
-"""Run a stage in this process: its log, its memory, its failures."""
+"""Run a stage in this process, with its log, memory use and failures."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from harness.store import installed
 from harness.store.artifacts import ONLY
 from harness.store.environment import device_class, environment, environment_of_work
 
-# Threads of OpenMP that spin while they wait do 20 times less work as soon as another process wants a core; threads
-# that sleep at once take half as long again for a training of small operations. So they spin for less than a
-# millisecond (GNU's OpenMP, which torch brings, counts turns) and then sleep. Read when the library is loaded, which is
-# when the first stage imports torch; a policy of the user's own is left alone.
+# OpenMP threads that spin while they wait work 20 times slower as soon as another process needs a core. Threads that
+# sleep at once make a training of small operations take half as long again. So they spin for less than a millisecond
+# (GNU's OpenMP, which torch brings, counts iterations) and then sleep. The variables are read when the library is
+# loaded, which happens when the first stage imports torch; a policy set by the user is not changed.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 LONG_S = 5.0
-"""What a task leaves in memory is released after it if it took longer. A trainer, its network and its optimiser refer
-to one another in circles, and Python looks for circles the more seldom the more modules are imported (five trainings of
-a ResNet-18 held 0.9 GB). Releasing takes up to half a second."""
+"""The memory that a task leaves behind is released if the task took longer than this. A trainer, its network and its
+optimiser refer to one another in cycles, and Python searches for cycles less often the more modules are imported (five
+trainings of a ResNet-18 held 0.9 GB). Releasing takes up to half a second."""
 
 NO_SPACE = "no space left on the device; free some, or set HARNESS_STORE to a larger place"
 
 
 class LocalExecutor:
-    """In process: imports are paid once, a debugger works, and nothing has to be serialised.
+    """Runs stages in this process: imports happen once, a debugger works, and nothing is serialised.
 
     Args:
-        is_stopped: whether a signal has asked the process to stop. A library may answer a signal by raising what it
-            likes (Lightning ends the process), which is then no failure of the task.
+        is_stopped: whether a signal has asked the process to stop. A library may raise any exception in response to
+            a signal (Lightning ends the process); that is then not a failure of the task.
     """
 
     def __init__(self, is_stopped: Callable[[], bool] = lambda: False) -> None:
@@ -67,11 +67,11 @@ class LocalExecutor:
             except HarnessError as e:
                 log.write(f"{e}\n")
                 raise
-            except (Exception, SystemExit) as e:  # whatever a library does: the task fails, the run goes on
+            except (Exception, SystemExit) as e:  # whatever a library raises, the task fails and the run continues
                 if self._is_stopped():
                     raise KeyboardInterrupt from None
                 log.write(traceback.format_exc())
-                if os.strerror(errno.ENOSPC) in str(e):  # libraries raise it under names of their own
+                if os.strerror(errno.ENOSPC) in str(e):  # libraries raise it under their own exception names
                     raise StoreError(call.work, NO_SPACE) from e
                 if _is_out_of_memory(e):
                     raise ResourceError(_out_of_memory(call)) from None
@@ -111,13 +111,13 @@ class LocalJob:
 
 
 class Log(io.TextIOBase):
-    r"""A text file to append to, in the place of ``sys.stdout`` and ``sys.stderr``.
+    r"""A text file opened for appending, used in place of ``sys.stdout`` and ``sys.stderr``.
 
-    A bar that is drawn over and over (``\r``) becomes lines; other control characters are shown as escapes. A log
-    is a courtesy: where the disk is full nothing is written and nothing is raised.
+    A progress bar that is redrawn with ``\r`` becomes lines; other control characters are shown as escapes. The log
+    is optional: if the disk is full, nothing is written and nothing is raised.
 
-    Raises (when it is made):
-        StoreError: its folder is gone or cannot be written.
+    Raises (on creation):
+        StoreError: the log's folder is gone or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -136,7 +136,7 @@ class Log(io.TextIOBase):
 
     def write(self, text: str) -> int:
         clean = visible(text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    "), lines=True)
-        with contextlib.suppress(OSError, ValueError):  # ValueError: closed, and a thread goes on printing
+        with contextlib.suppress(OSError, ValueError):  # ValueError: the log is closed, but a thread still prints
             self._file.write(clean.encode("utf-8", "backslashreplace"))
         return len(text)
 
@@ -151,7 +151,7 @@ class Log(io.TextIOBase):
 
 
 def _is_out_of_memory(e: BaseException) -> bool:
-    if "torch" not in sys.modules:  # then it cannot be torch's
+    if "torch" not in sys.modules:  # torch is not loaded, so the error cannot be torch's
         return isinstance(e, MemoryError)
     from harness.compute.arithmetic import is_out_of_memory
 
@@ -166,14 +166,14 @@ def _out_of_memory(call: Call) -> str:
 
 
 def _one_line(e: BaseException) -> str:
-    """Type and first line of a library's exception; its traceback is in the log."""
+    """Type and first line of a library's exception; the traceback is in the log."""
     text = str(e).strip()
     return f"{type(e).__name__}: {text.splitlines()[0]}" if text else type(e).__name__
 
 
 @contextlib.contextmanager
 def _captured(log: Log) -> Iterator[None]:
-    """What a stage and its libraries print, log and warn goes to the task's log, not between our lines."""
+    """Send what a stage and its libraries print, log and warn to the task's log instead of the terminal."""
 
     def show(
         message: Warning | str,
@@ -197,9 +197,9 @@ def _captured(log: Log) -> Iterator[None]:
 
 
 def release() -> None:
-    """Collect what refers to itself, as trainers and networks do, and return freed memory to the system.
+    """Collect reference cycles, such as those of trainers and networks, and return freed memory to the system.
 
-    glibc keeps what lies between blocks that are still in use: after a few trainings more than the trainings needed.
+    glibc keeps free memory between blocks that are still in use: after a few trainings, more than the trainings needed.
     Other C libraries have no ``malloc_trim``, and keep less.
     """
     gc.collect()

@@ -31,7 +31,7 @@ from harness.report.html.sections import (
 from harness.report.html.top import top
 
 BESIDE = "report-files"
-"""The folder next to the page that holds the pictures which are too many for it."""
+"""The folder next to the page for the pictures that do not fit in it."""
 
 SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
     verdicts.verdicts,
@@ -56,30 +56,30 @@ SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
     record.details,
     record.record,
 )
-"""In the order of the page: the verdict, its evidence, what to do, the record."""
+"""The sections in page order: the verdict, its evidence, next commands, the record."""
 
 _TROUBLE = (OSError, StageError, StoreError, UsageError)
-"""What reading artifacts may end in; a verdict stands without its pictures."""
+"""Errors that reading artifacts may raise; a verdict is shown even without its pictures."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A page, and the files that belong beside it."""
+    """A page, and the files that belong next to it."""
 
     text: str
     beside: Mapping[str, bytes]
-    """Name in the folder ``BESIDE`` next to the page → content."""
+    """File name in the folder ``BESIDE`` → content."""
 
 
 def render(context: Context) -> Document:
-    """The report, cut to what a page may weigh."""
+    """Render the report, cut to the size limit of a page."""
     sections, beside = move_pictures(shorten(list(made(context, SECTIONS))), BESIDE)
     word, suite = wording.outcome(context.comparison).word, context.run.suite
     return Document(page(suite, sections, top=top(context), tab=f"{word}: {suite}"), beside)
 
 
 def made(context: Context, makers: Iterable[Callable[[Context], Section | None]]) -> Iterator[Section]:
-    """The sections that a run has. One whose artifacts cannot be read says so, and the others stand."""
+    """Yield the sections of a run. If artifacts cannot be read, only their section is replaced, by a message."""
     for make in makers:
         try:
             section = make(context)

@@ -1,4 +1,4 @@
-"""What the sections of a report are made from: run, comparison, details of scores, findings as rows of a table."""
+"""The inputs of a report's sections: run, comparison, details of scores, findings as rows of a table."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ from harness.store.record import Repeat, Run, Score
 
 @dataclass(frozen=True)
 class Context:
-    """A run, what it was compared with, and where its evidence lies."""
+    """A run, what it was compared with, and the places of its evidence."""
 
     run: Run
     comparison: Comparison
     folder: Path
-    """Of the run: logs, ``items.parquet``, ``review.json`` where people rated its images."""
+    """Folder of the run: logs, ``items.parquet``, and ``review.json`` if people rated its images."""
     candidate: Side
     """The run with its per-item rows."""
     baseline: Side | None
-    """What it was compared with, with its per-item rows; None where there is none."""
+    """The run it was compared with, with its per-item rows; None if there is none."""
     store: Store
-    """Artifacts, as far as they are still there."""
+    """Store with the artifacts, as far as they still exist."""
     history: Sequence[Step]
     """The accepted runs of this suite and label, oldest first; empty outside git."""
 
     @property
     def changes(self) -> tuple[Difference, ...]:
-        """What somebody changed in the suite since the baseline; empty where there is none."""
+        """Changes to the suite since the baseline; empty without a baseline."""
         return suite_changes(self.run, self.baseline.run) if self.baseline else ()
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The score of a metric that a page shows in full, and the baseline's beside it, where it has one."""
+    """The score of a metric that a page shows in full, and the baseline's score, if any."""
 
     candidate: Score
     baseline: Score | None
     gated: bool
     points: int
-    """Of the metric, this one included."""
+    """Number of points of the metric, including this one."""
 
 
 def details(repeat: Repeat, store: Store) -> Mapping[str, Json]:
-    """Of a repeat, from its record or else from the store; empty where neither has any."""
+    """Return the details of a repeat, from its record or else from the store; empty if neither has any."""
     if repeat.details:
         return repeat.details
     try:
@@ -67,8 +67,9 @@ def details(repeat: Repeat, store: Store) -> Mapping[str, Json]:
 
 
 def shown(context: Context, name: str) -> Iterator[Shown]:
-    """For each metric that leaves a detail called ``name``, gated ones first and of them the worst: its score at the
-    point that regressed most, or at the reference point, or the first there is.
+    """Yield one score of each metric that has a detail called ``name``, gated metrics first, worst first.
+
+    It is the score at the point that regressed most, else at the reference point, else the first score.
     """
     run = context.run
     findings = wording.worst_first(context.comparison.findings)
@@ -94,10 +95,10 @@ def shown(context: Context, name: str) -> Iterator[Shown]:
 
 
 def _regressed(findings: Sequence[Finding]) -> dict[str, Mapping[str, Json]]:
-    """Metric → the point where it regressed most, for the metrics that did at one.
+    """Return metric → the point where it regressed most, for metrics that regressed at a point.
 
     Args:
-        findings: worst first.
+        findings: findings, worst first.
     """
     worse = [
         f for f in findings if f.at and f.verdict is Verdict.REGRESSED and (f.gated or f.against is None)
@@ -106,7 +107,7 @@ def _regressed(findings: Sequence[Finding]) -> dict[str, Mapping[str, Json]]:
 
 
 def baselines(context: Context) -> dict[int, Score]:
-    """By the identity of a score of the run, the baseline's complete score that it is compared with."""
+    """Return the ``id`` of a score of the run → the complete score of the baseline that it is compared with."""
     if context.baseline is None:
         return {}
     pairs = match(context.run, context.baseline.run).pairs
@@ -124,11 +125,11 @@ TONES: dict[str, Tone] = {
     "not gated": "unchanged",
     "improved": "improved",
 }
-"""The word of a verdict or of an outcome → how it is marked."""
+"""Word of a verdict or an outcome → its tone."""
 
 
 def verdict_cell(finding: Finding) -> Cell:
-    """The verdict's word in its tone; what was not judged is quiet."""
+    """Make a cell with the verdict's word in its tone; quiet if nothing was judged."""
     note = "" if finding.executed else "not re-executed"
     if finding.verdict is None:
         return Cell("not judged", tone="quiet", note=note)
@@ -140,13 +141,13 @@ def metric_cell(finding: Finding) -> Cell:
 
 
 def table(caption: str, findings: Sequence[Finding], other: str, most: int) -> Table:
-    """Findings with all their figures, in the order given.
+    """Make a table of findings with all their figures, in the given order.
 
     Args:
-        caption: of the table.
-        findings: worst first.
-        other: what the side is called that they are compared with.
-        most: rows to show; the rest is counted.
+        caption: caption of the table.
+        findings: findings, worst first.
+        other: name of the side they are compared with.
+        most: maximum number of rows; the rest is counted.
     """
     interval = f"{confidence(findings)} interval"
     columns = ("metric", "verdict", other, "candidate", "change", interval, "margin", "repeats")

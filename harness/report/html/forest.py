@@ -1,7 +1,7 @@
-"""The forest plot: how far each metric moved, how sure that is, and how far it may.
+"""The forest plot: the change of each metric, its interval, and its margin.
 
-Metrics have different units, so that each change is drawn in units of its own margin, turned so that worse is to
-the right. The numbers beside it are the metric's own.
+Metrics have different units, so each change is drawn in units of its own margin, with worse to the right. The numbers
+next to it are in the metric's unit.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from harness.report.html.svg import (
 )
 
 MOST = 60
-"""Rows that are drawn; the table has more."""
+"""Maximum number of rows drawn; the table has more."""
 IN_TABLE = 200
 ROW, PLACE = 44.0, 15.0
-"""Height of a row, and how much more it takes where the point needs a line of its own."""
+"""Height of a row in pixels, and its extra height if the point needs its own line."""
 HEAD = 26.0
 LEAST_RANGE, GREATEST_RANGE = 2.0, 4.0
-"""Margins to either side of no change; what lies farther is an arrow at the edge."""
+"""Least and greatest range of the axis to either side of 0, in margins; values beyond are arrows at the edge."""
 STRIP_FROM, STRIP_TO = 0.015, 0.56
-"""Where the strip of a row begins and ends, as shares of the width; its numbers stand to the right of it."""
+"""Start and end of a row's strip, as shares of the width; the numbers are to its right."""
 NAME = 40
-"""Letters of a name and its point that fit on a telephone beside the verdict."""
+"""Characters of a name and its point that fit next to the verdict on a phone."""
 LINE = 58
-"""Letters that fit there on a line of their own."""
+"""Characters that fit on a full line on a phone."""
 
 
 def forest(findings: Sequence[Finding]) -> Chart:
-    """A row per finding, worst first: effect, interval, margin, verdict as colour, shape and word."""
+    """Draw a row per finding, worst first: effect, interval, margin, and verdict as colour, shape and word."""
     rows = wording.worst_first(findings)
     shown = rows[:MOST]
     reach = max((abs(v) for f in shown for v in _spread(f) if math.isfinite(v)), default=0.0)
@@ -66,18 +66,18 @@ def forest(findings: Sequence[Finding]) -> Chart:
 
 @dataclass(frozen=True)
 class _Axis:
-    """Margins, as shares of the width."""
+    """Converts margins to shares of the width."""
 
     reach: float
 
     def at(self, margins: float) -> float:
-        """Within the strip; what lies beyond is at its edge."""
+        """Return the position within the strip; values beyond it are at its edge."""
         kept = min(max(margins, -self.reach), self.reach)
         return STRIP_FROM + (STRIP_TO - STRIP_FROM) * (kept + self.reach) / (2 * self.reach)
 
 
 def _in_margins(finding: Finding, value: float) -> float:
-    """A change in units of the margin, positive where worse; without bound where the margin is 0."""
+    """Return a change in units of the margin, positive if worse; infinite if the margin is 0."""
     worse = value if finding.better == "lower" else -value
     if finding.margin:
         return worse / finding.margin
@@ -85,7 +85,7 @@ def _in_margins(finding: Finding, value: float) -> float:
 
 
 def _spread(finding: Finding) -> list[float]:
-    """Low, change and high in margins, in this order; empty where there is nothing to draw."""
+    """Return low, change and high in margins; empty if there is nothing to draw."""
     e = finding.estimate
     if e is None or e.low is None or e.high is None or finding.margin is None:
         return []
@@ -94,7 +94,7 @@ def _spread(finding: Finding) -> list[float]:
 
 
 def _frame(axis: _Axis, height: float, interval: str) -> list[Markup]:
-    """What the columns are, and no change as a line."""
+    """Draw the column headings and the line of no change."""
     return [
         text("← better", "0%", 12, fill=QUIET),
         text("± margin", percent(axis.at(0)), 12, text_anchor="middle", fill=QUIET),
@@ -109,12 +109,12 @@ def _height(finding: Finding) -> float:
 
 
 def _fits(finding: Finding) -> bool:
-    """Whether name and point stand on one line."""
+    """Whether name and point fit on one line."""
     return len(finding.name) + 1 + len(wording.place(finding)) <= NAME
 
 
 def _row(finding: Finding, top: float, axis: _Axis) -> Markup:
-    """Name, point and verdict; below them strip and numbers."""
+    """Draw name, point and verdict, and below them strip and numbers."""
     place, word = fitted(wording.place(finding), LINE), str(finding.verdict or "not judged")
     name = element("tspan", fitted(finding.name, NAME), font_weight=600)
     height = _height(finding)

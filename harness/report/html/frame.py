@@ -1,7 +1,7 @@
-"""The frame of every page: sections of plain data in, one self-contained HTML file of limited size out.
+"""The frame of every page: turns sections of plain data into one self-contained HTML file of limited size.
 
-Style and script stand in the page, pictures are data URIs or lie beside it; a policy in the page's head lets it
-load nothing else and run no script but its own, whatever a caption contains.
+Style and script are part of the page; pictures are data URIs or files next to it. A content security policy in the
+page's head forbids it to load anything else and to run any other script, whatever a caption contains.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from harness.compare.wording import clean
 from harness.report.html.parts import Block, Cell, Chart, Listing, Section, Strip, Table, Thumbnail
 
 TEXT_BYTES = 290_000
-"""Of a page without its pictures."""
+"""Size limit of a page without its pictures, in bytes."""
 
 PICTURE_BYTES = 4_600_000
-"""Of the pictures inside a page, encoded."""
+"""Size limit of the encoded pictures inside a page, in bytes."""
 
 CELL_BYTES = 24
-"""Of markup around the text of a cell, on average."""
+"""Average size of the markup around the text of a cell, in bytes."""
 
 LEAST_ROWS = 5
-"""A table keeps so many rows, however many tables there are."""
+"""Minimum number of rows that a table keeps, however many tables there are."""
 
 SUFFIXES = {
     "image/webp": "webp",
@@ -44,10 +44,10 @@ SUFFIXES = {
 
 
 def shorten(sections: Sequence[Section], most: int = TEXT_BYTES) -> list[Section]:
-    """The sections with so many rows per table that the page fits.
+    """Cut the tables of the sections so that the page fits.
 
-    Every table is cut to the same number of rows, the largest number at which all fit together: so the long tables
-    pay, and the short ones stay whole.
+    Every table is limited to the same number of rows, the largest at which all tables fit together. So only long
+    tables are cut, and short ones stay whole.
     """
     tables = [t for s in sections for t in _tables(s)]
     rest = sum(_weight_of_rest(b) for s in sections for b in s.blocks)
@@ -66,10 +66,10 @@ def shorten(sections: Sequence[Section], most: int = TEXT_BYTES) -> list[Section
 def move_pictures(
     sections: Sequence[Section], folder: str, most: int = PICTURE_BYTES
 ) -> tuple[list[Section], dict[str, bytes]]:
-    """The sections with what does not fit taken out of the page, in their order.
+    """Move the pictures that do not fit out of the page, in the order of the sections.
 
     Returns:
-        The sections, and the files for ``folder``, which lies beside the page: name → content.
+        The sections, and the files for ``folder``, which is next to the page: name → content.
     """
     beside: dict[str, bytes] = {}
     left = most
@@ -92,7 +92,7 @@ def move_pictures(
 
 
 def _decoded(source: str) -> tuple[bytes, str] | None:
-    """Content and suffix of a base64 data URI; None where it is no picture of ours."""
+    """Return content and suffix of a base64 data URI; None if it is not one of our pictures."""
     head, _, body = source.removeprefix("data:").partition(",")
     kind, _, encoding = head.partition(";")
     if encoding != "base64" or kind not in SUFFIXES:
@@ -140,18 +140,18 @@ def _cut(table: Table, rows: int) -> Table:
 
 
 def _row_weight(row: Sequence[Cell]) -> int:
-    """Bytes of a row in the page, roughly; its pictures are counted elsewhere."""
+    """Estimate the bytes of a row in the page, without its pictures."""
     breaks = len("<wbr>") * sum(c.text.count(".") for c in row[:1])
     return 10 + breaks + sum(CELL_BYTES + _weight(c.text) + _weight(c.note) for c in row)
 
 
 def _weight(text: str) -> int:
-    """Bytes of a text as it is shown: escaped, and cut."""
+    """Return the bytes of a text as shown, escaped and cut."""
     return len(escape(text[:LONGEST_TEXT]).encode(errors="backslashreplace"))
 
 
 def _weight_of_rest(block: Block) -> int:
-    """Bytes of a block without the rows of its table and without pictures, roughly."""
+    """Estimate the bytes of a block, without the rows of its table and without pictures."""
     match block:
         case Chart():
             return 400 + len(block.svg.encode(errors="backslashreplace")) + len(block.caption.encode())
@@ -172,23 +172,23 @@ MARKS = {
     "unchanged": "=",
     "improved": "✓",
 }
-"""Tone → the symbol beside its word: colour never says anything alone."""
+"""Tone → symbol shown next to its word, so that nothing depends on colour alone."""
 
 LONGEST_TEXT = 1_000
-"""Characters of one text that are shown: a caption can be a book."""
+"""Maximum number of characters shown of one text: captions can be very long."""
 
 LONGEST_LISTING = 20_000
-"""Characters of a log or of commands."""
+"""Maximum number of characters of a log or of commands."""
 
 
 def page(title: str, sections: Sequence[Section], *, top: Markup, tab: str = "") -> str:
-    """One HTML document that opens from disk.
+    """Render one HTML document that opens from disk.
 
     Args:
-        title: the heading of the page.
-        sections: in the order they are shown; their anchors are the page's navigation.
-        top: what stands between the heading and the first section.
-        tab: the document's name, in the browser's tab; by default the title.
+        title: heading of the page.
+        sections: sections in page order; the page's navigation links to their anchors.
+        top: markup between the heading and the first section.
+        tab: title in the browser's tab; by default ``title``.
     """
     anchors = [s.anchor for s in sections]
     assert len(set(anchors)) == len(anchors), f"an anchor twice: {anchors}"
@@ -206,18 +206,18 @@ def page(title: str, sections: Sequence[Section], *, top: Markup, tab: str = "")
 
 
 def fragment(template: str, **values: Any) -> Markup:
-    """A part of a page from one of our templates, its text escaped."""
+    """Render a part of a page from one of our templates, with text escaped."""
     return Markup(templates().get_template(template).render(**values))
 
 
 def stylesheet() -> str:
-    """The CSS of every page: its colours are the variables that charts use."""
+    """Return the CSS of every page; it defines the colour variables that charts use."""
     return _source("style.css")
 
 
 @cache
 def templates() -> Environment:
-    """Our templates: all text escaped, and cleaned of what would reorder or break the page."""
+    """Return the environment of our templates. It escapes text and removes what would reorder or break the page."""
     environment = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
@@ -246,7 +246,7 @@ def _source(name: str) -> str:
 
 
 def _policy(script: str) -> str:
-    """Inline style attributes are allowed, since with nothing to load they can do no more than look odd."""
+    """Return the content security policy. It allows inline styles, which are harmless if nothing can be loaded."""
     digest = base64.b64encode(sha256(script.encode()).digest()).decode()
     return (
         "default-src 'none'; img-src data: 'self' file:; style-src 'unsafe-inline'; "
@@ -259,14 +259,14 @@ def _cleaned(value: Any) -> Any:
 
 
 def _isolated(text: str) -> str | Markup:
-    """Right-to-left text in an isolate, so that it does not reorder the numbers beside it."""
+    """Isolate right-to-left text, so that it does not reorder the numbers next to it."""
     if text.isascii() or not any(unicodedata.bidirectional(c) in ("R", "AL") for c in text):
         return text
     return Markup("<bdi>{}</bdi>").format(escape(_cleaned(text)))
 
 
 def _dotted(name: str) -> Markup:
-    """A name that may be broken after its dots."""
+    """Allow line breaks after the dots of a name."""
     return Markup(".<wbr>").join(map(_isolated, _cleaned(name).split(".")))
 
 
@@ -275,12 +275,12 @@ def _preformatted(lines: Sequence[str]) -> Markup:
 
 
 def _image_source(source: str) -> Markup:
-    """Not cleaned like text: it may be long, and it is ours."""
+    """Return the source as is. It is not cleaned like text, since it may be long and is our own."""
     return escape(source)
 
 
 def _sort_key(cell: Cell) -> str:
-    """What the script sorts by; empty where the cell has no place among the numbers."""
+    """Return the sort key for the script; empty if the cell has no number."""
     if cell.sort is None or math.isnan(cell.sort):
         return ""
     return f"{cell.sort:.12g}" if math.isfinite(cell.sort) else ("1e999" if cell.sort > 0 else "-1e999")

@@ -1,7 +1,6 @@
-"""What a page is made of: sections of charts, tables, pictures and text. The templates put them into HTML.
+"""The parts of a page: sections of charts, tables, pictures and text. The templates turn them into HTML.
 
-Everything here is plain data. Text is text: the templates escape it. Only ``Chart.svg`` is markup, and only
-charts make it.
+Everything here is plain data. The templates escape all text. Only ``Chart.svg`` is markup, and only charts create it.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from typing import Literal
 from markupsafe import Markup
 
 Tone = Literal["", "regressed", "incomparable", "inconclusive", "unchanged", "improved", "quiet"]
-"""How something is marked: the colour of a verdict, always beside its word."""
+"""Colour of a mark, as for a verdict; always shown together with its word."""
 REFERENCE = "★"
-"""Before the name of the reference point."""
+"""Marker before the name of the reference point."""
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small picture, inside the page or beside it."""
+    """A small picture, inside the page or in a file next to it."""
 
     source: str
     """A data URI, or a path relative to the page."""
@@ -36,7 +35,7 @@ class Cell:
 
     text: str
     sort: float | None = None
-    """What a numeric column sorts by; a column sorts by its text where no cell has a number."""
+    """Sort key in a numeric column; a column without numbers is sorted by its text."""
     tone: Tone = ""
     note: str = ""
     """A second, quieter line."""
@@ -45,47 +44,47 @@ class Cell:
     picture: Thumbnail | None = None
     """Shown before the text."""
     link: str = ""
-    """Where the text leads: a path relative to the page, percent-encoded."""
+    """Link target of the text: a path relative to the page, percent-encoded."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table that a reader can sort by its heads and, where it is long, filter."""
+    """A table that readers can sort by its headings and, if it is long, filter."""
 
     caption: str
-    """Says what the table shows, for screen readers, too."""
+    """What the table shows; also used by screen readers."""
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numeric: frozenset[int] = frozenset()
-    """Columns, by index, that are set right and sort by number."""
+    """Indices of the columns that are right-aligned and sorted by number."""
     left_out: int = 0
-    """Rows that were cut to keep the page small; said below the table."""
+    """Number of rows that were cut to keep the page small; shown below the table."""
     whole: str = "run.json"
-    """The file that has all rows."""
+    """Name of the file that has all rows."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing with the table behind it."""
+    """A drawing with the table of its data."""
 
     title: str
     svg: Markup
     caption: str
-    """What is seen: axes, units, what the marks are, in one or two sentences."""
+    """Axes, units and meaning of the marks, in one or two sentences."""
     table: Table
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Rows of pictures under common heads: what stands below one another is to be compared."""
+    """Rows of pictures under common headings; pictures in one column are to be compared."""
 
     title: str
     caption: str
     heads: tuple[str, ...]
-    """One per column; empty where the columns have no meaning of their own."""
+    """One heading per column; empty if the columns have no meaning of their own."""
     rows: tuple[tuple[Thumbnail | None, ...], ...]
     labels: tuple[str, ...] = ()
-    """One per row: a prompt, a class; empty where the rows have none."""
+    """One label per row, such as a prompt or a class; empty if the rows have none."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +104,10 @@ class Section:
     """A part of the page with a heading and an anchor."""
 
     anchor: str
-    """Lower-case letters and hyphens, unique on the page."""
+    """Link anchor: lower-case letters and hyphens, unique on the page."""
     title: str
     blocks: tuple[Block, ...]
     lead: str = ""
-    """One sentence above the blocks: how to read them."""
+    """One sentence above the blocks that explains how to read them."""
     folded: bool = False
-    """Shown closed; a reader opens it."""
+    """Whether the section is collapsed at first."""

@@ -1,4 +1,4 @@
-"""A plot with two axes: where a value lies between their ends, which round numbers are named, what is put into it."""
+"""A plot with two axes: scales, ticks, and the marks and lines drawn in it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from markupsafe import Markup
 from harness.report.html.svg import QUIET, RULE, element, fitted, percent, rule, text
 
 TICKS = 5
-"""About so many numbers on an axis."""
+"""Approximate number of ticks on an axis."""
 
 LEAST, GREATEST = 1e-300, 1e300
-"""Distances and values beyond these cannot be divided into steps: an axis takes them for equal, or for its end."""
+"""Smallest distance and largest value that can be divided into ticks. Values closer together count as equal; larger
+ones are put at the end of the axis."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis from ``low`` to ``high``, which are finite and different; both positive where ``log``."""
+    """An axis from ``low`` to ``high``, which are finite and different; both positive if ``log``."""
 
     low: float
     high: float
     log: bool = False
 
     def at(self, value: float) -> float:
-        """Share of the way: 0 at the low end, 1 at the high one; what lies beyond is at the end."""
+        """Return the position in [0, 1]: 0 at the low end, 1 at the high end; values beyond are at the end."""
         if self.log:
             low, high, here = math.log(self.low), math.log(self.high), math.log(max(value, self.low))
         else:
@@ -35,7 +36,7 @@ class Scale:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """Round numbers within the axis, and how they are written."""
+        """Return round numbers within the axis, with their text."""
         values = _decades(self.low, self.high) if self.log else []
         if len(values) < 2:
             step = round_step((self.high - self.low) / TICKS)
@@ -47,13 +48,13 @@ class Scale:
 def scale(
     values: Iterable[float], *, zero: bool = False, log_from: float = math.inf, pad: float = 0.06
 ) -> Scale:
-    """An axis that holds all values with some room.
+    """Make an axis that includes all values with some padding.
 
     Args:
-        values: those that are not finite do not count; none: the axis is from 0 to 1.
-        zero: begin at 0 where no value is negative.
-        log_from: logarithmic where all values are positive and span at least this factor.
-        pad: room at either end, as a share of the whole.
+        values: values to include, non-finite ones ignored; without any, the axis is from 0 to 1.
+        zero: start at 0 if no value is negative.
+        log_from: logarithmic if all values are positive and span at least this factor.
+        pad: padding at either end, as a share of the range.
     """
     found = [min(max(v, -GREATEST), GREATEST) for v in values if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(found), max(found)
@@ -67,7 +68,7 @@ def scale(
 
 
 def _logarithmic(low: float, high: float, pad: float) -> Scale:
-    """Quotients and powers of the ends are not made: those of 1e-300 and 1e300 are no numbers."""
+    """Make a logarithmic axis, using logarithms only: quotients and powers of 1e-300 and 1e300 over- or underflow."""
     room = math.log(high) - math.log(low)
     ends = (math.log(low) - pad * room, math.log(high) + pad * room)
     first, last = (math.exp(min(max(e, math.log(LEAST)), math.log(GREATEST))) for e in ends)
@@ -75,13 +76,13 @@ def _logarithmic(low: float, high: float, pad: float) -> Scale:
 
 
 def round_step(at_least: float) -> float:
-    """The smallest of 1, 2 or 5 times a power of ten that is not below ``at_least``, which is positive."""
+    """Return the smallest 1, 2 or 5 times a power of ten that is at least ``at_least`` (positive)."""
     power = 10.0 ** math.floor(math.log10(at_least))
     return power * next(m for m in (1, 2, 5, 10) if m * power >= at_least * (1 - 1e-9))
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times the powers of ten within; the powers alone, or some of them, where these are many."""
+    """Return 1, 2 and 5 times the powers of ten within the axis; if too many, only (some of) the powers."""
     steps = (1, 2, 5) if high < 1e3 * low else (1,)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     every = 1 + (last - first) // (2 * TICKS)
@@ -94,32 +95,32 @@ def _short(value: float) -> str:
 
 
 LEFT, RIGHT = 0.12, 0.97
-"""Where the axes begin and end, as shares of the width: on a telephone the left one holds six digits."""
+"""Start and end of the plot, as shares of the width; on a phone the left margin fits six digits."""
 TOP = 26.0
 LEGEND_ROW = 17.0
 NARROW = 6
-"""Longer labels at the right end of an axis stand to the left of their place."""
+"""Labels with more characters are placed to the left of their tick at the right end of an axis."""
 _UNITS = 1000.0
-"""Width of the coordinates of a line, which is stretched to its place."""
+"""Width of a line's coordinate system, which is stretched to the plot."""
 
 
 @dataclass(frozen=True)
 class Plot:
-    """Two axes and their names. A place is (percent of the width, pixels from above)."""
+    """Two axes and their names. Positions are (percent of the width, pixels from the top)."""
 
     x: Scale
     y: Scale
     x_label: str
     y_label: str
-    """Stands above the plot, so that it is read level."""
+    """Shown above the plot, so that it can be read horizontally."""
     x_ticks: tuple[tuple[float, str], ...] | None = None
-    """Instead of the scale's own: where an axis has only some values."""
+    """Ticks to use instead of the scale's own, for an axis with only a few values."""
     height: float = 210.0
-    """Of the plot alone."""
+    """Height of the plot without labels, in pixels."""
 
     @property
     def total(self) -> float:
-        """Height with labels, before any legend."""
+        """Height with labels, without the legend, in pixels."""
         return TOP + self.height + 38
 
     def share(self, x: float) -> float:
@@ -132,7 +133,7 @@ class Plot:
         return TOP + self.height * (1 - self.y.at(y))
 
     def frame(self) -> list[Markup]:
-        """Grid, numbers and names of the axes."""
+        """Draw grid, numbers and names of the axes."""
         bottom = TOP + self.height
         marks = [text(fitted(self.y_label, 56), "0%", 12, fill=QUIET)]
         for value, label in self.y.ticks:
@@ -157,8 +158,9 @@ class Plot:
         width: float = 1.5,
         dashes: str = "none",
     ) -> Markup:
-        """A line through (x, y), in their order, each set off by its shift, if any (a share of the width); ``width`` in
-        pixels.
+        """Draw a line through the points (x, y) in their order.
+
+        ``shifts``, if any, move each point sideways, as shares of the width; ``width`` is in pixels.
         """
         aside = [shift / (RIGHT - LEFT) for shift in shifts] or [0.0] * len(points)
         places = " ".join(
@@ -180,11 +182,11 @@ class Plot:
         )  # fmt: skip
 
     def whisker(self, x: str, low: float, high: float, hue: str) -> Markup:
-        """An interval at a place of the x axis."""
+        """Draw an interval at a position of the x axis."""
         return rule(x, self.down(low), x, self.down(high), hue, stroke_width=1.2, stroke_opacity=0.7)
 
     def band(self, low: float, high: float) -> Markup:
-        """All across, from one height to another."""
+        """Draw a band across the plot, from one y value to another."""
         top, bottom = self.down(high), self.down(low)
         return element(
             "rect", x=percent(LEFT), y=top, width=percent(RIGHT - LEFT), height=max(bottom - top, 1.0), fill=RULE,
@@ -192,17 +194,17 @@ class Plot:
         )  # fmt: skip
 
     def level(self, y: float) -> Markup:
-        """A dotted line all across."""
+        """Draw a dotted line across the plot."""
         at = self.down(y)
         return rule(percent(LEFT), at, percent(RIGHT), at, QUIET, stroke_width=1.3, stroke_dasharray="1.5 3")
 
 
 def legend(entries: Sequence[tuple[Markup, str]], top: float) -> tuple[list[Markup], float]:
-    """Samples and what they mean, two beside each other; and the height that they take.
+    """Draw a legend in two columns; return it and its height in pixels.
 
     Args:
-        entries: drawn around (0, 0), about 20 pixels wide, and its name.
-        top: where the first row begins.
+        entries: for each a sample, drawn around (0, 0) and about 20 pixels wide, and its name.
+        top: y of the first row, in pixels.
     """
     marks = []
     for i, (sample, name) in enumerate(entries):

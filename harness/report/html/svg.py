@@ -10,17 +10,17 @@ from harness.compare import wording
 from harness.compare.comparison import Verdict
 
 INK, QUIET, RULE, PAPER, ACCENT = (f"var(--{name})" for name in ("ink", "quiet", "rule", "paper", "accent"))
-"""The page's colours, in both of its schemes."""
+"""The page's colours, in both colour schemes."""
 SMALL = 11
-"""Font size of everything that is not a row's name, in pixels."""
+"""Font size in pixels of all text except names of rows."""
 
 
 def element(name: str, *children: Markup | str, **attributes: str | float) -> Markup:
     """``<name …>children</name>``; text is escaped.
 
     Args:
-        name: of the element.
-        children: markup as it is, text escaped.
+        name: name of the element.
+        children: content; markup is kept, text is escaped.
         attributes: by name, an underscore for a hyphen; numbers are rounded to a hundredth.
     """
     told = Markup("").join(
@@ -38,12 +38,12 @@ def _value(value: str | float) -> str:
 
 
 def percent(share: float) -> str:
-    """A horizontal position or length, from a share of the width in [0, 1]."""
+    """Return a horizontal position or length, from a share of the width in [0, 1]."""
     return _value(100 * share) + "%"
 
 
 def drawing(title: str, description: str, height: float, *children: Markup) -> Markup:
-    """The whole: as wide as its place, ``height`` pixels high."""
+    """Return the whole drawing, as wide as its container and ``height`` pixels high."""
     title = wording.clean(title)
     return element(
         "svg",
@@ -60,17 +60,17 @@ def drawing(title: str, description: str, height: float, *children: Markup) -> M
 
 
 def text(content: str, x: str, y: float, **attributes: str | float) -> Markup:
-    """One line of text from outside, its baseline at ``y``."""
+    """Draw one line of external text, with its baseline at ``y``."""
     return element("text", wording.clean(content), x=x, y=y, **attributes)
 
 
 def tip(content: str) -> Markup:
-    """What a pointer over the element that holds it shows."""
+    """Return a tooltip for the enclosing element."""
     return element("title", wording.clean(content))
 
 
 def fitted(content: str, most: int) -> str:
-    """``content``, cut visibly to the width of ``most`` Latin letters; East Asian ones and emoji count twice."""
+    """Cut ``content`` visibly to the width of ``most`` Latin letters; East Asian characters and emoji count twice."""
     content, width = wording.clean(content), 0
     for i, letter in enumerate(content):
         width += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
@@ -80,7 +80,7 @@ def fitted(content: str, most: int) -> str:
 
 
 SERIES = ("#3b7fc4", "#d1651c", "#17916f", "#b5589a", "#a8800d", "#7a6fd0", "#808080")
-"""Colours of lines and groups: each has a contrast of 3 to 1 and more with white paper and with a dark page."""
+"""Colours of lines and groups; each has a contrast of at least 3:1 with a white and with a dark page."""
 SHAPES = {
     "circle": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0Z",
     "square": "M-4-4H4V4H-4Z",
@@ -93,7 +93,7 @@ SHAPES = {
 }
 """Outlines around (0, 0), about nine pixels wide."""
 _IN_TURN = ("circle", "square", "up", "diamond", "down")
-"""Another number of them than of colours, so that together they name 35 groups."""
+"""Shapes of the groups in turn. Their number differs from that of the colours, so together they identify 35 groups."""
 
 _VERDICTS = {
     Verdict.REGRESSED: ("right", True),
@@ -102,32 +102,32 @@ _VERDICTS = {
     Verdict.INCONCLUSIVE: ("diamond", False),
     Verdict.INCOMPARABLE: ("cross", False),
 }
-"""Shape, and whether it is filled: what is sure is filled, and points where the metric went (right is worse)."""
+"""Shape, and whether it is filled. Certain verdicts are filled and point in the metric's direction (right: worse)."""
 
 
 def colour(index: int) -> str:
-    """Of the ``index``-th line or group."""
+    """Return the colour of the ``index``-th line or group."""
     return SERIES[index % len(SERIES)]
 
 
 def verdict_colour(verdict: Verdict | None) -> str:
-    """As a value of ``fill`` or ``stroke``; quiet where there is no verdict."""
+    """Return a value for ``fill`` or ``stroke``; the quiet colour without a verdict."""
     return QUIET if verdict is None else f"var(--{verdict})"
 
 
 def mark(
     x: str, y: float, shape: str, hue: str, *, filled: bool = True, size: float = 1.0, about: str = ""
 ) -> Markup:
-    """A shape at a place.
+    """Draw a shape at a position.
 
     Args:
-        x: its centre, in percent of the width.
-        y: its centre, in pixels.
-        shape: a name among ``SHAPES``.
+        x: x of its centre, in percent of the width.
+        y: y of its centre, in pixels.
+        shape: a name in ``SHAPES``.
         hue: colour.
-        filled: else only its outline.
-        size: 1 is about nine pixels.
-        about: what a pointer over it shows; empty: nothing.
+        filled: whether it is filled; otherwise only its outline is drawn.
+        size: relative size; 1 is about nine pixels.
+        about: text of the tooltip; no tooltip if empty.
     """
     scale = {} if size == 1.0 else {"transform": f"scale({size:g})"}
     look: dict[str, str | float] = {
@@ -141,7 +141,7 @@ def mark(
 
 
 def series_mark(x: str, y: float, index: int, *, filled: bool = True, about: str = "") -> Markup:
-    """The mark of the ``index``-th group."""
+    """Draw the mark of the ``index``-th group."""
     return mark(x, y, _IN_TURN[index % len(_IN_TURN)], colour(index), filled=filled, about=about)
 
 
@@ -151,5 +151,5 @@ def verdict_mark(x: str, y: float, verdict: Verdict | None, *, about: str = "") 
 
 
 def rule(x1: str, y1: float, x2: str, y2: float, hue: str = INK, **look: str | float) -> Markup:
-    """A straight line."""
+    """Draw a straight line."""
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, stroke=hue, **look)

@@ -1,4 +1,4 @@
-"""Small pictures for a page: WebP in data URIs. What does not fit into a page is moved beside it afterwards."""
+"""Small pictures for a page: WebP in data URIs. Those that do not fit into a page are moved to files later."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SIDE = 144
-"""Of a picture in a strip, in pixels."""
+"""Side of a picture in a strip, in pixels."""
 QUALITY = 80
 
 
 def thumbnail(
     path: Path | None, alt: str, *, label: str = "", note: str = "", side: int = SIDE
 ) -> Thumbnail | None:
-    """An image, reduced to the size it is shown in; small ones stay as they are and are shown enlarged.
+    """Reduce an image to the size in which it is shown. Small images are kept and shown enlarged.
 
-    Equal pixels are equal bytes. 16-bit and floating-point greys are stretched from their darkest to their
-    brightest pixel, and what is transparent is white.
+    Equal pixels give equal bytes. 16-bit and floating-point greys are stretched from their darkest to their brightest
+    pixel. Transparent areas become white.
 
     Args:
-        path: of the image; None where there is none.
-        alt: what it shows, for those who do not see it.
-        label: stands below it.
-        note: stands below that, quieter.
-        side: pixels that it may take on its longer side; twice as many where it is wide.
+        path: path of the image; None if there is none.
+        alt: alternative text.
+        label: text below the image.
+        note: less prominent text below the label.
+        side: maximum pixels of the longer side; twice as many for a wide image.
 
     Returns:
-        None where there is no image or it cannot be read.
+        None if there is no image or it cannot be read.
     """
     from PIL import Image
 
     if path is None:
         return None
     try:
-        # What Pillow warns of is large, not too large: that is an error.
+        # Pillow warns of large images and raises an error for those that are too large: ignore the warning.
         with (
             warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
             Image.open(path) as image,
@@ -57,7 +57,7 @@ def thumbnail(
 
 
 def _reduced(image: Image.Image, side: int) -> Image.Image:
-    """RGB, no larger than it is shown; decoded no larger than needed, where the format allows it."""
+    """Return the image as RGB, no larger than shown. If the format allows, it is also decoded no larger than needed."""
     from PIL import Image
 
     most = _most(image, side)
@@ -69,7 +69,7 @@ def _reduced(image: Image.Image, side: int) -> Image.Image:
 
 
 def _most(image: Image.Image, side: int) -> int:
-    """A picture that is wider than high holds two side by side."""
+    """Return the maximum pixels of the longer side; doubled for a wide picture, which holds two side by side."""
     return 2 * side if image.width > 1.5 * image.height else side
 
 

@@ -1,4 +1,4 @@
-"""The first screen of a report: did it get worse, by how much, how sure, since when, and what changed."""
+"""The first screen of a report: outcome, size and certainty of the changes, the baseline, and what changed."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from harness.report.html.frame import fragment
 from harness.store.record import Run
 
 WORST = 8
-"""Gated findings on the first screen; the section below has all."""
+"""Maximum number of gated findings on the first screen; the section below has all."""
 
 REPEATS = 5
-"""Values of a metric that has no baseline."""
+"""Maximum number of values shown for a metric that has no baseline."""
 
 NAMED = 3
-"""Differences and failures that are named on the first screen."""
+"""Maximum number of differences and failures named on the first screen."""
 
 LINE = 120
-"""Characters of a line on the first screen."""
+"""Maximum number of characters of a line on the first screen."""
 
 ID = 12
-"""Digits of a hash."""
+"""Number of digits shown of a hash."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Row:
 
 
 def top(context: Context) -> Markup:
-    """The banner, its answers and the strip that says what ran on what."""
+    """Render the banner, its details and the strip with the provenance."""
     comparison = context.comparison
     result = wording.outcome(comparison)
     gated = _headlines([f for f in wording.worst_first(comparison.findings) if f.gated], context.run)
@@ -69,8 +69,10 @@ def top(context: Context) -> Markup:
 
 
 def _headlines(gated: Sequence[Finding], run: Run) -> list[Finding]:
-    """Worst first. Where not all have room, of what is unchanged one finding of every metric stands before a second
-    of any, its first field first: many checks of one thing do not hide the rest.
+    """Sort findings worst first.
+
+    If not all fit, the unchanged ones are interleaved by metric: the first field of every metric comes before the
+    second field of any. So many checks of one thing do not hide the rest.
     """
     if len(gated) <= WORST:
         return list(gated)
@@ -98,7 +100,7 @@ def _row(finding: Finding) -> Row:
 
 
 def _measured(context: Context) -> list[tuple[str, str]]:
-    """The gated metrics of a run that has no baseline: name and place, values of the repeats."""
+    """Return the gated metrics of a run without a baseline: name and place, values of the repeats."""
     gated = {f"{g.metric}.{g.field}" for g in context.run.gates}
     told = [
         (f"{name} ({wording.point(at)})" if at else name, ", ".join(wording.together(values[:REPEATS])))
@@ -109,7 +111,7 @@ def _measured(context: Context) -> list[tuple[str, str]]:
 
 
 def _sure(gated: list[Finding]) -> Iterator[str]:
-    """What the intervals rest on, and what the verdicts are about."""
+    """Yield what the intervals are based on, and what the verdicts are about."""
     estimates = [f.estimate for f in gated if f.estimate]
     if estimates:
         behind = list(dict.fromkeys(wording.repeats(e) for e in estimates if e.unit in ("seeds", "items")))
@@ -129,7 +131,7 @@ def _sure(gated: list[Finding]) -> Iterator[str]:
 
 
 def _since(context: Context) -> Iterator[str]:
-    """Which baseline, how old, why it was accepted, and where it was made."""
+    """Yield the baseline's name, age, reason of acceptance, and place of origin."""
     if context.comparison.baseline is None:
         yield "no baseline"
         return
@@ -141,7 +143,7 @@ def _since(context: Context) -> Iterator[str]:
 
 
 def _changed(context: Context) -> Iterator[str]:
-    """What differs between the two sides, nearest to the figures first."""
+    """Yield the differences between the two sides, those closest to the figures first."""
     if context.baseline is None:
         return
     told = [*map(str, context.changes)]
@@ -160,7 +162,7 @@ def _changed(context: Context) -> Iterator[str]:
 
 
 def _strip(context: Context) -> Iterator[tuple[str, str]]:
-    """Provenance in a line: name and value, those left out that the record does not have."""
+    """Yield the provenance as (name, value), without what the record lacks."""
     run = context.run
     environment = run.environments[run.environment]
     commit = str(run.provenance.get("commit") or "")[:ID]
@@ -183,7 +185,7 @@ def _strip(context: Context) -> Iterator[tuple[str, str]]:
 
 
 def _beside(run: Run, context: Context, identity: Callable[[Run], str]) -> str:
-    """An identity, and whether the baseline has the same."""
+    """Return an identity, and whether the baseline has the same."""
     ours = identity(run)
     if context.baseline is None:
         return ours
@@ -200,7 +202,7 @@ def _hardware(environment: Mapping[str, Json]) -> str:
 
 
 def _gone(context: Context) -> str:
-    """How much of the run the store no longer has; empty where it has all of it."""
+    """Say how much of the run the store no longer has; empty if it has everything."""
     done = {t.key for t in context.run.tasks if t.state in ("executed", "cached")}
     gone = sum(not context.store.folder(key).is_dir() for key in done)
     return f"{gone:,} of {len(done):,} artifacts are gone: what would show them is left out" if gone else ""

@@ -1,1 +1,1 @@
-"""A leaderboard on paper: HTML, Markdown, CSV and JSON of one board."""
+"""Renders a leaderboard as HTML, Markdown, CSV and JSON."""

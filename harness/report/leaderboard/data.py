@@ -1,4 +1,4 @@
-"""A leaderboard for programs: CSV, a line per row and metric, and JSON with everything."""
+"""A leaderboard for programs: CSV with a line per row and metric, and JSON with everything."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FIELDS = (
 
 
 def to_csv(board: Board) -> str:
-    """Long form, as data frames like it: numbers in full, a missing value empty.
+    """Return CSV in long form, for data frames: numbers in full precision, missing values empty.
 
-    Texts are on one line; one that a spreadsheet would take for a formula gets an apostrophe before it.
+    Texts are on one line; an apostrophe is put before a text that a spreadsheet would take for a formula.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
@@ -74,7 +74,7 @@ def _inert(text: str) -> str:
 
 
 def to_json(board: Board, places: Places) -> str:
-    """Everything, with the schema's name; NaN and infinities cannot be in it."""
+    """Return everything as JSON, with the schema's name; it contains no NaN or infinity."""
     body: dict[str, Any] = {"schema": SCHEMA, **asdict(board)}
     for table, written in zip(board.tables, body["tables"], strict=True):
         for column, name in zip(written["columns"], table.columns, strict=True):

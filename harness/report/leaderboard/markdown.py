@@ -11,15 +11,15 @@ from harness.report.leaderboard.words import Places
 from harness.report.markup import escape, table_row
 
 LINES, COLUMNS, TABLES = 100, 12, 40
-"""What is shown at most; ``leaderboard.csv`` and ``leaderboard.json`` have all."""
+"""Maximum number of lines, columns and tables; ``leaderboard.csv`` and ``leaderboard.json`` have all."""
 
 
 def render(board: Board, places: Places) -> str:
-    """The board, its cells escaped.
+    """Render the board with escaped cells.
 
     Args:
-        board: what to show.
-        places: where lines lead to.
+        board: board to show.
+        places: link targets of the lines.
     """
     ours = [t for t in board.tables if t.kind == "runs"]
     theirs = [t for t in board.tables if t.kind == "published"]

@@ -21,15 +21,15 @@ from harness.report.leaderboard import words
 from harness.report.leaderboard.words import Places
 
 MOST = 40
-"""Lines that are drawn; the table below has more."""
+"""Maximum number of lines drawn; the table below has more."""
 ROW, FOOT = 34.0, 22.0
 NAME = 44
-"""Letters of a name that fit on a telephone beside the rank."""
+"""Characters of a name that fit next to the rank on a phone."""
 LEFT, RIGHT = 0.02, 0.98
 
 
 def chart(table: Table) -> Chart | None:
-    """None where there is nothing to compare: fewer than two lines with a value."""
+    """Draw a table; None if fewer than two lines have a value, so that there is nothing to compare."""
     drawn = [(line, f) for line in table.lines if table.columns and (f := line.figures[0]) is not None]
     if len(drawn) < 2:
         return None
@@ -66,7 +66,7 @@ class _Axis:
 
 
 def _frame(axis: _Axis, height: float) -> list[Markup]:
-    """Ends and middle of the axis, with their values."""
+    """Draw ends and middle of the axis, with their values."""
     values = [axis.low, (axis.low + axis.high) / 2, axis.high]
     texts = wording.together(values)
     found: list[Markup] = []
@@ -107,16 +107,16 @@ def _table(table: Table, shown: Sequence[tuple[Line, Figure]], title: str) -> Fi
 
 
 LINES, TABLES, FIELDS = 500, 24, 400
-"""Rows of a table, tables, and fields of a protocol that are shown at most; ``leaderboard.json`` has all."""
+"""Maximum number of rows of a table, of tables, and of protocol fields; ``leaderboard.json`` has all."""
 ALL = "leaderboard.json"
 
 
 def render(board: Board, places: Places) -> str:
-    """The page.
+    """Render the page.
 
     Args:
-        board: what to show.
-        places: where lines lead to.
+        board: board to show.
+        places: link targets of the lines.
     """
     ours = [t for t in board.tables if t.kind == "runs"]
     theirs = [t for t in board.tables if t.kind == "published"]
@@ -178,20 +178,20 @@ def _figures(table: Table, line: Line, scales: Sequence[float]) -> list[Cell]:
 
 
 def _head(column: Column) -> str:
-    """In words, since an arrow beside the head of a table that sorts would say how it is sorted."""
+    """Return a column heading with its direction in words: in a sortable table an arrow would mean the sort order."""
     return f"{column.name} ({column.better})"
 
 
 def _from(table: Table, line: Line) -> str:
     if line.origin.path is None:
         return ""
-    date = line.origin.date[:10] if line.origin.label else ""  # a run's id begins with it
-    told = words.origin(line).replace(f" {table.title}/", " ")  # the heading names the suite
+    date = line.origin.date[:10] if line.origin.label else ""  # a run's id begins with its date
+    told = words.origin(line).replace(f" {table.title}/", " ")  # the heading already names the suite
     return "; ".join(filter(None, (told, date, line.note)))
 
 
 def _paired(table: Table) -> Shown:
-    """The change of every other line from the one that was named."""
+    """Make a table of every other line's change from the named line."""
     rows = []
     for line in table.lines[:LINES]:
         if line.key == table.reference:

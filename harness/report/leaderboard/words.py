@@ -1,4 +1,4 @@
-"""What a leaderboard says in words and figures, the same on the page and in Markdown, and where its rows lead to."""
+"""Texts, figures and links of a leaderboard, the same on the page and in Markdown."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from harness.leaderboard.ranks import Ranks
 
 @dataclass(frozen=True)
 class Places:
-    """Seen from the folder that the leaderboard is written to."""
+    """Link targets, relative to the folder that the leaderboard is written to."""
 
     folder: Path
 
     def link(self, origin: Origin) -> str:
-        """A relative URL of a run's report, or of its record where it has none; empty for what was published."""
+        """Return a relative URL of a run's report, or of its record if it has none; empty for published rows."""
         if origin.path is None:
             return ""
         inside = [origin.path / name for name in ("report.html", "report.md", "run.json")]
@@ -33,13 +33,13 @@ class Places:
 
 
 SHORT = 24
-"""A condition that is longer, as a digest is, says nothing to a reader; the protocol has it."""
+"""Maximum number of characters of a condition. Longer ones, such as digests, are only in the protocol."""
 NAMED = 4
-"""At most so many fields are named where two protocols differ; the JSON file has all."""
+"""Maximum number of fields named if two protocols differ; the JSON file has all."""
 
 
 def summary(board: Board) -> str:
-    """What stands above the first table."""
+    """Return the text above the first table."""
     ours = [t for t in board.tables if t.kind == "runs"]
     lines = [line for t in ours for line in t.lines]
     runs = len({line.origin.run for line in lines})
@@ -51,12 +51,12 @@ def summary(board: Board) -> str:
 
 
 def heading(table: Table, number: int) -> str:
-    """``"1. smoke/schedulers"``."""
+    """Return the heading of a table, such as ``"1. smoke/schedulers"``."""
     return f"{number}. {table.title}"
 
 
 def explained(table: Table, number: int) -> str:
-    """How to read a table of runs: its order, what is compared, what keeps it apart from the next table."""
+    """Explain a table of runs: its order, what is compared, and how it differs from the next table."""
     said = []
     if table.columns:
         said.append(f"Best first by {table.columns[0].name} ({table.columns[0].better} is better).")
@@ -72,7 +72,7 @@ def explained(table: Table, number: int) -> str:
 
 
 def published_as(table: Table) -> list[str]:
-    """Where a published table is from and what is known of its protocol, a sentence each."""
+    """Return the source of a published table and what is known of its protocol, one sentence each."""
     protocol = "; ".join(f"{name}: {value}" for name, value in table.protocol.items())
     doubts = dict.fromkeys(line.note for line in table.lines if line.note)
     parts = [
@@ -85,20 +85,20 @@ def published_as(table: Table) -> list[str]:
 
 
 def ranks(of: Ranks | None) -> str:
-    """``"2"`` or ``"1–3"``; empty where a line has none."""
+    """Return ranks as ``"2"`` or ``"1–3"``; empty if there are none."""
     if of is None:
         return ""
     return str(of.best) if of.best == of.worst else f"{of.best}–{of.worst}"
 
 
 def scale(table: Table, column: int) -> float:
-    """The magnitude that gets three digits in a column."""
+    """Return the magnitude that gets three digits in a column."""
     means = [abs(f.mean) for line in table.lines if (f := line.figures[column]) is not None]
     return max((m for m in means if math.isfinite(m)), default=0.0)
 
 
 def mean(figure: Figure | None, table: Table, magnitude: float) -> str:
-    """A column's figure; what was published has the digits that were printed."""
+    """Return the text of a column's figure; published figures keep their printed digits."""
     if figure is None:
         return "–"
     if table.kind == "published":
@@ -107,7 +107,7 @@ def mean(figure: Figure | None, table: Table, magnitude: float) -> str:
 
 
 def interval(figure: Figure | None, magnitude: float) -> str:
-    """``"[0.49, 0.92]"``; empty where there is none."""
+    """Return the interval as ``"[0.49, 0.92]"``; empty if there is none."""
     if figure is None or figure.low is None or figure.high is None or figure.low == figure.high:
         return ""
     low, high = (wording.together([v], scale=magnitude)[0] for v in (figure.low, figure.high))
@@ -115,12 +115,12 @@ def interval(figure: Figure | None, magnitude: float) -> str:
 
 
 def column_name(column: Column) -> str:
-    """With an arrow to where better is."""
+    """Return the column's name with an arrow for the better direction."""
     return f"{column.name} {'↓' if column.better == 'lower' else '↑'}"
 
 
 def change(finding: Finding | None) -> tuple[str, str]:
-    """The change from the named line with its interval, and the verdict on it; empty where there is none."""
+    """Return the change from the named line with its interval, and the verdict; empty if there is none."""
     if finding is None:
         return "", ""
     if finding.estimate is None:
@@ -130,13 +130,13 @@ def change(finding: Finding | None) -> tuple[str, str]:
 
 
 def origin(line: Line) -> str:
-    """``"baseline smoke/land-cover/cpu"`` or a run's id."""
+    """Return the origin of a line: ``"baseline smoke/land-cover/cpu"`` or a run's id."""
     named = line.origin
     return f"baseline {named.suite}/{named.label}" if named.label else named.run
 
 
 def repeats(table: Table) -> str:
-    """What the intervals rest on: ``"3 seeds"``, ``"3 to 5 seeds"``; empty where nothing was repeated."""
+    """Return the basis of the intervals: ``"3 seeds"``, ``"3 to 5 seeds"``; empty if nothing was repeated."""
     seen = [f for line in table.lines for f in line.figures[:1] if f is not None and f.unit != "one"]
     counts = sorted({f.repeats for f in seen})
     if not counts:
@@ -152,7 +152,7 @@ def _fields(fields: Sequence[Difference]) -> str:
 
 
 def _telling(difference: Difference) -> tuple[bool, int]:
-    """A changed value says more than a field that only one side knows, a short one more than a digest."""
+    """Sort key: changed values come before fields of one side only, short values before digests."""
     return None in (difference.baseline, difference.candidate), len(str(difference))
 
 

@@ -1,4 +1,4 @@
-"""Ratings that people gave, as an artifact: what they say of a system is then gated like any other metric."""
+"""Ratings given by people, as an artifact, so that they can be gated like any other metric."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def read(*, source: Source, job: Job) -> Ratings:
     """The ratings of one review, from the ``ratings.json`` that ``harness review collect`` wrote.
 
     Args:
-        source: that file, or a run's folder with it.
-        job: the runner's side.
+        source: that file, or the folder of the run that has it.
+        job: gives the output folder.
 
     Raises:
-        StageError: no such file, or it is damaged; nothing is rated in it.
+        StageError: no such file, a damaged file, or a file without ratings.
     """
     file = source.path / rating_table.FILE if source.path.is_dir() else source.path
     try:

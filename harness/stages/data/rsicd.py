@@ -1,7 +1,7 @@
-"""RSICD: 10,921 aerial images of 30 classes with five sentences each, as ``arampacha/rsicd`` has them.
+"""RSICD: 10,921 aerial images of 30 classes with five sentences each, in the layout of ``arampacha/rsicd``.
 
 Columns ``filename``, ``captions``, ``image``; splits train, valid, test. The class of an image is its file
-name up to the last underscore (``rsicd_images/pond_52.jpg``: pond); some files are only numbered.
+name up to the last underscore (``rsicd_images/pond_52.jpg``: pond); some file names are only a number.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Published(NamedTuple):
 def load(
     *, source: Source, size: Reading[Count] = 224, resize: Reading[Resize] = "bicubic", job: Job
 ) -> CaptionedImages:
-    """All of RSICD, its three splits pooled: for suites that give the images other classes before they split.
+    """All of RSICD, its three splits pooled: for suites that change the classes before they split.
 
     Args:
         source: the data set's folder of parquet files.
@@ -71,11 +71,11 @@ def split(
         source: the data set's folder of parquet files.
         size: width and height in pixels.
         resize: the filter, antialiased; images that already have the size are left as they are.
-        held_out: how many images go to ``test``; the others are ``train``.
-        seed: which ones.
+        held_out: how many images go to ``test``; the others go to ``train``.
+        seed: decides which images are held out.
 
     Raises:
-        StageError: damaged files, another schema, a blank caption, or not more images than are to be held out.
+        StageError: damaged files, another schema, a blank caption, or ``held_out`` not below the number of images.
     """
     files = [file for shards in ParquetSet.open(source.path).splits.values() for file in shards]
     names = _names(files)
@@ -98,7 +98,7 @@ def published(
         resize: the filter, antialiased; images that already have the size are left as they are.
 
     Raises:
-        StageError: damaged files, another schema, a blank caption, a split that is missing, an image that is in two.
+        StageError: damaged files, another schema, a blank caption, a missing split, an image in two splits.
     """
     found = ParquetSet.open(source.path)
     validation = "valid" if "valid" in found.splits else "validation"
@@ -113,7 +113,7 @@ def published(
 
 
 def _name(row: Mapping[str, object], place: Place) -> str:
-    """What an image is called here: its file name without folder, as PNG."""
+    """An image's name in the artifact: its file name without folder, as PNG."""
     filename = row["filename"]
     if not isinstance(filename, str) or not PurePosixPath(filename).stem:
         raise StageError(f"{place}: filename is {filename!r:.60}, not a file name")
@@ -125,7 +125,7 @@ def _names(files: Sequence[Path]) -> set[str]:
 
 
 def _captions(files: Sequence[Path]) -> dict[str, list[str]]:
-    """By image, the sentences of its first row, and those that a repeated row adds."""
+    """The captions of each image: those of its first row, and any new ones from repeated rows."""
     found: dict[str, list[str]] = {}
     for place, row in read(files, {"filename": "filename", "captions": "captions"}):
         captions = sentences(row["captions"], place)
@@ -137,7 +137,7 @@ def _captions(files: Sequence[Path]) -> dict[str, list[str]]:
 
 
 class _EightBit(Decoder):
-    """Has no ``scale`` to advise: RSICD needs none."""
+    """A decoder that does not advise to set ``scale``, because RSICD needs none."""
 
     def _scaled(self, image: Image, where: object) -> Image:
         raise StageError(
@@ -149,7 +149,7 @@ class _EightBit(Decoder):
 def _write(
     files: Sequence[Path], sides: Mapping[str, Collection[str]], decoder: Decoder, job: Job
 ) -> dict[str, CaptionedImages]:
-    """Every image into the folder of its side, once. A file name that comes again must be the same image."""
+    """Write every image once, into the folder of its side. A repeated file name must be the same image."""
     side_of = {name: side for side, members in sides.items() for name in members}
     folders = {side: job.folder(side) for side in sides}
     classes = {side: Counter[str | None]() for side in sides}
@@ -181,6 +181,6 @@ def _facts(classes: Counter[str | None]) -> dict[str, Json]:
 
 
 def class_of(name: str) -> str | None:
-    """The class in a file name: up to its last underscore; None where that is only a number."""
+    """The class in a file name: the part up to its last underscore; None if that part has no letters."""
     label = PurePosixPath(name).stem.rpartition("_")[0]
     return label if any(c.isalpha() for c in label) else None

@@ -1,8 +1,8 @@
 """Gaussians fitted to feature vectors, and the Fréchet distance between two of them, in float64.
 
-Covariances are never formed. One of N vectors is held as a factor F with FᵀF = Σ and at most min(N, D) rows, and
-the trace term follows from two factors: Tr √(Σ₁Σ₂) is the nuclear norm of F₁F₂ᵀ, an N × M matrix where there are
-fewer vectors than dimensions. No condition number is squared, no root of a D × D matrix is taken.
+Covariances are never formed. The covariance of N vectors is kept as a factor F with FᵀF = Σ and at most min(N, D)
+rows. The trace term follows from two factors: Tr √(Σ₁Σ₂) is the nuclear norm of F₁F₂ᵀ, an N × M matrix if there are
+fewer vectors than dimensions. So no condition number is squared, and no root of a D × D matrix is taken.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Doubles = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 STEP = 2048
-"""Vectors that are in memory at once, at least; more dimensions than that make it as many."""
+"""Least number of vectors in memory at once; with more dimensions than that, it is the number of dimensions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,17 +31,17 @@ class Gaussian:
 
     @property
     def trace(self) -> float:
-        """Of the covariance."""
+        """Trace of the covariance."""
         return float(np.vdot(self.factor, self.factor))
 
     def project(self, axes: Doubles) -> Gaussian:
-        """Its image on orthonormal ``axes`` (D, k)."""
+        """The Gaussian projected on orthonormal ``axes`` (D, k)."""
         return Gaussian(self.mean @ axes, np.asarray(np.linalg.qr(self.factor @ axes, mode="r")))
 
 
 @dataclass(frozen=True)
 class Distance:
-    """‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2√(Σ₁Σ₂)), by its two terms (Dowson and Landau, 1982)."""
+    """‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2√(Σ₁Σ₂)), split into its two terms (Dowson and Landau, 1982)."""
 
     means: float
     covariances: float
@@ -54,18 +54,18 @@ class Distance:
 def fit(values: NDArray[Any], rows: Rows | None = None) -> Gaussian:
     """The mean and the unbiased covariance (N − 1) of vectors.
 
-    Reads ``values`` twice, some thousand vectors at a time: what is in memory does not grow with their number.
+    Reads ``values`` twice, some thousand vectors at a time, so memory does not grow with their number.
 
     Args:
-        values: (N, D) of any float type, a memory map for instance.
-        rows: which of them; all, where it is left out. At least two.
+        values: (N, D) of any float type, for instance a memory map.
+        rows: the rows to use, at least two; by default all.
     """
     rows = np.arange(len(values)) if rows is None else rows
     count, dim = len(rows), values.shape[1]
     assert count >= 2
     step = max(STEP, dim)
     parts = [rows[start : start + step] for start in range(0, count, step)]
-    origin = values[rows[0]].astype(np.float64)  # vectors that are all equal have a covariance of exactly 0
+    origin = values[rows[0]].astype(np.float64)  # so that equal vectors have a covariance of exactly 0
     mean = sum((values[part] - origin).sum(axis=0) for part in parts) / count
     factor = np.empty((0, dim))
     for part in parts:
@@ -78,8 +78,8 @@ def fit(values: NDArray[Any], rows: Rows | None = None) -> Gaussian:
 def frechet(a: Gaussian, b: Gaussian) -> Distance:
     """The Fréchet distance of two Gaussians (2-Wasserstein, squared).
 
-    It cannot be negative. Of two that are equal the covariance term is a difference of equal numbers, right to
-    about 1e-14 of the covariances' traces; what rounding leaves below 0 is 0.
+    It cannot be negative. For equal Gaussians the covariance term is a difference of equal numbers, accurate to
+    about 1e-14 of the covariances' traces; a negative result of rounding is set to 0.
     """
     roots = np.linalg.svd(a.factor @ b.factor.T, compute_uv=False)
     difference = a.mean - b.mean
@@ -102,15 +102,15 @@ def leave_one_out(
 ) -> tuple[Doubles, Doubles]:
     """The distances when one side is fitted without one of its vectors, for each of them: (N,) and (M,).
 
-    Without vector y of M and with d = y − μ, the covariance is (M−1)/(M−2) · (Σ − M/(M−1)² ddᵀ): a change of rank
-    one, for which ``_lost`` has the trace term. So all of them cost little more than the distance itself.
+    Without vector y of M and with d = y − μ, the covariance is (M−1)/(M−2) · (Σ − M/(M−1)² ddᵀ). This is a rank-one
+    change, for which ``_lost`` gives the trace term. So all of them together cost little more than the distance itself.
 
     Args:
-        a: ``fit(of_a)``, on ``axes`` where these are given.
-        b: ``fit(of_b)``, alike.
+        a: ``fit(of_a)``, projected on ``axes`` if these are given.
+        b: ``fit(of_b)``, likewise.
         of_a: (N, D), at least three.
         of_b: (M, D), at least three.
-        axes: orthonormal, (D, k), that the vectors are projected on; as they are, where it is left out.
+        axes: orthonormal axes (D, k) to project the vectors on; by default they are not projected.
     """
     left, roots, right = np.linalg.svd(a.factor @ b.factor.T, full_matrices=False)
     return (
@@ -130,7 +130,7 @@ def _without_each(
     """Distances from ``fixed`` to ``fitted`` without each of its vectors.
 
     Args:
-        onto: what takes a vector's products with the eigenvectors of F Σ Fᵀ, F being the fixed side's factor.
+        onto: maps a vector to its products with the eigenvectors of F Σ Fᵀ, where F is the fixed side's factor.
         roots: singular values of the product of the two factors.
     """
     count = len(values)
@@ -152,14 +152,14 @@ def _without_each(
 def _lost(variances: Doubles, weights: Doubles) -> Doubles:
     """Tr √A − Tr √(A − vvᵀ) for many v, where neither matrix has a negative eigenvalue.
 
-    With g(t) = vᵀ(A + t)⁻¹v it is 1/2π ∫ t^(−1/2) · −log(1 − g(t)) dt over t > 0, from √x = 1/2π ∫ t^(−1/2)
-    log(1 + x/t) dt under the trace and det(A − vvᵀ + t) = det(A + t)(1 − g(t)). On t = e^(2u) the integrand falls
-    exponentially on both sides and is analytic for |Im u| < π/2, so that the trapezoidal rule with a step of 0.4
-    is right to about e^(−π²/0.4) = 2e-11.
+    With g(t) = vᵀ(A + t)⁻¹v it is 1/2π ∫ t^(−1/2) · −log(1 − g(t)) dt over t > 0. This follows from √x = 1/2π ∫
+    t^(−1/2) log(1 + x/t) dt under the trace and det(A − vvᵀ + t) = det(A + t)(1 − g(t)). With t = e^(2u) the integrand
+    decays exponentially on both sides and is analytic for |Im u| < π/2, so the trapezoidal rule with a step of 0.4
+    has an error of about e^(−π²/0.4) = 2e-11.
 
     Args:
         variances: eigenvalues of A, (k,).
-        weights: squares of the v in A's eigenvectors, (M, k).
+        weights: squared coordinates of the v in A's eigenvectors, (M, k).
     """
     largest = float(variances.max(initial=0.0))
     if largest == 0:
@@ -167,6 +167,6 @@ def _lost(variances: Doubles, weights: Doubles) -> Doubles:
     step = 0.4
     nodes = np.sqrt(largest) * np.exp(np.arange(-30, 20, step))
     g = weights @ (1 / (variances[:, None] + nodes**2))
-    # A vector that alone spans a direction has g(0) = 1, and rounding may lift it to 1 or above near t = 0.
+    # If a vector alone spans a direction, g(0) = 1, and rounding may raise it to 1 or above near t = 0.
     integrand = -np.log1p(-np.minimum(g, 1 - np.finfo(np.float64).eps)) * nodes
     return np.asarray(step / np.pi * integrand.sum(axis=1))

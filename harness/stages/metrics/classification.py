@@ -1,4 +1,4 @@
-"""Classification metrics from stored per-item logits: scoring again needs no training and no images."""
+"""Classification metrics from stored per-item logits, so scoring again needs no training and no images."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 FILE = "predictions.parquet"
 MACRO = {"average_accuracy": "recall", "f1_macro": "f1", "jaccard": "jaccard"}
-"""Field → what of each class it is the mean of."""
+"""Field → the per-class ratio that it is the mean of."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationScores(Scores):
-    """Of C classes and N items; every field but the loss is in [0, 1].
+    """Scores for C classes and N items; every field but the loss is in [0, 1].
 
     TorchGeo logs ``OverallAccuracy`` (micro), ``AverageAccuracy`` (macro), ``F1Score`` (micro) and
-    ``JaccardIndex`` (macro); a paper that reports its figures reports these.
+    ``JaccardIndex`` (macro). Papers that report TorchGeo's figures report these.
     """
 
     overall_accuracy: HigherShare
-    """Share of items whose largest logit is the label's; of equal logits the first counts."""
+    """Share of items whose largest logit is the label's; if logits are equal, the first counts."""
     average_accuracy: HigherShare
     """Mean of the classes' recalls (macro)."""
     f1_micro: HigherShare
@@ -45,15 +45,16 @@ class ClassificationScores(Scores):
 def scores(predictions: Predictions) -> ClassificationScores:
     """Overall and average accuracy, F1, Jaccard and loss, with a per-class table and the confusion matrix.
 
-    Macro means are torchmetrics': over the classes that occur or are predicted. A class without an item that
-    is predicted all the same enters as 0; one that is not predicted either is left out. Classes without an
-    item are listed in the details, and so is how many items the classifier has seen before, where it says so.
+    Macro means are torchmetrics': over the classes that occur or are predicted. A class without items that
+    is predicted counts as 0; one that is not predicted either is left out. The details list classes without
+    items, and the number of items that the classifier has seen before, if it is recorded.
 
     The rows of overall accuracy, F1 micro and loss are the items' own values. Those of the macro means are the
     jackknife's: what each mean loses without the item.
 
     Raises:
-        StageError: no items, a logit that is not finite, not a logit for each class, a label outside of them.
+        StageError: no items, a logit that is not finite, a number of logits other than that of the classes, a label
+            outside the classes.
     """
     import torch
     from torchmetrics.functional.classification import multiclass_confusion_matrix
@@ -97,9 +98,9 @@ def scores(predictions: Predictions) -> ClassificationScores:
 
 
 def _per_class(confusion: Tensor) -> dict[str, Tensor]:
-    """Per class in float64; 0 where there is nothing to divide by.
+    """Ratios per class in float64; 0 if the denominator is 0.
 
-    torchmetrics' own ratios are float32: seven digits, where published figures and the differences of paired
+    torchmetrics' own ratios are float32: seven digits, while published figures and the differences of paired
     repeats need more.
 
     Args:
@@ -109,7 +110,7 @@ def _per_class(confusion: Tensor) -> dict[str, Tensor]:
 
 
 def _ratios(hit: Tensor, label: Tensor, predicted: Tensor) -> dict[str, Tensor]:
-    """Per class from its counts: items that are right, that have it, and that are predicted to."""
+    """Ratios per class from its counts: items predicted correctly, items of the class, items predicted as the class."""
     hit, label, predicted = hit.double(), label.double(), predicted.double()
     ratios = {
         "precision": hit / predicted,
@@ -121,7 +122,7 @@ def _ratios(hit: Tensor, label: Tensor, predicted: Tensor) -> dict[str, Tensor]:
 
 
 def _counted(confusion: Tensor) -> Tensor:
-    """Which classes enter macro means: those that occur or are predicted."""
+    """Which classes count in macro means: those that occur or are predicted."""
     return (confusion.sum(dim=0) + confusion.sum(dim=1)) > 0
 
 
@@ -140,9 +141,9 @@ def _without_each(confusion: Tensor, labels: Tensor, predicted: Tensor) -> dict[
 
 
 def smallest_steps(confusion: Tensor) -> dict[str, float]:
-    """The least by which one more item that is right, or one less, can change each macro mean.
+    """The smallest change of each macro mean if one more item, or one less, is predicted correctly.
 
-    The item is of a class and was taken for another: its own class gains a hit, the other loses a wrong prediction.
+    The item was predicted as another class: its own class gains a hit, the other loses a wrong prediction.
     """
     import torch
 
@@ -150,7 +151,7 @@ def smallest_steps(confusion: Tensor) -> dict[str, float]:
     now, nowhere = _ratios(hit, label, predicted), torch.tensor(torch.inf, dtype=torch.float64)
     found = {}
     for field, name in MACRO.items():
-        own = torch.minimum(  # one more hit where there is a miss, one less where there is a hit
+        own = torch.minimum(  # one more hit if there is a miss, one less if there is a hit
             torch.where(label > hit, _ratios(hit + 1, label, predicted + 1)[name] - now[name], nowhere),
             torch.where(hit > 0, now[name] - _ratios(hit - 1, label, predicted - 1)[name], nowhere),
         )
@@ -163,7 +164,7 @@ def smallest_steps(confusion: Tensor) -> dict[str, float]:
 
 
 def _rows(classes: Sequence[Json], table: dict[str, Tensor], support: Sequence[int]) -> list[Json]:
-    """One row per class: precision, recall, F1, Jaccard, and how many items it has."""
+    """One row per class: precision, recall, F1, Jaccard, and its number of items."""
     columns = {name: column.tolist() for name, column in table.items()}
     return [
         {"class": name, **{n: column[i] for n, column in columns.items()}, "support": support[i]}

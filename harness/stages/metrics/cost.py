@@ -1,7 +1,7 @@
-"""What the work cost, as the stage that did it measured it.
+"""Cost of the work, as measured by the stage that did it.
 
-Several metrics, because they are comparable in several ways. Network evaluations are the same on every machine. Times
-and bytes say something beside those of the same hardware only, so they carry it as a condition.
+There are several metrics, because they differ in what they can be compared with. Network evaluations are the same on
+every machine. Times and bytes can be compared on the same hardware only, so the hardware is a condition of them.
 """
 
 from __future__ import annotations
@@ -17,23 +17,26 @@ from harness.stage import Higher, Items, Lower, Scores, stage
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingScores(Scores):
-    """The same wherever it is measured."""
+    """Scores that are the same on every machine."""
 
     evaluations: Lower
-    """Evaluations of the denoising network per image. Not the steps: PNDM's 50 are 51, Heun's 2 × 50 − 1."""
+    """Evaluations of the denoising network per image. This is not the number of steps: PNDM's 50 steps are 51
+    evaluations, Heun's 2 × 50 − 1.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedScores(Scores):
-    """Of one machine: device, threads and number of images are conditions. The batch size is not: a better one is
-    a gain like any other. It stands in the details.
+    """Scores of one machine: device, threads and number of images are conditions.
+
+    The batch size is not a condition, because a better one is a gain like any other. It is in the details.
     """
 
     TIMED: ClassVar[bool] = True
     s_per_image: Lower
     """Seconds of wall time per image, for all of the sampling."""
     images_per_s: Higher
-    """Its inverse."""
+    """Inverse of ``s_per_image``."""
     peak_bytes: Lower
     """Largest memory in use while sampling: the device's, or the process's on a CPU."""
     host_bytes: Lower
@@ -42,13 +45,13 @@ class SpeedScores(Scores):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenScores(Scores):
-    """Of one machine: device, threads and number of tokens are conditions."""
+    """Scores of one machine: device, threads and number of tokens are conditions."""
 
     TIMED: ClassVar[bool] = True
     s_per_1000_tokens: Lower
-    """Seconds of wall time per thousand tokens that were learnt, predicted or written."""
+    """Seconds of wall time per thousand tokens trained on, predicted or generated."""
     tokens_per_s: Higher
-    """Its inverse, times a thousand."""
+    """Inverse of ``s_per_1000_tokens``, times a thousand."""
     peak_bytes: Lower
     """Largest memory in use: the device's, or the process's on a CPU."""
     host_bytes: Lower
@@ -57,10 +60,10 @@ class TokenScores(Scores):
 
 @stage(version=1)
 def sampling(images: GeneratedImages) -> SamplingScores:
-    """Network evaluations per image: as many for each, so that its rows, the images, do not vary.
+    """Network evaluations per image. The number is the same for each image, so the rows do not vary.
 
     Raises:
-        StageError: images of another system, of which nobody knows it.
+        StageError: images of another system, whose cost is not recorded.
     """
     from harness.formats.image_folder import rows
 
@@ -75,10 +78,10 @@ def sampling(images: GeneratedImages) -> SamplingScores:
 
 @stage(version=1)
 def speed(images: GeneratedImages) -> SpeedScores:
-    """Time and memory of the sampling, on the machine that did it (which need not be the one that scores).
+    """Time and memory of the sampling, on the machine that did it (it may differ from the one that scores).
 
     Raises:
-        StageError: images of another system, of which nobody knows it.
+        StageError: images of another system, whose cost is not recorded.
     """
     cost = _cost(images, "text_to_image.sample")
     wall_s, count = _number(cost, "wall_s"), _number(cost, "images")
@@ -97,10 +100,10 @@ def tokens(work: Artifact) -> TokenScores:
     """Time and memory of a language model's work, on the machine that did it.
 
     Args:
-        work: what ``language_model.finetune``, ``likelihood`` or ``generate`` left.
+        work: the output of ``language_model.finetune``, ``likelihood`` or ``generate``.
 
     Raises:
-        StageError: work of which nobody knows it.
+        StageError: work whose cost is not recorded.
     """
     cost = _cost(work, "language_model.finetune, likelihood or generate")
     wall_s, count = _number(cost, "wall_s"), _number(cost, "tokens")
@@ -115,7 +118,7 @@ def tokens(work: Artifact) -> TokenScores:
 
 
 def _energy(cost: Mapping[str, Json], count: float, name: str) -> dict[str, Json]:
-    """Joules per unit of work, where the accelerator counts them."""
+    """Joules per unit of work, if the accelerator counts them."""
     return {} if cost["energy_j"] is None else {name: _number(cost, "energy_j") / count}
 
 

@@ -1,8 +1,8 @@
-"""The Fréchet distance between real and generated images, with what is needed to read it at a small N.
+"""The Fréchet distance between real and generated images, with the values needed to interpret it at a small N.
 
-The distance (FID, where the extractor is Inception) compares means and covariances of features. From a few hundred
-images in 2048 dimensions it is mostly the bias of the covariances' estimates, so it stands beside a real-against-real
-floor, a distance in few dimensions, and its standard error.
+The distance (FID, if the extractor is Inception) compares means and covariances of features. With a few hundred
+images in 2048 dimensions it is mostly the bias of the estimated covariances. It is therefore shown next to a
+real-against-real floor, a distance in few dimensions, and its standard error.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from harness.stages.metrics._gaussian import Gaussian, Rows
 
 LEAST = 4
-"""Vectors a side: the floor needs two disjoint pairs."""
+"""Least number of vectors per side: the floor needs two disjoint pairs."""
 DRAWS = 4
-"""Comparisons of real with real images that the floor is the mean of, at most."""
+"""Most comparisons of real with real images that the floor is the mean of."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrechetScores(Scores):
-    """In squared units of the features; none is negative."""
+    """Distances in squared units of the features; none is negative."""
 
     distance: Lower
     """‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2√(Σ₁Σ₂)) with unbiased covariances: FID, as torchmetrics computes it."""
     pca_distance: Lower
-    """The same on the first principal axes of the real features: few, so that N may suffice for a covariance."""
+    """The same on the first principal axes of the real features: few axes, so that N may suffice for a covariance."""
     floor: float
-    """What real images score in place of the generated ones; the details say at which N."""
+    """Distance of real images in place of the generated ones; the details give its N."""
     standard_error: float
-    """Of ``distance``, over generated images, the real ones as they are (jackknife)."""
+    """Standard error of ``distance`` over generated images, with the real ones fixed (jackknife)."""
 
 
 @stage(version=1, software=("numpy",))
@@ -46,28 +46,28 @@ def distance(
     """Fréchet distance, the same on few principal axes, its real-against-real floor and its standard error.
 
     The *floor* is the mean distance between two disjoint sets of real images. With ``reserve``, sets of as many
-    images as were generated are drawn from it and compared with all of ``real``: the same N on both sides, which is
-    what an ideal generator would score on average. Without it, ``real`` itself is parted, in a set of as many
-    images as were generated (at most half) and the rest: fewer images, so the floor is somewhat too high; the
-    details give both N. Draws go by the images' names, so they are the same in every run.
+    images as were generated are drawn from it and compared with all of ``real``. Both sides then have the same N as
+    in the distance, and the floor is the mean score of an ideal generator. Without it, ``real`` itself is divided into
+    a set of as many images as were generated (at most half) and the rest. There are then fewer images, so the floor is
+    somewhat too high; the details give both N. Draws depend on the images' names, so they are the same in every run.
 
-    The *standard error* is the jackknife's over all M generated images, in closed form. It says how far another M
-    images of the same generator would land, not how far the distance is from its value at infinite N. Its square
+    The *standard error* is the jackknife's over all M generated images, in closed form. It says how much the distance
+    varies with another M images of the same generator, not how far it is from its value at infinite N. Its square
     is too large rather than too small on average (Efron and Stein, 1981).
 
-    The rows behind both distances are the jackknife's, over real and generated images: an interval over them knows
-    the luck of either draw, and two generators that are held against the same real images share the luck of these.
-    The principal axes are part of the yardstick: without an image, they stay those of all real images.
+    The rows behind both distances are the jackknife's, over real and generated images. An interval over them includes
+    the sampling error of both sides, and two generators compared with the same real images share that of the real
+    ones. The principal axes are held fixed: without an image, they stay those of all real images.
 
     Args:
         real: features of N real images.
         generated: features of M generated images.
-        reserve: features of further real images, none of them in ``real``: the training images, for instance.
-        pca: number of principal axes; fewer where the real features have fewer (``components`` in the conditions).
+        reserve: features of further real images, not in ``real``: the training images, for instance.
+        pca: number of principal axes; fewer if the real features have fewer (``components`` in the conditions).
 
     Raises:
-        StageError: fewer than four images a side, real features that are all equal, a reserve that is ``real``,
-            and what ``features.vectors.pair`` refuses.
+        StageError: fewer than four images per side, real features that are all equal, a ``reserve`` that is the same as
+            ``real``, and the errors of ``features.vectors.pair``.
     """
     from harness.formats.features import pair
     from harness.stages.metrics import _gaussian
@@ -122,13 +122,13 @@ def _further(real: Features, generated: Features, reserve: Features) -> Vectors:
 
 
 def _floor(real: Vectors, whole: Gaussian, generated: int, further: Vectors | None) -> tuple[float, Json]:
-    """The mean distance of real from real images, and what it is a mean of.
+    """The mean distance of real from real images, and a description of the draws.
 
     Args:
         real: N vectors.
-        whole: all of them, fitted.
-        generated: how many images the floor is for.
-        further: other real images, where there are any.
+        whole: the Gaussian fitted to all of them.
+        generated: the number of images that the floor is for.
+        further: other real images, if there are any.
     """
     from harness.stages.metrics._gaussian import fit, frechet
 

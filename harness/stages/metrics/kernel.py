@@ -16,43 +16,44 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST = 3
-"""Vectors a side: without one of them, two are left to make a pair."""
+"""Least number of vectors per side: without one of them, two are left to make a pair."""
 BLOCK = 1024
-"""Vectors a side that are compared at once."""
+"""Vectors per side that are compared at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KernelScores(Scores):
-    """In the kernel's unit, which has no scale of its own: it depends on the extractor."""
+    """Scores in the kernel's unit, which depends on the extractor."""
 
     distance: Annotated[float, Direction("lower", floor=0.01)]
-    """The squared maximum mean discrepancy. Near 0, and as often below as above it, where the two sets are of one
-    distribution; a relative margin is therefore of 0.01 at least."""
+    """The squared maximum mean discrepancy. If the two sets have the same distribution, it is near 0, as often below as
+    above; a relative margin is therefore of 0.01 at least.
+    """
     standard_error: float
-    """Of ``distance``, over generated images, the real ones as they are (jackknife)."""
+    """Standard error of ``distance`` over generated images, with the real ones fixed (jackknife)."""
 
 
 @stage(version=1, software=("numpy",))
 def distance(real: Features, generated: Features, *, degree: Count = 3) -> KernelScores:
     """Kernel distance (KID) with its standard error: one U-statistic over all pairs.
 
-    With the kernel k(x, y) = (x·y/D + 1)^degree (Bińkowski et al., 2018) of N real x and M generated y:
-    mean k(xᵢ, xⱼ) over i ≠ j, plus mean k(yᵢ, yⱼ) over i ≠ j, less 2 · mean k(xᵢ, yⱼ) over all pairs. Nothing is
-    drawn: the mean over random subsets that other implementations report estimates this number.
+    The kernel is k(x, y) = (x·y/D + 1)^degree (Bińkowski et al., 2018). For N real x and M generated y the distance is
+    mean k(xᵢ, xⱼ) over i ≠ j, plus mean k(yᵢ, yⱼ) over i ≠ j, minus 2 · mean k(xᵢ, yⱼ) over all pairs. There are no
+    random draws: the mean over random subsets that other implementations report estimates this number.
 
     The rows behind it are the jackknife's pseudo-values (Arvesen, 1969), one per real and per generated image, so
-    that an interval over images is one of the distance. A high value of a generated image marks one that is unlike
-    the real ones, or like too many of the generated.
+    an interval over images is an interval of the distance. A high value marks a generated image that is unlike the
+    real ones, or like too many of the generated ones.
 
     Memory is bounded by blocks; the time is that of (N + M)² products of vectors.
 
     Args:
         real: features of N ≥ 3 real images.
         generated: features of M ≥ 3 generated images.
-        degree: of the polynomial; 1 compares means alone, 3 means, covariances and skewness.
+        degree: degree of the polynomial; 1 compares means only, 3 means, covariances and skewness.
 
     Raises:
-        StageError: too few images, and what ``features.vectors.pair`` refuses.
+        StageError: too few images, and the errors of ``features.vectors.pair``.
     """
     from harness.formats.features import pair
 
@@ -77,7 +78,7 @@ def distance(real: Features, generated: Features, *, degree: Count = 3) -> Kerne
 
 
 def _left(others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of k over the pairs that do not have i, for each i, (N,).
+    """The mean of k over the pairs without i, for each i, (N,).
 
     Args:
         others: Σ over j ≠ i of k(xᵢ, xⱼ), (N,).
@@ -109,7 +110,7 @@ def _sums(x: NDArray[np.float32], y: NDArray[np.float32], degree: int) -> NDArra
 
 
 def _blocks(values: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Runs of rows in float64, and where they stand."""
+    """Blocks of rows in float64, each with its slice."""
     for start in range(0, len(values), BLOCK):
         at = slice(start, start + BLOCK)
         yield at, values[at].astype("float64")

@@ -1,4 +1,4 @@
-"""How much of a held-out corpus stands in the training corpus too, where others divided the two."""
+"""The share of a held-out corpus that is also in the training corpus, for corpora that were split elsewhere."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from harness.stage import Count, Items, LowerShare, Scores, stage
 
 @dataclass(frozen=True, kw_only=True)
 class OverlapScores(Scores):
-    """Both are shares in [0, 1]; what is not 0 may be known by heart."""
+    """Both scores are shares in [0, 1]; text that overlaps may have been memorised."""
 
     share: LowerShare
-    """n-grams of the held-out rows that occur in a row for training / n-grams of the held-out rows."""
+    """n-grams of the held-out rows that occur in a training row / n-grams of the held-out rows."""
     rows: LowerShare
     """Held-out rows with at least one such n-gram / held-out rows."""
 
@@ -24,13 +24,14 @@ class OverlapScores(Scores):
 def ngrams(train: Corpus, held_out: Corpus, *, n: Count = 13) -> OverlapScores:
     """Count the n-grams of words that a held-out corpus shares with a training corpus.
 
-    ``corpus.split`` has the same count among its facts; this is for halves that come divided. An interval is over
-    held-out rows, clustered by document; the share is a ratio, with the rows of one (``influence.ratio``).
+    ``corpus.split`` has the same count among its facts; this stage is for corpora that were split elsewhere. An
+    interval is over held-out rows, clustered by document. The share is a ratio, with the rows of one
+    (``influence.ratio``).
 
     Args:
-        train: what a model learns.
-        held_out: what it is asked about.
-        n: words in a row; thirteen are what Brown et al. (2020, appendix C) call contamination.
+        train: the corpus that a model is trained on.
+        held_out: the corpus that it is scored on.
+        n: words in an n-gram; Brown et al. (2020, appendix C) use thirteen as the sign of contamination.
 
     Raises:
         StageError: a corpus without rows.

@@ -1,8 +1,8 @@
-"""Perplexity and bits per byte from the stored likelihoods of texts, with what makes them mean one thing.
+"""Perplexity and bits per byte from the stored likelihoods of texts, with the conditions for comparing them.
 
-Two metrics, because they are comparable in two ways. Perplexity is per token, and so of one tokenizer: its scores
-carry the number of tokens as a condition. Bits per byte divides by the bytes of the text, which are the same for
-every tokenizer.
+There are two metrics, because they differ in what they can be compared with. Perplexity is per token, so it depends on
+the tokenizer: its scores have the number of tokens as a condition. Bits per byte divides by the bytes of the text,
+which are the same for every tokenizer.
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ if TYPE_CHECKING:
     from harness.formats.likelihoods import Likelihood
 
 LISTED = 50
-"""Documents in the details: those with the most tokens."""
+"""Number of documents in the details: those with the most tokens."""
 LARGEST_NLL = 700.0
-"""Nats per token; float64 has no exponential of much more."""
+"""Largest nats per token; float64 overflows in the exponential of much more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerplexityScores(Scores):
-    """Every token has the same weight, whatever text it is of."""
+    """Scores in which every token has the same weight, whatever text it is in."""
 
     perplexity: Lower
     """exp(nll)."""
     nll: Lower
     """Mean negative log-likelihood in nats per token."""
     bits_per_byte: Lower
-    """The same likelihood in bits per byte of the text (UTF-8). Beside a perplexity it is of the same tokens; for
-    another tokenizer compare ``perplexity.per_byte``."""
+    """The same likelihood in bits per byte of the text (UTF-8), for the same tokens as the perplexity. To compare
+    tokenizers use ``perplexity.per_byte``.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerByteScores(Scores):
-    """Comparable between tokenizers, where they can spell the whole text: what is unknown to one costs it little."""
+    """Scores to compare tokenizers that can represent the whole text; text unknown to a tokenizer costs few bits."""
 
     bits_per_byte: Lower
     """Negative log-likelihood in bits per byte of the text (UTF-8)."""
@@ -51,10 +52,10 @@ class PerByteScores(Scores):
 def scores(likelihoods: Likelihoods) -> PerplexityScores:
     """Perplexity, mean negative log-likelihood and bits per byte, clustered by document.
 
-    The fields are ratios of sums, and so means of no per-text values. The rows of what is per token and per byte are
-    those of a ratio (``influence.ratio``): how far each text moves it. The difference of two models' rows is that of
-    the difference, so that pairing text by text is sound too. The perplexity's rows are the delta method's,
-    exp(R) (1 + u_i - R) for the rows u of R. Clusters are documents, for chunks of one are not independent.
+    The fields are ratios of sums, so they are not means of per-text values. The rows of the values per token and per
+    byte are those of a ratio (``influence.ratio``): how far each text moves it. The difference of two models' rows is
+    the row of the difference, so texts can be paired. The perplexity's rows are the delta method's,
+    exp(R) (1 + u_i - R) for the rows u of R. Clusters are documents, because chunks of one are not independent.
 
     The details have the metric's full name, perplexity and tokens of the longest documents, and the 90 % interval of
     the perplexity over documents like these: exp of the t interval of R.
@@ -89,7 +90,7 @@ def scores(likelihoods: Likelihoods) -> PerplexityScores:
 
 @stage(version=1)
 def per_byte(likelihoods: Likelihoods) -> PerByteScores:
-    """Bits per byte alone, to compare models with different tokenizers; clustered as ``scores`` is.
+    """Bits per byte only, to compare models with different tokenizers; clustered as in ``scores``.
 
     Raises:
         StageError: no texts, one without tokens, a likelihood that is not finite, or no bytes.
@@ -115,7 +116,7 @@ def _per_byte(rows: Sequence[Likelihood]) -> tuple[float, list[float]]:
 
 
 def _interval(column: Sequence[float], documents: Sequence[str]) -> list[Json] | None:
-    """Low and high; None where a single document says nothing about others, or two so little that it has no end."""
+    """Lower and upper end; None with a single document, or if the upper end overflows."""
     from harness.compare.stats import clustered
 
     if len(set(documents)) < 2:

@@ -1,4 +1,4 @@
-"""What people think of the images, as scores with a verdict, and how far they agree."""
+"""People's ratings of the images as scores that can be gated, and the raters' agreement."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from harness.review.rating_table import Rated
 from harness.stage import Higher, HigherShare, Items, Scores, stage
 
 LEAST_RATERS = 3
-"""Fewer are no sample of raters."""
+"""Fewer are too few for a sample of raters."""
 _SCALES = tuple(s.name for s in SCALES if s.name != CLASS_MATCH)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RatingScores(Scores):
-    """Means of ratings from 1, the worst, to 5, each centred on its rater's mean over everything that he or she saw;
+    """Means of ratings from 1, the worst, to 5, each centred on its rater's mean over everything that the rater saw;
     the two shares are in [0, 1].
     """
 
@@ -30,30 +30,30 @@ class RatingScores(Scores):
     scale_texture: Higher
     view_from_above: Higher
     below_real: float
-    """Realism of the real images less that of the generated ones; 0 where there were no real ones."""
+    """Realism of the real images minus that of the generated ones; 0 if there were no real ones."""
     flawless: HigherShare
     """Share of the ratings that name no flaw."""
     trainable: HigherShare
-    """Share of the ratings that say yes to training on it."""
+    """Share of the ratings that would train on the image."""
 
 
 @stage(version=1)
 def scores(
     ratings: Ratings, *, system: str | None = None, over: Literal["raters", "images"] = "raters"
 ) -> RatingScores:
-    """What people think of generated images.
+    """People's ratings of generated images.
 
-    Two reviews are compared where the same questions were asked. Rows have the raters' and the images' names: where the
-    same people rate the same images of another checkpoint, they are paired.
+    Two reviews are compared if the same questions were asked. Rows have the raters' and the images' names, so they are
+    paired if the same people rate the same images of another checkpoint.
 
     Args:
         ratings: from ``reviews.read``.
-        system: one of those in the ratings, as the report names it; null: everything that was generated.
-        over: what an interval is over, and so what a verdict is about. ``raters``: other people with these images,
-            which takes three; ``images``: other images with these people.
+        system: a system in the ratings, by its name in the report; null: all generated images.
+        over: what an interval, and so a verdict, generalises over. ``raters``: other people with these images,
+            which takes three raters; ``images``: other images with these people.
 
     Raises:
-        StageError: no such system, nothing of it is rated, or fewer than three raters for an interval over raters.
+        StageError: no such system, no ratings of it, or fewer than three raters for an interval over raters.
     """
     found = rating_table.read(ratings.path / rating_table.FILE)
     rated = _of(found, system, over)
@@ -90,15 +90,16 @@ class MatchScores(Scores):
 def match(
     ratings: Ratings, *, system: str | None = None, over: Literal["raters", "images"] = "raters"
 ) -> MatchScores:
-    """How well generated images show what they were asked for; parameters as in ``ratings.scores``.
+    """How well generated images show what was asked for; parameters as in ``ratings.scores``.
 
     Args:
         ratings: from ``reviews.read``.
-        system: one of those in the ratings; null: everything that was generated.
+        system: a system in the ratings; null: all generated images.
         over: what an interval is over.
 
     Raises:
-        StageError: as ``ratings.scores``; or nobody was asked, for not every image had a class or a sentence.
+        StageError: as ``ratings.scores``; or the question was not asked, because not every image had a class or a
+            sentence.
     """
     found = rating_table.read(ratings.path / rating_table.FILE)
     if not found.asked:
@@ -115,17 +116,17 @@ def match(
 @dataclass(frozen=True, kw_only=True)
 class AgreementScores(Scores):
     alpha: Higher
-    """Krippendorff's, ordinal: the mean over the scales. 1 is agreement, 0 what chance gives."""
+    """Krippendorff's α, ordinal: the mean over the scales. 1 is full agreement, 0 agreement by chance."""
 
 
 @stage(version=1)
 def agreement(ratings: Ratings) -> AgreementScores:
-    """How far the raters agree, on all images that two or more of them rated; the scales are in the details.
+    """Agreement of the raters, on all images that two or more of them rated; the scales are in the details.
 
-    The rows are the jackknife's, over images: what α loses without the image. Where it then has no value, for a scale
-    is left with one answer, there are no rows.
+    A scale on which all answers are the same has no α, and is left out of the mean.
 
-    A scale on which everybody always gave one answer has no α, and is left out of the mean.
+    The rows are the jackknife's, over images: what α loses without the image. If without some image a scale is left
+    with a single answer, it has no α, and there are no rows.
 
     Args:
         ratings: from ``reviews.read``.
@@ -170,7 +171,7 @@ def _without_each(
 
 
 def _of(found: rating_table.Ratings, system: str | None, over: str) -> list[Rated]:
-    """First showings of generated images."""
+    """First ratings of generated images, without repeated showings."""
     generated = [r for r in found.first if not r.shown.control]
     names = list(dict.fromkeys(r.shown.system for r in generated))
     if system is not None and system not in names:

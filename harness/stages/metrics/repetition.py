@@ -1,4 +1,4 @@
-"""How much generated texts repeat themselves: a model that is stuck says one thing for ever."""
+"""Repetition in generated texts: a degenerate model repeats the same text without end."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SHOWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class RepetitionScores(Scores):
-    """Both are in [0, 1]. Neither says that a text is good: noise does not repeat itself."""
+    """Both shares are in [0, 1]. Neither measures the quality of a text: noise does not repeat itself."""
 
     rate: LowerShare
     """Mean over the texts of 1 - (different n-grams) / (n-grams), seq-rep-n of Welleck et al. 2020."""
     distinct: HigherShare
-    """Different n-grams of all texts together / n-grams, distinct-n of Li et al. 2016: texts that resemble one
-    another lower it too. It falls with the number and length of texts.
+    """Different n-grams of all texts together / n-grams, distinct-n of Li et al. 2016. Texts that resemble each other
+    lower it too. It falls with the number and length of texts.
     """
     words: float
     """Mean words per text."""
@@ -33,17 +33,16 @@ class RepetitionScores(Scores):
 
 @stage(version=1)
 def rate(texts: Texts, *, n: Count = 4) -> RepetitionScores:
-    """Repeated n-grams of words within texts, and among them.
+    """Repeated n-grams of words, within texts and between them.
 
-    Words are what white space separates, not tokens as in the papers: so models with different tokenizers can be
-    compared. Prompts do not count. A text of fewer than ``n`` words says nothing, which is as bad as to say one
-    thing for ever: its rate is 1, so that a model that has fallen silent does not look improved. The details say how
-    many such texts there are; where there are no others, ``distinct`` is 0. The rows of ``distinct`` are the
-    jackknife's: what it loses without the text.
+    Words are separated by white space, and are not tokens as in the papers, so models with different tokenizers can be
+    compared. Prompts do not count. A text of fewer than ``n`` words has rate 1, the worst, so that a model that writes
+    nothing does not look improved. The details give the number of such texts; if there are no others, ``distinct`` is
+    0. The rows of ``distinct`` are the jackknife's: what it loses without the text.
 
     Args:
         texts: from ``language_model.generate``.
-        n: words in a row that are compared.
+        n: length of the compared n-grams, in words.
 
     Raises:
         StageError: no texts.
@@ -74,12 +73,12 @@ def rate(texts: Texts, *, n: Count = 4) -> RepetitionScores:
 def _rows(texts: Texts) -> list[dict[str, Json]]:
     with (texts.path / METADATA).open(
         encoding="utf-8"
-    ) as lines:  # which may hold other ends of lines in texts
+    ) as lines:  # texts may hold other line separators
         return [json.loads(line) for line in lines]
 
 
 def without_each(grams: Sequence[Counter[tuple[str, ...]]]) -> list[float]:
-    """Different n-grams / n-grams of all texts but one, for each of them; 0 where these have none."""
+    """Different n-grams / n-grams of all texts but one, for each of them; 0 if the others have no n-grams."""
     together = sum(grams, Counter())
     left = []
     for counted in grams:
@@ -94,7 +93,7 @@ def _grams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
 
 
 def _names(rows: Sequence[dict[str, Json]]) -> list[str]:
-    """One per text, the same in every run: its prompt, and which text for this prompt it is."""
+    """One name per text, the same in every run: its prompt, and its number among the texts of this prompt."""
     before: Counter[str] = Counter()
     names = []
     for row in rows:

@@ -1,1 +1,1 @@
-"""The sections of ``report.html``: each a function of the context, None where the run has nothing for it."""
+"""The sections of ``report.html``: each is a function of the context, and returns None if the run has no data."""

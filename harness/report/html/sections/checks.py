@@ -1,4 +1,4 @@
-"""What is asked of every prompt: the share that passes, by writer and by class, and the prompts that fail."""
+"""Checks of prompts: the share that passes, by writer and by class, and the prompts that fail."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from harness.store.artifacts import Store
 from harness.store.record import Score
 
 WRITERS = 10
-"""Points that have a column."""
+"""Maximum number of points with a column."""
 CLASSES = 12
-"""Classes that have a column, those with the fewest passing prompts."""
+"""Maximum number of classes with a column, those with the fewest passing prompts."""
 EACH = 3
-"""Failing prompts that are shown of a check."""
+"""Maximum number of failing prompts shown per check."""
 ROWS = 40
 LONGEST = 120
-"""Letters of one piece of evidence."""
+"""Maximum number of characters of a piece of evidence."""
 OTHERS = 2
-"""Verdicts that are told below the worst of a check."""
+"""Maximum number of verdicts listed below the worst one of a check."""
 ALL = "passed"
-"""The field that is the share of prompts which pass every check."""
+"""Field with the share of prompts that pass every check."""
 
 
 def checks(context: Context) -> Section | None:
-    """None where no metric asks anything of prompts."""
+    """Show the checks; None if no metric checks prompts."""
     tables = [
         t for s in shown(context, "checks") if _rows(s.candidate, context.store) for t in _tables(context, s)
     ]
@@ -41,7 +41,7 @@ def checks(context: Context) -> Section | None:
 
 
 def _tables(context: Context, found: Shown) -> list[Table]:
-    """The shares at every point, and what fails at the point where most does."""
+    """Make tables of the shares at every point, and of the failures at the point with the most."""
     metric = found.candidate.metric
     scores = [s for s in context.run.scores if s.metric == metric and s.complete]
     score = min(scores, key=lambda s: _mean(s, ALL) or 0.0)
@@ -57,15 +57,17 @@ def _tables(context: Context, found: Shown) -> list[Table]:
 
 
 def _rows(score: Score, store: Store) -> list[Mapping[str, Json]]:
-    """The checks of the first repeat: each with its name and threshold."""
+    """Return the checks of the first repeat, each with its name and threshold."""
     rows = details(score.repeats[0], store).get("checks")
     members = rows if isinstance(rows, list | tuple) else ()
     return [r for r in members if isinstance(r, Mapping) and "check" in r and "threshold" in r]
 
 
 def _writers(context: Context, metric: str, rows: Sequence[Mapping[str, Json]]) -> Table:
-    """Checks × points of the matrix; below a share the baseline's, where it differs, and what it is beside the
-    reference point's, where that was judged and is not the same.
+    """Make a table of checks × points of the matrix.
+
+    Below a share are the baseline's share, if it differs, and the verdict against the reference point, if there is one
+    and it is not *unchanged*.
     """
     run = context.run
     scores = [s for s in run.scores if s.metric == metric and s.complete]
@@ -89,10 +91,10 @@ def _writers(context: Context, metric: str, rows: Sequence[Mapping[str, Json]]) 
 
 
 def _verdict(findings: Sequence[Finding]) -> Cell:
-    """The worst gated verdict against the baseline and where it holds, above the others.
+    """Make a cell with the worst gated verdict against the baseline and its point, and the others below.
 
     Args:
-        findings: of one check, worst first.
+        findings: findings of one check, worst first.
     """
     gated = [f for f in findings if f.gated and f.against is None]
     if not gated:
@@ -105,11 +107,11 @@ def _verdict(findings: Sequence[Finding]) -> Cell:
 
 
 def _within(findings: Sequence[Finding], score: Score) -> str:
-    """What of a score is not as at the run's reference point; empty where nothing is, or nothing was judged.
+    """Say how a score differs from the run's reference point; empty if it does not, or if nothing was judged.
 
     Args:
-        findings: of one check, worst first.
-        score: at one point.
+        findings: findings of one check, worst first.
+        score: score at one point.
     """
     told = []
     for f in findings:
@@ -132,7 +134,7 @@ def _share(
 
 
 def _asks(context: Context, score: Score, check: str) -> bool:
-    """Whether the check applies to any prompt; where it does not, a share says nothing."""
+    """Whether the check applies to any prompt; otherwise the share has no meaning."""
     applies = [r.get("applies_to") for r in _rows(score, context.store) if r["check"] == check]
     return applies != [0]
 
@@ -142,14 +144,14 @@ def _among(scores: Sequence[Score], reference: Mapping[str, Json] | None) -> boo
 
 
 def _mean(score: Score | None, field: str) -> float | None:
-    """Over the repeats; None where there is no such figure."""
+    """Return the mean over the repeats; None if there is no such figure."""
     if score is None or not all(field in r.values for r in score.repeats):
         return None
     return fmean(r.values[field] for r in score.repeats)
 
 
 def _classes(context: Context, score: Score, where: str) -> list[Table]:
-    """Checks that some prompt fails × classes, over the repeats."""
+    """Make tables of failed checks × classes, over the repeats."""
     passed: dict[str, dict[str, list[float]]] = {}
     for repeat in score.repeats:
         rows = details(repeat, context.store).get("per_class")
@@ -174,7 +176,7 @@ def _classes(context: Context, score: Score, where: str) -> list[Table]:
 
 
 def _class_shares(row: Mapping[str, Json]) -> list[tuple[str, float]]:
-    """What a class' row says of each check that applies to it."""
+    """Return the share of each check that applies to a class, from the class' row."""
     found = []
     for check, told in row.items():
         share = told.get("passed") if isinstance(told, Mapping) else None
@@ -190,7 +192,7 @@ def _class_cell(share: float | None) -> Cell:
 
 
 def _failing(context: Context, score: Score) -> tuple[tuple[Cell, ...], ...]:
-    """The first prompts that fail each check, in the first repeat where any does."""
+    """Return the first prompts that fail each check, from the first repeat in which any does."""
     cells: list[tuple[Cell, ...]] = []
     worst = sorted(
         (str(r["check"]) for r in _rows(score, context.store)), key=lambda c: _mean(score, c) or 0.0

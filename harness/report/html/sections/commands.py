@@ -1,4 +1,4 @@
-"""What to type next: reproduce the run, accept it, look deeper."""
+"""The next commands: reproduce the run, accept it, or look closer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.store.environment import device_class
 
 
 def commands(context: Context) -> Section:
-    """The commands that this run's verdict asks for."""
+    """Show the commands that fit this run's verdict."""
     blocks = [Listing(title, lines, preformatted=True) for title, lines in _asked(context)]
     return Section("commands", "Commands", tuple(blocks))
 
@@ -44,7 +44,7 @@ def _asked(context: Context) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def named_run(context: Context) -> str:
-    """What a command calls the run: its id where it lies in the project's reports, else its folder."""
+    """Return the name of the run for commands: its id if it is in the project's reports, else its folder."""
     run = context.run
     place = ("reports", *run.suite.split("/"), run.id)
     is_found_by_id = context.folder.absolute().parts[-len(place) :] == place
@@ -52,7 +52,7 @@ def named_run(context: Context) -> str:
 
 
 def _commits(context: Context) -> str:
-    """The command that lists the commits between the two sides; empty where there are none to list."""
+    """Return the command that lists the commits between the two sides; empty if there are none."""
     if context.baseline is None:
         return ""
     theirs, ours = (r.provenance.get("commit") for r in (context.baseline.run, context.run))
@@ -60,7 +60,7 @@ def _commits(context: Context) -> str:
 
 
 def _label(context: Context) -> str:
-    """The option that accepts under the label it was compared with; none where that is the default."""
+    """Return the option to accept under the label it was compared with; empty if that is the default."""
     accepted, run = context.comparison.accepted, context.run
     usual = device_class(run.environments[run.environment])
     return "" if accepted is None or accepted.label == usual else f" --label {shlex.quote(accepted.label)}"

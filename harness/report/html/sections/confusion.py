@@ -1,4 +1,4 @@
-"""Which classes are taken for which, as a table or as squares, and how each class fares on both sides."""
+"""Confusion matrices as tables or drawings, and per-class results of both sides."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from harness.store.artifacts import Store
 from harness.store.record import Run, Score
 
 MOST_CLASSES = 1500
-"""Squares that are drawn, the largest shares."""
+"""Maximum number of squares drawn, those with the largest shares."""
 PAIRS = 30
-"""Confused pairs that the table lists."""
+"""Maximum number of confused pairs in the table."""
 LEFT, RIGHT, TOP, ROW = 0.32, 0.99, 18.0, 15.0
 NAME = 17
-"""Letters of a class."""
+"""Maximum number of characters shown of a class name."""
 EVERY = 5
-"""Each so many-th column has its number."""
+"""Every ``EVERY``-th column is numbered."""
 SHADES = 8
-"""Steps from no colour to full colour."""
+"""Number of steps from no colour to full colour."""
 
 
 def confusion_squares(
     title: str, caption: str, classes: Sequence[str], counts: Sequence[Sequence[float]]
 ) -> Chart:
-    """Labels down, predictions across, as numbers of the same classes; the stronger
-    the colour, the larger the label's share.
+    """Draw a confusion matrix: labels in rows, predictions in columns, both as class numbers.
+
+    The stronger the colour, the larger the share of the label.
 
     Args:
-        title: of the chart.
+        title: title of the chart.
         caption: whose matrix it is.
         classes: C names.
         counts: C × C; rows are labels.
@@ -62,7 +63,7 @@ def confusion_squares(
 
 
 def pairs(caption: str, classes: Sequence[str], counts: Sequence[Sequence[float]]) -> Table:
-    """The pairs that are confused most often, by the label's share."""
+    """Make a table of the pairs that are confused most often, by share of the label."""
     wrong = sorted(
         (
             (_share(n, row), n, label, prediction)
@@ -100,7 +101,7 @@ def _names(classes: Sequence[str]) -> list[Markup]:
 
 
 def _squares(shares: Sequence[tuple[float, int, int]], of: int) -> Markup:
-    """A path for each shade, one unit per class, stretched to its place: a hundred classes stay small."""
+    """Draw one SVG path per shade, at one unit per class, stretched to size. Keeps a hundred classes small."""
     shades: dict[int, list[str]] = {}
     for share, i, j in shares:
         shades.setdefault(max(round(share * SHADES), 1), []).append(f"M{j} {i}h1v1h-1z")
@@ -115,18 +116,18 @@ def _squares(shares: Sequence[tuple[float, int, int]], of: int) -> Markup:
 
 
 MOST = 4
-"""Metrics that are shown."""
+"""Maximum number of metrics shown."""
 IN_TABLE = 12
-"""Classes of a matrix with numbers; one of more is drawn."""
+"""Maximum number of classes of a matrix shown as numbers; larger ones are drawn."""
 DRAWN = 64
-"""Classes of a drawing; of more, the confused pairs are listed."""
+"""Maximum number of classes of a drawing; for more, only the confused pairs are listed."""
 COLUMNS = ("recall", "precision", "f1")
 POINTS = 8
-"""Points of the matrix whose classes stand side by side."""
+"""Maximum number of points of the matrix whose classes are shown side by side."""
 
 
 def confusion(context: Context) -> Section | None:
-    """None where no metric leaves a confusion matrix."""
+    """Show the confusion matrices; None if no metric has one."""
     found = list(shown(context, "confusion"))
     blocks = [b for s in found[:MOST] for b in _blocks(context, s)]
     rest = [s.candidate.metric for s in found[MOST:]]
@@ -161,7 +162,7 @@ class _Matrix:
 
     @classmethod
     def of(cls, score: Score, store: Store) -> _Matrix | None:
-        """None where a repeat's detail is no matrix, or they have different classes."""
+        """Sum the matrices of a score's repeats; None if one is not a matrix, or if their classes differ."""
         found = [_read(details(r, store).get("confusion")) for r in score.repeats]
         known = [m for m in found if m is not None]
         if not known or len(known) < len(found) or len({m.classes for m in known}) > 1:
@@ -185,14 +186,14 @@ def _read(detail: Json) -> _Matrix | None:
 
 
 def _floats(row: Json) -> tuple[float, ...]:
-    """Empty where a member is no number."""
+    """Return a row as floats; empty if a member is not a number."""
     members = row if isinstance(row, list | tuple) else ()
     values = tuple(float(n) for n in members if isinstance(n, int | float))
     return values if len(values) == len(members) else ()
 
 
 def _drawn(where: str, over: str, matrix: _Matrix) -> Chart | Table:
-    """As large as the number of classes allows: with numbers, drawn, or the confused pairs alone."""
+    """Show a matrix as the number of classes allows: as numbers, drawn, or only the confused pairs."""
     title = f"Confusion of {where}"
     if len(matrix.classes) > DRAWN:
         return pairs(f"{title}{over}: confused most often", matrix.classes, matrix.counts)
@@ -231,7 +232,7 @@ def _per_class(context: Context, found: Shown, where: str) -> list[Table]:
 
 
 def _at_points(context: Context, found: Shown) -> list[Table]:
-    """Classes × points of the matrix, so that what one point has lost another shows; none where there is one point."""
+    """Make tables of classes × points, so that points can be compared by class; none if there is only one point."""
     run, metric = context.run, found.candidate.metric
     points = [_Point.of(s, run, context.store) for s in run.scores if s.metric == metric and s.complete]
     points = [p for p in points if p.shares]
@@ -255,11 +256,11 @@ def _at_points(context: Context, found: Shown) -> list[Table]:
 
 @dataclass(frozen=True)
 class _Point:
-    """How each class fares at a point of the matrix."""
+    """Results per class at a point of the matrix."""
 
     head: str
     shares: Mapping[str, float]
-    """Class → recall, mean over the repeats; classes without any are left out."""
+    """Class → recall, as a mean over the repeats; classes without recall are left out."""
     is_reference: bool
 
     @classmethod
@@ -292,7 +293,7 @@ def _number(value: float | None) -> Cell:
 
 
 def _means(score: Score, store: Store) -> dict[str, dict[str, float]]:
-    """Class → column → mean over the repeats that have it."""
+    """Return class → column → mean over the repeats that have it."""
     found: dict[str, dict[str, list[float]]] = {}
     for repeat in score.repeats:
         rows = details(repeat, store).get("per_class")

@@ -1,4 +1,4 @@
-"""What the run cost: time per stage, and what the stages measured of themselves."""
+"""The cost of a run: time per stage, and the costs that stages measured themselves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEGABYTE = 1e6
 
 
 def costs(context: Context) -> Section | None:
-    """Time by stage and what was measured; None for a run without tasks."""
+    """Show time per stage and measured costs; None for a run without tasks."""
     run = context.run
     if not run.tasks:
         return None
@@ -68,7 +68,7 @@ def _stage(node: str, use: str, tasks: Sequence[TaskInfo]) -> tuple[Cell, ...]:
 
 
 def _use(run: Run, node: str) -> str:
-    """A stage's function; a metric's stands elsewhere in the record."""
+    """Return the function of a stage or metric, which are in different places of the record."""
     stages = run.declaration.get("stages")
     stage = stages.get(node) if isinstance(stages, Mapping) else None
     if isinstance(stage, Mapping):
@@ -78,7 +78,7 @@ def _use(run: Run, node: str) -> str:
 
 
 def _measured(run: Run) -> Iterator[Table]:
-    """What stages say of their own cost: the mean over their tasks, from the fact ``cost``."""
+    """Yield tables of the costs that stages report in the fact ``cost``, as means over their tasks."""
     by_node: dict[str, list[Mapping[str, Json]]] = {}
     for task in run.tasks:
         cost = task.facts.get("cost")

@@ -1,4 +1,4 @@
-"""What failed, with its log, and what went less well than it seems."""
+"""Failed tasks with their logs, and the warnings of stages."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from harness.report.warnings import warned
 from harness.store.record import TaskInfo
 
 TAIL_BYTES = 8_000
-"""Of a log: its end says what went wrong."""
+"""Bytes shown from the end of a log, where the error is."""
 
 LOGS = 8
-"""Logs on the page; a run's folder has all of them."""
+"""Maximum number of logs on the page; a run's folder has all of them."""
 
 ROWS = 100
 
 
 def failures(context: Context) -> Section | None:
-    """Every failed task with its message, the first few with the end of their log; None where none failed."""
+    """Show every failed task with its message, the first few with the end of their log; None if none failed."""
     failed = context.comparison.failures
     if not failed:
         return None
@@ -37,7 +37,7 @@ def failures(context: Context) -> Section | None:
 
 
 def warnings(context: Context) -> Section | None:
-    """What stages say that somebody should know of; None where they say nothing."""
+    """Show the warnings of stages; None if there are none."""
     found = warned(context.run)
     if not found:
         return None
@@ -47,14 +47,14 @@ def warnings(context: Context) -> Section | None:
 
 
 def _log(task: TaskInfo, folder: Path) -> Listing:
-    """The end of a task's log, or what its record has kept of it."""
+    """Return the end of a task's log, or the part of it that the record has kept."""
     file = folder / "logs" / f"{task.node}-{task.key[:8]}.txt"
     text = _tail(file) or (task.error or "no message").strip()
     return Listing(f"Log of {label(task)}", tuple(text.split("\n")), preformatted=True)
 
 
 def _tail(file: Path) -> str:
-    """The last whole lines of a file; empty where it is not there."""
+    """Return the last whole lines of a file; empty if it does not exist."""
     try:
         with opened(file) as log:
             size = log.seek(0, 2)

@@ -1,4 +1,4 @@
-"""Quality against cost, with the points that no other beats, and each metric along the numeric axis of the matrix."""
+"""Quality against cost, with the efficient points marked, and each metric along the numeric axis of the matrix."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from harness.report.html.plot import Plot, legend, scale
 from harness.report.html.svg import INK, QUIET, colour, drawing, element, percent, series_mark
 
 BESIDE = 0.011
-"""Between two marks at one place, as a share of the width: about the width of a mark."""
+"""Distance of two marks at the same cost, as a share of the width: about the width of a mark."""
 _SPAN = 0.066
-"""From the first to the last mark at one place, at most."""
+"""Largest distance from the first to the last mark at the same cost, as a share of the width."""
 _OF_GAP = 0.8
-"""Of the way to the nearest other cost, at most."""
+"""Largest such distance, as a share of the way to the nearest other cost."""
 _HALF_MARK = 7.0
-"""Pixels above and below the centre of a mark that are its own."""
+"""Pixels above and below the centre of a mark that it takes up."""
 
 
 def shifts(plot: Plot, spots: Sequence[Spot], groups: Sequence[str]) -> dict[Spot, float]:
-    """How far each spot is set aside, as a share of the width: 0, but where spots of one cost overlap.
+    """Return how far each spot is shifted sideways, as a share of the width; 0 unless spots of one cost overlap.
 
     Args:
-        plot: where they are drawn.
-        spots: what is drawn.
-        groups: the order from left to right.
+        plot: plot in which they are drawn.
+        spots: spots to draw.
+        groups: order of the groups from left to right.
     """
     by_cost: dict[float, list[Spot]] = {}
     for spot in spots:
@@ -50,13 +50,13 @@ def shifts(plot: Plot, spots: Sequence[Spot], groups: Sequence[str]) -> dict[Spo
 
 
 def _bunches(plot: Plot, spots: Sequence[Spot]) -> list[list[Spot]]:
-    """Spots of one cost, those together that overlap with their intervals, from below."""
+    """Group the spots of one cost whose intervals overlap, from the bottom up."""
     bunches: list[list[Spot]] = []
     top = 0.0
     for spot in sorted(set(spots), key=lambda s: min(s.low, s.value)):
         low = plot.down(min(spot.low, spot.value)) + _HALF_MARK
         high = plot.down(max(spot.high, spot.value)) - _HALF_MARK
-        if bunches and low > top:  # pixels count from above
+        if bunches and low > top:  # pixels count from the top
             bunches[-1].append(spot)
             top = min(top, high)
         else:
@@ -66,20 +66,20 @@ def _bunches(plot: Plot, spots: Sequence[Spot]) -> list[list[Spot]]:
 
 
 MOST_POINTS = 150
-"""Spots that are drawn; efficient ones and the reference first."""
+"""Maximum number of spots drawn; efficient ones and the reference have priority."""
 IN_TABLE = 100
 GROUPS = 12
-"""Groups that the legend names, and at most so many have a line."""
+"""Maximum number of groups in the legend and of groups with a line."""
 NAMED = 8
-"""Efficient points that are named."""
+"""Maximum number of efficient points that are named."""
 TICKS = 8
-"""An axis with at most so many different values has a number at each."""
+"""An axis with at most this many different values has a tick at each."""
 LOG_FROM = 6.0
-"""A cost that spans this factor is drawn on a logarithmic axis."""
+"""A cost that spans at least this factor is drawn on a logarithmic axis."""
 
 
 def quality_cost(frontier: Frontier) -> Chart:
-    """A field against its cost: a mark per point of the matrix, efficient ones filled and joined."""
+    """Draw a field against its cost: a mark per point of the matrix, efficient ones filled and joined."""
     best = frontier.efficient
     shown = _chosen(frontier, best)
     plot, groups = _plot(frontier, shown), _groups(frontier)
@@ -97,7 +97,7 @@ def quality_cost(frontier: Frontier) -> Chart:
 
 
 def along(frontier: Frontier) -> Chart:
-    """A field along a numeric axis: a line per group."""
+    """Draw a field along a numeric axis, with a line per group."""
     paths = _leading(frontier)
     shown = [s for path in paths.values() for s in path]
     plot, groups = _plot(frontier, shown), list(paths)
@@ -116,8 +116,9 @@ def along(frontier: Frontier) -> Chart:
 
 
 def _leading(frontier: Frontier) -> dict[str, list[Spot]]:
-    """The spots of the groups that have a line, along the axis: all, or the reference's and those with the best spots;
-    of a long line every so many-th spot.
+    """Return the spots of the groups that have a line, in the order of the axis.
+
+    If there are too many groups, the reference's group and those with the best spots are kept. Long lines are thinned.
     """
     sign = 1 if frontier.better == "lower" else -1
     by_group: dict[str, list[Spot]] = {}
@@ -142,7 +143,7 @@ def _leading(frontier: Frontier) -> dict[str, list[Spot]]:
 def _line(
     plot: Plot, path: Sequence[Spot], aside: Mapping[Spot, float], hue: str, width: float
 ) -> list[Markup]:
-    """Through the marks of some spots, from left to right; none where they have one place."""
+    """Draw a line through some spots from left to right; nothing if they share one position."""
     if len({(s.cost, s.value) for s in path}) < 2:
         return []
     along_it = sorted(path, key=lambda s: (s.cost, aside[s]))
@@ -151,7 +152,7 @@ def _line(
 
 
 def _chosen(frontier: Frontier, best: Sequence[Spot]) -> list[Spot]:
-    """All, or so many as can be told apart: the efficient ones, the reference, then every so many-th."""
+    """Return all spots, or as many as can be distinguished: efficient ones, the reference, then an even selection."""
     if len(frontier.spots) <= MOST_POINTS:
         return list(frontier.spots)
     first = [s for s in frontier.spots if s.is_reference]
@@ -180,7 +181,7 @@ def _groups(frontier: Frontier) -> list[str]:
 
 
 def _spot(plot: Plot, spot: Spot, groups: Sequence[str], aside: float, *, filled: bool) -> list[Markup]:
-    """Interval, ring and mark, set aside by a share of the width."""
+    """Draw interval, ring and mark, shifted by ``aside`` (a share of the width)."""
     i = groups.index(spot.group)
     x, y = percent(plot.share(spot.cost) + aside), plot.down(spot.value)
     value, low, high = wording.together([spot.value, spot.low, spot.high])
@@ -230,7 +231,7 @@ def _chart(
 
 
 def _table(frontier: Frontier, title: str, best: Sequence[Spot]) -> Table:
-    """Best first."""
+    """Make the table of the spots, best first."""
     sign = 1 if frontier.better == "lower" else -1
     spots = sorted(frontier.spots, key=lambda s: sign * s.value)[:IN_TABLE]
     columns = (
@@ -281,13 +282,13 @@ def _cut(frontier: Frontier, shown: Sequence[Spot]) -> str:
 
 
 MOST = 4
-"""Fields that are shown."""
+"""Maximum number of fields shown."""
 
 
 def frontier(context: Context) -> Section | None:
-    """What is as good and cheaper, and a line per scheduler (or whatever varies) along steps (or what is a number).
+    """Show quality against cost, and a line per scheduler (or other axes) along steps (or another numeric axis).
 
-    None where nothing in the matrix has a cost or a numeric axis.
+    None if nothing in the matrix has a cost or a numeric axis.
     """
     costs, axes = against_cost(context.candidate)[:MOST], along_axis(context.candidate)[:MOST]
     if not costs and not axes:

@@ -1,4 +1,4 @@
-"""How trainings went: the loss curves of each stage that records them."""
+"""The loss curves of each stage that records them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from harness.report.html.plot import Plot, legend, scale
 from harness.report.html.svg import QUIET, colour, drawing, mark, rule
 
 ROWS = 100
-"""Rows of a training that a line goes through; rarer ones (a validation now and then) besides."""
+"""Maximum number of rows of a training kept for a line; rare ones (occasional validation) come in addition."""
 POINTS = 200
-"""A line goes through at most so many."""
+"""Maximum number of points of a line."""
 LINES = 24
-"""Trainings that are drawn."""
+"""Maximum number of trainings drawn."""
 NAMED = 10
-"""Points of the matrix that the legend names."""
+"""Maximum number of points of the matrix named in the legend."""
 IN_TABLE = 100
 LOG_FROM = 20.0
-"""Losses that span this factor are drawn on a logarithmic axis."""
+"""Losses that span at least this factor are drawn on a logarithmic axis."""
 
 
 def curves(name: str, trainings: Sequence[Training]) -> Chart:
-    """The losses of a stage: training dashed, what was held out solid, a colour per point of the matrix."""
+    """Draw the losses of a stage: training dashed, held-out data solid, a colour per point of the matrix."""
     shown = trainings[:LINES]
     columns, along = losses(t.rows for t in shown), clock(shown[0].rows)
     points = list(dict.fromkeys(t.point for t in shown))
@@ -53,7 +53,7 @@ def curves(name: str, trainings: Sequence[Training]) -> Chart:
 
 
 def _line(plot: Plot, path: Sequence[tuple[float, float]], index: int, column: str) -> list[Markup]:
-    """A line, and dots where it has few points, of which a single one would not show."""
+    """Draw a line, with dots if it has few points, since a single point would not be visible."""
     hue = colour(index)
     line = plot.line(path, hue, width=1.2 if _is_training(column) else 1.8, dashes=_dashes(column))
     dots = (
@@ -105,7 +105,7 @@ def _entries(columns: Sequence[str], points: Sequence[str]) -> list[tuple[Markup
 
 
 def _table(title: str, trainings: Sequence[Training], columns: Sequence[str], along: str) -> Table:
-    """How each training began, its best, and how it ended."""
+    """Make a table of each training's first, best and last loss."""
     rows = []
     for t in trainings[:IN_TABLE]:
         for column in columns:
@@ -120,11 +120,11 @@ def _table(title: str, trainings: Sequence[Training], columns: Sequence[str], al
 
 
 MOST = 8
-"""Stages that are drawn."""
+"""Maximum number of stages drawn."""
 
 
 def loss_curves(context: Context) -> Section | None:
-    """None where no stage keeps a history of its loss."""
+    """Show the loss curves; None if no stage records its loss."""
     found = trainings(context.run, ROWS)
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""The matrix: what every metric says at every point, and against the reference point."""
+"""The matrix: values of every metric at every point, and against the reference point."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from harness.report.html.parts import Block, Cell, Section, Table
 from harness.store.record import Run, Score
 
 ROWS = 200
-"""Points of a table: the worst ones by its first field."""
+"""Maximum number of points in a table: the worst ones by its first field."""
 FIELDS = 8
-"""Fields that have a column: gated ones first, then the first of each metric."""
+"""Maximum number of fields with a column: gated ones first, then the first of each metric."""
 SIDE = 24
-"""Values of an axis in a table of two axes."""
+"""Maximum number of values of an axis in a table of two axes."""
 TINT = 0.6
-"""The strongest tint of a cell, so that what stands in it stays legible."""
+"""The strongest tint of a cell at which its text is still legible."""
 TABLES = 4
-"""Fields that have a table of two axes."""
+"""Maximum number of fields with a table of two axes."""
 
 
 def matrix(context: Context) -> Section | None:
-    """A row per point and a column per field; None where the suite has no matrix."""
+    """Show a row per point and a column per field; None if the suite has no matrix."""
     run = context.run
     points = _points(run.scores)
     axes = list(dict.fromkeys(axis for point in points for axis in point))
@@ -55,7 +55,7 @@ def matrix(context: Context) -> Section | None:
 
 
 def _points(scores: Sequence[Score]) -> list[Mapping[str, Json]]:
-    """The different points, those left out that are part of another: a metric may have fewer axes than others."""
+    """Return the distinct points, without those contained in another: a metric may have fewer axes than others."""
     different = {canonical(s.point): s.point for s in scores if s.point}
     names = {frozenset(p) for p in different.values()}
     widest = [n for n in names if not any(n < other for other in names)]
@@ -63,7 +63,7 @@ def _points(scores: Sequence[Score]) -> list[Mapping[str, Json]]:
 
 
 def _fields(run: Run) -> list[tuple[str, str]]:
-    """Gated fields, then the first of each metric that has a direction."""
+    """Return the gated fields, then the first field with a direction of each metric."""
     gated = [(g.metric, g.field) for g in run.gates]
     main = [
         (metric, next(f for f, direction in info.fields.items() if direction))
@@ -77,7 +77,7 @@ def _fields(run: Run) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _Scores:
-    """Scores by metric and the part of a point that is theirs."""
+    """Scores by metric and by the part of a point that concerns the metric."""
 
     axes: Mapping[str, tuple[str, ...]]
     by_place: Mapping[tuple[str, str], Score]
@@ -88,7 +88,7 @@ class _Scores:
         return cls(axes, {(s.metric, canonical(s.point)): s for s in run.scores})
 
     def at(self, metric: str, point: Mapping[str, Json]) -> Score | None:
-        """None where the metric has no score there: another metric's axes, or an excluded point."""
+        """Return the score at a point; None if the metric has none: another metric's axes, or an excluded point."""
         own = self.axes.get(metric, ())
         if not set(own) <= point.keys():
             return None
@@ -97,11 +97,11 @@ class _Scores:
 
 @dataclass(frozen=True)
 class _Column:
-    """One field at every point, better first where it is sorted."""
+    """One field at every point; sorting puts better values first."""
 
     better: str
     cells: tuple[Cell, ...]
-    """As many as points; a sort value where there is a figure."""
+    """One cell per point, with a sort value if there is a figure."""
 
 
 def _column(
@@ -142,7 +142,7 @@ def _table(
     fields: Sequence[tuple[str, str]],
     columns: Sequence[_Column],
 ) -> Table:
-    """Worst first by the first field, points without a figure before all."""
+    """Make a table of points, worst first by the first field; points without a figure come before all others."""
     sign = 1 if columns[0].better == "higher" else -1
 
     def key(i: int) -> tuple[bool, float]:
@@ -169,7 +169,7 @@ def _short(axes: Sequence[str]) -> bool:
 
 
 def _place(run: Run, point: Mapping[str, Json], axes: Sequence[str]) -> Iterator[Cell]:
-    """A cell per axis; the reference point says so."""
+    """Yield a cell per axis; the reference point is marked."""
     is_reference = bool(run.reference) and all(point.get(a) == v for a, v in run.reference.items())
     for i, axis in enumerate(axes):
         value = point.get(axis)
@@ -181,7 +181,7 @@ def _place(run: Run, point: Mapping[str, Json], axes: Sequence[str]) -> Iterator
 def _square(
     name: tuple[str, str], points: Sequence[Mapping[str, Json]], axes: Sequence[str], column: _Column
 ) -> Table | None:
-    """A field over two axes; None where one has too many values to read."""
+    """Make a table of a field over two axes; None if one has too many values to be readable."""
     down, across = axes
     downs = list({canonical(p.get(down)): p.get(down) for p in points}.values())
     acrosses = list({canonical(p.get(across)): p.get(across) for p in points}.values())

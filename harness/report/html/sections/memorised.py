@@ -15,7 +15,7 @@ from harness.store.run_artifacts import Made, Shelf
 
 
 def memorised(context: Context) -> Section | None:
-    """The nearest pairs with their distance; None where no stage looked for them or the store has none."""
+    """Show the closest pairs with their distance; None if no stage searched for them or the store has none."""
     blocks: list[Block] = []
     try:
         for made in closest_pairs(Shelf(context.run, context.store)):

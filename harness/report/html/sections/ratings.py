@@ -1,4 +1,4 @@
-"""What people who rated the images say, and how far that can be trusted."""
+"""Ratings of the images by people, and how reliable they are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TITLE = "Expert review"
 
 
 def ratings(context: Context) -> Section | None:
-    """Systems beside real images, agreement, and which metric ranks as people do; None where nobody rated."""
+    """Show systems next to real images, agreement, and which metric ranks as people do; None without ratings."""
     found = summary.read(context.folder)
     if found is None:
         return None

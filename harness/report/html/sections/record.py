@@ -1,4 +1,4 @@
-"""The record behind the page: what metrics and stages said, where things came from, on what they ran."""
+"""The record behind the page: details of metrics, facts of stages, sources and environment."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from harness.store.record import Repeat, Score
 
 ROWS = 100
 SCORES = 12
-"""Scores whose details are shown; the worst metrics come first."""
+"""Maximum number of scores whose details are shown; the worst metrics come first."""
 
 LONGEST = 300
-"""Characters of one value."""
+"""Maximum number of characters shown of a value."""
 
 DRAWN = {"confusion": {"confusion", "per_class"}, "checks": {"checks", "failing", "per_class", "scores"}}
 """A detail that has a section of its own → what that section shows."""
@@ -31,11 +31,11 @@ STATES: dict[str, Tone] = {
     "executed": "",
     "cached": "quiet",
 }
-"""Of a task, in the order they are listed."""
+"""Fields of a task, in the order in which they are listed."""
 
 
 def details(context: Context) -> Section | None:
-    """What metrics left as evidence, of the first repeat of each score; None where they left none."""
+    """Show the details of metrics, from the first repeat of each score; None if there are none."""
     findings = wording.worst_first(context.comparison.findings)
     rank = {f.metric: i for i, f in reversed(list(enumerate(findings)))}
     scores = sorted(context.run.scores, key=lambda s: rank.get(s.metric, len(rank)))
@@ -47,13 +47,13 @@ def details(context: Context) -> Section | None:
 
 
 def _shown_here(repeat: Repeat) -> dict[str, Json]:
-    """The details that no other section shows and that say something."""
+    """Return the non-empty details that no other section shows."""
     drawn = {name for detail, names in DRAWN.items() if detail in repeat.details for name in names}
     return {k: v for k, v in repeat.details.items() if k not in drawn and v not in ([], {})}
 
 
 def _told(score: Score, repeat: Repeat) -> Iterator[Table]:
-    """One table of what has one value, and one for each detail that is a table itself."""
+    """Yield one table of the single values, and one for each detail that is itself a table."""
     where = ", ".join(filter(None, (wording.point(score.point), wording.point(repeat.seeds))))
     of = f"{score.metric} ({where})" if where else score.metric
     plain: list[tuple[str, str]] = []
@@ -74,7 +74,7 @@ def _told(score: Score, repeat: Repeat) -> Iterator[Table]:
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> Table:
-    """A detail as a table; columns of numbers sort as such."""
+    """Turn a detail into a table; columns of numbers are sorted numerically."""
     cells = tuple(tuple(Cell(_short(cell_text(c)), number_of(c)) for c in row) for row in rows[:ROWS])
     numeric = frozenset(
         i for i in range(len(columns)) if any(row[i].sort is not None for row in cells if i < len(row))
@@ -87,7 +87,7 @@ def number_of(value: Json) -> float | None:
 
 
 def record(context: Context) -> Section:
-    """Facts, tasks, sources and environment."""
+    """Show facts, tasks, sources and environment."""
     blocks = (*_facts(context), *_tasks(context), *_sources(context), _environment(context))
     return Section("record", "Record", blocks, folded=True)
 
@@ -131,7 +131,7 @@ def _sources(context: Context) -> Iterator[Table]:
 
 
 def _environment(context: Context) -> Table:
-    """Of all that the scores rest on, the baseline's beside it."""
+    """Make a table of the environment behind the scores, next to the baseline's."""
     run, baseline = context.run, context.baseline.run if context.baseline else None
     ours = {**merged(run.environments.values()), **run.provenance}
     theirs = {} if baseline is None else {**merged(baseline.environments.values()), **baseline.provenance}

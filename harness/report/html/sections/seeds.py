@@ -1,4 +1,4 @@
-"""Every repeat of every gated metric: whether one seed carries a verdict, or all of them."""
+"""Every repeat of every gated metric, to see whether a verdict depends on one seed or on all."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from harness.report.html.svg import (
 from harness.store.record import Score
 
 MOST = 12
-"""Rows that are drawn."""
+"""Maximum number of rows drawn."""
 SEEDS = 60
-"""Dots of a side in one row."""
+"""Maximum number of dots per side and row."""
 IN_TABLE = 200
 ROW = 84.0
 FROM, TO = 0.22, 0.97
-"""Where the dots of a row lie, as shares of the width; the names of the sides stand to the left of it."""
+"""Range of a row's dots, as shares of the width; the names of the sides are to its left."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class Row:
     name: str
     better: str
     baseline: Mapping[str, float]
-    """Repeat, in words → value."""
+    """Repeat in words → value."""
     candidate: Mapping[str, float]
     verdict: Verdict | None
     paired: bool
 
 
 def dots(rows: Sequence[Row]) -> Chart:
-    """A row per field on a scale of its own: baseline above, candidate below, equal seeds joined."""
+    """Draw a row per field on its own scale: baseline above, candidate below, equal seeds joined."""
     drawn = [m for i, row in enumerate(rows[:MOST]) for m in _dots_row(row, i * ROW)]
     told = f"{wording.counted(len(rows), 'metric')}, each repeat of the baseline and of the candidate."
     svg = drawing("Every repeat", told, ROW * len(rows[:MOST]), *drawn)
@@ -106,7 +106,7 @@ def _across(row: Row, axis: Scale, value: float) -> str:
 def _side(
     row: Row, axis: Scale, name: str, values: Mapping[str, float], y: float, hue: str, *, filled: bool
 ) -> list[Markup]:
-    """A line with its dots and their mean."""
+    """Draw a line with its dots and their mean."""
     label = text(name, "0%", y + 4, fill=QUIET)
     shown = list(values.items())[:SEEDS]
     if not shown:
@@ -124,7 +124,7 @@ def _side(
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    """A row per field and repeat."""
+    """Make a table with a row per field and repeat."""
     cells = []
     for row in rows:
         for seed in dict.fromkeys([*row.baseline, *row.candidate]):
@@ -148,7 +148,7 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def seeds(context: Context) -> Section | None:
-    """None where no gated metric was repeated over seeds."""
+    """Show the repeats; None if no gated metric was repeated over seeds."""
     theirs = baselines(context)
     gated = [f for f in wording.worst_first(context.comparison.findings) if f.gated and f.against is None]
     rows = [row for f in gated if (row := _row(context, f, theirs))]
@@ -179,7 +179,7 @@ def _has(score: Score, field: str) -> bool:
 
 
 def _by_seed(scores: Sequence[Score], field: str) -> dict[str, float]:
-    """Seeds in words → mean over the points, for the seeds that every point has."""
+    """Return seeds in words → mean over the points, for the seeds that every point has."""
     values: dict[str, list[float]] = {}
     for score in scores:
         for repeat in score.repeats:

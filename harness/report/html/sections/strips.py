@@ -1,4 +1,4 @@
-"""Samples: what was generated, along the points of the matrix and beside what the baseline made of the same noise."""
+"""Samples: generated images along the points of the matrix, next to the baseline's images from the same noise."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from harness.store.record import Run
 from harness.store.run_artifacts import Made, Shelf
 
 NAMED = 6
-"""Points that a sentence names."""
+"""Maximum number of points named in a sentence."""
 
 
 class Lack(Enum):
-    """Why nothing of the baseline stands beside a point, as the end of a sentence."""
+    """Why no images of the baseline are shown next to a point, as the end of a sentence."""
 
     NEW = "the baseline has no such images"
     SEEDS = "the baseline's images are of other seeds"
@@ -44,11 +44,11 @@ class Lack(Enum):
 
 @dataclass(frozen=True)
 class Opposite:
-    """What the baseline has beside one of our folders."""
+    """The baseline's counterpart of one of our folders."""
 
     made: Made | None
     lack: Lack | None
-    """Why there is nothing to set beside ours; None where there is something, or no baseline."""
+    """Why there is no counterpart to show; None if there is one, or no baseline."""
 
     @property
     def rows(self) -> dict[str, Row]:
@@ -56,7 +56,7 @@ class Opposite:
 
 
 def opposite(baseline: Shelf | None, ours: Made) -> Opposite:
-    """Of a folder of ours, whose task says where to look."""
+    """Find the baseline's counterpart of one of our folders, by its task."""
     if baseline is None:
         return Opposite(None, None)
     drawn = [t for t in baseline.run.tasks if t.node == ours.task.node and t.state != "failed"]
@@ -68,17 +68,17 @@ def opposite(baseline: Shelf | None, ours: Made) -> Opposite:
     theirs = next((m for m in found if m.task.key in keys), None)
     if theirs is not None:
         return Opposite(theirs, None)
-    if keys or not baseline.run.tasks:  # a record without tasks does not say what it had
+    if keys or not baseline.run.tasks:  # a record without tasks does not list its artifacts
         return Opposite(None, Lack.GONE)
     return Opposite(None, Lack.SEEDS if point else Lack.NEW)
 
 
 def told(opposites: Sequence[Opposite], heads: Mapping[str, Sequence[str]]) -> str:
-    """What the baseline lacks, in sentences that name the points where they are not true of all.
+    """Say what the baseline lacks, in sentences that name the points they apply to, unless to all.
 
     Args:
         opposites: one per point.
-        heads: axis → its value at each point, the slowest axis first; empty where there is one point.
+        heads: axis → its value at each point, the slowest axis first; empty if there is one point.
     """
     lacking = {lack: [i for i, o in enumerate(opposites) if o.lack is lack] for lack in Lack}
     lacking = {lack: at for lack, at in lacking.items() if at}
@@ -98,7 +98,7 @@ def told(opposites: Sequence[Opposite], heads: Mapping[str, Sequence[str]]) -> s
 
 
 def _names(at: Sequence[int], heads: Mapping[str, Sequence[str]]) -> list[str]:
-    """Of some points: values of one axis, where they are all the points that have these; else one name for each."""
+    """Name points by the values of one axis, if exactly these points have them; else by one name each."""
     for axis, values in heads.items():
         named = dict.fromkeys(values[i] for i in at)
         if sum(value in named for value in values) == len(at):
@@ -108,11 +108,11 @@ def _names(at: Sequence[int], heads: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 SIDE_BY_SIDE = 2 * ROWS
-"""Items of one folder that are shown beside the baseline's or the real ones."""
+"""Maximum number of items of a folder shown next to the baseline's or the real images."""
 
 
 def strips(context: Context) -> Section | None:
-    """Strips and galleries of everything that was generated; None where nothing was or the store has none of it."""
+    """Show strips and galleries of all generated images; None if there are none or the store has none of them."""
     blocks: list[Block] = []
     shown: list[Drawn] = []
     try:
@@ -128,7 +128,7 @@ def strips(context: Context) -> Section | None:
 
 
 def _is_drawn(run: Run, shown: Sequence[Drawn]) -> bool:
-    """Whether a seed decides all that is shown: images that were read from a folder have no noise to share."""
+    """Whether seeds determine all shown images; images read from a folder have no noise to share."""
     drawn = {node for score in run.scores for repeat in score.repeats for node in repeat.drawn}
     return bool(shown) and all(made.task.node in drawn for d in shown for made in d.points)
 
@@ -146,13 +146,13 @@ def _blocks(shelf: Shelf, baseline: Shelf | None, drawn: Drawn) -> Iterator[Bloc
     if not found:
         yield Listing(made.name, ("No images.",))
     elif any(source.is_a(GeneratedImages) for source in shelf.behind(made)):
-        yield _gallery(made, found)  # chosen from images that are shown themselves
+        yield _gallery(made, found)  # selected from images that are shown elsewhere
     else:
         yield _beside(opposite(baseline, made), drawn, found)
 
 
 def _along(baseline: Shelf | None, chosen_from: Made, part: Drawn, title: str) -> Strip:
-    """A row per item and a column per point; where the baseline's images differ, its row below."""
+    """Make a strip with a row per item and a column per point; if the baseline's images differ, its row is below."""
     indices = chosen(list(rows(chosen_from.artifact)), ROWS)
     columns = [dict(enumerate(rows(made.artifact))) for made in part.points]
     opposites = [opposite(baseline, made) for made in part.points]
@@ -191,7 +191,7 @@ def _along(baseline: Shelf | None, chosen_from: Made, part: Drawn, title: str) -
 
 
 def _beside(other: Opposite, drawn: Drawn, found: Sequence[Row]) -> Strip:
-    """A column per item, below one another the real image, the baseline's and ours; else a gallery of ours."""
+    """Make a strip with a column per item: real image, baseline's and ours, top to bottom. Else a gallery of ours."""
     (made,) = drawn.points
     theirs, lacking = other.rows, told([other], {})
     shown = [found[i] for i in chosen(found, SIDE_BY_SIDE)]
@@ -216,7 +216,7 @@ def _beside(other: Opposite, drawn: Drawn, found: Sequence[Row]) -> Strip:
 
 
 def _gallery(made: Made, found: Sequence[Row], lacking: str = "") -> Strip:
-    """Images with their prompts, and why each was taken out or kept, where that is known."""
+    """Make a gallery of images with their prompts, and why each was removed or kept, if known."""
     count = _Counter()
     pictures = []
     for row in (found[i] for i in chosen(found, CARDS)):
@@ -229,7 +229,7 @@ def _gallery(made: Made, found: Sequence[Row], lacking: str = "") -> Strip:
 
 
 def _why(row: Row) -> str:
-    """What a filter says of an image."""
+    """Return a filter's comment on an image."""
     rule, value, like = (row.columns.get(name) for name in ("removed_by", "value", "like"))
     if isinstance(rule, str) and isinstance(value, int | float):
         if isinstance(like, str):
@@ -240,7 +240,7 @@ def _why(row: Row) -> str:
 
 
 def _other_prompt(ours: Row, theirs: Row | None) -> str:
-    """The baseline's prompt, where it is not ours."""
+    """Return the baseline's prompt if it differs from ours."""
     if theirs is None or theirs.captions == ours.captions:
         return ""
     return f"another prompt: {words(0, [theirs])[1]}"

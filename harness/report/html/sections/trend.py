@@ -1,4 +1,4 @@
-"""Since when: the accepted runs of this suite, what changed with each, and this run as the last of them."""
+"""The trend: the accepted runs of this suite, what changed with each, and this run as the last one."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from harness.report.html.svg import ACCENT, INK, QUIET, drawing, mark, rule
 from harness.store.record import GateInfo, Run
 
 MOST_RUNS = 60
-"""Runs that are drawn, the last ones."""
+"""Maximum number of runs drawn, the latest ones."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """One run on the way."""
+    """One run of the trend."""
 
     label: str
-    """When: a date, or that it is the run of this report."""
+    """Its date, or that it is the run of this report."""
     about: str
     """Why it was accepted, in a few words."""
     figure: Figure | None
-    """None where the run has no such score."""
+    """None if the run has no such score."""
     is_break: bool
-    """Its protocol differs from that of the run before: the two cannot be compared."""
+    """Whether its protocol differs from that of the previous run, so that the two cannot be compared."""
     changed: bool = False
-    """Something else was changed on purpose since the run before."""
+    """Whether something else was changed on purpose since the previous run."""
     is_now: bool = False
-    """The run of this report, which is not accepted."""
+    """Whether it is the run of this report, which is not accepted."""
 
 
 def trend_chart(name: str, better: str, stops: Sequence[Stop]) -> Chart:
-    """A mark per run in their order, with the interval of its mean; the line breaks where the protocol changed."""
+    """Draw a mark per run in order, with the interval of its mean; the line breaks where the protocol changed."""
     shown = stops[-MOST_RUNS:]
     levels = [v for s in shown if s.figure for v in _range(s.figure)]
     x = scale((0, max(len(shown) - 1, 1)), pad=0.07)
@@ -64,12 +64,12 @@ def _range(figure: Figure) -> tuple[float, float, float]:
 
 
 def _named(count: int) -> list[int]:
-    """The first, the last, and one between them where there is room."""
+    """Return the indices of the runs to name: the first, the last, and one in between if it fits."""
     return sorted({0, count // 2, count - 1} if count > 4 else {0, count - 1})
 
 
 def _paths(stops: Sequence[Stop]) -> list[list[tuple[float, float]]]:
-    """Runs that follow one another and can be compared, as lines."""
+    """Return lines through consecutive runs that can be compared."""
     paths: list[list[tuple[float, float]]] = [[]]
     for i, stop in enumerate(stops):
         if stop.is_break or stop.figure is None:
@@ -124,7 +124,7 @@ def _caption(shown: Sequence[Stop], of: int) -> str:
 
 
 def _table(title: str, name: str, stops: Sequence[Stop]) -> Table:
-    """Newest first."""
+    """Make the table of the runs, newest first."""
     rows = []
     for stop in reversed(stops):
         figure = stop.figure
@@ -135,14 +135,14 @@ def _table(title: str, name: str, stops: Sequence[Stop]) -> Table:
 
 
 MOST = 6
-"""Gated fields that are drawn, the worst ones."""
+"""Maximum number of gated fields drawn, the worst ones."""
 NAMED = 4
-"""Differences of a kind that are named for a run."""
+"""Maximum number of differences of a kind named for a run."""
 
 
 @dataclass(frozen=True)
 class _Moment:
-    """A run on the way, and what changed since the one before."""
+    """A run of the trend, and what changed since the previous one."""
 
     side: Side
     label: str
@@ -155,12 +155,12 @@ class _Moment:
 
 
 def trend(context: Context) -> Section | None:
-    """None where nothing was accepted yet."""
+    """Show the trend; None if nothing was accepted yet."""
     moments = _moments(context)
     if not context.history:
         return None
     gates = _worst_first(context)
-    if len(context.history) == 1:  # two points are no trend: the table says what there is to say
+    if len(context.history) == 1:  # two points are not a trend: the table is enough
         return Section("trend", "History of accepted runs", (_changes(moments),))
     drawn = [c for gate in gates[:MOST] if (c := _chart(moments, gate))]
     rest = wording.listed([_name(gate) for gate in gates[MOST:]], NAMED)
@@ -169,7 +169,7 @@ def trend(context: Context) -> Section | None:
 
 
 def _worst_first(context: Context) -> list[GateInfo]:
-    """The gates against the baseline, one per field and place, in the order of their verdicts."""
+    """Return the gates against the baseline, one per field and place, worst verdict first."""
     findings = wording.worst_first(f for f in context.comparison.findings if f.gated and f.against is None)
     order = [(f.metric, f.field, wording.point(f.at)) for f in findings]
     gates = {
@@ -185,7 +185,7 @@ def _name(gate: GateInfo) -> str:
 
 
 def _moments(context: Context) -> list[_Moment]:
-    """The accepted runs, and this one where it is none of them."""
+    """Return the accepted runs, and this one if it is not among them."""
     found = [
         _Moment(
             s.side,
@@ -212,7 +212,7 @@ def _moments(context: Context) -> list[_Moment]:
 
 
 def _chart(moments: Sequence[_Moment], gate: GateInfo) -> Chart | None:
-    """None where no run has the field."""
+    """Draw the trend of a gate's field; None if no run has the field."""
     figures = [_figure(m.side, gate) for m in moments]
     if not any(figures):
         return None
@@ -235,7 +235,7 @@ def _figure(side: Side, gate: GateInfo) -> Figure | None:
 
 
 def _protocol(after: Run, before: Run, metric: str = "") -> list[Difference]:
-    """What differs in the protocols of the scores that both have: of one metric, or of all."""
+    """List protocol differences of the scores that both runs have, for one metric or for all."""
     return [
         d
         for p in match(after, before).pairs
@@ -245,7 +245,7 @@ def _protocol(after: Run, before: Run, metric: str = "") -> list[Difference]:
 
 
 def _changes(moments: Sequence[_Moment]) -> Table:
-    """Newest first: when, why, and what was changed."""
+    """Make the table of runs, newest first: date, reason, and changes."""
     rows = tuple(
         (
             Cell(m.label),

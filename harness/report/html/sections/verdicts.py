@@ -1,4 +1,4 @@
-"""The verdicts and their reasons: what the rest of the page is evidence for."""
+"""The verdicts and their reasons; the rest of the page is their evidence."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from harness.report.html.parts import Block, Cell, Section, Table
 from harness.store.record import Run
 
 ROWS = 200
-"""Of one table; what is worst comes first, the rest is counted."""
+"""Maximum number of rows of a table, worst first; the rest is counted."""
 
 
 def verdicts(context: Context) -> Section | None:
-    """The gated findings, drawn and in words; None where nothing is gated."""
+    """Show the gated findings as chart and text; None if nothing is gated."""
     gated = [f for f in wording.worst_first(context.comparison.findings) if f.gated]
     if not gated:
         return None
@@ -32,7 +32,7 @@ def verdicts(context: Context) -> Section | None:
 
 
 def reasons(context: Context) -> Section | None:
-    """Why each verdict that is not *unchanged*, and what differs between the two sides; None where nothing does."""
+    """Show the reasons of verdicts that are not *unchanged*, and the differences of the sides; None without any."""
     findings = wording.worst_first(context.comparison.findings)
     blocks = [*_why(findings), *_beside(findings), *_suite(context), *_differences(findings)]
     return Section("why", "Why", tuple(blocks)) if blocks else None
@@ -40,7 +40,7 @@ def reasons(context: Context) -> Section | None:
 
 def _why(findings: Sequence[Finding]) -> Iterator[Table]:
     told = [f for f in findings if f.verdict not in (None, Verdict.UNCHANGED) and f.reason]
-    # Against the reference point there are hundreds, whose reasons say no more than their row.
+    # There are hundreds of findings against the reference point; their reasons add nothing to their rows.
     told = [f for f in told if f.gated or f.against is None]
     if told:
         left_out = max(len(told) - ROWS, 0)
@@ -57,7 +57,7 @@ def _beside(findings: Sequence[Finding]) -> Iterator[Table]:
 
 
 def _reason(finding: Finding) -> tuple[Cell, Cell]:
-    """Two cells and no more, so that a telephone has room for sentences."""
+    """Return only two cells, so that sentences fit on a phone."""
     notes = (wording.evidence(finding), "" if finding.executed else "not re-executed")
     return (
         replace(metric_cell(finding), tone=verdict_cell(finding).tone),
@@ -103,7 +103,7 @@ def _differences(findings: Sequence[Finding]) -> Iterator[Table]:
 def differences_table(
     caption: str, rows: Iterable[tuple[Difference, str]], beside: str, left_out: int = 0
 ) -> Table:
-    """Fields with their value on both sides, and beside each whom it concerns, where ``beside`` names that."""
+    """Make a table of fields with both sides' values, and what each field concerns, if ``beside`` names that."""
     columns = ("field", "baseline", "candidate", *([beside] if beside else []))
     cells = tuple(
         (Cell(d.field), side_cell(d.baseline), side_cell(d.candidate), *([Cell(note)] if beside else []))
@@ -117,7 +117,7 @@ def side_cell(value: object) -> Cell:
 
 
 def within(context: Context) -> Section | None:
-    """The points of the run against its reference point; None where the suite names none."""
+    """Show the points of the run against its reference point; None if the suite names no reference."""
     inner = [f for f in wording.worst_first(context.comparison.findings) if f.against is not None]
     references = {canonical(f.against): f.against for f in inner if f.against is not None}
     blocks = tuple(
@@ -134,7 +134,7 @@ def within(context: Context) -> Section | None:
 
 
 def others(context: Context) -> Section | None:
-    """What is reported and not gated: findings, values that stand alone, scores of one side only."""
+    """Show what is reported but not gated: findings, values without comparison, scores of one side only."""
     run, comparison = context.run, context.comparison
     ungated = [f for f in wording.worst_first(comparison.findings) if not f.gated and f.against is None]
     blocks: list[Block] = []

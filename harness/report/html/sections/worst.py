@@ -1,4 +1,4 @@
-"""The items behind the gated verdicts: those whose change hurt most, with their pictures where they are images."""
+"""The items behind the gated verdicts: those that got worse most, with their pictures if they are images."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from harness.store.record import Score
 from harness.store.run_artifacts import Shelf
 
 ROWS = 8
-"""Items of one metric."""
+"""Maximum number of items shown per metric."""
 SIDE = 96
-"""Of a picture in a row, in pixels."""
+"""Side of a picture in a row, in pixels."""
 WORDS = 140
-"""Characters of what an item shows or says."""
+"""Maximum number of characters of an item's label and caption."""
 
 
 def worst(context: Context) -> Section | None:
-    """A table for each gated field that has per-item rows; None where there is none."""
+    """Show a table for each gated field that has per-item rows; None if there is none."""
     albums = {id(s): _Album(s, context.store) for s in (context.candidate, context.baseline) if s}
     blocks: list[Block] = []
     still: list[str] = []
@@ -59,7 +59,7 @@ def worst(context: Context) -> Section | None:
 
 @dataclass
 class _Album:
-    """A side, and the pictures of its items as far as the store has them."""
+    """One side, and the pictures of its items as far as the store has them."""
 
     side: Side
     store: Store
@@ -75,7 +75,7 @@ class _Album:
 
 
 def _changed(finding: Finding, candidate: _Album, baseline: _Album) -> Table | str | None:
-    """The items that hurt most; a sentence where none did."""
+    """Make a table of the items that got worse most, or a sentence if none did."""
     pairs = pairs_of(finding, candidate.side.run, baseline.side.run)
     if not pairs:
         return None
@@ -119,7 +119,7 @@ def _changes(
 
 
 def _alone(finding: Finding, candidate: _Album) -> Table | None:
-    """The worst values, where there is nothing to compare them with."""
+    """Make a table of the worst values, for a run without comparison."""
     run = candidate.side.run
     if finding.metric not in run.metrics or finding.field not in run.metrics[finding.metric].fields:
         return None
@@ -156,6 +156,6 @@ def _pictured(cell: Cell, place: Place, shown: Shown, side: str) -> Cell:
 
 
 def _is_same(place: Place, ours: Shown, theirs: Shown) -> bool:
-    """Whether both sides show the very same artifact, or only one side can show any."""
+    """Whether both sides show the same artifact, or only one side can show one."""
     mine, other = ours.content(place), theirs.content(place)
     return mine == other or other is None

@@ -1,6 +1,6 @@
-"""Text to train and score language models on: how it is read, cut into chunks and held out.
+"""Text to train and score language models on: reading, cutting into chunks, holding out.
 
-Nothing is skipped silently: what cannot be read, is empty or comes twice is named or counted in the facts.
+Nothing is skipped silently: unreadable, empty and repeated texts are named or counted in the facts.
 """
 
 from harness.stages.data.corpus.chunking import chunk, split

@@ -1,4 +1,4 @@
-"""Texts into chunks that end where a sentence does, and a part of them held out from training."""
+"""Cut texts into chunks that end at a sentence end, and hold out a part of them from training."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from harness.stage import Count, Fraction, Job, Seed, stage
 from harness.stages.data.corpus.overlap import overlap as overlap_of
 
 _SENTENCE_END = re.compile(r"[.!?](?=\s|\Z)|[。！？।॥۔؟።]")
-"""Full stop, question or exclamation mark with white space behind, or of a script that needs none. 3.5 is no
-end; "e.g. " is one: that costs nothing here, for a chunk may end there as well as anywhere.
+"""A full stop, question mark or exclamation mark followed by white space, or the sentence end of a script that
+needs no white space. 3.5 is not an end. "e.g. " counts as one: that costs nothing here, because a chunk may end there
+as well as anywhere else.
 """
 
 
@@ -27,15 +28,15 @@ end; "e.g. " is one: that costs nothing here, for a chunk may end there as well 
 def chunk(corpus: Corpus, *, characters: Count = 500, longest: Count | None = 2000, job: Job) -> Corpus:
     """Join the rows of each document and cut them into chunks of whole sentences.
 
-    A chunk has at least ``characters`` characters and goes on to the next end of a sentence; what is left at
-    a document's end is a chunk too, however short. Chunks joined are the rows joined, up to white space:
-    nothing is lost, doubled or mended. They are of one document each, and begin on its ``page``.
+    A chunk has at least ``characters`` characters and continues to the next sentence end. The rest of a document
+    is a chunk too, however short. The chunks joined equal the rows joined, up to white space: nothing is lost,
+    repeated or corrected. A chunk belongs to one document and has the ``page`` on which it begins.
 
     Args:
         corpus: rows of a document are joined in their order, with a space.
         characters: the least length.
-        longest: a chunk without an end of a sentence up to here is cut at the last white space before, or
-            where there is none, exactly here. 2000 are about 500 tokens of English. Null: never cut.
+        longest: a chunk with no sentence end up to this length is cut at the last white space before it or, if
+            there is none, exactly at this length. 2000 characters are about 500 tokens of English. Null: never cut.
 
     Raises:
         StageError: no text; ``longest`` below ``characters``.
@@ -74,14 +75,14 @@ class _Chunk(NamedTuple):
     text: str
     page: int
     cut: bool
-    """Not at the end of a sentence."""
+    """Whether the chunk ends inside a sentence."""
 
 
 def _chunks(rows: Sequence[Row], characters: int, longest: int | None) -> Iterator[_Chunk]:
     """The chunks of one document; there is at least one."""
     text = " ".join(row.text for row in rows)
     begins = list(accumulate((len(row.text) + 1 for row in rows), initial=0))
-    # Looked up, not searched from each chunk on: megabytes without a full stop would be read once per chunk.
+    # All ends are found once. Searching from each chunk on would read megabytes without a full stop once per chunk.
     sentences = [found.end() for found in _SENTENCE_END.finditer(text)]
     start, length = _next_word(text, 0), len(text.rstrip())
     while start < length:
@@ -96,7 +97,7 @@ def _chunks(rows: Sequence[Row], characters: int, longest: int | None) -> Iterat
 
 
 def _last_space(text: str, least: int, most: int) -> int:
-    """The last place where a word ends, from ``least`` to ``most``; ``most`` where there is none."""
+    """The last end of a word between ``least`` and ``most``; ``most`` if there is none."""
     for place in range(most, least - 1, -1):
         if text[place].isspace() and not text[place - 1].isspace():
             return place
@@ -124,19 +125,19 @@ def split(
     seed: Seed = 0,
     job: Job,
 ) -> Split:
-    """Hold out a part of a corpus, at random, and count what it repeats of the rest.
+    """Hold out a random part of a corpus, and count its n-grams that also occur in the rest.
 
-    By document, no document is on both sides, and a low perplexity is not a memory of it. By row, as in much of the
-    literature, the chunks before and after a held-out one are trained on: they share its names, its subject
-    and, where a page repeats itself, its words, so the score is too good.
+    By document, no document is on both sides, so a low perplexity cannot come from having seen the document. By row,
+    as in much of the literature, the chunks before and after a held-out one are trained on. They share its names, its
+    subject and, where a page repeats itself, its words, so the score is too good.
 
     Args:
         corpus: rows keep their order on both sides.
-        held_out: how many rows, or which part of them (0 to 1). By document it is reached as nearly as whole
-            documents allow: they are drawn one after the other, and one that would be too much is passed over.
-        by: what is drawn.
+        held_out: how many rows, or which share of them (0 to 1). By document the number is matched as closely as whole
+            documents allow: documents are drawn one after the other, and one that would exceed it is skipped.
+        by: the unit that is drawn.
         overlap: words in the n-grams that are counted (``facts["overlap"]``); it changes no row.
-        seed: which ones. A document more or less leaves the order in which the others are drawn as it was.
+        seed: decides which are drawn. Adding or removing a document does not change the drawing order of the others.
 
     Raises:
         StageError: a side would be empty.

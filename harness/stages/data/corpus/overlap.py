@@ -1,4 +1,4 @@
-"""What a held-out text repeats of the training text."""
+"""The n-grams that a held-out text shares with the training text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Overlap:
-    """n-grams of held-out rows, and those of them that occur in a row for training."""
+    """Counts of the n-grams in held-out rows, and of those that also occur in a training row."""
 
     n: int
     ngrams: int
-    """All of the held-out rows, each as often as it stands there. A row of fewer than n words has none."""
+    """n-grams in the held-out rows, repeats included. A row of fewer than n words has none."""
     shared: int
     rows: int
     """Held-out rows with at least one shared n-gram."""
@@ -28,10 +28,10 @@ class Overlap:
 
 
 def overlap(train: Iterable[str], held_out: Sequence[str], n: int) -> Overlap:
-    """Count the n-grams of lower-cased words that held-out rows share with rows for training.
+    """Count the n-grams of lower-cased words that held-out rows share with training rows.
 
-    Thirteen words are what Brown et al. (2020, appendix C) call contamination. In a script without spaces a
-    word is what stands between two punctuation marks, so that less is found there.
+    Brown et al. (2020, appendix C) use thirteen words as the sign of contamination. In a script without spaces a
+    word is all text between two punctuation marks, so less overlap is found.
 
     Args:
         train: texts, read once; memory grows with the held-out ones only.
@@ -45,7 +45,7 @@ def overlap(train: Iterable[str], held_out: Sequence[str], n: int) -> Overlap:
 
 
 def by_row(train: Iterable[str], held_out: Sequence[str], n: int) -> list[tuple[int, int]]:
-    """Of each held-out row how many n-grams it has, and how many of them are shared; as ``overlap`` counts."""
+    """For each held-out row, its number of n-grams and how many of them are shared, counted as in ``overlap``."""
     wanted = {gram for text in held_out for gram in _ngrams(text, n)}
     found = {gram for text in train for gram in _ngrams(text, n) if gram in wanted}
     hits = [[gram in found for gram in _ngrams(text, n)] for text in held_out]

@@ -1,4 +1,4 @@
-"""The pages of one PDF, with an exact account of what could not be read and why."""
+"""The pages of one PDF, with a record of what could not be read and why."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ _DAMAGE = (
     *(PyPdfError, ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError),
     *(OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error),
 )
-"""What pypdf raises for a damaged file: its own errors "and other exceptions", as it says itself."""
+"""What pypdf raises for a damaged file: its own errors and, in the words of its documentation, "other exceptions"."""
 
 _LOSSES = re.compile(r"pypdf\.(filters|_page): |pypdf\..*: (Object .* not defined|Expected StreamObject)")
-"""Where pypdf does not raise, but warns that it goes on without a part of the page; by logger and message. A
-stream that does not unpack (it takes what did), that is missing or none; a form that it cannot decode.
+"""Warnings with which pypdf drops a part of the page instead of raising, by logger and message: a stream that does
+not decompress fully (pypdf keeps what did), a stream that is missing or not a stream, a form that it cannot decode.
 """
 
 
 @dataclass(frozen=True)
 class Account:
-    """What became of one file. Every page of it is read, failed or empty."""
+    """The result for one file. Each of its pages is read, failed or empty."""
 
     status: Status
     """``read``: at least one page has text. ``encrypted``: it needs a password. ``scanned``: images only.
-    ``broken``: no PDF, or one of which no page can be read. ``empty``: no page, or none with anything to read.
+    ``broken``: not a PDF, or no page can be read. ``empty``: no pages, or no page with anything to read.
     """
     pages: int = 0
-    """0 where the file could not be opened."""
+    """Number of pages; 0 if the file could not be opened."""
     read: int = 0
     failed: tuple[int, ...] = ()
-    """The numbers of the pages that could not be read, from 1."""
+    """Numbers of the pages that could not be read, from 1."""
     empty: int = 0
-    """Pages without text, scanned ones among them."""
+    """Number of pages without text, including scanned ones."""
     note: str | None = None
-    """Why it was not read, or what had to be overcome."""
+    """Why the file was not read, or a problem that occurred while reading it."""
 
     def to_json(self) -> dict[str, Json]:
         """For an artifact's facts."""
@@ -64,7 +64,7 @@ class Account:
 
 class Page(NamedTuple):
     number: int
-    """From 1."""
+    """Page number, from 1."""
     text: str
 
 
@@ -72,8 +72,8 @@ def read_file(file: Path, log: Callable[[str], None]) -> tuple[Account, list[Pag
     """Every page of ``file`` that has text, in order.
 
     Args:
-        file: said to be a PDF. One that is encrypted with an empty password is read.
-        log: gets each different message of pypdf, and why a page failed.
+        file: expected to be a PDF. A file encrypted with an empty password is read.
+        log: receives each distinct message of pypdf, and why a page failed.
     """
     with _messages(log) as heard:
         try:
@@ -117,7 +117,7 @@ def _judged(count: int, read: int, reason: str | None, pictures: bool) -> tuple[
 
 
 class _Heard(logging.Handler):
-    """What pypdf says, each message once."""
+    """Collects pypdf's messages; repeated ones are logged once."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
@@ -138,7 +138,7 @@ class _Heard(logging.Handler):
 
 @contextmanager
 def _messages(log: Callable[[str], None]) -> Iterator[_Heard]:
-    """What pypdf logs goes to ``log`` instead of the terminal."""
+    """Send pypdf's log messages to ``log`` instead of the terminal."""
     logger, handler = logging.getLogger("pypdf"), _Heard(log)
     before = logger.level, logger.propagate
     logger.addHandler(handler)

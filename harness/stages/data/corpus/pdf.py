@@ -27,14 +27,14 @@ _NAMED = 5
 def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Corpus:
     """The text of PDFs, page by page, in the order of file names and pages.
 
-    Words hyphenated at a line's end are mended, the lines of a paragraph joined, ligatures taken apart.
-    Running heads, page numbers and tables stay as pypdf finds them, and a word that is broken between two
+    Words hyphenated at a line's end are rejoined, the lines of a paragraph joined, ligatures taken apart.
+    Running heads, page numbers and tables stay as pypdf extracts them, and a word that is broken between two
     pages stays broken.
 
     Args:
-        source: a PDF, or a folder in which every ``.pdf`` is read, those in inner folders too.
-        strict: a file that needs a password, is scanned, broken or empty, or a page that fails, is an error;
-            else it is named in the facts (``files``, with pages read, failed and empty) and the rest goes on.
+        source: a PDF, or a folder in which every ``.pdf`` is read, subfolders included.
+        strict: if true, a page that fails, or a file that is encrypted, scanned, broken or empty, is an error. If
+            false, it is named in the facts (``files``, with pages read, failed and empty) and reading continues.
 
     Raises:
         StageError: no PDF, or none that can be read.
@@ -79,7 +79,7 @@ def _pdfs(place: Path) -> tuple[dict[str, Path], Counter[str]]:
 
 
 def _trouble(account: Account) -> str:
-    """Why a file is not wholly read; empty where it is."""
+    """Why a file was not fully read; empty if it was."""
     if account.status != "read":
         return f"{account.status}: {account.note}"
     if account.failed:

@@ -35,7 +35,7 @@ class LinePattern:
         """Read an expression.
 
         Raises:
-            ValueError: it is none, or it matches every line.
+            ValueError: it is not a regular expression, or it matches empty lines.
         """
         try:
             every = re.fullmatch(text, "")
@@ -65,24 +65,24 @@ def read(
     document: Reading[str | None] = None,
     job: Job,
 ) -> Corpus:
-    """Texts as they are written: of files, one row each, or of a column in parquet, one row per row.
+    """Texts as they are written: one row per text file, or one row per row of a parquet column.
 
-    Files are UTF-8 and end in ``.txt``, ``.text``, ``.md``, ``.markdown`` or ``.rst``; Markdown keeps its marks and
-    its front matter. Where there is parquet, it is the corpus and other files are not read.
+    Files are UTF-8 and end in ``.txt``, ``.text``, ``.md``, ``.markdown`` or ``.rst``. Markdown keeps its markup and
+    its front matter. If there is parquet, only the parquet is read.
 
     Args:
-        source: a file, or a folder with all that is below it (without the card of a hub's repository, unless
-            that is all it holds).
-        heading: an expression that a whole line matches with which another document begins, where one file
-            holds several: ``"## .*"``, or ``" = [^=]* = "`` for WikiText. The heading is part of the text.
-            Null: a file is a document.
-        split: which split of a parquet data set; null pools all.
-        column: the column of parquet that has the text.
-        document: the column that says what a row is from; null: its file.
+        source: a file, or a folder with its subfolders (without the card of a hub repository, unless the card is
+            all it holds).
+        heading: an expression for a whole line that begins another document, for files that hold several
+            documents: ``"## .*"``, or ``" = [^=]* = "`` for WikiText. The heading is part of the text.
+            Null: a file is one document.
+        split: the split of a parquet data set; null pools all.
+        column: the parquet column that has the text.
+        document: the column with the name of a row's document; null: the file's name.
 
     Raises:
         StageError: no text; a file that is not UTF-8, or binary; an option for another kind of file; a column
-            or split that is not there; damaged parquet.
+            or split that does not exist; damaged parquet.
     """
     parquet, texts, unread = _sorted(source)
     if parquet:
@@ -109,13 +109,13 @@ def read(
 
 
 def _sorted(source: Source) -> tuple[bool, dict[str, Path], Counter[str]]:
-    """Whether there is parquet, the text files by name, the suffixes of what is neither or not read."""
+    """Whether there is parquet, the text files by name, and the suffixes of the files not read."""
     place = source.path
     if place.is_file():
         parquet = place.suffix == ".parquet"
         return parquet, {} if parquet else {place.name: place}, Counter()
     files = files_of(place)
-    # As in the digest that pins a repository: its card is no content, and may change without notice.
+    # As in the digest that pins a repository: its card is not content, and may change without notice.
     if source.repo and not source.inside:
         files = without_card(files)
     suffixes = {name: file.suffix.lower() for name, file in files.items()}
@@ -186,7 +186,7 @@ def _decoded(file: Path) -> str:
 
 
 def _divided(file: str, text: str, heading: re.Pattern[str]) -> Iterator[_Text]:
-    """The documents in one file: what stands before the first heading, then one per heading."""
+    """The documents in one file: the text before the first heading, then one document per heading."""
     name, lines, names = file, list[str](), Counter[str]()
     for line in text.splitlines(keepends=True):
         bare = line.rstrip("\n")
@@ -201,16 +201,16 @@ def _divided(file: str, text: str, heading: re.Pattern[str]) -> Iterator[_Text]:
 
 
 Package = Literal["torchgeo.datasets", "torchgeo", "pandas", "scipy"]
-"""A closed list, for the version of each is in the stage's key."""
+"""A closed list, because the version of each package is in the stage's key."""
 
 
 @stage(version=1, software=("torchgeo", "pandas", "scipy"))
 def docstrings(*, package: Package = "torchgeo.datasets", job: Job) -> Corpus:
-    """The docstrings of an installed package: one document per module, one row per docstring, in their order.
+    """The docstrings of an installed package: one document per module, one row per docstring, in source order.
 
     They are read from the source files; nothing is imported. Private functions and classes, private folders and
-    tests are left out (modules with a private name are not: theirs is the public documentation of scipy), and
-    so is a docstring that is word for word that of an earlier function.
+    tests are left out. Modules with a private name are kept, because scipy's public documentation is in them. A
+    docstring identical to an earlier one is left out.
 
     Args:
         package: ``torchgeo.datasets`` is about remote sensing, ``pandas`` and ``scipy`` are about other things.
@@ -244,7 +244,7 @@ def docstrings(*, package: Package = "torchgeo.datasets", job: Job) -> Corpus:
 
 def _folder(package: str) -> Path:
     top, *inner = package.split(".")
-    spec = importlib.util.find_spec(top)  # of a package's top, this imports nothing
+    spec = importlib.util.find_spec(top)  # for a top-level package this imports nothing
     if spec is None or not spec.submodule_search_locations:
         raise StageError(f"package: {top} is not installed")
     return Path(spec.submodule_search_locations[0]).joinpath(*inner)
@@ -261,7 +261,7 @@ def _module(package: str, file: Path) -> str:
 
 def _parsed(file: Path) -> ast.Module:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of invalid escapes in other people's strings
+        warnings.simplefilter("ignore")  # invalid escapes in the package's strings
         try:
             return ast.parse(file.read_bytes())
         except SyntaxError as e:
@@ -269,7 +269,7 @@ def _parsed(file: Path) -> ast.Module:
 
 
 def _docstrings(node: ast.AST) -> Iterator[str]:
-    """Docstrings in the order of the source, cleaned by ``inspect.cleandoc``; not those inside functions."""
+    """Docstrings in source order, cleaned by ``inspect.cleandoc``; those inside functions are left out."""
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         text = ast.get_docstring(node)
         if text:
@@ -282,6 +282,6 @@ def _docstrings(node: ast.AST) -> Iterator[str]:
 
 
 def _is_private(node: ast.AST) -> bool:
-    """``_name``, but not ``__len__``: what a protocol's method does is documented for everybody."""
+    """True for ``_name``, false for ``__len__``: the special methods of a class are documented for its users."""
     name = getattr(node, "name", None) or ""
     return name.startswith("_") and not name.endswith("__")

@@ -1,6 +1,6 @@
-"""One's own images as artifacts: image folders, hub data sets, TorchGeo data sets, GeoTIFFs.
+"""Users' own images as artifacts: image folders, hub data sets, TorchGeo data sets, GeoTIFFs.
 
-Nothing is skipped silently: what is not read is counted in the facts, what cannot be read is an error.
+Nothing is skipped silently: unread files are counted in the facts, unreadable ones are an error.
 """
 
 from harness.stages.data.folders.labels import relabel, split

@@ -1,4 +1,4 @@
-"""Which images there are and what they are called: other classes, a held-out part, at least two classes."""
+"""Classes of image folders: finding and checking them, changing them, holding out a part of the images."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def class_facts(labels: Mapping[str, int], classes: Iterable[str], where: object
     """``classes`` in order, ``count`` and ``per_class`` as facts.
 
     Args:
-        labels: images of each class.
+        labels: number of images of each class.
         classes: their names, in index order.
-        where: names the data in messages.
+        where: the data's name in messages.
 
     Raises:
         StageError: fewer than two classes, or one without images.
@@ -44,14 +44,13 @@ def class_folders(
 
     Args:
         root: has the classes' folders; deeper folders belong to their class.
-        suffixes: of what is read, in lower case.
+        suffixes: suffixes of the files to read, in lower case.
 
     Returns:
-        Relative path → class and file, sorted; the classes, sorted; and how many files of which other
-        suffix were left alone.
+        Relative path → class and file, sorted; the classes, sorted; and the number of unread files by suffix.
 
     Raises:
-        StageError: an image in no class's folder, or in none at all.
+        StageError: an image outside every class folder, or no images at all.
     """
     if not root.is_dir():
         raise StageError(f"{root}: expected a folder with one folder of images per class")
@@ -72,9 +71,9 @@ def class_folders(
 
 
 def png_names(names: Iterable[str]) -> dict[str, str]:
-    """Names with ``.png`` for their suffix; ``a.jpg`` and ``a.tif`` keep theirs before it.
+    """Names with ``.png`` for their suffix; ``a.jpg`` and ``a.tif`` become ``a.jpg.png`` and ``a.tif.png``.
 
-    Every result is another, so that no image is written over another.
+    All results differ, so no image overwrites another.
     """
     names = list(names)
     plain = Counter(str(PurePosixPath(name).with_suffix(".png")) for name in names)
@@ -91,13 +90,13 @@ class Split(NamedTuple):
 def relabel(
     images: Images, *, classes: Mapping[str, tuple[str, ...]] | None = None, job: Job
 ) -> LabelledImages:
-    """Give images the classes of another scheme, many to one; or make what has labels a labelled set.
+    """Give images the classes of another scheme, many to one; or turn images with labels into a labelled set.
 
-    Images of a class that no list names are left out and counted in the facts, as are images without any.
+    Images of a class that no list names, and images without a class, are left out and counted in the facts.
 
     Args:
         images: with ``label`` in their rows.
-        classes: new class → the old ones it takes in. Its order is the order of the classes. Null keeps every
+        classes: new class → the old classes it includes. Its order is the order of the classes. Null keeps every
             class as it is, in alphabetical order.
 
     Raises:
@@ -138,12 +137,12 @@ def split(
 
     Args:
         images: with their classes.
-        held_out: how many (a whole number), or which part of them (0 to 1, rounded to the nearest image).
-        stratified: take the same part of every class, to the nearest image; else any images.
-        seed: which ones.
+        held_out: how many (a whole number), or which share of them (0 to 1, rounded to the nearest image).
+        stratified: take the same share of every class, to the nearest image; else any images.
+        seed: decides which images are drawn.
 
     Raises:
-        StageError: a class would be missing on either side, or nothing be left.
+        StageError: a class would be missing on either side, or a side would be empty.
     """
     every = {row.name: row for row in rows(images)}
     wanted = held_out if isinstance(held_out, int) else round(held_out * len(every))
@@ -166,7 +165,7 @@ def split(
 
 
 def _stratified(order: Iterable[str], every: Mapping[str, Row], wanted: int) -> list[str]:
-    """``wanted`` names, of each class its share: whole numbers by largest remainder, ties by class name."""
+    """``wanted`` names, shared among the classes by size: whole numbers by largest remainder, ties by class name."""
     members: dict[str, list[str]] = {}
     for name in order:
         members.setdefault(_label(every[name]), []).append(name)
@@ -189,7 +188,7 @@ def _classes(images: LabelledImages) -> list[str]:
 
 
 def _copy(kept: Iterable[tuple[Row, str]], folder: Path, job: Job) -> None:
-    """Images as they are, with the label given; an old one that differs is kept as ``label_before``."""
+    """Copy images unchanged, with the label given; a different old label is kept as ``label_before``."""
     kept = list(kept)
     with (folder / METADATA).open("w", encoding="utf-8") as lines:
         for done, (row, label) in enumerate(kept, start=1):

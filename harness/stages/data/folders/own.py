@@ -1,4 +1,4 @@
-"""Image folders of one's own (a folder per class, or ``metadata.jsonl``), and image data sets of the hub in parquet."""
+"""Image folders (a folder per class, or ``metadata.jsonl``), and image data sets of the hub in parquet."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def images(
 ) -> LabelledImages:
     """A folder of images with their classes.
 
-    With a ``metadata.jsonl``, its rows name the images and their classes; else there is one folder per
+    If there is a ``metadata.jsonl``, its rows name the images and their classes; else there is one folder per
     class. Classes are in alphabetical order.
 
     Args:
         source: the folder.
         label: the column of ``metadata.jsonl`` that has the class's name.
-        size: cut to the middle square and resize to this width and height; null keeps images as they are.
-        resize: the filter of that, antialiased.
+        size: crop to the central square and resize to this width and height; null keeps images as they are.
+        resize: the resize filter, antialiased.
         scale: the values that become 0 and 255 in images of one channel with more than 8 bits.
 
     Raises:
@@ -76,13 +76,13 @@ def captioned(
     scale: Reading[Scale | None] = None,
     job: Job,
 ) -> CaptionedImages:
-    """A folder of images with sentences about them, in ``metadata.jsonl``.
+    """A folder of images with captions, listed in ``metadata.jsonl``.
 
     Args:
         source: the folder.
         captions: the column that has a sentence, or a list of them (``text`` in many hub data sets).
-        size: cut to the middle square and resize to this width and height; null keeps images as they are.
-        resize: the filter of that, antialiased.
+        size: crop to the central square and resize to this width and height; null keeps images as they are.
+        resize: the resize filter, antialiased.
         scale: the values that become 0 and 255 in images of one channel with more than 8 bits.
 
     Raises:
@@ -110,7 +110,7 @@ class _Listed(NamedTuple):
 
 
 def _listed(root: Path, column: str) -> Iterator[_Listed]:
-    """The rows of ``metadata.jsonl`` with one column; every name once, every file inside the folder."""
+    """The rows of ``metadata.jsonl`` with one column; names must be unique, and files inside the folder."""
     file = root / METADATA
     if not file.is_file():
         raise StageError(f"{root}: no {METADATA} with rows like {{'file_name': …, {column!r}: …}}")
@@ -176,11 +176,11 @@ def hub(
 
     Args:
         source: its folder of parquet files, or one such file (whose split is ``train``).
-        split: which of its splits.
-        columns: ``image``, ``label`` and any further column to keep → what it is called in the data set.
+        split: the split to read.
+        columns: ``image``, ``label`` and any further column to keep → its name in the data set.
             Labels are names, or numbers whose names the data set declares (``ClassLabel``).
-        size: cut to the middle square and resize to this width and height; null keeps images as they are.
-        resize: the filter of that, antialiased.
+        size: crop to the central square and resize to this width and height; null keeps images as they are.
+        resize: the resize filter, antialiased.
         scale: the values that become 0 and 255 in images of one channel with more than 8 bits.
 
     Raises:
@@ -199,7 +199,7 @@ def hub(
             labels[name] += 1
             job.progress(out.count, total, "images")
     decoder.check_used()
-    # Classes that the data set declares and this split lacks would shift every index: they are an error.
+    # A declared class that is missing from this split would shift every index, so it is an error.
     facts = class_facts(labels, declared or sorted(labels), f"{source.text} {split}")
     return LabelledImages(folder, {**facts, "converted": dict(decoder.converted)})
 
@@ -215,15 +215,15 @@ def hub_captioned(
     scale: Reading[Scale | None] = None,
     job: Job,
 ) -> CaptionedImages:
-    """A hub data set of images with sentences about them.
+    """A hub data set of images with captions.
 
     Args:
         source: its folder of parquet files, or one such file (whose split is ``train``).
-        split: which of its splits.
-        columns: ``image``, ``captions`` and any further column to keep → what it is called in the data set.
+        split: the split to read.
+        columns: ``image``, ``captions`` and any further column to keep → its name in the data set.
             Captions are a sentence or a list of them.
-        size: cut to the middle square and resize to this width and height; null keeps images as they are.
-        resize: the filter of that, antialiased.
+        size: crop to the central square and resize to this width and height; null keeps images as they are.
+        resize: the resize filter, antialiased.
         scale: the values that become 0 and 255 in images of one channel with more than 8 bits.
 
     Raises:
@@ -268,7 +268,7 @@ def _class(value: Any, declared: list[str] | None, place: Place) -> str:
 
 
 def _plain(row: Mapping[str, Any], place: Place) -> dict[str, Json]:
-    """Further columns, which must be plain: ``label`` too, where it is kept beside captions."""
+    """Further columns, which must hold plain values; this includes ``label`` where it is kept along with captions."""
     for name, value in row.items():
         if not isinstance(value, None | bool | int | float | str | list):
             raise StageError(f"{place}: column {name!r} holds {type(value).__name__}, which cannot be kept")

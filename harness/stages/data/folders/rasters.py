@@ -1,7 +1,7 @@
-"""GeoTIFFs, one folder per class: three named bands, scaled to 8 bits; GDAL kept to the file that it is given.
+"""GeoTIFFs in one folder per class: three named bands, scaled to 8 bits. GDAL may read only the file it is given.
 
-A raster may be a text that names other files or addresses (a VRT, for one), whatever its suffix; a mask beside it
-may be such a text too. What they name is in no content digest.
+A raster may be a text that refers to other files or addresses (such as a VRT), whatever its suffix. So may a mask
+next to it. What they refer to is not in any content digest.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _REFERRING = (b"<VRTDataset", b"<GDAL_WMS", b"<WMS_Capabilities", b"<Capabilitie
 _HEAD = 1024
 
 _SETTINGS = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # as if nothing lay beside the file
-    "GDAL_PAM_ENABLED": "NO",  # no .aux.xml, read or written
-    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",  # no address is opened
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # do not look at other files in the folder
+    "GDAL_PAM_ENABLED": "NO",  # do not read or write .aux.xml
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",  # do not open addresses
     "GDAL_VRT_ENABLE_PYTHON": "NO",
 }
 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Rasters that are opened inside are read without what lies beside them, and without a network."""
+    """Rasters opened inside the block are read without neighbouring files and without a network."""
     import rasterio
 
     with rasterio.Env(**_SETTINGS):
@@ -42,10 +42,10 @@ def alone() -> Iterator[None]:
 
 
 def refuse_references(files: Iterable[Path]) -> None:
-    """That none of the files is one that GDAL would read other files for.
+    """Check that no file makes GDAL read other files.
 
     Raises:
-        StageError: one is, or it ends in ``.tif`` or ``.tiff`` and is no TIFF.
+        StageError: a file refers to others, or ends in ``.tif`` or ``.tiff`` and is not a TIFF.
     """
     for file in files:
         suffix = file.suffix.lower()
@@ -73,18 +73,18 @@ def geotiff(
 ) -> LabelledImages:
     """GeoTIFFs in one folder per class, as 8-bit RGB. Classes are in alphabetical order.
 
-    Pixels where one of the bands has no data are black; how many there are is in the facts, and how many
-    values lay outside ``scale`` and were clipped. A file is what is in it: masks, statistics and world files
-    beside it (``.msk``, ``.aux.xml``, ``.tfw``) are not read, and another format that calls itself ``.tif``, such
-    as a VRT that refers to other files, is an error.
+    Pixels where one of the bands has no data are black. Their number is in the facts, and so is the number of
+    values outside ``scale``, which are clipped. Only the file itself is read: masks, statistics and world files next
+    to it (``.msk``, ``.aux.xml``, ``.tfw``) are ignored. Another format with the suffix ``.tif``, such as a VRT that
+    refers to other files, is an error.
 
     Args:
         source: the folder.
-        bands: which bands become red, green and blue, by name.
-        scale: the values that become 0 and 255; what lies outside is clipped.
-        order: the names of the files' bands, in the files' order; null where the files name their bands.
-        size: cut to the middle square and resize to this width and height; null keeps images as they are.
-        resize: the filter of that, antialiased.
+        bands: the names of the bands that become red, green and blue.
+        scale: the values that become 0 and 255; values outside are clipped.
+        order: the names of the files' bands, in the files' order; null if the files name their bands.
+        size: crop to the central square and resize to this width and height; null keeps images as they are.
+        resize: the resize filter, antialiased.
 
     Raises:
         StageError: a damaged file, a band of no such name, an image without any data, one class only.
@@ -111,7 +111,7 @@ def geotiff(
 
 
 def _read(path: Path, bands: tuple[str, str, str], order: tuple[str, ...] | None) -> tuple[Any, Any]:
-    """Values of three bands, (3, H, W) float64, and where one of them has no data, (H, W) bool."""
+    """Values of three bands, (3, H, W) float64, and a mask of pixels where one of them has no data, (H, W) bool."""
     import numpy as np
     import rasterio
 
@@ -131,7 +131,7 @@ def _read(path: Path, bands: tuple[str, str, str], order: tuple[str, ...] | None
 
 
 def _indices(path: Path, file: Any, bands: tuple[str, str, str], order: tuple[str, ...] | None) -> list[int]:
-    """Band numbers, from 1, of the named bands."""
+    """The numbers of the named bands, from 1."""
     names = list(order) if order is not None else [d or "" for d in file.descriptions]
     if len(names) != file.count:
         raise StageError(f"{path}: {file.count} bands, but order names {len(names)}")

@@ -1,4 +1,4 @@
-"""Classification data sets of TorchGeo, by their class's name."""
+"""Classification data sets of TorchGeo, chosen by the name of their class in ``torchgeo.datasets``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from harness.stages.data.folders.rasters import alone, refuse_references
 
 @dataclass(frozen=True)
 class DatasetName:
-    """The name of a class in ``torchgeo.datasets``, known to exist without the seconds of importing it."""
+    """The name of a class in ``torchgeo.datasets``. It is checked without the import, which takes seconds."""
 
     name: str
 
@@ -47,7 +47,7 @@ class DatasetName:
 
 @cache
 def _dataset_names() -> frozenset[str]:
-    """The classes that ``torchgeo.datasets`` exports, from its source."""
+    """The classes that ``torchgeo.datasets`` exports, read from its source."""
     spec = importlib.util.find_spec("torchgeo")
     if spec is None or not spec.submodule_search_locations:
         raise ValueError("the package torchgeo is not installed")
@@ -72,26 +72,26 @@ def torchgeo(
 ) -> LabelledImages:
     """A classification data set of TorchGeo, as 8-bit RGB, with its classes in its own order.
 
-    It is read where it lies: nothing is downloaded, and what it unpacks goes elsewhere. Rasters are read without
-    what lies beside them; one that refers to other files is an error.
+    It is read in place: nothing is downloaded, and archives are unpacked elsewhere. Rasters are read without
+    neighbouring files; one that refers to other files is an error.
 
     Args:
         dataset: the class's name, as in ``EuroSAT``.
         source: its root folder.
-        split: which of its splits; null where it has none, or for its default.
-        bands: which bands become red, green and blue; null where it has no choice, or for its default.
-        scale: the values that become 0 and 255, the rest is clipped; null where they are 0 to 255 already.
-        size: cut to the middle square and resize to this width and height; null keeps images as they are.
-        resize: the filter of that, antialiased.
+        split: the split to read; null for its default, or if it has no splits.
+        bands: the bands that become red, green and blue; null for its default, or if it has no choice.
+        scale: the values that become 0 and 255, the rest is clipped; null if they are 0 to 255 already.
+        size: crop to the central square and resize to this width and height; null keeps images as they are.
+        resize: the resize filter, antialiased.
 
     Raises:
-        StageError: it is not in ``source``, has no such option, no classes, or values beyond 0 to 255.
+        StageError: the data set is not in ``source``, has no such option, no classes, or values beyond 0 to 255.
     """
     sizer, folder = Decoder(scale, size, resize), job.folder()
     root = _own_root(source.path, job.scratch)
     with alone():
         found = _open(dataset.name, root, split, bands)
-    refuse_references(files_of(root).values())  # also of what was unpacked
+    refuse_references(files_of(root).values())  # includes the files just unpacked
     classes, labels = list(found.classes), Counter[str]()
     highest, clipped = 0.0, 0
     with Writer(folder) as out, alone():
@@ -120,7 +120,7 @@ def torchgeo(
 
 
 def _own_root(root: Path, scratch: Path) -> Path:
-    """A folder of links to what is in ``root``: data sets unpack archives beside them."""
+    """A folder of links to the contents of ``root``, because data sets unpack archives next to the archives."""
     own = scratch / "root"
     own.mkdir(exist_ok=True)
     for entry in root.iterdir():
@@ -131,7 +131,7 @@ def _own_root(root: Path, scratch: Path) -> Path:
 
 
 def _open(name: str, root: Path, split: str | None, bands: tuple[str, str, str] | None) -> Any:
-    """The data set, with those of the options that were given."""
+    """The data set, opened with the options that were given."""
     from torchgeo import datasets
 
     made: Any = getattr(datasets, name)

@@ -1,9 +1,9 @@
-"""Drawn land-cover scenes: the data set that needs no download.
+"""Drawn land-cover scenes: a data set that needs no download.
 
-Each scene is seen from above, about 300 m across whatever its size in pixels, and is drawn from nothing but
-numbers: parcels, rows of trees, shorelines, crevasses, under a sun, a season and a sensor. Roads, houses,
-haze and patches of another land cover make the classes share colours, so that telling them apart takes
-looking at their structure.
+Each scene is seen from above and is about 300 m across, whatever its size in pixels. It is drawn from random
+numbers only: parcels, rows of trees, shorelines, crevasses, under a sun, a season and a sensor. Roads, houses,
+haze and patches of another land cover make the classes share colours, so a classifier must use structure to
+tell them apart.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ def draw(
 ) -> Scenes:
     """Draw captioned scenes of the seven land-cover classes.
 
-    The same scene has the same content at every ``size``: scene i of a class is decided by seed, region,
-    class and i alone, so a larger data set holds the smaller one.
+    The same scene has the same content at every ``size``: scene i of a class depends on seed, region, class
+    and i alone, so a larger data set contains the smaller one.
 
     Args:
-        per_class: scenes of each class; rows go round the classes.
+        per_class: scenes of each class; consecutive rows cycle through the classes.
         size: width and height in pixels. The ground it shows stays the same.
         region: the palette of soils, plants and waters, and which kinds of a class are common. A polder has
-            the temperate palette, and its fields and rows are straight and lie along the sides of the picture.
-        seed: another seed, other scenes.
-        job: gives the folder and is told of each scene.
+            the temperate palette, and its fields and rows are straight and parallel to the sides of the picture.
+        seed: another seed gives other scenes.
+        job: gives the folder and receives the progress.
 
     Returns:
-        8-bit RGB scenes with ``label``, five different ``captions`` that tell what was drawn, and ``region``.
+        8-bit RGB scenes with ``label``, five different ``captions`` that describe what was drawn, and ``region``.
     """
     from harness.formats.image_folder import Writer
     from harness.stages.data.scenes.world import CLASSES, scene

@@ -1,7 +1,7 @@
 """The drawing surface: ground coordinates, smooth noise, soft edges, light and the sensor.
 
-Everything is measured in scene widths, never in pixels, so a scene keeps its content at any resolution.
-The canvas is twice as fine as the image; ``expose`` brings it down with the blur of an optical sensor.
+All lengths are in scene widths, never in pixels, so a scene keeps its content at any resolution.
+The canvas is twice as fine as the image; ``expose`` reduces it with the blur of an optical sensor.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ Colour = NDArray[np.floating[Any]]
 OVERSAMPLING = 2
 BLUR = 0.9
 """Standard deviation of the sensor's point spread, in image pixels. Sharper scenes teach a classifier to
-look at pixel noise, which no generator reproduces."""
+look at pixel noise, which no generator reproduces.
+"""
 NOISE = 0.008
-"""Standard deviation of the sensor's noise, of full scale."""
+"""Standard deviation of the sensor's noise, as a fraction of full scale."""
 _SPLINE_SD = 0.479
 """Standard deviation of a bicubic B-spline surface through unit normal coefficients."""
 
@@ -75,9 +76,9 @@ class Canvas:
         return c * dx + s * dy, c * dy - s * dx
 
     def inside(self, distance: Grid, softness: float = 0.0) -> Grid:
-        """Coverage of what lies where ``distance`` (scene widths) is negative: 1 within, 0 without.
+        """Coverage of the region where ``distance`` (scene widths) is negative: 1 inside, 0 outside.
 
-        The edge is one canvas pixel wide, or ``softness`` where that is more.
+        The edge is one canvas pixel wide, or ``softness`` if that is more.
         """
         width = max(softness, 1 / self.n)
         cover: Grid = np.clip(0.5 - distance / width, 0, 1)
@@ -90,7 +91,7 @@ class Canvas:
         return grid[np.clip(at - down, 0, self.n - 1)[:, None], np.clip(at - right, 0, self.n - 1)]
 
     def light(self, height: Grid, strength: float = 1.0) -> Grid:
-        """How lit a surface of ``height`` (scene widths) is: about 1 on the flat, more towards the sun."""
+        """Brightness of a surface of ``height`` (scene widths): about 1 where flat, more on slopes towards the sun."""
         down, right = np.gradient(height, 1 / self.n)
         slope = -(right * (self.sun[0]) + down * (self.sun[1]))
         lit: Grid = 1 + np.tanh(slope * strength) * 0.5
@@ -103,22 +104,21 @@ def plain(canvas: Canvas, colour: Colour) -> Picture:
 
 
 def paint(picture: Picture, cover: Grid | float, colour: Colour | Picture) -> None:
-    """Lay ``colour`` (one, or a picture) over ``picture`` where ``cover`` (0–1) says, in place."""
+    """Paint ``colour`` (one colour, or a picture) over ``picture`` with opacity ``cover`` (0–1), in place."""
     over = colour[:, None, None] if colour.ndim == 1 else colour
     picture += cover * (over - picture)
 
 
 def expose(picture: Picture, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What the sensor sees: blur, pixels, noise, eight bits. Shape (size, size, 3)."""
+    """The sensor's image: blur, sampling, noise, eight bits. Shape (size, size, 3)."""
     rows_first = _binned(np.ascontiguousarray(picture.transpose(1, 2, 0)), size)
     seen = _binned(np.ascontiguousarray(rows_first.transpose(1, 0, 2)), size).transpose(1, 0, 2)
     seen = seen + NOISE * rng.standard_normal(seen.shape, dtype=np.float32)
     return np.clip(np.rint(seen * 255), 0, 255).astype(np.uint8)
 
 
-# Both sums below are matrix products in disguise. Written out they cost little more, give the same bits
-# whatever BLAS is installed, and do not fight over cores: small threaded products ran 16 times slower
-# beside one other busy process.
+# Both functions below could be matrix products. Explicit sums cost little more, give the same bits with any BLAS,
+# and do not compete for cores: small threaded products ran 16 times slower next to one other busy process.
 
 
 def _spline(knots: Grid, n: int) -> Grid:

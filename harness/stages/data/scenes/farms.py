@@ -1,4 +1,4 @@
-"""Land that people plant: fields, orchards, vineyards, greenhouses."""
+"""Cultivated land: fields, orchards, vineyards, greenhouses."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def crop_land(site: Site) -> Drawn:
 
 
 def _ploughing(site: Site, land: Parcels) -> Grid:
-    """Relative brightness of plough lines; each parcel has its own direction, distance and depth."""
+    """Relative brightness of plough lines; each parcel has its own direction, spacing and depth."""
     rng = site.rng
     u, v = land.frame
     along = rng.random(land.count) < 0.35
@@ -105,7 +105,7 @@ def _vineyard(site: Site, picture: Picture, where: Grid, frame: tuple[Grid, Grid
 
 
 def _plant(site: Site, picture: Picture, where: Grid, height: Grid, cover: Grid, shadow: float) -> None:
-    """Lay plants of ``height`` (0–1) and their shadows over the ground."""
+    """Paint plants of ``height`` (0–1) and their shadows over the ground."""
     canvas, c = site.canvas, site.colours
     picture *= 1 - 0.55 * where * canvas.moved(cover, shadow) * (1 - cover)
     green = mix(c.leaf, c.grass, site.rng.uniform(0, 0.45))

@@ -1,4 +1,4 @@
-"""The regions that scenes may be in: their colours, and which kinds of a class are common there."""
+"""The regions of scenes: their colours, and which kinds of a class are common there."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from harness.stage import Choices
 
 @dataclass(frozen=True)
 class Region:
-    """One region; weights of kinds are relative."""
+    """One region; the weights of kinds are relative."""
 
     number: int
-    """Seeds its scenes; never given twice."""
+    """Part of the seed of its scenes; a number is never reused."""
     colours: Mapping[str, tuple[int, int, int]]
     forests: Mapping[str, float]
     bare_land: Mapping[str, float]
     plantings: Mapping[str, float]
     surveyed: bool = False
-    """Whether fields and rows are straight and lie along the sides of the picture."""
+    """Whether fields and rows are straight and parallel to the sides of the picture."""
 
 
 _TEMPERATE = {

@@ -1,4 +1,4 @@
-"""What a painter gets and gives, the colours it paints with, and the patterns that several of them share."""
+"""The input and output of a painter, its colours, and the patterns that several painters share."""
 
 from __future__ import annotations
 
@@ -49,24 +49,24 @@ def mix(a: Colour, b: Colour, weight: float) -> Colour:
 
 @dataclass(frozen=True)
 class Site:
-    """A piece of ground to be painted."""
+    """A piece of ground to paint."""
 
     canvas: Canvas
     rng: np.random.Generator
     colours: Palette
     region: Region
     season: float
-    """0 the greenest time of the year, 1 the driest."""
+    """0 is the greenest time of the year, 1 the driest."""
 
     def one_of(self, kinds: Mapping[str, float]) -> str:
-        """A kind, drawn with the given weights."""
+        """A kind, drawn at random with the given weights."""
         weights = np.array(list(kinds.values()))
         return list(kinds)[int(self.rng.choice(len(weights), p=weights / weights.sum()))]
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A painted site and the words for it."""
+    """A painted site and the phrases that describe it."""
 
     picture: Picture
     subject: str
@@ -74,7 +74,7 @@ class Drawn:
     details: tuple[str, str, str]
     """Noun phrases that fit after *with*: ``"wide gaps between the rows"``."""
     statement: str
-    """A clause that names the class in its own words: ``"fruit trees are grown in rows"``."""
+    """A clause that describes the class in other words: ``"fruit trees are grown in rows"``."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Crowns:
     cover: Grid
     """1 where there is a crown."""
     tone: Grid
-    """One draw from 0–1 per crown."""
+    """A random number in 0–1, one per crown."""
 
 
 def crowns(
@@ -101,12 +101,12 @@ def crowns(
     """Domes on a square lattice of ``spacing`` in ``frame``.
 
     Args:
-        site: where they stand.
+        site: the ground they are on.
         frame: the coordinates along the two sides of the lattice.
         spacing: distance between stems, in scene widths.
-        radius: mean radius of a crown, of ``spacing``; below 0.6.
-        jitter: how far a stem strays from its place, of ``spacing``; below 0.4.
-        missing: share of the places without a tree.
+        radius: mean radius of a crown, as a fraction of ``spacing``; below 0.6.
+        jitter: largest displacement of a stem along each axis, as a fraction of ``spacing``; below 0.4.
+        missing: share of the lattice points without a tree.
     """
     k = int(1.6 / spacing) + 4
     shift = site.rng.uniform(-jitter, jitter, (2, k * k)).astype(np.float32)
@@ -128,7 +128,7 @@ def crowns(
 
 
 def plates(site: Site, spacing: float, jitter: float = 0.45) -> tuple[Grid, Grid]:
-    """Irregular polygons about ``spacing`` wide: distance to their edge (scene widths), a tone for each."""
+    """Irregular polygons about ``spacing`` wide: the distance to their edge (scene widths), and a tone for each."""
     canvas, rng = site.canvas, site.rng
     k = int(1 / spacing) + 4
     shift = rng.uniform(-jitter, jitter, (2, k * k)).astype(np.float32)
@@ -152,10 +152,10 @@ def plates(site: Site, spacing: float, jitter: float = 0.45) -> tuple[Grid, Grid
 
 @dataclass(frozen=True)
 class Parcels:
-    """Fields side by side."""
+    """Adjacent fields."""
 
     index: NDArray[np.intp]
-    """Which parcel a pixel belongs to, shape (N, N)."""
+    """The parcel that a pixel belongs to, shape (N, N)."""
     count: int
     edge: Grid
     """Distance to the nearest boundary, in scene widths."""
@@ -166,7 +166,7 @@ class Parcels:
 def parcels(site: Site, width: float, length: float) -> Parcels:
     """Strips of about ``width``, each cut into parcels of about ``length``.
 
-    Where the land was surveyed they are straight and lie along the sides of the picture; elsewhere they bend a
+    In a surveyed region they are straight and parallel to the sides of the picture. Elsewhere they bend a
     little and are turned at random.
     """
     rng = site.rng

@@ -106,7 +106,7 @@ _SHORES = {
 
 
 def water_body(site: Site) -> Drawn:
-    """Water with a shoreline, shallows and depths, in a land of another cover."""
+    """Water with a shoreline, shallow and deep parts, in land of another cover."""
     kind = site.one_of({"lake": 1.3, "river": 1.0, "coast": 1.0, "islands": 0.5})
     shore = site.one_of({"grassland": 1.0, "forest": 1.0, "bare ground": 0.8, "fields": 0.5})
     picture = _SHORES[shore](site).picture
@@ -116,7 +116,7 @@ def water_body(site: Site) -> Drawn:
 
 
 def _depth(site: Site, kind: str) -> Grid:
-    """Distance to the shore in scene widths, roughly; negative on land."""
+    """Approximate distance to the shore in scene widths; negative on land."""
     rng, canvas = site.rng, site.canvas
     u, v = canvas.turned(rng.uniform(0, 2 * np.pi))
     rough = canvas.fractal(rng, 3, octaves=4, gain=0.45)

@@ -1,4 +1,4 @@
-"""Land that nobody plants: grass and shrubs, forest, bare ground."""
+"""Uncultivated land: grass and shrubs, forest, bare ground."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One scene: its land cover, what happens to lie in it, the weather, the sensor, the captions."""
+"""One scene: its land cover, the things in it, the weather, the sensor, the captions."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _CHANCE = {
 }
 
 _LEAST = 0.006
-"""Share of the scene that a thing must cover to be mentioned."""
+"""Share of the scene that a thing must cover to be mentioned in a caption."""
 Thing = tuple[str, Grid]
-"""A noun phrase, and what it covers (0–1)."""
+"""A noun phrase, and the grid of what the thing covers (0–1)."""
 
 
 def furnish(site: Site, picture: Picture, label: str) -> list[str]:
-    """Draw a few things into ``picture``, in place.
+    """Draw up to two things into ``picture``, in place.
 
     Returns:
         A noun phrase for each thing that can be seen.
@@ -136,7 +136,7 @@ _NOT_IN = {
 
 
 def weather(site: Site, picture: Picture) -> str:
-    """Cloud shadow, haze and the light of the day, in place; returns the words for it, or nothing."""
+    """Draw cloud shadow, haze and daylight, in place; returns the words for them, or an empty string."""
     rng, canvas = site.rng, site.canvas
     words = ""
     if rng.random() < 0.25:
@@ -145,7 +145,7 @@ def weather(site: Site, picture: Picture) -> str:
         words = "the shadow of a cloud" if shade.mean() > 0.05 else ""
     paint(picture, rng.uniform(0, 0.55), picture.mean(0))
     gain, warmth = float(np.exp(rng.normal(-0.1, 0.2))), rng.normal(0, 0.05)
-    # An automatic exposure: without it, snow in bright light is a white rectangle.
+    # Automatic exposure: without it, snow in bright light is a white rectangle.
     gain = min(gain, 0.97 / float(np.percentile(picture, 98)))
     picture *= gain * np.array([1 + warmth, 1, 1 - warmth], np.float32)[:, None, None]
     haze = rng.beta(1, 4) * 0.5
@@ -157,7 +157,7 @@ _OPENINGS = ("an aerial view of", "a satellite image of", "a view from above of"
 
 
 def captions(drawn: Drawn, things: list[str], light: str, rng: np.random.Generator) -> list[str]:
-    """Five different captions; the last one tells what else lies in the scene, where anything does."""
+    """Five different captions; the last one names the other things in the scene, if there are any."""
     opening = _OPENINGS[int(rng.integers(len(_OPENINGS)))]
     first, second, third = (drawn.details[int(i)] for i in rng.permutation(len(drawn.details)))
     around = [*things, *([light] if light else [])]

@@ -1,7 +1,7 @@
-"""Generated images on their way to being a data set: filtered, packed as the hub has it, joined with real ones.
+"""Turn generated images into a data set: filter them, pack them in the hub's format, join them with real ones.
 
-What a filter takes out is kept, with the rule and the value that took it out. A data set is what
-``datasets.load_dataset`` reads; ``harness publish`` uploads one, when a person asks for it.
+Filtered-out images are kept, with the rule and the value that excluded them. A data set can be read with
+``datasets.load_dataset``; ``harness publish`` uploads one, only when a person runs it.
 """
 
 from harness.stages.data.synthetic.filtering import filter

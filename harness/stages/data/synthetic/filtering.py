@@ -1,4 +1,4 @@
-"""Which generated images are fit to be learnt from; what is taken out is kept, and says why."""
+"""Filter generated images before training on them; removed images are kept, with the reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.stages.data.synthetic.joining import Labelled
 
 SAMPLING = "sampling"
-"""The fact that says how images were made; handed on from image folder to data set."""
+"""The fact that records how the images were made; it is passed on from image folder to data set."""
 
 
 class Filtered(NamedTuple):
@@ -29,7 +29,7 @@ class _Removal:
     rule: str
     value: float
     like: str | None = None
-    """The image that stays in its place."""
+    """The image that is kept in its place."""
 
     @property
     def columns(self) -> dict[str, Json]:
@@ -46,23 +46,23 @@ def filter(
     duplicate_distance: Annotated[int, Interval(ge=0, le=128)] | None = None,
     job: Job,
 ) -> Filtered:
-    """Take out generated images that do not show their class, and all but one of those that look the same.
+    """Remove generated images that do not show their class, and all but one of those that look the same.
 
     Rows of ``removed`` have ``removed_by``, the rule (``confidence`` or ``duplicate``), and ``value``, the confidence
-    or the distance; a duplicate has ``like``, the image that it looks like. Confidence is asked for first, so that
-    no image goes for its likeness to one that goes, too. Without a rule every image is kept. The classes are those
-    that occur, in alphabetical order.
+    or the distance; a duplicate has ``like``, the image that it looks like. Confidence is checked first, so that no
+    image is removed as the duplicate of one that is itself removed. Without a rule every image is kept. The classes
+    are those that occur, in alphabetical order.
 
     Args:
         images: with the class that each prompt asks for.
-        predictions: of these images, by a classifier that learnt from real ones. With them every row, kept or
+        predictions: predictions for these images, by a classifier trained on real ones. With them every row, kept or
             removed, has its ``confidence``: the softmax probability of its own class.
-        min_confidence: what is below it goes; null keeps every image, whatever the classifier thinks.
-        duplicate_distance: an image goes when at most so many of the 128 bits of its difference hash differ from
-            those of an image before it that stays, whatever their classes. Measured on drawn scenes of 64 pixels:
-            of 39,060 pairs none differs in fewer than 37 bits, and 95 % of copies that were saved as JPEG, made
-            brighter by a tenth, or given noise of 4 grey levels differ in at most 10. Null keeps them all.
-        job: its folders.
+        min_confidence: images below it are removed; null keeps every image, whatever its confidence.
+        duplicate_distance: an image is removed if at most this many of the 128 bits of its difference hash differ from
+            those of an earlier image that is kept, whatever their classes. Measured on drawn scenes of 64 pixels:
+            all of 39,060 pairs differ in at least 37 bits, and 95 % of copies that were saved as JPEG, made brighter
+            by a tenth, or given noise of 4 grey levels differ in at most 10. Null keeps all duplicates.
+        job: gives the output folders.
 
     Raises:
         StageError: an image without a class, predictions of other images, ``min_confidence`` without predictions,

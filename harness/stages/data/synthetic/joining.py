@@ -1,4 +1,4 @@
-"""Real and generated images in one folder, to be learnt from together: files copied, rows with columns of their own."""
+"""Join real and generated images in one folder to train on them together; files are copied, rows get new columns."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from harness.stage import Job, stage
 
 
 class Labelled(NamedTuple):
-    """A row that has a class."""
+    """A row and its class."""
 
     row: Row
     label: str
 
 
 class Copy(NamedTuple):
-    """A row, what it is called in the new folder, and what its columns are there, beside label and captions."""
+    """A row to copy, its name in the new folder, and its columns there in addition to label and captions."""
 
     of: Labelled
     name: str
@@ -35,7 +35,7 @@ def labelled(images: Artifact, what: str) -> list[Labelled]:
 
     Args:
         images: the folder.
-        what: names it in messages.
+        what: the folder's name in messages.
 
     Raises:
         StageError: no rows, or one without a class.
@@ -56,13 +56,13 @@ def classes_of(found: Iterable[Labelled]) -> list[str]:
 
 
 def per_class(found: Iterable[Labelled], classes: Iterable[str]) -> dict[str, Json]:
-    """Images of each class, in the classes' order."""
+    """Number of images of each class, in the order of the classes."""
     counts = Counter(label for _, label in found)
     return {name: counts[name] for name in classes}
 
 
 def copy(copies: Iterable[Copy], folder: Path) -> None:
-    """Write an image folder."""
+    """Write an image folder with copies of the files."""
     with (folder / METADATA).open("w", encoding="utf-8") as lines:
         for (row, label), name, columns in copies:
             target = folder / name
@@ -75,18 +75,18 @@ def copy(copies: Iterable[Copy], folder: Path) -> None:
 
 @stage(version=1)
 def join(parts: tuple[LabelledImages, ...], *, origins: tuple[str, ...], job: Job) -> LabelledImages:
-    """Put images of several origins together, as they are: sizes may differ, as a classifier that crops allows.
+    """Put images of several origins together, unchanged. Sizes may differ, which suits a classifier that crops.
 
-    Every row has its ``origin``, and every image lies in a folder of that name, so that no two have one name.
+    Every row has its ``origin``, and every image is in a folder of that name, so that names are unique.
 
     Args:
-        parts: of the same classes; the first one's order is the order of the classes.
-        origins: what each part is called, in their order: ``[real, synthetic]``.
-        job: its folder.
+        parts: all with the same classes; the order of the classes is that of the first part.
+        origins: the name of each part, in their order: ``[real, synthetic]``.
+        job: gives the output folder.
 
     Raises:
-        StageError: not one name for each part, a name twice or one that is no folder's, a class that not all of them
-            have, a part without an image.
+        StageError: the number of names differs from that of the parts, a name is repeated or cannot be a folder's name,
+            a class is not in all parts, or a part has no image.
     """
     from harness.stages.data.folders.labels import class_facts
 

@@ -1,4 +1,4 @@
-"""What filtering asks of generated images: how sure a classifier is of their class, and which look the same."""
+"""Measures for filtering generated images: a classifier's confidence in their class, and likeness to each other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE = "predictions.parquet"
 
 
 def confidences(predictions: Predictions, images: Sequence[Labelled]) -> dict[str, float]:
-    """By image: the softmax probability of its own class, of all that the classifier knows; 0 to 1.
+    """For each image, the softmax probability of its own class among all that the classifier knows; 0 to 1.
 
     Raises:
         StageError: predictions of other images, a class that the classifier does not know, logits that are not
@@ -63,26 +63,26 @@ def _probability(logits: Sequence[float], index: int, name: str) -> float:
 _SIDE = 8
 
 Prints = NDArray[np.uint64]
-"""(N, 2): the 128 bits of each of N images."""
+"""The 128 bits of each of N images, shape (N, 2)."""
 
 
 class Twin(NamedTuple):
-    """An image that looks like one before it."""
+    """An image that looks like an earlier one."""
 
     image: int
-    """Its index."""
+    """Index of the image."""
     like: int
-    """Index of the image that it looks like, which is no twin itself."""
+    """Index of the image that it looks like, which is not a twin itself."""
     distance: int
-    """Bits that differ."""
+    """Number of bits that differ."""
 
 
 def fingerprint(image: Path) -> Prints:
     """The difference hash of an image, uint64 of shape (2,).
 
-    In grey, at 9×8 and at 8×9 pixels: is each pixel brighter than the one left of it (64 bits), than the one
-    above it (64)? After N. Krawetz, "Kind of Like That" (2013), in both directions. Brightness, contrast and colour
-    do not count, nor does an image's size; a shift, a flip or another crop does.
+    The image is reduced to grey at 9×8 and at 8×9 pixels. 64 bits say whether each pixel is brighter than the one to
+    its left, 64 whether it is brighter than the one above it. After N. Krawetz, "Kind of Like That" (2013), in both
+    directions. Brightness, contrast, colour and image size have no effect; a shift, a flip or another crop has.
 
     Raises:
         StageError: not a readable image.
@@ -96,16 +96,16 @@ def fingerprint(image: Path) -> Prints:
 
 
 def distances(one: Prints, others: Prints) -> NDArray[np.int64]:
-    """Bits in which one fingerprint (2,) differs from each of (N, 2); shape (N,), 0 to 128."""
+    """Number of bits in which one fingerprint (2,) differs from each of (N, 2); shape (N,), 0 to 128."""
     differing: NDArray[np.int64] = np.bitwise_count(others ^ one).sum(axis=-1, dtype=np.int64)
     return differing
 
 
 def twins(prints: Sequence[Prints], distance: int) -> list[Twin]:
-    """The images that look like one before them: at most ``distance`` bits from one that is no twin itself.
+    """The images that look like an earlier one: at most ``distance`` bits from an image that is not a twin itself.
 
-    Of images that are all alike the first stays. Of several that one is near to, it is a twin of the nearest, of
-    equally near ones of the first.
+    In a group of like images the first is not a twin. If several earlier images are near enough, the twin belongs to
+    the nearest, or to the first of equally near ones.
     """
     apart = np.empty((len(prints), 2), dtype=np.uint64)
     indices: list[int] = []

@@ -1,4 +1,4 @@
-"""A data set as the hub has it: parquet files that ``datasets.load_dataset`` reads, and a card."""
+"""A data set in the hub's format: parquet files that ``datasets.load_dataset`` reads, and a card."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Licence = Literal[
     "other",
     "unknown",
 ]
-"""As the hub spells those that data are given away under."""
+"""Licences for data, as the hub spells them."""
 
 _SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
 
@@ -60,14 +60,14 @@ _LABELS = (
 
 @dataclass(frozen=True)
 class Card:
-    """What ``README.md`` is made of."""
+    """The contents of ``README.md``."""
 
     name: str
     licence: str
     about: str
     split: str
     facts: Mapping[str, Any]
-    """Of the data set."""
+    """The facts of the data set."""
 
     def text(self) -> str:
         """YAML that the hub reads, then Markdown."""
@@ -103,7 +103,7 @@ class Card:
         yield _LABELS
 
     def _origin(self) -> Iterator[str]:
-        """How the images were made, as far as what they were made from says it."""
+        """How the images were made, as far as the facts record it."""
         sampling, writers = self.facts.get("sampling", {}), self.facts["writers"]
         if sampling:
             yield "## How the images were made"
@@ -120,7 +120,7 @@ class Card:
 
 
 def size_category(count: int) -> str:
-    """The hub's word for so many rows: ``n<1K``, ``1K<n<10K``, …, ``n>1T``."""
+    """The hub's size category for a number of rows: ``n<1K``, ``1K<n<10K``, …, ``n>1T``."""
     above = next((i for i in range(len(_SIZES)) if count < 10 ** (3 + i)), len(_SIZES))
     if above == 0:
         return f"n<{_SIZES[0]}"
@@ -140,7 +140,7 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[Json]]) -> str:
 
 
 def _plain(cell: Json) -> str:
-    """On one line, with what Markdown and HTML would take for their own made harmless."""
+    """A cell as one line, with the characters that are special in Markdown and HTML escaped."""
     text = cell if isinstance(cell, str) else canonical(cell)
     for sign, harmless in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|")):
         text = text.replace(sign, harmless)
@@ -149,9 +149,9 @@ def _plain(cell: Json) -> str:
 
 SPLIT = "train"
 _FURTHER = ("prompt", "seed", "writer")
-"""Columns beside image and label; null where an image's row has none."""
+"""Columns besides image and label; null where the image's row has no value."""
 _ROW_GROUP = 100
-"""Images are read a hundred at a time, as the hub's viewer and its library do it."""
+"""Images are read a hundred at a time, as by the hub's viewer and its library."""
 
 
 @stage(version=1)
@@ -167,22 +167,22 @@ def dataset(
     """Pack labelled images as a data set of the hub, with its card.
 
     The one split, ``train``, has the columns ``image``, ``label`` (a class of ``ClassLabel``), ``prompt`` (what the
-    image was made from, cues included), ``seed`` and ``writer`` (who wrote the prompt), null where an image's row does
-    not say. The files of the images are in it as they are. The card says what the artifacts know of how the images were
+    image was made from, cues included), ``seed`` and ``writer`` (who wrote the prompt), null where an image's row has
+    no value. The image files are stored unchanged. The card states what the artifacts record of how the images were
     made, and that nobody has looked at them.
 
     Args:
-        images: with a class each: generated, filtered, or joined with others. Their classes are in the order of the
+        images: each with a class: generated, filtered, or joined with others. Their classes are in the order of the
             images' facts, else in alphabetical order.
-        name: of the data set, for people.
-        licence: under which it may be used, as the hub spells it.
+        name: the data set's name, for people.
+        licence: the licence under which it may be used, as the hub spells it.
         about: a paragraph for the card: what it is for, what to know before using it.
-        shard_bytes: a file ends before it would hold more bytes of images than this; one image is the least.
-        job: its folder.
+        shard_bytes: most bytes of images in one file; a file has at least one image, even a larger one.
+        job: gives the output folder.
 
     Raises:
-        StageError: no images, one without a class, fewer than two classes, one of them without an image, a seed
-            or a writer that is none.
+        StageError: no images, one without a class, fewer than two classes, one of them without an image, a prompt,
+            seed or writer of the wrong type.
     """
     from harness.stages.data.folders.labels import class_facts
     from harness.stages.data.synthetic.joining import classes_of, labelled
@@ -216,7 +216,7 @@ def dataset(
 
 @stage(version=1, software=("pillow",))
 def read(data: DataSet, *, job: Job) -> LabelledImages:
-    """The images of a data set, with classes and all columns: what anyone gets who downloads it.
+    """The images of a data set, with classes and all columns, as a person who downloads it would get them.
 
     Raises:
         StageError: a class without an image, damaged files.
@@ -230,7 +230,7 @@ def read(data: DataSet, *, job: Job) -> LabelledImages:
 
 
 def further(row: Row) -> dict[str, Any]:
-    """``prompt``, ``seed`` and ``writer`` of an image's row, None where it does not say.
+    """``prompt``, ``seed`` and ``writer`` of an image's row, None where it has no value.
 
     The prompt is the row's ``prompt``, with its cues, else its only caption.
     """
@@ -250,7 +250,7 @@ def further(row: Row) -> dict[str, Any]:
 
 
 def _shards(found: Sequence[Labelled], most: int) -> Iterator[int]:
-    """How many images are in each file."""
+    """The number of images in each file."""
     count = held = 0
     for row, _ in found:
         size = row.path.stat().st_size
@@ -283,7 +283,7 @@ def _write(
 
 
 def _schema(classes: Sequence[str]) -> Any:
-    """The columns, with what ``datasets`` writes into a schema to know images and classes again."""
+    """The columns, with the metadata by which ``datasets`` recognises images and classes."""
     import json
 
     import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Does an image show what its caption says? The cosine of the two in a dual encoder (a CLIP-type score).
+"""How well an image shows what its caption says: the cosine of the two in a dual encoder (a CLIP-type score).
 
 The encoder is loaded, or a small one is trained on captioned images, so that nothing has to be downloaded.
 """

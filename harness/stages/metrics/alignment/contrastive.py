@@ -1,4 +1,4 @@
-"""Contrastive training of a small CLIP model: every image of a batch is told from the captions of the others."""
+"""Contrastive training of a small CLIP model: each image of a batch is contrasted with the captions of the others."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from harness.stage import Job
 from harness.stages.metrics.alignment.scoring import captioned
 
 LENGTH = 77
-"""Tokens of a caption, start and end among them: CLIP's."""
+"""Most tokens in a caption, start and end included; CLIP's value."""
 HEAD = 32
-"""Features of an attention head."""
+"""Features per attention head."""
 DECAY = 0.1
-"""Of the weights, per step and learning rate."""
+"""Weight decay, per step and learning rate."""
 HIGHEST_SCALE = math.log(100)
 """CLIP's own limit of the logit scale (Radford et al. 2021, section 2.5); without it long trainings diverge."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train, as the stage's parameters say."""
+    """Training settings, from the stage's parameters."""
 
     size: int
     patch: int
@@ -62,13 +62,13 @@ class Trained:
     """Its ``CLIPProcessor``."""
     images: int
     captions_cut: int
-    """Captions of more than 77 tokens, of which the model has seen the first 76 and the end mark."""
+    """Number of captions longer than 77 tokens; the model has seen their first 76 tokens and the end token."""
     history: list[dict[str, Json]]
     """Per epoch: ``epoch``, ``train_loss``."""
 
 
 def fit(recipe: Recipe, data: CaptionedImages, tokenizer: Tokenizer, job: Job) -> Trained:
-    """Train to the end; a minute or two of work, so nothing is kept for resuming.
+    """Train to the end. This takes a minute or two, so no state is kept for resuming.
 
     Raises:
         StageError: see the stage.
@@ -108,7 +108,7 @@ def fit(recipe: Recipe, data: CaptionedImages, tokenizer: Tokenizer, job: Job) -
 
 
 def _batches(count: int, batch: int, draw: random.Random) -> Iterator[list[int]]:
-    """One epoch: whole batches of a random order."""
+    """One epoch: full batches in random order."""
     order = draw.sample(range(count), count)
     for start in range(0, count - batch + 1, batch):
         yield order[start : start + batch]
@@ -125,7 +125,7 @@ def _step(network: Any, loss: Tensor, optimiser: Any, schedule: Any) -> None:
 
 
 def captions_for(rows: Sequence[Sequence[str]], draw: random.Random) -> list[str]:
-    """One caption of each row of a batch, no sentence twice as long as a row has another one."""
+    """One caption of each row of a batch; a sentence is repeated only if all captions of a row are already taken."""
     taken: list[str] = []
     for captions in rows:
         fresh = [caption for caption in captions if caption not in taken]
@@ -134,8 +134,9 @@ def captions_for(rows: Sequence[Sequence[str]], draw: random.Random) -> list[str
 
 
 def _prepared(rows: Sequence[Row], shaper: CLIPImageProcessor, size: int, file: Path) -> Any:
-    """All images as the network sees them, float32 (N, 3, size, size), on disk: read and resized once, not once
-    per epoch, and memory does not grow with their number.
+    """All images as the network sees them, float32 (N, 3, size, size), on disk.
+
+    They are read and resized once instead of once per epoch, and memory does not grow with their number.
     """
     pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(len(rows), 3, size, size))
     for i, row in enumerate(rows):
@@ -169,7 +170,7 @@ def _network(recipe: Recipe, words: CLIPTokenizer) -> CLIPModel:
 
 
 def _turned(images: Any, draw: random.Random) -> Tensor:
-    """Each image of an array (B, 3, S, S) in one of the square's eight symmetries."""
+    """Each image of an array (B, 3, S, S) in a random one of the square's eight symmetries."""
     turned = []
     for image in torch.from_numpy(images):
         symmetry = draw.randrange(8)

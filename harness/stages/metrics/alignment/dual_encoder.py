@@ -1,4 +1,4 @@
-"""A dual encoder, CLIP or SigLIP: opened from its folder, images and sentences to unit vectors, and their cosines."""
+"""A dual encoder (CLIP or SigLIP): opening it from a folder, encoding images and sentences, comparing the vectors."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from harness.errors import StageError, nearest
 from harness.sources.weight_files import PICKLED, refusal
 
 TIE = 1e-6
-"""Cosines of fp32 vectors that are closer than this are equal: their last digits depend on the batch size."""
+"""Cosines of fp32 vectors that differ by less are treated as equal: their last digits depend on the batch size."""
 BLOCK = 2**22
 
 
 class Matches(NamedTuple):
-    """Per image, float64 of shape (N,)."""
+    """Scores of each image, float64 of shape (N,)."""
 
     alignment: Tensor
-    """Mean cosine with its own sentences; one that it has twice counts twice."""
+    """Mean cosine with the image's own sentences; a sentence that it has twice counts twice."""
     shuffled: Tensor
-    """Expected cosine with the sentence of another image: draw any of the N rows, then one of its sentences,
-    and leave out draws that this image has too. NaN where no other image has another sentence.
+    """Expected cosine with the sentence of another image. A draw takes any of the N rows, then one of its sentences;
+    draws of a sentence that this image has too are left out. NaN if no other image has another sentence.
     """
     first: Tensor
-    """1 where the sentence of the largest cosine, of all different ones, is its own, else 0; of t that tie for
-    the first place, o of them its own, o / t.
+    """1 if the sentence with the largest cosine, among all different ones, is the image's own, else 0. If t sentences
+    tie for the first place and o of them are its own, o / t.
     """
 
 
@@ -43,9 +43,9 @@ def match(images: Tensor, sentences: Tensor, row: Tensor, own: Tensor, block: in
     Args:
         images: unit vectors, (N, D).
         sentences: unit vectors of the U different sentences, (U, D).
-        row: int64 (M,): for each caption, whose it is; every image has at least one.
-        own: int64 (M,): for each caption, which of the sentences it is.
-        block: cosines held at a time when sentences are ranked.
+        row: int64 (M,): for each caption, the index of its image; every image has at least one.
+        own: int64 (M,): for each caption, the index of its sentence.
+        block: cosines in memory at a time when sentences are ranked.
     """
     images, sentences = images.double(), sentences.double()
     count = len(images)
@@ -68,7 +68,7 @@ def match(images: Tensor, sentences: Tensor, row: Tensor, own: Tensor, block: in
 
 
 def _first(images: Tensor, sentences: Tensor, which: Tensor, what: Tensor, block: int) -> Tensor:
-    """``which`` and ``what`` are the pairs of an image and its sentence, each once."""
+    """``Matches.first``; ``which`` and ``what`` are the pairs of an image and its sentence, each once."""
     shares = []
     step = max(1, block // len(sentences))
     for start in range(0, len(images), step):
@@ -86,31 +86,32 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "clip": (CLIPModel, CLIPProcessor),
     "siglip": (SiglipModel, SiglipProcessor),
 }
-"""``model_type`` of the configuration → its network and its processor."""
+"""``model_type`` of the configuration → its network class and its processor class."""
 _WORDS = ({"tokenizer.json"}, {"vocab.json", "merges.txt"}, {"spiece.model"})
-"""Files that a tokenizer may be kept in."""
+"""Sets of files that a tokenizer may be stored in."""
 
 
 class Tokens(NamedTuple):
-    """Sentences as the text tower reads them."""
+    """Sentences as token ids for the text tower."""
 
     ids: Tensor
     """int64 (S, L), padded to the L positions of the text tower."""
     cut: int
-    """How many sentences had more tokens than that and lost the end."""
+    """Number of sentences that had more than L tokens and were truncated."""
 
 
 @dataclass(frozen=True)
 class DualEncoder:
-    """Network and processor; everything is computed in fp32."""
+    """Network and processor; all computation is in fp32."""
 
     network: Any
     processor: Any
     device: str
 
     def tokens(self, sentences: Sequence[str]) -> Tokens:
-        """Padded to one length always, which SigLIP was trained with and which leaves CLIP as it is: it looks at
-        what comes before the end of the text only.
+        """Token ids of sentences, always padded to the same length.
+
+        SigLIP was trained with this padding. It does not affect CLIP, which uses only the tokens up to the end token.
         """
         length = self.network.config.text_config.max_position_embeddings
         tokenizer = self.processor.tokenizer
@@ -139,16 +140,16 @@ class DualEncoder:
 
 
 def open_encoder(folder: Path, what: str, device: str) -> DualEncoder:
-    """A dual encoder as ``transformers`` saves it, ready to run.
+    """A dual encoder in the layout of ``transformers``, ready to run.
 
     Args:
-        folder: configuration, safetensors, and the files of its processor; no code of its own is run.
-        what: what messages call it.
-        device: where the network goes.
+        folder: configuration, safetensors, and the files of its processor; no code in it is run.
+        what: the model's name in messages.
+        device: the device of the network.
 
     Raises:
-        StageError: it is none, a file is missing or damaged, a weight is missing or not finite, or it does not
-            turn an image and a sentence into vectors of one length.
+        StageError: it is not a dual encoder, a file is missing or damaged, a weight is missing or not finite, or it
+            does not turn an image and a sentence into vectors of one length.
     """
     network_class, processor_class = _KINDS[_kind(folder, what)]
     _check_files(folder, what)
@@ -184,7 +185,7 @@ def _kind(folder: Path, what: str) -> str:
 
 
 def _check_files(folder: Path, what: str) -> None:
-    """Weights are safetensors, and there are words: without them the library makes a tokenizer that knows none."""
+    """Check for safetensors and tokenizer files: without the latter the library makes an empty tokenizer."""
     names = sorted(path.name for path in folder.iterdir())
     if not any(words <= set(names) for words in _WORDS):
         raise StageError(
@@ -203,7 +204,7 @@ def _check_files(folder: Path, what: str) -> None:
 
 
 def _try_out(encoder: DualEncoder, what: str) -> None:
-    """Tokenizer, image processor and both towers fit one another: better known now than after the sampling."""
+    """Check that tokenizer, image processor and both towers fit together, so that errors show before the sampling."""
     from PIL import Image
 
     words, known = len(encoder.processor.tokenizer), encoder.network.config.text_config.vocab_size

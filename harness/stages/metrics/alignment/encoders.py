@@ -1,4 +1,4 @@
-"""The stages that make a dual encoder: a small one is trained, any other is loaded."""
+"""The stages that make a dual encoder: one trains a small model, the other loads any model."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ def train(
     seed: Seed = 0,
     job: Job,
 ) -> ImageTextModel:
-    """Train a CLIP model (vision and text transformer, contrastive loss) that knows these images and no others.
+    """Train a CLIP model (vision and text transformer, contrastive loss) on these images and no others.
 
-    AdamW with a weight decay of 0.1, the learning rate warmed up over a tenth of the steps and then let down as
-    a cosine. Each epoch takes one caption of each image at random, one that the batch does not have yet where
-    there is one: the same sentence twice would be told from itself. What is left of an epoch after its last
-    whole batch is not used; which images these are changes with the epoch.
+    AdamW with a weight decay of 0.1; the learning rate is warmed up over a tenth of the steps, then follows a cosine
+    decay. Each epoch takes one random caption of each image, if possible one that is not in the batch yet, because
+    identical captions cannot be told apart. Images left over after an epoch's last full batch are not used; which
+    images these are changes with the epoch.
 
     Args:
-        data: at least two images, each with a caption; other images than those to be scored.
+        data: at least two images, each with a caption; not the images that are to be scored.
         tokenizer: reads the captions, 77 tokens at most.
-        size: side in pixels to which images are resized and cut.
+        size: side in pixels to which images are resized and cropped.
         patch: side in pixels of the vision transformer's patches; divides ``size``.
-        width: of both transformers, and of the common space; a multiple of 32, which is what a head has.
-        layers: of each of the two.
+        width: width of both transformers, and of the common space; a multiple of 32, the width of a head.
+        layers: number of layers of each transformer.
         epochs: passes over the images.
-        batch_size: images per step, each told from all the others; at most all of them.
+        batch_size: images per step, each contrasted with all the others; at most all of them.
         lr: highest learning rate.
-        augment: ``dihedral`` turns and mirrors images at random (seen from above, nothing is upright); null for
-            captions that say where left is.
-        seed: of the weights, the order, the captions and the turns.
-        job: the runner's side.
+        augment: ``dihedral`` turns and mirrors images at random (from above no direction is up); null for captions
+            that mention left or right.
+        seed: seed of the weights, the order, the captions and the turns.
+        job: gives the device, the folders and the progress.
 
     Raises:
-        StageError: a size that the patches do not fill, a width that heads do not, too few images, a row without
-            a caption, an unreadable image, or a loss that is not a number.
+        StageError: ``size`` is not a multiple of ``patch``, ``width`` is not a multiple of 32, too few images, a row
+            without a caption, an unreadable image, or a loss that is not finite.
     """
     from harness.stages.metrics.alignment.contrastive import Recipe, fit
 
@@ -88,12 +88,12 @@ def load(*, source: Source, job: Job) -> ImageTextModel:
 
     Args:
         source: a folder with ``config.json``, safetensors, and the files of the tokenizer and the image processor:
-            ``path:…``, or a repository of the hub. Code that comes with it is not run.
+            ``path:…``, or a repository of the hub. Code in it is not run.
         job: gives the folder.
 
     Raises:
-        StageError: it is no such model, it is stored as a pickle (the message has the command that converts it), a
-            file is missing or damaged, or a weight is missing or not a finite number.
+        StageError: it is not such a model, it is stored as a pickle (the message has the command that converts it), a
+            file is missing or damaged, or a weight is missing or not finite.
     """
     from harness.stages.metrics.alignment.dual_encoder import open_encoder
 

@@ -1,7 +1,7 @@
-"""How well images and their captions fit, beside what they score with captions of others, of all or of their class.
+"""How well images fit their captions, compared with the captions of other images, of all classes or of the same class.
 
-Captions that are shuffled within a class still name the right class. Against the captions of all classes, such images
-seem to fit.
+Captions that are shuffled within a class still name the right class. Compared with the captions of all classes, images
+with such captions seem to fit.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def captioned(images: CaptionedImages, what: str) -> list[Row]:
 
     Args:
         images: an image folder whose rows have captions.
-        what: what messages call them (``"training"``).
+        what: the images' name in messages (``"training"``).
 
     Raises:
-        StageError: fewer than two, or one without a caption or with a blank one.
+        StageError: fewer than two rows, or one without a caption or with a blank one.
     """
     rows = list(image_folder.rows(images))
     if len(rows) < 2:
@@ -45,7 +45,7 @@ def captioned(images: CaptionedImages, what: str) -> list[Row]:
 
 
 class Encoded(NamedTuple):
-    """N images with the U different captions that the model reads in them."""
+    """N images, and their U captions that differ after tokenisation."""
 
     rows: Sequence[Row]
     images: Tensor
@@ -53,18 +53,18 @@ class Encoded(NamedTuple):
     sentences: Tensor
     """Unit vectors, (U, D)."""
     own: list[list[int]]
-    """For each image which of the sentences its captions are."""
+    """For each image the indices of its captions in ``sentences``."""
     cut: int
-    """How many different captions have more tokens than the model takes."""
+    """Number of different captions that have more tokens than the model takes."""
     tokens: int
-    """How many it takes."""
+    """Number of tokens that the model takes."""
 
     @property
     def names(self) -> list[str]:
         return [row.name for row in self.rows]
 
     def clusters(self) -> list[str] | None:
-        """For each image the first one with the same captions; None where no two have them."""
+        """For each image the first image with the same captions; None if no two images have the same."""
         first: dict[frozenset[int], str] = {}
         clusters = [
             first.setdefault(frozenset(mine), name) for name, mine in zip(self.names, self.own, strict=True)
@@ -113,23 +113,25 @@ def _seen(encoder: DualEncoder, rows: Sequence[Row], batch_size: int, job: Job) 
 
 @dataclass(frozen=True, kw_only=True)
 class AlignmentScores(Scores):
-    """Of N images; every field is a mean over them. A cosine by itself says little: two models have two scales,
-    and any picture of land fits any sentence about land. The shuffled one says what fitting nothing is worth.
+    """Scores of N images; every field is a mean over them.
+
+    A cosine alone says little: its scale depends on the model, and any picture of land fits any sentence about land
+    to some degree. ``shuffled`` is the cosine of images with captions of other images.
     """
 
     alignment: Higher
-    """Mean cosine of image and own caption, in [−1, 1]; where there are several captions, of their mean. The CLIP
-    score that others print is 100 times this.
+    """Mean cosine of an image and its own caption, in [−1, 1]; with several captions, of their mean. The CLIP score
+    that others report is 100 times this.
     """
     shuffled: float
     """The same with another image's caption: the exact expectation over all of them, not one shuffle. Captions
-    that the image itself has (as the model reads them) are no mismatch and are left out.
+    that the image itself has (after tokenisation) are not mismatches and are left out.
     """
     margin: Higher
     """``alignment`` − ``shuffled``."""
     retrieval: HigherShare
     """Share of images that fit one of their own captions better than any other of the set (R@1), in [0, 1]. It
-    falls as N grows, and where many captions say nearly the same.
+    falls as N grows, and if many captions say nearly the same.
     """
 
 
@@ -137,21 +139,21 @@ class AlignmentScores(Scores):
 def score(
     images: CaptionedImages, model: ImageTextModel, *, batch_size: Execution[Count] = 32, job: Job
 ) -> AlignmentScores:
-    """Cosine of images and their captions, with the shuffled-caption null and retrieval; in fp32.
+    """Cosine of images and their captions, with the shuffled-caption baseline and retrieval; in fp32.
 
-    What is scored is what the rows say: of generated images the prompt. Cues that a row carries in its captions
+    The captions in the rows are scored; for generated images that is the prompt. Cues that a row has in its captions
     count as part of them. Captions with more tokens than the model has positions are cut, and counted in the
-    details; captions of which the model reads the same tokens are the same. Images with the same captions are
+    details. Captions with the same tokens after the cut are treated as the same. Images with the same captions are
     one cluster.
 
     Args:
         images: at least two, each with a caption, not all with the same one.
-        model: says how images and sentences are prepared.
+        model: decides how images and sentences are prepared.
         batch_size: images, or sentences, at once; the scores do not depend on it.
-        job: the runner's side.
+        job: gives the device and the progress.
 
     Raises:
-        StageError: too few images, a row without a caption, no caption that is a mismatch, an unreadable image, a
+        StageError: too few images, a row without a caption, no mismatched caption for an image, an unreadable image, a
             vector that is not finite.
     """
     import torch
@@ -199,11 +201,12 @@ def score(
 
 @dataclass(frozen=True, kw_only=True)
 class WithinClassScores(Scores):
-    """Of the images whose class has captions that they have not; every field is a mean over them."""
+    """Scores of the images whose class has captions that they do not have; every field is a mean over them."""
 
     margin: Higher
-    """Mean cosine of image and own caption less the expected one with the caption of another image of its class: 0
-    where captions say no more of an image than its class does."""
+    """Mean cosine of an image and its own caption minus the expected one with the caption of another image of its
+    class: 0 if captions describe an image no better than its class does.
+    """
     shuffled: float
     """That expected cosine; captions that the image itself has are left out."""
     retrieval: HigherShare
@@ -216,18 +219,19 @@ def within_class(
 ) -> WithinClassScores:
     """The margin of ``alignment.score`` against the captions of the same class only; in fp32.
 
-    An image of whose class all have the same captions has nothing to be told from. It moves no field, and the details
-    count it. Rows are those of a ratio over the others; images with the same captions are one cluster.
+    If all images of a class have the same captions, there is no other caption to compare with. Such images do not
+    affect any field, and the details count them. Rows are those of a ratio over the other images; images with the same
+    captions are one cluster.
 
     Args:
         images: at least two, each with a class and a caption.
-        model: says how images and sentences are prepared.
+        model: decides how images and sentences are prepared.
         batch_size: images, or sentences, at once; the scores do not depend on it.
-        job: the runner's side.
+        job: gives the device and the progress.
 
     Raises:
-        StageError: an image without a class, no class with two different captions, and what ``alignment.score``
-            refuses.
+        StageError: an image without a class, no class with two different captions, and the errors of
+            ``alignment.score``.
     """
     found = encoded(images, model, batch_size, job)
     by_class = _by_class(found.rows)
@@ -259,7 +263,7 @@ def within_class(
 
 
 def _by_class(rows: Sequence[Row]) -> Mapping[str, list[int]]:
-    """Where the images of each class are.
+    """The indices of the images of each class.
 
     Raises:
         StageError: an image has no class.
@@ -276,7 +280,7 @@ def _by_class(rows: Sequence[Row]) -> Mapping[str, list[int]]:
 
 
 def _matches(found: Encoded, members: Sequence[int]) -> Matches:
-    """The images of one class with the sentences of that class."""
+    """Compare the images of one class with the sentences of that class."""
     import torch
 
     from harness.stages.metrics.alignment.dual_encoder import match

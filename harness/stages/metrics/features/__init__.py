@@ -1,4 +1,4 @@
-"""Images as feature vectors: which network sees them, how they are prepared for it, and what it says.
+"""Images as feature vectors: the networks, how images are prepared for them, and their output.
 
 Features are artifacts: every distance between two sets of images is computed from the same ones.
 """

@@ -22,21 +22,21 @@ def extract(
 ) -> Features:
     """The features of every image, in file order.
 
-    Images are read ahead by other threads and never all in memory. Out of memory in fp32, the batch halves
-    itself and the features stay the same.
+    Images are read ahead by other threads and are never all in memory. If fp32 runs out of memory, the batch is
+    halved and the features stay the same.
 
     Args:
         images: 8-bit RGB.
-        extractor: says how they are prepared.
+        extractor: decides how they are prepared.
         batch_size: images at once; in fp32 the features do not depend on it, at half precision it is a condition.
-        precision: of the network's arithmetic: fp32 (never TF32), or bf16 or fp16 where torch's autocast has it.
+        precision: precision of the network's arithmetic: fp32 (never TF32), or bf16 or fp16 through torch's autocast.
             Features of two precisions are not compared.
-        job: the runner's side.
+        job: gives the device, the folder, the log and the progress.
 
     Raises:
-        StageError: no images, an image that is damaged or not 8-bit RGB or too small for the crop, sizes that
-            differ where the extractor takes images as they are, features that are not finite numbers, out of
-            memory with a single image or at half precision.
+        StageError: no images, an image that is damaged or not 8-bit RGB or too small for the crop, different sizes
+            if the extractor takes images as they are, features that are not finite numbers, out of memory with a
+            single image or at half precision.
     """
     from contextlib import closing
 
@@ -67,7 +67,7 @@ def extract(
 
 
 def _identity(extractor: Extractor, precision: str, size: tuple[int, int] | None) -> str:
-    """What must be equal for features to be comparable: the extractor's digest, and what it left open."""
+    """What must be equal for features to be comparable: the extractor's digest, the precision and the image size."""
     parts = [str(extractor.facts["extractor"])]
     if precision != "fp32":
         parts.append(f"in {precision}")

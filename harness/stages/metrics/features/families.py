@@ -1,4 +1,4 @@
-"""Which network sees the images: families of networks and architectures by name, how each is built and has pictures.
+"""Families of networks and architectures by name: how each is built, and how its pictures are prepared.
 
 One entry is one family. Nothing heavy is imported before a network is built.
 
@@ -52,23 +52,25 @@ _REGISTERED = re.compile(r"^@register_model\b[\s\S]*?^def (\w+)\(", re.MULTILINE
 
 @dataclass(frozen=True)
 class Family:
-    """What differs from family to family."""
+    """The functions that differ from family to family."""
 
     named: Callable[[str | None], str]
-    """The network or layer behind the colon, or the default; ValueError where there is no such one."""
+    """The network or layer for the text after the colon, or the default; ValueError if it does not exist."""
     build: Callable[[str, Path | None], Network]
-    """By that name; of ``transformers``, the folder has the configuration."""
+    """Builds the network of that name; for ``transformers`` the folder has the configuration."""
     own_view: Callable[[nn.Module, Path | None], View]
     pretrained: Callable[[str, Path, Path], nn.Module] | None = None
-    """Where the configuration comes with the weights: the network with them, from a folder; the second folder gets the
-    configuration. None: the network is built by its name and filled with any weights that fit."""
+    """For families whose configuration comes with the weights: loads the network with its weights from a folder, and
+    writes the configuration to the second folder. None: the network is built by name and filled with any weights
+    that fit.
+    """
     ready: Callable[[Any], None] | None = None
-    """The last that is done to a network before it is used, equal to rounding; None: nothing."""
+    """A last change to a network before use, equal up to rounding; None: no change."""
 
 
 @cache
 def networks_of(package: str) -> frozenset[str]:
-    """The networks that an installed package registers, if any, read off its source without importing it."""
+    """The names of the networks that an installed package registers, read from its source without importing it."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return frozenset()
@@ -114,7 +116,7 @@ def _torchvision_network(name: str | None) -> str:
 
 
 def _torchvision(name: str, folder: Path | None) -> Network:
-    """Without its last linear layer; SqueezeNet, which has none, ends in the mean of its feature maps."""
+    """The network without its last linear layer; SqueezeNet has none and ends in the mean of its feature maps."""
     from torch import nn
     from torchvision import models
 
@@ -203,18 +205,18 @@ FAMILIES: Choices[Family] = Choices(
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network without its weights, and the layer that is taken from it."""
+    """A network without its weights, and the layer whose output is used."""
 
     family: Annotated[str, FAMILIES]
     name: str
-    """The network's, of torchvision and timm; else the layer."""
+    """For torchvision and timm the name of the network, else that of the layer."""
 
     @classmethod
     def from_text(cls, text: str) -> Architecture:
         """Read ``family`` or ``family:name``.
 
         Raises:
-            ValueError: no such family, network or layer; with the nearest that there is.
+            ValueError: no such family, network or layer; the message has the nearest name.
         """
         before, colon, name = text.partition(":")
         family: Annotated[str, FAMILIES] = before
@@ -225,15 +227,15 @@ class Architecture:
 
     @property
     def text(self) -> str:
-        """The one spelling that it has in keys and records."""
+        """The canonical spelling, used in keys and records."""
         return f"{self.family}:{self.name}"
 
     def to_key(self) -> Json:
-        """Equal for two spellings of one thing."""
+        """Equal for two spellings of the same architecture."""
         return self.text
 
 
 def _meant(text: str, families: Collection[str]) -> str:
-    """A network's name without its family is the likeliest slip."""
+    """A hint for the most likely mistake, a network's name without its family."""
     homes = [family for family in families if text in networks_of(family)]
     return f"; did you mean '{homes[0]}:{text}'?" if homes else nearest(text, families)

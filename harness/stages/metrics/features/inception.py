@@ -1,7 +1,7 @@
 """The Inception network of published Fréchet distances: torch-fidelity's blocks and layer names.
 
-Built from its blocks and not as its ``FeatureExtractorInceptionV3``, which opens its weights as a pickle that
-may run code, resizes the whole batch at once, and keeps every normalisation as a pass of its own.
+It is built from torch-fidelity's blocks instead of its ``FeatureExtractorInceptionV3``. That class opens its weights
+as a pickle, which may run code, resizes the whole batch at once, and runs every normalisation as a separate pass.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ MISSING = "inception-v3 needs torch-fidelity, which is not installed: pip instal
 
 
 class Inception(nn.Module):
-    """Inception-v3 as TensorFlow had it in December 2015, with 1008 logits.
+    """TensorFlow's Inception-v3 of December 2015, with 1008 logits.
 
     Args:
-        layer: where features are taken (``families.INCEPTION_LAYERS``).
+        layer: the layer whose output is used (``families.INCEPTION_LAYERS``).
 
     Raises:
         StageError: torch-fidelity is not installed.
@@ -67,9 +67,9 @@ class Inception(nn.Module):
 
 
 def fuse(network: Inception) -> None:
-    """Fold every batch normalisation into the convolution before it: a third of the passes over memory.
+    """Fold every batch normalisation into the convolution before it, which saves a third of the passes over memory.
 
-    Equal to rounding. For inference only.
+    The result is equal up to rounding. For inference only.
     """
     from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d
 

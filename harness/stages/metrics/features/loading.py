@@ -1,4 +1,4 @@
-"""Extractors: a network and its weights, with everything about how pictures reach it, under one digest."""
+"""Extractors: a network, its weights and the preparation of pictures for it, under one digest."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def load(
 ) -> Extractor:
     """A feature extractor: a known network with weights from outside.
 
-    Two sets of features are compared only where all of this is equal.
+    Two sets of features are compared only if all of these are equal.
 
     Args:
         architecture: ``inception-v3`` (2048 features; ``inception-v3:768``, ``:192``, ``:64``, ``:logits``,
@@ -52,17 +52,17 @@ def load(
             vision model (its pooled output; ``transformers:cls``, ``transformers:projected``).
         weights: a safetensors file or a folder with ``model.safetensors`` (``path:…``, ``org/name@commit``), a
             TorchGeo weight name for a timm ResNet (``ResNet18_Weights.SENTINEL2_RGB_MOCO``), or null for random
-            ones, always the same.
+            weights, which are always the same.
         size: width and height that pictures are resized to; null for the network's own (299 for Inception, 224
-            for torchvision's, what timm or the folder says for others).
-        resize: the filter, by the library whose pixels it gives: Pillow's and torchvision's tensors are
-            antialiased, TensorFlow 1's, which is in Inception's graph, is not. ``own``: that one for Inception,
+            for torchvision's, the value given by timm or the folder for others).
+        resize: the filter, named by the library whose pixels it reproduces. Pillow's and torchvision's are
+            antialiased; TensorFlow 1's, which is in Inception's graph, is not. ``own``: TensorFlow's for Inception,
             Pillow's bicubic for all others.
-        normalisation: what happens to 8-bit values: ``unit`` to [0, 1], ``symmetric`` to [-1, 1], ``inception``
+        normalisation: scaling of 8-bit values: ``unit`` to [0, 1], ``symmetric`` to [-1, 1], ``inception``
             (value − 128) / 128, ``imagenet`` and ``clip`` by those data sets' mean and deviation; ``own``: what
-            the network was trained with. TorchGeo's weights have ``unit``, for its division by 10,000 is for
+            the network was trained with. TorchGeo's weights have ``unit``, because its division by 10,000 is for
             reflectances.
-        job: the runner's side.
+        job: gives the folder.
 
     Raises:
         StageError: weights that do not fit, are damaged or not finite; a size that the network does not take;
@@ -91,7 +91,7 @@ def load(
 
 
 def _filled(architecture: Architecture, weights: Weights | None, folder: Path, what: str) -> nn.Module:
-    """The network with its weights; where these have its configuration, that goes into ``folder``."""
+    """The network with its weights; if these come with its configuration, it is written to ``folder``."""
     import torch
 
     from harness.stages.metrics.features import networks
@@ -102,7 +102,7 @@ def _filled(architecture: Architecture, weights: Weights | None, folder: Path, w
             raise StageError(f"{architecture.text} needs a folder with config.json as its weights")
         return family.pretrained(architecture.name, weights.source.path, folder)
     with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would seed the devices too: they are not forked.
+        # Not torch.manual_seed: it would also seed the devices, which are not forked.
         torch.default_generator.manual_seed(0)
         network = networks.build(architecture, None)
     if weights is not None:
@@ -114,12 +114,12 @@ def _filled(architecture: Architecture, weights: Weights | None, folder: Path, w
 def from_classifier(classifier: Annotated[Classifier, FAMILIES], *, job: Job) -> Extractor:
     """The features before the last layer of a classifier that was trained on the real classes.
 
-    Pictures are prepared as for the classifier: cut to the middle as it says, never resized. Where it takes them
-    whole, all of them must have one size, and that size is part of what makes features comparable.
+    Pictures are prepared as for the classifier: cropped to the centre if it crops, never resized. If it takes whole
+    pictures, all of them must have one size, and features are comparable only at the same size.
 
     Args:
-        classifier: as ``land_cover.train`` leaves it.
-        job: the runner's side.
+        classifier: the output of ``land_cover.train``.
+        job: gives the folder.
 
     Raises:
         StageError: the classifier's folder is damaged.
@@ -134,7 +134,7 @@ def from_classifier(classifier: Annotated[Classifier, FAMILIES], *, job: Job) ->
 
     try:
         described = json.loads((classifier.path / DESCRIPTION).read_text(encoding="utf-8"))
-        # The one family of classifiers; by name, so that the others are not in the key.
+        # The one family of classifiers. It is looked up by name, so that the others are not in the key.
         architecture = Architecture("timm", FAMILIES["timm"].named(described["model"]))
         crop = described["preparation"]["crop"]
         red, green, blue = described["preparation"]["mean"]

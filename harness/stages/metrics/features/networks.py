@@ -1,4 +1,4 @@
-"""Networks from image to feature vector: built by name, filled with weights, read back, described in a file."""
+"""Networks from image to feature vector: building by name, loading weights, saving, restoring, describing in a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODEL = "model.safetensors"
 
 @dataclass(frozen=True)
 class Description:
-    """All that decides the features of an image, but for the weights."""
+    """Everything that determines the features of an image, except the weights."""
 
     architecture: Architecture
     view: View
@@ -32,13 +32,13 @@ class Description:
     """Features per image."""
 
     def write(self, folder: Path) -> None:
-        """Leave it in an extractor's folder."""
+        """Write the description into an extractor's folder."""
         described = {"architecture": self.architecture.text, "view": asdict(self.view), "dim": self.dim}
         (folder / DESCRIPTION).write_text(json.dumps(described, indent=1, sort_keys=True), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Description:
-        """What an extractor's folder says.
+        """Read the description from an extractor's folder.
 
         Raises:
             StageError: the file is missing or damaged.
@@ -56,7 +56,7 @@ class Description:
         """The extractor, once description and weights are written.
 
         Args:
-            weights: where they are from, for the record.
+            weights: their origin, for the record.
         """
         facts: dict[str, Json] = {
             "extractor": _digest(folder),
@@ -72,7 +72,7 @@ class Description:
 
 
 def _digest(folder: Path) -> str:
-    """Over every file of the folder, by name; a ``transformers`` extractor has a ``config.json`` too."""
+    """Digest of every file in the folder, by name; a ``transformers`` extractor has a ``config.json`` too."""
     total = sha256(b"harness/extractor/1")
     for file in sorted(folder.iterdir()):
         with file.open("rb") as content:
@@ -81,7 +81,7 @@ def _digest(folder: Path) -> str:
 
 
 ANY_SIZE = 64
-"""For trying networks that take pictures as they are: ResNets."""
+"""Picture size for trying out networks that take pictures as they are (ResNets)."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ class Network:
     """A network without its weights."""
 
     module: nn.Module
-    """(N, 3, H, W), normalised, to (N, D)."""
+    """Maps normalised images (N, 3, H, W) to features (N, D)."""
     head: tuple[str, ...] = ()
-    """Layers of classification, cut off here; a state dict may still have them."""
+    """Names of the classification layers, which are removed here; a state dict may still have them."""
 
 
 def build(architecture: Architecture, folder: Path | None) -> Network:
@@ -99,7 +99,7 @@ def build(architecture: Architecture, folder: Path | None) -> Network:
 
     Args:
         architecture: its name and layer.
-        folder: of ``transformers``: has the configuration. The other families need none.
+        folder: for ``transformers``, the folder with the configuration. The other families need none.
 
     Raises:
         StageError: the package has no such network after all, or a package is missing.
@@ -110,24 +110,24 @@ def build(architecture: Architecture, folder: Path | None) -> Network:
 
 
 def own_view(architecture: Architecture, module: nn.Module, folder: Path | None) -> View:
-    """How a network has pictures by default: what it was trained with, resized by Pillow's bicubic filter.
+    """A network's default preparation of pictures: as in its training, but resized by Pillow's bicubic filter.
 
-    Inception resizes as TensorFlow did, for published distances are of that. torchvision's networks are taken
-    to be ImageNet's at 224 pixels; timm's and transformers' say what they are.
+    Inception resizes as TensorFlow did, because published distances use that. torchvision's networks are assumed
+    to be ImageNet's at 224 pixels; timm and transformers give their own values.
 
     Raises:
-        StageError: the ``transformers`` folder does not say it.
+        StageError: the ``transformers`` folder does not give them.
     """
     return FAMILIES[architecture.family].own_view(module, folder)
 
 
 def fill(network: Network, state: Mapping[str, Tensor], what: str) -> None:
-    """Load weights; but for layers of classification, everything must fit.
+    """Load weights; everything must fit, except classification layers.
 
     Args:
-        network: gets them.
-        state: by layer, of any float type.
-        what: names them in messages.
+        network: receives the weights.
+        state: weights by layer, of any float type.
+        what: the weights' name in messages.
 
     Raises:
         StageError: a layer is missing, unknown or of another shape.
@@ -144,10 +144,10 @@ def fill(network: Network, state: Mapping[str, Tensor], what: str) -> None:
 
 
 def feature_count(module: nn.Module, view: View, what: str) -> int:
-    """How many features there are of a picture, by trying a black one.
+    """The number of features of a picture, found by trying a black one.
 
     Raises:
-        StageError: the network takes no such pictures, or gives no vector.
+        StageError: the network does not take such pictures, or does not give a vector.
     """
     size = view.size or ANY_SIZE
     try:
@@ -167,9 +167,9 @@ def save(module: nn.Module, folder: Path, what: str) -> None:
     """Write a network's weights into an extractor's folder.
 
     Raises:
-        StageError: they have values that are not finite.
+        StageError: some weights are not finite.
     """
-    # Copies, for safetensors refuses weights that two layers share.
+    # Copies, because safetensors refuses weights that two layers share.
     layout = torch.contiguous_format
     state = {name: tensor.clone(memory_format=layout) for name, tensor in module.state_dict().items()}
     broken = [name for name, tensor in state.items() if not tensor.isfinite().all()]
@@ -179,7 +179,7 @@ def save(module: nn.Module, folder: Path, what: str) -> None:
 
 
 def restore(folder: Path) -> tuple[Description, nn.Module]:
-    """The network of an extractor's folder, ready to be used on a CPU.
+    """The network of an extractor's folder, ready for use, on the CPU.
 
     Raises:
         StageError: the folder is damaged.

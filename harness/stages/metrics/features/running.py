@@ -1,4 +1,4 @@
-"""Images on their way to the network, decoded by other threads, and the network at work on a device."""
+"""Reading images ahead in other threads, and running a network on them on a device."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class Batch(NamedTuple):
 
 
 def first_size(row: Row, view: View) -> tuple[int, int]:
-    """Width and height of what the network sees of an image."""
+    """Width and height of an image as the network sees it."""
     height, width, _ = _pixels(row, view).shape
     return width, height
 
 
 def batches(images: Artifact, view: View, size: tuple[int, int], batch_size: int) -> Generator[Batch]:
-    """An image folder in file order, the next batch being read while this one is used.
+    """Batches of an image folder in file order; the next batch is read while this one is used.
 
     Args:
         images: the folder.
         view: how its images are fitted.
-        size: width and height that all of them must have then.
-        batch_size: of all batches but the last.
+        size: width and height that all of them must have after fitting.
+        batch_size: size of all batches but the last.
 
     Raises:
         StageError: an image that is damaged, not 8-bit RGB, or of another size.
@@ -81,7 +81,7 @@ def _pixels(row: Row, view: View) -> Pixels:
 
 
 def _ahead(work: Callable[[T], R], things: Iterable[T], ahead: int, threads: int) -> Generator[R]:
-    """``map`` by threads, in order, at most ``ahead`` results early."""
+    """``map`` in threads, in order, computing at most ``ahead`` results in advance."""
     pool = ThreadPoolExecutor(threads)
     try:
         waiting: deque[Future[R]] = deque()
@@ -100,10 +100,10 @@ class Runner:
 
     Args:
         module: on the CPU; moved to the job's device.
-        view: normalises.
+        view: gives the normalisation.
         batch_size: images at once, at most; halved when fp32 runs out of memory.
         precision: fp32, bf16 or fp16.
-        job: its device and log.
+        job: gives the device and the log.
     """
 
     precision: Precision
@@ -112,7 +112,7 @@ class Runner:
         self, module: nn.Module, view: View, batch_size: int, precision: Precision, job: Job
     ) -> None:
         self.device = torch.device(job.device)
-        # Convolutions on a CPU are up to a third faster with the channels side by side.
+        # Convolutions on a CPU are up to a third faster with the channels last.
         layout = torch.channels_last if self.device.type == "cpu" else torch.contiguous_format
         self.module = module.to(self.device, memory_format=layout)
         self.view = view
@@ -121,7 +121,7 @@ class Runner:
         self.job = job
 
     def features(self, pixels: NDArray[np.uint8 | np.float32]) -> NDArray[np.float32]:
-        """(N, H, W, 3) of values from 0 to 255 to (N, D).
+        """Maps (N, H, W, 3) of values from 0 to 255 to features (N, D).
 
         Raises:
             ResourceError: out of memory with one image, or at half precision.
@@ -133,7 +133,7 @@ class Runner:
             except (RuntimeError, MemoryError) as e:
                 if not is_out_of_memory(e):
                     raise
-            # Outside of the handler, for the exception holds on to what filled the memory.
+            # Outside the handler, because the exception keeps alive what filled the memory.
             self._halve()
 
     def _part(self, pixels: Tensor) -> NDArray[np.float32]:

@@ -1,5 +1,5 @@
-"""Vision models and dual encoders as ``transformers`` saves them: a folder with configuration, weights and the
-preparation of pictures. No code of the folder is run, no weight is made up.
+"""Vision models and dual encoders in the layout of ``transformers``: a folder with configuration, weights and the
+preparation of pictures. No code in the folder is run, and missing weights are never filled in at random.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Vision(nn.Module):
 
     Args:
         model: a vision model, or a dual encoder with ``get_image_features``.
-        layer: where they are taken (``families.TRANSFORMERS_LAYERS``).
+        layer: the layer whose output is used (``families.TRANSFORMERS_LAYERS``).
     """
 
     def __init__(self, model: Any, layer: str) -> None:
@@ -51,7 +51,7 @@ def empty(folder: Path, layer: str) -> Vision:
     """The network that a folder's ``config.json`` describes, with weights still to be loaded.
 
     Raises:
-        StageError: nothing in the folder that says so, or no such layer in the network.
+        StageError: the folder does not describe a vision model, or the network has no such layer.
     """
     with _readable(folder):
         config = AutoConfig.from_pretrained(folder, **LOCAL)
@@ -60,12 +60,12 @@ def empty(folder: Path, layer: str) -> Vision:
 
 
 def pretrained(folder: Path, layer: str, to: Path) -> Vision:
-    """A folder's network with its weights, in fp32, ready to be used.
+    """A folder's network with its weights, in fp32, ready for use.
 
     Args:
-        folder: where they are.
-        layer: which features.
-        to: gets ``config.json``, for ``empty``.
+        folder: configuration and weights.
+        layer: the layer whose output is used.
+        to: the folder to which ``config.json`` is written, for ``empty``.
 
     Raises:
         StageError: no safetensors weights, some of the network's weights missing, or no such layer.
@@ -74,7 +74,7 @@ def pretrained(folder: Path, layer: str, to: Path) -> Vision:
         model, found = AutoModel.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **LOCAL
         )
-    # What a checkpoint lacks, transformers draws at random with a warning. A pooler that is not asked is no loss.
+    # transformers fills missing weights at random, with a warning. A missing pooler does not matter if it is not used.
     missing = [n for n in sorted(found["missing_keys"]) if layer != "cls" or "pooler" not in n]
     if missing:
         hint = "; transformers:cls needs no pooler" if all("pooler" in name for name in missing) else ""
@@ -86,7 +86,7 @@ def pretrained(folder: Path, layer: str, to: Path) -> Vision:
 
 
 def _described(config: Any) -> str:
-    """A configuration without who wrote it and where it lay: the extractor's digest is of what the network is."""
+    """A configuration without version and original path, so that the extractor's digest covers the network only."""
     described = json.loads(config.to_json_string())
     for name in ("transformers_version", "_name_or_path"):
         described.pop(name, None)
@@ -94,10 +94,10 @@ def _described(config: Any) -> str:
 
 
 def own_view(folder: Path) -> View:
-    """How the folder's image processor prepares pictures, but for its resize filter.
+    """The folder's own preparation of pictures, except its resize filter.
 
     Raises:
-        StageError: the folder has none, or one without size, mean and deviation.
+        StageError: the folder has no image processor, or one without size, mean and deviation.
     """
     with _readable(folder):
         processor = AutoImageProcessor.from_pretrained(folder, **LOCAL)
@@ -132,7 +132,7 @@ def _readable(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Loading announces every weight that it leaves out, a dual encoder's other half included."""
+    """Silence the loader's list of weights left out, such as a dual encoder's text half."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -1,5 +1,7 @@
-"""From a stored 8-bit picture to the numbers that a network sees. The resize filter alone moves a Fréchet
-distance by more than most models differ, so all of it is part of the extractor.
+"""From a stored 8-bit picture to the input of a network.
+
+The resize filter alone changes a Fréchet distance by more than most models differ, so the whole preparation is
+part of the extractor.
 """
 
 from __future__ import annotations
@@ -34,16 +36,16 @@ class View:
     """How pictures are fitted and normalised."""
 
     size: int | None
-    """Width and height in pixels, whatever the picture's shape; None where it stays as it is."""
+    """Width and height in pixels, whatever the picture's shape; None if the picture is not resized."""
     fit: Fit
     """``pil-`` and ``tensor-`` filters are antialiased and round to 8 bits; TensorFlow 1's does neither."""
     mean: Channels
-    """Subtracted; in units of 8-bit values, 0 to 255, of red, green and blue."""
+    """Subtracted from the values; in units of 8-bit values, 0 to 255, for red, green and blue."""
     std: Channels
-    """Divided by, afterwards."""
+    """Divisor after the subtraction, in the same units."""
 
     def pixels(self, picture: Image.Image) -> NDArray[np.uint8 | np.float32]:
-        """An RGB picture fitted: (H, W, 3), values from 0 to 255.
+        """The fitted RGB picture: (H, W, 3), values from 0 to 255.
 
         Raises:
             StageError: it is smaller than the crop.
@@ -65,7 +67,7 @@ class View:
         return np.asarray(resized.permute(1, 2, 0))
 
     def normalised(self, batch: Tensor) -> Tensor:
-        """(N, 3, H, W) of values from 0 to 255 as float32, less the mean, over the deviation."""
+        """(N, 3, H, W) of values from 0 to 255 as float32, minus the mean, divided by the deviation."""
         mean, std = (torch.tensor(c, device=batch.device).view(1, 3, 1, 1) for c in (self.mean, self.std))
         return (batch.float() - mean) / std
 
@@ -78,11 +80,11 @@ def _cropped(picture: Image.Image, side: int) -> NDArray[np.uint8]:
 
 
 def tensorflow_bilinear(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """The resize inside the Inception graph of published Fréchet distances, bit for bit as torch-fidelity has it.
+    """The resize in the Inception graph of published Fréchet distances, bit for bit as in torch-fidelity.
 
-    TensorFlow 1's ``resize_bilinear`` without aligned corners: two source pixels per axis whatever the scale,
-    so that reducing a picture aliases. Done here on one small axis after the other instead of on four copies
-    of the whole batch.
+    TensorFlow 1's ``resize_bilinear`` without aligned corners uses two source pixels per axis at any scale, so
+    reducing a picture aliases. It is done here on one small axis after the other instead of on four copies of the
+    whole batch.
 
     Args:
         pixels: (H, W, 3).
@@ -98,7 +100,7 @@ def tensorflow_bilinear(pixels: NDArray[np.uint8], size: int) -> NDArray[np.floa
 
 
 def _taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Per target pixel: the source pixels before and after it, and how far it is on the way to the latter."""
+    """For each target pixel the source pixels before and after it, and its relative position between them (0 to 1)."""
     at = np.arange(target, dtype=np.float32) * np.float32(source / target)
     low = at.astype(np.int64)
     return low, np.minimum(low + 1, source - 1), at - low.astype(np.float32)

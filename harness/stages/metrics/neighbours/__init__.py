@@ -1,4 +1,4 @@
-"""What nearest neighbours tell of generated images: how real, how varied, and whether they are copies."""
+"""Metrics from nearest neighbours: how real and how varied generated images are, and whether they are copies."""
 
 from harness.stages.metrics.neighbours.balls import manifold
 from harness.stages.metrics.neighbours.copies import closest, memorisation

@@ -1,4 +1,4 @@
-"""Fidelity and variety apart: precision, recall, density and coverage."""
+"""Separate measures of fidelity and variety: precision, recall, density and coverage."""
 
 from __future__ import annotations
 
@@ -18,44 +18,46 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ManifoldScores(Scores):
-    """Of N real and M generated images; all but the density are in [0, 1].
+    """Scores for N real and M generated images; all but the density are in [0, 1].
 
-    A real image's ball reaches as far as its k-th nearest other real image, a generated image's as far as its
-    k-th nearest other generated image. A ball holds what lies on its boundary.
+    A real image's ball reaches to its k-th nearest other real image, a generated image's ball to its
+    k-th nearest other generated image. Points on the boundary are in the ball.
     """
 
     precision: HigherShare
-    """Share of the generated images in a real image's ball (Kynkäänniemi et al. 2019): do they look real?"""
+    """Share of the generated images in a real image's ball (Kynkäänniemi et al. 2019): whether they look real."""
     recall: HigherShare
-    """Share of the real images in a generated image's ball (ibid.): can it make them all?"""
+    """Share of the real images in a generated image's ball (ibid.): whether all of them can be generated."""
     density: Higher
-    """How many real balls hold a generated image, on average, over k (Naeem et al. 2020). About 1 where the two
-    distributions are one, more where generated images crowd among typical ones; real outliers weigh less
-    than in precision."""
+    """Mean number of real balls that hold a generated image, divided by k (Naeem et al. 2020). It is about 1 if the two
+    distributions are equal, more if generated images crowd around typical real ones. Real outliers weigh less than
+    in precision.
+    """
     coverage: HigherShare
-    """Share of the real images whose ball holds a generated one (ibid.); generated outliers, which inflate
-    recall, do not count."""
+    """Share of the real images whose ball holds a generated one (ibid.). Generated outliers, which inflate recall,
+    have no effect.
+    """
 
 
 @stage(version=1, software=("numpy",))
 def manifold(real: Features, generated: Features, *, k: Count = 5) -> ManifoldScores:
     """Precision, recall, density and coverage by k-nearest-neighbour balls in feature space.
 
-    All four move with the number of images on either side, which is therefore a condition of the score. Details
-    have the coverage to expect of a perfect generator at these numbers, and the median radius of the balls:
-    where a generator has collapsed, its own is small.
+    All four depend on the number of images on either side, so these numbers are conditions of the score. The details
+    have the expected coverage of a perfect generator at these numbers, and the median radius of the balls: that of
+    the generated images is small if the generator has collapsed.
 
-    The rows behind all four are the jackknife's, over real and generated images: what each loses without the
-    image, whose ball goes with it and whose neighbours' balls grow. A neighbour's radius does not move smoothly, so
+    The rows behind all four are the jackknife's, over real and generated images: what each score loses without the
+    image. Its ball is then removed, and its neighbours' balls grow. A neighbour's radius does not change smoothly, so
     there is no infinitesimal jackknife; this one is too wide rather than too narrow on average.
 
     Args:
         real: what the generated images should be like.
-        generated: of the same extractor.
-        k: which neighbour a ball reaches to. Kynkäänniemi et al. take 3, Naeem et al. 5.
+        generated: features from the same extractor.
+        k: the neighbour that a ball reaches to. Kynkäänniemi et al. take 3, Naeem et al. 5.
 
     Raises:
-        StageError: not more than k + 1 images on a side, or what ``features.vectors.pair`` refuses.
+        StageError: not more than k + 1 images on a side, or the errors of ``features.vectors.pair``.
     """
     import numpy as np
 
@@ -110,13 +112,13 @@ def manifold(real: Features, generated: Features, *, k: Count = 5) -> ManifoldSc
 
 
 def _own(values: NDArray[Any]) -> list[float]:
-    """The influences of items on the mean of what each of them has."""
+    """The influences of items on the mean of their own values."""
     return [float(value) for value in values - values.mean()]
 
 
 def expected_coverage(n: int, m: int, k: int) -> float:
     """Coverage of n real by m generated images of the same continuous distribution (Naeem et al. 2020).
 
-    A ball is empty where the k nearest of all n − 1 + m others are real.
+    A ball holds no generated image if the k nearest of all n − 1 + m others are real.
     """
     return 1 - math.prod((n - i) / (n + m - i) for i in range(1, k + 1))

@@ -1,4 +1,4 @@
-"""Whether generated images repeat training images: nearer to them than unseen real ones are; the nearest pairs."""
+"""Whether generated images copy training images, by distances compared with unseen real ones; the nearest pairs."""
 
 from __future__ import annotations
 
@@ -22,25 +22,29 @@ if TYPE_CHECKING:
     from harness.stages.metrics.neighbours.distances import Doubles
 
 SAME = 1e-3
-"""Of the median distance of held-out images: what is nearer than this is the same picture, up to the rounding of
-its features, which depends on batch and machine."""
+"""Fraction of the median distance of held-out images. Anything nearer is the same picture, up to the rounding of
+its features, which depends on batch and machine.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemorisationScores(Scores):
-    """Of M generated and N held-out images, each by its distance d to the nearest training image."""
+    """Scores for M generated and N held-out images, by each one's distance d to the nearest training image."""
 
     copies: LowerShare
-    """Share of the generated images with d below the held-out images' quantile: at most ``quantile`` on average
-    for a generator that draws anew from the real distribution, whatever that is."""
+    """Share of the generated images with d below the held-out images' quantile. It is at most ``quantile`` on average
+    for a generator that draws independently from the real distribution, whatever that is.
+    """
     duplicates: LowerShare
-    """Share of the generated images with d next to nothing: training images as they are."""
+    """Share of the generated images with d close to 0: unchanged training images."""
     median_ratio: float
-    """Median d of the generated over that of the held-out images: 1 as near as unseen images, less nearer. Not
-    gated: further away is no better."""
+    """Median d of the generated images over that of the held-out ones: 1 if as near as unseen images, less if nearer.
+    Not gated, because further away is not better.
+    """
     data_copying: float
-    """Mann–Whitney z of d, generated against held-out (Z_U of Meehan et al. 2020, with all of space as one cell):
-    about N(0, 1) where neither is nearer, far below 0 for copying, far above for images unlike any real one."""
+    """Mann–Whitney z of d, generated against held-out (Z_U of Meehan et al. 2020, with all of space as one cell). It is
+    about N(0, 1) if neither is nearer, far below 0 for copying, far above for images unlike any real one.
+    """
 
 
 @stage(version=1, software=("numpy",))
@@ -51,25 +55,25 @@ def memorisation(
     *,
     quantile: Annotated[float, Interval(gt=0, le=0.5)] = 0.05,
 ) -> MemorisationScores:
-    """Data copying: distances to the nearest training image, held against those of held-out real images.
+    """Data copying: distances to the nearest training image, compared with those of held-out real images.
 
     After Meehan, Chaudhuri and Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models"
-    (2020): how near is too near is decided by real images that were not trained on. The threshold is their
+    (2020): real images that were not trained on decide how near is too near. The threshold is their
     ⌊quantile · (N + 1)⌋-th smallest distance, so that a new real image is below it with probability at
     most ``quantile`` at any N.
 
-    Per-item rows are those of the generated images, for copies and duplicates: means over independent draws, given
-    the held-out and the training images, which two generators share.
+    Per-item rows are those of the generated images, for copies and duplicates. They are means over independent draws,
+    given the held-out and the training images, which two generators share.
 
     Args:
-        generated: what the generator made.
-        training: what it was trained on; all of it, or a copy may be missed.
+        generated: images from the generator.
+        training: all images that it was trained on; if some are missing, a copy may be missed.
         real: held out from training, of the same distribution, of the same extractor as the other two.
         quantile: the share of new real images that would be called copies.
 
     Raises:
-        StageError: too few held-out images for the quantile, most of them in the training images, or what
-            ``features.vectors.pair`` refuses.
+        StageError: too few held-out images for the quantile, at least half of them in the training images, or the
+            errors of ``features.vectors.pair``.
     """
     import numpy as np
 
@@ -109,7 +113,7 @@ def memorisation(
 
 
 def mann_whitney(ours: Doubles, theirs: Doubles) -> float:
-    """Standardised number of pairs in which ours is the larger; equal ones count half.
+    """Standardised number of pairs in which ours is the larger; ties count half.
 
     Args:
         ours: (M,), in any order.
@@ -123,7 +127,7 @@ def mann_whitney(ours: Doubles, theirs: Doubles) -> float:
 
 
 GAP = 1 / 32
-"""Of the height, between the two pictures."""
+"""Gap between the two pictures, as a fraction of the height."""
 
 
 @stage(version=1, software=("numpy", "pillow"))
@@ -136,20 +140,20 @@ def closest(
     count: Count = 8,
     job: Job,
 ) -> Images:
-    """The generated images nearest to a training image, each beside it: generated left, training right.
+    """The generated images nearest to a training image, each next to it: generated left, training right.
 
-    Rows are in the order of ``distance``, that of the features, and name the ``generated`` and the ``training``
-    image. The smaller picture is enlarged to the height of the other.
+    Rows are ordered by ``distance`` between the features, and name the ``generated`` and the ``training`` image. The
+    smaller picture is enlarged to the height of the other.
 
     Args:
         generated: features of ``generated_images``.
         training: features of ``training_images``, by the same extractor.
-        generated_images: what the generator made.
-        training_images: what it was trained on.
-        count: how many pairs; all where there are fewer.
+        generated_images: images from the generator.
+        training_images: images that it was trained on.
+        count: number of pairs; all if there are fewer.
 
     Raises:
-        StageError: features of an image that its folder has not, or what ``features.vectors.pair`` refuses.
+        StageError: features of an image that is not in its folder, or the errors of ``features.vectors.pair``.
     """
     import numpy as np
 
@@ -175,7 +179,7 @@ def closest(
 
 
 def beside(left: Path, right: Path) -> Picture:
-    """Two pictures of equal height on white."""
+    """Two pictures of equal height, side by side on white."""
     from PIL import Image
 
     pictures = []
@@ -194,7 +198,7 @@ def beside(left: Path, right: Path) -> Picture:
 
 
 def _paths(images: Images, features: Vectors) -> Mapping[str, Path]:
-    """Where each image is; there is one for each feature vector."""
+    """The path of each image; checks that there is one for each feature vector."""
     paths = {row.name: row.path for row in rows(images)}
     missing = [item for item in features.items if item not in paths]
     if missing:

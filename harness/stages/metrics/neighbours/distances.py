@@ -1,11 +1,11 @@
-"""Squared Euclidean distances between feature vectors, in float64 and block by block; which points lie in which balls.
+"""Squared Euclidean distances between feature vectors, in float64 and by block; membership of points in balls.
 
-What is held at any time is a few blocks of ``BLOCK`` vectors a side, however many there are. Distances are right
-to about ten digits however close two vectors are, and those of equal vectors are exactly 0.
+Only a few blocks of ``BLOCK`` vectors per side are in memory at any time. Distances are accurate to about ten
+digits however close two vectors are, and those of equal vectors are exactly 0.
 
-A neighbour's radius does not change smoothly with the weight of a vector, so that no infinitesimal jackknife exists;
-what is counted without each vector follows from two memberships: in the ball as it is, and in the one that reaches to
-the next neighbour.
+A neighbour's radius does not change smoothly with the weight of a vector, so no infinitesimal jackknife exists. The
+counts without each vector follow from two memberships: in the ball itself, and in the ball that reaches to the next
+neighbour.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[Any]
-"""(N, D), float32 as features are stored; a memory map is read by the block."""
+"""(N, D), float32 as features are stored; a memory map is read by block."""
 Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 BLOCK = 1024
 
 SLACK = 1e-9
-"""Squared distances this close, relatively, are equal: below what float32 features resolve, above what the
-order of a sum changes. Without it a tie would be decided by the matrix product's block size."""
+"""Squared distances that differ by less, relatively, are treated as equal: below the resolution of float32 features,
+above the effect of summation order. Without it the matrix product's block size would decide ties.
+"""
 
 
 def centre(vectors: Matrix) -> Doubles:
-    """The mean vector, (D,); what is subtracted before products are taken keeps them small."""
+    """The mean vector, (D,); subtracting it keeps the terms of products small."""
     total: Doubles = np.zeros(vectors.shape[1])
     for _, block in blocks(vectors, total.copy()):
         total += block.sum(axis=0)
@@ -45,7 +46,7 @@ def mean_squared(vectors: Matrix) -> float:
 
 
 def blocks(vectors: Matrix, middle: Doubles) -> Iterator[tuple[slice, Doubles]]:
-    """Vectors less ``middle`` in float64, a block at a time, and where they stand."""
+    """Vectors minus ``middle`` in float64, one block at a time, each with its slice."""
     for at in slices(len(vectors)):
         yield at, vectors[at].astype(np.float64) - middle
 
@@ -58,7 +59,8 @@ def slices(count: int) -> list[slice]:
 def squared(x: Doubles, y: Doubles) -> Doubles:
     """Squared distances (n, m) of (n, D) and (m, D).
 
-    By |x|² + |y|² − 2⟨x, y⟩, which is one matrix product; where more than four digits cancel, by the differences.
+    Computed as |x|² + |y|² − 2⟨x, y⟩, which is one matrix product. Where more than four digits cancel, they are
+    computed from the differences instead.
     """
     size = np.einsum("ij,ij->i", x, x)[:, None] + np.einsum("ij,ij->i", y, y)
     distances: Doubles = size - 2 * (x @ y.T)
@@ -72,14 +74,14 @@ def squared(x: Doubles, y: Doubles) -> Doubles:
 
 @dataclass(frozen=True)
 class Balls:
-    """Around each of N vectors a ball that reaches to its k-th nearest other vector."""
+    """A ball around each of N vectors that reaches to its k-th nearest other vector."""
 
     radii: Doubles
-    """Squared, (N,)."""
+    """Squared radii, (N,)."""
     wider: Doubles
-    """Squared, (N,): its radius once one of its k nearest is gone."""
+    """Squared radii once one of the k nearest is removed, (N,)."""
     near: Indices
-    """(N, k): which these are."""
+    """Indices of the k nearest, (N, k)."""
 
 
 def balls(vectors: Matrix, k: int) -> Balls:
@@ -108,12 +110,12 @@ def balls(vectors: Matrix, k: int) -> Balls:
 
 @dataclass(frozen=True)
 class Nearest:
-    """Of each of N vectors the nearest of another set."""
+    """The nearest vector of another set, for each of N vectors."""
 
     index: NDArray[np.int64]
-    """(N,): the first of equally near ones."""
+    """Index of the nearest, (N,): the first of equally near ones."""
     squared: Doubles
-    """(N,): its squared distance."""
+    """Its squared distance, (N,)."""
 
 
 def nearest(vectors: Matrix, others: Matrix) -> Nearest:
@@ -128,7 +130,7 @@ def nearest(vectors: Matrix, others: Matrix) -> Nearest:
             closer = least < found[rows]
             index[rows] = np.where(closer, columns.start + column, index[rows])
             found[rows] = np.where(closer, least, found[rows])
-        # Again from the differences: a distance then depends on its two vectors alone, on no block's rounding.
+        # Recomputed from the differences, so a distance depends on its two vectors only, not on a block's rounding.
         difference = others[index[rows]] - middle - x
         found[rows] = np.einsum("ij,ij->i", difference, difference)
     return Nearest(index, found)
@@ -136,20 +138,20 @@ def nearest(vectors: Matrix, others: Matrix) -> Nearest:
 
 @dataclass(frozen=True)
 class Membership:
-    """Of N balls around the vectors of one set and M points of another; boundaries belong to the balls."""
+    """Counts for N balls around the vectors of one set and M points of another; boundaries belong to the balls."""
 
     around: Indices
-    """(M,): how many balls hold each point."""
+    """Number of balls that hold each point, (M,)."""
     holds: Indices
-    """(N,): how many points each ball holds."""
+    """Number of points that each ball holds, (N,)."""
     held_without: Doubles
-    """(N,): share of the points that some ball holds, when each of the N vectors is left out."""
+    """Share of the points that some ball holds, without each of the N vectors, (N,)."""
     around_without: Doubles
-    """(N,): how many balls hold a point, on average, when each of the N vectors is left out."""
+    """Mean number of balls that hold a point, without each of the N vectors, (N,)."""
     holding_without: Doubles
-    """(N,): share of the other balls that hold some point, when each of the N vectors is left out."""
+    """Share of the other balls that hold some point, without each of the N vectors, (N,)."""
     holding_without_point: Doubles
-    """(M,): share of the balls that hold some point, when each of the M points is left out."""
+    """Share of the balls that hold some point, without each of the M points, (M,)."""
 
 
 def membership(vectors: Matrix, points: Matrix, around: Balls) -> Membership:
@@ -195,23 +197,23 @@ def membership(vectors: Matrix, points: Matrix, around: Balls) -> Membership:
 
 
 def _to_near(amounts: NDArray[Any], near: Indices) -> Doubles:
-    """What balls have, summed over the balls that each vector is among the nearest of, (n,)."""
+    """The amounts of balls, summed for each vector over the balls that have it among their nearest, (n,)."""
     n, k = near.shape
     return np.bincount(near.ravel(), weights=np.repeat(amounts, k), minlength=n).astype(np.float64)
 
 
 def _lost(counts: Indices, owner: Indices, ball: Indices, point: Indices, near: Indices) -> Indices:
-    """How many fewer of some points a ball holds when each of the n vectors is left out, (n,).
+    """How many fewer of some points are in any ball without each of the n vectors, (n,).
 
     Args:
-        counts: how many balls hold each point.
-        owner: for a point in one ball, which that is.
-        ball: with ``point`` the pairs of a ball and a point that it holds only once it has grown.
-        point: see there.
-        near: (n, k), the vectors whose loss makes a ball grow.
+        counts: number of balls that hold each point.
+        owner: for a point in one ball, the index of that ball.
+        ball: ball indices of the pairs of a ball and a point that it holds only once it has grown.
+        point: point indices of those pairs.
+        near: (n, k), the vectors whose removal makes a ball grow.
     """
     n, k = near.shape
-    few = counts[point] < 2  # what two balls hold is not lost with one
+    few = counts[point] < 2  # a point in two balls is not lost with one of them
     gone, gained = near[ball[few]].ravel(), np.repeat(point[few], k)
     rescued = np.unique(gone * len(counts) + gained)  # pairs of the vector left out and the point
     single = np.flatnonzero(counts == 1)

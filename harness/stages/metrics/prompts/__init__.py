@@ -1,5 +1,6 @@
-"""Prompts judged before any image is made of them: whether each can make a picture of its class, and how varied all
-are. Adding a check is one function and one line: see ``table.py``.
+"""Checks of prompts before images are made from them: whether each suits its class, and how varied they all are.
+
+Adding a check takes one function, one line and one field: see ``table.py``.
 """
 
 from harness.stages.metrics.prompts.checking import checks

@@ -1,4 +1,4 @@
-"""Prompts before anything is drawn from them: each asked whether it can make a picture of its class."""
+"""Checks of prompts before images are made from them: whether each prompt can give a picture of its class."""
 
 from __future__ import annotations
 
@@ -28,49 +28,49 @@ Cosine = Annotated[float, Interval(ge=-1, le=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class CheckScores(Scores):
-    """Of N prompts, the share that pass each check, in [0, 1]; ``docs/prompt-checks.md`` has what each is for."""
+    """The share of N prompts that pass each check, in [0, 1]; ``docs/prompt-checks.md`` explains each check."""
 
     passed: HigherShare
-    """All checks; one that has nothing to say about a prompt does not fail it."""
+    """All checks; one that does not apply to a prompt does not fail it."""
     present: HigherShare
-    """There are words."""
+    """The prompt has enough words."""
     clean: HigherShare
     """No markup, no control characters."""
     varied: HigherShare
-    """No word takes over."""
+    """No word is repeated too often."""
     no_echo: HigherShare
-    """Nothing of an instruction, or of an assistant's answer to one."""
+    """It contains no part of an instruction, or of an assistant's answer to one."""
     fits: HigherShare
-    """The text encoder reads all of it, cues and all."""
+    """The text encoder reads all of it, cues included."""
     class_kept: HigherShare
     """The word for the class is not cut off."""
     class_named: HigherShare
     """There is a word for the class."""
     relevant: HigherShare
-    """It is near its class."""
+    """It is close enough to its class in the embedding."""
     apart: HigherShare
-    """It is nearer to its class than to any other; of a single class, 0."""
+    """It is nearer to its class than to any other, up to ``margin``; 0 if there is only one class."""
     from_above: HigherShare
-    """Something says that it is seen from above."""
+    """A phrase says that the view is from above."""
     not_from_ground: HigherShare
-    """Nothing says that it is seen from the ground."""
+    """No phrase says that the view is from the ground."""
     vocabulary: HigherShare
-    """It speaks of land as remote sensing does."""
+    """It uses words of remote sensing."""
     supported: HigherShare
-    """Its words are in the passages that it rests on; of prompts that rest on some, 0 where none does."""
+    """Its words are in its passages. The share is over prompts with passages; 0 if no prompt has any."""
     close: HigherShare
-    """It is near one of those passages; counted alike."""
+    """It is near one of its passages; the share is over the same prompts."""
     unambiguous: HigherShare
     """No word is likely to be drawn as something else."""
     unrepeated: HigherShare
-    """It is not the same as another one before it in its class, or nearly."""
+    """It is not the same, or nearly the same, as an earlier prompt of its class."""
     class_specific: HigherShare
-    """It is not the same as one of another class, or nearly."""
+    """It is not the same, or nearly the same, as a prompt of another class."""
     consistent: HigherShare
     """It does not ask for what the negative prompt forbids."""
 
 
-@stage(version=1, software=EMBEDDER)  # a tokenizer and a judge need no other
+@stage(version=1, software=EMBEDDER)  # a tokenizer and a judge need no other software
 def checks(
     prompts: Prompts,
     embedder: TextEmbedder,
@@ -92,37 +92,37 @@ def checks(
     likeness: Fraction = 0.8,
     job: Job,
 ) -> CheckScores:
-    """Ask eighteen things about each prompt, and say which fail, on what evidence.
+    """Run eighteen checks on each prompt, and report which fail, on what evidence.
 
-    Texts are looked at without case and plurals. Some checks have nothing to say about some prompts (a template rests
-    on no passages): these are left out of that check's share, and the details say how many it applies to.
+    Texts are compared without case and plurals. Some checks do not apply to some prompts (for example, a template has
+    no passages). Such prompts are left out of that check's share, and the details give the number it applies to.
 
     Args:
         prompts: at least one.
-        embedder: says how near prompts are to passages, and to classes unless there is a ``judge``.
-        tokenizer: of the pipeline that the prompts are for.
-        judge: an image-text model whose text side says how near prompts are to classes.
-        positive: cues that the pipeline puts after each prompt. They count as part of it for its length, its view and
+        embedder: gives the cosines of prompts with passages, and with classes unless there is a ``judge``.
+        tokenizer: tokenizer of the pipeline that the prompts are for.
+        judge: an image-text model whose text encoder gives the cosines of prompts with classes.
+        positive: cues that the pipeline adds after each prompt. They count as part of it for its length, its view and
             its contradictions.
-        negative: cues of the negative prompt, of which none may be in the prompt.
-        instruction: what the writer was told, where that is not the harness's own; five words of either in a row are an
-            echo.
-        class_words: for classes that have others, or other ones than the harness has, what names them: ``{Crop Land:
-            [field, farm]}``. Every class's own name names it.
-        words: the least that a prompt has.
-        repetition: the largest share that one word may have of those with meaning.
-        tokens: the most that the text encoder takes, start and end among them.
-        relevance: the least cosine with the prompt's class, which is the mean direction of the words that name it.
-        margin: the least difference to the cosine with the nearest other class; a little below 0, for classes of land
+        negative: cues of the negative prompt; none of them may be in the prompt.
+        instruction: the instruction given to the writer, if it is not the harness's own; five consecutive words of
+            either are an echo.
+        class_words: words that name a class, for classes that the harness has no words for or whose words should be
+            replaced: ``{Crop Land: [field, farm]}``. A class's own name always names it.
+        words: least number of words in a prompt.
+        repetition: largest share that one word may have of the content words.
+        tokens: most tokens that the text encoder takes, start and end included.
+        relevance: least cosine with the prompt's class, which is the mean direction of the words that name it.
+        margin: least difference to the cosine with the nearest other class; a little below 0, because classes of land
             cover overlap (shrubs are natural and woody).
-        vocabulary: the fewest different words of remote sensing, those for the view not counted.
-        support: the least share of words with meaning that the passages have too.
-        closeness: the least cosine with the nearest passage.
-        likeness: where two prompts begin to be the same: the share of pairs of neighbouring words that they share.
-        job: the runner's side.
+        vocabulary: least number of different words of remote sensing, without those for the view.
+        support: least share of content words that are also in the passages.
+        closeness: least cosine with the nearest passage.
+        likeness: share of common pairs of neighbouring words from which two prompts count as the same.
+        job: gives the device.
 
     Raises:
-        StageError: no prompts, words for a class that no prompt is of, an input that does not open.
+        StageError: no prompts, words for a class that no prompt has, an input that cannot be opened.
     """
     from harness.formats.prompts import read
     from harness.stages.metrics.prompts.diversity import twins
@@ -169,8 +169,9 @@ def checks(
 def _scores(
     found: Sequence[Answers], classes: Sequence[str], limits: Limits, conditions: Mapping[str, Json]
 ) -> CheckScores:
-    """Shares of the prompts that each check applies to, with the rows of a ratio: where a check has nothing to say
-    about a prompt, the prompt does not move its share.
+    """Share of passing prompts for each check, among the prompts that it applies to, with the rows of a ratio.
+
+    A prompt that a check does not apply to does not affect its share.
     """
     columns = {"passed": [float(answer.all_passed) for answer in found]}
     values = {"passed": share(columns["passed"])}
@@ -197,7 +198,7 @@ def _scores(
 
 
 def _classes(prompts: Sequence[Prompt]) -> list[str]:
-    """In the order of their first prompts."""
+    """The classes, in the order of their first prompts."""
     if not prompts:
         raise StageError("no prompts to check")
     return list(dict.fromkeys(prompt.label for prompt in prompts))

@@ -1,4 +1,4 @@
-"""What a prompt speaks of: its class and no other, land seen from above, its passages, nothing that is forbidden."""
+"""Checks of a prompt's content: its class and no other, land seen from above, its passages, no forbidden content."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ WORDS: Mapping[str, tuple[str, ...]] = {
         """
     ),
 }
-"""For classes of land cover, by their letters alone: what names them besides their own name (after the nomenclatures
-of Anderson et al. 1976, CORINE Land Cover and WorldCover). Any other class is named by its name only, or by the words
-that a suite gives it.
+"""Words that name classes of land cover besides their own name, by the letters of the class name (after the
+nomenclatures of Anderson et al. 1976, CORINE Land Cover and WorldCover). Any other class is named by its name only, or
+by the words that a suite gives it.
 """
 
 
@@ -81,12 +81,12 @@ def _curated(label: str) -> tuple[str, ...]:
 
 
 def patterns(names: Mapping[str, Sequence[str]]) -> dict[str, re.Pattern[str]]:
-    """What finds each class's words in a text."""
+    """A pattern for each class that finds its words in a text."""
     return {label: pattern(phrases) for label, phrases in names.items()}
 
 
 def class_named(prompt: Prompt, context: Context) -> Finding:
-    """How many different words of the prompt itself name its class."""
+    """Number of different words in the prompt itself that name its class."""
     own = found(context.named[prompt.label], prompt.text)
     if own:
         return Finding(float(len(own)), tuple(own))
@@ -97,7 +97,7 @@ def class_named(prompt: Prompt, context: Context) -> Finding:
 
 
 def relevant(prompt: Prompt, context: Context) -> Finding:
-    """Cosine of the prompt with its class; -1 where the model knows none of its words."""
+    """Cosine of the prompt with its class; -1 if the model knows none of its words."""
     cosines = context.cosines.get(prompt.name)
     if cosines is None:
         return Finding(-1.0, ("no word that the model knows",))
@@ -105,7 +105,7 @@ def relevant(prompt: Prompt, context: Context) -> Finding:
 
 
 def apart(prompt: Prompt, context: Context) -> Finding:
-    """How much nearer it is to its class than to the nearest other one; there may be no other."""
+    """Cosine with its class minus that with the nearest other class; does not apply if there is no other class."""
     cosines = context.cosines.get(prompt.name)
     if cosines is None:
         return Finding(-1.0, ("no word that the model knows",))
@@ -118,7 +118,7 @@ def apart(prompt: Prompt, context: Context) -> Finding:
 
 
 def consistent(prompt: Prompt, context: Context) -> Finding:
-    """How many negative cues stand in the prompt or among its positive cues."""
+    """Number of negative cues in the prompt or among its positive cues."""
     asked = found(pattern(context.negative), sent(prompt.text, context.positive))
     return Finding(float(len(asked)), tuple(f"{cue!r} is a negative cue" for cue in asked))
 
@@ -131,7 +131,7 @@ ABOVE = listed(
     altitude, seen from high
     """
 )
-"""Phrases that say where the camera is."""
+"""Phrases that say that the camera is above."""
 
 GROUND = listed(
     """
@@ -142,7 +142,7 @@ GROUND = listed(
     shallow focus, holding a, wearing a, indoor, interior of
     """
 )
-"""Phrases that put the camera on the ground. One of 4,108 RSICD captions has any: a church "standing in" a square."""
+"""Phrases that place the camera on the ground. One of 4,108 RSICD captions has any: a church "standing in" a square."""
 
 _COVERS = words(
     """
@@ -166,7 +166,7 @@ _BUILT = words(
     commercial community
     """
 )
-"""What people build, as RSICD and other scene sets call it."""
+"""Buildings and infrastructure, in the words of RSICD and other scene sets."""
 _SEEN = words(
     """
     aerial albedo backscatter band geometry hyperspectral infrared imagery landsat multispectral ndvi
@@ -174,7 +174,7 @@ _SEEN = words(
     texture thermal
     """
 )
-"""Instruments, and what they see."""
+"""Instruments, and what they measure."""
 _PATTERNS = words(
     """
     adjacent checkerboard circular contour curved dense fragmented geometric grid irregular linear meandering
@@ -182,41 +182,42 @@ _PATTERNS = words(
     strip winding
     """
 )
-"""How patterns look from above."""
+"""Words for patterns as seen from above."""
 VOCABULARY = frozenset([*_COVERS, *_BUILT, *_SEEN, *_PATTERNS])
-"""Words, without plurals, that describe land as it is seen from above."""
+"""Words, without plurals, that describe land as seen from above."""
 
 _ABOVE, _GROUND = pattern(ABOVE), pattern(GROUND)
 _CUE_WORDS = frozenset(singular(word) for phrase in ABOVE for word in content(phrase))
 
 
 def from_above(prompt: Prompt, context: Context) -> Finding:
-    """How many phrases, its positive cues' among them, say that it is seen from above."""
+    """Number of phrases, in the prompt or its positive cues, that say that the view is from above."""
     cues = found(_ABOVE, sent(prompt.text, context.positive))
     return Finding(float(len(cues)), tuple(cues) or ("nothing says that it is seen from above",))
 
 
 def not_from_ground(prompt: Prompt, context: Context) -> Finding:
-    """How many phrases say that it is seen from the ground."""
+    """Number of phrases that say that the view is from the ground."""
     cues = found(_GROUND, sent(prompt.text, context.positive))
     return Finding(float(len(cues)), tuple(cues))
 
 
 def vocabulary(prompt: Prompt, _: Context) -> Finding:
-    """How many different words of the prompt itself are remote sensing's; the view from above is another check's."""
+    """Number of different remote-sensing words in the prompt itself; words for the view are left to another check."""
     own = dict.fromkeys(word for word in content(prompt.text) if word not in _CUE_WORDS)
     known = [word for word in own if word in VOCABULARY]
     return Finding(float(len(known)), tuple(known) or ("no word for land as it is seen from above",))
 
 
 def without_view(text: str) -> str:
-    """The text without the phrases that say where the camera is."""
+    """The text without the phrases that say that the camera is above."""
     return _ABOVE.sub(" ", text)
 
 
 def supported(prompt: Prompt, context: Context) -> Finding:
-    """The share of its words with meaning that its passages have too; of a prompt without passages, or of view words
-    alone, nothing is said.
+    """Share of its content words that are also in its passages.
+
+    Does not apply to a prompt without passages, or without content words other than those for the view.
     """
     said = dict.fromkeys(content(without_view(prompt.text)))
     if not prompt.passages or not said:
@@ -227,7 +228,7 @@ def supported(prompt: Prompt, context: Context) -> Finding:
 
 
 def close(prompt: Prompt, context: Context) -> Finding:
-    """Cosine of the prompt with the nearest of its passages; of a prompt without passages nothing is said."""
+    """Cosine of the prompt with the nearest of its passages; does not apply to a prompt without passages."""
     if prompt.name not in context.resting:
         return Finding(None)
     cosine = context.resting[prompt.name]

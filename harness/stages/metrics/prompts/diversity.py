@@ -1,4 +1,4 @@
-"""How varied the prompts of each class are: which say the same, and how much their n-grams repeat."""
+"""How varied the prompts of each class are: near duplicates, and repetition of n-grams."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Grams = Counter[tuple[str, ...]]
 
 
 def distinct(texts: Sequence[Sequence[str]], n: int) -> float:
-    """Different n-grams of all texts together / n-grams, distinct-n of Li et al. 2016; 0 where there are none."""
+    """Different n-grams of all texts together / n-grams, distinct-n of Li et al. 2016; 0 if there are no n-grams."""
     together = sum((_grams(text, n) for text in texts), Counter())
     return len(together) / together.total() if together else 0.0
 
@@ -34,13 +34,13 @@ def distinct(texts: Sequence[Sequence[str]], n: int) -> float:
 def self_bleu(texts: Sequence[Sequence[str]], n: int = 4) -> list[float]:
     """For each text its BLEU with all others as references (Zhu et al. 2018, "Texygen"), in [0, 1].
 
-    It is sacrebleu's sentence BLEU with its defaults for sentences (exponential smoothing, orders that a text is too
-    short for left out), but takes time in proportion to the words: the most that any *other* text has of an n-gram
-    follows from the two largest counts.
+    It equals sacrebleu's sentence BLEU with its defaults for sentences (exponential smoothing; orders that a text is
+    too short for are left out), but its time is proportional to the number of words: the largest count of an n-gram in
+    any *other* text follows from the two largest counts.
 
     Args:
         texts: at least two, as words.
-        n: the longest n-grams.
+        n: length of the longest n-grams.
     """
     counts = [[_grams(text, order) for text in texts] for order in range(1, n + 1)]
     largest = [_two_largest(of_order) for of_order in counts]
@@ -53,7 +53,7 @@ def self_bleu(texts: Sequence[Sequence[str]], n: int = 4) -> list[float]:
                 break
             hits = sum(min(times, _of_others(most[gram], times)) for gram, times in own.items())
             if hits == 0 and not precisions:
-                break  # not a word in common, which smoothing is not for
+                break  # no word in common, a case that smoothing is not meant for
             if hits == 0:
                 smooth *= 2
             precisions.append(hits / own.total() if hits else 1 / (smooth * own.total()))
@@ -66,7 +66,7 @@ def _grams(text: Sequence[str], n: int) -> Grams:
 
 
 def _two_largest(counts: Sequence[Grams]) -> dict[tuple[str, ...], tuple[int, int]]:
-    """For each n-gram the largest count that a text has of it, and the second largest."""
+    """For each n-gram its largest and second largest count in a text."""
     found: dict[tuple[str, ...], tuple[int, int]] = {}
     for of_text in counts:
         for gram, times in of_text.items():
@@ -76,12 +76,12 @@ def _two_largest(counts: Sequence[Grams]) -> dict[tuple[str, ...], tuple[int, in
 
 
 def _of_others(most: tuple[int, int], own: int) -> int:
-    """The most that another text has: where the largest count is this one's own, the second largest."""
+    """The largest count in another text: the second largest overall if the largest is this text's own."""
     return most[1] if own == most[0] else most[0]
 
 
 def _bleu(precisions: Sequence[float], length: int, others: Sequence[int]) -> float:
-    """Geometric mean times brevity penalty, by the length that is nearest, the shorter of two; 0 without precisions."""
+    """Geometric mean times brevity penalty, by the nearest length, of two the shorter; 0 without precisions."""
     if not precisions:
         return 0.0
     reference = min(others, key=lambda other: (abs(other - length), other))
@@ -90,13 +90,14 @@ def _bleu(precisions: Sequence[float], length: int, others: Sequence[int]) -> fl
 
 
 def unrepeated(prompt: Prompt, context: Context) -> Finding:
-    """Likeness to the likest prompt before it in its class: of copies, the first is none."""
+    """Likeness to the most similar earlier prompt of its class, so the first of several copies passes."""
     return _likeness(context.twins_within.get(prompt.name))
 
 
 def class_specific(prompt: Prompt, context: Context) -> Finding:
-    """Likeness to the likest prompt of another class, unless the two differ in the words for their classes: "a lake
-    in a forest" for two classes says nothing about either.
+    """Likeness to the most similar prompt of another class, unless the two differ in the words for their classes.
+
+    For example, "a lake in a forest" for two classes does not distinguish them.
     """
     return _likeness(context.twins_across.get(prompt.name))
 
@@ -108,11 +109,11 @@ def _likeness(twin: Twin | None) -> Finding:
 def twins(
     prompts: Sequence[Prompt], named: Mapping[str, re.Pattern[str]]
 ) -> tuple[dict[str, Twin], dict[str, Twin]]:
-    """For each prompt the likest one before it in its class, and the likest one of another class.
+    """For each prompt the most similar earlier one of its class, and the most similar one of another class.
 
     Args:
-        prompts: all of an artifact, in its order.
-        named: for each class, what finds its words.
+        prompts: all prompts of an artifact, in its order.
+        named: for each class, the pattern that finds its words.
 
     Returns:
         Two mappings by prompt name; a prompt that shares no pair of words with another has no twin.
@@ -151,7 +152,7 @@ def _likenesses(texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _tells_apart(prompt: Prompt, other: Prompt, named: Mapping[str, re.Pattern[str]]) -> bool:
-    """Whether what only one of the two says names that one's class."""
+    """Whether one of the two has a word that the other does not have and that names its class."""
     mine, theirs = set(words(prompt.text)), set(words(other.text))
     return any(
         any(set(words(match.group())) & only for match in named[one.label].finditer(one.text))
@@ -161,13 +162,13 @@ def _tells_apart(prompt: Prompt, other: Prompt, named: Mapping[str, re.Pattern[s
 
 FIELDS = ("distinct_n", "self_bleu", "vendi")
 LEAST = 3
-"""Prompts of a class: without one of them, two are left to compare."""
+"""Least number of prompts in a class: without one of them, two are left to compare."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VarietyScores(Scores):
-    """Every field is a mean over the classes. All three move with how many prompts a class has, and none says that a
-    prompt is any good: noise is varied.
+    """Means over the classes. All three depend on the number of prompts per class, and none measures the quality of a
+    prompt: noise is varied too.
     """
 
     distinct_n: HigherShare
@@ -175,7 +176,7 @@ class VarietyScores(Scores):
     self_bleu: LowerShare
     """Mean BLEU of a prompt with the others of its class as references, in [0, 1] (Zhu et al. 2018)."""
     vendi: Higher
-    """How many different prompts there are in effect, from 1 to as many as there are (Friedman and Dieng 2022)."""
+    """Effective number of different prompts, from 1 to the number of prompts (Friedman and Dieng 2022)."""
 
 
 @stage(version=1, software=EMBEDDER)
@@ -184,20 +185,20 @@ def variety(
 ) -> VarietyScores:
     """Distinct-n, self-BLEU and Vendi score, within each class.
 
-    N-grams are of words in small letters, without marks. The Vendi score is exp of the entropy of the eigenvalues of
-    K / N, where K holds the cosines of the embedded prompts; a prompt of which the embedder knows no word is like
+    N-grams are of lower-cased words, without punctuation. The Vendi score is exp of the entropy of the eigenvalues of
+    K / N, where K holds the cosines of the embedded prompts. A prompt of which the embedder knows no word is similar to
     itself only.
 
-    The rows behind the fields are the jackknife's, over prompts: what its class loses without the prompt. Classes are
-    what was asked for and no sample; prompts within one are. Where a class has two prompts only, nothing is left to
+    The rows behind the fields are the jackknife's, over prompts: what its class loses without the prompt. The classes
+    are fixed, not a sample; the prompts within one are a sample. If a class has only two prompts, nothing is left to
     compare without one of them, and there are no rows.
 
     Args:
         prompts: at least two of each class.
         embedder: makes the vectors that the Vendi score compares.
-        n: words in a row of ``distinct_n``.
-        bleu: the longest n-grams of ``self_bleu``.
-        job: the runner's side.
+        n: length of the n-grams of ``distinct_n``, in words.
+        bleu: length of the longest n-grams of ``self_bleu``.
+        job: gives the device.
 
     Raises:
         StageError: no prompts, a class with a single one, or one in which no prompt has ``n`` words.
@@ -241,7 +242,7 @@ def variety(
 def _items(
     by_class: Mapping[str, Sequence[Prompt]], compared: Mapping[str, Compared], means: Mapping[str, float]
 ) -> Items | None:
-    """The prompts' rows; None where a class is too small for them."""
+    """The prompts' rows; None if a class is too small for them."""
     if min(map(len, by_class.values())) < LEAST:
         return None
     without = [[of_class.values(i) for i in range(len(of_class.spoken))] for of_class in compared.values()]
@@ -260,13 +261,13 @@ class Compared:
     """The prompts of one class."""
 
     spoken: Sequence[Sequence[str]]
-    """Their words."""
+    """The words of each prompt."""
     vectors: NDArray[np.float32]
     n: int
     bleu: int
 
     def values(self, without: int | None = None) -> dict[str, float]:
-        """The fields of the class, of all its prompts or without one of them."""
+        """The fields of the class, for all its prompts or without one of them."""
         from harness.stages.metrics.prompts.vendi import vendi
 
         kept = [i for i in range(len(self.spoken)) if i != without]

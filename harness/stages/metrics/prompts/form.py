@@ -1,4 +1,4 @@
-"""Is it a prompt at all: words, no markup, no stutter, no answer to an instruction, and short enough."""
+"""Checks of a prompt's form: words, no markup, no stutter, no answer to an instruction, and short enough."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MARKUP = re.compile(
     r"</?[A-Za-z!][^<>]*>"  # tags
-    r"|<\|[^|<>]*\|>|\[/?(?:INST|SYS)\]|<</?SYS>>"  # marks of chat templates and tokenizers
+    r"|<\|[^|<>]*\|>|\[/?(?:INST|SYS)\]|<</?SYS>>"  # special tokens of chat templates and tokenizers
     r"|&(?:[a-z]+|#\d+);"  # entities
     r"|https?://\S+|www\.\S+"
     r"|\[[^\[\]]*\]\([^()]*\)|!\["  # links and pictures
@@ -36,31 +36,34 @@ _ECHO = re.compile(
     re.IGNORECASE,
 )
 ECHOED = 5
-"""Words in a row that are no coincidence; "a satellite image of crop land" may well begin both, and is not counted."""
+"""Shortest run of words that is no coincidence. "a satellite image of crop land" may well begin both texts, and is not
+counted.
+"""
 
 
 def present(prompt: Prompt, _: Context) -> Finding:
-    """How many words there are."""
+    """Number of words."""
     return Finding(float(len(words(prompt.text))), (prompt.text,))
 
 
 def clean(prompt: Prompt, _: Context) -> Finding:
-    """How many pieces are markup, control or replacement characters, or invisible ones."""
+    """Number of pieces that are markup, or control, replacement or invisible characters."""
     pieces = [match.group().strip() for match in _MARKUP.finditer(prompt.text)]
     pieces += [f"U+{ord(c):04X}" for c in prompt.text if _is_control(c)]
     return Finding(float(len(pieces)), tuple(dict.fromkeys(pieces)))
 
 
 def _is_control(character: str) -> bool:
-    """Control, format, private and unassigned characters, ends of lines, and the one for what was not readable."""
+    """Control, format, private and unassigned characters, line separators, and the replacement character."""
     return (
         unicodedata.category(character) in {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"} or character == "\ufffd"
     )
 
 
 def varied(prompt: Prompt, _: Context) -> Finding:
-    """The share that the most frequent word has of those with meaning; of fewer than four nothing is said, unless
-    one stands three times in a row.
+    """Share of the most frequent word among the content words.
+
+    It is 0 with fewer than four content words, and 1 if a word occurs three times in a row.
     """
     carrying = content(prompt.text)
     row = _longest_row(words(prompt.text))
@@ -73,7 +76,7 @@ def varied(prompt: Prompt, _: Context) -> Finding:
 
 
 def _longest_row(spoken: list[str]) -> int:
-    """How often a word follows itself at most, the first time counted."""
+    """The longest run of one word."""
     longest = row = min(1, len(spoken))
     for before, word in pairwise(spoken):
         row = row + 1 if word == before else 1
@@ -82,20 +85,20 @@ def _longest_row(spoken: list[str]) -> int:
 
 
 def no_echo(prompt: Prompt, context: Context) -> Finding:
-    """How many phrases are from an instruction, or from an assistant's answer to one."""
+    """Number of phrases from an instruction, or from an assistant's answer to one."""
     phrases = found(_ECHO, prompt.text)
     phrases += [" ".join(run) for run in runs(prompt.text) if run in context.instructed]
     return Finding(float(len(phrases)), tuple(phrases))
 
 
 def runs(text: str) -> list[tuple[str, ...]]:
-    """Every ``ECHOED`` words in a row, in order."""
+    """Every run of ``ECHOED`` consecutive words, in order."""
     spoken = words(text)
     return [tuple(spoken[i : i + ECHOED]) for i in range(len(spoken) - ECHOED + 1)]
 
 
 def fits(prompt: Prompt, context: Context) -> Finding:
-    """How many tokens the prompt has with its cues, start and end among them."""
+    """Number of tokens of the prompt with its cues, start and end included."""
     text = sent(prompt.text, context.positive)
     spans = context.spans(text)
     if len(spans) <= context.tokens:
@@ -104,13 +107,14 @@ def fits(prompt: Prompt, context: Context) -> Finding:
 
 
 def _end(spans: Sequence[tuple[int, int]], context: Context) -> int:
-    """Where the text encoder stops reading: the first character that it does not see. The last place is the end's."""
+    """Index of the first character that the text encoder does not read. Its last token is the end token."""
     return max((end for _, end in spans[: context.tokens - 1]), default=0)
 
 
 def class_kept(prompt: Prompt, context: Context) -> Finding:
-    """1 where the class is named, but only after the place where the text encoder stops reading; else 0, also where it
-    is not named at all: that is another check's.
+    """1 if the class is named only after the position where the text encoder stops reading, else 0.
+
+    Also 0 if the class is not named at all, which is left to another check.
     """
     text = sent(prompt.text, context.positive)
     spans = context.spans(text)

@@ -1,16 +1,16 @@
-"""Will a word be drawn as something else, or at another scale, than land seen from above; the list of such words.
+"""Words that may be drawn as something else, or at another scale, than land seen from above.
 
 **Two senses.** A text encoder keeps the senses of a word in superposition and generators draw both: Rassin, Ravfogel
 and Goldberg, "DALLE-2 is Seeing Double", BlackboxNLP 2022; White and Cotterell, "Schrödinger's Bat", 2022 (Stable
-Diffusion). ``SENSES`` are words that prompts about land use, of which another sense (as WordNet tells them apart:
-Miller 1995) is a thing, a person or an animal that would fill the picture. Which of them a given generator confuses,
-nobody has measured: the list is of risks, not of findings.
+Diffusion). ``SENSES`` are words of prompts about land that have another sense (as distinguished by WordNet: Miller
+1995) for a thing, a person or an animal that would fill the picture. Which of them a given generator confuses has not
+been measured: the list is of risks, not of findings.
 
 **Two scales.** "A pumpkin field" for Crop Land drew large pumpkins (Kasodekar, "Remote Diffusion", the paper that is
 reproduced here). ``LARGE`` are crops and animals that a photograph shows by themselves, chosen by analogy with that one
-observation; words for how a field is laid out (``LAYOUT``) make them too small to be seen one by one.
+observation. Words for the layout of a field (``LAYOUT``) make them too small to be seen individually.
 
-This list is code, so that a changed one re-runs the metric: the source digest of a stage knows no data files.
+The lists are code, so that a changed list re-runs the metric: the source digest of a stage does not cover data files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Homonym(NamedTuple):
     meant: str
     drawn: str
     settles: str
-    """Words of which one in the same prompt makes the meaning plain, without plurals, apart by spaces."""
+    """Words without plurals, separated by spaces; one of them in the same prompt makes the meaning clear."""
 
 
 _WET = "river lake sea ocean water coast coastal shore estuary canal stream beach"
@@ -124,7 +124,7 @@ LARGE = frozenset(
         """
     )
 )
-"""What a photograph shows by itself; without plurals."""
+"""Things that a photograph shows by themselves; without plurals."""
 
 LAYOUT = frozenset(
     words(
@@ -135,11 +135,11 @@ LAYOUT = frozenset(
         """
     )
 )
-"""Words for land on which such a thing is too small to be seen by itself; "field" is none, as the pumpkins showed."""
+"""Words for land on which such a thing is too small to be seen by itself; not "field", as the pumpkins showed."""
 
 
 def unambiguous(prompt: Prompt, _: Context) -> Finding:
-    """How many words have another sense, or another scale, that no other word of the prompt rules out."""
+    """Number of words that have another sense, or another scale, that no other word of the prompt rules out."""
     said = list(dict.fromkeys(content(prompt.text)))
     risks = [_sense(word, said) for word in said] + [_scale(word, said) for word in said]
     found = tuple(risk for risk in risks if risk)

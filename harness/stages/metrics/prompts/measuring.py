@@ -1,4 +1,4 @@
-"""What the checks need of a tokenizer, an embedder and the other prompts, computed once for all prompts."""
+"""Measurements for the checks from a tokenizer, an embedder and the other prompts, computed once for all prompts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from harness.formats.prompts import Prompt
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
-"""From N texts to float32 (N, D), rows of norm 1, or 0 for a text of which nothing is known."""
+"""Maps N texts to float32 (N, D), rows of norm 1, or 0 for a text of which no word is known."""
 _BATCH = 64
 
 
 def spans_of(tokenizer: Tokenizer) -> Callable[[str], Sequence[tuple[int, int]]]:
-    """For each token of a text, start and end among them, which characters it is.
+    """A function that gives the character span of each token of a text, start and end tokens included.
 
     Raises:
         StageError: the folder holds no CLIP tokenizer.
@@ -35,7 +35,7 @@ def spans_of(tokenizer: Tokenizer) -> Callable[[str], Sequence[tuple[int, int]]]
         )
     try:
         for file in sorted(tokenizer.path.glob("*.json")):
-            json.loads(file.read_bytes())  # the library has no type of its own for a file that is damaged
+            json.loads(file.read_bytes())  # the library has no exception of its own for a damaged file
         opened = CLIPTokenizer.from_pretrained(tokenizer.path, local_files_only=True)
     except (ValueError, KeyError, TypeError, OSError) as e:
         raise StageError(f"tokenizer: not a CLIP tokenizer ({str(e).splitlines()[0]})") from None
@@ -48,7 +48,7 @@ def spans_of(tokenizer: Tokenizer) -> Callable[[str], Sequence[tuple[int, int]]]
 
 
 def embedding(embedder: TextEmbedder, device: str) -> tuple[str, Embed]:
-    """The embedder's name and what it does."""
+    """The embedder's name and its embedding function."""
     from harness.stages.systems.embeddings.opening import open_embedder
 
     opened = open_embedder(embedder.path, device)
@@ -56,7 +56,7 @@ def embedding(embedder: TextEmbedder, device: str) -> tuple[str, Embed]:
 
 
 def judging(judge: ImageTextModel, device: str) -> tuple[str, Embed]:
-    """The text side of an image-text model; texts are cut to what it takes."""
+    """Name and embedding function of an image-text model's text encoder; texts are cut to its length."""
     from harness.stages.metrics.alignment.dual_encoder import open_encoder
 
     encoder = open_encoder(judge.path, "the judge", device)
@@ -75,7 +75,7 @@ def with_classes(
 ) -> dict[str, dict[str, float]]:
     """Cosine of each prompt with each class, which is the mean direction of the words that name it.
 
-    Prompts, and classes, of which the embedder knows no word are left out.
+    Prompts of which the embedder knows no word are left out. Classes of which it knows no word have cosine 0.
     """
     directions = {label: _mean(embed(list(phrases))) for label, phrases in names.items()}
     vectors = embed([prompt.text for prompt in prompts]).astype(np.float64)

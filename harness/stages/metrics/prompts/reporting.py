@@ -1,4 +1,4 @@
-"""What the checks found, as tables for a reader: by check, by class, and the prompts that fail with the evidence."""
+"""Results of the checks as tables: by check, by class, and the failing prompts with the evidence."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from harness.artifact import Json
 from harness.stages.metrics.prompts.table import CHECKS, Answers, Check, Limits
 
 SHOWN = 12
-"""Failing prompts that are shown of each check; the scores of all are in the table of scores."""
+"""Number of failing prompts shown for each check; the scores of all are in the table of scores."""
 _LONGEST = 240
-"""Characters of a prompt that are shown."""
+"""Number of characters of a prompt that are shown."""
 
 
 def share(passed: Sequence[float]) -> float:
-    """Mean of zeros and ones; 0 where there are none."""
+    """Mean of zeros and ones; 0 for an empty sequence."""
     return sum(passed) / len(passed) if passed else 0.0
 
 
 def details(found: Sequence[Answers], classes: Sequence[str], limits: Limits) -> dict[str, Json]:
-    """Everything that is small: ``checks``, ``per_class``, ``failing`` and ``scores``."""
+    """All tables: ``checks``, ``per_class``, ``failing`` and ``scores``."""
     by_class = {label: [answer for answer in found if answer.prompt.label == label] for label in classes}
     return {
         "checks": [_check(check, found, limits) for check in CHECKS],
@@ -33,7 +33,7 @@ def details(found: Sequence[Answers], classes: Sequence[str], limits: Limits) ->
 
 
 def _check(check: Check, found: Sequence[Answers], limits: Limits) -> Json:
-    """A check's line, to how many prompts it applies, and how many fail."""
+    """A check's threshold, the number of prompts it applies to, and the number that fail."""
     passed = [answer.passed[check.name] for answer in found]
     return {
         "check": check.name,
@@ -44,7 +44,7 @@ def _check(check: Check, found: Sequence[Answers], limits: Limits) -> Json:
 
 
 def _class(label: str, found: Sequence[Answers]) -> Json:
-    """How many prompts a class has, and for each check the share that pass and the mean score."""
+    """Number of prompts of a class, and for each check the share that pass and the mean score."""
     row: dict[str, Json] = {
         "class": label,
         "n": len(found),
@@ -58,7 +58,7 @@ def _class(label: str, found: Sequence[Answers]) -> Json:
 
 
 def _failing(check: Check, found: Sequence[Answers]) -> Json:
-    """The first prompts that the check fails, with what it rests on."""
+    """The first prompts that the check fails, with its evidence."""
     return [
         {
             "prompt": answer.prompt.name,

@@ -1,4 +1,4 @@
-"""The checks: what is asked of every prompt, and where the line is drawn."""
+"""The table of checks: the function of each check and its threshold."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """Where the lines are drawn; ``prompts.checks`` documents each."""
+    """The thresholds; ``prompts.checks`` documents each."""
 
     words: int
     repetition: float
@@ -42,10 +42,10 @@ class Limits:
 
 
 class Check(NamedTuple):
-    """One question about one prompt. To add one: a function, a line in ``CHECKS``, a field in ``CheckScores``."""
+    """One check of one prompt. To add one: a function, a line in ``CHECKS``, a field in ``CheckScores``."""
 
     find: Callable[[Prompt, Context], Finding]
-    """Its name is the check's."""
+    """Its function name is the name of the check."""
     bound: Literal["at least", "at most", "below"]
     limit: Callable[[Limits], float]
 
@@ -54,7 +54,7 @@ class Check(NamedTuple):
         return self.find.__name__
 
     def passes(self, finding: Finding, limits: Limits) -> bool | None:
-        """None where the check has nothing to say."""
+        """Whether a finding passes; None if the check does not apply."""
         if finding.score is None:
             return None
         limit = self.limit(limits)
@@ -103,12 +103,12 @@ class Answers:
 
     @property
     def all_passed(self) -> bool:
-        """No check failed it."""
+        """No check failed."""
         return False not in self.passed.values()
 
 
 def answers(prompts: Sequence[Prompt], context: Context, limits: Limits) -> list[Answers]:
-    """Ask every check about every prompt."""
+    """Run every check on every prompt."""
     found = []
     for prompt in prompts:
         findings = {check.name: check.find(prompt, context) for check in CHECKS}

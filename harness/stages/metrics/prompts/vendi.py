@@ -1,4 +1,4 @@
-"""The Vendi score: how many different things a set holds in effect."""
+"""The Vendi score: the effective number of different items in a set."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ def vendi(vectors: NDArray[np.float32]) -> float:
     """Exp of the Shannon entropy of the eigenvalues of K / N, for the cosines K (Friedman and Dieng 2022).
 
     Args:
-        vectors: float32 (N, D), rows of norm 1; a row of zeros is a thing that is like nothing else.
+        vectors: float32 (N, D), rows of norm 1; a row of zeros is an item unlike any other.
 
     Returns:
-        In [1, N]: 1 where all rows are one, N where no two have anything in common.
+        In [1, N]: 1 if all rows are equal, N if all rows are orthogonal.
     """
     rows = vectors.astype(np.float64)
     cosines = rows @ rows.T
     np.fill_diagonal(cosines, 1)
     shares = np.linalg.eigvalsh(cosines / len(rows))
-    shares = shares[shares > 1e-12]  # the rest is rounding, and 0 log 0 is 0
+    shares = shares[shares > 1e-12]  # the rest is rounding error, and 0 log 0 is 0
     return float(np.exp(-(shares * np.log(shares)).sum()))

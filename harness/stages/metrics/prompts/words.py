@@ -1,4 +1,4 @@
-"""Words of a prompt: how they are found, compared and looked up; what a check gets to see and what it answers."""
+"""Words of a prompt: finding, comparing and looking them up; the input and the result of a check."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in small letters, in order; digits and marks are none."""
+    """The words of a text in lower case, in order; digits and punctuation are left out."""
     return [found.lower().replace("’", "'") for found in WORD.findall(text)]
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """Phrases between commas, wherever lines end."""
+    """Phrases separated by commas; line breaks count as spaces."""
     return tuple(" ".join(phrase.split()) for phrase in text.split(","))
 
 
@@ -32,11 +32,11 @@ STOP_WORDS = frozenset(
         """
     )
 )
-"""Words that say how things lie rather than what they are."""
+"""Function words, which say how things are placed rather than what they are."""
 
 
 def singular(word: str) -> str:
-    """A noun without its plural: the S stemmer of Harman (1991), and ``-es`` after a hiss (beaches, marshes)."""
+    """A noun without its plural: the S stemmer of Harman (1991), and ``-es`` after a sibilant (beaches, marshes)."""
     if len(word) < 4 or word.endswith(("ss", "us", "is", "'s")):
         return word.removesuffix("'s")
     if word.endswith("ies") and len(word) > 4:
@@ -47,13 +47,14 @@ def singular(word: str) -> str:
 
 
 def content(text: str) -> list[str]:
-    """The words that carry meaning, in order, without plurals."""
+    """The content words, in order, without plurals."""
     return [singular(word) for word in words(text) if word not in STOP_WORDS]
 
 
 def shingles(text: str) -> frozenset[tuple[str, ...]]:
-    """Pairs of neighbouring words (Broder 1997); a text of one word is that word. White space, case and marks do
-    not count.
+    """Pairs of neighbouring words (Broder 1997); for a text of one word, that word.
+
+    White space, case and punctuation have no effect.
     """
     found = words(text)
     return frozenset(pairwise(found)) or frozenset((word,) for word in found)
@@ -63,7 +64,7 @@ def pattern(phrases: Iterable[str]) -> re.Pattern[str]:
     """Finds any of the phrases as whole words, in any case, with a plural or without, the longest first.
 
     Spaces, hyphens and apostrophes do not matter, inside or between words: ``storagetanks`` finds "storage tanks" and
-    ``close-up`` "close up". What finds nothing is made of no phrase.
+    ``close-up`` "close up". Without phrases the pattern finds nothing.
     """
     spelt = sorted({"".join(filter(str.isalnum, phrase)).lower() for phrase in phrases} - {""})
     either = "|".join(_spelling(letters) for letters in sorted(spelt, key=len, reverse=True))
@@ -76,26 +77,26 @@ def _spelling(letters: str) -> str:
 
 
 def found(looked_for: re.Pattern[str], text: str) -> list[str]:
-    """The different matches, in order, in small letters."""
+    """The different matches, in order, in lower case."""
     return list(dict.fromkeys(match.group().lower() for match in looked_for.finditer(text)))
 
 
 def sent(text: str, cues: Sequence[str]) -> str:
-    """The prompt as it goes to the pipeline, its positive cues after commas (as ``text_to_image.encode`` has it)."""
+    """The prompt as sent to the pipeline, its positive cues added after commas (as in ``text_to_image.encode``)."""
     return ", ".join([text.rstrip(" ."), *cues]) if cues else text
 
 
 class Finding(NamedTuple):
-    """A check's answer about one prompt."""
+    """A check's result for one prompt."""
 
     score: float | None
-    """What the threshold is held against; None where the check has nothing to say about this prompt."""
+    """The value compared with the threshold; None if the check does not apply to this prompt."""
     evidence: tuple[str, ...] = ()
-    """The words or numbers that it rests on, as a reader wants to see them."""
+    """The words or numbers that the score is based on, in readable form."""
 
 
 class Twin(NamedTuple):
-    """The prompt that is most like another one."""
+    """The prompt that is most similar to another one."""
 
     name: str
     text: str
@@ -105,25 +106,25 @@ class Twin(NamedTuple):
 
 @dataclass(frozen=True)
 class Context:
-    """The same for all prompts of an artifact; mappings are by prompt name, and by class name."""
+    """Inputs that are the same for all prompts of an artifact; mappings are by prompt name, and by class name."""
 
     positive: tuple[str, ...]
     """Cues that follow every prompt."""
     negative: tuple[str, ...]
     """Cues of the negative prompt."""
     named: Mapping[str, re.Pattern[str]]
-    """For each class, what finds the words that name it."""
+    """For each class, the pattern that finds the words that name it."""
     instructed: frozenset[tuple[str, ...]]
-    """What no prompt says by chance: ``ECHOED`` words in a row of an instruction that a writer may have been given."""
+    """Runs of ``ECHOED`` words from instructions that a writer may have been given, which no prompt has by chance."""
     spans: Callable[[str], Sequence[tuple[int, int]]]
-    """For each token of a text, start and end among them, which characters it is; (0, 0) for a mark."""
+    """Gives the character span of each token of a text, start and end tokens included; (0, 0) for a special token."""
     tokens: int
-    """How many of them the text encoder takes."""
+    """Number of tokens that the text encoder takes."""
     cosines: Mapping[str, Mapping[str, float]]
-    """Of each prompt with each class; of a prompt without a word that the model knows, none."""
+    """Cosine of each prompt with each class; prompts without a word that the model knows are left out."""
     resting: Mapping[str, float]
-    """Cosine of a prompt with the nearest of its passages; prompts without any are left out."""
+    """Cosine of a prompt with the nearest of its passages; prompts without passages are left out."""
     twins_within: Mapping[str, Twin]
-    """For a prompt, the likest of those before it in its class."""
+    """For a prompt, the most similar earlier one of its class."""
     twins_across: Mapping[str, Twin]
-    """For a prompt, the likest in other classes that does not differ from it in the words for the class."""
+    """For a prompt, the most similar one of other classes that does not differ from it in the words for the class."""

@@ -1,4 +1,4 @@
-"""The Sinkhorn divergence of generated from real images: what it costs to turn one set into the other."""
+"""The Sinkhorn divergence between real and generated images: the cost of transporting one set to the other."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from harness.stage import Count, Execution, Items, Lower, Positive, Scores, stag
 
 @dataclass(frozen=True, kw_only=True)
 class SinkhornScores(Scores):
-    """Of N real and M generated images."""
+    """Score for N real and M generated images."""
 
     divergence: Lower
-    """In mean squared distances of two real images; 0 for equal sets, never negative. Of two draws of one
-    distribution it is above 0, the more so the smaller N, M and ε."""
+    """In units of the mean squared distance of two real images; 0 for equal sets, never negative. For two samples of
+    one distribution it is above 0, and larger for smaller N, M and ε.
+    """
 
 
 @stage(version=1, software=("numpy",))
@@ -26,23 +27,22 @@ def divergence(
 ) -> SinkhornScores:
     """Debiased Sinkhorn divergence in feature space: OT_ε(x, y) − ½ OT_ε(x, x) − ½ OT_ε(y, y).
 
-    After Genevay, Peyré and Cuturi (2018) and Feydy et al. (2019), with OT_ε including its entropy, as
-    KL from the product of the marginals. The cost is the squared Euclidean distance over its mean between two
-    different real images, and ε is in that unit: neither depends on the features' scale, nor on what was
-    generated. For ε → 0 it becomes the squared Wasserstein distance, for ε → ∞ the squared distance
-    of the means.
+    After Genevay, Peyré and Cuturi (2018) and Feydy et al. (2019); OT_ε includes its entropy, as the KL divergence
+    from the product of the marginals. The cost is the squared Euclidean distance divided by its mean between two
+    different real images, and ε is in that unit. So neither depends on the features' scale, nor on the generated
+    images. For ε → 0 it becomes the squared Wasserstein distance, for ε → ∞ the squared distance of the means.
 
     The rows behind it are the infinitesimal jackknife's, over real and generated images: the optimal potentials are
-    its derivatives by the images' weights. The unit of the cost stays as it is.
+    its derivatives by the images' weights. The unit of the cost is held fixed.
 
     Args:
         real: what the generated images should be like; sets the unit.
-        generated: of the same extractor.
-        epsilon: the blur. Less is nearer to the Wasserstein distance, needs more images and more iterations.
-        iterations: at most so many of each of the three problems; they stop when they have converged.
+        generated: features from the same extractor.
+        epsilon: the blur. A smaller value is nearer to the Wasserstein distance, and needs more images and iterations.
+        iterations: most iterations for each of the three problems; they stop when they have converged.
 
     Raises:
-        StageError: not converged, all real vectors equal, or what ``features.vectors.pair`` refuses.
+        StageError: not converged, all real vectors equal, or the errors of ``features.vectors.pair``.
     """
     from harness.stages.metrics.neighbours.distances import mean_squared
     from harness.stages.metrics.sinkhorn.transport import debiased

@@ -1,9 +1,9 @@
 """Entropic optimal transport between equally weighted points, in the log domain and float64.
 
 OT_ε(x, y) = min over couplings π of ⟨π, C⟩ + ε KL(π | a ⊗ b), where a and b are uniform (Feydy et al. 2019,
-"Interpolating between Optimal Transport and MMD using Sinkhorn Divergences"). It is found by its dual, whose
-potentials f and g have ⟨a, f⟩ + ⟨b, g⟩ = OT_ε at the optimum. Nothing is exponentiated but differences from a
-maximum: no ε is too small to compute with, only too small to converge soon.
+"Interpolating between Optimal Transport and MMD using Sinkhorn Divergences"). It is computed from its dual, whose
+potentials f and g have ⟨a, f⟩ + ⟨b, g⟩ = OT_ε at the optimum. Only differences from a maximum are exponentiated, so
+any ε can be computed with; a very small one only converges slowly.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from harness.errors import StageError
 from harness.stages.metrics.neighbours.distances import Doubles, Matrix, centre, slices, squared
 
 TOLERANCE = 1e-7
-"""Largest mean of |log(mass that leaves a point / mass that should)|. The value, whose error is of second order,
-is then right to some ten digits; to seven or more where ε is so small that convergence is slow."""
+"""Largest mean of |log(mass that leaves a point / mass that should)|. The error of the value is of second order, so the
+value is accurate to some ten digits; to seven or more if ε is so small that convergence is slow.
+"""
 
 MEMORY = 8
-"""How many earlier steps are extrapolated from."""
+"""Number of earlier steps used for extrapolation."""
 
 HELD_BYTES = 2**27
-"""Costs up to this size are held; larger ones are computed again, tile by tile, whenever they are needed."""
+"""Cost matrices up to this size are kept in memory; larger ones are recomputed tile by tile when needed."""
 
 
 class Cost:
@@ -37,11 +38,11 @@ class Cost:
         self._held: dict[tuple[int, int], Doubles] = {}
 
     def to_y(self, potential: Doubles, epsilon: float) -> Doubles:
-        """−ε log mean_j exp((potential_j − C_ij) / ε): of (M,), for each of the N points x."""
+        """−ε log mean_j exp((potential_j − C_ij) / ε) for each of the N points x, from a potential (M,)."""
         return self._softmin(potential, epsilon, transposed=False)
 
     def to_x(self, potential: Doubles, epsilon: float) -> Doubles:
-        """−ε log mean_i exp((potential_i − C_ij) / ε): of (N,), for each of the M points y."""
+        """−ε log mean_i exp((potential_i − C_ij) / ε) for each of the M points y, from a potential (N,)."""
         return self._softmin(potential, epsilon, transposed=True)
 
     def _softmin(self, potential: Doubles, epsilon: float, *, transposed: bool) -> Doubles:
@@ -84,7 +85,7 @@ class Transport:
 
 
 def to_itself(cost: Cost, epsilon: float, iterations: int) -> Transport:
-    """OT_ε(x, x), by the averaged fixed point that its symmetry allows: a dozen or two steps.
+    """OT_ε(x, x), by an averaged fixed-point iteration, which its symmetry allows: a dozen or two steps.
 
     Raises:
         StageError: not converged after ``iterations``.
@@ -102,13 +103,13 @@ def to_itself(cost: Cost, epsilon: float, iterations: int) -> Transport:
 def to_other(cost: Cost, start: Doubles, epsilon: float, iterations: int) -> Transport:
     """OT_ε(x, y), by Sinkhorn's alternating steps with Anderson's extrapolation.
 
-    The value of the dual never falls at a step; an extrapolation after which it does is taken back.
+    The dual value never falls at a Sinkhorn step; an extrapolation after which it falls is undone.
 
     Args:
-        cost: of N points x and M points y.
-        start: potential of x to start from, (N,). That of x to itself is the answer already where y is x.
+        cost: cost of N points x and M points y.
+        start: initial potential of x, (N,). If y is x, the potential of x to itself is already the solution.
         epsilon: in the unit of the cost.
-        iterations: at most so many.
+        iterations: most iterations.
 
     Raises:
         StageError: not converged after ``iterations``.
@@ -130,7 +131,7 @@ def to_other(cost: Cost, start: Doubles, epsilon: float, iterations: int) -> Tra
 
 
 def _extrapolated(history: Sequence[tuple[Doubles, Doubles]]) -> Doubles:
-    """Where the steps so far would lead if they were linear: Anderson (1965), in the form of Walker and Ni (2011).
+    """The limit of the steps so far if they were linear: Anderson (1965), in the form of Walker and Ni (2011).
 
     Args:
         history: (change by a step, potential after it), the newest last.
@@ -157,14 +158,15 @@ class Divergence:
 
     @property
     def value(self) -> float:
-        """At least 0, as the theory has it; rounding alone may leave less."""
+        """At least 0, as in theory; rounding alone could give less."""
         return max(0.0, self.between.value - sum(t.value for t in self.within) / 2)
 
     @property
     def influences(self) -> tuple[Doubles, Doubles]:
         """How far each point of x and of y moves the value, (N,) and (M,): n times its derivative by the weight.
 
-        By the envelope theorem that of OT_ε is the potential. Of a set to itself both sides move, each by half.
+        By the envelope theorem the derivative of OT_ε is the potential. For OT_ε of a set to itself both sides move,
+        each by half.
         """
         moved = (
             self.between.potential - self.within[0].potential,

@@ -1,4 +1,4 @@
-"""From text to vector: learnt from a corpus, or loaded; what passages are looked up and prompts are compared by."""
+"""Text embedders, learnt from a corpus or loaded. They are used to look up passages and to compare prompts."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ __all__ = ["load", "local"]
 
 @stage(version=1, software=("scikit-learn", "scipy", "numpy"))
 def local(corpus: Corpus, *, dimensions: Count = 256, job: Job) -> TextEmbedder:
-    """Latent semantic analysis of a corpus, in a second for some hundred pages.
+    """Learn an embedder by latent semantic analysis of a corpus, in a second for a few hundred pages.
 
-    Texts are near one another whose words occur in the same rows of the corpus, so "lake" is near "river". It knows
-    nothing that the corpus does not say, neither the order of words nor a negation, and is made for one language with
-    spaces between words, English above all. Nothing is drawn at random.
+    Two texts are close if their words occur in the same rows of the corpus, so "lake" is close to "river". The embedder
+    knows only what is in the corpus. It ignores word order and negation. It is made for one language with spaces
+    between words, English above all. Nothing is random.
 
     Args:
-        corpus: rows of some hundred characters, as ``corpus.chunk`` makes them.
-        dimensions: of the vectors. Fewer join more words that are only loosely related; a few hundred are usual.
+        corpus: rows of a few hundred characters, as ``corpus.chunk`` makes them.
+        dimensions: length of the vectors. Fewer dimensions join more words that are only loosely related; a few hundred
+            are usual.
 
     Raises:
-        StageError: no text, or too little for so many dimensions.
+        StageError: no text, or too little text for so many dimensions.
     """
     from harness.formats.corpus import read
     from harness.stages.systems.embeddings.latent_semantic import learn
@@ -41,21 +42,20 @@ def local(corpus: Corpus, *, dimensions: Count = 256, job: Job) -> TextEmbedder:
 
 @stage(version=1, software=("torch", "transformers", "tokenizers", "sentence-transformers"))
 def load(*, source: Source, query_prefix: str | None = None, job: Job) -> TextEmbedder:
-    """A sentence-transformers model such as all-MiniLM-L6-v2 or bge-small-en-v1.5, every weight accounted for.
+    """Load a sentence-transformers model such as all-MiniLM-L6-v2 or bge-small-en-v1.5 and check that it is complete.
 
-    It pools and normalises as its own ``modules.json`` says, and is written anew, in fp32. Pickles are never opened,
-    code beside the weights is never run.
+    It pools and normalises as specified in its ``modules.json``. It is saved again in fp32. Pickles are never opened,
+    and code shipped with the weights is never run.
 
     Args:
         source: a folder with ``modules.json``: ``org/name@commit``, ``path:…``.
-        query_prefix: what is put before what passages are looked up by, where the model's own settings do not say it;
-            null leaves it to them. BGE's English models say it in their card alone: ``"Represent this sentence for
-            searching relevant passages: "``.
-        job: the runner's side.
+        query_prefix: text that is put before queries; null: as in the model's own settings. BGE's English models have
+            it in their model card only: ``"Represent this sentence for searching relevant passages: "``.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: a file is missing, damaged or a pickle; a part of the model is of another kind than Transformer,
-            Pooling, Normalize or Dense; weights are missing, too many, of another shape or not finite.
+        StageError: a file is missing, damaged or a pickle; a module of the model is not a Transformer, Pooling,
+            Normalize or Dense; weights are missing, unexpected, of another shape or not finite.
     """
     from harness.formats.embedder import describe, digest_of
     from harness.stages.systems.embeddings.sentence_transformer import (

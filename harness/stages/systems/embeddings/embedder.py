@@ -1,4 +1,4 @@
-"""What turns texts into vectors, of whatever kind it is."""
+"""The interface of text embedders."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from numpy.typing import NDArray
 
 
 class Embedder(Protocol):
-    """From texts to vectors of length 1, whose scalar products are cosines. Texts do not influence one another."""
+    """Turns texts into vectors of norm 1, whose scalar products are cosines. Texts do not influence one another."""
 
     @property
     def name(self) -> str:
-        """What to call it in a report and in a protocol."""
+        """Name in a report and in a protocol."""
 
     @property
     def digest(self) -> str:
-        """``sha256:`` and 64 hex digits of all its files."""
+        """Digest of all its files: ``sha256:`` and 64 hex digits."""
 
     @property
     def dimensions(self) -> int:
-        """How long a vector is."""
+        """Length of a vector."""
 
     @property
     def context(self) -> int | None:
-        """The most tokens of a text that count; None where all do."""
+        """Maximum number of tokens of a text that are used; None if all are."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One row per text, of shape (N, D) and norm 1; a row of zeros for a text without any known feature."""
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The same for what texts are looked up by: some models want other words put before these."""
+        """Like ``embed``, for queries: some models need a prefix before them."""
 
     def tokens(self, text: str) -> list[str]:
-        """What ``context`` counts, without the marks that a model puts around a text."""
+        """The tokens that ``context`` counts, without the special tokens that a model puts around a text."""
 
 
 def normalised(vectors: NDArray[Any]) -> NDArray[np.float32]:

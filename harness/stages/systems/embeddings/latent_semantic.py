@@ -1,4 +1,4 @@
-"""Latent semantic analysis: words that occur in the same texts come to lie near one another."""
+"""Latent semantic analysis: words that occur in the same texts get similar vectors."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from harness.stages.systems.embeddings.embedder import normalised
 WORDS, WEIGHTS = "words.json", "model.safetensors"
 _WORD = re.compile(r"[^\W\d_]\w+")
 _LEAST_TEXTS = 2
-"""A word of a single text lies near nothing but that text."""
+"""Minimum number of texts that a word must occur in; a word of one text is close to that text only."""
 _FLAT = 1e-6
-"""A direction with less than this part of the first one's singular value is noise of the arithmetic."""
+"""Directions whose singular value is below this fraction of the largest one are numerical noise."""
 
 
 class LatentSemantic:
     """TF-IDF of words, projected on the first singular vectors of a corpus (Deerwester et al. 1990).
 
-    A word counts 1 + log of how often it occurs, weighted by how few texts have it. It is lower-cased and loses an
-    English plural's ending; function words of English do not count, nor do words that the corpus had in one text only.
+    The term frequency is 1 + log(count); words in fewer texts weigh more. Words are lower-cased and lose an English
+    plural ending. English function words are ignored, and so are words that occur in only one text of the corpus.
     """
 
     context = None
@@ -48,7 +48,7 @@ class LatentSemantic:
 
     @classmethod
     def open(cls, folder: Path, digest: str) -> LatentSemantic:
-        """What ``learn`` wrote.
+        """Open what ``learn`` wrote.
 
         Raises:
             StageError: a file is missing or damaged, or they do not fit together.
@@ -66,33 +66,33 @@ class LatentSemantic:
         return cls(words, idf, axes, digest)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See ``Embedder``. A product of a sparse matrix: the same to the last bit for any number of threads."""
+        """See ``Embedder``. A sparse matrix product: bitwise the same for any number of threads."""
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
         return normalised(self._weigher.transform(texts) @ self._axes.T.astype(np.float64))
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See ``Embedder``; as any other text."""
+        """See ``Embedder``; queries are treated like any other text."""
         return self.embed(texts)
 
     def tokens(self, text: str) -> list[str]:
-        """Words, as white space separates them."""
+        """Words separated by white space."""
         return text.split()
 
 
 def learn(texts: Sequence[str], dimensions: int, folder: Path) -> int:
-    """Learn from a corpus, write it into ``folder``, and return how many words it knows.
+    """Learn from a corpus, write the result into ``folder``, and return the size of its vocabulary.
 
-    The decomposition is exact (ARPACK to machine precision, a fixed start) and its signs are fixed. Between machines
-    and numbers of threads it agrees to about ten digits, and is rounded to fewer: its bits nearly always agree.
+    The decomposition is exact (ARPACK to machine precision, a fixed start) and its signs are fixed. Across machines
+    and numbers of threads it agrees to about ten digits. It is rounded to fewer, so it is nearly always bitwise equal.
 
     Raises:
-        StageError: fewer different texts or words than ``dimensions`` takes.
+        StageError: fewer different texts or words than ``dimensions`` needs.
     """
     weigher = TfidfVectorizer(analyzer=features, sublinear_tf=True, min_df=min(_LEAST_TEXTS, len(texts)))
     try:
         weighted = weigher.fit_transform(texts)
-    except ValueError:  # all that the library says is that a vocabulary or the rest of one is empty
+    except ValueError:  # scikit-learn raises it only for an empty vocabulary
         raise StageError(f"corpus: no word is in {_LEAST_TEXTS} of its {len(texts)} rows") from None
     rows, words = weighted.shape
     if dimensions >= min(rows, words):
@@ -114,12 +114,12 @@ def learn(texts: Sequence[str], dimensions: int, folder: Path) -> int:
 
 
 def features(text: str) -> list[str]:
-    """The words of a text that count, each as often as it occurs: two characters or more, a letter first."""
+    """The words of a text that are used, with repetitions: two characters or more, a letter first."""
     return [_singular(word) for word in _WORD.findall(text.lower()) if word not in ENGLISH_STOP_WORDS]
 
 
 def _singular(word: str) -> str:
-    """The weak stemmer of Harman 1991 (How effective is suffixing?), which joins plurals and little else."""
+    """The weak stemmer of Harman 1991 (How effective is suffixing?), which strips plurals and little else."""
     if word.endswith("ies") and not word.endswith(("eies", "aies")):
         return f"{word[:-3]}y"
     if word.endswith("es") and not word.endswith(("aes", "ees", "oes")):

@@ -1,4 +1,4 @@
-"""From an artifact to an embedder that is ready to compute."""
+"""Opens an embedder artifact, ready to compute."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from harness.stages.systems.embeddings.embedder import Embedder
 
 
 def open_embedder(embedder: Path, device: str) -> Embedder:
-    """Open what ``embeddings.local`` or ``embeddings.load`` left.
+    """Open what ``embeddings.local`` or ``embeddings.load`` produced.
 
     Args:
         embedder: its folder.
         device: a torch device; a local embedder computes on the CPU.
 
     Raises:
-        StageError: it is damaged, or no embedder.
+        StageError: it is damaged or not an embedder.
     """
     kind = read_description(embedder)["kind"]
     if kind == "latent-semantic":

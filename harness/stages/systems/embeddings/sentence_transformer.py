@@ -1,4 +1,4 @@
-"""Models of the sentence-transformers library: opened from files alone, checked, and asked for vectors."""
+"""Models of the sentence-transformers library: opened from local files only, checked, and run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FP32: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True}
 
 
 class SentenceEmbedder:
-    """A model in fp32. Its own files say how tokens are pooled, and what is put before queries and texts."""
+    """A model in fp32. Its own files specify the pooling and the prefixes of queries and texts."""
 
     def __init__(self, network: SentenceTransformer, name: str, digest: str) -> None:
         self.network = network
@@ -41,7 +41,7 @@ class SentenceEmbedder:
 
     @classmethod
     def open(cls, folder: Path, digest: str, device: str) -> SentenceEmbedder:
-        """What ``embeddings.load`` left.
+        """Open what ``embeddings.load`` produced.
 
         Raises:
             StageError: it is damaged.
@@ -51,7 +51,7 @@ class SentenceEmbedder:
         return cls(read(folder, name).to(device), name, digest)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See ``Embedder``; what is over ``context`` does not count. The batch moves the last digits only."""
+        """See ``Embedder``; tokens beyond ``context`` are ignored. The batch changes the last digits only."""
         return self._vectors(texts, self.network.encode_document)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -72,10 +72,10 @@ class SentenceEmbedder:
 
 
 def check_files(folder: Path, what: str) -> None:
-    """That a model is made of parts that are known, and has all weights as safetensors; opens none of them.
+    """Check that a model has only known modules and that all its weights are safetensors. Does not open the weights.
 
     Raises:
-        StageError: no model of the library, an unknown part, a pickle, damaged weights or none.
+        StageError: not a model of the library, an unknown module, a pickle, damaged or missing weights.
     """
     try:
         parts = json.loads((folder / MODULES).read_text(encoding="utf-8"))
@@ -114,7 +114,7 @@ def _check_weights(place: Path, what: str) -> None:
 
 
 def read(folder: Path, what: str) -> SentenceTransformer:
-    """The model, in fp32 on the CPU, from this folder's files alone; code in it is not run.
+    """The model in fp32 on the CPU, from this folder's files only; code in it is not run.
 
     Raises:
         StageError: it cannot be opened, or a weight is not finite.
@@ -128,17 +128,17 @@ def read(folder: Path, what: str) -> SentenceTransformer:
 
 
 def account(folder: Path, what: str) -> None:
-    """That every weight of the transformer has its place, and every place its weight.
+    """Check that the weights in the files are exactly those that the transformer needs.
 
     Raises:
-        StageError: one has not.
+        StageError: a weight is missing, unexpected or of another shape.
     """
     with _opening(what):
         _, info = AutoModel.from_pretrained(
             folder,
             local_files_only=True,
             trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # to name them: ``complete`` refuses them
+            ignore_mismatched_sizes=True,  # so that ``complete`` can name and refuse them
             output_loading_info=True,
             **_FP32,
         )
@@ -146,15 +146,15 @@ def account(folder: Path, what: str) -> None:
 
 
 def save(network: SentenceTransformer, folder: Path) -> None:
-    """Write a model as its library does."""
-    network.transformers_model.config.name_or_path = ""  # else a saved copy has this machine's paths in it
+    """Save a model in the format of its library."""
+    network.transformers_model.config.name_or_path = ""  # else a saved copy contains this machine's paths
     with hushed(transformers_logging):
         network.save_pretrained(str(folder), create_model_card=False)
 
 
 @contextmanager
 def _opening(what: str) -> Iterator[None]:
-    """What the libraries say when they cannot open a model, in one line; and nothing else that they say."""
+    """Turn the libraries' errors on opening a model into one line, and suppress their other output."""
     try:
         with hushed(transformers_logging):
             yield

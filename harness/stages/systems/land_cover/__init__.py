@@ -47,12 +47,12 @@ def train(
     """Train a ResNet with TorchGeo's ClassificationTask (AdamW, learning rate divided by ten on a plateau).
 
     Args:
-        train: images to train on; their classes are the classifier's.
-        validation: images that choose the epoch and the learning rate; never tested on.
+        train: images to train on; the classifier gets their classes.
+        validation: images for choosing the epoch and the learning rate; never use them for testing.
         weights: a TorchGeo weight name (``ResNet18_Weights.SENTINEL2_RGB_MOCO``), a safetensors file or a
             classifier's folder (``path:…``, ``org/name@commit:file``), or null for random ones. A last layer
-            for another number of classes starts anew.
-        model: the architecture, by timm's name.
+            for another number of classes is initialised again.
+        model: timm's name of the architecture.
         epochs: passes over the training images.
         batch_size: images per step.
         lr: learning rate.
@@ -63,17 +63,17 @@ def train(
         flips: flip at random, horizontally and vertically.
         brightness: largest relative change of brightness.
         contrast: largest relative change of contrast.
-        normalisation: 8 bits are scaled to [0, 1], and that is ``unit``; ``dataset`` then subtracts the
-            training pixels' mean and divides by their standard deviation, per channel. (TorchGeo's division
+        normalisation: ``unit`` scales 8 bits to [0, 1]; ``dataset`` then also subtracts the mean of the
+            training pixels and divides by their standard deviation, per channel. (TorchGeo's division
             by 10,000 for Sentinel-2 weights is for reflectances.)
         precision: fp32, or mixed bf16/fp16.
-        keep: the epoch of the lowest validation loss, or the last.
-        seed: of initialisation, order and augmentation.
-        job: the runner's side.
+        keep: weights of the epoch with the lowest validation loss, or of the last epoch.
+        seed: seed for initialisation, order and augmentation.
+        job: provides device, folders and log.
 
     Raises:
         StageError: fewer than two classes, a class without a training image, a validation class that is not
-            trained, an unreadable image, sizes that differ without ``crop``, or a loss that is not a number.
+            in the training data, an unreadable image, sizes that differ without ``crop``, or a NaN loss.
     """
     from safetensors.torch import save_file
 
@@ -99,7 +99,7 @@ def train(
         batch_size,
         seed,
         drop_last=len(seen) > batch_size
-        and len(seen) % batch_size == 1,  # batch norm has no statistics of one image
+        and len(seen) % batch_size == 1,  # batch norm cannot compute statistics from one image
     )
     recipe = Recipe(model, loss, lr, patience, freeze_backbone, epochs, precision, keep, seed)
     trained = fit(recipe, len(classes), weights.load() if weights else None, data, job)
@@ -124,14 +124,14 @@ def train(
 
 @stage(version=1, software=("timm",))
 def load(*, source: Source, job: Job) -> Classifier:
-    """A classifier that was trained before, as ``train`` leaves it; with its list of images that it has seen, if any.
+    """Load a trained classifier in the format of ``train``, with its list of seen images if it has one.
 
     Args:
-        source: a folder with ``model.safetensors`` and ``classifier.json``: ``path:…``, or a repository of the hub.
-        job: the runner's side.
+        source: a folder with ``model.safetensors`` and ``classifier.json``: ``path:…``, or a repository on the hub.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: a file is missing or damaged, or the weights are not of the model that is described.
+        StageError: a file is missing or damaged, or the weights do not fit the model in ``classifier.json``.
     """
     folder = job.folder()
     for name in (MODEL, DESCRIPTION):
@@ -148,19 +148,20 @@ def load(*, source: Source, job: Job) -> Classifier:
 def predict(
     classifier: Classifier, images: Images, *, batch_size: Execution[Count] = 64, job: Job
 ) -> Predictions:
-    """Logits of every image, in fp32.
+    """Compute the logits of every image, in fp32.
 
-    Images that the classifier was trained or chosen on, by their pixels, are counted among the facts and warned of.
+    Images with the same pixels as one that the classifier was trained or selected on are counted in the facts, with a
+    warning.
 
     Args:
-        classifier: says how images are prepared.
-        images: labelled with classes that the classifier knows; generated ones have the labels of the images
-            that their prompts are from.
+        classifier: the classifier, which also specifies how images are prepared.
+        images: labelled with classes that the classifier knows; generated images have the labels of the images
+            that their prompts come from.
         batch_size: images at once; the logits do not depend on it.
-        job: the runner's side.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: a label that the classifier does not know, or an unreadable image.
+        StageError: a label unknown to the classifier, or an unreadable image.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -197,7 +198,7 @@ def _restore(folder: Path, what: str) -> tuple[list[str], Any, Any]:
     """Class names, ``loading.Preparation`` and network of a classifier's folder.
 
     Raises:
-        StageError: what is there is not what ``train`` writes.
+        StageError: the folder is not what ``train`` writes.
     """
     import timm
     from safetensors import SafetensorError

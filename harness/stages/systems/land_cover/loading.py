@@ -23,7 +23,7 @@ from harness.formats import image_folder
 
 @dataclass(frozen=True)
 class Preparation:
-    """From a stored 8-bit image to what the network sees; kept with the classifier."""
+    """How a stored 8-bit image becomes the network's input; saved with the classifier."""
 
     crop: int | None
     mean: tuple[float, float, float]
@@ -63,7 +63,7 @@ def labelled_items(images: Artifact, classes: Sequence[str], what: str) -> list[
     """The rows of an image folder with their labels as indices into ``classes``.
 
     Raises:
-        StageError: no rows, a row without a label, or a label that is none of the classes.
+        StageError: no rows, a row without a label, or a label that is not one of the classes.
     """
     items = []
     for row in image_folder.rows(images):
@@ -79,8 +79,9 @@ def labelled_items(images: Artifact, classes: Sequence[str], what: str) -> list[
 
 
 class Images(Dataset[dict[str, Any]]):
-    """Indexed by ``(epoch, index)``; augmentation depends on nothing but those two and the seed, so neither
-    batch size, nor order, nor a resumed run changes an image.
+    """Images indexed by ``(epoch, index)``.
+
+    Augmentation depends only on those two and the seed, so batch size, order and resuming do not change an image.
     """
 
     def __init__(self, items: Sequence[Item], transform: v2.Transform, crop: int | None, seed: int) -> None:
@@ -134,10 +135,10 @@ def read(path: Path) -> Tensor:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """The CPU's generator, from which transforms draw, at ``seed``.
+    """Set the CPU's generator, which the transforms draw from, to ``seed``.
 
-    ``torch.manual_seed`` seeds all devices and, where they are not in use yet, formats a stack trace for
-    each: a tenth of the training's time on small images.
+    ``torch.manual_seed`` seeds all devices and formats a stack trace for each that is not in use yet. On small images
+    that is a tenth of the training time.
     """
     before = torch.get_rng_state()
     torch.default_generator.manual_seed(seed)
@@ -148,14 +149,14 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def _mix(seed: int, epoch: int, index: int) -> int:
-    """One 63-bit seed from three numbers: neighbours do not resemble one another."""
+    """One 63-bit seed from three numbers; neighbouring numbers give unrelated seeds."""
     mixed = ((seed * 1_000_003 + epoch) * 1_000_003 + index) % 2**63
     generator = torch.Generator().manual_seed(mixed)
     return int(torch.randint(2**62, (1,), generator=generator))
 
 
 class Order(Sampler[tuple[int, int]]):
-    """``(epoch, index)`` for one epoch, shuffled by seed and epoch alone, or in file order."""
+    """Yields ``(epoch, index)`` for one epoch, shuffled by seed and epoch only, or in file order."""
 
     def __init__(self, count: int, seed: int, shuffle: bool, first_epoch: int = 0) -> None:
         self.count = count
@@ -165,7 +166,7 @@ class Order(Sampler[tuple[int, int]]):
         self.epoch = first_epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before every epoch; it counts from 0 in a resumed training too."""
+        """Called by Lightning before every epoch; Lightning counts from 0 in a resumed training too."""
         self.epoch = self.first_epoch + epoch
 
     def __len__(self) -> int:
@@ -191,7 +192,7 @@ class LandCoverData(LightningDataModule):
         self.seed = seed
         self.drop_last = drop_last
         self.first_epoch = 0
-        """How many epochs were done before this process; a resumed training goes on with the next."""
+        """Number of epochs done before this process started; a resumed training continues with the next."""
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         order = Order(len(self.train), self.seed, shuffle=True, first_epoch=self.first_epoch)

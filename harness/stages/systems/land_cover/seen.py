@@ -1,4 +1,4 @@
-"""Which images a classifier has seen before, by what they show: one that it is tested on should be none of them."""
+"""Records which images a classifier has seen, by their pixels, so that test images can be checked against them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from harness.stages.systems.land_cover.loading import Item
 
 SEEN = "seen.txt"
-"""Beside a classifier's weights: digests of the images that it was trained and chosen on, one a line."""
+"""File next to a classifier's weights: digests of the images that it was trained and selected on, one per line."""
 NAMED = 20
-"""Test images that are named."""
+"""Maximum number of test images that are named."""
 
 
 def write(folder: Path, items: Sequence[Item]) -> None:
-    """Note what a classifier has seen."""
+    """Write the list of images that a classifier has seen."""
     digests = sorted({_digest(item) for item in items})
     (folder / SEEN).write_text("".join(f"{digest}\n" for digest in digests), encoding="utf-8")
 
 
 def among(folder: Path, items: Sequence[Item]) -> dict[str, Json]:
-    """Facts about test images that the classifier of ``folder`` has seen; none where it does not say what it has.
+    """Facts about test images that the classifier in ``folder`` has seen; empty if it has no list of seen images.
 
-    ``seen`` counts them; where there are any, ``seen_images`` names the first and ``warnings`` has a sentence.
+    ``seen`` counts them. If there are any, ``seen_images`` names the first ones and ``warnings`` has a sentence.
     """
     if not (folder / SEEN).is_file():
         return {}
@@ -45,7 +45,7 @@ def among(folder: Path, items: Sequence[Item]) -> dict[str, Json]:
 
 
 def _digest(item: Item) -> str:
-    """Of size and pixels, not of the file: the same picture may be stored in two ways."""
+    """Digest of size and pixels, not of the file: the same picture may be stored in two ways."""
     from harness.stages.systems.land_cover.loading import read
 
     pixels = read(item.path)

@@ -1,4 +1,4 @@
-"""Training with TorchGeo's classification task on Lightning: resumable, silent but for our own progress."""
+"""Training with TorchGeo's classification task on Lightning: resumable, with our own progress as the only output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import lightning.pytorch as L  # noqa: N812 - as its own documentation has it
+import lightning.pytorch as L  # noqa: N812 - the name that its documentation uses
 import torch
 from torch import Tensor
 
@@ -24,7 +24,7 @@ from harness.stages.systems.land_cover.loading import LandCoverData
 
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SHARE = 0.1
-"""At most this share of the time goes into checkpoints: short runs save often, large models seldom."""
+"""Maximum share of the time spent on checkpoints: short runs save often, large models rarely."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Recipe:
 @dataclass(frozen=True)
 class Trained:
     state: Mapping[str, Tensor]
-    """Of the network alone, on the CPU."""
+    """State dict of the network only, on the CPU."""
     epoch: int
-    """Which epoch it is from, counted from 1."""
+    """The epoch that the weights are from, counted from 1."""
     history: list[dict[str, Json]]
     """Per epoch: ``epoch``, ``train_loss``, ``val_loss``, ``val_overall_accuracy``."""
 
@@ -55,10 +55,10 @@ class Trained:
 def fit(
     recipe: Recipe, classes: int, weights: Mapping[str, Tensor] | None, data: LandCoverData, job: Job
 ) -> Trained:
-    """Train to the end, from the checkpoint in ``job.scratch`` where there is one.
+    """Train to the end, starting from the checkpoint in ``job.scratch`` if there is one.
 
-    The optimiser is the one that TorchGeo configures: AdamW with torch's weight decay (0.01), at ``lr``,
-    which is divided by ten when the validation loss has not fallen for more than ``patience`` epochs.
+    The optimiser is the one that TorchGeo configures: AdamW with torch's weight decay (0.01) and learning rate
+    ``lr``, which is divided by ten when the validation loss has not fallen for more than ``patience`` epochs.
 
     Raises:
         StageError: the loss is not a finite number.
@@ -91,7 +91,7 @@ def _task(recipe: Recipe, classes: int, weights: Mapping[str, Tensor] | None) ->
         from torchgeo.trainers import ClassificationTask
 
     class Task(ClassificationTask):
-        """Its optimiser updates all weights in one pass: of a small batch's time on a CPU, a tenth less."""
+        """With an optimiser that updates all weights in one pass: a tenth less time for a small batch on a CPU."""
 
         def configure_optimizers(self) -> Any:
             configured = super().configure_optimizers()
@@ -114,7 +114,7 @@ def _task(recipe: Recipe, classes: int, weights: Mapping[str, Tensor] | None) ->
 
 
 def load_backbone(model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load a state dict; a head of other classes is left random, everything else must fit.
+    """Load a state dict. A head for other classes stays random; everything else must fit.
 
     Raises:
         StageError: a layer is missing, unknown or of another shape.
@@ -134,9 +134,8 @@ def load_backbone(model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None
 class Keeper(L.Callback):
     """Keeps the weights to return and the history, checkpoints, reports progress, and refuses a NaN loss.
 
-    Checkpoints are our own: Lightning's are made before the plateau scheduler has moved on, so what it
-    resumes is another training. They hold no random state, for there is none: images and their order depend
-    on seed and epoch alone.
+    The checkpoints are our own: Lightning saves before the plateau scheduler has stepped, so a run resumed from its
+    checkpoint differs. No random state is saved, because images and their order depend on seed and epoch only.
     """
 
     def __init__(self, recipe: Recipe, job: Job) -> None:
@@ -166,7 +165,7 @@ class Keeper(L.Callback):
             self._resumed = None
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save, once all of the epoch before is done."""
+        """Save, now that the epoch before is complete."""
         before = time.monotonic()
         due = self._saved_at + self._save_took / CHECKPOINT_SHARE
         if trainer.current_epoch == 0 or before < due:
@@ -213,7 +212,7 @@ class Keeper(L.Callback):
 
 
 def _parts(trainer: L.Trainer, task: L.LightningModule) -> dict[str, Any]:
-    """What a training consists of besides its data: all that has a state, by its name in the checkpoint."""
+    """Everything in a training that has a state, except the data, by its name in the checkpoint."""
     return {
         "model": task.model,
         "optimizer": trainer.optimizers[0],
@@ -224,7 +223,7 @@ def _parts(trainer: L.Trainer, task: L.LightningModule) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning announces devices and tips at every fit."""
+    """Silence Lightning, which prints devices and tips at every fit."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -236,7 +235,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _own_interrupts() -> Iterator[None]:
-    """Lightning turns Ctrl-C into exit(1) with SIGINT ignored; give it back as what it was."""
+    """Restore the handling of Ctrl-C, which Lightning turns into exit(1) with SIGINT ignored."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield

@@ -1,7 +1,7 @@
-"""Where a classifier's first weights come from: a TorchGeo weight name, a file of one's own, or the hub.
+"""Initial weights of a classifier: from a TorchGeo weight name, a local file, or the hub.
 
-All three are sources: looked for in the mirror, the local cache and on the hub, and pinned by their content,
-before anything runs.
+All three are sources. They are looked for in the mirror, in the local cache and on the hub, and pinned by their
+content before anything runs.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _HASH = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 
 @dataclass(frozen=True)
 class Weights:
-    """First weights of a network for RGB images."""
+    """Initial weights of a network for RGB images."""
 
     text: str
-    """As the suite has it."""
+    """The text in the suite."""
     source: Source
     """One file, or a classifier's folder."""
     torchgeo: bool = False
-    """The source is TorchGeo's: a pickle, which is read as tensors and nothing else."""
+    """Whether the source is TorchGeo's: a pickle, from which only tensors are read."""
 
     @classmethod
     def from_text(cls, text: str) -> Weights:
-        """Read a weight name or a reference to a file; nothing heavy is imported.
+        """Read a weight name or a reference to a file. No heavy library is imported.
 
         Raises:
             ValueError: no such name in the installed TorchGeo, weights that do not take three bands, a
@@ -53,18 +53,18 @@ class Weights:
         return cls(text, Source.from_text(text))
 
     def relative_to(self, folder: Path) -> Weights:
-        """With a relative ``path:`` taken from ``folder``."""
+        """The same, with a relative ``path:`` resolved against ``folder``."""
         return replace(self, source=self.source.relative_to(folder))
 
     def to_key(self) -> Json:
-        """The content where it is known, else the reference."""
+        """The digest of the content if known, else the reference."""
         return self.source.to_key()
 
     def load(self) -> dict[str, Tensor]:
         """The state dict, on the CPU.
 
         Raises:
-            StageError: it is no safetensors file, or not the file that TorchGeo's name for it promises.
+            StageError: it is not a safetensors file, or its hash is not the one in TorchGeo's file name.
         """
         import torch
         from safetensors import SafetensorError
@@ -81,7 +81,7 @@ class Weights:
             raise StageError(f"weights {self.text}: not a readable safetensors file ({e})") from None
 
     def _check_hash(self, path: Path) -> None:
-        """TorchGeo's files carry the beginning of their sha256 in their names."""
+        """Check the beginning of the sha256, which TorchGeo puts into its file names."""
         promised = _HASH.search(self.source.inside)
         found = self.source.found
         if promised and found and not found.digest.removeprefix("sha256:").startswith(promised[1]):
@@ -91,10 +91,10 @@ class Weights:
 
 
 def _reference(name: str) -> str:
-    """``org/name@commit:file`` of a TorchGeo weight name.
+    """The reference ``org/name@commit:file`` for a TorchGeo weight name.
 
     Raises:
-        ValueError: there is none of that name for three bands on the model hub.
+        ValueError: there are no weights of that name for three bands on the model hub.
     """
     known = torchgeo_weights()
     if name not in known:
@@ -120,7 +120,7 @@ class TorchGeoWeights:
 
 @cache
 def torchgeo_weights() -> Mapping[str, TorchGeoWeights]:
-    """By name (``ResNet18_Weights.SENTINEL2_RGB_MOCO``), read off TorchGeo's source without importing it."""
+    """All entries by name (``ResNet18_Weights.SENTINEL2_RGB_MOCO``), parsed from TorchGeo's source without import."""
     spec = importlib.util.find_spec("torchgeo")
     if spec is None or not spec.submodule_search_locations:
         return {}
@@ -137,7 +137,7 @@ def torchgeo_weights() -> Mapping[str, TorchGeoWeights]:
 
 
 def _entry(call: ast.Call) -> TorchGeoWeights:
-    """What ``Weights(url=…, transforms=…, meta={'in_chans': …})`` says."""
+    """The entry for a call ``Weights(url=…, transforms=…, meta={'in_chans': …})``."""
     arguments = {keyword.arg: keyword.value for keyword in call.keywords}
     url, meta = arguments["url"], arguments["meta"]
     assert isinstance(meta, ast.Dict)

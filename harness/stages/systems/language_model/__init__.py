@@ -1,7 +1,7 @@
-"""Language models: built or loaded, fine-tuned, and asked for texts and likelihoods, on transformers and PEFT.
+"""Language models: built or loaded, fine-tuned, and used to generate texts and to compute likelihoods.
 
-A model is a folder as transformers saves it, an adapter one as PEFT saves it, so whatever comes out of a stage opens
-there, and the other way round. Weights are safetensors only.
+A model is a folder in the format of transformers, an adapter one in the format of PEFT. So these libraries open what
+a stage produces, and the other way round. Weights are safetensors only.
 """
 
 from __future__ import annotations
@@ -16,5 +16,5 @@ from harness.stages.systems.language_model.models import build, load
 __all__ = ["build", "finetune", "generate", "likelihood", "load"]
 
 
-# At import, bitsandbytes recommends a package that downloads kernels. They compute in bf16, and are not used here.
+# On import, bitsandbytes recommends a package that downloads kernels. They compute in bf16 and are not used here.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""LoRA adapters: the base that each was trained on, how it is recognised, and how the adapter is put on it."""
+"""LoRA adapters: which base model each was trained on, how the base is recognised, and how the adapter is applied."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ _OF_THE_FILE = frozenset(
         *("bos_token_id", "eos_token_id", "pad_token_id"),
     }
 )
-"""Settings that say where a copy lies and who wrote it, or repeat what the tokenizer says."""
+"""Settings that do not identify a model: paths, library versions, and what the tokenizer specifies as well."""
 
 _SAMPLE = "Don't: 3.5 km² at 10 m,\n\tCafé Übersee — снег, 雪, ثلج, หิมะ 🛰️  end."
-"""Shows how a tokenizer divides what its list of tokens leaves open."""
+"""Sample for comparing how tokenizers split text, which their vocabularies alone do not determine."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Of a model, wherever it lies, in how many files, and whichever version of a library wrote it."""
+    """What identifies a model, independent of its path, its number of files and the library version that wrote it."""
 
     weights: str
-    """``sha256:`` of names, types, shapes and every bit (``checks.weights_digest``)."""
+    """``sha256:`` digest of names, types, shapes and every bit (``checks.weights_digest``)."""
     tokenizer: str
-    """``sha256:`` of its tokens with their numbers, and of how it divides a sample."""
+    """``sha256:`` digest of its tokens with their ids, and of how it splits a sample."""
     settings: Mapping[str, Json]
-    """Of the configuration, the library's defaults included: ``rope_parameters.rope_theta`` → 10000.0."""
+    """The configuration, including the library's defaults: ``rope_parameters.rope_theta`` → 10000.0."""
 
     @classmethod
     def of(cls, folder: Path, what: str) -> Identity:
-        """Of the model in ``folder``, which messages call ``what``.
+        """Identity of the model in ``folder``, which messages call ``what``.
 
         Raises:
             StageError: weights, tokenizer or configuration cannot be read.
@@ -58,7 +58,7 @@ class Identity:
         )
 
     def to_json(self) -> dict[str, Json]:
-        """As in an adapter's ``training.json``."""
+        """The form used in an adapter's ``training.json``."""
         return asdict(self)
 
     @classmethod
@@ -66,7 +66,7 @@ class Identity:
         """Read what ``to_json`` wrote.
 
         Raises:
-            StageError: something else.
+            StageError: it is not what ``to_json`` writes.
         """
         match said:
             case {"weights": str(weights), "tokenizer": str(tokenizer), "settings": dict(settings)}:
@@ -74,9 +74,9 @@ class Identity:
         raise StageError(f"{what}: does not say what its base is (weights, tokenizer and settings)")
 
     def difference(self, given: Identity) -> str:
-        """In what another model differs from this one, in words; empty where it is the same.
+        """A description of how another model differs from this one; empty if it is the same.
 
-        Settings that only one side knows come from another version of the library, and are left out.
+        Settings that only one side has come from another version of the library and are ignored.
         """
         if given.weights != self.weights:
             return f"its weights are {self.weights[:19]}…, those given {given.weights[:19]}…"
@@ -109,24 +109,24 @@ WEIGHTS = "adapter_model.safetensors"
 
 @dataclass(frozen=True)
 class Training:
-    """On what an adapter was trained; without it, it means nothing."""
+    """The base that an adapter was trained on, without which the adapter is useless."""
 
     base: Identity
     quantisation: Quantisation | None
-    """How the base was quantised meanwhile."""
+    """How the base was quantised during training."""
 
     def write(self, folder: Path) -> None:
-        """Beside the adapter's weights, as ``training.json``."""
+        """Write ``training.json`` next to the adapter's weights."""
         how = None if self.quantisation is None else self.quantisation.to_json()
         said = {"base": self.base.to_json(), "quantisation": how}
         (folder / TRAINING).write_text(json.dumps(said, indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path, what: str) -> Training:
-        """What ``write`` wrote.
+        """Read what ``write`` wrote.
 
         Raises:
-            StageError: there is no such file, or another one of that name.
+            StageError: the file is missing or has another format.
         """
         if not (folder / TRAINING).is_file():
             raise StageError(
@@ -140,29 +140,29 @@ class Training:
         return cls(base, None if quantisation is None else Quantisation.from_json(quantisation, what))
 
     def check(self, base: Path, what: str) -> None:
-        """Raises StageError where ``base`` is not what the adapter ``what`` was trained on."""
+        """Raises StageError if ``base`` is not what the adapter ``what`` was trained on."""
         refuse_adapter(base, what)
         if difference := self.base.difference(Identity.of(base, "the base")):
             raise StageError(f"{what}: trained on another base ({difference})")
 
 
 def refuse_adapter(base: Path, what: str) -> None:
-    """Raises StageError where the base of the adapter ``what`` is no whole model."""
+    """Raises StageError if the base of the adapter ``what`` is itself an adapter."""
     if checks.is_adapter(base):
         raise StageError(f"{what}: its base is an adapter itself; expected the model that it was trained on")
 
 
 def attach(network: PreTrainedModel, folder: Path, what: str) -> PeftModel:
-    """A base with an adapter on it, in evaluation mode.
+    """Apply an adapter to its base, in evaluation mode.
 
     Args:
-        network: the base, as it was when the adapter was trained. It is changed, and the result is part of it.
-        folder: LoRA as PEFT saves it.
-        what: what messages call it.
+        network: the base, as it was when the adapter was trained. It is changed in place, and the result wraps it.
+        folder: a LoRA adapter in the format of PEFT.
+        what: its name in messages.
 
     Raises:
-        StageError: no LoRA, a pickle, a weight that the base has no place for, that is missing, of another shape
-            or not finite.
+        StageError: not a LoRA adapter, a pickle, or a weight that does not belong to the base, is missing, of another
+            shape or not finite.
     """
     check_files(folder, what)
     kind = checks.read_json(folder, checks.ADAPTER, what).get("peft_type")
@@ -173,13 +173,13 @@ def attach(network: PreTrainedModel, folder: Path, what: str) -> PeftModel:
     try:
         config = LoraConfig.from_pretrained(str(folder))
         config.inference_mode = True
-        config.base_model_name_or_path = None  # a place on the machine that trained it
+        config.base_model_name_or_path = None  # a path on the machine that trained it
         adapted = get_peft_model(network, config)
         result = set_peft_model_state_dict(adapted, state)
     except UNREADABLE as e:
         raise StageError(f"{what}: does not fit the base ({one_line(e)})") from None
     if result.unexpected_keys:
-        # The library goes on without them: at worst the adapter would do nothing at all.
+        # The library ignores such weights: at worst the adapter would have no effect at all.
         raise StageError(f"{what}: the base has no place for {some(sorted(result.unexpected_keys))}")
     if missing := sorted(name for name in result.missing_keys if ".default." in name):
         raise StageError(f"{what}: no weights for {some(missing)}")
@@ -187,12 +187,12 @@ def attach(network: PreTrainedModel, folder: Path, what: str) -> PeftModel:
 
 
 def adapter_size(adapted: PeftModel) -> int:
-    """How many numbers the adapter on a base has."""
+    """Number of parameters of the adapter on a base."""
     return sum(p.numel() for name, p in adapted.named_parameters() if ".default." in name)
 
 
 def check_files(folder: Path, what: str) -> None:
-    """Raises StageError where an adapter's weights are missing, or are a pickle."""
+    """Raises StageError if an adapter's weights are missing or a pickle."""
     if (folder / WEIGHTS).is_file():
         return
     if pickles := sorted(path for path in folder.iterdir() if path.suffix in PICKLED):

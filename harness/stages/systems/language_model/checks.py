@@ -1,4 +1,4 @@
-"""What must be true of a language model from elsewhere, its tokens included; each failure is one line."""
+"""Opens and checks the files of language models and their tokenizers; each failure is one line."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether a folder is an adapter as PEFT saves it, and not a model."""
+    """Whether a folder is an adapter in the format of PEFT, not a model."""
     return (folder / ADAPTER).is_file() and not (folder / CONFIG).is_file()
 
 
 def read_json(folder: Path, name: str, what: str) -> dict[str, Any]:
-    """A file of settings.
+    """Read a file of settings.
 
     Raises:
-        StageError: it is missing, damaged, or no mapping.
+        StageError: it is missing, damaged, or not a mapping.
     """
     try:
         read = json.loads((folder / name).read_text(encoding="utf-8"))
@@ -58,10 +58,10 @@ def read_json(folder: Path, name: str, what: str) -> dict[str, Any]:
 
 
 def weight_files(folder: Path, what: str) -> list[Path]:
-    """The safetensors that transformers reads: ``model.safetensors``, or its shards.
+    """The safetensors files that transformers reads: ``model.safetensors``, or its shards.
 
     Raises:
-        StageError: none, or pickles instead.
+        StageError: there are none, or only pickles.
     """
     names = sorted(path.name for path in folder.iterdir())
     if found := [folder / name for name in names if _WEIGHTS.fullmatch(name)]:
@@ -79,7 +79,7 @@ def tensors(file: Path, what: str) -> Iterator[tuple[str, torch.Tensor]]:
     """Name and content of each tensor of a safetensors file, one at a time.
 
     Raises:
-        StageError: not safetensors, or cut short.
+        StageError: not safetensors, or truncated.
     """
     try:
         with safe_open(file, "pt") as held:
@@ -90,9 +90,9 @@ def tensors(file: Path, what: str) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def weights_digest(folder: Path, what: str) -> str:
-    """What a model's weights are, as ``sha256:`` and 64 hex digits: names, types, shapes and every bit of them.
+    """Digest of a model's weights, ``sha256:`` and 64 hex digits: of names, types, shapes and every bit.
 
-    Neither the folder nor how the weights are spread over files counts.
+    It does not depend on the folder, nor on how the weights are split into files.
     """
     found = []
     for file in weight_files(folder, what):
@@ -110,17 +110,17 @@ def read_network(
     quantization_config: BitsAndBytesConfig | None = None,
     device_map: Mapping[str, str] | None = None,
 ) -> PreTrainedModel:
-    """A causal language model with every one of its weights from the folder's safetensors, in evaluation mode.
+    """A causal language model in evaluation mode, with all of its weights from the folder's safetensors.
 
     Args:
-        folder: as transformers saves a model; code in it is not run.
-        what: what messages call it.
-        dtype: of the weights.
+        folder: a model in the format of transformers; code in it is not run.
+        what: its name in messages.
+        dtype: type of the weights.
         quantization_config: as for ``from_pretrained``.
-        device_map: likewise.
+        device_map: as for ``from_pretrained``.
 
     Raises:
-        StageError: no model, one of an unknown kind, quantised already, or with a weight too few or too many.
+        StageError: not a model, one of an unknown type, already quantised, or with missing or unexpected weights.
     """
     weight_files(folder, what)
     with _opening(folder, what):
@@ -132,23 +132,23 @@ def read_network(
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # to name them: ``complete`` refuses them
+            ignore_mismatched_sizes=True,  # so that ``complete`` can name and refuse them
             output_loading_info=True,
         )
     complete(info, what)
     said = read_json(folder, CONFIG, what)
     for name in ("bos_token_id", "eos_token_id"):
-        if name not in said:  # the library makes one up, which a saved copy would pass off as the model's own
+        if name not in said:  # a saved copy must not contain the library's default
             setattr(network.config, name, None)
-    network.config.name_or_path = ""  # else a saved copy has this machine's paths in it
+    network.config.name_or_path = ""  # else a saved copy contains this machine's paths
     return network.eval()
 
 
 def settings(folder: Path, what: str) -> dict[str, Any]:
-    """All that a folder's configuration says, and what the library takes for the rest.
+    """All settings of a folder's configuration, with the library's defaults for those that it leaves out.
 
     Raises:
-        StageError: no model, one of an unknown kind, or quantised already.
+        StageError: not a model, one of an unknown type, or already quantised.
     """
     with _opening(folder, what):
         said: dict[str, Any] = AutoConfig.from_pretrained(
@@ -158,10 +158,10 @@ def settings(folder: Path, what: str) -> dict[str, Any]:
 
 
 def skeleton(folder: Path, what: str) -> PreTrainedModel:
-    """The network that a folder's configuration says, without weights.
+    """The network described by a folder's configuration, without weights.
 
     Raises:
-        StageError: no model, one of an unknown kind, or quantised already.
+        StageError: not a model, one of an unknown type, or already quantised.
     """
     with _opening(folder, what), torch.device("meta"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -170,7 +170,7 @@ def skeleton(folder: Path, what: str) -> PreTrainedModel:
 
 @contextmanager
 def _opening(folder: Path, what: str) -> Iterator[None]:
-    """What the library says when it cannot open a model, in one line; and nothing else that it says."""
+    """Turn the library's errors on opening a model into one line, and suppress its other output."""
     config = read_json(folder, CONFIG, what)
     if "quantization_config" in config:
         raise StageError(f"{what}: its weights are stored quantised; expected them as they were before that")
@@ -183,19 +183,19 @@ def _opening(folder: Path, what: str) -> Iterator[None]:
 
 
 END = "<|endoftext|>"
-"""Begins and ends every text, as GPT-2's and Phi's."""
+"""Begins and ends every text, as in GPT-2 and Phi."""
 
 
 def learn(texts: Iterable[str], *, vocabulary: int, context: int) -> PreTrainedTokenizerFast:
-    """Byte-level pair encoding (Radford et al. 2019): any text in any script can be spelled, and comes back as it was.
+    """Learn a byte-level pair encoding (Radford et al. 2019). It encodes any text in any script without loss.
 
     Args:
-        texts: what is read.
-        vocabulary: how many tokens at most, more than 256; the end-of-text mark, token 0, and the bytes come first.
-        context: how many tokens the model reads at once.
+        texts: the texts to learn from.
+        vocabulary: maximum number of tokens, more than 256; the end-of-text mark (token 0) and the bytes come first.
+        context: number of tokens that the model reads at once.
 
     Raises:
-        StageError: no text.
+        StageError: there is no text.
     """
     given = [text for text in texts if text]
     if not given:
@@ -221,15 +221,15 @@ def learn(texts: Iterable[str], *, vocabulary: int, context: int) -> PreTrainedT
 
 
 def read_tokenizer(folder: Path, what: str) -> PreTrainedTokenizerFast:
-    """A tokenizer from ``tokenizer.json``; code beside it is not run.
+    """A tokenizer from ``tokenizer.json``; code shipped with it is not run.
 
     Raises:
-        StageError: there is none, or it is damaged.
+        StageError: the file is missing or damaged.
     """
     if not (folder / "tokenizer.json").is_file():
         raise StageError(f"{what}: no tokenizer.json; expected the tokenizer as transformers saves it")
     for path in sorted(folder.glob("*token*.json")):
-        read_json(folder, path.name, what)  # the library has no type of its own for a damaged file
+        read_json(folder, path.name, what)  # the library has no exception type for a damaged file
     with hushed(transformers_logging):
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -243,16 +243,16 @@ def read_tokenizer(folder: Path, what: str) -> PreTrainedTokenizerFast:
 
 
 def fit(tokenizer: PreTrainedTokenizerFast, network: PreTrainedModel, folder: Path, what: str) -> None:
-    """That a tokenizer is the one of a model: as far as that can be seen without reading a text.
+    """Check that a tokenizer belongs to a model, as far as that is possible without encoding a text.
 
     Args:
-        tokenizer: of the folder.
-        network: of the folder.
-        folder: its settings say which tokens begin and end a text. What they leave out, the library makes up.
-        what: what messages call it.
+        tokenizer: the folder's tokenizer.
+        network: the folder's network.
+        folder: its settings specify the tokens that begin and end a text. The library makes up those that are missing.
+        what: its name in messages.
 
     Raises:
-        StageError: a token without embedding; no end of a text; another one than the model's.
+        StageError: a token without an embedding; no end-of-text token, or one that differs from the model's.
     """
     rows, last = network.get_input_embeddings().weight.shape[0], max(tokenizer.get_vocab().values())
     if last >= rows:
@@ -269,7 +269,7 @@ def fit(tokenizer: PreTrainedTokenizerFast, network: PreTrainedModel, folder: Pa
 
 
 def _said(folder: Path, name: str, what: str) -> set[int]:
-    """The token ids that a model's settings have under a name: none, one or several."""
+    """The token ids under a name in a model's settings: none, one or several."""
     found: set[int] = set()
     for file in (CONFIG, GENERATION):
         if (folder / file).is_file():

@@ -1,4 +1,4 @@
-"""Writing on from prompts, token by token: greedy, or drawn with an own generator for each text."""
+"""Continues prompts token by token: greedily, or sampled with a separate generator for each text."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ class Sampling:
     """How the next token is chosen."""
 
     temperature: float
-    """0 takes the likeliest token."""
+    """0 takes the most likely token."""
     top_p: float
-    """Only the likeliest tokens that have this share of the probability together (Holtzman et al. 2020)."""
+    """Sample only from the most likely tokens with this total probability (Holtzman et al. 2020)."""
     seed: int
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What one text is to begin with."""
+    """The beginning of one text."""
 
     index: int
-    """Of the prompt, from 0."""
+    """Index of the prompt, from 0."""
     sample: int
-    """Of the texts for this prompt, from 0."""
+    """Index among the texts for this prompt, from 0."""
     ids: list[int]
 
 
 class Written(NamedTuple):
-    """What followed a prompt."""
+    """The continuation of a prompt."""
 
     text: str
     tokens: int
-    """Without the mark that ended it."""
+    """Number of tokens, without the end-of-text token."""
     ended: bool
-    """By itself, and not because there were enough tokens."""
+    """Whether it ended by itself, not because of the maximum number of tokens."""
 
 
 def encoded(tokenizer: PreTrainedTokenizerFast, prompt: str) -> list[int]:
-    """A prompt as the tokenizer begins texts; an empty one begins with the mark for that.
+    """The tokens of a prompt, begun as the tokenizer begins texts. An empty prompt is a beginning-of-text token.
 
-    Some tokenizers end each text too: nothing could be written on from there.
+    An end-of-text token that some tokenizers append is removed, because no text can follow it.
     """
     ids: list[int] = tokenizer(prompt).input_ids
     if ids[-1:] == [tokenizer.eos_token_id] and not prompt.endswith(tokenizer.eos_token):
@@ -63,10 +63,10 @@ def encoded(tokenizer: PreTrainedTokenizerFast, prompt: str) -> list[int]:
 def write_on(
     opened: Opened, prompts: Sequence[Prompt], *, max_tokens: int, sampling: Sampling, device: str
 ) -> list[Written]:
-    """The texts for one batch of prompts, in their order.
+    """The texts for one batch of prompts, in the same order.
 
-    Prompts are padded on the left and the pads masked, so that a text does not depend on the others of its batch
-    (in fp32). What the pads are is therefore of no matter: the end of a text, which every tokenizer has.
+    Prompts are padded on the left and the padding is masked, so that (in fp32) a text does not depend on the others in
+    its batch. The padding token does not matter: it is the end of a text, which every tokenizer has.
     """
     longest = max(len(prompt.ids) for prompt in prompts)
     end = opened.tokenizer.eos_token_id
@@ -78,7 +78,7 @@ def write_on(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
             max_new_tokens=max_tokens,
-            do_sample=False,  # our own draws leave it one token to choose
+            do_sample=False,  # ``Choice`` has left a single token to choose
             logits_processor=[Choice(prompts, sampling)],
             eos_token_id=stops,
             pad_token_id=end,
@@ -88,7 +88,7 @@ def write_on(
 
 
 class Choice:
-    """Chooses the next token of each text: what is drawn is left as the only one that is possible.
+    """Chooses the next token of each text by giving all others a score of minus infinity.
 
     Called by ``generate`` with the tokens so far, int64 (B, L), and the scores of the next one, float (B, V), for
     the B texts that it was made for.
@@ -106,7 +106,7 @@ class Choice:
             raise StageError("the model gives scores of tokens that are not finite numbers")
         if self.sampling.temperature == 0:
             return scores
-        # On the CPU and in float64: a draw is the same on every device but for the scores themselves.
+        # On the CPU and in float64, so that for the same scores a draw is the same on every device.
         likely, order = scores.cpu().double().sort(dim=-1, descending=True, stable=True)
         shares = ((likely - likely[:, :1]) / self.sampling.temperature).softmax(dim=-1)
         before = shares.cumsum(dim=-1) - shares
@@ -120,7 +120,7 @@ class Choice:
 
 
 def _stops(opened: Opened) -> list[int]:
-    """Tokens that end a text: the tokenizer's, and those of the model's own settings."""
+    """Tokens that end a text: the tokenizer's, and those in the model's own settings."""
     said: Any = opened.network.generation_config.eos_token_id
     own = said if isinstance(said, list) else [] if said is None else [said]
     return sorted({opened.tokenizer.eos_token_id, *own})
@@ -129,7 +129,7 @@ def _stops(opened: Opened) -> list[int]:
 def written(
     tokenizer: PreTrainedTokenizerFast, prompt: list[int], new: list[int], stops: list[int]
 ) -> Written:
-    """Decoded with its prompt and cut after it: alone, the first word of some tokenizers loses its space."""
+    """Decode a text with its prompt and cut the prompt off. Decoded alone, its first word may lose its space."""
     length = next((i for i, token in enumerate(new) if token in stops), len(new))
     before, whole = (
         tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -44,47 +44,47 @@ def finetune(
 ) -> LanguageModel:
     """Train a language model on texts: the mean cross-entropy of each token given those before it.
 
-    The mean is over all tokens of a step, however they are spread over batches, so that a long text counts as much
-    as its tokens. What a step draws (texts, dropout) follows from seed and step alone: a killed training goes on
-    exactly where it was. Without dropout, ``accumulate`` against ``batch_size`` changes only the order of sums.
+    The mean is over all tokens of a step, however they are split into batches, so each text counts in proportion to
+    its length. What a step draws (texts, dropout) depends on seed and step only, so a killed training resumes exactly
+    where it stopped. Without dropout, trading ``accumulate`` for ``batch_size`` changes only the order of sums.
 
-    The result is a whole model (``full``, in fp32), or an adapter, which is never merged: whoever opens it needs the
+    The result is a whole model (``full``, in fp32) or an adapter. An adapter is never merged: opening it needs the
     model that it was trained on, as ``base``.
 
     Args:
-        model: where training starts; not an adapter.
+        model: the model to start from; not an adapter.
         data: texts to learn.
-        validation: held-out texts; their loss stands beside the training's in the history.
-        method: all weights; low-rank adapters (LoRA, Hu et al. 2021) on weights that stay as they are; or adapters on
-            weights in four bits (QLoRA, Dettmers et al. 2023: NF4, with double quantisation).
-        rank: of the adapters.
-        alpha: of the adapters; they are scaled by alpha / rank.
+        validation: held-out texts; their loss is in the history next to the training loss.
+        method: all weights; low-rank adapters (LoRA, Hu et al. 2021) on frozen weights; or adapters on weights in
+            four bits (QLoRA, Dettmers et al. 2023: NF4, with double quantisation).
+        rank: rank of the adapters.
+        alpha: the adapters are scaled by alpha / rank.
         targets: linear layers that get adapters, by the end of their name.
         dropout: share of an adapter's inputs that is dropped at random.
-        context: how many tokens the network reads at once; the token after each of them is predicted.
-        batching: ``pad``: each text is a row, and what is longer than the context is cut off and counted; nothing is
-            learnt from the pads after shorter ones. ``pack``: all texts in a line, in their order, cut into rows of
-            the context's length; nothing is lost, and tokens see those of the texts before theirs.
-        eos: end each text with the tokenizer's end of text, which is learnt like any token. At the beginning
-            stands what the tokenizer puts there by itself.
+        context: number of tokens that the network reads at once; the token after each of them is predicted.
+        batching: ``pad``: each text is a row; tokens beyond the context are cut off and counted, and the padding after
+            shorter texts is ignored. ``pack``: all texts are concatenated in order and cut into rows of the context's
+            length; nothing is lost, and tokens see those of earlier texts.
+        eos: end each text with the tokenizer's end-of-text token, which is learnt like any token. The beginning is as
+            the tokenizer makes it.
         epochs: passes over the data.
-        max_steps: stop there, if the passes take more.
+        max_steps: maximum number of steps.
         batch_size: rows that go through the network at once.
-        accumulate: batches whose gradients are added up to one step of the optimiser.
-        lr: learning rate, the highest of the schedule.
+        accumulate: batches whose gradients are added up for one step of the optimiser.
+        lr: highest learning rate of the schedule.
         optimiser: AdamW, or AdamW with moments kept in 8 bits (those of tensors of 4096 numbers or more).
-        weight_decay: of the optimiser, on matrices; biases and norms have none.
-        schedule: of the learning rate after warm-up: constant, or falling to 0 at the end.
+        weight_decay: weight decay on matrices; biases and norms have none.
+        schedule: learning rate after warm-up: constant, or falling to 0 at the end.
         warm_up: steps over which the learning rate rises from 0.
         max_norm: gradients are clipped to this norm.
-        precision: fp32, or mixed bf16/fp16. What is trained is kept in fp32, what is not in this precision.
+        precision: fp32, or mixed bf16/fp16. Trained weights are kept in fp32, frozen ones in this precision.
         gradient_checkpointing: less memory for more time.
-        seed: of everything that is drawn.
-        job: the runner's side.
+        seed: seed for everything that is drawn.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: an adapter as a start; an empty corpus; a context longer than the model's; a target that no layer
-            is called by; a loss or a weight that is not finite; a parameter that would do nothing.
+        StageError: an adapter to start from; an empty corpus; a context longer than the model's; a target that matches
+            no layer; a loss or a weight that is not finite; a parameter that would have no effect.
         ResourceError: out of memory; what was trained so far is kept.
     """
     from harness.stages.systems.language_model.loop import train

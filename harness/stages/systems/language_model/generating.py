@@ -1,4 +1,4 @@
-"""Texts that follow prompts: what a reader compares before and after a training."""
+"""The stage that generates texts from prompts, for comparison before and after training."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ def generate(
     seed: Seed = 0,
     job: Job,
 ) -> Texts:
-    """Write on from prompts.
+    """Continue prompts.
 
-    Each text has its own draws, which follow from seed, prompt and sample: in fp32 it does not depend on the batch
+    Each text has its own draws, which depend on seed, prompt and sample. In fp32 a text does not depend on the batch
     size, which is halved when memory runs out. At half precision it does: there the batch size is a condition of
     every score, and running out of memory is an error.
 
     Args:
         model: a model, or an adapter.
         base: for an adapter, the model that it was trained on.
-        prompts: what texts begin with; an empty one leaves the beginning to the model. Tokens are put before it only
-            where the tokenizer does so by itself.
-        max_tokens: where a text is cut off that has not ended by itself.
-        temperature: 0 takes the likeliest token each time; 1 draws from the model's own distribution, less than 1
+        prompts: beginnings of texts; after an empty one the model begins by itself. Special tokens come before a
+            prompt only if the tokenizer adds them by default.
+        max_tokens: maximum number of generated tokens; a text that has not ended by then is cut off.
+        temperature: 0 always takes the most likely token; 1 draws from the model's own distribution, less than 1
             from a sharper one.
-        top_p: draw only among the likeliest tokens that have this share of the probability together.
+        top_p: draw only from the most likely tokens with this total probability.
         samples: texts per prompt.
-        quantisation: of a whole model, as in ``likelihood``.
-        precision: of the network.
+        quantisation: quantisation of a whole model, as in ``likelihood``.
+        precision: precision of the network.
         batch_size: texts at once.
-        seed: of the draws.
-        job: the runner's side.
+        seed: seed for the draws.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: a prompt that with ``max_tokens`` is longer than the model's context; a model that does not open,
+        StageError: a prompt that together with ``max_tokens`` exceeds the model's context; a model that does not open,
             or whose scores are not finite; too little memory.
     """
     from harness.compute.meter import Meter, total
@@ -115,7 +115,7 @@ def write_all(
     batch_size: int,
     job: Job,
 ) -> tuple[list[Written], int]:
-    """A text for each prompt, and how many at once there was memory for."""
+    """A text for each prompt, and the batch size that fitted into memory."""
     from harness.compute.arithmetic import is_out_of_memory
     from harness.stages.systems.language_model.decoding import write_on
 

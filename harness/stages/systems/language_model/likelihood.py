@@ -1,4 +1,4 @@
-"""The stage that asks a language model how likely texts are."""
+"""The stage that computes the likelihood of texts under a language model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.compute.precisions import Precision
 from harness.stage import Count, Execution, Job, stage
 
 NAMED = 20
-"""Texts of which nothing is predicted that are named, at most; all are counted."""
+"""Maximum number of texts without predicted tokens that are named; all are counted."""
 
 
 @stage(version=1, software=("torch", "transformers", "tokenizers", "peft", "bitsandbytes"))
@@ -31,34 +31,35 @@ def likelihood(
 ) -> Likelihoods:
     """The negative log-likelihood of every text, each of its tokens predicted exactly once.
 
-    A text longer than the context is read in windows. The first predicts up to ``context`` tokens, each further one
-    the next ``stride``, given as many of the tokens before them as fit. With the defaults that is the rolling
-    log-likelihood of the EleutherAI harness. A smaller stride gives each token more to go by and takes longer:
-    perplexities are comparable at equal context and stride only.
+    A text longer than the context is read in windows. The first predicts up to ``context`` tokens. Each further window
+    predicts the next ``stride`` tokens, given as many earlier tokens as fit. With the defaults this is the rolling
+    log-likelihood of the EleutherAI harness. A smaller stride gives each token more context and takes longer.
+    Perplexities are comparable only at equal context and stride.
 
-    In fp32 neither batch size nor padding changes the result, and out of memory the batch halves itself. At half
-    precision both decide about the last digits: there they are conditions of every score.
+    In fp32 neither batch size nor padding changes the result, and the batch is halved when memory runs out. At half
+    precision both affect the last digits: there they are conditions of every score.
 
-    Texts of which nothing is predicted (empty ones; with ``bos: none``, those of one token) are left out, counted
-    and named in the facts.
+    Texts without predicted tokens (empty ones; with ``bos: none``, those of one token) are left out, counted and named
+    in the facts.
 
     Args:
-        model: what is asked.
-        text: what it is asked about. A special token that is spelt out in it is read as that token.
+        model: the model that predicts.
+        text: the texts to score. A special token spelt out in them is read as that token.
         base: for an adapter, the model that it was trained on.
-        context: tokens that the network reads at once; null for as many as the model takes.
+        context: tokens that the network reads at once; null for the model's maximum.
         stride: tokens that a window after the first predicts; null for ``context``.
-        bos: what the first token is predicted from. ``text``: BOS (EOS where a tokenizer has no BOS) begins the text;
-            ``window``: it begins every window and takes one place of its context; ``none``: nothing does, and the
-            first token is not predicted, nor its bytes counted.
+        bos: what the first token is predicted from. ``text``: BOS (EOS if the tokenizer has no BOS) begins the text;
+            ``window``: it begins every window and takes one place of its context; ``none``: there is no BOS, the
+            first token is not predicted, and its bytes are not counted.
         eos: whether EOS is appended to each text and predicted. It has no bytes.
         unit: ``document``: a document's rows are one text, joined with newlines; ``row``: each row is a text.
-        quantisation: of a whole model's linear layers, ``nf4`` as QLoRA has its base in: so that a base and an adapter
-            that was trained on it differ by what was learnt alone. An adapter says itself how its base is quantised.
-        precision: of weights and arithmetic; losses are float32 and their sums float64 at any precision.
+        quantisation: quantisation of a whole model's linear layers: ``nf4``, as QLoRA uses for its base, so that a base
+            and an adapter trained on it differ only by what was learnt. An adapter itself records how its base is
+            quantised.
+        precision: precision of weights and arithmetic; losses are always float32 and their sums float64.
         batch_size: windows at once.
-        padding: the side on which shorter windows are filled.
-        job: the runner's side.
+        padding: the side on which shorter windows are padded.
+        job: provides device, folders and log.
 
     Raises:
         StageError: a model that cannot be opened (see ``open_model``); a context longer than the model's; a stride
@@ -95,7 +96,7 @@ def likelihood(
     arithmetic = f"{precision}, {opened.quantisation.type}" if opened.quantisation else precision
     protocol = f"context={context}, stride={stride}, bos={bos}, eos={'yes' if eos else 'no'}, unit={unit}, {arithmetic}"
     cost = {"tokens": tokens, "tokens_per_s": tokens / meter.usage.wall_s, "batch_size": scorer.batch_size}
-    # A context that the suite leaves to the model is known only now, and decides as much as one that it names.
+    # A context that the suite leaves to the model is known only now. It matters as much as one that the suite sets.
     conditions: dict[str, Json] = {"context": context, "stride": stride}
     if precision != "fp32":
         conditions |= {"batch_size": batch_size, "padding": padding}

@@ -1,4 +1,4 @@
-"""The steps of a fine-tuning: what each computes, what is noted, and what a kill leaves."""
+"""The training loop of a fine-tuning: steps, history and checkpoints."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from harness.stages.systems.language_model.scorer import losses
 from harness.stages.systems.language_model.subject import Recipe, Subject, open_subject, save_subject
 
 ROWS, LOOKS = 100, 10
-"""At most so many rows of the history, and so many looks at the held-out texts."""
+"""Maximum number of rows of the history, and of evaluations on the held-out texts."""
 
 
 def train(
@@ -62,13 +62,13 @@ def train(
         },
         "history": loop.history,
     }
-    # At half precision, what is computed a second time is not to the last digit what it was the first time.
+    # At half precision, computing something again does not give exactly the same digits.
     checkpointing = {"gradient_checkpointing": recipe.gradient_checkpointing}
     return LanguageModel(folder, facts, conditions={} if recipe.precision == "fp32" else checkpointing)
 
 
 def _advice(recipe: Recipe) -> str:
-    """What needs less memory: first what learns the same."""
+    """Advice on how to save memory, beginning with changes that do not alter what is learnt."""
     size = recipe.batch_size
     at = f"at batch_size {size} and context {recipe.context}"
     if size > 1:
@@ -79,7 +79,7 @@ def _advice(recipe: Recipe) -> str:
 
 
 class Loop:
-    """A training in chunks of a hundredth: each is a row of the history, and what a kill can cost."""
+    """A training in a hundred chunks. Each is a row of the history; a kill loses at most one."""
 
     recipe: Recipe
 
@@ -107,17 +107,17 @@ class Loop:
         self.scaler = torch.amp.GradScaler(kind, enabled=PRECISIONS[recipe.precision].scaled)
         self.history: list[dict[str, Json]] = []
         self.usages: list[Usage] = []
-        """Of each chunk."""
+        """Usage of each chunk."""
         self.tokens = 0
-        """Predicted so far."""
+        """Number of tokens predicted so far."""
         self.lr = 0.0
-        """Of the step before."""
+        """Learning rate of the step before."""
 
     def run(self) -> None:
         """Train to the end, from where a killed run stopped.
 
         Raises:
-            StageError: a loss is not a finite number, or a weight after the last step, of which there is no loss.
+            StageError: a loss is not finite, or a weight after the last step, which no loss would reveal.
         """
         parts: dict[str, Stateful] = {
             "weights": self.trained,
@@ -144,7 +144,7 @@ class Loop:
         finite(learnt, f"the training, after step {self.steps}")
 
     def _chunk(self, first: int, last: int) -> float:
-        """Some steps; the mean loss of their tokens."""
+        """Do some steps and return the mean loss of their tokens."""
         summed, tokens = 0.0, 0
         self.network.train()
         for step in range(first, last):
@@ -155,7 +155,7 @@ class Loop:
         return summed / tokens
 
     def _step(self, step: int) -> tuple[float, int]:
-        """One step of the optimiser; the sum of the losses of its tokens, and how many they are."""
+        """Do one step of the optimiser; return the sum of its tokens' losses, and the number of these tokens."""
         rows = [self.training[i] for i in drawn(self.recipe, len(self.training), step)]
         tokens = sum(len(row) - 1 for row in rows)
         losses = []
@@ -178,7 +178,7 @@ class Loop:
         return summed, tokens
 
     def _loss(self, batch: Batch) -> Tensor:
-        """Sum of the cross-entropies of all targets, in nats; pads never reach the vocabulary."""
+        """Sum of the cross-entropies of all targets, in nats; no logits are computed for padding."""
         device = self.job.device
         inputs, asked = batch.inputs.to(device), batch.targets != IGNORED
         kind, dtype = torch.device(device).type, dtype_of(self.recipe.precision)
@@ -187,7 +187,7 @@ class Loop:
         return losses(logits, batch.targets[asked].to(device)).sum()
 
     def _note(self, first: int, last: int, loss: float) -> None:
-        """A row of the history; with a look at the held-out texts at every tenth of the way."""
+        """Add a row to the history, every tenth of the way with the held-out loss."""
         looks = [math.ceil(self.steps * k / LOOKS) for k in range(1, LOOKS + 1)]
         due = self.held_out and any(first < look <= last for look in looks)
         row: dict[str, Json] = {"step": last, "train_loss": loss, "lr": self.lr}
@@ -196,7 +196,7 @@ class Loop:
 
     @torch.no_grad()
     def _look(self, step: int) -> float:
-        """The held-out loss of the weights as they are now, the mean over all tokens."""
+        """The held-out loss of the current weights, the mean over all tokens."""
         self.network.eval()
         summed = sum(float(self._loss(batch)) for batch in parts(self.held_out, self.recipe.batch_size))
         if not math.isfinite(summed):
@@ -205,7 +205,7 @@ class Loop:
 
 
 def _optimizer(recipe: Recipe, trained: torch.nn.ParameterList) -> torch.optim.Optimizer:
-    """Weight decay is for matrices: it pulls the scales of norms towards 0, where they have no reason to be."""
+    """AdamW with weight decay on matrices only: it would pull the scales of norms towards 0 for no reason."""
     matrices = {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay}
     others = {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0}
     groups = [group for group in (matrices, others) if group["params"]]

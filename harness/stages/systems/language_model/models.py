@@ -1,4 +1,4 @@
-"""Causal language models as files: built by the name of their architecture, or loaded."""
+"""The stages that build a causal language model by the name of its architecture, or load one."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ DESIGNS: Choices[dict[str, Any]] = Choices(
         },
     }
 )
-"""What differs from transformers' defaults, or is too important to be left to them."""
+"""Settings that differ from transformers' defaults, or are too important to be left to them."""
 
 
 Architecture = Annotated[Literal["tiny-phi", "phi-1.5", "mistral-7b"], DESIGNS]
@@ -68,24 +68,25 @@ def build(
     seed: Seed = 0,
     job: Job,
 ) -> LanguageModel:
-    """A model with random weights, and a tokenizer learnt from a corpus.
+    """Build a model with random weights, and learn its tokenizer from a corpus.
 
-    The tokenizer is byte-level pair encoding, which can spell any text in any script. One mark, token 0, begins
-    and ends texts; there is no token for padding.
+    The tokenizer is a byte-level pair encoding, which can encode any text in any script. One mark, token 0, begins
+    and ends texts; there is no padding token.
 
-    Needs memory for the weights once: the 7.2 billion of ``mistral-7b`` are 14.5 GB in bf16, the 1.4 billion of
-    ``phi-1.5`` 5.7 GB in fp32. They are written in files of at most 5 GB.
+    Memory is needed for one copy of the weights: the 7.2 billion of ``mistral-7b`` are 14.5 GB in bf16, the 1.4 billion
+    of ``phi-1.5`` are 5.7 GB in fp32. They are written in files of at most 5 GB.
 
     Args:
-        corpus: what the tokenizer is learnt from; all rows.
+        corpus: all of its rows are used to learn the tokenizer.
         architecture: ``phi-1.5`` (Li et al. 2023) and ``mistral-7b`` (Jiang et al. 2023; v0.2, without sliding
-            window) at their published sizes, for measuring cost; ``tiny-phi`` is Phi's with three layers of 128
+            window) at their published sizes, for measuring cost; ``tiny-phi`` is Phi with three layers of 128
             features, about a million weights, for two CPU cores.
-        vocabulary: how many tokens at most, fewer where the corpus has no more; 256 bytes and the mark come
-            first. ``tiny-phi`` has embeddings for those that there are, the others for their published number.
-        context: how many tokens the model reads at once; null for that of the architecture (256, 2048, 32768).
-        dtype: of the weights.
-        seed: of the weights.
+        vocabulary: maximum number of tokens; a small corpus gives fewer. 256 bytes and the mark come first.
+            ``tiny-phi`` has embeddings for the actual tokens, the others for their published number.
+        context: number of tokens that the model reads at once; null for the architecture's (``tiny-phi`` 256,
+            ``phi-1.5`` 2048, ``mistral-7b`` 32768).
+        dtype: type of the weights.
+        seed: seed for the weights.
         job: gives the folder.
 
     Raises:
@@ -107,7 +108,7 @@ def build(
     texts = (row.text for row in read(corpus.path))
     tokenizer = learn(texts, vocabulary=vocabulary, context=context)
     config = configuration(architecture, tokens=len(tokenizer), context=context)
-    with torch.device("meta"):  # else every weight is drawn twice, by torch and by transformers
+    with torch.device("meta"):  # otherwise torch and transformers would each draw every weight
         network = AutoModelForCausalLM.from_config(config, dtype=dtype_of(dtype))
     network.to_empty(device="cpu")
     with torch.random.fork_rng(devices=[]):
@@ -119,12 +120,12 @@ def build(
 
 
 def configuration(architecture: Architecture, *, tokens: int, context: int) -> PreTrainedConfig:
-    """What transformers builds a model of.
+    """The configuration from which transformers builds a model.
 
     Args:
-        architecture: by name.
-        tokens: embeddings that the model has, where the architecture does not say how many.
-        context: how many tokens it reads at once.
+        architecture: name of the architecture.
+        tokens: number of embeddings, if the architecture does not fix it.
+        context: number of tokens that the model reads at once.
     """
     from transformers import AutoConfig
 
@@ -134,25 +135,25 @@ def configuration(architecture: Architecture, *, tokens: int, context: int) -> P
 
 @stage(version=1, software=("torch", "transformers", "tokenizers", "peft", "bitsandbytes"))
 def load(base: LanguageModel | None = None, *, source: Source, job: Job) -> LanguageModel:
-    """A causal language model that was trained before, or an adapter for one, with every weight accounted for.
+    """Load a trained causal language model, or an adapter for one, and check that its weights are complete.
 
-    A model is read and written anew, in the type of number that it is stored in, so that it stays what it is when
-    the source changes. Pickles are never opened, code beside the weights is never run. Settings for sampling that
-    the source brings are left out: here a suite says them.
+    A model is read and saved again, in the dtype in which it is stored, so that it does not change when the source
+    does. Pickles are never opened, and code shipped with the weights is never run. Sampling settings of the source are
+    left out: a suite sets them.
 
-    An adapter is put on its base to see that it fits, and stays an adapter: every stage that takes it takes the
-    base beside it. Where its ``training.json`` says what base that was, it must be this one; where it has none, this
-    one is noted.
+    An adapter is applied to its base to check that it fits, and is saved as an adapter: every stage that takes it also
+    takes the base. If it has a ``training.json``, the base must be the one recorded there. If not, this base is
+    recorded.
 
     Args:
         base: for an adapter, the model that it was trained on.
-        source: a folder as transformers saves a model (``config.json``), or as PEFT saves a LoRA adapter
-            (``adapter_config.json``): ``org/name@commit``, ``path:…``.
-        job: the runner's side.
+        source: a folder with a model in the format of transformers (``config.json``), or with a LoRA adapter in the
+            format of PEFT (``adapter_config.json``): ``org/name@commit``, ``path:…``.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: a file is missing, damaged or a pickle; weights are missing, too many, of another shape, quantised
-            or not finite; the tokenizer is not the model's; an adapter without base, or for another one.
+        StageError: a file is missing, damaged or a pickle; weights are missing, unexpected, of another shape, quantised
+            or not finite; the tokenizer is not the model's; an adapter without a base, or for another one.
     """
     from harness.compute.weights import stored_dtype
     from harness.stages.systems.language_model import checks
@@ -182,7 +183,7 @@ def load(base: LanguageModel | None = None, *, source: Source, job: Job) -> Lang
 
 
 def _load_adapter(base: LanguageModel, source: Source, job: Job) -> LanguageModel:
-    """Opened on its base, and copied as it is."""
+    """Open the adapter on its base as a check, and copy it unchanged."""
     import shutil
 
     import torch

@@ -1,4 +1,4 @@
-"""A language model ready to compute: network, tokenizer and how much it reads at once."""
+"""Opens a language model ready to compute: network, tokenizer and context length."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from harness.stages.systems.language_model.quantising import Quantisation, quant
 
 @dataclass(frozen=True)
 class Opened:
-    """In evaluation mode, on its device."""
+    """A model in evaluation mode, on its device."""
 
     network: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerFast
-    """With an end of a text; maybe without a beginning, and without a pad."""
+    """Has an end-of-text token, but maybe no beginning-of-text and no padding token."""
     context: int
-    """The most tokens that the model has positions for."""
+    """Maximum number of tokens that the model has positions for."""
     quantisation: Quantisation | None = None
-    """Of the linear layers, those below an adapter."""
+    """Quantisation of the linear layers, which are those of the base for an adapter."""
 
 
 def open_model(
@@ -44,7 +44,7 @@ def open_model(
     what: str = "",
     quantisation: Quantisation | None = None,
 ) -> Opened:
-    """Open what a stage left at one of the precisions that a suite names; see ``open_in``."""
+    """Open what a stage produced, at one of the precisions that a suite can name; see ``open_in``."""
     return open_in(
         model, base, dtype=dtype_of(precision), device=device, what=what, quantisation=quantisation
     )
@@ -59,23 +59,23 @@ def open_in(
     what: str = "",
     quantisation: Quantisation | None = None,
 ) -> Opened:
-    """Open what a stage left: a model, or an adapter on the base that it was trained on.
+    """Open what a stage produced: a model, or an adapter on the base that it was trained on.
 
     A base that was quantised when the adapter was trained is quantised the same way again. Its layers are then
     unpacked to ``dtype`` for each product; the four bits are the same at any precision.
 
     Args:
         model: the folder of a model or of an adapter.
-        base: for an adapter, the model below it; None for a model.
-        dtype: of all weights that are not quantised, and of the arithmetic.
-        device: where the network goes.
-        what: what messages call the model.
-        quantisation: for a whole model; how that below an adapter is quantised follows from the adapter's training.
+        base: for an adapter, the model that it was trained on; None for a model.
+        dtype: type of all weights that are not quantised, and of the arithmetic.
+        device: device of the network.
+        what: the model's name in messages.
+        quantisation: for a whole model only; the base of an adapter is quantised as it was in the adapter's training.
 
     Raises:
-        StageError: an adapter without base, or with a quantisation; a base that would do nothing, or that the
-            adapter was not trained on; a tokenizer that is not the model's; a weight that is missing or not finite;
-            pickled weights.
+        StageError: an adapter without a base, or with a quantisation; a base that is not needed, or that the adapter
+            was not trained on; a tokenizer that is not the model's; a weight that is missing or not finite; pickled
+            weights.
     """
     if not checks.is_adapter(model):
         if base is not None:
@@ -105,17 +105,17 @@ def open_in(
 
 
 def read_plain(folder: Path, what: str, dtype: torch.dtype) -> PreTrainedModel:
-    """A whole model on the CPU, every weight there and finite in ``dtype``."""
+    """A whole model on the CPU, with every weight present and finite in ``dtype``."""
     network = checks.read_network(folder, what, dtype)
     finite(network.state_dict(), what)
     return network
 
 
 def context_of(network: PreTrainedModel, what: str) -> int:
-    """The most tokens that a model has positions for.
+    """Maximum number of tokens that a model has positions for.
 
     Raises:
-        StageError: its configuration does not say.
+        StageError: it is not in the configuration.
     """
     length = getattr(network.config.get_text_config(), "max_position_embeddings", None)
     if not isinstance(length, int) or length < 2:
@@ -126,12 +126,12 @@ def context_of(network: PreTrainedModel, what: str) -> int:
 
 
 def keeps_positions(network: torch.nn.Module) -> bool:
-    """Whether a model computes the logits of those positions alone that it is asked for."""
+    """Whether a model can compute the logits of chosen positions only."""
     return "logits_to_keep" in inspect.signature(network.forward).parameters
 
 
 def describe(network: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerFast) -> dict[str, Json]:
-    """What is worth knowing of a model: its size, type of number, context and vocabulary; and of an adapter on it."""
+    """Facts about a model: size, dtype, context and vocabulary; and about an adapter on it."""
     adapter: dict[str, Json] = {}
     added = 0
     if isinstance(network, PeftModel):
@@ -153,7 +153,7 @@ def describe(network: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenize
 
 
 def save(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """A whole model, in files of 5 GB at most. Of how it generates, only the marks of a text are kept."""
+    """Save a whole model, in files of 5 GB at most. Of its generation settings, only the special tokens are kept."""
     said = network.generation_config
     network.generation_config = GenerationConfig(
         bos_token_id=said.bos_token_id, eos_token_id=said.eos_token_id

@@ -1,4 +1,4 @@
-"""A model whose linear layers are stored in four bits: how, and opened that way."""
+"""Models whose linear layers are stored in four bits."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from harness.errors import StageError
 from harness.stages.systems.language_model import checks
 
 Compute = Literal["fp32", "bf16", "fp16"]
-"""What bitsandbytes computes in with layers of four bits; there are no others."""
+"""The types that bitsandbytes can compute in with four-bit layers."""
 
 BLOCK = 64
-"""Weights that share a scale."""
+"""Number of weights that share a scale."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,19 @@ class Quantisation:
     """How QLoRA stores the weights of a base (Dettmers et al. 2023): blocks of 64 in 4 bits, each with a scale."""
 
     type: Literal["nf4"]
-    """The sixteen values: ``nf4`` are quantiles of a normal distribution."""
+    """The set of sixteen values: those of ``nf4`` are quantiles of a normal distribution."""
     double: bool
     """Whether the scales are quantised too, to 8 bits in blocks of 256."""
     compute: Compute
-    """What the weights were unpacked to for each product when this was noted, and the type of all other weights."""
+    """The type that the weights were unpacked to for each product when this was recorded, and of all other weights."""
 
     @classmethod
     def of_qlora(cls, compute: Compute) -> Quantisation:
-        """The paper's: NF4 with double quantisation."""
+        """The QLoRA paper's quantisation: NF4 with double quantisation."""
         return cls("nf4", True, compute)
 
     def to_json(self) -> dict[str, Json]:
-        """As in an adapter's ``training.json``."""
+        """The form used in an adapter's ``training.json``."""
         return asdict(self)
 
     @classmethod
@@ -49,7 +49,7 @@ class Quantisation:
         """Read what ``to_json`` wrote.
 
         Raises:
-            StageError: another quantisation than there is here.
+            StageError: a quantisation that is not supported here.
         """
         match said:
             case {"type": "nf4", "double": bool(double), "compute": "fp32" | "bf16" | "fp16" as compute}:
@@ -63,27 +63,28 @@ class Quantisation:
 def quantised(
     folder: Path, quantisation: Quantisation, dtype: torch.dtype, device: str, what: str = "the base"
 ) -> PreTrainedModel:
-    """A model with its linear layers in four bits, in evaluation mode; embeddings, norms and the head are not.
+    """Open a model with its linear layers in four bits, in evaluation mode.
 
-    Nor are layers whose number of inputs is no multiple of 64. A block of theirs would run over two rows, and there
-    bitsandbytes (0.50) unpacks it with the wrong scale on a CPU, without a word. Large models have no such layers.
+    Embeddings, norms and the head are not quantised. Nor are layers whose number of inputs is not a multiple of 64:
+    some of their blocks would span two rows, and bitsandbytes (0.50) silently unpacks such blocks with the wrong scale
+    on a CPU. Large models have no such layers.
 
-    The weights are quantised from fp32, which holds every stored type exactly: the bits do not depend on the type
-    that is computed in.
+    The weights are quantised from fp32, which represents every stored type exactly, so the bits do not depend on the
+    type of the arithmetic.
 
     Args:
-        folder: a model as transformers saves it, not an adapter.
-        quantisation: how.
-        dtype: of all other weights and of the arithmetic, whatever it was when the quantisation was noted.
-        device: where it goes, tensor by tensor; a CPU does it too.
-        what: what messages call it.
+        folder: a model in the format of transformers, not an adapter.
+        quantisation: how the layers are quantised.
+        dtype: type of all other weights and of the arithmetic; it may differ from ``quantisation.compute``.
+        device: device that it is moved to, tensor by tensor; a CPU works too.
+        what: its name in messages.
 
     Raises:
         StageError: as for a model that is not quantised; a model without linear layers to quantise.
     """
     for file in checks.weight_files(folder, what):
         for name, tensor in checks.tensors(file, what):
-            finite({name: tensor}, what)  # in four bits a NaN is a number like any other
+            finite({name: tensor}, what)  # four-bit values have no NaN
     skeleton = checks.skeleton(folder, what)
     config = BitsAndBytesConfig(
         load_in_4bit=True,
@@ -99,7 +100,7 @@ def quantised(
     if not layers:
         raise StageError(f"{what}: {type(network).__name__} has no linear layer that can be quantised")
     for layer in layers:
-        # The packed kernel computes in bf16 whatever it is told, and its weights cannot be trained on again
+        # The packed kernel always computes in bf16, and packed weights cannot be trained on again
         # (a forward pass in evaluation mode packs them).
         layer.support_avx512bf16_for_cpu = False
     _cast_others(network, dtype, what)
@@ -107,7 +108,7 @@ def quantised(
 
 
 def _uneven(network: PreTrainedModel) -> list[str]:
-    """Names of the linear layers whose rows do not end where blocks do."""
+    """Names of the linear layers whose rows are not a whole number of blocks."""
     inputs = {
         name: module.weight.shape[0 if isinstance(module, Conv1D) else 1]
         for name, module in network.named_modules()
@@ -117,7 +118,7 @@ def _uneven(network: PreTrainedModel) -> list[str]:
 
 
 def _cast_others(network: Any, dtype: torch.dtype, what: str) -> None:
-    """What is not in four bits to another type; ``to`` refuses quantised models as a whole."""
+    """Cast what is not in four bits to another type; ``to`` refuses a quantised model as a whole."""
     for module in network.modules():
         if not isinstance(module, Linear4bit):
             for parameter in module.parameters(recurse=False):

@@ -1,4 +1,4 @@
-"""From texts to rows of tokens, with an account of what does not get into them, and which rows a step reads."""
+"""Turns texts into rows of tokens, counts what is left out, and draws the rows of each step."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from harness.stages.systems.language_model.subject import Recipe
 
 Tokens = NDArray[np.int32]
 _AT_ONCE = 1000
-"""Texts that are turned into tokens at once: a tokenizer returns far more than the tokens."""
+"""Number of texts tokenised at once; limited because a tokenizer returns far more than the tokens."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What a network is trained or judged on."""
+    """The rows that a network is trained or evaluated on."""
 
     rows: Sequence[Tokens]
-    """Each of shape (n + 1,), n at most the context: all but the last are read, all but the first predicted."""
+    """Each of shape (n + 1,), n at most the context: all but the last token are read, all but the first predicted."""
     facts: dict[str, Json]
-    """Texts, rows, tokens that are predicted, and what was left out."""
+    """Numbers of texts, rows and predicted tokens, and what was left out."""
 
 
 def read_rows(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, what: str, job: Job) -> Rows:
-    """The rows of a corpus: one for each text, or blocks of all texts in a line.
+    """The rows of a corpus: one for each text, or blocks of the concatenated texts.
 
     Args:
         corpus: a folder with ``corpus.parquet``.
-        tokenizer: adds what it always adds to a text (Llama's a beginning); the end of a text is added here.
+        tokenizer: adds its default special tokens (Llama's: a beginning of text); the end of text is added here.
         recipe: its ``batching``, ``context`` and ``eos``.
         what: ``training`` or ``validation``, for messages.
-        job: its log is told of texts that are cut.
+        job: texts that are cut are reported in its log.
 
     Raises:
-        StageError: nothing is left to be predicted.
+        StageError: there is nothing to predict.
     """
     texts = [row.text for row in read(corpus)]
     if not texts:
@@ -78,7 +78,7 @@ def read_rows(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, 
 
 
 def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, eos: bool) -> Iterator[Tokens]:
-    """Of each text; one that its tokenizer has ended already is not ended twice."""
+    """Tokens of each text. No end of text is added if the tokenizer has already added it."""
     end = tokenizer.eos_token_id
     for first in range(0, len(texts), _AT_ONCE):
         batch = tokenizer(list(texts[first : first + _AT_ONCE]), return_attention_mask=False, verbose=False)
@@ -87,33 +87,33 @@ def _tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, eos: bool)
 
 
 def blocks(tokens: Sequence[Tokens], context: int) -> list[Tokens]:
-    """All tokens in a line, cut so that each but the very first is predicted once; the last block may be short."""
+    """All tokens concatenated and cut into blocks. Each but the very first is predicted once; the last may be short."""
     line = np.concatenate(tokens)
     count = math.ceil((len(line) - 1) / context)
     return [line[i * context : (i + 1) * context + 1] for i in range(count)]
 
 
 IGNORED = -100
-"""A target that is none: torch's cross-entropy leaves it out."""
+"""Target value that torch's cross-entropy ignores."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of unequal length, each followed by pads.
+    """Rows of unequal length, each padded on the right.
 
-    A network that predicts what comes next does not look ahead, so no token of a text sees the pads behind it, and
-    nothing else depends on what they are. There is no mask for that reason, and attention takes its fastest path.
+    In a causal network no token sees the padding after it, so the padding has no effect. Therefore there is no mask,
+    and attention takes its fastest path.
     """
 
     inputs: Tensor
     """(B, T) int64."""
     targets: Tensor
-    """(B, T) int64: after each input, the token that follows; ``IGNORED`` behind the end of a row. It is the
-    length that decides where that is: a pad may well be the token that ends a text, which is to be learnt."""
+    """(B, T) int64: for each input, the token that follows it; ``IGNORED`` after the end of a row. The end is found by
+    length, because the padding may be the token that ends a text, which must be learnt."""
 
 
 def collate(rows: Sequence[Tokens]) -> Batch:
-    """Rows of shape (n + 1,) as one batch, as long as the longest."""
+    """One batch of rows of shape (n + 1,), padded to the longest."""
     shape = len(rows), max(len(row) for row in rows) - 1
     inputs = torch.zeros(shape, dtype=torch.int64)
     targets = torch.full(shape, IGNORED, dtype=torch.int64)
@@ -125,9 +125,10 @@ def collate(rows: Sequence[Tokens]) -> Batch:
 
 
 def drawn(recipe: Recipe, count: int, step: int) -> list[int]:
-    """Which of ``count`` rows a step reads: the next ``per_step`` of ``epochs`` shuffled passes over all of them.
+    """Indices of the rows, out of ``count``, that a step reads.
 
-    Depends on seed and step alone. The last step of the last pass may be smaller than the others.
+    These are the next ``per_step`` of ``epochs`` shuffled passes over all rows. They depend on seed and step only. The
+    last step of the last pass may be smaller than the others.
     """
     first = step * recipe.per_step
     last = min(first + recipe.per_step, recipe.epochs * count)
@@ -140,6 +141,6 @@ def drawn(recipe: Recipe, count: int, step: int) -> list[int]:
 
 
 def parts(rows: Sequence[Tokens], batch_size: int) -> Iterator[Batch]:
-    """In order, ``batch_size`` rows at a time."""
+    """Split rows into batches of ``batch_size``, in order."""
     for first in range(0, len(rows), batch_size):
         yield collate(rows[first : first + batch_size])

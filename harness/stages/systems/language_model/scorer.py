@@ -1,4 +1,4 @@
-"""The network at work: negative log-likelihoods of windows, whatever their batch, in little memory, text by text."""
+"""Computes negative log-likelihoods of windows, in batches and with little memory, and sums them per text."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 SLICE = 1 << 22
-"""Logits that are in float32 at once: 16 MiB."""
+"""Number of logits converted to float32 at once: 16 MiB."""
 
 
 def losses(logits: Tensor, targets: Tensor) -> Tensor:
     """The loss of each prediction, in nats.
 
-    Where gradients are wanted, the softmax of a slice is computed again on the way back rather than kept, and its
-    gradient has the type of the logits. For a step of 4096 tokens of 51,200 in bf16 (Phi-1.5 with batches of 8),
-    two tensors of 0.8 GB less are in memory at once.
+    If gradients are needed, the softmax of a slice is recomputed in the backward pass rather than kept, and its
+    gradient has the type of the logits. For a step of 4096 tokens with a vocabulary of 51,200 in bf16 (Phi-1.5 with
+    batches of 8) this saves two tensors of 0.8 GB.
 
     Args:
-        logits: (N, V), of any type of float.
+        logits: (N, V), of any float type.
         targets: (N,) int64.
 
     Returns:
@@ -67,7 +67,7 @@ class _Sliced(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
-        """Of the logits: softmax, less one at the target."""
+        """Gradient of the logits: softmax, minus one at the target."""
         logits, targets = ctx.saved_tensors
         gradient = torch.empty_like(logits)
         for x, t, scale, out in _slices(logits, targets, upstream[0], gradient):
@@ -85,14 +85,14 @@ class Scorer:
 
     Args:
         network: a causal language model on the job's device, in eval mode.
-        precision: that it is in.
-        batch_size: windows at once, at most; halved when fp32 runs out of memory.
-        padding: side of shorter windows that is filled.
-        job: its device and log.
+        precision: precision of the network.
+        batch_size: maximum number of windows at once; halved when memory runs out in fp32.
+        padding: side on which shorter windows are padded.
+        job: its device and log are used.
 
     Raises:
-        StageError: padding on the left of a network that takes no positions, and would count the padding; one of
-            another sort than transformers' causal language models.
+        StageError: padding on the left with a network that takes no position ids and would count the padding; not a
+            causal language model of transformers.
     """
 
     precision: Precision
@@ -119,9 +119,9 @@ class Scorer:
             )
 
     def scored(self, windows: Sequence[Window]) -> Iterator[tuple[list[int], NDArray[np.float64]]]:
-        """Which windows make a batch, and their summed negative log-likelihoods in nats, until all are done.
+        """For each batch, the indices of its windows and their summed negative log-likelihoods in nats.
 
-        The longest come first, so that what does not fit into memory shows at once and few positions are padding.
+        The longest windows come first, so that running out of memory shows at once and there is little padding.
 
         Raises:
             ResourceError: out of memory with one window, or at half precision.
@@ -142,20 +142,20 @@ class Scorer:
             done += len(members)
 
     def _try(self, batch: Sequence[Window]) -> NDArray[np.float64] | None:
-        """None where memory does not suffice for so many at once."""
+        """Scores of one batch; None if it does not fit into memory."""
         try:
             with torch.inference_mode(), exact():
                 return self._sums(batch)
         except (RuntimeError, MemoryError) as e:
             if not is_out_of_memory(e):
                 raise
-        # Outside of the handler, for the exception holds on to what filled the memory.
+        # Outside of the handler, because the exception keeps references to what filled the memory.
         if self.job.device != "cpu":
             torch.cuda.empty_cache()
         return None
 
     def _sums(self, batch: Sequence[Window]) -> NDArray[np.float64]:
-        """Float64 sums of the float32 losses of each window's targets, (B,)."""
+        """Sums of the losses of each window's targets, (B,): float64 sums of float32 losses."""
         device = self.job.device
         tokens, mask, keep = arranged(batch, self.padding)
         inputs: dict[str, Tensor] = {"input_ids": tokens.to(device)}
@@ -163,7 +163,7 @@ class Scorer:
             inputs["attention_mask"] = mask.to(device)
             if self.padding == "left":
                 inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0).to(device)
-        # Of shape (N, V): positions that nobody asks for never reach the vocabulary.
+        # Shape (N, V): logits are computed only for the positions that are needed.
         logits = self.network(**inputs, logits_to_keep=keep.to(device), use_cache=False).logits
         targets = torch.tensor([t for window in batch for t in window.targets], device=device)
         found = losses(logits, targets).cpu().numpy().astype(np.float64)
@@ -187,9 +187,9 @@ class Scorer:
 
 
 def arranged(batch: Sequence[Window], padding: Padding) -> tuple[Tensor, Tensor, Tensor]:
-    """Tokens (int64), where they are no padding (int64) and where their prediction counts (bool), each (B, T).
+    """Tokens (int64), attention mask (int64) and mask of the predictions that count (bool), each (B, T).
 
-    Padding is token 0 and known by its place alone: whether it is also EOS, or some word, makes no difference.
+    Padding is token 0 and identified by position only, so it does not matter if token 0 is also EOS or a word.
     """
     length = max(len(window.inputs) for window in batch)
     tokens = torch.zeros(len(batch), length, dtype=torch.int64)
@@ -205,14 +205,13 @@ def arranged(batch: Sequence[Window], padding: Padding) -> tuple[Tensor, Tensor,
 
 
 AHEAD = 32
-"""Batches whose windows are planned, and sorted by length, before the first of them is scored."""
+"""Number of batches whose windows are planned and sorted by length before the first of them is scored."""
 
 
 class Scoring:
-    """The likelihood of every text, and an account of what had none.
+    """Computes the likelihood of every text, and lists the texts that have none.
 
-    Beside the texts themselves, memory holds a row of figures for each and the windows of some batches, however many
-    texts there are and however long they are.
+    Besides the texts, memory holds only one row of numbers per text and the windows of a few batches.
     """
 
     scorer: Scorer
@@ -222,11 +221,11 @@ class Scoring:
     ) -> None:
         self.texts, self.tokenizer, self.rule, self.scorer, self.job = texts, tokenizer, rule, scorer, job
         self.rows: list[Likelihood] = []
-        """In the order of the texts; ``nll`` is that of the windows so far."""
+        """In the order of the texts; ``nll`` is the sum over the windows so far."""
         self.empty: list[str] = []
-        """Texts of which nothing is predicted, and which have no row."""
+        """Texts without predicted tokens, which have no row."""
         self.unknown = 0
-        """Tokens that stand for something that the tokenizer does not know."""
+        """Number of unknown tokens."""
 
     def run(self) -> None:
         """Score everything.

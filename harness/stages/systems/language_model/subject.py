@@ -1,4 +1,4 @@
-"""What is trained and how: the recipe, and the network opened with the parts that learn."""
+"""The recipe of a fine-tuning, and the network opened with its trainable parts."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ class Recipe:
 
     @property
     def per_step(self) -> int:
-        """Rows of one step of the optimiser."""
+        """Number of rows of one step of the optimiser."""
         return self.batch_size * self.accumulate
 
     @property
     def quantisation(self) -> Quantisation | None:
-        """Of the weights below the adapters."""
+        """Quantisation of the weights below the adapters."""
         return Quantisation.of_qlora(self.precision) if self.method == "qlora" else None
 
     def steps(self, rows: int) -> int:
-        """Steps of the optimiser in all.
+        """Total number of steps of the optimiser.
 
         Raises:
             StageError: the warm-up would end after the last step.
@@ -75,14 +75,14 @@ WHAT = "the model"
 
 @dataclass(frozen=True)
 class Subject:
-    """A network whose trained weights require gradients, in fp32; the others do not, and stay as they were opened."""
+    """A network whose trained weights require gradients and are fp32; the others are frozen and keep their type."""
 
     network: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerFast
 
     @property
     def trained(self) -> torch.nn.ParameterList:
-        """The weights that learn, in the order of the network."""
+        """The trained weights, in the order of the network."""
         return torch.nn.ParameterList(p for p in self.network.parameters() if p.requires_grad)
 
 
@@ -110,7 +110,7 @@ def open_subject(recipe: Recipe, folder: Path, device: str) -> Subject:
         raise StageError(
             f"model: a {type(network).__name__}, which computes no logits of chosen positions; it cannot be trained"
         )
-    # Else the token that pads is never learnt as an input, and often it is the one that begins and ends texts.
+    # Otherwise the padding token, which often also begins and ends texts, would never be learnt as an input.
     network.get_input_embeddings().padding_idx = None
     if recipe.gradient_checkpointing:
         network.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
@@ -122,11 +122,11 @@ def open_subject(recipe: Recipe, folder: Path, device: str) -> Subject:
 
 
 def save_subject(subject: Subject, recipe: Recipe, start: Path, folder: Path) -> None:
-    """A whole model with its tokenizer, or an adapter and what it is for.
+    """Save a whole model with its tokenizer, or an adapter with the identity of its base.
 
     Args:
-        subject: after its training.
-        recipe: of the training.
+        subject: the trained subject.
+        recipe: the recipe of the training.
         start: the folder that it was opened from.
         folder: an empty one.
     """
@@ -135,14 +135,14 @@ def save_subject(subject: Subject, recipe: Recipe, start: Path, folder: Path) ->
         save(network, subject.tokenizer, folder)
         return
     config = network.peft_config["default"]
-    config.target_modules = sorted(config.target_modules)  # a set, whose order is another one in each process
+    config.target_modules = sorted(config.target_modules)  # a set, whose order differs between processes
     network.save_pretrained(folder, save_embedding_layers=False)
-    (folder / "README.md").unlink()  # a form to fill in
+    (folder / "README.md").unlink()  # an unfilled template
     Training(Identity.of(start, WHAT), recipe.quantisation).write(folder)
 
 
 def _adapted(recipe: Recipe, network: PreTrainedModel) -> PeftModel:
-    """A frozen network with adapters; their weights are fp32, and at first they add nothing."""
+    """A frozen network with adapters; their weights are fp32, and their initial output is zero."""
     linear = [name for name, m in network.named_modules() if isinstance(m, torch.nn.Linear | Conv1D)]
     last = sorted({name.rpartition(".")[2] for name in linear})
     for target in recipe.targets:
@@ -159,7 +159,7 @@ def _adapted(recipe: Recipe, network: PreTrainedModel) -> PeftModel:
         lora_dropout=recipe.dropout,
         target_modules=list(recipe.targets),
     )
-    network.name_or_path = ""  # else the adapter's settings have this machine's paths in them
+    network.name_or_path = ""  # otherwise the adapter's settings contain this machine's paths
     network.requires_grad_(False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed(recipe.seed))

@@ -1,4 +1,4 @@
-"""What of a corpus is scored as one text, and windows over its tokens such that each is predicted exactly once."""
+"""Divides a corpus into texts, and the tokens of each text into windows that predict each token exactly once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Window(NamedTuple):
-    """One input of the network, and what its last positions are to predict."""
+    """One input of the network, and the tokens that its last positions should predict."""
 
     inputs: Sequence[int]
     targets: Sequence[int]
-    """At least one, and no more than there are inputs."""
+    """At least one, at most as many as there are inputs."""
 
 
 def windows(
@@ -26,17 +26,17 @@ def windows(
 ) -> Iterator[Window]:
     """The windows of one text, in order.
 
-    The first predicts up to ``context`` tokens, each further one the next ``stride``, given as many of the tokens
-    before them as fit. The last is no shorter than the others: it reaches further back. With a prefix that is not
-    repeated these are the rolling windows of the EleutherAI harness, ``get_rolling_token_windows(tokens, prefix,
+    The first predicts up to ``context`` tokens. Each further window predicts the next ``stride`` tokens, given as many
+    earlier tokens as fit. The last window is as long as the others: it reaches further back. With a prefix that is not
+    repeated, these are the rolling windows of the EleutherAI harness, ``get_rolling_token_windows(tokens, prefix,
     max_seq_len=context, context_len=context - stride + 1)``.
 
     Args:
-        tokens: of the whole text.
-        context: inputs of one window, at most.
+        tokens: tokens of the whole text.
+        context: maximum number of inputs of one window.
         stride: from 1 to ``context``.
-        prefix: what the first token is predicted from; None where the first token is not predicted.
-        repeat: begin every window with the prefix, at the expense of the earliest token in it.
+        prefix: token that the first token is predicted from; None if the first token is not predicted.
+        repeat: begin every window with the prefix, which replaces the earliest token in it.
     """
     line = tokens if prefix is None else [prefix, *tokens]
     begin, end = 1, min(1 + context, len(line))
@@ -54,7 +54,7 @@ Unit = Literal["document", "row"]
 
 
 class Text(NamedTuple):
-    """What is scored as one."""
+    """A text that is scored as a unit."""
 
     item: str
     """Unique."""
@@ -66,11 +66,11 @@ def texts(rows: Sequence[Row], unit: Unit) -> list[Text]:
     """The texts of a corpus, in order of first appearance.
 
     Args:
-        rows: of the corpus.
+        rows: rows of the corpus.
         unit: ``document`` joins a document's rows, by number, with a newline; ``row`` takes each by itself.
 
     Raises:
-        StageError: a document has a row twice.
+        StageError: a document has two rows with the same number.
     """
     documents: dict[str, dict[int, str]] = {}
     for row in rows:
@@ -87,21 +87,21 @@ def texts(rows: Sequence[Row], unit: Unit) -> list[Text]:
 
 
 class Planned(NamedTuple):
-    """A text's tokens, and how much of it its windows predict."""
+    """A text's tokens, and how much of the text its windows predict."""
 
     ids: Sequence[int]
     tokens: int
     bytes: int
-    """UTF-8, of the text itself: what its tokenizer drops or replaces counts all the same."""
+    """Number of UTF-8 bytes of the text itself, including what its tokenizer drops or replaces."""
     unknown: int
-    """Tokens that stand for something that the tokenizer does not know."""
+    """Number of unknown tokens."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How a text becomes windows.
+    """How a text is divided into windows.
 
-    Special tokens are added here and never by the tokenizer, whose own might double them.
+    Special tokens are added here and never by the tokenizer, so that none is added twice.
     """
 
     context: int
@@ -109,25 +109,25 @@ class Rule:
     prefix: int | None
     """None: the first token is not predicted."""
     repeat: bool
-    """The prefix begins every window, not only the first."""
+    """Whether the prefix begins every window, not only the first."""
     eos: int | None
-    """Appended and predicted."""
+    """Token that is appended and predicted; None for none."""
 
     def plan(self, text: str, tokenizer: PreTrainedTokenizerFast) -> Planned | None:
-        """None for a text of which nothing is predicted."""
+        """The plan for a text; None if none of its tokens is predicted."""
         encoded = tokenizer(
             text,
             add_special_tokens=False,
             return_attention_mask=False,
             return_offsets_mapping=self.prefix is None,
-            verbose=False,  # a text longer than the model's context is what the windows are for
+            verbose=False,  # no warning: windows handle texts longer than the context
         )
         ids: list[int] = encoded["input_ids"]
         if not ids:
             return None
         given = 0
         if self.prefix is None:
-            # Up to the second token: a character that it shares with the first is predicted, in part at least.
+            # Up to the second token: a character that it shares with the first is at least partly predicted.
             starts = [start for start, _ in encoded["offset_mapping"][1:2]]
             given = len(text[: starts[0]].encode()) if starts else len(text.encode())
         unknown = 0 if tokenizer.unk_token_id is None else ids.count(tokenizer.unk_token_id)
@@ -137,7 +137,7 @@ class Rule:
         return Planned(ids, predicted, len(text.encode()) - given, unknown) if predicted else None
 
     def windows(self, planned: Planned) -> Iterator[Window]:
-        """They predict ``planned.tokens`` tokens in all."""
+        """The windows of a planned text. They predict ``planned.tokens`` tokens in all."""
         return windows(
             planned.ids, context=self.context, stride=self.stride, prefix=self.prefix, repeat=self.repeat
         )
@@ -146,15 +146,15 @@ class Rule:
 def rule(
     tokenizer: PreTrainedTokenizerFast, *, context: int, stride: int, bos: Bos, eos: bool, longest: int
 ) -> Rule:
-    """The rule that a stage's parameters mean for a tokenizer; a text begins with BOS, or EOS where there is none.
+    """The rule that a stage's parameters give for a tokenizer. A text begins with BOS, or with EOS if there is no BOS.
 
     Args:
-        tokenizer: names the special tokens.
+        tokenizer: provides the special tokens.
         context, stride, bos, eos: as in ``likelihood``.
-        longest: input that the model takes, in tokens.
+        longest: maximum input of the model, in tokens.
 
     Raises:
-        StageError: more context than the model takes; a special token that the tokenizer does not have.
+        StageError: a context longer than the model's; a special token that the tokenizer does not have.
     """
     if context > longest:
         raise StageError(f"context: {context} tokens; this model takes at most {longest}")

@@ -1,4 +1,4 @@
-"""Prompts that rest on a corpus: it is indexed, passages are retrieved, and a writer makes prompts of them."""
+"""Prompts grounded in a corpus: the corpus is indexed, passages are retrieved, and a writer turns them into prompts."""
 
 from harness.stages.systems.prompt_writer.captioned import from_captions
 from harness.stages.systems.prompt_writer.filed import from_file

@@ -1,4 +1,4 @@
-"""Where a Chroma server is."""
+"""The address of a Chroma server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PORTS = {"http": 8000, "https": 443}
 
 @dataclass(frozen=True)
 class Address:
-    """``http://host:port`` or ``https://host:port``, without a secret: it is recorded and shown."""
+    """``http://host:port`` or ``https://host:port``, without credentials, because it is recorded and shown."""
 
     text: str
     host: str
@@ -22,7 +22,7 @@ class Address:
         """Read an address.
 
         Raises:
-            ValueError: no such address, or one with a name and a password, which the message does not repeat.
+            ValueError: not an address of this form, or one with a user name and password, which the message omits.
         """
         parts = urlsplit(text)
         if "@" in text:

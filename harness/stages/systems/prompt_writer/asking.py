@@ -1,4 +1,4 @@
-"""What a language model reads before it writes a prompt, and its answers, by seed, class, number and attempt."""
+"""The input of a language model that writes prompts, and its answers, determined by seed, class, number and attempt."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from harness.stages.systems.prompt_writer.wording import Instruction
 Style = Literal["instruct", "complete"]
 
 _TURN = "\n\nPrompt:"
-"""Where a model without a chat template is to begin; else it goes on with the instruction."""
+"""Added for a model without a chat template, which would otherwise continue the instruction."""
 
 
 class Question(NamedTuple):
-    """The tokens that a model goes on from."""
+    """The tokens that a model continues."""
 
     ids: list[int]
     passages: tuple[Passage, ...]
-    """As they stand in it."""
+    """The passages as they are in the question."""
     shortened: bool
-    """Some of their words had no room."""
+    """Whether some of their words were left out for lack of room."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Asker:
     instruction: Instruction
     style: Style
     room: int
-    """The most tokens that a question may have."""
+    """Maximum number of tokens of a question."""
 
     def question(self, label: str, passages: Sequence[Passage]) -> Question:
-        """The instruction for a class, with passages whose last words are left out where there is no room.
+        """The instruction for a class with passages, which lose their last words if there is too little room.
 
         Raises:
-            StageError: there is no room for a single word of them.
+            StageError: there is not even room for one word of the passages.
         """
         texts = [self._harmless(passage.text).split() for passage in passages]
         total = sum(len(text) for text in texts)
@@ -79,7 +79,7 @@ class Asker:
 
     def _ids(self, label: str, texts: Sequence[Sequence[str]]) -> list[int]:
         text = self.instruction.of(label, [" ".join(words) for words in texts if words])
-        with hushed(transformers_logging):  # of texts that are too long
+        with hushed(transformers_logging):  # warnings about texts that are too long
             return self._encoded(text)
 
     def _encoded(self, text: str) -> list[int]:
@@ -98,7 +98,7 @@ class Asker:
         return ids
 
     def _harmless(self, text: str) -> str:
-        """A passage cannot end the question or begin an answer: the marks that do so are taken out of it."""
+        """A passage without special tokens, so that it cannot end the question or begin an answer."""
         for mark in self.opened.tokenizer.all_special_tokens:
             text = text.replace(mark, " ")
         return one_line(text)
@@ -107,10 +107,10 @@ class Asker:
 def open_writer(
     model: Path, base: Path | None, *, four_bits: bool, precision: Precision, device: str
 ) -> Opened:
-    """Open a model as ``open_model`` does, or with its linear layers in four bits (nf4, double).
+    """Open a model as ``open_model`` does, or with its linear layers in four bits (nf4, double quantisation).
 
     Raises:
-        StageError: as ``open_model``; ``four_bits`` for an adapter, which says itself how its base is stored.
+        StageError: as ``open_model``; ``four_bits`` for an adapter, which itself records how its base is quantised.
     """
     if not four_bits:
         return open_model(model, base, precision=precision, device=device)
@@ -139,22 +139,22 @@ def _kept(passages: Sequence[Passage], texts: Sequence[Sequence[str]]) -> tuple[
 
 @dataclass
 class Answering:
-    """Asks one model; keeps what it was asked."""
+    """Asks one model and keeps the questions."""
 
     asker: Asker
     hits: Mapping[str, Sequence[Passage]]
-    """By class, the best first."""
+    """The passages found for each class, the best first."""
     passages: int
-    """How many of them a question has."""
+    """Number of passages in a question."""
     sampling: decoding.Sampling
     max_tokens: int
     precision: Precision
     batch_size: int
-    """What there was memory for, in the end."""
+    """Prompts at once; reduced to what fits into memory."""
     job: Job
     questions: dict[Turn, Question] = field(default_factory=dict)
     tokens: int = 0
-    """How many were written."""
+    """Number of tokens generated so far."""
 
     def ask(self, turns: Sequence[Turn]) -> list[Answer]:
         """One answer for each turn."""
@@ -169,7 +169,7 @@ class Answering:
         return [self._answer(turn.place.label, text.text) for turn, text in zip(turns, written, strict=True)]
 
     def _passages(self, turn: Turn) -> list[Passage]:
-        """Others for each prompt and for each attempt at it, in the index's order."""
+        """Passages drawn anew for each prompt and each attempt at it, in the index's order."""
         (label, number), attempt = turn
         named = {f"{label}#{number}#{attempt}#{hit.id}": hit for hit in self.hits[label]}
         chosen = set(drawn(named, self.sampling.seed)[: self.passages])
@@ -183,5 +183,5 @@ class Answering:
 
 
 def _draws(turn: Turn) -> int:
-    """A place's own draws, whatever other classes and prompts are written."""
+    """Seed for the draws of one prompt, independent of the other classes and prompts."""
     return int.from_bytes(sha256(f"{turn.place.label}#{turn.place.number}".encode()).digest()[:6], "big")

@@ -1,4 +1,4 @@
-"""Prompts that people wrote: real captions of each class."""
+"""Prompts written by people: real captions of each class."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def from_captions(
     seed: Seed = 0,
     job: Job,
 ) -> Prompts:
-    """Captions of each class as its prompts, all different within a class.
+    """Use captions of each class as its prompts, all different within a class.
 
-    Rows are drawn without replacement, and one sentence of each. More prompts begin with the same ones.
+    Rows are drawn without replacement, and one sentence of each. A larger ``per_class`` begins with the same prompts.
 
     Args:
-        captions: rows with a label, as of scenes or of RSICD. Take those of the training side where images of the
-            prompts are compared with held-out ones.
-        classes: which; null: all that there are, by name. A mapping gives the rows the classes of another scheme, many
-            to one, as ``folders.relabel`` does for images: ``{Bare Land: [bareland, desert]}``.
+        captions: rows with a label, such as scenes or RSICD. Use the training split if images made from the prompts
+            are compared with held-out ones.
+        classes: the classes; null: all labels, sorted by name. A mapping assigns labels to the classes of another
+            scheme, many to one, as ``folders.relabel`` does for images: ``{Bare Land: [bareland, desert]}``.
         per_class: prompts of each class.
-        seed: which rows, and which of their sentences.
-        job: the runner's side.
+        seed: seed for the draw of rows and of their sentences.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: no labels; a class that no row has, or that stands twice; fewer different captions of a class than
+        StageError: no labels; a class without rows, or listed twice; fewer different captions of a class than
             ``per_class``.
     """
     of: dict[str, dict[str, list[str]]] = {}
@@ -73,7 +73,7 @@ def from_captions(
 def _taken(
     classes: tuple[str, ...] | Mapping[str, tuple[str, ...]] | None, known: list[str]
 ) -> dict[str, tuple[str, ...]]:
-    """For each class of the prompts the labels whose rows are its."""
+    """The labels whose rows belong to each class of the prompts."""
     named = known if classes is None else list(classes)
     table.check_classes(named)
     scheme: dict[str, tuple[str, ...]] = {label: (label,) for label in named}
@@ -89,7 +89,7 @@ def _taken(
 
 
 def _different(sentences: dict[str, list[str]], seed: int) -> list[str]:
-    """One sentence of each row, in the order of the draw, without those that an earlier row said already."""
+    """One sentence of each row, in the order of the draw, without repetitions of earlier ones."""
     found: dict[str, str] = {}
     for name in drawn(sentences, seed):
         named = {f"{name}#{i}": text for i, text in enumerate(sentences[name]) if words(text)}

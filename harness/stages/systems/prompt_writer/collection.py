@@ -1,4 +1,4 @@
-"""Chroma collections: one in a folder or on a server, never half of one, and asked through llama-index exactly."""
+"""Chroma collections in a folder or on a server: always completed, and queried exactly through llama-index."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from harness.stages.systems.prompt_writer.address import Address
 from harness.stages.systems.prompt_writer.passages import Held
 
 _DIGITS = 6
-"""Of a cosine: what differs in the seventh is rounding, which would order equal passages at random."""
+"""Digits that a cosine is rounded to: the seventh is rounding error, which would order equal passages at random."""
 _PAGE = 1000
-"""Rows that are asked for at once, so that a server's answers stay small."""
+"""Rows per request, so that a server's answers stay small."""
 
 
 class ExactStore(ChromaVectorStore):
-    """A Chroma collection whose vectors are compared with a query one by one.
+    """A Chroma collection that is searched exactly, by comparing every vector with the query.
 
-    Chroma's own search walks a graph (HNSW) that is built in another order every time and need not be connected. Where
-    vectors crowd it loses most of a query's nearest: of 600 whose cosines exceed 0.99, 3 to 9 of the first 10, and
-    others each time, however wide the search. It also orders equal ones as it likes. Comparing them all takes 0.03 s
-    for 200,000 passages, and gives the same answer every time.
+    Chroma's own search uses a graph (HNSW) that is built in a different order every time and may be disconnected. Where
+    vectors are dense it misses most of the nearest: among 600 with cosines above 0.99 it lost 3 to 9 of the first 10,
+    different ones each time, however wide the search. It also orders ties arbitrarily. Comparing all vectors takes
+    0.03 s for 200,000 passages and gives the same answer every time.
     """
 
-    _ids: NDArray[np.str_] = PrivateAttr()  # sorted, so that a stable sort leaves equal ones in their order
+    _ids: NDArray[np.str_] = PrivateAttr()  # sorted, so that a stable sort orders ties by id
     _vectors: NDArray[np.float32] = PrivateAttr()
 
     @classmethod
     def over(cls, collection: Collection) -> ExactStore:
-        """The store over a whole collection, whose vectors are read here."""
+        """The store for a collection; reads all of its vectors."""
         store = cls(chroma_collection=collection)
         count = collection.count()
         parts = [
@@ -60,7 +60,7 @@ class ExactStore(ChromaVectorStore):
         return store
 
     def query(self, query: VectorStoreQuery) -> VectorStoreQueryResult:
-        """The nearest passages by cosine, then by id; none for a query without direction."""
+        """The nearest passages by cosine, then by id; none for a query vector of zeros."""
         direction = np.asarray(query.query_embedding, np.float32)
         if not direction.any():
             return VectorStoreQueryResult(nodes=[], similarities=[], ids=[])
@@ -74,7 +74,7 @@ class ExactStore(ChromaVectorStore):
 
 
 class Bridge(BaseEmbedding):
-    """One of our embedders as llama-index calls it; a passage is embedded as a text, a question as a query."""
+    """Adapts an ``Embedder`` to llama-index: passages are embedded as texts, questions as queries."""
 
     _embedder: Embedder = PrivateAttr()
 
@@ -111,17 +111,17 @@ def nodes_of(held: Held) -> Sequence[TextNode]:
 FOLDER = "chroma"
 
 _BATCH = 500
-"""Passages that are sent at once."""
+"""Passages per request when filling a collection."""
 
 
 def name_of(held: Held) -> str:
-    """What a collection of these passages is called: the same passages and vectors, the same name."""
+    """Name of the collection of these passages: the same passages and vectors give the same name."""
     return f"passages-{held.digest()[:40]}"
 
 
 @contextmanager
 def in_folder(folder: Path) -> Iterator[ClientAPI]:
-    """Chroma within this process, on files in ``folder``, which it writes to even to read them."""
+    """Chroma within this process, on files in ``folder``. It writes to the folder even when only reading."""
     client = chromadb.PersistentClient(str(folder), settings=_settings())
     try:
         yield client
@@ -131,21 +131,21 @@ def in_folder(folder: Path) -> Iterator[ClientAPI]:
 
 @contextmanager
 def copied(folder: Path, to: Path) -> Iterator[ClientAPI]:
-    """The same on a copy, for what is stored is not written to. 20 MB are copied and opened in 50 ms."""
+    """Like ``in_folder``, on a copy, so that the original is not written to. 20 MB are copied and opened in 50 ms."""
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         copy = to / file.relative_to(folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, copy)  # not its permissions, for it may be read-only
+        shutil.copyfile(file, copy)  # without its permissions, because it may be read-only
     with in_folder(to) as client:
         yield client
 
 
 @contextmanager
 def on_server(address: Address) -> Iterator[ClientAPI]:
-    """A Chroma server. Chroma itself reads who asks from the environment (``CHROMA_CLIENT_AUTH_PROVIDER``).
+    """A Chroma server. Chroma reads the client's credentials from the environment (``CHROMA_CLIENT_AUTH_PROVIDER``).
 
     Raises:
-        StageError: nobody answers there, or the answers break off or make no sense.
+        StageError: no server answers, or its answers break off or are invalid.
     """
     what = f"server: {address.text}"
     with answering(what):
@@ -153,7 +153,7 @@ def on_server(address: Address) -> Iterator[ClientAPI]:
             client = chromadb.HttpClient(
                 address.host, address.port, ssl=address.encrypted, settings=_settings()
             )
-        except ValueError as e:  # nobody there, or somebody else
+        except ValueError as e:  # no server there, or one that is not Chroma
             raise StageError(f"{what}: no Chroma server answers there ({_said(e)})") from None
         try:
             yield client
@@ -163,10 +163,10 @@ def on_server(address: Address) -> Iterator[ClientAPI]:
 
 @contextmanager
 def answering(what: str) -> Iterator[None]:
-    """What Chroma says when it cannot do what it should, in one line that begins with ``what``.
+    """Turn Chroma's errors into one line that begins with ``what``.
 
     Raises:
-        StageError: a server is gone or refuses, or a folder is damaged.
+        StageError: a server is gone or refuses the request, or a folder is damaged.
     """
     try:
         yield
@@ -175,18 +175,18 @@ def answering(what: str) -> Iterator[None]:
 
 
 def filled(client: ClientAPI, held: Held, progress: Callable[[int, int, str], None]) -> Collection:
-    """The collection of these passages: as it is where it is complete, else with what was missing.
+    """The collection of these passages. Missing passages are added.
 
-    Its name is made of its content, and an id of a passage's text, so writers of one collection write the same: what
-    another one wrote first stays, whoever is killed leaves nothing wrong, and the next one completes it.
+    The collection's name depends on its content and a passage's id on its text, so all writers of a collection write
+    the same. What another writer wrote first stays. A killed writer leaves nothing wrong; the next one completes it.
 
     Args:
-        client: of a folder or a server.
+        client: client for a folder or a server.
         held: passages with their vectors.
-        progress: is told how far it is.
+        progress: called to report progress.
 
     Raises:
-        StageError: in the end it has not as many passages as it should.
+        StageError: in the end the number of passages is wrong.
     """
     collection = client.get_or_create_collection(
         name_of(held), configuration={"hnsw": {"space": "cosine"}}, embedding_function=None

@@ -1,4 +1,4 @@
-"""From a model's answers to prompts: the first sentence that is one, and not another's of its class."""
+"""Extracts prompts from a model's answers, and asks again for those that are missing or repeat another of the class."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _BEFORE = re.compile(
 _QUOTES = "\"'“”‘’„«»"
 _END = re.compile(rf"[.!?][{_QUOTES})]*\s+(?=[{_QUOTES}(]?(\w))|[。！？]")
 _ECHO = 4
-"""Words with which a sentence of the instruction is known again."""
+"""Number of first words by which a sentence of the instruction is recognised."""
 
 
 class Answer(NamedTuple):
-    """What a model answered, as a prompt."""
+    """The prompt in a model's answer."""
 
     text: str
     problem: Literal["", "empty", "echo"]
-    """``empty``: there is no text; ``echo``: all there is are sentences of the instruction."""
+    """``empty``: there is no text; ``echo``: there are only sentences of the instruction."""
 
 
 def instructed(answer: str, told: Sequence[str]) -> Answer:
     """The prompt in an answer to an instruction.
 
-    Gone are lists' marks, headings, quotation marks, markup, a polite beginning, sentences of the instruction
-    and all that follows the first sentence.
+    List marks, headings, quotation marks, markup, polite introductions, sentences of the instruction and everything
+    after the first sentence are removed.
 
     Args:
-        answer: as the model gave it.
+        answer: the model's answer.
         told: the sentences of the instruction.
     """
     told = [words(sentence) for sentence in told]
@@ -57,26 +57,26 @@ def instructed(answer: str, told: Sequence[str]) -> Answer:
 
 
 def continued(beginning: str, answer: str) -> Answer:
-    """The prompt that a model went on with: from its beginning to the end of its first sentence or paragraph."""
+    """The prompt that a model continued, from its beginning to the end of its first sentence or paragraph."""
     paragraph = re.split(r"\n\s*\n", answer, maxsplit=1)[0]
     text = _first_sentence(one_line(beginning + paragraph)).rstrip(" ,;:-–—")
     return Answer(text, "") if words(text) != words(beginning) else Answer("", "empty")
 
 
 def one_line(text: str) -> str:
-    """Without markup, invisible and control characters, on one line, in composed characters (NFC)."""
+    """The text on one line, without markup, invisible and control characters, in composed characters (NFC)."""
     text = _INVISIBLE.sub("", _TAG.sub(" ", text))
     spaced = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
     return unicodedata.normalize("NFC", " ".join(spaced.split()))
 
 
 def words(text: str) -> str:
-    """What a text says whatever its capitals and marks: two prompts with the same words are one."""
+    """The words of a text without case and punctuation: prompts with the same words count as the same."""
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def _sentences(answer: str) -> Iterator[str]:
-    """The sentences of all lines that are more than an introduction."""
+    """The sentences of all lines, except introductions."""
     for line in answer.splitlines():
         rest = _bare(line)
         while rest:
@@ -99,13 +99,13 @@ def _bare(line: str) -> str:
 
 
 def _unquoted(text: str) -> str:
-    """Without quotation marks around all of it; those around a word of it stay."""
+    """The text without quotation marks around all of it; those around a single word stay."""
     inside = text.strip(_QUOTES)
     return text if any(mark in inside for mark in _QUOTES.replace("'", "").replace("’", "")) else inside
 
 
 def _first_sentence(text: str) -> str:
-    """Up to a full stop that a capital follows, so that "e.g. wheat" and "approx. 10 m" end nothing."""
+    """The text up to the first full stop that no small letter or digit follows ("e.g. wheat", "approx. 10 m")."""
     for end in _END.finditer(text):
         following = end[1]
         if following is None or not (following.islower() or following.isdigit()):
@@ -119,43 +119,43 @@ def _echoes(sentence: str, told: str) -> bool:
 
 
 class Place(NamedTuple):
-    """One prompt that is to be written."""
+    """The slot of one prompt that is to be written."""
 
     label: str
     number: int
-    """Among those of its class, from 0."""
+    """Index within its class, from 0."""
 
 
 class Turn(NamedTuple):
-    """One try at it."""
+    """One attempt at a prompt."""
 
     place: Place
     attempt: int
-    """From 0."""
+    """Number of the attempt, from 0."""
 
 
 class Draft(NamedTuple):
-    """What was taken for a place."""
+    """The answer chosen for one prompt slot."""
 
     place: Place
     turn: Turn
     text: str
     problem: Literal["", "empty", "echo", "repeat"]
-    """Of the best answer, where none was free of any; ``empty``: there is no text."""
+    """Problem of the best answer if all have one; ``empty``: there is no text."""
 
 
 def drafts(
     places: Sequence[Place], attempts: int, ask: Callable[[Sequence[Turn]], Sequence[Answer]]
 ) -> list[Draft]:
-    """Ask for all places, and again for those whose answers are no prompts, up to ``attempts`` times each.
+    """Ask for all places, and again for those whose answers have a problem, up to ``attempts`` times each.
 
-    The result is that of asking for one place after the other, however many are asked for at once: a place depends
-    on those of its class before it and on none behind it.
+    The result is the same as asking for one place after the other, however many are asked for at once: a place depends
+    only on the earlier places of its class.
 
     Args:
-        places: in their order.
-        attempts: at most.
-        ask: gives one answer for each turn, which depends on that turn alone.
+        places: the places, in order.
+        attempts: maximum number of attempts per place.
+        ask: returns one answer for each turn, which depends only on that turn.
     """
     answers: dict[Place, list[Answer]] = {place: [] for place in places}
     while True:
@@ -168,7 +168,7 @@ def drafts(
 
 
 def _settled(answers: dict[Place, list[Answer]], attempts: int) -> dict[Place, Draft]:
-    """What is taken for each place as far as is known, those before it considered."""
+    """The draft for each place that can be decided so far, given the places before it."""
     found: dict[Place, Draft] = {}
     taken: set[tuple[str, str]] = set()
     for place, tries in answers.items():
@@ -181,7 +181,7 @@ def _settled(answers: dict[Place, list[Answer]], attempts: int) -> dict[Place, D
 
 
 def _best(place: Place, tries: Sequence[Answer], taken: set[tuple[str, str]]) -> Draft:
-    """The first answer without a problem, else one that repeats another, else an echo."""
+    """The first answer without a problem; else one that repeats another prompt; else an echo."""
     found = [
         Draft(
             place,

@@ -1,4 +1,4 @@
-"""Prompts from a file, in four kinds: by hand, or by a writer that runs elsewhere."""
+"""Prompts from files in four formats, written by hand or by a writer that runs elsewhere."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ PASSAGES = "passages"
 
 
 class Record(NamedTuple):
-    """What stands in a file, not looked at yet."""
+    """One record of a file, not validated yet."""
 
     where: str
     """File and line, or row."""
     prompt: Any
     label: Any
     passages: Any
-    """An empty list where the file has none."""
+    """An empty list if the file has none."""
     unread: tuple[str, ...]
-    """Names of the columns that mean nothing here."""
+    """Names of the columns that are not read."""
 
 
 def files(place: Path) -> list[Path]:
-    """The files of prompts at ``place``, a file or a folder, in the order of their names.
+    """The files of prompts at ``place``, a file or a folder, sorted by name.
 
     Raises:
-        StageError: none, or of more than one kind.
+        StageError: there are none, or they have more than one format.
     """
     found = [place] if place.is_file() else list(files_of(place).values())
     known = [file for file in found if file.suffix.lower() in SUFFIXES]
@@ -58,11 +58,11 @@ def records(file: Path, prompt: str, label: str) -> Iterator[Record]:
 
     Args:
         file: one of ``files``.
-        prompt: the column that has the prompt.
-        label: the column that has its class; a text file has the class in its name.
+        prompt: the column with the prompt.
+        label: the column with its class; a text file has the class in its name.
 
     Raises:
-        StageError: it cannot be read as what its name says, or a column is not there; names the line.
+        StageError: the file does not have the format of its suffix, or a column is missing; names the line.
     """
     match file.suffix.lower():
         case ".txt":
@@ -103,7 +103,7 @@ def _objects(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         where = f"{file}:{number}"
         try:
             row = json.loads(line)
-            json.dumps(row, ensure_ascii=False).encode()  # refuses half a character, "\\ud83d"
+            json.dumps(row, ensure_ascii=False).encode()  # refuses half of a surrogate pair, "\\ud83d"
         except (ValueError, RecursionError) as e:
             raise StageError(f"{where}: no JSON ({e})") from None
         if not isinstance(row, dict):
@@ -137,7 +137,7 @@ def _table(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _parquet(file: Path, prompt: str, label: str) -> Iterator[Record]:
     import pyarrow.parquet as pq
 
-    parquet_set.count([file])  # refuses what is no parquet
+    parquet_set.count([file])  # refuses files that are not parquet
     held: list[str] = pq.read_schema(file).names
     columns = {"prompt": prompt, "label": label} | ({PASSAGES: PASSAGES} if PASSAGES in held else {})
     names = parquet_set.class_names(file, label) if label in held else None
@@ -169,27 +169,32 @@ def from_file(
     writer: str = "file",
     job: Job,
 ) -> Prompts:
-    """Prompts as they stand in files, all of them, sorted by class.
+    """Read all prompts from files, sorted by class.
 
-    ``.jsonl`` has one mapping a line, ``.csv`` names its columns in the first line, ``.parquet`` may be a data set
-    of the hub (its splits are pooled), and in a folder of ``.txt``, one prompt a line, each file is named after its
-    class: ``Crop Land.txt``, or ``crop-land.txt`` where that is one of ``classes``. Text is UTF-8. Where rows of JSON
-    or parquet have ``passages`` (``id``, ``document``, ``page``, ``text``) those are kept: the ``metadata.jsonl`` of
-    prompts that were written elsewhere is read with ``prompt: captions``.
+    Four formats are read; text is UTF-8:
 
-    White space is made single, and nothing else mended: whether a prompt is any good is for ``prompts.checks`` to say.
+    - ``.jsonl`` has one mapping per line.
+    - ``.csv`` has the names of its columns in the first line.
+    - ``.parquet`` may be a data set of the hub, whose splits are pooled.
+    - ``.txt`` files in a folder have one prompt per line and are named after their class: ``Crop Land.txt``, or
+      ``crop-land.txt`` for the class ``Crop Land`` if it is one of ``classes``.
+
+    If rows of JSON or parquet have ``passages`` (``id``, ``document``, ``page``, ``text``), these are kept. The
+    ``metadata.jsonl`` of prompts written elsewhere is read with ``prompt: captions``.
+
+    Runs of white space become one space; nothing else is changed. ``prompts.checks`` judges the prompts.
 
     Args:
-        source: a file, or a folder of files of one kind.
-        prompt: the column that has the prompt.
-        label: the column that has its class.
-        classes: what must be there and nothing else; null: the classes that there are.
-        writer: who wrote them, for tables that compare writers.
-        job: the runner's side.
+        source: a file, or a folder of files of one format.
+        prompt: the column with the prompt.
+        label: the column with its class.
+        classes: the classes, each of which must have prompts, and no others; null: all classes in the files.
+        writer: the writer's name, for tables that compare writers.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: what cannot be read, has no such column, or is no prompt of a class, with its line; a class without
-            prompts.
+        StageError: something cannot be read, lacks a column, or is not a prompt of a class, with its line; a class
+            without prompts.
     """
     of: dict[str, list[table.Prompt]] = {} if classes is None else {name: [] for name in classes}
     if classes is not None:
@@ -221,7 +226,10 @@ def _all(source: Source, prompt: str, label: str, classes: tuple[str, ...]) -> I
 
 
 def _class_of(file: Path, source: Source, classes: tuple[str, ...]) -> str:
-    """The class in a text file's name; but what one file alone is called is no part of its content, nor of a key."""
+    """The class of a text file: its name within a folder, else the only one of ``classes``.
+
+    The name of a single file is not used, because it is not part of the source's content, nor of a key.
+    """
     if source.path.is_file():
         if len(classes) != 1:
             raise StageError(f"{file}: a text file by itself has prompts of one class; name it under classes")
@@ -239,7 +247,7 @@ def _label(record: Record, classes: tuple[str, ...] | None) -> str:
 
 
 def _text(record: Record) -> str:
-    """A sentence, or a list of one, as captions are."""
+    """The prompt, which is a sentence or, as in captions, a list of one."""
     text = record.prompt[0] if isinstance(record.prompt, list) and len(record.prompt) == 1 else record.prompt
     if not isinstance(text, str) or not text.strip():
         raise StageError(f"{record.where}: its prompt is {text!r:.40}, expected a sentence")

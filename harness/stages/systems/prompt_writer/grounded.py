@@ -1,4 +1,4 @@
-"""Prompts by a language model from passages of a corpus: the paper's writer."""
+"""Prompts written by a language model from passages of a corpus: the paper's writer."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 WRITER = "language model"
 QUERY = Phrase("{class}")
-"""And no more: of the best 12 of TorchGeo's docstrings for the paper's classes, 80 % name what is looked for; with "a
-satellite image of" before it, 59 %.
+"""The class name only: among the best 12 of TorchGeo's docstrings for each of the paper's classes, 80 % are about the
+class; with "a satellite image of" before it, 59 %.
 """
 
 
@@ -63,44 +63,44 @@ def write(
 ) -> Prompts:
     """Look up passages for each class and have a language model write prompts from them.
 
-    Each prompt rests on passages of its own, drawn from the best ones for its class, and keeps them as the model
-    read them. It depends on seed, class and its number in the class, and on the class's prompts before it: more
-    prompts begin with the same ones, and in fp32 the batch size changes nothing.
+    Each prompt is based on its own passages, drawn from the best ones for its class, and keeps them as the model read
+    them. A prompt depends on the seed, its class, its number in the class, and the class's earlier prompts. So a larger
+    ``per_class`` begins with the same prompts, and in fp32 the batch size changes nothing.
 
-    Of an answer, one sentence is taken, without lists' marks, quotation marks, markup and sentences of the
-    instruction. Where nothing is left, or the prompt is one that the class has already, the model is asked again with
-    other passages. After ``attempts`` the best of it is kept as it is and counted in the facts (``kept``): whether a
-    prompt is any good is for ``prompts.checks`` to say. That goes for an empty one, too, so a class always has
-    ``per_class``: a writer that falls silent fails ``present``, and is not incomparable for having written fewer.
+    One sentence of an answer is used, without list marks, quotation marks, markup and sentences of the instruction. If
+    nothing is left, or the class already has the prompt, the model is asked again with other passages. After
+    ``attempts`` the best answer is kept as it is and counted in the facts (``kept``); ``prompts.checks`` judges the
+    prompts. Even an empty one is kept, so that each class has ``per_class`` prompts. A writer that gives no answers
+    then fails the check ``present`` but can still be compared with others.
 
     Args:
-        index: the passages.
-        embedder: the one that the index was made with.
-        model: a model, or an adapter. ``instruct`` uses the chat template of its tokenizer; where that has none,
+        index: the index of the passages.
+        embedder: the embedder that the index was made with.
+        model: a model, or an adapter. ``instruct`` uses the chat template of its tokenizer; if there is none,
             ``Prompt:`` follows the instruction.
         base: for an adapter, the model that it was trained on.
-        classes: their names, as in the data that the images are compared with.
+        classes: names of the classes, as in the data that the images are compared with.
         per_class: prompts of each class.
-        passages: how many a prompt rests on.
-        pool: how many of the best passages for a class they are drawn from.
-        query: what is looked up.
-        style: ``instruct`` asks for a prompt. ``complete`` has the model go on after the passages and the
-            beginning of a prompt, which is for models that follow no instructions.
-        instruction: what the model is given, with ``{class}`` and ``{passages}``; null: one that the harness has for
-            the style. For ``complete``, its last line is the beginning of the prompt.
-        max_tokens: the most that are written for a prompt.
-        temperature: of the draws; 0 takes the likeliest token each time.
-        top_p: draw only among the likeliest tokens that have this share of the probability together.
-        attempts: how often the model is asked for one prompt at most.
+        passages: number of passages for one prompt.
+        pool: number of best passages for a class from which they are drawn.
+        query: query that the passages are retrieved by.
+        style: ``instruct`` asks for a prompt. ``complete`` has the model continue the passages and the beginning of
+            a prompt; it is for models that do not follow instructions.
+        instruction: the model's input, with ``{class}`` and ``{passages}``; null: the harness's default for the
+            style. For ``complete``, its last line is the beginning of the prompt.
+        max_tokens: maximum number of tokens generated for a prompt.
+        temperature: temperature of the draws; 0 always takes the most likely token.
+        top_p: draw only from the most likely tokens with this total probability.
+        attempts: maximum number of times that the model is asked for one prompt.
         four_bits: store the linear layers of a whole model in four bits (nf4), as Mistral-7B needs on a small
             device. An adapter's base is stored as it was when the adapter was trained.
-        precision: of all else.
+        precision: precision of everything else.
         batch_size: prompts at once.
-        seed: of the draws of passages and tokens.
-        job: the runner's side.
+        seed: seed for the draws of passages and tokens.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: a class for which nothing is found or nothing written; a pool of fewer passages than are taken;
+        StageError: a class for which nothing is found or nothing written; a ``pool`` smaller than ``passages``;
             no room for passages; a model or index that does not open.
     """
     from harness.compute.meter import Meter, total
@@ -189,6 +189,6 @@ def _check_every_class(
 
 
 def _problems(found: Sequence[Draft]) -> dict[str, int]:
-    """How many prompts were kept in spite of what."""
+    """Number of prompts that were kept despite a problem, by problem."""
     counts = Counter(draft.problem for draft in found)
     return {problem: counts[problem] for problem in ("echo", "repeat", "empty")}

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from harness.stages.systems.prompt_writer.passages import Held, Piece
 
 _AT_ONCE = 256
-"""Texts that are embedded between two reports of progress."""
+"""Number of texts embedded between two progress reports."""
 
 
 INDEX = ("chromadb", "llama-index-core", "llama-index-vector-stores-chroma")
-"""What passages are stored and looked up by."""
+"""Packages that store and retrieve the passages."""
 
 
 @stage(version=1, software=(*INDEX, *EMBEDDER))
@@ -38,22 +38,22 @@ def index(
 ) -> Index:
     """Cut a corpus into passages and store them, with their vectors, in a Chroma collection.
 
-    llama-index cuts each row by itself into passages of whole sentences; a passage that comes again is counted and
-    stored once, and one that the embedder knows no word of is counted and left out.
+    llama-index cuts each row separately into passages of whole sentences. Duplicate passages are counted and stored
+    once. Passages without any word known to the embedder are counted and left out.
 
     Args:
         corpus: rows of any length; ``corpus.chunk`` joins lines to rows.
-        embedder: what gives the vectors. An index is opened with this one only.
-        chunk_size: the most tokens of a passage, as the embedder counts them: words for ``embeddings.local``, its own
-            tokens for a model. The paper has 256.
-        overlap: tokens that neighbouring passages of one row may share.
-        server: ``http://host:port`` of a Chroma server that holds the collection, under a name made of its content;
-            null keeps it in the artifact. What is retrieved is the same.
-        job: the runner's side.
+        embedder: computes the vectors. The index can be opened with this embedder only.
+        chunk_size: maximum number of tokens of a passage, as the embedder counts them: words for ``embeddings.local``,
+            its own tokens for a model. The paper uses 256.
+        overlap: maximum number of tokens that neighbouring passages of one row share.
+        server: ``http://host:port`` of a Chroma server for the collection, whose name there depends on its content;
+            null keeps it in the artifact. The retrieved passages are the same.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: no text; an overlap that leaves nothing new; passages longer than the embedder reads; a server that
-            does not answer.
+        StageError: no text; an overlap that leaves no room for new text; passages longer than the embedder reads; a
+            server that does not answer.
     """
     from harness.formats.corpus import read
     from harness.stages.systems.embeddings.opening import open_embedder
@@ -68,7 +68,7 @@ def index(
     if opened.context is not None and chunk_size > opened.context:
         raise StageError(f"chunk_size: {chunk_size} tokens; {opened.name} reads {opened.context} at once")
     if server:
-        with on_server(server):  # before the work, not after it
+        with on_server(server):  # fail before the work, not after it
             job.log(f"server: {server.text} answers")
     rows = read(corpus.path)
     cut = passages.cut(rows, opened.tokens, chunk_size, overlap)
@@ -104,7 +104,7 @@ def index(
 
 
 def _embedded(pieces: Sequence[Piece], embedder: Embedder, job: Job) -> tuple[Held, int]:
-    """Pieces that have a vector, with it; and how many have none."""
+    """The pieces that have a vector, with their vectors; and the number of pieces without."""
     import numpy as np
 
     from harness.stages.systems.prompt_writer.passages import Held

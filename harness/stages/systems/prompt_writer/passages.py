@@ -1,4 +1,4 @@
-"""``passages.parquet``: pieces of a corpus that are short enough for an embedder, each once."""
+"""``passages.parquet``: pieces of a corpus that are short enough for an embedder, without duplicates."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class Piece(NamedTuple):
     """A passage before it has a vector."""
 
     id: str
-    """32 hex digits that follow from its text alone."""
+    """32 hex digits that depend only on its text."""
     text: str
     document: str
     page: int
 
 
 class Pieces(NamedTuple):
-    """What a corpus was cut into."""
+    """The pieces of a corpus."""
 
     kept: list[Piece]
     """In the order of the corpus; no text twice."""
     duplicates: int
-    """Passages whose text had come before."""
+    """Number of passages whose text occurred before."""
     empty: int
-    """Rows without text."""
+    """Number of rows without text."""
     split: int
-    """Rows that were too long for one passage."""
+    """Number of rows that were too long for one passage."""
 
 
 class Held(NamedTuple):
@@ -52,10 +52,10 @@ class Held(NamedTuple):
 
     pieces: list[Piece]
     vectors: NDArray[np.float32]
-    """Of shape (N, D); norm 1."""
+    """Shape (N, D); each row has norm 1."""
 
     def digest(self) -> str:
-        """64 hex digits of all that is held: equal exactly when a collection made of it is the same."""
+        """64 hex digits over all content: equal if and only if the collections made from it are the same."""
         body = sha256(f"harness/passages/1:{self.vectors.shape}".encode())
         for piece in self.pieces:
             body.update(f"{piece.id}\n{piece.document}\n{piece.page}\n".encode())
@@ -66,14 +66,14 @@ class Held(NamedTuple):
 def cut(rows: Sequence[Row], tokens: Callable[[str], list[str]], size: int, overlap: int) -> Pieces:
     """Cut the rows of a corpus into passages of whole sentences, as far as they fit.
 
-    Each row is cut by itself: a passage is of one document and page. It is running text in one line, without control
-    characters. A sentence longer than ``size`` is cut at a comma, between words, or, where there is neither, anywhere.
+    Each row is cut separately, so a passage comes from one document and page. It is running text on one line, without
+    control characters. A sentence longer than ``size`` is cut at a comma, else between words, else anywhere.
 
     Args:
-        rows: of a corpus.
-        tokens: what a text's length is counted in.
-        size: the most tokens of a passage.
-        overlap: how many tokens of whole sentences two passages of a row may share.
+        rows: rows of a corpus.
+        tokens: splits a text into the tokens that its length is counted in.
+        size: maximum number of tokens of a passage.
+        overlap: maximum number of tokens, in whole sentences, that two passages of a row share.
     """
     splitter = SentenceSplitter(
         chunk_size=size, chunk_overlap=overlap, tokenizer=tokens, chunking_tokenizer_fn=sentences
@@ -81,7 +81,7 @@ def cut(rows: Sequence[Row], tokens: Callable[[str], list[str]], size: int, over
     kept: dict[str, Piece] = {}
     found = empty = split = 0
     for row in rows:
-        # mend() first: the splitter keeps control characters, and a hyphen at a line's end is one word in two.
+        # mend() first: the splitter keeps control characters, and a hyphen at a line's end splits a word in two.
         texts = [" ".join(text.split()) for text in splitter.split_text(" ".join(mend(row.text).split()))]
         texts = [text for text in texts if text]
         empty += not texts
@@ -94,7 +94,7 @@ def cut(rows: Sequence[Row], tokens: Callable[[str], list[str]], size: int, over
 
 
 def sentences(text: str) -> list[str]:
-    """Pieces that end where a sentence does; joined, they are the text."""
+    """Split a text at the ends of sentences; joined, the pieces are the text."""
     ends = [0, *(found.end() for found in _SENTENCE.finditer(text)), len(text)]
     return [text[begin:end] for begin, end in pairwise(ends) if begin < end]
 
@@ -107,10 +107,10 @@ def write(folder: Path, held: Held) -> None:
 
 
 def read(folder: Path) -> Held:
-    """What ``write`` wrote.
+    """Read what ``write`` wrote.
 
     Raises:
-        StageError: no table, a damaged one, or one with other columns.
+        StageError: the table is missing, damaged, or has other columns.
     """
     table = read_table(folder / TABLE, _schema(), "passages")
     pieces = [

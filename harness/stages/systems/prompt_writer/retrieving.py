@@ -1,4 +1,4 @@
-"""Passages that are nearest to a query, through llama-index and Chroma."""
+"""Retrieves the passages nearest to a query, through llama-index and Chroma."""
 
 from __future__ import annotations
 
@@ -25,33 +25,34 @@ DESCRIPTION = "index.json"
 
 @dataclass(frozen=True)
 class Passage:
-    """One that was found."""
+    """A retrieved passage."""
 
     id: str
     document: str
     page: int
-    """On which it begins, from 1; 0 where the source has no pages."""
+    """The page on which it begins, from 1; 0 if the source has no pages."""
     text: str
     score: float
     """Cosine with the query, in [-1, 1], to six digits."""
 
 
 class Retriever:
-    """Looks up passages; made by ``open_index``. Holds a copy of the collection until it is closed or let go of."""
+    """Looks up passages; made by ``open_index``. Holds a copy of the collection until it is closed or collected."""
 
     def __init__(self, store: ExactStore, embedder: Embedder, what: str, held: ExitStack) -> None:
         self._what = what
         self._index = VectorStoreIndex.from_vector_store(store, embed_model=Bridge.to(embedder))
         self.close = weakref.finalize(self, held.close)
-        """Give back what is open; it may be called more than once."""
+        """Releases the collection; may be called more than once."""
 
     def find(self, query: str, count: int) -> list[Passage]:
         """The ``count`` passages whose vectors have the largest cosine with the query's, by score, then by id.
 
-        All are compared, so the answer is exact, and the same every time. Fewer where the index has fewer, and none
-        for a query that the embedder makes nothing of. The last ones may have little to do with it: their score says.
+        All vectors are compared, so the result is exact and the same every time. There are fewer passages if the index
+        has fewer, and none for a query without a word known to the embedder. The last ones may have little to do with
+        the query: see their score.
         """
-        if not query:  # which llama-index does not ask the embedder about
+        if not query:  # llama-index does not pass an empty query to the embedder
             return []
         with collection.answering(self._what):
             found = self._index.as_retriever(similarity_top_k=count).retrieve(query)
@@ -68,14 +69,14 @@ class Retriever:
 
 
 def open_index(index: Path, embedder: Path, device: str) -> Retriever:
-    """Open what ``prompt_writer.index`` left.
+    """Open what ``prompt_writer.index`` produced.
 
-    A collection on a server that has lost it, or has it in part, is filled again from the index's own table.
+    If the collection on a server is missing or incomplete, it is filled again from the index's own table.
 
     Args:
-        index: its folder, which is not written to.
-        embedder: the folder of the embedder that it was made with.
-        device: for the embedder.
+        index: folder of the index, which is not written to.
+        embedder: folder of the embedder that the index was made with.
+        device: device of the embedder.
 
     Raises:
         StageError: another embedder, a damaged index, or a server that does not answer.

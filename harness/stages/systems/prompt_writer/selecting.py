@@ -1,4 +1,4 @@
-"""So many prompts of each class as a data set is to have images."""
+"""Draws a given number of prompts of each class, as many as a data set should have images."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from harness.stages.systems.prompt_writer.drafting import words
 
 @stage(version=1)
 def select(prompts: Prompts, *, counts: Mapping[str, Count] | Count, seed: Seed = 0, job: Job) -> Prompts:
-    """Draw prompts of each class, each one once before any is taken again.
+    """Draw prompts of each class; none is repeated before all have been used.
 
     The paper's data set has 388 images: ``counts: {Bare Land: 52, Crop Land: 57, Cultivated Vegetation: 54, Natural
-    Vegetation: 54, Snow Ice: 58, Water Body: 52, Woody Vegetation: 61}``. Rows are sorted by class, in the order in
-    which the prompts have them. Which are drawn of a class depends on nothing but its prompts' names and ``seed``, and
-    more begin with the same ones. A prompt that is taken again is called ``crop-land-003.2``, ``.3`` and so on. Blank
-    ones, of which no picture can be made, are left out and counted in the facts.
+    Vegetation: 54, Snow Ice: 58, Water Body: 52, Woody Vegetation: 61}``. Rows are sorted by class, in the order of the
+    classes in the prompts. The draw of a class depends only on the names of its prompts and on ``seed``, and a larger
+    count begins with the same prompts. Repetitions are named ``crop-land-003.2``, ``.3`` and so on. Blank prompts,
+    which cannot be turned into images, are left out and counted in the facts.
 
     Args:
-        prompts: of one writer, or of several.
-        counts: for each class that is wanted, or one number for all.
-        seed: which are drawn, and in what order.
-        job: the runner's side.
+        prompts: prompts of one writer, or of several.
+        counts: number of prompts for each class that is wanted, or one number for all.
+        seed: seed for the draw and its order.
+        job: provides device, folders and log.
 
     Raises:
         StageError: a class without prompts, or with blank ones only.
@@ -69,14 +69,14 @@ def select(prompts: Prompts, *, counts: Mapping[str, Count] | Count, seed: Seed 
 
 
 def _in_turn(prompts: Sequence[Prompt], seed: int) -> Iterator[Prompt]:
-    """All of them in the order of the draw, then all of them again under other names, without end."""
+    """All prompts in the order of the draw, then all again under other names, endlessly."""
     by_name = {prompt.name: prompt for prompt in prompts}
     order = [by_name[name] for name in drawn(by_name, seed)]
     yield from order
     names = set(by_name)
     for time in count(2):
         for prompt in order:
-            # A prompt of an earlier selection may be called so already.
+            # A prompt of an earlier selection may already have this name.
             name = next(free for n in count(time) if (free := f"{prompt.name}.{n}") not in names)
             names.add(name)
             yield replace(prompt, name=name)

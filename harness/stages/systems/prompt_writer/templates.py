@@ -1,9 +1,9 @@
-"""Prompts from templates: the honest control. What a language model writes has to be better than this.
+"""Prompts from templates: the baseline. Prompts written by a language model must be better than these.
 
-Words that have another meaning on the ground (crowns, banks, plates, pools, a nursery) are left out on purpose,
-and so is what is not there: a text-to-image model draws it.
+Words with another everyday meaning (crowns, banks, plates, pools, a nursery) are avoided on purpose. So are mentions
+of what is absent, because a text-to-image model draws it.
 
-They are code and no data file, so that changing a word makes the prompts anew.
+The words are code and not a data file, so that the prompts are made again when a word changes.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from harness.stages.systems.prompt_writer.wording import Phrase, spoken
 
 
 class Words(NamedTuple):
-    """Of one class. Any subject goes with any detail of its group."""
+    """Words for one class. Any subject can be combined with any detail of its group."""
 
     subjects: tuple[tuple[str, ...], ...]
-    """Groups of subjects; each names the class and says what it is made of here."""
+    """Groups of subjects; each names the class and what it consists of."""
     details: tuple[tuple[str, ...], ...]
-    """For each group, what may be seen with it."""
+    """For each group, details that may be visible with it."""
 
 
 VIEWS = (
@@ -44,7 +44,7 @@ GENERIC = Words(
     subjects=(("{class}", "{class} and its surroundings"),),
     details=(("sharp natural colours", "fine texture", "clear outlines", "soft contrast"),),
 )
-"""For every class that is not below."""
+"""Words for every class that is not in ``LAND_COVER``."""
 
 LAND_COVER: Choices[Words] = Choices(
     {
@@ -154,7 +154,7 @@ LAND_COVER: Choices[Words] = Choices(
 )
 
 Label = Annotated[str, LAND_COVER]
-"""A class's name; any other class than these has what is generic."""
+"""Name of a class; classes not in ``LAND_COVER`` get the generic words."""
 
 
 WRITER = "templates"
@@ -169,20 +169,20 @@ def from_templates(
     seed: Seed = 0,
     job: Job,
 ) -> Prompts:
-    """Prompts that are put together from fixed words, all different within a class.
+    """Combine prompts from fixed words, all different within a class.
 
-    Each depends on seed, class and its number in the class alone; more prompts begin with the same ones.
+    Each depends only on seed, class and its number in the class; a larger ``per_class`` begins with the same prompts.
 
     Args:
-        classes: their names. The paper's seven have words of their own: a view, what the class is made of here, and
-            what may be seen of it. All others have a view and their name.
+        classes: names of the classes. The paper's seven have their own words: a view, what the class consists of, and
+            visible details. All others have a view, their name and generic details.
         per_class: prompts of each class.
-        templates: instead of these, sentences with ``{class}``; a class has as many prompts as there are.
-        seed: which are drawn.
-        job: the runner's side.
+        templates: sentences with ``{class}`` to use instead of these words; a class has one prompt for each sentence.
+        seed: seed for the draw.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: no class; fewer different prompts of a class than ``per_class``.
+        StageError: no classes; fewer different prompts of a class than ``per_class``.
     """
     check_classes(classes)
     prompts = []
@@ -206,7 +206,7 @@ def _from(templates: Sequence[Phrase], label: str) -> list[str]:
 
 
 def _curated(label: Label) -> list[str]:
-    """All that can be said of a class."""
+    """All possible prompts of a class."""
     words = LAND_COVER[label] if label in LAND_COVER else GENERIC  # noqa: SIM401 - a table of choices
     return [
         f"{view} {subject}{detail}{light}".replace("{class}", spoken(label))
@@ -215,7 +215,7 @@ def _curated(label: Label) -> list[str]:
 
 
 def _seen(words: Words) -> list[tuple[str, str]]:
-    """Subjects, each with one of its details or with two of them."""
+    """Subjects, each with one or two of its details."""
     return [
         (subject, detail)
         for subjects, details in zip(words.subjects, words.details, strict=True)

@@ -1,4 +1,4 @@
-"""What is asked of a model and of an index: texts with places for the class and for the passages."""
+"""Texts with placeholders for the class and the passages: instructions for a model and queries for an index."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ class Instruction:
         return self.text
 
     def of(self, label: str, passages: Sequence[str]) -> str:
-        """The instruction for a class, with the passages in paragraphs of their own."""
+        """The instruction for a class, with each passage in its own paragraph."""
         return _filled(self.text, {"class": spoken(label), "passages": "\n\n".join(passages)})
 
     def sentences(self, label: str) -> list[str]:
-        """What it says by itself, without the passages."""
+        """Its own sentences, without the passages."""
         lines = self.of(label, ()).splitlines()
         return [s for line in lines for s in re.split(r"(?<=[.!?:])\s+", line.strip()) if s]
 
     @property
     def last_line(self) -> Phrase:
-        """What a prompt begins with where the model is to go on; it has ``{class}`` in it.
+        """The beginning of a prompt that the model should continue; it contains ``{class}``.
 
         Raises:
-            ValueError: it has not, or it has ``{passages}``.
+            ValueError: it does not contain ``{class}``, or it contains ``{passages}``.
         """
         return Phrase.from_text(self.text.rpartition("\n")[2])
 
@@ -88,7 +88,7 @@ COMPLETE = Instruction("{passages}\n\nA satellite image of {class}")
 
 
 def spoken(label: str) -> str:
-    """A class as it is named within a sentence: ``Crop Land``, ``crop_land`` and ``CropLand`` are ``crop land``."""
+    """The name of a class within a sentence: ``Crop Land``, ``crop_land`` and ``CropLand`` become ``crop land``."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])|_+", " ", label)
     return " ".join(apart.split()).lower()
 
@@ -110,5 +110,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _filled(text: str, values: dict[str, str]) -> str:
-    """All places at once: what a passage has in braces stays as it is."""
+    """Fill all placeholders at once, so that braces within a passage stay as they are."""
     return _PLACE.sub(lambda place: values[place[1]], text)

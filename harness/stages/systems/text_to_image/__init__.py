@@ -1,7 +1,7 @@
-"""Text to image: a Stable Diffusion pipeline is built or loaded, trained, and sampled, on diffusers.
+"""Text to image: a Stable Diffusion pipeline is built or loaded, trained and sampled with diffusers.
 
-A pipeline is a folder as diffusers saves it, so whatever comes out of a stage opens there, and the other way
-round. Weights are safetensors only.
+A pipeline is a folder in the format of diffusers. So diffusers opens what a stage produces, and the other way round.
+Weights are safetensors only.
 """
 
 from harness.stages.systems.text_to_image.architectures import build, load_tokenizer, train_tokenizer

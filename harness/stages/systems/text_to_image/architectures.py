@@ -1,4 +1,4 @@
-"""Pipelines from nothing: architectures by name with random weights, and tokenizers."""
+"""The stages that build a pipeline with random weights by the name of its architecture, and that make tokenizers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Design:
-    """The settings of a pipeline's parts, as their classes take them."""
+    """The settings of a pipeline's parts, in the form that their classes take."""
 
     vae: Mapping[str, Any]
     unet: Mapping[str, Any]
     text_encoder: Mapping[str, Any]
     scheduler: Mapping[str, Any]
     start: Callable[[AutoencoderKL], None] | None = None
-    """What becomes of the autoencoder's random weights before its training; None: they stay."""
+    """Changes the autoencoder's random weights before its training; None leaves them."""
 
 
 def _linear(vae: AutoencoderKL) -> None:
@@ -68,7 +68,7 @@ DESIGNS: Choices[Design] = Choices(
             },
             scheduler={"prediction_type": "epsilon"},
         ),
-        # The autoencoder divides by 4, the UNet at once by 2 again: attention is where there are 64 positions.
+        # The autoencoder divides by 4, the UNet immediately by 2 again: attention is at the level with 64 positions.
         "tiny": Design(
             vae={
                 "sample_size": 64,
@@ -111,13 +111,13 @@ Architecture = Annotated[Literal["tiny", "sd15"], DESIGNS]
 
 @stage(version=1, software=("torch", "diffusers", "transformers"))
 def build(tokenizer: Tokenizer, *, architecture: Architecture, seed: Seed = 0, job: Job) -> Pipeline:
-    """A StableDiffusionPipeline with random weights.
+    """Build a StableDiffusionPipeline with random weights.
 
     Args:
-        tokenizer: says how many words the text encoder has.
-        architecture: ``sd15`` is Stable Diffusion v1.5's (860 M parameters in the UNet, 512 px); ``tiny`` is
+        tokenizer: determines the size of the text encoder's vocabulary.
+        architecture: ``sd15`` is Stable Diffusion v1.5 (860 M parameters in the UNet, 512 px); ``tiny`` is
             for two CPU cores: 64 px, latents of 4 × 16 × 16, v-prediction, 5 M parameters in all.
-        seed: of the weights.
+        seed: seed for the weights.
         job: gives the folder.
     """
     import torch
@@ -156,7 +156,7 @@ def build(tokenizer: Tokenizer, *, architecture: Architecture, seed: Seed = 0, j
 
 
 def parameters(pipeline: Any) -> dict[str, int]:
-    """How many numbers each network of a pipeline has."""
+    """Number of parameters of each network of a pipeline."""
     networks = {"unet": pipeline.unet, "vae": pipeline.vae, "text_encoder": pipeline.text_encoder}
     return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
 
@@ -170,11 +170,11 @@ _NOISE = {
     "set_alpha_to_one": False,
     "steps_offset": 1,
 }
-"""Stable Diffusion's own schedule, which the samplers of all architectures share."""
+"""Stable Diffusion's noise schedule, which the samplers of all architectures share."""
 
 
 LENGTH = 77
-"""Tokens of a prompt, start and end among them: what CLIP's text encoders have positions for."""
+"""Number of tokens of a prompt, including start and end: CLIP's text encoders have this many positions."""
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -182,11 +182,11 @@ _START, _END = "<|startoftext|>", "<|endoftext|>"
 def train_tokenizer(
     captions: tuple[Captions, ...], *, vocabulary: Annotated[int, Interval(ge=600, le=49408)], job: Job
 ) -> Tokenizer:
-    """Learn a tokenizer from captions. It can spell any text; a frequent word takes one token.
+    """Learn a tokenizer from captions. It can encode any text; a frequent word takes one token.
 
     Args:
-        captions: what is read, all sentences of all rows.
-        vocabulary: how many tokens at most; 256 bytes, within a word and at its end, and two marks come first.
+        captions: all sentences of all rows are read.
+        vocabulary: maximum number of tokens; 256 bytes, each within a word and at its end, and two marks come first.
         job: gives the folder.
 
     Raises:
@@ -217,7 +217,7 @@ def train_tokenizer(
 
 @stage(version=1, software=("transformers",))
 def load_tokenizer(*, source: Source, job: Job) -> Tokenizer:
-    """A CLIP tokenizer that was learnt before.
+    """Load an existing CLIP tokenizer.
 
     Args:
         source: a folder with ``vocab.json`` and ``merges.txt``, or ``tokenizer.json``.
@@ -235,7 +235,7 @@ def load_tokenizer(*, source: Source, job: Job) -> Tokenizer:
         )
     try:
         for file in sorted(source.path.glob("*.json")):
-            json.loads(file.read_bytes())  # the library has no type of its own for a file that is damaged
+            json.loads(file.read_bytes())  # the library has no exception type for a damaged file
         tokenizer = CLIPTokenizer.from_pretrained(source.path, local_files_only=True)
     except (ValueError, KeyError, TypeError, OSError) as e:
         raise StageError(f"{source.text}: not a CLIP tokenizer ({e})") from None

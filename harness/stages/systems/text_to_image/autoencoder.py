@@ -1,4 +1,4 @@
-"""The stages of a pipeline's autoencoder: one trains it, one sends images through it."""
+"""The stages for a pipeline's autoencoder: one trains it, one reconstructs images with it."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ def train_autoencoder(
     seed: Seed = 0,
     job: Job,
 ) -> Pipeline:
-    """Train the VAE of a pipeline, and make its latents white.
+    """Train the VAE of a pipeline and whiten its latents.
 
     The loss is the mean absolute plus the mean squared error of pixels in [-1, 1], plus ``kl`` times the
-    divergence of the latents from a standard normal (nats per pixel and channel), by AdamW under a one-cycle
-    learning rate. Afterwards an exact affine map is folded into the 1 × 1 convolutions on both sides of the
-    latents, after which these have mean 0 and covariance 1 over the training images: the diffusion's noise
-    schedule then means the same in each of their channels.
+    divergence of the latents from a standard normal (nats per pixel and channel). It is minimised by AdamW with a
+    one-cycle learning rate. Afterwards an exact affine map is folded into the 1 × 1 convolutions on both sides of
+    the latents, which gives them mean 0 and covariance 1 over the training images. The diffusion's noise schedule
+    then has the same effect in each of their channels.
 
     Args:
-        pipeline: has the autoencoder that is trained; its other parts stay as they are.
+        pipeline: has the autoencoder that is trained; its other parts do not change.
         data: image folders, all of one size.
-        steps: of the optimiser.
+        steps: steps of the optimiser.
         batch_size: images per step.
         lr: the highest learning rate.
         kl: weight of the divergence.
         augment: flips and quarter turns that are drawn for each step.
         precision: fp32, or bf16 where that is safe.
-        seed: of order, orientation and the latents' noise.
-        job: the runner's side.
+        seed: seed for order, orientation and the latents' noise.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: images that cannot be read, differ in size or do not divide, or a loss that is not finite.
+        StageError: images that cannot be read, differ in size or have an indivisible size, or a loss that is not
+            finite.
     """
     from harness.stages.systems.text_to_image.autoencoding import Recipe, fit, white
     from harness.stages.systems.text_to_image.components import read_pipeline
@@ -66,19 +67,19 @@ def train_autoencoder(
 def reconstruct(
     pipeline: Pipeline, images: CaptionedImages, *, batch_size: Execution[Count] = 16, job: Job
 ) -> GeneratedImages:
-    """Encode images and decode them again, in fp32: what is lost here, no prompt and no sampler brings back.
+    """Encode and decode images in fp32. What is lost here limits the quality of every sampled image.
 
     Args:
         pipeline: has the autoencoder.
-        images: of one size that the autoencoder divides.
+        images: images of one size that is divisible by the autoencoder's factor.
         batch_size: images at once; the result does not depend on it.
-        job: the runner's side.
+        job: provides device, folders and log.
 
     Returns:
         One image for each, with its captions and label, under the same name.
 
     Raises:
-        StageError: images that cannot be read, differ in size or do not divide.
+        StageError: images that cannot be read, differ in size or have an indivisible size.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Training of an AutoencoderKL, and the whitening of what it makes."""
+"""Training of an AutoencoderKL, and whitening of its latents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.stages.systems.text_to_image.normalisation import Pixels
 from harness.stages.systems.text_to_image.training_data import Frames, oriented
 
 ROWS = 100
-"""At most so many rows of a history, however long the training is."""
+"""Maximum number of rows of a history, however long the training is."""
 _CHUNK = 64
 
 
@@ -38,7 +38,7 @@ class Recipe:
 
 
 def fit(recipe: Recipe, vae: AutoencoderKL, frames: Frames, job: Job) -> list[dict[str, Json]]:
-    """Train ``vae`` in place, going on from what a killed run left; the history of its loss.
+    """Train ``vae`` in place, resuming a killed run, and return the history of its loss.
 
     Raises:
         StageError: the loss is not a finite number.
@@ -75,7 +75,7 @@ def fit(recipe: Recipe, vae: AutoencoderKL, frames: Frames, job: Job) -> list[di
 
 
 def _loss(recipe: Recipe, vae: AutoencoderKL, frames: Frames, step: int) -> Tensor:
-    """Of one batch; which images, how they lie and the latents' noise follow from seed and step."""
+    """Loss of one batch; images, orientations and the latents' noise depend on seed and step only."""
     generator = torch.Generator().manual_seed(mixed(recipe.seed, step))
     chosen = torch.randint(len(frames), (recipe.batch_size,), generator=generator).tolist()
     orientations = ORIENTATIONS[recipe.augment]
@@ -95,12 +95,12 @@ def _loss(recipe: Recipe, vae: AutoencoderKL, frames: Frames, step: int) -> Tens
 
 @torch.inference_mode()
 def white(vae: AutoencoderKL, frames: Frames, device: str) -> dict[str, Json]:
-    """Give the latents mean 0 and covariance 1 over the training images, by an affine map that is exact.
+    """Give the latents mean 0 and covariance 1 over the training images, by an exact affine map.
 
     Encoder and decoder meet in two 1 × 1 convolutions: ``quant_conv``, whose first half of outputs is the
-    latents' mean and second half their log variance, and ``post_quant_conv``. The map goes into the one and its
-    inverse into the other, so that a mean decodes to what it did before. A full map would mix the log
-    variances, which cannot be; so the noise gets the mean of the mapped variances' logarithms, by channel.
+    latents' mean and second half their log variance, and ``post_quant_conv``. The map goes into the first and its
+    inverse into the second, so that a mean decodes to the same as before. A full map would mix the variances, which
+    log variances cannot express. So the noise gets the mean of the mapped variances' logarithms, by channel.
 
     Returns:
         ``psnr_db`` of the reconstructions on the training images (peak 255), and the latents' noise.
@@ -108,7 +108,7 @@ def white(vae: AutoencoderKL, frames: Frames, device: str) -> dict[str, Json]:
     channels = vae.config.latent_channels
     mean, covariance = _moments(vae, frames, device)
     values, vectors = torch.linalg.eigh(covariance)
-    whitening = vectors / values.clamp_min(1e-8).sqrt() @ vectors.T  # symmetric: the channels stay themselves
+    whitening = vectors / values.clamp_min(1e-8).sqrt() @ vectors.T  # symmetric: channels stay themselves
     inverse = vectors * values.clamp_min(1e-8).sqrt() @ vectors.T
     weight, bias = vae.quant_conv.weight.data, vae.quant_conv.bias.data
     flat = weight[:channels].flatten(1).double()
@@ -158,5 +158,5 @@ def _batches(vae: AutoencoderKL, frames: Frames, device: str) -> Iterator[tuple[
 
 
 def _sides(vae: AutoencoderKL, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Of pixels in [0, 1], what the encoder takes, and what the decoder should answer: [-1, 1]."""
+    """For pixels in [0, 1]: the input of the encoder, and the target of the decoder in [-1, 1]."""
     return Pixels.of(vae).apply(pixels), pixels * 2 - 1

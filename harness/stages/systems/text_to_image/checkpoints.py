@@ -1,4 +1,4 @@
-"""The weights that a fine-tuning trains, and how they get back into a pipeline."""
+"""The weights that a fine-tuning trains, and how they are put back into a pipeline."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Trainable:
 
 
 def trainable(recipe: Recipe, pipeline: StableDiffusionPipeline) -> Trainable:
-    """Freeze what is not trained, add adapters where they are asked for."""
+    """Freeze what is not trained; add adapters for LoRA."""
     networks = {"unet": pipeline.unet, "text_encoder": pipeline.text_encoder}
     for network in networks.values():
         network.requires_grad_(False)
@@ -80,7 +80,7 @@ def trainable(recipe: Recipe, pipeline: StableDiffusionPipeline) -> Trainable:
 
 
 def put_into(pipeline: StableDiffusionPipeline, recipe: Recipe, weights: Path, adapter: Path | None) -> None:
-    """The weights that a training saved, in fp32; an adapter is merged, and kept in ``adapter`` where that is named."""
+    """Put saved fp32 weights into a pipeline. An adapter is merged, and also saved in ``adapter`` if that is given."""
     pipeline.unet.to(torch.float32)
     if recipe.text_encoder:
         pipeline.text_encoder.to(torch.float32)
@@ -104,7 +104,7 @@ def restore(of: FinetunedPipeline, step: int, job: Job) -> Pipeline:
         raise StageError(f"no checkpoint of step {step}; there are {there}")
     recipe = Recipe.from_json(json.loads((of.path / RECIPE).read_text(encoding="utf-8")))
     pipeline = read_pipeline(of.path, "the pipeline", None)
-    if recipe.method == "lora":  # an adapter is added to the weights it was trained on
+    if recipe.method == "lora":  # an adapter must be added to the weights it was trained on
         unet = read_network(of.path / BASE, "the weights before training", type(pipeline.unet), None)
         pipeline.register_modules(unet=unet)
     put_into(pipeline, recipe, of.path / CHECKPOINTS / f"{step}.safetensors", None)

@@ -1,7 +1,7 @@
-"""The parts of a pipeline, opened one by one and checked, so that whatever is wrong has a name.
+"""Opens the parts of a pipeline one by one and checks them, so that an error names the part.
 
-``DiffusionPipeline.from_pretrained`` would do, but it imports what the folder names, and random numbers take
-the place of weights that are missing. Here the classes are ours to say, and a gap is an error.
+``DiffusionPipeline.from_pretrained`` is not used: it imports the classes that the folder names, and replaces missing
+weights by random numbers. Here the classes are fixed, and missing weights are an error.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ _FILES = {
     "unet": (("config.json",),),
     "scheduler": (("scheduler_config.json",),),
 }
-"""What a part's folder must have, besides weights; one of several sets. Without, transformers makes one up."""
+"""Files that a part's folder must have besides weights: one of several sets. Otherwise transformers uses defaults."""
 
 
 def layout(folder: Path, what: str) -> str:
-    """That a folder is a Stable Diffusion pipeline's, with its index and all its configuration.
+    """Check that a folder is a Stable Diffusion pipeline, with its index and all its configuration files.
 
     Returns:
         The name of its scheduler's class.
 
     Raises:
-        StageError: another pipeline, a part that is missing or another, or one with code of its own.
+        StageError: another kind of pipeline, or a part that is missing, of another class, or with its own code.
     """
     index = _index(folder, what)
     if index.get("_class_name") != "StableDiffusionPipeline":
@@ -84,7 +84,7 @@ def _index(folder: Path, what: str) -> Mapping[str, Any]:
 
 
 def _class(index: Mapping[str, Any], part: str, what: str) -> str:
-    """The class of a part, which must be of a library and not of code beside the weights."""
+    """The class of a part, which must come from a library and not from code shipped with the weights."""
     match index.get(part):
         case ["diffusers" | "transformers", str(name)]:
             return name
@@ -97,7 +97,7 @@ def _class(index: Mapping[str, Any], part: str, what: str) -> str:
 
 
 def fit(what: str, *, vae: Any, text_encoder: Any, unet: Any, tokenizer: Any) -> None:
-    """Raises StageError where what one part makes is not what the next one takes."""
+    """Raises StageError if the output of one part does not fit the input of the next."""
     if not isinstance(unet.config.sample_size, int):
         raise StageError(
             f"{what}: the unet's sample_size is {unet.config.sample_size}; expected the side of a latent in pixels"
@@ -123,34 +123,34 @@ NETWORKS: dict[str, Any] = {
     "text_encoder": CLIPTextModel,
     "unet": UNet2DConditionModel,
 }
-"""What of a pipeline has weights, and as what it is opened."""
+"""The parts of a pipeline that have weights, and the classes that open them."""
 
 
 def open_pipeline(artifact: Pipeline, *, dtype: torch.dtype, device: str) -> StableDiffusionPipeline:
     """A stored pipeline, ready to run: evaluation mode, no safety checker, no progress bars.
 
     Args:
-        artifact: as a stage left it; safetensors only, nothing is downloaded.
-        dtype: of all three networks, whatever the stored one is.
-        device: where they go.
+        artifact: a stage's result; only safetensors are read, nothing is downloaded.
+        dtype: type of all three networks, whatever type they are stored in.
+        device: device of the networks.
 
     Raises:
-        StageError: a part is missing or damaged, or has a number that is not finite in ``dtype``.
+        StageError: a part is missing or damaged, or has a weight that is not finite in ``dtype``.
     """
     with quiet():
         return read_pipeline(artifact.path, "the pipeline", dtype).to(device)
 
 
 def read_pipeline(folder: Path, what: str, dtype: torch.dtype | None) -> StableDiffusionPipeline:
-    """A pipeline from a folder as diffusers saves it, on the CPU.
+    """A pipeline from a folder in the format of diffusers, on the CPU.
 
     Args:
-        folder: with ``model_index.json`` and a folder for each part.
-        what: what messages call it.
-        dtype: of the networks; None for the one that each is stored in.
+        folder: has ``model_index.json`` and a folder for each part.
+        what: its name in messages.
+        dtype: type of the networks; None for the one that each is stored in.
 
     Raises:
-        StageError: it is no such pipeline; one line that names the part.
+        StageError: it is not such a pipeline; one line that names the part.
     """
     scheduler = layout(folder, what)
     networks = {
@@ -167,7 +167,7 @@ def read_pipeline(folder: Path, what: str, dtype: torch.dtype | None) -> StableD
 def assemble(
     what: str, networks: dict[str, Any], *, tokenizer: CLIPTokenizer, scheduler: SchedulerMixin
 ) -> StableDiffusionPipeline:
-    """A pipeline of parts that fit one another, without safety checker.
+    """Assemble a pipeline from parts that fit together, without safety checker.
 
     Raises:
         StageError: they do not fit, or a weight is not finite.
@@ -175,7 +175,7 @@ def assemble(
     for name, network in networks.items():
         finite(network.state_dict(), f"{what}: {name}")
         if isinstance(network, ModelMixin):
-            network.register_to_config(_name_or_path="")  # else a saved copy has this machine's paths in it
+            network.register_to_config(_name_or_path="")  # else a saved copy contains this machine's paths
     fit(what, tokenizer=tokenizer, **networks)
     pipeline = StableDiffusionPipeline(
         **networks,
@@ -190,7 +190,7 @@ def assemble(
 
 
 def read_network(folder: Path, what: str, kind: Any, dtype: torch.dtype | None) -> Any:
-    """A network with every one of its weights from the folder's safetensors, in evaluation mode."""
+    """A network in evaluation mode, with all of its weights from the folder's safetensors."""
     weights = weight_files.weights(folder, what)
     try:
         network, info = kind.from_pretrained(
@@ -199,7 +199,7 @@ def read_network(folder: Path, what: str, kind: Any, dtype: torch.dtype | None) 
             variant=weights.variant,
             use_safetensors=True,
             local_files_only=True,
-            ignore_mismatched_sizes=True,  # to name them: ``complete`` refuses them
+            ignore_mismatched_sizes=True,  # so that ``complete`` can name and refuse them
             output_loading_info=True,
         )
     except UNREADABLE as e:
@@ -209,7 +209,7 @@ def read_network(folder: Path, what: str, kind: Any, dtype: torch.dtype | None) 
 
 
 def _configured(folder: Path, what: str, kind: Any) -> Any:
-    """A part without weights."""
+    """Open a part that has no weights."""
     try:
         return kind.from_pretrained(folder, local_files_only=True)
     except UNREADABLE as e:
@@ -217,5 +217,5 @@ def _configured(folder: Path, what: str, kind: Any) -> Any:
 
 
 def quiet() -> AbstractContextManager[None]:
-    """No bars and no remarks of diffusers and transformers; what matters of them is checked instead."""
+    """Suppress progress bars and messages of diffusers and transformers; the checks here cover what matters."""
     return hushed(diffusers_logging, transformers_logging)

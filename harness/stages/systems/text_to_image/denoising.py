@@ -1,4 +1,4 @@
-"""What one step of a fine-tuning computes: which data it draws, and the loss of the noise that it predicts."""
+"""One step of a fine-tuning: the data that it draws, and the loss of its prediction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.stages.systems.text_to_image.recipe import Recipe
 from harness.stages.systems.text_to_image.training_data import Latents
 
 LEVELS = 4
-"""Timesteps at which the loss of each held-out image is measured, spread evenly."""
+"""Number of evenly spaced timesteps at which the loss of each held-out image is measured."""
 
 
 class Denoiser(torch.nn.Module):
@@ -38,7 +38,7 @@ class Denoiser(torch.nn.Module):
 
 @dataclass(frozen=True)
 class Batch:
-    """Noisy latents, and what is to be predicted from them."""
+    """Noisy latents, and the target of the prediction."""
 
     noisy: Tensor
     target: Tensor
@@ -61,11 +61,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Draws a step's batch from seed and step alone: neither a resumed run nor more processes change it."""
+    """Draws the batch of a step from seed and step only: neither resuming nor more processes change it."""
 
     recipe: Recipe
     captions: Sequence[Sequence[str]]
-    """Of each image."""
+    """Captions of each image."""
     latents: Latents
     noise: DDPMScheduler
     tokenizer: CLIPTokenizer
@@ -89,7 +89,7 @@ class Drawing:
         return batch(self.noise, self.tokenizer, latents, timesteps, captions, added)
 
     def _images(self, step: int) -> list[int]:
-        """The next images of an endless row of shuffled passes over the data."""
+        """The next images in an endless sequence of shuffled passes over the data."""
         count, first = len(self.captions), step * self.recipe.per_step
         wanted = range(first, first + self.recipe.per_step)
         orders = {epoch: self._order(epoch) for epoch in {i // count for i in wanted}}
@@ -113,10 +113,10 @@ def batch(
     captions: Sequence[str],
     added: Tensor,
 ) -> Batch:
-    """Add noise to ``latents``, as much as at ``timesteps``; the target is what the scheduler's configuration says.
+    """Add the noise of ``timesteps`` to ``latents``; the target follows from the scheduler's prediction type.
 
     Raises:
-        StageError: a prediction type that is none of Stable Diffusion's.
+        StageError: a prediction type that is not one of Stable Diffusion's.
     """
     kind = noise.config.prediction_type
     targets: dict[str, Any] = {
@@ -154,5 +154,5 @@ def held_out_loss(drawing: Drawing, denoiser: torch.nn.Module) -> float:
 
 
 def _noise(shape: torch.Size, image: int, level: int) -> Tensor:
-    """Of a held-out image at a level, whatever batch it is in."""
+    """Noise of a held-out image at a level, independent of its batch."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(mixed(0, image, level)))

@@ -1,4 +1,4 @@
-"""Prompts drawn from captions and encoded once, for however many settings are sampled with them."""
+"""The stage that draws prompts from captions and encodes them once for any number of samplings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EMBEDDINGS = "embeddings.safetensors"
 _SHOWN = 3
-"""How many of the prompts that are too long the facts quote."""
+"""Maximum number of too long prompts that the facts quote."""
 
 
 @stage(version=1, software=("torch", "diffusers", "transformers"))
@@ -36,27 +36,27 @@ def encode(
 ) -> EncodedPrompts:
     """Draw prompts from captions, without replacement, and encode each different one once, in fp32.
 
-    Sweep ``seed`` along with the sampling's (``seeds: {drawn.seed: [0, 1, 2], images.seed: [0, 1, 2]}``) and
-    every repeat has prompts of its own. Leave it alone and all repeats share one draw: then repeats differ by
-    their noise only, and what they say holds for these prompts. With the same seed, a larger count begins with
-    the prompts of a smaller one.
+    If ``seed`` is swept along with the sampling's seed (``seeds: {drawn.seed: [0, 1, 2], images.seed: [0, 1, 2]}``),
+    every repeat has its own prompts. If not, all repeats share one draw. They then differ by their noise only, and
+    their spread is valid for these prompts only. With the same seed, a larger count begins with the prompts of a
+    smaller one.
 
     Args:
-        pipeline: its tokenizer and text encoder. The embeddings suit every pipeline that has these same two, as
-            one has whose UNet alone was fine-tuned.
-        captions: one prompt from each row that is drawn; with images or without.
-        count: how many rows.
+        pipeline: its tokenizer and text encoder are used. The embeddings suit every pipeline with the same two, such
+            as one of which only the UNet was fine-tuned.
+        captions: each row that is drawn gives one prompt; with images or without.
+        count: number of rows.
         positive: cues that end each prompt, after commas.
-        negative: cues of the negative prompt, joined by commas; without any it is empty.
-        caption: the sentence of a row that is taken, where it has several.
-        long_prompts: a prompt that has more tokens than the text encoder takes (77 in Stable Diffusion, start
-            and end among them) loses the last ones and is counted in the facts, or is an error.
-        seed: which rows, and which of their sentences.
+        negative: cues of the negative prompt, joined by commas; without any, it is empty.
+        caption: which sentence of a row is used if it has several.
+        long_prompts: whether a prompt with more tokens than the text encoder takes (77 in Stable Diffusion, including
+            start and end) is cut and counted in the facts, or is an error.
+        seed: seed for the draw of rows and of their sentences.
         job: its device and folder.
 
     Raises:
-        StageError: fewer rows than ``count``, a row without a sentence or with a blank one, a prompt that is too long
-            and may not be.
+        StageError: fewer rows than ``count``, a row without a sentence or with a blank one, or a prompt that is too
+            long if ``long_prompts`` is ``refuse``.
     """
     from safetensors.torch import save_file
 
@@ -130,7 +130,7 @@ def _sentence(row: Row, which: Literal["first", "random"], seed: int) -> str:
 
 
 def _with_cues(sentence: str, cues: Sequence[str]) -> str:
-    """``a lake in a forest, aerial view, sharp``; a full stop before the cues goes, other prompts stay as they are."""
+    """``a lake in a forest, aerial view, sharp``; a full stop before the cues is removed. No cues, no change."""
     return ", ".join([sentence.rstrip(" ."), *cues]) if cues else sentence
 
 
@@ -147,7 +147,7 @@ class _Encoder:
 
     @classmethod
     def open(cls, pipeline: Pipeline, device: str) -> _Encoder:
-        """Nothing else of the pipeline is loaded: its UNet is most of what it weighs."""
+        """Open only these two parts of the pipeline: its UNet has most of the weights."""
         import torch
         from diffusers import StableDiffusionPipeline
         from transformers import CLIPTextModel, CLIPTokenizer
@@ -173,15 +173,15 @@ class _Encoder:
 
     @property
     def limit(self) -> int:
-        """The most tokens that a prompt can have, start and end among them."""
+        """Maximum number of tokens of a prompt, including start and end."""
         return int(self.pipeline.tokenizer.model_max_length)
 
     def tokens(self, text: str) -> int:
-        """How many tokens a text has, start and end among them."""
+        """Number of tokens of a text, including start and end."""
         return len(self.pipeline.tokenizer(text, verbose=False).input_ids)
 
     def encode(self, texts: Sequence[str], job: Job) -> Tensor:
-        """Float32 of shape (len(texts), T, D), on the CPU. One by one, so that no text depends on its neighbours."""
+        """Float32 embeddings (len(texts), T, D) on the CPU, computed one by one, so that no text depends on another."""
         import torch
 
         from harness.stages.systems.text_to_image.components import quiet

@@ -1,4 +1,4 @@
-"""The stages that train a pipeline's UNet on captioned images, and that pick one of its checkpoints."""
+"""The stages that fine-tune a pipeline's UNet on captioned images, and that open one of its checkpoints."""
 
 from __future__ import annotations
 
@@ -51,49 +51,49 @@ def finetune(
 ) -> FinetunedPipeline:
     """Train the UNet to denoise the latents of captioned images (its scheduler's prediction type, mean squared error).
 
-    What a step draws (images, orientations, captions, noise, timesteps) follows from seed and step alone, so
-    a killed training goes on exactly where it was, and neither ``processes`` nor ``accumulate`` against
-    ``batch_size`` changes what is learnt but for the order of sums. Trained weights are fp32 at every precision.
+    What a step draws (images, orientations, captions, noise, timesteps) depends on seed and step only, so a killed
+    training resumes exactly where it stopped. Changing ``processes``, or trading ``accumulate`` for ``batch_size``,
+    changes only the order of sums. Trained weights are fp32 at every precision.
 
     Args:
-        pipeline: where training starts.
+        pipeline: the pipeline to start from.
         data: images of one size, with captions.
-        validation: held-out images, of the same size; their loss stands beside the training's in the history.
+        validation: held-out images of the same size; their loss is in the history next to the training loss.
             Its noise and timesteps never change, whatever the seed.
         epochs: passes over the data.
-        max_steps: stop there, if the passes take more.
+        max_steps: maximum number of steps.
         batch_size: images that go through the UNet at once, over all processes.
-        accumulate: batches whose gradients are added up to one step of the optimiser.
-        lr: learning rate, the highest of the schedule.
+        accumulate: batches whose gradients are added up for one step of the optimiser.
+        lr: highest learning rate of the schedule.
         optimiser: AdamW, or Adafactor (fixed learning rate, no moments kept).
-        weight_decay: of the optimiser.
-        schedule: of the learning rate after warm-up: constant, or falling to 0 at the end.
+        weight_decay: weight decay of the optimiser.
+        schedule: learning rate after warm-up: constant, or falling to 0 at the end.
         warm_up: steps over which the learning rate rises from 0.
         max_norm: gradients are clipped to this norm.
         method: all weights, or low-rank adapters (PEFT) on the attention's projections, merged afterwards; the
             adapter itself is kept in ``adapter/``.
-        rank: of the adapters; for ``lora`` alone.
-        alpha: of the adapters; they are scaled by alpha / rank. For ``lora`` alone.
+        rank: rank of the adapters; for ``lora`` only.
+        alpha: the adapters are scaled by alpha / rank; for ``lora`` only.
         text_encoder: train it too, in full.
         ema: decay of the moving average of the weights that is returned instead of the last ones; null for none.
-        caption: an image's first sentence, or one of them at random at every step.
-        caption_drop: share of captions that are left empty, for guidance.
+        caption: an image's first sentence, or a random one at every step.
+        caption_drop: share of captions that are replaced by an empty one, for guidance.
         augment: flips and quarter turns at random.
-        normalisation: of pixels for the autoencoder: as it expects them (``vae``), which is [-1, 1] or what an earlier
-            ``dataset`` left, or by the data's own mean and deviation by channel. These are recorded, undone in the
-            decoder's last layer, and kept in the VAE's configuration for whatever encodes images with it; those of
-            an earlier fine-tuning they replace.
+        normalisation: scaling of pixels for the autoencoder. ``vae``: as it expects them, which is [-1, 1] or the
+            result of an earlier ``dataset``. ``dataset``: by the data's own mean and deviation per channel. These are
+            recorded, undone in the decoder's last layer, and kept in the VAE's configuration for whatever encodes
+            images with it. They replace those of an earlier fine-tuning.
         precision: fp32, or mixed bf16/fp16.
         checkpoint_every: steps between the checkpoints that are kept for ``text_to_image.checkpoint``.
         gradient_checkpointing: less memory for more time.
         processes: GPUs, each a process started by ``accelerate launch``; they share ``batch_size``.
         tracker: ``wandb`` logs the losses to Weights & Biases, offline where no key is set.
-        seed: of everything that is drawn.
-        job: the runner's side.
+        seed: seed for everything that is drawn.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: images that cannot be read, have no caption or a blank one, differ in size or do not divide; a
-            loss that is not finite; not enough memory; a parameter that would do nothing.
+        StageError: images that cannot be read, have no caption or a blank one, differ in size or have an indivisible
+            size; a loss that is not finite; not enough memory; a parameter that would have no effect.
     """
     from harness.stages.systems.text_to_image.loop import train
 
@@ -133,15 +133,15 @@ def finetune(
 
 @stage(version=1, software=("diffusers",))
 def checkpoint(of: FinetunedPipeline, *, step: Count, job: Job) -> Pipeline:
-    """A pipeline as it was after so many steps of its training; sweep ``step`` to ask which is best.
+    """Open a pipeline as it was after a given step of its training; sweep ``step`` to find the best.
 
     Args:
-        of: trained with ``checkpoint_every``.
-        step: one of its checkpoints.
+        of: a pipeline trained with ``checkpoint_every``.
+        step: the step of one of its checkpoints.
         job: gives the folder.
 
     Raises:
-        StageError: no checkpoint was kept there; the message says where there are some.
+        StageError: there is no checkpoint of that step; the message lists those that exist.
     """
     from harness.stages.systems.text_to_image.checkpoints import restore
 

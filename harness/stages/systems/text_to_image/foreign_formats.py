@@ -1,4 +1,4 @@
-"""What other tools save in place of a pipeline's folder: single files, and LoRA adapters."""
+"""Formats of other tools: pipelines in single files, and LoRA adapters."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _PREFIXES = {
 
 
 def read_single_file(file: Path, what: str, config: Path | None) -> StableDiffusionPipeline:
-    """A pipeline of a file's weights in a folder's configuration, on the CPU, each network as it is stored.
+    """A pipeline with a file's weights and a folder's configuration, on the CPU, each network in its stored type.
 
     Args:
-        file: safetensors with the names of Stable Diffusion's own code; ``model_ema.…`` is not read.
-        what: what messages call it.
-        config: a folder as diffusers saves one; its weights are neither needed nor read. The file itself says
-            nothing of the tokenizer, the noise schedule and what the network predicts.
+        file: safetensors with the tensor names of Stable Diffusion's own code; ``model_ema.…`` is not read.
+        what: its name in messages.
+        config: a pipeline's folder in the format of diffusers; its weights are neither needed nor read. The file
+            itself does not specify the tokenizer, the noise schedule and the prediction type.
 
     Raises:
-        StageError: a pickle, another layout, no configuration or one of another model, a damaged file.
+        StageError: a pickle, another layout, a configuration that is missing or of another model, a damaged file.
     """
     weight_files.refuse_pickle(file, what)
     names = header(file, what)
@@ -47,7 +47,7 @@ def read_single_file(file: Path, what: str, config: Path | None) -> StableDiffus
             "architecture (org/name@commit or path:…; its weights are not needed)"
         )
     dtypes = {part: stored_dtype([file], f"{what}: {part}", p) for part, p in _PREFIXES.items()}
-    components.layout(config, f"{what}: config")  # nothing is imported but what it lets through
+    components.layout(config, f"{what}: config")  # only classes that pass this check are imported
     try:
         pipeline = StableDiffusionPipeline.from_single_file(
             str(file),
@@ -58,7 +58,7 @@ def read_single_file(file: Path, what: str, config: Path | None) -> StableDiffus
             image_encoder=None,
             requires_safety_checker=False,
         )
-    except NotImplementedError:  # torch, of a network that was left without some of its weights
+    except NotImplementedError:  # raised by torch for a network with missing weights
         raise StageError(f"{what}: it lacks weights that the vae or the unet of its config has") from None
     except UNREADABLE as e:
         raise StageError(f"{what}: does not fit its config ({one_line(e)})") from None
@@ -84,20 +84,20 @@ State = Mapping[str, torch.Tensor]
 
 
 def merge_adapter(pipeline: StableDiffusionPipeline, path: Path, what: str, scale: float) -> int:
-    """Add ``scale`` times an adapter to the weights of a pipeline, in the type that they are in.
+    """Add ``scale`` times an adapter to the weights of a pipeline, in the type of these weights.
 
     Args:
         pipeline: in fp32, so that the sum is rounded once.
-        path: a safetensors file; a folder with one; or PEFT's folder of the UNet, or with ``unet`` and
+        path: a safetensors file; a folder with one; a folder of PEFT for the UNet; or a folder with ``unet`` and
             ``text_encoder`` in it.
-        what: what messages call it.
+        what: its name in messages.
         scale: 1 for the adapter as it was trained.
 
     Returns:
-        How many tensors were merged.
+        Number of tensors that were merged.
 
     Raises:
-        StageError: no adapter, a pickle, a damaged file, or one for another pipeline.
+        StageError: not an adapter, a pickle, a damaged file, or an adapter for another pipeline.
     """
     held: Counter[tuple[object, ...]] = Counter()
     try:
@@ -115,7 +115,7 @@ def merge_adapter(pipeline: StableDiffusionPipeline, path: Path, what: str, scal
         (_marks(get_peft_model_state_dict(n, adapter_name=_NAME).values()) for n in adapted), Counter()
     )
     if lost := held - placed:
-        # The libraries go on without them, with a warning: at worst the adapter would do nothing at all.
+        # The libraries only warn of such tensors: at worst the adapter would have no effect at all.
         raise StageError(
             f"{what}: {lost.total()} of its {held.total()} tensors have no place in the pipeline"
         )
@@ -125,7 +125,7 @@ def merge_adapter(pipeline: StableDiffusionPipeline, path: Path, what: str, scal
 
 
 def _read(path: Path, what: str) -> Iterable[tuple[State, Any, Any]]:
-    """Weights named ``unet.…`` and ``text_encoder.…``, with what says how strong they are."""
+    """Weights named ``unet.…`` and ``text_encoder.…``, with the settings that determine their scale."""
     folders = {"unet": path / "unet", "text_encoder": path / "text_encoder"}
     peft = {part: folder for part, folder in folders.items() if (folder / _PEFT_CONFIG).is_file()}
     if (path / _PEFT_CONFIG).is_file():
@@ -145,7 +145,7 @@ def _read(path: Path, what: str) -> Iterable[tuple[State, Any, Any]]:
 
 
 def _file(path: Path, usual: str, what: str) -> Path:
-    """The adapter's safetensors: the file itself, the one of the usual name, or the only one."""
+    """The adapter's safetensors file: ``path`` itself, or in that folder the one of the usual name or the only one."""
     if path.is_file():
         found = [path]
     elif (path / usual).is_file():
@@ -164,5 +164,5 @@ def _file(path: Path, usual: str, what: str) -> Path:
 
 
 def _marks(tensors: Iterable[torch.Tensor]) -> Counter[tuple[object, ...]]:
-    """Tensors by shape and sum: each format has its own names, the numbers are the same."""
+    """Identify tensors by shape and sum, because each format names them differently."""
     return Counter((*tensor.shape, tensor.double().sum().item()) for tensor in tensors)

@@ -1,4 +1,4 @@
-"""Images from encoded prompts, with any scheduler and the same noise for all of them, or made by another system."""
+"""The stages that sample images from encoded prompts, or load images that another system generated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _BATCH = "batch-"
 _COST = "cost.json"
 _PASSED_ON = ("prompt", "of", "cut", "writer")
-"""Columns of a prompt's row that its image's row has too, where that has them, beside label and captions."""
+"""Columns that are copied from a prompt's row to its image's row if present, besides label and captions."""
 
 
 @stage(version=1, software=("torch", "diffusers", "transformers", "scipy", "pillow"))
@@ -45,28 +45,28 @@ def sample(
 ) -> GeneratedImages:
     """Sample one image per prompt.
 
-    Image *i* of a seed begins with the same noise under every scheduler, number of steps, batch size, precision
-    and device, so that settings are compared image by image. In fp32 the batch size does not change the images,
-    and when memory runs out it is halved. At half precision it does change them: there it is a condition of
-    every score, and running out of memory is an error. A sampling that was killed goes on after its last
-    finished batch and ends in the same images.
+    Image *i* of a seed begins with the same noise for every scheduler, number of steps, batch size, precision and
+    device, so that settings are compared image by image. In fp32 the batch size does not change the images, and it
+    is halved when memory runs out. At half precision it does change them: there it is a condition of every score,
+    and running out of memory is an error. A killed sampling resumes after its last finished batch and gives the
+    same images.
 
     Args:
-        pipeline: what denoises and decodes; its noise schedule is kept whatever the scheduler.
+        pipeline: denoises and decodes; its noise schedule is kept whatever the scheduler.
         prompts: from ``encode``, by this pipeline or one with the same text encoder.
         scheduler: the sampler.
-        steps: as diffusers counts them. Network evaluations may be more (PNDM 50: 51; Heun 50: 99); the facts
+        steps: as diffusers counts them. There may be more network evaluations (PNDM 50: 51; Heun 50: 99). The facts
             have them as ``cost.evaluations``, per image: a guided evaluation counts once.
-        guidance: weight of the prompt against the negative prompt. 0 and 1 are diffusers' two names for none:
-            half the work, and the negative prompt has no effect, which facts and log then say.
+        guidance: weight of the prompt against the negative prompt. 0 and 1 both mean no guidance in diffusers:
+            half the work, and the negative prompt has no effect, which facts and log then state.
         size: width and height in pixels; null for those of the pipeline.
-        precision: of the networks; the noise is drawn in fp32.
+        precision: precision of the networks; the noise is drawn in fp32.
         batch_size: images at once.
-        seed: of the noise.
+        seed: seed for the noise.
         job: its device, folder and scratch.
 
     Raises:
-        StageError: a number of steps that the scheduler cannot do, a size that the pipeline cannot, a guidance
+        StageError: a number of steps not possible with the scheduler, a size not possible with the pipeline, a guidance
             between 0 and 1, prompts of another text encoder, images that are not finite, too little memory.
     """
     from harness.stages.systems.text_to_image.sampler import Sampler, Settings
@@ -107,7 +107,7 @@ def sample(
 
 
 def _sample_all(sampler: Sampler, planned: Sequence[Row], batch_size: int, job: Job) -> list[Path]:
-    """Folders of batches in the job's scratch, in order; those that a killed try finished are not made again."""
+    """Folders of batches in the job's scratch, in order; those that a killed run finished are not made again."""
     finished = sorted(job.scratch.glob(f"{_BATCH}*"))
     done = sum(_cost(batch)["images"] for batch in finished)
     size = _cost(finished[-1])["batch_size"] if finished else batch_size
@@ -139,7 +139,7 @@ def _halved(size: int, sampler: Sampler) -> int:
 
 
 def _keep(batch: Batch, members: Sequence[Row], folder: Path, batch_size: int, seed: int) -> Path:
-    """A batch as a folder that is complete or not there at all."""
+    """Save a batch as a folder, atomically."""
     torn = folder.with_name("torn")
     shutil.rmtree(torn, ignore_errors=True)
     torn.mkdir()
@@ -161,7 +161,7 @@ def _cost(batch: Path) -> dict[str, Any]:
 
 
 def _gather(batches: Sequence[Path], folder: Path) -> None:
-    """One image folder of all of them; copied, so that a kill in the middle of it loses nothing."""
+    """Copy all batches into one image folder; they are not moved, so that a kill halfway loses nothing."""
     with (folder / METADATA).open("w", encoding="utf-8") as lines:
         for batch in batches:
             lines.write((batch / METADATA).read_text(encoding="utf-8"))
@@ -170,7 +170,7 @@ def _gather(batches: Sequence[Path], folder: Path) -> None:
 
 
 def _total(costs: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
-    """What ``cost.sampling`` and ``cost.speed`` report, over all batches and tries."""
+    """The values for ``cost.sampling`` and ``cost.speed``, over all batches and runs."""
     from harness.compute.meter import Usage, total
 
     evaluations = {cost["evaluations"] for cost in costs}
@@ -195,18 +195,18 @@ def folder(
     scale: Reading[Scale | None] = None,
     job: Job,
 ) -> GeneratedImages:
-    """Generated images from a folder, with the prompts they were made from in its ``metadata.jsonl``.
+    """Load generated images from a folder, with the prompts they were made from in its ``metadata.jsonl``.
 
-    Nobody knows what they cost, so ``cost.sampling`` refuses them; every other metric takes them. Where a metric
-    pairs images with real ones or knows classes, name the columns that say so.
+    Their cost is unknown, so ``cost.sampling`` refuses them; every other metric takes them. For metrics that pair
+    images with real ones or use classes, name the columns ``of`` and ``label``.
 
     Args:
         source: the folder; ``metadata.jsonl`` has one row per image, ``file_name`` relative to the folder.
         prompt: the column with the prompt.
-        label: the column with the class that the prompt asks for; null where there is none.
-        of: the column with the ``file_name`` of the real image that the prompt describes; null where there is none.
-        size: cut to the middle square and resize to this width and height; null keeps images as they are.
-        resize: the filter of that, antialiased.
+        label: the column with the class that the prompt asks for; null if there is none.
+        of: the column with the ``file_name`` of the real image that the prompt describes; null if there is none.
+        size: crop to the central square and resize to this width and height; null keeps images as they are.
+        resize: the filter for resizing, antialiased.
         scale: the values that become 0 and 255 in images of one channel with more than 8 bits.
         job: its folder.
 

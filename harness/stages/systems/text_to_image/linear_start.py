@@ -1,9 +1,9 @@
-"""An autoencoder that starts as a linear one: it blurs, but has every colour right from the first step.
+"""Initial weights that make an autoencoder nearly linear: it blurs, but colours are right from the first step.
 
-Started at random, a small AutoencoderKL spends most of a short training on passing colours through its
-normalisations, and stays drab. Here colours, averaged over 4 × 4 pixels, go straight through: beside the
-residual branches, which start small, and through the last normalisation and SiLU of each half in pairs, for
-silu(x) − silu(−x) = x. A pair of large constants in each of its groups keeps the normalisation's divisor steady.
+With random weights, a small AutoencoderKL spends most of a short training on passing colours through its
+normalisations, and its images stay drab. Here colours, averaged over 4 × 4 pixels, pass straight through. They bypass
+the residual branches, which start small. They pass the last normalisation and SiLU of each half in pairs of opposite
+sign, because silu(x) − silu(−x) = x. A pair of large constants in each group keeps the normalisation's divisor steady.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 _SMALL = 0.1
-"""What is left of the weights that would disturb."""
+"""Factor for the weights that would disturb the linear path."""
 _CONSTANT = 2.0
-"""Large beside pixels, which lie in [-1, 1]."""
+"""Large compared with pixels, which are in [-1, 1]."""
 _SMOOTH = torch.tensor([1.0, 2.0, 1.0]).outer(torch.tensor([1.0, 2.0, 1.0])) / 16
 
 
@@ -39,7 +39,7 @@ def _encoder(encoder: Any) -> None:
     for number, block in enumerate(encoder.down_blocks[:2]):
         down = block.downsamplers[0].conv
         average = torch.zeros(3, 3)
-        average[:2, :2] = 0.25  # the convolution is padded on the right and below: this is the 2 × 2 patch
+        average[:2, :2] = 0.25  # the convolution is padded right and below, so this is the 2 × 2 patch
         _pass(down, 3, average)
         if number == 1:
             slope = torch.zeros(3, 3)
@@ -75,7 +75,7 @@ def _kernel(layer: nn.Conv2d) -> Tensor:
 
 
 def _pass(layer: nn.Conv2d, channels: int, kernel: Tensor) -> None:
-    """Channel i to channel i by ``kernel``, for the first of them."""
+    """Map channel i to channel i with ``kernel``, for the first ``channels`` channels."""
     for i in range(channels):
         layer.weight[i] = 0
         layer.weight[i, i] = kernel
@@ -83,7 +83,7 @@ def _pass(layer: nn.Conv2d, channels: int, kernel: Tensor) -> None:
 
 
 def _pairs(layer: nn.Conv2d, channels: int, group: int) -> None:
-    """Channel i becomes the first two of group i, with both signs; the last two get the constant."""
+    """Map channel i to the first two channels of group i, with both signs; the group's last two get the constant."""
     for i in range(channels):
         first, last = i * group, (i + 1) * group
         layer.weight[[first, first + 1, last - 2, last - 1]] = 0
@@ -93,7 +93,7 @@ def _pairs(layer: nn.Conv2d, channels: int, group: int) -> None:
 
 
 def _differences(layer: nn.Conv2d, channels: int, group: int) -> None:
-    """The pairs back to single channels."""
+    """Map the pairs back to single channels."""
     layer.weight *= _SMALL
     for i in range(channels):
         layer.weight[i, i * group] = _centre()

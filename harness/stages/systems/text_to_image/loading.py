@@ -1,4 +1,4 @@
-"""Pipelines from elsewhere: the hub's, one's own, single files, adapters on any of them; stored in another type."""
+"""The stages that load a pipeline (hub, folder or single file, optionally with an adapter) and change its dtype."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def load(
     adapter_scale: float = 1.0,
     job: Job,
 ) -> Pipeline:
-    """A Stable Diffusion pipeline that was trained before, with every weight accounted for.
+    """Load a trained Stable Diffusion pipeline and check that its weights are complete.
 
-    It is read and written anew, in the type of number that it is stored in, so that it stays what it is when the
-    source changes. Left out are the safety checker, its feature extractor, and whatever else the folder holds.
-    Pickles are never opened, code beside the weights is never run. A scheduler's configuration is kept, save
-    ``steps_offset`` 0 and ``clip_sample`` true, which diffusers corrects in every pipeline.
+    It is read and saved again, in the dtype in which it is stored, so that it does not change when the source does.
+    The safety checker, its feature extractor, and whatever else the folder has are left out. Pickles are never opened,
+    and code shipped with the weights is never run. A scheduler's configuration is kept, except ``steps_offset`` 0 and
+    ``clip_sample`` true, which diffusers corrects in every pipeline.
 
     Args:
-        source: a folder as diffusers saves a pipeline, or one safetensors file in Stable Diffusion's own layout:
-            ``org/name@commit``, ``org/name@commit:file.safetensors``, ``path:…``.
-        config: for a single file, a pipeline's folder of the same architecture, for all that is not weights:
-            tokenizer, scheduler and what the network predicts.
+        source: a pipeline's folder in the format of diffusers, or one safetensors file in Stable Diffusion's own
+            layout: ``org/name@commit``, ``org/name@commit:file.safetensors``, ``path:…``.
+        config: for a single file, a pipeline's folder of the same architecture, for everything except weights:
+            tokenizer, scheduler and prediction type.
         adapter: a LoRA adapter to merge into the weights (diffusers', PEFT's or kohya's format): a safetensors
-            file, or a folder with one. What comes out is a plain pipeline.
+            file, or a folder with one. The result is a plain pipeline.
         adapter_scale: how much of the adapter is added; 1 is all of it.
-        job: the runner's side.
+        job: provides device, folders and log.
 
     Raises:
-        StageError: a part is missing, damaged, a pickle, of another class or shape than the others take; a
-            weight is missing or not finite; an adapter is for another pipeline.
+        StageError: a part is missing, damaged, a pickle, of another class, or does not fit the others; a weight is
+            missing or not finite; an adapter is for another pipeline.
     """
     import torch
 
@@ -75,7 +75,7 @@ def load(
 
 
 def describe(pipeline: StableDiffusionPipeline) -> dict[str, Json]:
-    """What is worth knowing of a pipeline: sizes, types of number, what it predicts."""
+    """Facts about a pipeline: sizes, dtypes and prediction type."""
     from harness.stages.systems.text_to_image.architectures import parameters
     from harness.stages.systems.text_to_image.components import NETWORKS
 
@@ -91,11 +91,11 @@ def describe(pipeline: StableDiffusionPipeline) -> dict[str, Json]:
 
 @stage(version=1, software=("torch", "diffusers", "transformers"))
 def cast(pipeline: Pipeline, *, dtype: Precision, job: Job) -> Pipeline:
-    """Store all weights as another type: half the size for shipping. Other stages compute in what they are told.
+    """Store all weights in another type, e.g. to halve the size. Other stages compute in their own ``precision``.
 
     Args:
-        pipeline: its networks are rounded; tokenizer and scheduler stay as they are.
-        dtype: of the weights on disk.
+        pipeline: its networks are rounded; tokenizer and scheduler do not change.
+        dtype: type of the weights on disk.
         job: gives the folder.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From a recipe to a fine-tuned pipeline: prepare, train in one process or several, put the parts together."""
+"""Runs a fine-tuning: prepares the data, trains in one process or several, and assembles the pipeline."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def train(
 
 
 def _launch(task: worker.Task, processes: int, job: Job) -> None:
-    """Start the processes and relay what they tell.
+    """Start the processes and relay their progress and log.
 
     Raises:
-        StageError: what one of them raised, or that it died.
+        StageError: one of them raised it, or died.
     """
     if task.recipe.batch_size % processes:
         raise StageError(
@@ -60,7 +60,7 @@ def _launch(task: worker.Task, processes: int, job: Job) -> None:
             for line in started.stdout:
                 _relay(line, job)
         except BaseException:
-            started.send_signal(signal.SIGTERM)  # the launcher ends its processes
+            started.send_signal(signal.SIGTERM)  # the launcher then ends its processes
             raise
     if error.exists():
         raise StageError(error.read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def _launch(task: worker.Task, processes: int, job: Job) -> None:
 
 
 def _relay(line: str, job: Job) -> None:
-    """A line of JSON is progress; any other belongs to the log."""
+    """Pass on a line of output: a line of JSON as progress, any other to the log."""
     try:
         done, total, what = json.loads(line)["progress"]
     except (ValueError, TypeError, KeyError):
@@ -79,7 +79,7 @@ def _relay(line: str, job: Job) -> None:
 
 
 def _finished(recipe: Recipe, pipeline: Pipeline, job: Job) -> FinetunedPipeline:
-    """The folder that a training leaves: the pipeline, its checkpoints, and what was recorded."""
+    """Make the folder of a finished training: the pipeline, its checkpoints and its records."""
     scratch, folder = job.scratch, job.folder()
     opened = read_pipeline(pipeline.path, "the pipeline", None)
     data = prepared(scratch)

@@ -1,4 +1,4 @@
-"""The units of pixels that an autoencoder was trained on; its configuration says so where they are not [-1, 1]."""
+"""The scaling of pixels that an autoencoder was trained on, recorded in its configuration if it is not [-1, 1]."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from torch import Tensor
 from harness.errors import StageError
 
 MARK = "_harness_pixels"
-"""Entry of the VAE's ``config.json``. It travels with the weights through everything that opens and saves them,
-and diffusers keeps names that begin so without a remark."""
+"""Entry of the VAE's ``config.json``. It stays with the weights whenever they are opened and saved, because diffusers
+keeps entries whose names begin with an underscore, without a warning."""
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """From pixels in [0, 1] to what the autoencoder is given: ``(x − mean) / std`` by channel."""
+    """Scaling of pixels in [0, 1] for the autoencoder: ``(x − mean) / std`` by channel."""
 
     mean: Sequence[float]
     std: Sequence[float]
 
     @classmethod
     def of(cls, vae: AutoencoderKL) -> Pixels:
-        """What an encoder takes: [-1, 1], unless a fine-tuning by the data's own statistics left a mark.
+        """The scaling that an encoder expects: [-1, 1], unless a fine-tuning recorded the statistics of its data.
 
         Raises:
-            StageError: a mark that is none.
+            StageError: the recorded entry is not valid.
         """
         found = vae.config.get(MARK)
         if found is None:
@@ -48,15 +48,15 @@ class Pixels:
         return pixels
 
     def apply(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W)."""
+        """Scale images of shape (B, 3, H, W)."""
         mean, std = torch.tensor(self.mean), torch.tensor(self.std)
         return (images - mean[:, None, None]) / std[:, None, None]
 
     def fold_into(self, vae: AutoencoderKL) -> None:
-        """Make the decoder, whose network answers in these units, put out pixels in [-1, 1] as diffusers expects.
+        """Make a decoder that was trained in this scaling return pixels in [-1, 1], as diffusers expects.
 
-        Its last layer is linear, so this is exact; the units that were folded in before are taken out again.
-        The encoder keeps expecting normalised images, and the configuration says which.
+        Its last layer is linear, so this is exact. A scaling that was folded in before is undone. The encoder still
+        expects images in this scaling, which is recorded in the configuration.
         """
         before, last = Pixels.of(vae), vae.decoder.conv_out
         scale = torch.tensor(self.std).to(last.weight) / torch.tensor(before.std).to(last.weight)

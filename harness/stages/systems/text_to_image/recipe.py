@@ -1,4 +1,4 @@
-"""How to fine-tune, as a value: what the training's processes are told."""
+"""The recipe of a fine-tuning, which is passed to the training processes."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Recipe:
 
     @property
     def per_step(self) -> int:
-        """Images of one step of the optimiser."""
+        """Number of images of one step of the optimiser."""
         return self.batch_size * self.accumulate
 
     def steps(self, images: int) -> int:
-        """Steps of the optimiser in all.
+        """Total number of steps of the optimiser.
 
         Raises:
             StageError: the warm-up or the first checkpoint would come after the last step.
@@ -65,7 +65,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Recipe:
-        """What ``to_json`` wrote, and so the choices of whoever wrote it."""
+        """Read what ``to_json`` wrote; its values were validated there."""
         augment: Augment = told["augment"]
         precision: Precision = told["precision"]
         rest = {name: value for name, value in told.items() if name not in ("augment", "precision")}

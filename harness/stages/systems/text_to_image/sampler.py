@@ -1,4 +1,4 @@
-"""Batches of images from noise, by diffusers' own loop; measured, and checked for numbers that are none."""
+"""Samples batches of images with diffusers' own loop, measures the cost, and checks for NaN and infinity."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one batch: decoding included, loading and writing not."""
+    """Cost of one batch, including decoding but not loading and writing."""
 
     evaluations: int
-    """Of the network, for each image."""
+    """Number of evaluations of the network for each image."""
     images: int
     usage: Usage
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some images, and what they cost."""
+    """Some images and their cost."""
 
     pixels: NDArray[np.uint8]
     """(B, H, W, 3)."""
@@ -61,10 +61,10 @@ class Batch:
 
 
 class Sampler:
-    """A pipeline on its device with the scheduler asked for.
+    """A pipeline on its device with the requested scheduler.
 
     Raises:
-        StageError: prompts of another text encoder, or a size, scheduler or number of steps that cannot be.
+        StageError: prompts of another text encoder, or an impossible size, scheduler or number of steps.
     """
 
     settings: Settings
@@ -80,12 +80,12 @@ class Sampler:
         self._check_prompts(next(image_folder.rows(prompts)))
 
     def draw(self, rows: Sequence[Row], first: int, total: int) -> Batch | None:
-        """Images for consecutive rows; None where memory does not suffice for so many at once.
+        """Images for consecutive rows; None if they do not fit into memory at once.
 
         Args:
-            rows: of the encoded prompts.
-            first: the index of the first of them, which its noise depends on.
-            total: how many there are in all, for the progress.
+            rows: rows of the encoded prompts.
+            first: index of the first row; the noise depends on it.
+            total: total number of rows, for the progress.
 
         Raises:
             StageError: an image is not finite.
@@ -95,7 +95,7 @@ class Sampler:
         except (RuntimeError, MemoryError) as e:
             if not is_out_of_memory(e):
                 raise
-        # Outside of the handler, for the exception holds on to what filled the memory.
+        # Outside of the handler, because the exception keeps references to what filled the memory.
         if self.job.device != "cpu":
             torch.cuda.empty_cache()
         return None
@@ -108,7 +108,7 @@ class Sampler:
                 prompt_embeds=self._embeddings("prompts", [int(str(row.columns["row"])) for row in rows]),
                 negative_prompt_embeds=self._embeddings("negative", [0] * len(rows)),
                 latents=self._noise(generators),
-                generator=generators,  # goes on where the first noise ended, for schedulers that add more
+                generator=generators,  # continues after the initial noise, for schedulers that add more
                 height=self.height,
                 width=self.width,
                 num_inference_steps=self.settings.steps,
@@ -121,14 +121,14 @@ class Sampler:
         return Batch((images * 255).round().astype(np.uint8), cost)
 
     def _noise(self, generators: Sequence[torch.Generator]) -> Tensor:
-        """The same numbers at every precision and on every device: drawn on the CPU, in fp32."""
+        """Initial noise, drawn on the CPU in fp32, so that it is the same at every precision and on every device."""
         factor = self.pipe.vae_scale_factor
         shape = (1, self.pipe.unet.config.in_channels, self.height // factor, self.width // factor)
         noise = torch.cat([torch.randn(shape, generator=g) for g in generators])
         return noise.to(self.job.device, dtype_of(self.settings.precision))
 
     def _embeddings(self, name: str, indices: Sequence[int]) -> Tensor:
-        """Only these rows are read."""
+        """Embeddings of these rows; only they are read from the file."""
         with safe_open(self.prompts, "pt") as stored:
             rows = stored.get_slice(name)
             chosen = torch.cat([rows[i : i + 1] for i in indices])
@@ -138,7 +138,7 @@ class Sampler:
         self.evaluations += 1
 
     def _watcher(self, rows: Sequence[Row], first: int, total: int) -> Any:
-        """What diffusers calls after every evaluation: reports progress, and looks at the last latents."""
+        """The callback of diffusers after every evaluation: reports progress and checks the last latents."""
 
         def watch(pipe: Any, step: int, _time: object, given: dict[str, Tensor]) -> dict[str, Tensor]:
             every = pipe.num_timesteps
@@ -164,7 +164,7 @@ class Sampler:
         )
 
     def _check_prompts(self, first: Row) -> None:
-        """The pipeline's own text encoder makes the same of the first prompt; equal widths do not say so."""
+        """Check that the pipeline's text encoder gives the same for the first prompt; equal widths are not enough."""
         with safe_open(self.prompts, "pt") as stored:
             width = stored.get_slice("prompts").get_shape()[2]
         taken = self.pipe.unet.config.cross_attention_dim
@@ -186,7 +186,9 @@ class Sampler:
 
 
 def generator(seed: int, index: int) -> torch.Generator:
-    """Of one image, on the CPU: by the hash of seed and index, so that no two images of any seeds share noise."""
+    """Generator for one image, on the CPU. Its seed is a hash of seed and index, so that no images share noise, even
+    across seeds.
+    """
     digest = sha256(f"{seed}:{index}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 

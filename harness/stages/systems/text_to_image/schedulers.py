@@ -27,7 +27,7 @@ Name = Literal[
     "deis",
     "unipc",
 ]
-"""Those of diffusers' schedulers that can follow Stable Diffusion's noise schedule and need no distilled network."""
+"""The schedulers of diffusers that can use Stable Diffusion's noise schedule and do not need a distilled network."""
 
 SCHEDULERS: Choices[tuple[str, dict[str, Any]]] = Choices(
     {
@@ -64,32 +64,32 @@ _SCHEDULE = (
     "rescale_betas_zero_snr",
     "steps_offset",
 )
-"""What the network was trained with; every scheduler has to follow it."""
+"""Settings that the network was trained with; every scheduler must keep them."""
 
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
-"""What a Stable Diffusion's network answers with: the noise, its velocity, or the image."""
+"""The prediction types of Stable Diffusion's networks: the noise, its velocity, or the image."""
 
 _LATENT = {"clip_sample": False, "set_alpha_to_one": False}
-"""Stable Diffusion's choices, unless the pipeline says otherwise. Clipping to [-1, 1] is for pixels; diffusers'
-DDIM and DDPM do it by default."""
+"""Stable Diffusion's choices, unless the pipeline's configuration differs. Clipping to [-1, 1] is for pixels;
+diffusers' DDIM and DDPM do it by default."""
 
 
 def scheduler_for(name: Scheduler, own: SchedulerMixin, steps: int) -> SchedulerMixin:
-    """The scheduler of that name on a pipeline's noise schedule, tried out without the network.
+    """The scheduler of that name with a pipeline's noise schedule, tried out without the network.
 
-    Like diffusers' ``from_config`` with a config from the hub. With one that diffusers has saved again,
-    ``from_config`` also carries over what was merely a default of the first class, the spacing of the steps
-    above all, and the same name would mean another sampler. So the noise schedule is carried over, and the
-    spacing only where the pipeline departs from its own scheduler's default.
+    The result is that of diffusers' ``from_config`` with a config from the hub. With a config that diffusers has
+    saved again, ``from_config`` also carries over mere defaults of the first class, above all the spacing of the
+    steps, so the same name would mean a different sampler. Therefore the noise schedule is carried over, but the
+    spacing only if the pipeline's differs from its own scheduler's default.
 
     Args:
-        name: which one.
+        name: name of the scheduler.
         own: the pipeline's scheduler.
         steps: denoising steps.
 
     Raises:
-        StageError: the pipeline's scheduler has another sort of noise schedule or an unknown prediction type, or
-            the one asked for cannot follow it, or cannot do so many steps.
+        StageError: the pipeline's scheduler has another kind of noise schedule or an unknown prediction type, or the
+            requested one cannot use the noise schedule or do that many steps.
     """
     import diffusers
 
@@ -123,14 +123,14 @@ def scheduler_for(name: Scheduler, own: SchedulerMixin, steps: int) -> Scheduler
 
 
 def _defaults(kind: type[SchedulerMixin]) -> dict[str, Any]:
-    """The parameters of a scheduler's class."""
+    """Default parameters of a scheduler's class."""
     import inspect
 
     return {p.name: p.default for p in inspect.signature(kind).parameters.values()}
 
 
 def _try_out(scheduler: SchedulerMixin, name: str, steps: int) -> None:
-    """Run all steps on a single number, with the sample itself for the network's answer."""
+    """Run all steps on a single number, with the sample itself in place of the network's output."""
     import inspect
 
     import torch

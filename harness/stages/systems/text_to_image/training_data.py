@@ -1,4 +1,4 @@
-"""What training reads at every step, prepared once: pictures, latents and captions."""
+"""Prepares once what training reads at every step: images, latents and captions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Frames:
     """(N, 3, H, W), a memory map."""
     names: Sequence[str]
     captions: Sequence[Sequence[str]]
-    """Empty where an image has none."""
+    """Captions of each image; empty if it has none."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -52,13 +52,13 @@ class Frames:
         return self.pixels.shape[2], self.pixels.shape[3]
 
     def batch(self, indices: Sequence[int]) -> Tensor:
-        """float32 (B, 3, H, W) in [0, 1]."""
+        """Images as float32 (B, 3, H, W) in [0, 1]."""
         return torch.from_numpy(self.pixels[list(indices)]).float() / 255
 
     def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation per channel of all pixels in [0, 1]: exact, image by image.
+        """Mean and standard deviation per channel of all pixels in [0, 1], computed image by image.
 
-        Bytes and their squares are summed as integers, so no order of the images gives another result.
+        Bytes and their squares are summed as integers, so the result does not depend on the order of the images.
         """
         total, squares = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
         for image in self.pixels:
@@ -76,13 +76,13 @@ def decode(sources: Sequence[Artifact], file: Path, multiple: int, what: str, jo
 
     Args:
         sources: image folders.
-        file: where the bytes go.
-        multiple: what height and width must be divisible by.
-        what: names the images in messages.
-        job: is told how far it is.
+        file: the file that the pixels are written to.
+        multiple: height and width must be divisible by this.
+        what: name of the images in messages.
+        job: its progress is reported.
 
     Raises:
-        StageError: no images, an unreadable one, sizes that differ or that the networks cannot take.
+        StageError: no images, an unreadable one, sizes that differ or are not divisible by ``multiple``.
     """
     rows = [row for source in sources for row in image_folder.rows(source)]
     if not rows:
@@ -108,7 +108,7 @@ def decode(sources: Sequence[Artifact], file: Path, multiple: int, what: str, jo
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    """Uint8 (H, W, 3)."""
+    """An image as uint8 (H, W, 3)."""
     try:
         with Image.open(path) as image:
             if image.mode != "RGB":
@@ -136,7 +136,7 @@ class Latents:
         return (mean + noise * (log_variance.clamp(-30, 20) / 2).exp()) * self.scaling
 
     def mean(self, images: Sequence[int]) -> Tensor:
-        """(B, C, h, w) of images as they are, scaled."""
+        """Posterior means (B, C, h, w) of images in their original orientation, scaled."""
         mean, _ = torch.from_numpy(self.moments[list(images), 0]).chunk(2, dim=1)
         return mean * self.scaling
 
@@ -182,7 +182,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Read back from the folder, by as many processes as there are."""
+    """The prepared data, which each process reads back from the folder."""
 
     training: Side
     held_out: Side | None
@@ -193,18 +193,18 @@ class Prepared:
 def prepare(
     recipe: Recipe, pipeline: Artifact, data: Artifact, validation: Artifact | None, job: Job
 ) -> None:
-    """Leave latents and captions in ``job.scratch``, unless a killed run has.
+    """Write latents and captions to ``job.scratch``, unless a killed run has already done so.
 
     Raises:
         StageError: see ``text_to_image.finetune``.
     """
     if (job.scratch / _DONE).exists():
         return
-    if PRECISIONS[recipe.precision].scaled and job.device == "cpu":  # accelerate scales losses on GPUs alone
+    if PRECISIONS[recipe.precision].scaled and job.device == "cpu":  # accelerate scales losses on GPUs only
         raise StageError(f"precision: {recipe.precision} is for GPUs; on a CPU use bf16 or fp32")
     opened = read_pipeline(pipeline.path, "the pipeline", torch.float32)
     vae = opened.vae.to(job.device)
-    multiple = opened.vae_scale_factor  # the UNet takes odd latents too
+    multiple = opened.vae_scale_factor  # the UNet also takes latents of odd size
     sides = {"training": data} if validation is None else {"training": data, "held-out": validation}
     frames = {
         side: decode([images], job.scratch / f"{side}-pixels.npy", multiple, side, job)
@@ -240,7 +240,7 @@ def prepare(
 
 
 def prepared(scratch: Path) -> Prepared:
-    """What ``prepare`` left."""
+    """Read what ``prepare`` wrote."""
     described = json.loads((scratch / _DONE).read_text(encoding="utf-8"))
     sides = {
         side: Side(
@@ -268,7 +268,7 @@ def _captioned(frames: Frames, side: str) -> None:
 
 
 def _cut(tokenizer: CLIPTokenizer, frames: Frames) -> int:
-    """How many captions have more tokens than the text encoder takes, and are cut."""
+    """Number of captions that are cut because they have more tokens than the text encoder takes."""
     sentences = [caption for captions in frames.captions for caption in captions]
     lengths = (len(ids) for ids in tokenizer(sentences, verbose=False).input_ids)
     return sum(length > tokenizer.model_max_length for length in lengths)

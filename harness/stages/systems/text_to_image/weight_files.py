@@ -1,4 +1,4 @@
-"""The files of a network's weights in a pipeline. Pickles are told apart and never opened."""
+"""The files with a network's weights in a pipeline. Pickles are recognised and never opened."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Weights(NamedTuple):
     variant: str | None
     """``fp16`` in ``model.fp16.safetensors``; None for the plain name."""
     dtype: torch.dtype
-    """That all the floating-point numbers fit into."""
+    """A type that holds all the floating-point weights."""
 
 
 def weights(folder: Path, what: str) -> Weights:
-    """The safetensors of a network: those of the plain name, else the only variant that there is.
+    """The safetensors files of a network: those with the plain name, else those of the only variant.
 
     Raises:
-        StageError: none, pickles only, a choice of variants, a damaged file, a format that cannot be computed in.
+        StageError: no weights, only pickles, several variants, a damaged file, a dtype that cannot be computed in.
     """
     names = sorted(path.name for path in folder.iterdir())
     variants: dict[str | None, list[str]] = {}
@@ -52,7 +52,7 @@ def weights(folder: Path, what: str) -> Weights:
 
 
 def refuse_pickle(file: Path, what: str) -> None:
-    """Raises StageError for a file that is opened by running it, with the command that converts it."""
+    """Raises StageError for a pickle, which runs code when opened; the message has the command that converts it."""
     if file.suffix in PICKLED:
         convert = conversion(file.name, f"{file.stem}.safetensors")
         raise StageError(f"{what}: {refusal(file.name, convert)}")

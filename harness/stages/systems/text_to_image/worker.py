@@ -1,4 +1,4 @@
-"""One process of a fine-tuning: the loop itself, alone or as one of several that ``accelerate launch`` starts."""
+"""One process of a fine-tuning: the training loop, alone or as one of several started by ``accelerate launch``."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from harness.stages.systems.text_to_image.training_data import Prepared, prepare
 Tell = Callable[[int, int, str], None]
 RESULT, HISTORY, CHECKPOINTS = "trained.safetensors", "history.json", "checkpoints"
 ERROR = "error.txt"
-"""What stopped a process that the stage started."""
+"""File with the error that stopped a process started by the stage."""
 ROWS, LOOKS = 100, 10
-"""At most so many rows of the history, and so many looks at the held-out images."""
+"""Maximum number of rows of the history, and of evaluations on the held-out images."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a process is told. Paths are text, so that it travels as JSON."""
+    """The input of a process. Paths are text, so that it can be passed as JSON."""
 
     recipe: Recipe
     pipeline: str
@@ -57,12 +57,12 @@ class Task:
 
 
 def run(task: Task, tell: Tell) -> None:
-    """Train to the end, from where a killed run stopped; the weights and the history are left in the scratch folder.
+    """Train to the end, from where a killed run stopped. Weights and history are written to the scratch folder.
 
     Raises:
         StageError: the loss is not a finite number, or there is not enough memory.
     """
-    AcceleratorState._reset_state(reset_partial_state=True)  # another training of this process had its own
+    AcceleratorState._reset_state(reset_partial_state=True)  # left by an earlier training in this process
     recipe, scratch = task.recipe, Path(task.scratch)
     accelerator = Accelerator(
         cpu=task.device == "cpu",
@@ -84,7 +84,7 @@ def run(task: Task, tell: Tell) -> None:
 
 
 class _Loop:
-    """The parts of a training, and what happens at each step."""
+    """The parts of a training, and its steps."""
 
     recipe: Recipe
 
@@ -122,7 +122,7 @@ class _Loop:
         resume = Resume(self.scratch, self._parts(), "training")
         told = resume.restore()
         if self.ema is not None:
-            self.ema.to(self.accelerator.device)  # it takes what was saved as it is, and that was on the CPU
+            self.ema.to(self.accelerator.device)  # a restored state is on the CPU, where it was saved
         self.history = list(told.get("history", []))  # type: ignore[arg-type]
         since: list[float] = list(told.get("since", []))  # type: ignore[arg-type]
         first = int(told.get("step", 0))  # type: ignore[arg-type]
@@ -146,7 +146,7 @@ class _Loop:
         self.accelerator.wait_for_everyone()
 
     def _step(self, step: int) -> float:
-        """One step of the optimiser; the mean loss of its images."""
+        """Do one step of the optimiser and return the mean loss of its images."""
         accelerator, recipe = self.accelerator, self.recipe
         whole, losses = self.drawing.step(step), []
         self.network.train()
@@ -172,7 +172,7 @@ class _Loop:
         return mean
 
     def _note(self, step: int, loss: float) -> None:
-        """A row of the history; with a look at the held-out images at every tenth of the way."""
+        """Add a row to the history, every tenth of the way with the held-out loss."""
         looks = {math.ceil(self.steps * k / LOOKS) for k in range(1, LOOKS + 1)}
         due = any(step - math.ceil(self.steps / ROWS) < look <= step for look in looks)
         row: dict[str, Json] = {"step": step, "train_loss": loss, "lr": self.schedule.get_last_lr()[0]}
@@ -181,7 +181,7 @@ class _Loop:
         self.accelerator.log({k: v for k, v in row.items() if v is not None and k != "step"}, step=step)
 
     def _look(self) -> float:
-        """The held-out loss of the weights that would be kept now."""
+        """The held-out loss of the weights that would be saved now."""
         self.network.eval()
         if self.ema is None:
             return float(held_out_loss(self.held_out[0], self.network))
@@ -192,7 +192,7 @@ class _Loop:
         return loss
 
     def _save(self, file: Path) -> None:
-        """The trained weights, or their moving average, in fp32."""
+        """Save the trained weights, or their moving average, in fp32."""
         file.parent.mkdir(exist_ok=True)
         weights = dict(zip(self.trained.names, self.ema.shadow_params, strict=True)) if self.ema else {}
         state = weights or self.trained.state_dict()
@@ -229,7 +229,7 @@ def _optimizer(recipe: Recipe, parameters: list[torch.nn.Parameter]) -> torch.op
 
 
 def main() -> int:
-    """``python -m harness.stages.systems.text_to_image.worker TASK``: lines of JSON tell the stage how far it is."""
+    """``python -m harness.stages.systems.text_to_image.worker TASK``: reports progress to the stage in JSON lines."""
     task = Task.from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
 
     def tell(*done: Any) -> None:
@@ -238,7 +238,7 @@ def main() -> int:
     try:
         run(task, tell)
     except StageError as e:
-        # A file, for lines of several processes may run into one another.
+        # A file, because the output lines of several processes may be interleaved.
         (Path(task.scratch) / ERROR).write_text(str(e), encoding="utf-8")
         return 1
     return 0
