@@ -194,7 +194,9 @@ def _seen(judged: Judged, comparisons: int, alpha: float) -> Judged:
 def _demoted(judged: Judged, comparisons: int, alpha: float) -> Finding:
     finding, evidence = judged.finding, judged.evidence
     assert evidence is not None
-    assert evidence.spread is not None  # exact claims have p = 0 and are never demoted; all others have a spread
+    assert (
+        evidence.spread is not None
+    )  # exact claims have p = 0 and are never demoted; all others have a spread
     assert finding.margin is not None
     d = evidence.change * (1 if finding.better == "lower" else -1)
     gap = finding.margin - d if finding.verdict is Verdict.UNCHANGED else abs(d)

@@ -100,7 +100,9 @@ class Explanation:
             for place in dict.fromkeys((*before, *after))
         ]
         sign = 1 if self.better == "lower" else -1
-        return sorted(parts, key=lambda p: -sign * p.contribution)  # stable: equal parts keep the metric's order
+        return sorted(
+            parts, key=lambda p: -sign * p.contribution
+        )  # stable: equal parts keep the metric's order
 
 
 def pairs_of(finding: Finding, candidate: Run, baseline: Run) -> list[Pair]:

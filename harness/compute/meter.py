@@ -25,11 +25,11 @@ class Usage:
     host_bytes: int
     """Largest memory resident in this process."""
     energy_j: float | None
-    """Energy used by the accelerator in joules, by its own counter (NVML); None if it has no counter."""
+    """What the accelerator took, by its own counter (NVML); None where nothing counts it."""
     device: str
-    """Name of the hardware."""
+    """What hardware it is."""
     threads: int | None
-    """Number of threads that torch may use; None on an accelerator, where they hardly change the time."""
+    """That torch may use; None on an accelerator, whose time they hardly change."""
 
 
 def total(usages: Sequence[Usage]) -> dict[str, Json]:
@@ -53,7 +53,7 @@ class Meter:
     """
 
     usage: Usage
-    """Set when the block ends."""
+    """After the block."""
 
     def __init__(self, device: str) -> None:
         self._device = device

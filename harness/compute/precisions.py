@@ -16,15 +16,15 @@ class Arithmetic:
     """One number type."""
 
     torch: str
-    """Name of the dtype in torch."""
+    """Its name there."""
     lightning: str
-    """Lightning's name for training in this type; the trained weights stay in fp32."""
+    """What Lightning calls a training in it; weights that are trained stay in fp32."""
     rounding: float
-    """Largest relative difference between two embeddings of one text encoder if either was made or stored in it."""
+    """How far apart, relatively, two embeddings of one text encoder may be where either was stored or made in it."""
     wider: str
-    """The types to try if numbers are not finite in this one; empty for the widest."""
+    """What to try where numbers are not finite in it; empty for the widest."""
     scaled: bool = False
-    """Whether training scales its losses up, because small gradients would otherwise become 0."""
+    """Whether a training scales its losses up, for else small gradients are 0."""
 
 
 PRECISIONS: Choices[Arithmetic] = Choices(

@@ -22,11 +22,11 @@ class Row(NamedTuple):
 
     text: str
     document: str
-    """The document that the text is from; rows of one document are not independent of one another."""
+    """What it is from: rows of one document are not independent of one another."""
     page: int
-    """The page on which it begins, from 1; 0 if the source has no pages."""
+    """Where it begins, from 1; 0 where the source has no pages."""
     row: int
-    """Index within the document, from 0."""
+    """Its place within the document, from 0."""
 
 
 def write(folder: Path, rows: Sequence[Row]) -> None:

@@ -18,14 +18,14 @@ class Likelihood(NamedTuple):
     """The likelihood of one text."""
 
     item: str
-    """Unique name: a document, or ``document:row``."""
+    """Unique: a document, or ``document:row``."""
     document: str
     tokens: int
-    """Number of predicted tokens, at least 1."""
+    """That were predicted, at least 1."""
     bytes: int
-    """Number of UTF-8 bytes of the predicted text."""
+    """UTF-8, of what was predicted."""
     nll: float
-    """Negative log-likelihood, summed over the tokens, in nats."""
+    """Sum over the tokens, in nats."""
 
 
 def write(folder: Path, rows: Sequence[Likelihood]) -> None:

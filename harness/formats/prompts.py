@@ -21,7 +21,7 @@ class Passage(NamedTuple):
     id: str
     document: str
     page: int
-    """The page on which it begins, from 1; 0 if the source has no pages."""
+    """On which it begins, from 1; 0 where the source has no pages."""
     text: str
 
 
@@ -35,9 +35,9 @@ class Prompt:
     label: str
     """Its class."""
     writer: str
-    """What wrote the prompt."""
+    """What wrote it."""
     passages: tuple[Passage, ...] = ()
-    """The retrieved passages that the prompt is based on; may be empty."""
+    """The retrieved ones that it rests on; empty where there are none."""
 
 
 def write(folder: Path, prompts: Sequence[Prompt]) -> None:

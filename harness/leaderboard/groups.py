@@ -88,7 +88,9 @@ def grouped(rows: Sequence[Row], by: Name | None = None) -> list[RowGroup]:
         group.rows.sort(key=lambda r: place[id(r)])
     groups.sort(key=lambda g: place[id(g.rows[0])])
     suites = list(dict.fromkeys(g.rows[0].entry.run.suite for g in groups))
-    return sorted(groups, key=lambda g: suites.index(g.rows[0].entry.run.suite))  # groups of one suite are consecutive
+    return sorted(
+        groups, key=lambda g: suites.index(g.rows[0].entry.run.suite)
+    )  # groups of one suite are consecutive
 
 
 def between(

@@ -171,7 +171,7 @@ def _sections(run: Run, comparison: Comparison, changes: Sequence[Difference]) -
     ]
     columns = ("metric", "point", "one value per repeat")
     folded = comparison.baseline is not None
-    yield Section("Values that were compared with nothing", values, columns, folded)
+    yield Section("Values without a baseline", values, columns, folded)
     yield from _record(run)
     yield from _details(run.scores, findings)
 

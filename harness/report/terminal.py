@@ -180,7 +180,7 @@ class _Page:
         rows = uncompared(run, comparison)
         if not rows:
             return
-        self.heading("values that were compared with nothing, one per repeat")
+        self.heading("values without a baseline, one per repeat")
         table = self.table(("metric", "values"))
         dim = "" if comparison.baseline is None else "dim"
         for name, at, values in rows[:ROWS]:

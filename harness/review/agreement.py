@@ -17,7 +17,7 @@ from harness.compare import stats
 
 Level = Literal["nominal", "ordinal", "interval"]
 LEAST = 3
-"""Minimum number of units for an interval."""
+"""Fewer units have no interval."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Alpha:
 
     alpha: float
     low: float | None
-    """Ends of the 90 % interval, at most 1; None if there are too few units."""
+    """90 % interval, at most 1; None where there are too few units."""
     high: float | None
     units: int
-    """Number of units that were rated by at least two people."""
+    """Rated by two people or more."""
     ratings: int
-    """Number of ratings of these units."""
+    """Of these units."""
 
 
 def alpha(units: Sequence[Sequence[float]], level: Level = "ordinal") -> Alpha | None:
@@ -100,11 +100,11 @@ class Consistency:
     """Consistency of raters over the images that they saw twice."""
 
     exact: float
-    """Share of pairs with equal answers."""
+    """Share of answers that are the same."""
     within_one: float
-    """Share of pairs that are at most one point apart."""
+    """Share that are at most one point apart."""
     difference: float
-    """Mean absolute difference, in points."""
+    """Mean of the absolute difference, in points."""
     pairs: int
 
 

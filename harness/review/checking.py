@@ -19,10 +19,10 @@ from harness.review.rating_table import Answers, Rated
 
 SCHEMA = "harness.ratings/1"
 LEAST_SHARE = 0.5
-"""Minimum share of rated images in a file; others are left out unless requested."""
+"""A file that is less full than this is left out, unless it is asked for."""
 
 MOST_SECONDS = 3600
-"""Maximum time on one image, as counted by the page."""
+"""On one image, as the page counts them."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Sheet:
     file: Path
     exported: datetime
     rated: tuple[Rated, ...]
-    """Images with all questions answered, in page order."""
+    """Images of which every question is answered, in the order of the page."""
     begun: int
-    """Number of images with only some questions answered; they do not count."""
+    """Images of which only some are: they do not count."""
     share: float
-    """Share of the page that was rated."""
+    """Of the page."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from harness.review.rating_table import Rated
 from harness.store.record import Run, Score
 
 LEAST = 3
-"""Minimum number of pairs for a rank correlation."""
+"""Fewer pairs than this have no rank correlation worth the name."""
 LEAST_INTERVAL = 10
-"""Minimum number of pairs for an interval, which uses a normal approximation."""
+"""The interval rests on a normal approximation."""
 
 Means = Mapping[str, Mapping[str, float]]
 """Scale → image or system → its mean rating."""
@@ -33,12 +33,12 @@ class Correlation:
     scale: str
     over: Literal["systems", "images"]
     n: int
-    """Number of systems or images."""
+    """How many of them."""
     rho: float | None
-    """Spearman's ρ, without change of sign: if lower is better, agreement with people is negative. None if either side
-    is constant."""
+    """Spearman's, as it is: where lower is better, agreement with people is negative. None where either side is
+    constant."""
     low: float | None
-    """Ends of the 90 % interval; None below ten pairs."""
+    """90 % interval; None below ten pairs."""
     high: float | None
 
 

@@ -16,7 +16,7 @@ from harness.compare import stats
 from harness.review.rating_table import Rated
 
 LEAST = 3
-"""Minimum number of images or raters for an interval."""
+"""Images or raters that an interval needs."""
 
 WORST, BEST = 1.0, 5.0
 """The ends of every scale."""
@@ -30,10 +30,10 @@ class Level:
 
     mean: float
     low: float | None
-    """Ends of the 90 % interval; None if there are too few images."""
+    """90 % interval; None where there are too few images."""
     high: float | None
     unit: Literal["images", "raters", ""]
-    """The unit that the interval is over."""
+    """What the interval is over."""
     images: int
     raters: int
 

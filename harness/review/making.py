@@ -30,9 +30,9 @@ from harness.store.artifacts import Store
 from harness.store.record import Run
 
 MOST = 512
-"""Maximum side of an image, in pixels."""
+"""Pixels on a side."""
 LOSSLESS = 256
-"""Images up to this side are encoded without loss, since at 64 × 64 every pixel matters; larger ones as WebP at 90."""
+"""Up to this side images are encoded without loss: at 64 × 64 every pixel counts. WebP at 90 above."""
 
 
 def encoded_picture(files: Sequence[Path]) -> tuple[int, int, list[str]]:
@@ -135,13 +135,13 @@ class Wish:
     """Options of a review."""
 
     stages: tuple[str, ...] = ()
-    """Stages whose images are rated; empty: all stages that generate images."""
+    """Whose images; empty: of everything that generates."""
     controls: str | None = None
-    """The stage with the real images; None: chosen by ``pool``."""
+    """The stage with the real images; None: chosen as ``pool`` says."""
     count: int = 40
-    """Number of different images to rate."""
+    """Different images to rate."""
     seed: int = 0
-    """Seed of selection and order."""
+    """Of choice and order."""
 
     def settings(self) -> dict[str, Json]:
         return {

@@ -25,7 +25,7 @@ class Answers:
     scales: Mapping[str, int]
     """Scale → 1 to 5."""
     artefacts: tuple[str, ...]
-    """Artefacts of the image; empty if it has none."""
+    """Empty: none."""
     train: str
     comment: str
     seconds: int
@@ -52,9 +52,9 @@ class Ratings:
     review: str
     run: str
     questions: str
-    """Digest of the questions."""
+    """Digest of what was asked."""
     asked: str
-    """How the images were requested: ``class``, ``sentence`` or empty."""
+    """By what the images were asked for: ``class``, ``sentence`` or nothing."""
     rated: tuple[Rated, ...]
 
     @cached_property

@@ -28,7 +28,7 @@ class Reviewer:
     name: str
     ratings: int
     share: float
-    """Share of the page that was rated."""
+    """Of the page."""
     minutes: float
     consistency: Consistency | None
     """Over all scales."""
@@ -44,13 +44,13 @@ class SystemSummary:
     images: int
     ratings: int
     scores: Mapping[str, Level]
-    """Scale → level, 1 to 5."""
+    """By scale, 1 to 5."""
     below_real: Mapping[str, Level]
-    """Scale → the real images' score minus this one's; empty for the real images, and if there are none."""
+    """By scale: the real images' score less this one's; empty for the real ones, and where there are none."""
     artefacts: Mapping[str, float]
-    """Artefact → share of the ratings that name it."""
+    """Share of the ratings that name it."""
     train: Mapping[str, float]
-    """Answer → share of the ratings."""
+    """Share of the ratings by answer."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ class Summary:
     review: str
     run: str
     images: int
-    """Number of different images on the page."""
+    """Different ones on the page."""
     scales: tuple[str, ...]
     reviewers: tuple[Reviewer, ...]
     systems: tuple[SystemSummary, ...]
     agreement: Mapping[str, Alpha | None]
-    """Scale → α; None if there is only one rater, or only one answer."""
+    """By scale; None where there is one rater only, or one answer only."""
     consistency: Mapping[str, Consistency | None]
-    """Scale → consistency."""
+    """By scale."""
     correlations: tuple[Correlation, ...]
     remarks: tuple[Remark, ...]
 

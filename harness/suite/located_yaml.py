@@ -122,7 +122,9 @@ def parse(source: str, file: str, first_line: int = 1) -> Tree:
         return _Builder(file, first_line).document(yaml.parse(source, Loader=_LOADER))
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
-        last = max(len(source.splitlines()) - 1, 0)  # at the end of the text, the parser's mark is one line too far
+        last = max(
+            len(source.splitlines()) - 1, 0
+        )  # at the end of the text, the parser's mark is one line too far
         line = first_line + (min(mark.line, last) if mark else 0)
         problem = ", ".join(p for p in (e.problem, e.context) if p)
         raise SuiteError(Where(file, line), f"not YAML: {problem}") from None

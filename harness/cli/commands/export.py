@@ -80,7 +80,9 @@ def export(artifact: Stored, to: Path) -> Path:
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         with files.new_folder(to) as folder:
-            for path in sorted(artifact.folder.rglob("*")):  # not copytree: its error messages span many lines
+            for path in sorted(
+                artifact.folder.rglob("*")
+            ):  # not copytree: its error messages span many lines
                 copy = folder / path.relative_to(artifact.folder)
                 copy.mkdir() if path.is_dir() else shutil.copy2(path, copy)
     except OSError as e:

@@ -67,7 +67,10 @@ class LocalExecutor:
             except HarnessError as e:
                 log.write(f"{e}\n")
                 raise
-            except (Exception, SystemExit) as e:  # whatever a library raises, the task fails and the run continues
+            except (
+                Exception,
+                SystemExit,
+            ) as e:  # whatever a library raises, the task fails and the run continues
                 if self._is_stopped():
                     raise KeyboardInterrupt from None
                 log.write(traceback.format_exc())
@@ -136,7 +139,9 @@ class Log(io.TextIOBase):
 
     def write(self, text: str) -> int:
         clean = visible(text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    "), lines=True)
-        with contextlib.suppress(OSError, ValueError):  # ValueError: the log is closed, but a thread still prints
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # ValueError: the log is closed, but a thread still prints
             self._file.write(clean.encode("utf-8", "backslashreplace"))
         return len(text)
 

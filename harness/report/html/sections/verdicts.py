@@ -159,9 +159,7 @@ def _alone(run: Run, comparison: Comparison) -> Iterator[Table]:
             for name, at, values in rows[:ROWS]
         )
         columns = ("metric", "point", "one value per repeat")
-        yield Table(
-            "Values that were compared with nothing", columns, cells, left_out=max(len(rows) - ROWS, 0)
-        )
+        yield Table("Values without a baseline", columns, cells, left_out=max(len(rows) - ROWS, 0))
 
 
 def _points(caption: str, points: Sequence[Point]) -> Table:

@@ -63,18 +63,18 @@ def _probability(logits: Sequence[float], index: int, name: str) -> float:
 _SIDE = 8
 
 Prints = NDArray[np.uint64]
-"""The 128 bits of each of N images, shape (N, 2)."""
+"""(N, 2): the 128 bits of each of N images."""
 
 
 class Twin(NamedTuple):
     """An image that looks like an earlier one."""
 
     image: int
-    """Index of the image."""
+    """Its index."""
     like: int
-    """Index of the image that it looks like, which is not a twin itself."""
+    """Index of the image that it looks like, which is no twin itself."""
     distance: int
-    """Number of bits that differ."""
+    """Bits that differ."""
 
 
 def fingerprint(image: Path) -> Prints:

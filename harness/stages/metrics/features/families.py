@@ -55,17 +55,15 @@ class Family:
     """The functions that differ from family to family."""
 
     named: Callable[[str | None], str]
-    """The network or layer for the text after the colon, or the default; ValueError if it does not exist."""
+    """The network or layer behind the colon, or the default; ValueError where there is no such one."""
     build: Callable[[str, Path | None], Network]
-    """Builds the network of that name; for ``transformers`` the folder has the configuration."""
+    """By that name; of ``transformers``, the folder has the configuration."""
     own_view: Callable[[nn.Module, Path | None], View]
     pretrained: Callable[[str, Path, Path], nn.Module] | None = None
-    """For families whose configuration comes with the weights: loads the network with its weights from a folder, and
-    writes the configuration to the second folder. None: the network is built by name and filled with any weights
-    that fit.
-    """
+    """Where the configuration comes with the weights: the network with them, from a folder; the second folder gets the
+    configuration. None: the network is built by its name and filled with any weights that fit."""
     ready: Callable[[Any], None] | None = None
-    """A last change to a network before use, equal up to rounding; None: no change."""
+    """The last that is done to a network before it is used, equal to rounding; None: nothing."""
 
 
 @cache
@@ -209,7 +207,7 @@ class Architecture:
 
     family: Annotated[str, FAMILIES]
     name: str
-    """For torchvision and timm the name of the network, else that of the layer."""
+    """The network's, of torchvision and timm; else the layer."""
 
     @classmethod
     def from_text(cls, text: str) -> Architecture:

@@ -18,16 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[Any]
-"""(N, D), float32 as features are stored; a memory map is read by block."""
+"""(N, D), float32 as features are stored; a memory map is read by the block."""
 Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 BLOCK = 1024
 
 SLACK = 1e-9
-"""Squared distances that differ by less, relatively, are treated as equal: below the resolution of float32 features,
-above the effect of summation order. Without it the matrix product's block size would decide ties.
-"""
+"""Squared distances this close, relatively, are equal: below what float32 features resolve, above what the
+order of a sum changes. Without it a tie would be decided by the matrix product's block size."""
 
 
 def centre(vectors: Matrix) -> Doubles:
@@ -77,11 +76,11 @@ class Balls:
     """A ball around each of N vectors that reaches to its k-th nearest other vector."""
 
     radii: Doubles
-    """Squared radii, (N,)."""
+    """Squared, (N,)."""
     wider: Doubles
-    """Squared radii once one of the k nearest is removed, (N,)."""
+    """Squared, (N,): its radius once one of its k nearest is gone."""
     near: Indices
-    """Indices of the k nearest, (N, k)."""
+    """(N, k): which these are."""
 
 
 def balls(vectors: Matrix, k: int) -> Balls:
@@ -113,9 +112,9 @@ class Nearest:
     """The nearest vector of another set, for each of N vectors."""
 
     index: NDArray[np.int64]
-    """Index of the nearest, (N,): the first of equally near ones."""
+    """(N,): the first of equally near ones."""
     squared: Doubles
-    """Its squared distance, (N,)."""
+    """(N,): its squared distance."""
 
 
 def nearest(vectors: Matrix, others: Matrix) -> Nearest:
@@ -141,17 +140,17 @@ class Membership:
     """Counts for N balls around the vectors of one set and M points of another; boundaries belong to the balls."""
 
     around: Indices
-    """Number of balls that hold each point, (M,)."""
+    """(M,): how many balls hold each point."""
     holds: Indices
-    """Number of points that each ball holds, (N,)."""
+    """(N,): how many points each ball holds."""
     held_without: Doubles
-    """Share of the points that some ball holds, without each of the N vectors, (N,)."""
+    """(N,): share of the points that some ball holds, when each of the N vectors is left out."""
     around_without: Doubles
-    """Mean number of balls that hold a point, without each of the N vectors, (N,)."""
+    """(N,): how many balls hold a point, on average, when each of the N vectors is left out."""
     holding_without: Doubles
-    """Share of the other balls that hold some point, without each of the N vectors, (N,)."""
+    """(N,): share of the other balls that hold some point, when each of the N vectors is left out."""
     holding_without_point: Doubles
-    """Share of the balls that hold some point, without each of the M points, (M,)."""
+    """(M,): share of the balls that hold some point, when each of the M points is left out."""
 
 
 def membership(vectors: Matrix, points: Matrix, around: Balls) -> Membership:

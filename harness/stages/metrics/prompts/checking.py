@@ -31,41 +31,41 @@ class CheckScores(Scores):
     """The share of N prompts that pass each check, in [0, 1]; ``docs/prompt-checks.md`` explains each check."""
 
     passed: HigherShare
-    """All checks; one that does not apply to a prompt does not fail it."""
+    """All checks; one that has nothing to say about a prompt does not fail it."""
     present: HigherShare
-    """The prompt has enough words."""
+    """There are words."""
     clean: HigherShare
     """No markup, no control characters."""
     varied: HigherShare
-    """No word is repeated too often."""
+    """No word takes over."""
     no_echo: HigherShare
-    """It contains no part of an instruction, or of an assistant's answer to one."""
+    """Nothing of an instruction, or of an assistant's answer to one."""
     fits: HigherShare
-    """The text encoder reads all of it, cues included."""
+    """The text encoder reads all of it, cues and all."""
     class_kept: HigherShare
     """The word for the class is not cut off."""
     class_named: HigherShare
     """There is a word for the class."""
     relevant: HigherShare
-    """It is close enough to its class in the embedding."""
+    """It is near its class."""
     apart: HigherShare
-    """It is nearer to its class than to any other, up to ``margin``; 0 if there is only one class."""
+    """It is nearer to its class than to any other; of a single class, 0."""
     from_above: HigherShare
-    """A phrase says that the view is from above."""
+    """Something says that it is seen from above."""
     not_from_ground: HigherShare
-    """No phrase says that the view is from the ground."""
+    """Nothing says that it is seen from the ground."""
     vocabulary: HigherShare
-    """It uses words of remote sensing."""
+    """It speaks of land as remote sensing does."""
     supported: HigherShare
-    """Its words are in its passages. The share is over prompts with passages; 0 if no prompt has any."""
+    """Its words are in the passages that it rests on; of prompts that rest on some, 0 where none does."""
     close: HigherShare
-    """It is near one of its passages; the share is over the same prompts."""
+    """It is near one of those passages; counted alike."""
     unambiguous: HigherShare
     """No word is likely to be drawn as something else."""
     unrepeated: HigherShare
-    """It is not the same, or nearly the same, as an earlier prompt of its class."""
+    """It is not the same as another one before it in its class, or nearly."""
     class_specific: HigherShare
-    """It is not the same, or nearly the same, as a prompt of another class."""
+    """It is not the same as one of another class, or nearly."""
     consistent: HigherShare
     """It does not ask for what the negative prompt forbids."""
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from harness.stages.systems.land_cover.loading import Item
 
 SEEN = "seen.txt"
-"""File next to a classifier's weights: digests of the images that it was trained and selected on, one per line."""
+"""Beside a classifier's weights: digests of the images that it was trained and chosen on, one a line."""
 NAMED = 20
-"""Maximum number of test images that are named."""
+"""Test images that are named."""
 
 
 def write(folder: Path, items: Sequence[Item]) -> None:

@@ -26,7 +26,7 @@ from harness.stages.systems.language_model.scorer import losses
 from harness.stages.systems.language_model.subject import Recipe, Subject, open_subject, save_subject
 
 ROWS, LOOKS = 100, 10
-"""Maximum number of rows of the history, and of evaluations on the held-out texts."""
+"""At most so many rows of the history, and so many looks at the held-out texts."""
 
 
 def train(
@@ -107,11 +107,11 @@ class Loop:
         self.scaler = torch.amp.GradScaler(kind, enabled=PRECISIONS[recipe.precision].scaled)
         self.history: list[dict[str, Json]] = []
         self.usages: list[Usage] = []
-        """Usage of each chunk."""
+        """Of each chunk."""
         self.tokens = 0
-        """Number of tokens predicted so far."""
+        """Predicted so far."""
         self.lr = 0.0
-        """Learning rate of the step before."""
+        """Of the step before."""
 
     def run(self) -> None:
         """Train to the end, from where a killed run stopped.

@@ -28,11 +28,11 @@ class Opened:
 
     network: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerFast
-    """Has an end-of-text token, but maybe no beginning-of-text and no padding token."""
+    """With an end of a text; maybe without a beginning, and without a pad."""
     context: int
-    """Maximum number of tokens that the model has positions for."""
+    """The most tokens that the model has positions for."""
     quantisation: Quantisation | None = None
-    """Quantisation of the linear layers, which are those of the base for an adapter."""
+    """Of the linear layers, those below an adapter."""
 
 
 def open_model(

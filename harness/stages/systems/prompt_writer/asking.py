@@ -28,7 +28,7 @@ from harness.stages.systems.prompt_writer.wording import Instruction
 Style = Literal["instruct", "complete"]
 
 _TURN = "\n\nPrompt:"
-"""Added for a model without a chat template, which would otherwise continue the instruction."""
+"""Where a model without a chat template is to begin; else it goes on with the instruction."""
 
 
 class Question(NamedTuple):
@@ -36,9 +36,9 @@ class Question(NamedTuple):
 
     ids: list[int]
     passages: tuple[Passage, ...]
-    """The passages as they are in the question."""
+    """As they stand in it."""
     shortened: bool
-    """Whether some of their words were left out for lack of room."""
+    """Some of their words had no room."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Asker:
     instruction: Instruction
     style: Style
     room: int
-    """Maximum number of tokens of a question."""
+    """The most tokens that a question may have."""
 
     def question(self, label: str, passages: Sequence[Passage]) -> Question:
         """The instruction for a class with passages, which lose their last words if there is too little room.
@@ -143,18 +143,18 @@ class Answering:
 
     asker: Asker
     hits: Mapping[str, Sequence[Passage]]
-    """The passages found for each class, the best first."""
+    """By class, the best first."""
     passages: int
-    """Number of passages in a question."""
+    """How many of them a question has."""
     sampling: decoding.Sampling
     max_tokens: int
     precision: Precision
     batch_size: int
-    """Prompts at once; reduced to what fits into memory."""
+    """What there was memory for, in the end."""
     job: Job
     questions: dict[Turn, Question] = field(default_factory=dict)
     tokens: int = 0
-    """Number of tokens generated so far."""
+    """How many were written."""
 
     def ask(self, turns: Sequence[Turn]) -> list[Answer]:
         """One answer for each turn."""

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from harness.stages.systems.prompt_writer.passages import Held, Piece
 
 _AT_ONCE = 256
-"""Number of texts embedded between two progress reports."""
+"""Texts that are embedded between two reports of progress."""
 
 
 INDEX = ("chromadb", "llama-index-core", "llama-index-vector-stores-chroma")
-"""Packages that store and retrieve the passages."""
+"""What passages are stored and looked up by."""
 
 
 @stage(version=1, software=(*INDEX, *EMBEDDER))

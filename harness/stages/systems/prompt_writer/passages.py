@@ -28,7 +28,7 @@ class Piece(NamedTuple):
     """A passage before it has a vector."""
 
     id: str
-    """32 hex digits that depend only on its text."""
+    """32 hex digits that follow from its text alone."""
     text: str
     document: str
     page: int
@@ -40,11 +40,11 @@ class Pieces(NamedTuple):
     kept: list[Piece]
     """In the order of the corpus; no text twice."""
     duplicates: int
-    """Number of passages whose text occurred before."""
+    """Passages whose text had come before."""
     empty: int
-    """Number of rows without text."""
+    """Rows without text."""
     split: int
-    """Number of rows that were too long for one passage."""
+    """Rows that were too long for one passage."""
 
 
 class Held(NamedTuple):
@@ -52,7 +52,7 @@ class Held(NamedTuple):
 
     pieces: list[Piece]
     vectors: NDArray[np.float32]
-    """Shape (N, D); each row has norm 1."""
+    """Of shape (N, D); norm 1."""
 
     def digest(self) -> str:
         """64 hex digits over all content: equal if and only if the collections made from it are the same."""

@@ -46,7 +46,7 @@ class Cost:
     """Cost of one batch, including decoding but not loading and writing."""
 
     evaluations: int
-    """Number of evaluations of the network for each image."""
+    """Of the network, for each image."""
     images: int
     usage: Usage
 

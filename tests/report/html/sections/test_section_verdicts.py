@@ -53,7 +53,7 @@ def test_what_is_not_gated_or_stands_alone_is_there_too(tmp_path: Path) -> None:
     assert [row[0] for row in texts(found["Compared, not gated"])] == ["scores.loss"]
     assert texts(found["Missing: only in the baseline"]) == [("memorisation", "")]
     assert len(found["Not run: deselected"].rows) == 2
-    alone = texts(found["Values that were compared with nothing"])
+    alone = texts(found["Values without a baseline"])
     assert ("scores.n_absent_classes", "", "0, 1") in alone
 
 
