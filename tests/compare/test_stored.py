@@ -9,7 +9,7 @@ import pytest
 from compare.runs import compared, score, seeded, shifted, side, single, stored
 from report.test_golden import COMPARISON, RUN
 
-from harness.compare import renewal as stored_comparisons
+from harness.compare import stored as stored_comparisons
 from harness.compare.comparison import Comparison
 from harness.errors import UsageError
 from harness.store.record import Run

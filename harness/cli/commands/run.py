@@ -22,8 +22,8 @@ from harness.cli.baseline_choice import Against, Case, case, check, label_of, op
 from harness.compare.comparison import Comparison
 from harness.compare.history import accepted
 from harness.compare.interim_analyses import MOST_SEEDS, declare, is_open, useful
-from harness.compare.renewal import stored
 from harness.compare.sample import Side
+from harness.compare.stored import stored
 from harness.compare.wording import counted
 from harness.engine.executors.local import LocalExecutor
 from harness.engine.plan import Plan, make
