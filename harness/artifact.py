@@ -21,12 +21,12 @@ class Artifact:
     """The output of a stage: a folder, and facts that are useful without opening it."""
 
     path: Path
-    """The folder. Inside a stage, one given by ``job.folder()``; later, the stored and read-only one."""
+    """The folder. Inside a stage, the one returned by ``job.folder()``; later, the stored, read-only one."""
     facts: Mapping[str, Json] = field(default_factory=dict)
     """Small and JSON-safe: counts, class names, what was skipped and why. Shown in the record."""
     conditions: Mapping[str, Json] = field(default_factory=dict)
-    """What was observed while running that decides whether two scores can be compared (a batch size at
-    half precision, say). Joins the protocol of every score that this artifact reaches."""
+    """Observations during the run that determine whether two scores can be compared, such as a batch size at half
+    precision. Become part of the protocol of every score that depends on this artifact."""
 
 
 class Images(Artifact):

@@ -15,18 +15,18 @@ class Exit(IntEnum):
     """Exit codes of the process. The first that applies is used, in this order, except for the last."""
 
     USAGE = 2
-    """A bad suite, a bad command line, or a file that cannot be used as what it should be."""
+    """An invalid suite, command line or file."""
     FAILED = 5
-    """A task failed; the others went on, and complete comparisons still have verdicts."""
+    """A task failed. The others continued, and complete comparisons still have verdicts."""
     REGRESSED = 6
-    """Not 1: an interpreter or a library that gives up by itself ends with 1."""
+    """A gate regressed. Not 1, because an interpreter or library that aborts by itself ends with 1."""
     INCOMPARABLE = 4
     """Protocols differ, a score is missing, or there is no baseline."""
     INCONCLUSIVE = 3
-    """Only under ``--strict``."""
+    """A gate is inconclusive. Only with ``--strict``."""
     OK = 0
     INTERNAL = 70
-    """A fault of the harness. Signals end with 128 and their number: see ``harness.cli.signals``."""
+    """A fault of the harness. Signals end with 128 plus their number: see ``harness.cli.signals``."""
 
 
 class Where(NamedTuple):

@@ -50,16 +50,16 @@ class Mark(Enum):
 
 
 Seed = Annotated[int, Mark.SEED, Ge(0)]
-"""A source of randomness; 0 where the suite is silent. Swept under ``seeds:`` it makes repeats and is no part of
-a protocol; fixed, it is one, for it decides which data it is."""
+"""A random seed; 0 if the suite does not set it. If swept under ``seeds:``, it makes repeats and is not part of a
+protocol. If fixed, it is part of the protocol, because it determines the data."""
 
 Execution = Annotated[T, Mark.EXECUTION]
-"""``Execution[int]``: how the work is done, not what (batch size). In the key, not in the protocol: a
-test proves in fp32 that the output does not depend on it."""
+"""``Execution[int]``: how the work is done, not what it computes (batch size). Part of the key but not of the protocol:
+a test shows in fp32 that the output does not depend on it."""
 
 Reading = Annotated[T, Mark.READING]
-"""``Reading[int | None]``: how something from outside is read to be measured (size, bands, columns), not what it is.
-In the protocol even where the stage is the subject: measuring is not under test."""
+"""``Reading[int | None]``: how external data is read for measuring (size, bands, columns), not what it is. Part of the
+protocol even if the stage is the subject, because measuring is not under test."""
 
 Count = Annotated[int, Ge(1)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
@@ -91,7 +91,7 @@ class Choices(Generic[V]):
         return tuple(self._entries)
 
     __iter__ = None
-    """Whoever goes through a table depends on all of it."""
+    """Iteration is disabled, because iterating code depends on all entries."""
 
 
 @dataclass(frozen=True)
@@ -101,16 +101,16 @@ class Direction:
     better: Literal["higher", "lower"]
     floor: float = 0.0
     low: float | None = None
-    """The least value that there can be; None where nothing bounds it."""
+    """Least possible value; None if unbounded."""
     high: float | None = None
-    """The largest."""
+    """Largest possible value; None if unbounded."""
 
 
 Higher = Annotated[float, Direction("higher")]
 """A score field that is better when higher. ``Annotated[float, Direction("higher", floor=0.1)]`` adds a floor."""
 Lower = Annotated[float, Direction("lower")]
 HigherShare = Annotated[float, Direction("higher", low=0.0, high=1.0)]
-"""A share, such as an accuracy: a margin beyond its range is a mistake, which a plan and a report name."""
+"""A share, such as an accuracy. A margin beyond its range is a mistake that plans and reports point out."""
 LowerShare = Annotated[float, Direction("lower", low=0.0, high=1.0)]
 
 
@@ -129,11 +129,11 @@ class Items:
     """One name per row, unique; the same item has the same name in every run."""
     columns: Mapping[str, Sequence[float]]
     cluster: Sequence[str] | None = None
-    """Where items are not independent (chunks of one document): the cluster of each row."""
+    """The cluster of each row, if items are not independent (chunks of one document)."""
 
 
 LARGEST = 1e300
-"""What a score may be at most, either way: beyond it no deviation can be squared, and so nothing compared."""
+"""Largest absolute value of a score. Beyond it, deviations cannot be squared and values cannot be compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,21 +144,21 @@ class Scores:
     """
 
     TIMED: ClassVar[bool] = False
-    """Whether the values were taken from a clock or a memory counter while the work was done. They say something
-    only where the work was done, not where its result came from the store."""
+    """Whether the values were read from a clock or a memory counter during the work. They are meaningful only if the
+    work was done, not if its result came from the store."""
 
     items: Items | None = None
     conditions: Mapping[str, Json] = field(default_factory=dict)
-    """What was observed and decides comparability, N per side above all. Joins the protocol."""
+    """Observations that determine comparability, mainly N per side. Become part of the protocol."""
     details: Mapping[str, Json] = field(default_factory=dict)
     """Small evidence for the report: per-class tables, a confusion matrix."""
     steps: Mapping[str, float] = field(default_factory=dict)
-    """Fields that take coarse values only: the least amount by which one item can change them (an accuracy of
-    n items: 1/n). No interval over repeats is narrower than what such a grid can hide."""
+    """For fields with a coarse grid of values: the least amount by which one item can change them (accuracy of n items:
+    1/n). No interval over repeats is narrower than the difference that such a grid can hide."""
 
 
 BESIDE_VALUES = frozenset(f.name for f in fields(Scores))
-"""What a metric returns besides its values."""
+"""Fields that a metric returns besides its values."""
 
 
 class Job(Protocol):
@@ -186,16 +186,16 @@ class Job(Protocol):
 class Input:
     kind: type[Artifact]
     many: bool = False
-    """Takes a list of ``stage.output`` (``tuple[Images, ...]``)."""
+    """Whether it takes a list of ``stage.output`` (``tuple[Images, ...]``)."""
     optional: bool = False
 
 
 @dataclass(frozen=True)
 class Parameter:
     type: Any
-    """The annotation without marks; what parses the suite's text."""
+    """The annotation without marks; used to parse the suite's text."""
     default: Any
-    """``REQUIRED`` where the suite must say."""
+    """``REQUIRED`` if the suite must set it."""
     mark: Mark | None = None
 
 
@@ -207,7 +207,7 @@ REQUIRED = _Required.REQUIRED
 
 
 Idle = Callable[[Mapping[str, Any]], Mapping[str, str]]
-"""From all parameters of a stage to those of them that do nothing beside the others, each with the reason."""
+"""Function from all parameters of a stage to those without effect given the others, each with the reason."""
 
 
 def _none_idle(_: Mapping[str, Any]) -> Mapping[str, str]:
@@ -226,12 +226,12 @@ class Stage:
     inputs: Mapping[str, Input]
     parameters: Mapping[str, Parameter]
     outputs: Mapping[str, type[Artifact]]
-    """By output name; a single unnamed output is ``""``. Empty for a metric."""
+    """Output name → type; a single unnamed output is ``""``. Empty for a metric."""
     scores: Mapping[str, Direction | None] | None
-    """For a metric: its value fields and which way each is better (None: not gateable)."""
+    """For a metric: its value fields and the better direction of each (None: cannot be gated)."""
     takes_job: bool
     idle: Idle = _none_idle
-    """A suite that sets such a parameter, or sweeps such a seed, is refused."""
+    """Finds parameters without effect. A suite that sets such a parameter, or sweeps such a seed, is refused."""
     timed: bool = False
     """For a metric: see ``Scores.TIMED``."""
 

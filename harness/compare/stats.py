@@ -21,17 +21,17 @@ from harness.compare.student import in_range, student_cdf, student_quantile
 K = TypeVar("K", bound=Hashable)
 
 CONFIDENCE = 0.90
-"""Two-sided, so that either end of the interval is a one-sided test at ``ALPHA``."""
+"""Level of the two-sided interval, so that either end of it is a one-sided test at ``ALPHA``."""
 ALPHA = 0.05
 POWER = 0.80
 LARGEST = 1e300
-"""Beyond this magnitude sums could overflow, so that it is refused together with inf and NaN."""
+"""Values beyond this magnitude are refused, together with inf and NaN, because sums could overflow."""
 COARSE = 1.5
 """Least deviation of one repeat, in steps of a coarse field. By simulation at 3 to 5 seeds and 12 to 40 items, the
 worst family-wise error of any claim is 100 % without a floor, 14 % at half a step, 6 % at one and 5 % at this one
 (``tests/compare/test_coarse.py``)."""
 ROUNDING = 8.0
-"""So many units in the last place of a value are lost on the way to it, and √n more where n values were summed."""
+"""Rounding error of a value in units in the last place; √n times more for a sum of n values."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Estimate:
     """A mean and its uncertainty."""
 
     mean: float
-    """Candidate - baseline for a comparison."""
+    """Candidate − baseline in a comparison."""
     se: float
-    """Standard error of ``mean``; 0 where nothing varied, and the estimate then counts as exact."""
+    """Standard error of ``mean``; 0 if nothing varied, and the estimate then counts as exact."""
     df: float
-    """Degrees of freedom of Student's t; real, at least 1."""
+    """Degrees of freedom of Student's t; a real number, at least 1."""
     n: int
     """Independent repeats behind ``mean``: differences, clusters of them, or the smaller of two samples."""
 

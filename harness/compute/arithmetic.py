@@ -10,7 +10,7 @@ import torch
 
 _FULL = ("can't allocate memory", "not enough memory", "std::bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED")
 _ONEDNN = "could not create a primitive"
-"""All that oneDNN says. Of a primitive that it does not have it says more."""
+"""The whole message of oneDNN when memory is full. For a primitive that it does not support, the message is longer."""
 
 
 def exact() -> AbstractContextManager[None]:

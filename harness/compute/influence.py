@@ -15,7 +15,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 
 REAL, GENERATED = "real/", "generated/"
-"""What the names of rows begin with where a field rests on two samples."""
+"""Prefixes of row names where a field depends on two samples."""
 
 
 def jackknife(without: Sequence[float]) -> list[float]:

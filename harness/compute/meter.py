@@ -25,11 +25,11 @@ class Usage:
     host_bytes: int
     """Largest memory resident in this process."""
     energy_j: float | None
-    """What the accelerator took, by its own counter (NVML); None where nothing counts it."""
+    """Energy used by the accelerator in joules, by its own counter (NVML); None if it has no counter."""
     device: str
-    """What hardware it is."""
+    """Name of the hardware."""
     threads: int | None
-    """That torch may use; None on an accelerator, whose time they hardly change."""
+    """Number of threads that torch may use; None on an accelerator, where they hardly change the time."""
 
 
 def total(usages: Sequence[Usage]) -> dict[str, Json]:
@@ -53,7 +53,7 @@ class Meter:
     """
 
     usage: Usage
-    """After the block."""
+    """Set when the block ends."""
 
     def __init__(self, device: str) -> None:
         self._device = device

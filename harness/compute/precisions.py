@@ -16,15 +16,15 @@ class Arithmetic:
     """One number type."""
 
     torch: str
-    """Its name there."""
+    """Name of the dtype in torch."""
     lightning: str
-    """What Lightning calls a training in it; weights that are trained stay in fp32."""
+    """Lightning's name for training in this type; the trained weights stay in fp32."""
     rounding: float
-    """How far apart, relatively, two embeddings of one text encoder may be where either was stored or made in it."""
+    """Largest relative difference between two embeddings of one text encoder if either was made or stored in it."""
     wider: str
-    """What to try where numbers are not finite in it; empty for the widest."""
+    """The types to try if numbers are not finite in this one; empty for the widest."""
     scaled: bool = False
-    """Whether a training scales its losses up, for else small gradients are 0."""
+    """Whether training scales its losses up, because small gradients would otherwise become 0."""
 
 
 PRECISIONS: Choices[Arithmetic] = Choices(

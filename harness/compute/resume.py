@@ -27,7 +27,7 @@ class Resume:
     """
 
     SHARE = 0.1
-    """At most this share of the time goes into saving: short trainings save often, large models seldom."""
+    """Largest share of the time spent on saving, so short trainings save often and large models seldom."""
 
     def __init__(self, scratch: Path, parts: Mapping[str, Stateful], name: str = "training") -> None:
         self.parts = parts

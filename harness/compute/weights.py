@@ -14,7 +14,7 @@ from harness.errors import StageError
 UNREADABLE = (
     OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,
 )  # fmt: skip
-"""What the libraries raise for a file that is not what it should be."""
+"""What the libraries raise for an invalid or damaged file."""
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 

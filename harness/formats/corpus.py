@@ -22,11 +22,11 @@ class Row(NamedTuple):
 
     text: str
     document: str
-    """What it is from: rows of one document are not independent of one another."""
+    """The document that the text is from; rows of one document are not independent of one another."""
     page: int
-    """Where it begins, from 1; 0 where the source has no pages."""
+    """The page on which it begins, from 1; 0 if the source has no pages."""
     row: int
-    """Its place within the document, from 0."""
+    """Index within the document, from 0."""
 
 
 def write(folder: Path, rows: Sequence[Row]) -> None:

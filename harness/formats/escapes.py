@@ -16,9 +16,9 @@ _CONTROLS = re.compile(
     "\ufdd0-\ufdef\ufffe\uffff]"  # noncharacters, which XML refuses
 )
 _COMMAND = re.compile(r"(?m)^(?P<before>[^\S\n]*):(?=:)")
-"""GitHub's commands begin a line: ``::error::``."""
+"""GitHub's commands are at the beginning of a line: ``::error::``."""
 _OLD_COMMAND = re.compile(r"##(?=\w*\[)")
-"""Its older ones, Azure's and TeamCity's are found anywhere in a line: ``##[error]``, ``##vso[…]``."""
+"""GitHub's older commands, and those of Azure and TeamCity, may be anywhere in a line: ``##[error]``, ``##vso[…]``."""
 
 
 def visible(text: str, *, lines: bool = False) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 VALUES = "features.npy"
 METADATA = "metadata.jsonl"
 CHUNK_BYTES = 2**24
-"""How much of a memory map is looked at in one go."""
+"""How many bytes of a memory map are checked at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +26,13 @@ class Vectors:
     """N vectors of D features, in the order of their image folder."""
 
     items: list[str]
-    """The image's ``file_name``; no two are the same."""
+    """The images' ``file_name``s, all different."""
     labels: list[str | None]
     values: NDArray[np.float32]
     """(N, D), a read-only memory map."""
     extractor: str
-    """What made them: a digest, and what it left open (precision, size). Vectors of two extractors have nothing
-    to say to one another."""
+    """What made the vectors: a digest, and settings that it leaves open (precision, size). Vectors of different
+    extractors cannot be compared."""
 
     @property
     def count(self) -> int:

@@ -77,7 +77,7 @@ def text_of(content: bytes, where: str) -> str:
 
 
 _ABANDONED_S = 24 * 3600.0
-"""Where the file system has no locks, a temporary of this age belongs to nobody."""
+"""On a file system without locks, a temporary of this age (in seconds) counts as abandoned."""
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 _EXCHANGE = 2
 _HERE = -100

@@ -26,12 +26,12 @@ class Row:
     """One image of a folder."""
 
     name: str
-    """``file_name``: unique in the folder, the item's name in per-item rows."""
+    """``file_name``: unique in the folder; the item's name in per-item rows."""
     path: Path
     label: str | None
     captions: tuple[str, ...]
     columns: dict[str, Json]
-    """Everything else in the row."""
+    """All other columns of the row."""
 
 
 def rows(images: Artifact) -> Iterator[Row]:

@@ -18,14 +18,14 @@ class Likelihood(NamedTuple):
     """The likelihood of one text."""
 
     item: str
-    """Unique: a document, or ``document:row``."""
+    """Unique name: a document, or ``document:row``."""
     document: str
     tokens: int
-    """That were predicted, at least 1."""
+    """Number of predicted tokens, at least 1."""
     bytes: int
-    """UTF-8, of what was predicted."""
+    """Number of UTF-8 bytes of the predicted text."""
     nll: float
-    """Sum over the tokens, in nats."""
+    """Negative log-likelihood, summed over the tokens, in nats."""
 
 
 def write(folder: Path, rows: Sequence[Likelihood]) -> None:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 Resize = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Scale = tuple[float, float]
-"""The pixel values that become 0 and 255; what lies outside is clipped."""
+"""The pixel values that become 0 and 255; values outside are clipped."""
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000")
-"""What Pillow may take a file for: formats that it decodes itself, without another program and from that file alone."""
+"""Formats that Pillow may open: those that it decodes itself, without another program and from one file alone."""
 
 _CONVERTED = {
     "1": "bilevel",
@@ -50,7 +50,7 @@ class Decoder:
 
     scale: Scale | None = None
     size: int | None = None
-    """Cut to the middle square and resized to this width and height; None keeps every image as it is."""
+    """Side length in pixels. Images are cut to the middle square and resized to it; None keeps every image as it is."""
     resize: Resize = "bicubic"
     converted: Counter[str] = field(default_factory=Counter)
 

@@ -21,7 +21,7 @@ class Passage(NamedTuple):
     id: str
     document: str
     page: int
-    """On which it begins, from 1; 0 where the source has no pages."""
+    """The page on which it begins, from 1; 0 if the source has no pages."""
     text: str
 
 
@@ -35,9 +35,9 @@ class Prompt:
     label: str
     """Its class."""
     writer: str
-    """What wrote it."""
+    """What wrote the prompt."""
     passages: tuple[Passage, ...] = ()
-    """The retrieved ones that it rests on; empty where there are none."""
+    """The retrieved passages that the prompt is based on; may be empty."""
 
 
 def write(folder: Path, prompts: Sequence[Prompt]) -> None:

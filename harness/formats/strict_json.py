@@ -29,7 +29,7 @@ def canonical(value: Json | Mapping[str, Any]) -> str:
 
 
 MOST_DIGITS = 300
-"""Of a whole number: what has more is infinite as a float."""
+"""Largest number of digits of a whole number; a longer one may be infinite as a float."""
 MOST_LEVELS = 100
 
 _LARGE = re.compile(r"\d{300}|[eE]\+?\d{3}")
@@ -127,7 +127,7 @@ _CAREFUL = json.JSONDecoder(
 
 T = TypeVar("T")
 Misfit = Callable[[Any], str | None]
-"""Of a value: the first place in it that is not of the type, as ``.scores[3].point``; None where there is none."""
+"""Takes a value; returns the first place of a wrong type in it, such as ``.scores[3].point``, or None."""
 
 
 def checked(record: T, where: str) -> T:

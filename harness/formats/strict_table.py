@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PLAIN: Any = {"compression": "none", "use_dictionary": False, "write_statistics": False}
-"""How tables are written that later stages read. Artifacts are compared by their bytes, and what a compressor writes
-may depend on its version and on the processor, as Snappy's does."""
+"""Options for tables that later stages read. Artifacts are compared by their bytes, and a compressor's output may
+depend on its version and on the processor, as Snappy's does."""
 
 
 def schema(types: dict[str, pa.DataType]) -> pa.Schema:

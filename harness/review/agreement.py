@@ -17,7 +17,7 @@ from harness.compare import stats
 
 Level = Literal["nominal", "ordinal", "interval"]
 LEAST = 3
-"""Fewer units have no interval."""
+"""Minimum number of units for an interval."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Alpha:
 
     alpha: float
     low: float | None
-    """90 % interval, at most 1; None where there are too few units."""
+    """Ends of the 90 % interval, at most 1; None if there are too few units."""
     high: float | None
     units: int
-    """Rated by two people or more."""
+    """Number of units that were rated by at least two people."""
     ratings: int
-    """Of these units."""
+    """Number of ratings of these units."""
 
 
 def alpha(units: Sequence[Sequence[float]], level: Level = "ordinal") -> Alpha | None:
@@ -100,11 +100,11 @@ class Consistency:
     """Consistency of raters over the images that they saw twice."""
 
     exact: float
-    """Share of answers that are the same."""
+    """Share of pairs with equal answers."""
     within_one: float
-    """Share that are at most one point apart."""
+    """Share of pairs that are at most one point apart."""
     difference: float
-    """Mean of the absolute difference, in points."""
+    """Mean absolute difference, in points."""
     pairs: int
 
 

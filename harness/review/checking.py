@@ -19,10 +19,10 @@ from harness.review.rating_table import Answers, Rated
 
 SCHEMA = "harness.ratings/1"
 LEAST_SHARE = 0.5
-"""A file that is less full than this is left out, unless it is asked for."""
+"""Minimum share of rated images in a file; others are left out unless requested."""
 
 MOST_SECONDS = 3600
-"""On one image, as the page counts them."""
+"""Maximum time on one image, as counted by the page."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Sheet:
     file: Path
     exported: datetime
     rated: tuple[Rated, ...]
-    """Images of which every question is answered, in the order of the page."""
+    """Images with all questions answered, in page order."""
     begun: int
-    """Images of which only some are: they do not count."""
+    """Number of images with only some questions answered; they do not count."""
     share: float
-    """Of the page."""
+    """Share of the page that was rated."""
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from harness.store.record import Run
 from harness.store.run_artifacts import Made, Shelf
 
 REAL = "real images"
-"""The name of the controls among the systems."""
+"""Name of the system of the controls."""
 
 Asked = Literal["class", "sentence", ""]
-"""By what images were asked for, as a reviewer is told; empty where not all of them have either."""
+"""What reviewers see as the request for an image; empty if not all images have a class, or all a sentence."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class System:
     """A source of images: a stage at a point of the matrix, or real images."""
 
     name: str
-    """For people: ``"images (scheduler=ddim, steps=10)"``."""
+    """Display name, such as ``"images (scheduler=ddim, steps=10)"``."""
     stage: str
     point: Mapping[str, Json]
     control: bool = False
@@ -44,7 +44,7 @@ class Picture:
 
     system: System
     seeds: Mapping[str, int]
-    """Of the repeat in which it was made."""
+    """Seeds of the repeat in which it was made."""
     row: Row
 
     @property
@@ -58,9 +58,9 @@ class Pool:
     """All images to choose from."""
 
     systems: Mapping[str, Sequence[Picture]]
-    """By the system's name."""
+    """System name → its images."""
     controls: Sequence[Picture]
-    """Empty where the run has no real images."""
+    """Real images; empty if the run has none."""
     asked: Asked
 
 
@@ -171,7 +171,7 @@ def asked_for(picture: Picture, asked: Asked) -> str:
 CONTROLS = 0.2
 """Share of real images."""
 REPEATS = 10
-"""One image in so many is shown again; its two showings lie a third of the review apart or more."""
+"""One in ``REPEATS`` images is shown twice, at least a third of the review apart."""
 LEAST = 6
 
 
@@ -181,7 +181,7 @@ class Showing:
 
     picture: Picture
     again: bool
-    """The second time."""
+    """Whether it is the second showing."""
 
 
 def choose(pool: Pool, count: int, seed: int) -> list[Showing]:

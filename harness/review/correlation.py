@@ -15,9 +15,9 @@ from harness.review.rating_table import Rated
 from harness.store.record import Run, Score
 
 LEAST = 3
-"""Fewer pairs than this have no rank correlation worth the name."""
+"""Minimum number of pairs for a rank correlation."""
 LEAST_INTERVAL = 10
-"""The interval rests on a normal approximation."""
+"""Minimum number of pairs for an interval, which uses a normal approximation."""
 
 Means = Mapping[str, Mapping[str, float]]
 """Scale → image or system → its mean rating."""
@@ -33,12 +33,12 @@ class Correlation:
     scale: str
     over: Literal["systems", "images"]
     n: int
-    """How many of them."""
+    """Number of systems or images."""
     rho: float | None
-    """Spearman's, as it is: where lower is better, agreement with people is negative. None where either side is
-    constant."""
+    """Spearman's ρ, without change of sign: if lower is better, agreement with people is negative. None if either side
+    is constant."""
     low: float | None
-    """90 % interval; None below ten pairs."""
+    """Ends of the 90 % interval; None below ten pairs."""
     high: float | None
 
 

@@ -47,9 +47,9 @@ class Shown:
     """One position on the page, and the image behind it."""
 
     id: str
-    """The blinded name: nothing follows from it without the secret."""
+    """The blinded name; it reveals nothing without the secret."""
     picture: str
-    """Equal for the two showings of one image."""
+    """Blinded name of the picture, equal for both showings of one image."""
     again: bool
     system: str
     stage: str
@@ -69,12 +69,12 @@ class Key:
     run: str
     secret: str
     settings: Mapping[str, Json]
-    """What it was made with; equal settings make the same page again."""
+    """Options it was made with; equal settings make the same page again."""
     questions: str
-    """Digest of what was asked."""
+    """Digest of the questions."""
     asked: str
     page: str
-    """Digest of what the page shows."""
+    """Digest of the page's content."""
     showings: tuple[Shown, ...]
 
     @cached_property

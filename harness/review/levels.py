@@ -16,7 +16,7 @@ from harness.compare import stats
 from harness.review.rating_table import Rated
 
 LEAST = 3
-"""Images or raters that an interval needs."""
+"""Minimum number of images or raters for an interval."""
 
 WORST, BEST = 1.0, 5.0
 """The ends of every scale."""
@@ -30,10 +30,10 @@ class Level:
 
     mean: float
     low: float | None
-    """90 % interval; None where there are too few images."""
+    """Ends of the 90 % interval; None if there are too few images."""
     high: float | None
     unit: Literal["images", "raters", ""]
-    """What the interval is over."""
+    """The unit that the interval is over."""
     images: int
     raters: int
 

@@ -30,9 +30,9 @@ from harness.store.artifacts import Store
 from harness.store.record import Run
 
 MOST = 512
-"""Pixels on a side."""
+"""Maximum side of an image, in pixels."""
 LOSSLESS = 256
-"""Up to this side images are encoded without loss: at 64 × 64 every pixel counts. WebP at 90 above."""
+"""Images up to this side are encoded without loss, since at 64 × 64 every pixel matters; larger ones as WebP at 90."""
 
 
 def encoded_picture(files: Sequence[Path]) -> tuple[int, int, list[str]]:
@@ -135,13 +135,13 @@ class Wish:
     """Options of a review."""
 
     stages: tuple[str, ...] = ()
-    """Whose images; empty: of everything that generates."""
+    """Stages whose images are rated; empty: all stages that generate images."""
     controls: str | None = None
-    """The stage with the real images; None: chosen as ``pool`` says."""
+    """The stage with the real images; None: chosen by ``pool``."""
     count: int = 40
-    """Different images to rate."""
+    """Number of different images to rate."""
     seed: int = 0
-    """Of choice and order."""
+    """Seed of selection and order."""
 
     def settings(self) -> dict[str, Json]:
         return {

@@ -15,7 +15,7 @@ class Scale:
     name: str
     title: str
     question: str
-    """``{asked}`` stands for the class or the sentence that the image was asked for."""
+    """``{asked}`` is replaced by the class or the sentence that the image should show."""
     words: tuple[str, str, str, str, str]
 
 
@@ -25,7 +25,7 @@ class Tag:
 
     name: str
     key: str
-    """The letter that sets it."""
+    """The key that sets it on the page."""
     title: str
     meaning: str
 
@@ -82,10 +82,10 @@ TAGS = (
     Tag("border", "f", "frame", "a border, or several images in one"),
 )
 NO_TAG = "none"
-"""What says that an image has no flaw, so that silence is told from a clean image."""
+"""Tag of an image without flaws, to distinguish it from a missing answer."""
 
 TRAIN = ("yes", "no", "unsure")
-"""Would you train on it?"""
+"""Answers to "Would you train on it?"."""
 
 
 def scales(asked: str) -> tuple[Scale, ...]:

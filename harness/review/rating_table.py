@@ -25,7 +25,7 @@ class Answers:
     scales: Mapping[str, int]
     """Scale → 1 to 5."""
     artefacts: tuple[str, ...]
-    """Empty: none."""
+    """Artefacts of the image; empty if it has none."""
     train: str
     comment: str
     seconds: int
@@ -52,9 +52,9 @@ class Ratings:
     review: str
     run: str
     questions: str
-    """Digest of what was asked."""
+    """Digest of the questions."""
     asked: str
-    """By what the images were asked for: ``class``, ``sentence`` or nothing."""
+    """How the images were requested: ``class``, ``sentence`` or empty."""
     rated: tuple[Rated, ...]
 
     @cached_property

@@ -28,7 +28,7 @@ class Reviewer:
     name: str
     ratings: int
     share: float
-    """Of the page."""
+    """Share of the page that was rated."""
     minutes: float
     consistency: Consistency | None
     """Over all scales."""
@@ -44,13 +44,13 @@ class SystemSummary:
     images: int
     ratings: int
     scores: Mapping[str, Level]
-    """By scale, 1 to 5."""
+    """Scale → level, 1 to 5."""
     below_real: Mapping[str, Level]
-    """By scale: the real images' score less this one's; empty for the real ones, and where there are none."""
+    """Scale → the real images' score minus this one's; empty for the real images, and if there are none."""
     artefacts: Mapping[str, float]
-    """Share of the ratings that name it."""
+    """Artefact → share of the ratings that name it."""
     train: Mapping[str, float]
-    """Share of the ratings by answer."""
+    """Answer → share of the ratings."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ class Summary:
     review: str
     run: str
     images: int
-    """Different ones on the page."""
+    """Number of different images on the page."""
     scales: tuple[str, ...]
     reviewers: tuple[Reviewer, ...]
     systems: tuple[SystemSummary, ...]
     agreement: Mapping[str, Alpha | None]
-    """By scale; None where there is one rater only, or one answer only."""
+    """Scale → α; None if there is only one rater, or only one answer."""
     consistency: Mapping[str, Consistency | None]
-    """By scale."""
+    """Scale → consistency."""
     correlations: tuple[Correlation, ...]
     remarks: tuple[Remark, ...]
 

@@ -16,10 +16,10 @@ from harness.formats.escapes import is_utf8
 CARD = "README.md"
 
 ALWAYS_READ = 128 * 2**20
-"""Up to so many bytes in all, a source is read every time it is looked at, which takes less than a second."""
+"""A source of at most this many bytes is read each time it is looked up, which takes less than a second."""
 
 _SETTLED_NS = 2_000_000_000
-"""A file that changed this short a time ago is not remembered: its next change may get the same time."""
+"""A file that changed less than this long ago is not cached: its next change may get the same time stamp."""
 
 
 class DigestCache:

@@ -33,7 +33,7 @@ class Found:
     digest: str
     origin: Origin
     revision: str | None
-    """The commit, as the hub, its cache or the mirror's ``.revision`` says."""
+    """The commit, as given by the hub, its cache, or the mirror's ``.revision``."""
 
     @property
     def verified(self) -> bool:
@@ -46,17 +46,17 @@ class Source:
     """A repository of the hub, or a local file or folder. Two are equal if they name the same thing."""
 
     text: str = field(compare=False)
-    """As the suite has it."""
+    """The source as written in the suite."""
     repo: str = ""
     """``org/name``; empty for ``path:``."""
     commit: str | None = None
-    """40 hex digits; None where the suite says ``unpinned``, or for ``path:``."""
+    """40 hex digits; None for ``unpinned`` and for ``path:``."""
     inside: str = ""
     """A file or folder inside the repository; empty for all of it."""
     place: Path | None = None
-    """What ``path:`` names."""
+    """The path that ``path:`` names."""
     pin: str | None = None
-    """The content digest that ``path:`` must have; None where any will do."""
+    """The content digest that ``path:`` must have; None if it is not pinned."""
     found: Found | None = field(default=None, compare=False)
 
     @classmethod

@@ -22,7 +22,7 @@ from harness.sources.hub import COMMIT, Found, Origin, Source
 from harness.sources.weight_files import refuse_outside
 
 REVISION = ".revision"
-"""A file in a mirror's repository folder that says which commit the folder holds."""
+"""A file in a mirror's repository folder with the commit that the folder holds."""
 
 _PART = ".part"
 

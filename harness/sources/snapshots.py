@@ -21,7 +21,7 @@ KINDS = ("model", "dataset")
 _OTHER_FORMATS = frozenset(
     {".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".ot", ".pkl", ".pt", ".pth", ".tflite"}
 )
-"""That weights may be in beside safetensors."""
+"""Formats in which weights may exist next to safetensors."""
 _UNUSED = frozenset({"safety_checker", "feature_extractor"})
 """Folders of a diffusers pipeline that no stage reads."""
 

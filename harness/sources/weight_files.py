@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from harness.errors import UsageError
 
 SHARDS = ".index.json"
-"""Files that end so say which weights are in which file beside them."""
+"""Files with this ending list which weights are in which file of their folder."""
 TOKENIZER = "tokenizer_config.json"
-"""May say where its vocabulary is."""
+"""May contain the path of its vocabulary."""
 
 
 def refuse_outside(folder: Path, files: Mapping[str, Path]) -> None:
@@ -68,7 +68,7 @@ def _mapping(file: Path) -> dict[str, object]:
 
 
 PICKLED = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl"})
-"""Endings of files that Python's pickle wrote."""
+"""Endings of files written by Python's pickle."""
 
 
 def conversion(pickle: str, made: str) -> str:

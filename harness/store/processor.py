@@ -14,7 +14,7 @@ from harness.artifact import Json
 _MOVING = re.compile(
     r"sse4_1|sse4_2|avx|avx2|fma|f16c|avx_\w+|avx512\w+|amx_\w+|asimd\w*|sve\w*|sme\w*|bf16|i8mm"
 )
-"""Flags of instructions that sums and products are computed with; each has an order of addition of its own."""
+"""Flags of instructions that are used for sums and products; each has its own order of addition."""
 
 _ONEDNN: tuple[tuple[str, frozenset[str]], ...] = (
     ("SSE41", frozenset({"sse4_1"})),
@@ -29,7 +29,7 @@ _ONEDNN: tuple[tuple[str, frozenset[str]], ...] = (
     ("AVX512_CORE_AMX", frozenset({"avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"})),
     ("AVX512_CORE_AMX_FP16", frozenset({"avx512_fp16", "amx_tile", "amx_fp16"})),
 )
-"""oneDNN's instruction sets, each with what it asks of the processor, from the least to the most."""
+"""oneDNN's instruction sets, each with the processor flags that it needs, from the smallest to the largest."""
 
 
 def cpu_name() -> str:
@@ -75,7 +75,7 @@ OBSERVED = frozenset(
         *("cudnn_tf32", "cudnn_benchmark", "cudnn_deterministic", "deterministic_algorithms"),
     }
 )
-"""The fields of ``observed``. An environment without one is of an execution that needed no such library."""
+"""The fields of ``observed``. An environment without a field is from an execution that did not need its library."""
 
 
 def observed() -> dict[str, Json]:

@@ -113,8 +113,6 @@ class _Speller:
                 continue
             if name == "decorator_list":
                 value = [d for d in value if not self._declares_stage(d, outer)]
-            if name == "body" and _is_definition(node) and _is_docstring(value):
-                value = value[1:]
             if name == "generators":
                 fields[name] = [self._generator(g, i, outer, inner) for i, g in enumerate(value)]
             else:
@@ -128,8 +126,12 @@ class _Speller:
         return [source, self.spell(node.target, inner), self.spell(node.ifs, inner), node.is_async]
 
     def _is_silent(self, node: object, scopes_: _Scopes) -> bool:
-        """Whether a node is an import whose names are used: what they refer to is in the text at the place of use."""
-        return isinstance(node, ast.Import | ast.ImportFrom) and not self._unused(node, scopes_)
+        """Whether a node is a docstring of any kind, or an import whose names are used: what they refer to is in the
+        text at the place of use.
+        """
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            return not self._unused(node, scopes_)
+        return _is_docstring(node)
 
     def _unused(self, node: ast.Import | ast.ImportFrom, scopes_: _Scopes) -> list[Target]:
         """What an import brings in only for its side effects."""
@@ -251,14 +253,10 @@ def _inner(node: ast.AST, outer: _Scopes) -> _Scopes:
     return outer
 
 
-def _is_definition(node: ast.AST) -> bool:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-
-
-def _is_docstring(body: list[ast.stmt]) -> bool:
-    first = body[0] if body else None
+def _is_docstring(node: object) -> bool:
+    """Whether a statement is nothing but a string, as below a ``def``, a ``class`` or an attribute."""
     return (
-        isinstance(first, ast.Expr)
-        and isinstance(first.value, ast.Constant)
-        and isinstance(first.value.value, str)
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
     )

@@ -17,7 +17,7 @@ Doubles = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 STEP = 2048
-"""Vectors that are in memory at once, at least; more dimensions than that make it as many."""
+"""Least number of vectors in memory at once; with more dimensions than that, it is the number of dimensions."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FILE = "predictions.parquet"
 MACRO = {"average_accuracy": "recall", "f1_macro": "f1", "jaccard": "jaccard"}
-"""Field → what of each class it is the mean of."""
+"""Field → the per-class ratio that it is the mean of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class ClassificationScores(Scores):
     """
 
     overall_accuracy: HigherShare
-    """Share of items whose largest logit is the label's; of equal logits the first counts."""
+    """Share of items whose largest logit is the label's; if logits are equal, the first counts."""
     average_accuracy: HigherShare
     """Mean of the classes' recalls (macro)."""
     f1_micro: HigherShare

@@ -20,7 +20,9 @@ class SamplingScores(Scores):
     """Scores that are the same on every machine."""
 
     evaluations: Lower
-    """Evaluations of the denoising network per image. Not the steps: PNDM's 50 are 51, Heun's 2 × 50 − 1."""
+    """Evaluations of the denoising network per image. This is not the number of steps: PNDM's 50 steps are 51
+    evaluations, Heun's 2 × 50 − 1.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class SpeedScores(Scores):
     s_per_image: Lower
     """Seconds of wall time per image, for all of the sampling."""
     images_per_s: Higher
-    """Its inverse."""
+    """Inverse of ``s_per_image``."""
     peak_bytes: Lower
     """Largest memory in use while sampling: the device's, or the process's on a CPU."""
     host_bytes: Lower
@@ -47,9 +49,9 @@ class TokenScores(Scores):
 
     TIMED: ClassVar[bool] = True
     s_per_1000_tokens: Lower
-    """Seconds of wall time per thousand tokens that were learnt, predicted or written."""
+    """Seconds of wall time per thousand tokens trained on, predicted or generated."""
     tokens_per_s: Higher
-    """Its inverse, times a thousand."""
+    """Inverse of ``s_per_1000_tokens``, times a thousand."""
     peak_bytes: Lower
     """Largest memory in use: the device's, or the process's on a CPU."""
     host_bytes: Lower

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from harness.stages.metrics._gaussian import Gaussian, Rows
 
 LEAST = 4
-"""Vectors a side: the floor needs two disjoint pairs."""
+"""Least number of vectors per side: the floor needs two disjoint pairs."""
 DRAWS = 4
-"""Comparisons of real with real images that the floor is the mean of, at most."""
+"""Most comparisons of real with real images that the floor is the mean of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +32,11 @@ class FrechetScores(Scores):
     distance: Lower
     """‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2√(Σ₁Σ₂)) with unbiased covariances: FID, as torchmetrics computes it."""
     pca_distance: Lower
-    """The same on the first principal axes of the real features: few, so that N may suffice for a covariance."""
+    """The same on the first principal axes of the real features: few axes, so that N may suffice for a covariance."""
     floor: float
-    """What real images score in place of the generated ones; the details say at which N."""
+    """Distance of real images in place of the generated ones; the details give its N."""
     standard_error: float
-    """Of ``distance``, over generated images, the real ones as they are (jackknife)."""
+    """Standard error of ``distance`` over generated images, with the real ones fixed (jackknife)."""
 
 
 @stage(version=1, software=("numpy",))

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST = 3
-"""Vectors a side: without one of them, two are left to make a pair."""
+"""Least number of vectors per side: without one of them, two are left to make a pair."""
 BLOCK = 1024
-"""Vectors a side that are compared at once."""
+"""Vectors per side that are compared at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +26,11 @@ class KernelScores(Scores):
     """Scores in the kernel's unit, which depends on the extractor."""
 
     distance: Annotated[float, Direction("lower", floor=0.01)]
-    """The squared maximum mean discrepancy. Near 0, and as often below as above it, where the two sets are of one
-    distribution; a relative margin is therefore of 0.01 at least."""
+    """The squared maximum mean discrepancy. If the two sets have the same distribution, it is near 0, as often below as
+    above; a relative margin is therefore of 0.01 at least.
+    """
     standard_error: float
-    """Of ``distance``, over generated images, the real ones as they are (jackknife)."""
+    """Standard error of ``distance`` over generated images, with the real ones fixed (jackknife)."""
 
 
 @stage(version=1, software=("numpy",))

@@ -15,7 +15,7 @@ class OverlapScores(Scores):
     """Both scores are shares in [0, 1]; text that overlaps may have been memorised."""
 
     share: LowerShare
-    """n-grams of the held-out rows that occur in a row for training / n-grams of the held-out rows."""
+    """n-grams of the held-out rows that occur in a training row / n-grams of the held-out rows."""
     rows: LowerShare
     """Held-out rows with at least one such n-gram / held-out rows."""
 

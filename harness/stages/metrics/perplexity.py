@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from harness.formats.likelihoods import Likelihood
 
 LISTED = 50
-"""Documents in the details: those with the most tokens."""
+"""Number of documents in the details: those with the most tokens."""
 LARGEST_NLL = 700.0
-"""Nats per token; float64 has no exponential of much more."""
+"""Largest nats per token; float64 overflows in the exponential of much more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,9 @@ class PerplexityScores(Scores):
     nll: Lower
     """Mean negative log-likelihood in nats per token."""
     bits_per_byte: Lower
-    """The same likelihood in bits per byte of the text (UTF-8). Beside a perplexity it is of the same tokens; for
-    another tokenizer compare ``perplexity.per_byte``."""
+    """The same likelihood in bits per byte of the text (UTF-8), for the same tokens as the perplexity. To compare
+    tokenizers use ``perplexity.per_byte``.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

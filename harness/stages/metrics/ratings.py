@@ -16,7 +16,7 @@ from harness.review.rating_table import Rated
 from harness.stage import Higher, HigherShare, Items, Scores, stage
 
 LEAST_RATERS = 3
-"""Fewer are no sample of raters."""
+"""Fewer are too few for a sample of raters."""
 _SCALES = tuple(s.name for s in SCALES if s.name != CLASS_MATCH)
 
 
@@ -30,11 +30,11 @@ class RatingScores(Scores):
     scale_texture: Higher
     view_from_above: Higher
     below_real: float
-    """Realism of the real images less that of the generated ones; 0 where there were no real ones."""
+    """Realism of the real images minus that of the generated ones; 0 if there were no real ones."""
     flawless: HigherShare
     """Share of the ratings that name no flaw."""
     trainable: HigherShare
-    """Share of the ratings that say yes to training on it."""
+    """Share of the ratings that would train on the image."""
 
 
 @stage(version=1)
@@ -116,7 +116,7 @@ def match(
 @dataclass(frozen=True, kw_only=True)
 class AgreementScores(Scores):
     alpha: Higher
-    """Krippendorff's, ordinal: the mean over the scales. 1 is agreement, 0 what chance gives."""
+    """Krippendorff's α, ordinal: the mean over the scales. 1 is full agreement, 0 agreement by chance."""
 
 
 @stage(version=1)

@@ -24,8 +24,8 @@ class RepetitionScores(Scores):
     rate: LowerShare
     """Mean over the texts of 1 - (different n-grams) / (n-grams), seq-rep-n of Welleck et al. 2020."""
     distinct: HigherShare
-    """Different n-grams of all texts together / n-grams, distinct-n of Li et al. 2016: texts that resemble one
-    another lower it too. It falls with the number and length of texts.
+    """Different n-grams of all texts together / n-grams, distinct-n of Li et al. 2016. Texts that resemble each other
+    lower it too. It falls with the number and length of texts.
     """
     words: float
     """Mean words per text."""

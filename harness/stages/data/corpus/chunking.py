@@ -18,8 +18,9 @@ from harness.stage import Count, Fraction, Job, Seed, stage
 from harness.stages.data.corpus.overlap import overlap as overlap_of
 
 _SENTENCE_END = re.compile(r"[.!?](?=\s|\Z)|[。！？।॥۔؟።]")
-"""Full stop, question or exclamation mark with white space behind, or of a script that needs none. 3.5 is no
-end; "e.g. " is one: that costs nothing here, for a chunk may end there as well as anywhere.
+"""A full stop, question mark or exclamation mark followed by white space, or the sentence end of a script that
+needs no white space. 3.5 is not an end. "e.g. " counts as one: that costs nothing here, because a chunk may end there
+as well as anywhere else.
 """
 
 
@@ -74,7 +75,7 @@ class _Chunk(NamedTuple):
     text: str
     page: int
     cut: bool
-    """Not at the end of a sentence."""
+    """Whether the chunk ends inside a sentence."""
 
 
 def _chunks(rows: Sequence[Row], characters: int, longest: int | None) -> Iterator[_Chunk]:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _DROPPED = [*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000), 0xFEFF]
-"""Control characters, halves of characters that no encoding can write, byte-order marks."""
+"""Control characters, surrogates (which no encoding can write) and byte-order marks."""
 
 _CHARACTERS: dict[int, str | None] = {
     **dict.fromkeys(_DROPPED),
@@ -15,8 +15,8 @@ _CHARACTERS: dict[int, str | None] = {
     ord("\u2029"): "\n\n",
     **{code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)},
 }
-"""What becomes of single characters. Of all compatibility forms only ﬀ to ﬆ are taken apart: NFKC of the whole
-text would turn m² into m2 and ½ into 1⁄2.
+"""Replacements of single characters. The only compatibility forms taken apart are the ligatures ﬀ to ﬆ: NFKC of the
+whole text would turn m² into m2 and ½ into 1⁄2.
 """
 
 _SOFT_HYPHEN = re.compile("\u00ad(?:[ ]*\n[ ]*)?")

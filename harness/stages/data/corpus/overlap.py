@@ -17,7 +17,7 @@ class Overlap:
 
     n: int
     ngrams: int
-    """All of the held-out rows, each as often as it stands there. A row of fewer than n words has none."""
+    """n-grams in the held-out rows, repeats included. A row of fewer than n words has none."""
     shared: int
     rows: int
     """Held-out rows with at least one shared n-gram."""

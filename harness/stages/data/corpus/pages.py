@@ -24,11 +24,11 @@ _DAMAGE = (
     *(PyPdfError, ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError),
     *(OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error),
 )
-"""What pypdf raises for a damaged file: its own errors "and other exceptions", as it says itself."""
+"""What pypdf raises for a damaged file: its own errors and, in the words of its documentation, "other exceptions"."""
 
 _LOSSES = re.compile(r"pypdf\.(filters|_page): |pypdf\..*: (Object .* not defined|Expected StreamObject)")
-"""Where pypdf does not raise, but warns that it goes on without a part of the page; by logger and message. A
-stream that does not unpack (it takes what did), that is missing or none; a form that it cannot decode.
+"""Warnings with which pypdf drops a part of the page instead of raising, by logger and message: a stream that does
+not decompress fully (pypdf keeps what did), a stream that is missing or not a stream, a form that it cannot decode.
 """
 
 
@@ -38,17 +38,17 @@ class Account:
 
     status: Status
     """``read``: at least one page has text. ``encrypted``: it needs a password. ``scanned``: images only.
-    ``broken``: no PDF, or one of which no page can be read. ``empty``: no page, or none with anything to read.
+    ``broken``: not a PDF, or no page can be read. ``empty``: no pages, or no page with anything to read.
     """
     pages: int = 0
-    """0 where the file could not be opened."""
+    """Number of pages; 0 if the file could not be opened."""
     read: int = 0
     failed: tuple[int, ...] = ()
-    """The numbers of the pages that could not be read, from 1."""
+    """Numbers of the pages that could not be read, from 1."""
     empty: int = 0
-    """Pages without text, scanned ones among them."""
+    """Number of pages without text, including scanned ones."""
     note: str | None = None
-    """Why it was not read, or what had to be overcome."""
+    """Why the file was not read, or a problem that occurred while reading it."""
 
     def to_json(self) -> dict[str, Json]:
         """For an artifact's facts."""
@@ -64,7 +64,7 @@ class Account:
 
 class Page(NamedTuple):
     number: int
-    """From 1."""
+    """Page number, from 1."""
     text: str
 
 

@@ -201,7 +201,7 @@ def _divided(file: str, text: str, heading: re.Pattern[str]) -> Iterator[_Text]:
 
 
 Package = Literal["torchgeo.datasets", "torchgeo", "pandas", "scipy"]
-"""A closed list, for the version of each is in the stage's key."""
+"""A closed list, because the version of each package is in the stage's key."""
 
 
 @stage(version=1, software=("torchgeo", "pandas", "scipy"))

@@ -23,9 +23,10 @@ Colour = NDArray[np.floating[Any]]
 OVERSAMPLING = 2
 BLUR = 0.9
 """Standard deviation of the sensor's point spread, in image pixels. Sharper scenes teach a classifier to
-look at pixel noise, which no generator reproduces."""
+look at pixel noise, which no generator reproduces.
+"""
 NOISE = 0.008
-"""Standard deviation of the sensor's noise, of full scale."""
+"""Standard deviation of the sensor's noise, as a fraction of full scale."""
 _SPLINE_SD = 0.479
 """Standard deviation of a bicubic B-spline surface through unit normal coefficients."""
 

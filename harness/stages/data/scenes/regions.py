@@ -14,13 +14,13 @@ class Region:
     """One region; the weights of kinds are relative."""
 
     number: int
-    """Seeds its scenes; never given twice."""
+    """Part of the seed of its scenes; a number is never reused."""
     colours: Mapping[str, tuple[int, int, int]]
     forests: Mapping[str, float]
     bare_land: Mapping[str, float]
     plantings: Mapping[str, float]
     surveyed: bool = False
-    """Whether fields and rows are straight and lie along the sides of the picture."""
+    """Whether fields and rows are straight and parallel to the sides of the picture."""
 
 
 _TEMPERATE = {

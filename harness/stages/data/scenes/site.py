@@ -56,7 +56,7 @@ class Site:
     colours: Palette
     region: Region
     season: float
-    """0 the greenest time of the year, 1 the driest."""
+    """0 is the greenest time of the year, 1 the driest."""
 
     def one_of(self, kinds: Mapping[str, float]) -> str:
         """A kind, drawn at random with the given weights."""
@@ -74,7 +74,7 @@ class Drawn:
     details: tuple[str, str, str]
     """Noun phrases that fit after *with*: ``"wide gaps between the rows"``."""
     statement: str
-    """A clause that names the class in its own words: ``"fruit trees are grown in rows"``."""
+    """A clause that describes the class in other words: ``"fruit trees are grown in rows"``."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Crowns:
     cover: Grid
     """1 where there is a crown."""
     tone: Grid
-    """One draw from 0–1 per crown."""
+    """A random number in 0–1, one per crown."""
 
 
 def crowns(
@@ -155,7 +155,7 @@ class Parcels:
     """Adjacent fields."""
 
     index: NDArray[np.intp]
-    """Which parcel a pixel belongs to, shape (N, N)."""
+    """The parcel that a pixel belongs to, shape (N, N)."""
     count: int
     edge: Grid
     """Distance to the nearest boundary, in scene widths."""

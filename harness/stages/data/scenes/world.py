@@ -23,9 +23,9 @@ _CHANCE = {
 }
 
 _LEAST = 0.006
-"""Share of the scene that a thing must cover to be mentioned."""
+"""Share of the scene that a thing must cover to be mentioned in a caption."""
 Thing = tuple[str, Grid]
-"""A noun phrase, and what it covers (0–1)."""
+"""A noun phrase, and the grid of what the thing covers (0–1)."""
 
 
 def furnish(site: Site, picture: Picture, label: str) -> list[str]:

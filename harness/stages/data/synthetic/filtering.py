@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.stages.data.synthetic.joining import Labelled
 
 SAMPLING = "sampling"
-"""The fact that says how images were made; handed on from image folder to data set."""
+"""The fact that records how the images were made; it is passed on from image folder to data set."""
 
 
 class Filtered(NamedTuple):
@@ -29,7 +29,7 @@ class _Removal:
     rule: str
     value: float
     like: str | None = None
-    """The image that stays in its place."""
+    """The image that is kept in its place."""
 
     @property
     def columns(self) -> dict[str, Json]:

@@ -63,18 +63,18 @@ def _probability(logits: Sequence[float], index: int, name: str) -> float:
 _SIDE = 8
 
 Prints = NDArray[np.uint64]
-"""(N, 2): the 128 bits of each of N images."""
+"""The 128 bits of each of N images, shape (N, 2)."""
 
 
 class Twin(NamedTuple):
     """An image that looks like an earlier one."""
 
     image: int
-    """Its index."""
+    """Index of the image."""
     like: int
-    """Index of the image that it looks like, which is no twin itself."""
+    """Index of the image that it looks like, which is not a twin itself."""
     distance: int
-    """Bits that differ."""
+    """Number of bits that differ."""
 
 
 def fingerprint(image: Path) -> Prints:

@@ -40,7 +40,7 @@ Licence = Literal[
     "other",
     "unknown",
 ]
-"""As the hub spells those that data are given away under."""
+"""Licences for data, as the hub spells them."""
 
 _SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
 
@@ -67,7 +67,7 @@ class Card:
     about: str
     split: str
     facts: Mapping[str, Any]
-    """Of the data set."""
+    """The facts of the data set."""
 
     def text(self) -> str:
         """YAML that the hub reads, then Markdown."""
@@ -149,9 +149,9 @@ def _plain(cell: Json) -> str:
 
 SPLIT = "train"
 _FURTHER = ("prompt", "seed", "writer")
-"""Columns beside image and label; null where an image's row has none."""
+"""Columns besides image and label; null where the image's row has no value."""
 _ROW_GROUP = 100
-"""Images are read a hundred at a time, as the hub's viewer and its library do it."""
+"""Images are read a hundred at a time, as by the hub's viewer and its library."""
 
 
 @stage(version=1)

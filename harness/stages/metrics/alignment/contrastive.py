@@ -30,11 +30,11 @@ from harness.stage import Job
 from harness.stages.metrics.alignment.scoring import captioned
 
 LENGTH = 77
-"""Tokens of a caption, start and end among them: CLIP's."""
+"""Most tokens in a caption, start and end included; CLIP's value."""
 HEAD = 32
-"""Features of an attention head."""
+"""Features per attention head."""
 DECAY = 0.1
-"""Of the weights, per step and learning rate."""
+"""Weight decay, per step and learning rate."""
 HIGHEST_SCALE = math.log(100)
 """CLIP's own limit of the logit scale (Radford et al. 2021, section 2.5); without it long trainings diverge."""
 
@@ -62,7 +62,7 @@ class Trained:
     """Its ``CLIPProcessor``."""
     images: int
     captions_cut: int
-    """Captions of more than 77 tokens, of which the model has seen the first 76 and the end mark."""
+    """Number of captions longer than 77 tokens; the model has seen their first 76 tokens and the end token."""
     history: list[dict[str, Json]]
     """Per epoch: ``epoch``, ``train_loss``."""
 

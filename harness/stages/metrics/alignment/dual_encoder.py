@@ -18,7 +18,7 @@ from harness.errors import StageError, nearest
 from harness.sources.weight_files import PICKLED, refusal
 
 TIE = 1e-6
-"""Cosines of fp32 vectors that are closer than this are equal: their last digits depend on the batch size."""
+"""Cosines of fp32 vectors that differ by less are treated as equal: their last digits depend on the batch size."""
 BLOCK = 2**22
 
 
@@ -26,14 +26,14 @@ class Matches(NamedTuple):
     """Scores of each image, float64 of shape (N,)."""
 
     alignment: Tensor
-    """Mean cosine with its own sentences; one that it has twice counts twice."""
+    """Mean cosine with the image's own sentences; a sentence that it has twice counts twice."""
     shuffled: Tensor
-    """Expected cosine with the sentence of another image: draw any of the N rows, then one of its sentences,
-    and leave out draws that this image has too. NaN where no other image has another sentence.
+    """Expected cosine with the sentence of another image. A draw takes any of the N rows, then one of its sentences;
+    draws of a sentence that this image has too are left out. NaN if no other image has another sentence.
     """
     first: Tensor
-    """1 where the sentence of the largest cosine, of all different ones, is its own, else 0; of t that tie for
-    the first place, o of them its own, o / t.
+    """1 if the sentence with the largest cosine, among all different ones, is the image's own, else 0. If t sentences
+    tie for the first place and o of them are its own, o / t.
     """
 
 
@@ -86,9 +86,9 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "clip": (CLIPModel, CLIPProcessor),
     "siglip": (SiglipModel, SiglipProcessor),
 }
-"""``model_type`` of the configuration → its network and its processor."""
+"""``model_type`` of the configuration → its network class and its processor class."""
 _WORDS = ({"tokenizer.json"}, {"vocab.json", "merges.txt"}, {"spiece.model"})
-"""Files that a tokenizer may be kept in."""
+"""Sets of files that a tokenizer may be stored in."""
 
 
 class Tokens(NamedTuple):
@@ -97,7 +97,7 @@ class Tokens(NamedTuple):
     ids: Tensor
     """int64 (S, L), padded to the L positions of the text tower."""
     cut: int
-    """How many sentences had more tokens than that and lost the end."""
+    """Number of sentences that had more than L tokens and were truncated."""
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,11 @@ class Encoded(NamedTuple):
     sentences: Tensor
     """Unit vectors, (U, D)."""
     own: list[list[int]]
-    """For each image which of the sentences its captions are."""
+    """For each image the indices of its captions in ``sentences``."""
     cut: int
-    """How many different captions have more tokens than the model takes."""
+    """Number of different captions that have more tokens than the model takes."""
     tokens: int
-    """How many it takes."""
+    """Number of tokens that the model takes."""
 
     @property
     def names(self) -> list[str]:
@@ -120,18 +120,18 @@ class AlignmentScores(Scores):
     """
 
     alignment: Higher
-    """Mean cosine of image and own caption, in [−1, 1]; where there are several captions, of their mean. The CLIP
-    score that others print is 100 times this.
+    """Mean cosine of an image and its own caption, in [−1, 1]; with several captions, of their mean. The CLIP score
+    that others report is 100 times this.
     """
     shuffled: float
     """The same with another image's caption: the exact expectation over all of them, not one shuffle. Captions
-    that the image itself has (as the model reads them) are no mismatch and are left out.
+    that the image itself has (after tokenisation) are not mismatches and are left out.
     """
     margin: Higher
     """``alignment`` − ``shuffled``."""
     retrieval: HigherShare
     """Share of images that fit one of their own captions better than any other of the set (R@1), in [0, 1]. It
-    falls as N grows, and where many captions say nearly the same.
+    falls as N grows, and if many captions say nearly the same.
     """
 
 
@@ -204,8 +204,9 @@ class WithinClassScores(Scores):
     """Scores of the images whose class has captions that they do not have; every field is a mean over them."""
 
     margin: Higher
-    """Mean cosine of image and own caption less the expected one with the caption of another image of its class: 0
-    where captions say no more of an image than its class does."""
+    """Mean cosine of an image and its own caption minus the expected one with the caption of another image of its
+    class: 0 if captions describe an image no better than its class does.
+    """
     shuffled: float
     """That expected cosine; captions that the image itself has are left out."""
     retrieval: HigherShare

@@ -55,15 +55,17 @@ class Family:
     """The functions that differ from family to family."""
 
     named: Callable[[str | None], str]
-    """The network or layer behind the colon, or the default; ValueError where there is no such one."""
+    """The network or layer for the text after the colon, or the default; ValueError if it does not exist."""
     build: Callable[[str, Path | None], Network]
-    """By that name; of ``transformers``, the folder has the configuration."""
+    """Builds the network of that name; for ``transformers`` the folder has the configuration."""
     own_view: Callable[[nn.Module, Path | None], View]
     pretrained: Callable[[str, Path, Path], nn.Module] | None = None
-    """Where the configuration comes with the weights: the network with them, from a folder; the second folder gets the
-    configuration. None: the network is built by its name and filled with any weights that fit."""
+    """For families whose configuration comes with the weights: loads the network with its weights from a folder, and
+    writes the configuration to the second folder. None: the network is built by name and filled with any weights
+    that fit.
+    """
     ready: Callable[[Any], None] | None = None
-    """The last that is done to a network before it is used, equal to rounding; None: nothing."""
+    """A last change to a network before use, equal up to rounding; None: no change."""
 
 
 @cache
@@ -207,7 +209,7 @@ class Architecture:
 
     family: Annotated[str, FAMILIES]
     name: str
-    """The network's, of torchvision and timm; else the layer."""
+    """For torchvision and timm the name of the network, else that of the layer."""
 
     @classmethod
     def from_text(cls, text: str) -> Architecture:

@@ -81,7 +81,7 @@ def _digest(folder: Path) -> str:
 
 
 ANY_SIZE = 64
-"""For trying networks that take pictures as they are: ResNets."""
+"""Picture size for trying out networks that take pictures as they are (ResNets)."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ class Network:
     """A network without its weights."""
 
     module: nn.Module
-    """(N, 3, H, W), normalised, to (N, D)."""
+    """Maps normalised images (N, 3, H, W) to features (N, D)."""
     head: tuple[str, ...] = ()
-    """Layers of classification, cut off here; a state dict may still have them."""
+    """Names of the classification layers, which are removed here; a state dict may still have them."""
 
 
 def build(architecture: Architecture, folder: Path | None) -> Network:

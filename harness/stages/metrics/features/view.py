@@ -36,13 +36,13 @@ class View:
     """How pictures are fitted and normalised."""
 
     size: int | None
-    """Width and height in pixels, whatever the picture's shape; None where it stays as it is."""
+    """Width and height in pixels, whatever the picture's shape; None if the picture is not resized."""
     fit: Fit
     """``pil-`` and ``tensor-`` filters are antialiased and round to 8 bits; TensorFlow 1's does neither."""
     mean: Channels
-    """Subtracted; in units of 8-bit values, 0 to 255, of red, green and blue."""
+    """Subtracted from the values; in units of 8-bit values, 0 to 255, for red, green and blue."""
     std: Channels
-    """Divided by, afterwards."""
+    """Divisor after the subtraction, in the same units."""
 
     def pixels(self, picture: Image.Image) -> NDArray[np.uint8 | np.float32]:
         """The fitted RGB picture: (H, W, 3), values from 0 to 255.

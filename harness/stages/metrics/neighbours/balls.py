@@ -25,16 +25,18 @@ class ManifoldScores(Scores):
     """
 
     precision: HigherShare
-    """Share of the generated images in a real image's ball (Kynkäänniemi et al. 2019): do they look real?"""
+    """Share of the generated images in a real image's ball (Kynkäänniemi et al. 2019): whether they look real."""
     recall: HigherShare
-    """Share of the real images in a generated image's ball (ibid.): can it make them all?"""
+    """Share of the real images in a generated image's ball (ibid.): whether all of them can be generated."""
     density: Higher
-    """How many real balls hold a generated image, on average, over k (Naeem et al. 2020). About 1 where the two
-    distributions are one, more where generated images crowd among typical ones; real outliers weigh less
-    than in precision."""
+    """Mean number of real balls that hold a generated image, divided by k (Naeem et al. 2020). It is about 1 if the two
+    distributions are equal, more if generated images crowd around typical real ones. Real outliers weigh less than
+    in precision.
+    """
     coverage: HigherShare
-    """Share of the real images whose ball holds a generated one (ibid.); generated outliers, which inflate
-    recall, do not count."""
+    """Share of the real images whose ball holds a generated one (ibid.). Generated outliers, which inflate recall,
+    have no effect.
+    """
 
 
 @stage(version=1, software=("numpy",))

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from harness.stages.metrics.neighbours.distances import Doubles
 
 SAME = 1e-3
-"""Of the median distance of held-out images: what is nearer than this is the same picture, up to the rounding of
-its features, which depends on batch and machine."""
+"""Fraction of the median distance of held-out images. Anything nearer is the same picture, up to the rounding of
+its features, which depends on batch and machine.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +32,19 @@ class MemorisationScores(Scores):
     """Scores for M generated and N held-out images, by each one's distance d to the nearest training image."""
 
     copies: LowerShare
-    """Share of the generated images with d below the held-out images' quantile: at most ``quantile`` on average
-    for a generator that draws anew from the real distribution, whatever that is."""
+    """Share of the generated images with d below the held-out images' quantile. It is at most ``quantile`` on average
+    for a generator that draws independently from the real distribution, whatever that is.
+    """
     duplicates: LowerShare
-    """Share of the generated images with d next to nothing: training images as they are."""
+    """Share of the generated images with d close to 0: unchanged training images."""
     median_ratio: float
-    """Median d of the generated over that of the held-out images: 1 as near as unseen images, less nearer. Not
-    gated: further away is no better."""
+    """Median d of the generated images over that of the held-out ones: 1 if as near as unseen images, less if nearer.
+    Not gated, because further away is not better.
+    """
     data_copying: float
-    """Mann–Whitney z of d, generated against held-out (Z_U of Meehan et al. 2020, with all of space as one cell):
-    about N(0, 1) where neither is nearer, far below 0 for copying, far above for images unlike any real one."""
+    """Mann–Whitney z of d, generated against held-out (Z_U of Meehan et al. 2020, with all of space as one cell). It is
+    about N(0, 1) if neither is nearer, far below 0 for copying, far above for images unlike any real one.
+    """
 
 
 @stage(version=1, software=("numpy",))
@@ -123,7 +127,7 @@ def mann_whitney(ours: Doubles, theirs: Doubles) -> float:
 
 
 GAP = 1 / 32
-"""Of the height, between the two pictures."""
+"""Gap between the two pictures, as a fraction of the height."""
 
 
 @stage(version=1, software=("numpy", "pillow"))

@@ -18,15 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[Any]
-"""(N, D), float32 as features are stored; a memory map is read by the block."""
+"""(N, D), float32 as features are stored; a memory map is read by block."""
 Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 BLOCK = 1024
 
 SLACK = 1e-9
-"""Squared distances this close, relatively, are equal: below what float32 features resolve, above what the
-order of a sum changes. Without it a tie would be decided by the matrix product's block size."""
+"""Squared distances that differ by less, relatively, are treated as equal: below the resolution of float32 features,
+above the effect of summation order. Without it the matrix product's block size would decide ties.
+"""
 
 
 def centre(vectors: Matrix) -> Doubles:
@@ -76,11 +77,11 @@ class Balls:
     """A ball around each of N vectors that reaches to its k-th nearest other vector."""
 
     radii: Doubles
-    """Squared, (N,)."""
+    """Squared radii, (N,)."""
     wider: Doubles
-    """Squared, (N,): its radius once one of its k nearest is gone."""
+    """Squared radii once one of the k nearest is removed, (N,)."""
     near: Indices
-    """(N, k): which these are."""
+    """Indices of the k nearest, (N, k)."""
 
 
 def balls(vectors: Matrix, k: int) -> Balls:
@@ -112,9 +113,9 @@ class Nearest:
     """The nearest vector of another set, for each of N vectors."""
 
     index: NDArray[np.int64]
-    """(N,): the first of equally near ones."""
+    """Index of the nearest, (N,): the first of equally near ones."""
     squared: Doubles
-    """(N,): its squared distance."""
+    """Its squared distance, (N,)."""
 
 
 def nearest(vectors: Matrix, others: Matrix) -> Nearest:
@@ -140,17 +141,17 @@ class Membership:
     """Counts for N balls around the vectors of one set and M points of another; boundaries belong to the balls."""
 
     around: Indices
-    """(M,): how many balls hold each point."""
+    """Number of balls that hold each point, (M,)."""
     holds: Indices
-    """(N,): how many points each ball holds."""
+    """Number of points that each ball holds, (N,)."""
     held_without: Doubles
-    """(N,): share of the points that some ball holds, when each of the N vectors is left out."""
+    """Share of the points that some ball holds, without each of the N vectors, (N,)."""
     around_without: Doubles
-    """(N,): how many balls hold a point, on average, when each of the N vectors is left out."""
+    """Mean number of balls that hold a point, without each of the N vectors, (N,)."""
     holding_without: Doubles
-    """(N,): share of the other balls that hold some point, when each of the N vectors is left out."""
+    """Share of the other balls that hold some point, without each of the N vectors, (N,)."""
     holding_without_point: Doubles
-    """(M,): share of the balls that hold some point, when each of the M points is left out."""
+    """Share of the balls that hold some point, without each of the M points, (M,)."""
 
 
 def membership(vectors: Matrix, points: Matrix, around: Balls) -> Membership:

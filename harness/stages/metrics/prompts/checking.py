@@ -31,41 +31,41 @@ class CheckScores(Scores):
     """The share of N prompts that pass each check, in [0, 1]; ``docs/prompt-checks.md`` explains each check."""
 
     passed: HigherShare
-    """All checks; one that has nothing to say about a prompt does not fail it."""
+    """All checks; one that does not apply to a prompt does not fail it."""
     present: HigherShare
-    """There are words."""
+    """The prompt has enough words."""
     clean: HigherShare
     """No markup, no control characters."""
     varied: HigherShare
-    """No word takes over."""
+    """No word is repeated too often."""
     no_echo: HigherShare
-    """Nothing of an instruction, or of an assistant's answer to one."""
+    """It contains no part of an instruction, or of an assistant's answer to one."""
     fits: HigherShare
-    """The text encoder reads all of it, cues and all."""
+    """The text encoder reads all of it, cues included."""
     class_kept: HigherShare
     """The word for the class is not cut off."""
     class_named: HigherShare
     """There is a word for the class."""
     relevant: HigherShare
-    """It is near its class."""
+    """It is close enough to its class in the embedding."""
     apart: HigherShare
-    """It is nearer to its class than to any other; of a single class, 0."""
+    """It is nearer to its class than to any other, up to ``margin``; 0 if there is only one class."""
     from_above: HigherShare
-    """Something says that it is seen from above."""
+    """A phrase says that the view is from above."""
     not_from_ground: HigherShare
-    """Nothing says that it is seen from the ground."""
+    """No phrase says that the view is from the ground."""
     vocabulary: HigherShare
-    """It speaks of land as remote sensing does."""
+    """It uses words of remote sensing."""
     supported: HigherShare
-    """Its words are in the passages that it rests on; of prompts that rest on some, 0 where none does."""
+    """Its words are in its passages. The share is over prompts with passages; 0 if no prompt has any."""
     close: HigherShare
-    """It is near one of those passages; counted alike."""
+    """It is near one of its passages; the share is over the same prompts."""
     unambiguous: HigherShare
     """No word is likely to be drawn as something else."""
     unrepeated: HigherShare
-    """It is not the same as another one before it in its class, or nearly."""
+    """It is not the same, or nearly the same, as an earlier prompt of its class."""
     class_specific: HigherShare
-    """It is not the same as one of another class, or nearly."""
+    """It is not the same, or nearly the same, as a prompt of another class."""
     consistent: HigherShare
     """It does not ask for what the negative prompt forbids."""
 

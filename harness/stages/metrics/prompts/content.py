@@ -65,9 +65,9 @@ WORDS: Mapping[str, tuple[str, ...]] = {
         """
     ),
 }
-"""For classes of land cover, by their letters alone: what names them besides their own name (after the nomenclatures
-of Anderson et al. 1976, CORINE Land Cover and WorldCover). Any other class is named by its name only, or by the words
-that a suite gives it.
+"""Words that name classes of land cover besides their own name, by the letters of the class name (after the
+nomenclatures of Anderson et al. 1976, CORINE Land Cover and WorldCover). Any other class is named by its name only, or
+by the words that a suite gives it.
 """
 
 
@@ -131,7 +131,7 @@ ABOVE = listed(
     altitude, seen from high
     """
 )
-"""Phrases that say where the camera is."""
+"""Phrases that say that the camera is above."""
 
 GROUND = listed(
     """
@@ -142,7 +142,7 @@ GROUND = listed(
     shallow focus, holding a, wearing a, indoor, interior of
     """
 )
-"""Phrases that put the camera on the ground. One of 4,108 RSICD captions has any: a church "standing in" a square."""
+"""Phrases that place the camera on the ground. One of 4,108 RSICD captions has any: a church "standing in" a square."""
 
 _COVERS = words(
     """
@@ -166,7 +166,7 @@ _BUILT = words(
     commercial community
     """
 )
-"""What people build, as RSICD and other scene sets call it."""
+"""Buildings and infrastructure, in the words of RSICD and other scene sets."""
 _SEEN = words(
     """
     aerial albedo backscatter band geometry hyperspectral infrared imagery landsat multispectral ndvi
@@ -174,7 +174,7 @@ _SEEN = words(
     texture thermal
     """
 )
-"""Instruments, and what they see."""
+"""Instruments, and what they measure."""
 _PATTERNS = words(
     """
     adjacent checkerboard circular contour curved dense fragmented geometric grid irregular linear meandering
@@ -182,9 +182,9 @@ _PATTERNS = words(
     strip winding
     """
 )
-"""How patterns look from above."""
+"""Words for patterns as seen from above."""
 VOCABULARY = frozenset([*_COVERS, *_BUILT, *_SEEN, *_PATTERNS])
-"""Words, without plurals, that describe land as it is seen from above."""
+"""Words, without plurals, that describe land as seen from above."""
 
 _ABOVE, _GROUND = pattern(ABOVE), pattern(GROUND)
 _CUE_WORDS = frozenset(singular(word) for phrase in ABOVE for word in content(phrase))

@@ -162,7 +162,7 @@ def _tells_apart(prompt: Prompt, other: Prompt, named: Mapping[str, re.Pattern[s
 
 FIELDS = ("distinct_n", "self_bleu", "vendi")
 LEAST = 3
-"""Prompts of a class: without one of them, two are left to compare."""
+"""Least number of prompts in a class: without one of them, two are left to compare."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +176,7 @@ class VarietyScores(Scores):
     self_bleu: LowerShare
     """Mean BLEU of a prompt with the others of its class as references, in [0, 1] (Zhu et al. 2018)."""
     vendi: Higher
-    """How many different prompts there are in effect, from 1 to as many as there are (Friedman and Dieng 2022)."""
+    """Effective number of different prompts, from 1 to the number of prompts (Friedman and Dieng 2022)."""
 
 
 @stage(version=1, software=EMBEDDER)
@@ -261,7 +261,7 @@ class Compared:
     """The prompts of one class."""
 
     spoken: Sequence[Sequence[str]]
-    """Their words."""
+    """The words of each prompt."""
     vectors: NDArray[np.float32]
     n: int
     bleu: int

@@ -36,7 +36,9 @@ _ECHO = re.compile(
     re.IGNORECASE,
 )
 ECHOED = 5
-"""Words in a row that are no coincidence; "a satellite image of crop land" may well begin both, and is not counted."""
+"""Shortest run of words that is no coincidence. "a satellite image of crop land" may well begin both texts, and is not
+counted.
+"""
 
 
 def present(prompt: Prompt, _: Context) -> Finding:

@@ -29,7 +29,7 @@ class Homonym(NamedTuple):
     meant: str
     drawn: str
     settles: str
-    """Words of which one in the same prompt makes the meaning plain, without plurals, apart by spaces."""
+    """Words without plurals, separated by spaces; one of them in the same prompt makes the meaning clear."""
 
 
 _WET = "river lake sea ocean water coast coastal shore estuary canal stream beach"
@@ -124,7 +124,7 @@ LARGE = frozenset(
         """
     )
 )
-"""What a photograph shows by itself; without plurals."""
+"""Things that a photograph shows by themselves; without plurals."""
 
 LAYOUT = frozenset(
     words(
@@ -135,7 +135,7 @@ LAYOUT = frozenset(
         """
     )
 )
-"""Words for land on which such a thing is too small to be seen by itself; "field" is none, as the pumpkins showed."""
+"""Words for land on which such a thing is too small to be seen by itself; not "field", as the pumpkins showed."""
 
 
 def unambiguous(prompt: Prompt, _: Context) -> Finding:

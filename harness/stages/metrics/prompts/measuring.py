@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.formats.prompts import Prompt
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
-"""From N texts to float32 (N, D), rows of norm 1, or 0 for a text of which nothing is known."""
+"""Maps N texts to float32 (N, D), rows of norm 1, or 0 for a text of which no word is known."""
 _BATCH = 64
 
 

@@ -8,9 +8,9 @@ from harness.artifact import Json
 from harness.stages.metrics.prompts.table import CHECKS, Answers, Check, Limits
 
 SHOWN = 12
-"""Failing prompts that are shown of each check; the scores of all are in the table of scores."""
+"""Number of failing prompts shown for each check; the scores of all are in the table of scores."""
 _LONGEST = 240
-"""Characters of a prompt that are shown."""
+"""Number of characters of a prompt that are shown."""
 
 
 def share(passed: Sequence[float]) -> float:

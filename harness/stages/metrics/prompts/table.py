@@ -45,7 +45,7 @@ class Check(NamedTuple):
     """One check of one prompt. To add one: a function, a line in ``CHECKS``, a field in ``CheckScores``."""
 
     find: Callable[[Prompt, Context], Finding]
-    """Its name is the check's."""
+    """Its function name is the name of the check."""
     bound: Literal["at least", "at most", "below"]
     limit: Callable[[Limits], float]
 

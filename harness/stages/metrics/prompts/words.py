@@ -32,7 +32,7 @@ STOP_WORDS = frozenset(
         """
     )
 )
-"""Words that say how things lie rather than what they are."""
+"""Function words, which say how things are placed rather than what they are."""
 
 
 def singular(word: str) -> str:
@@ -90,9 +90,9 @@ class Finding(NamedTuple):
     """A check's result for one prompt."""
 
     score: float | None
-    """What the threshold is held against; None where the check has nothing to say about this prompt."""
+    """The value compared with the threshold; None if the check does not apply to this prompt."""
     evidence: tuple[str, ...] = ()
-    """The words or numbers that it rests on, as a reader wants to see them."""
+    """The words or numbers that the score is based on, in readable form."""
 
 
 class Twin(NamedTuple):
@@ -113,18 +113,18 @@ class Context:
     negative: tuple[str, ...]
     """Cues of the negative prompt."""
     named: Mapping[str, re.Pattern[str]]
-    """For each class, what finds the words that name it."""
+    """For each class, the pattern that finds the words that name it."""
     instructed: frozenset[tuple[str, ...]]
-    """What no prompt says by chance: ``ECHOED`` words in a row of an instruction that a writer may have been given."""
+    """Runs of ``ECHOED`` words from instructions that a writer may have been given, which no prompt has by chance."""
     spans: Callable[[str], Sequence[tuple[int, int]]]
-    """For each token of a text, start and end among them, which characters it is; (0, 0) for a mark."""
+    """Gives the character span of each token of a text, start and end tokens included; (0, 0) for a special token."""
     tokens: int
-    """How many of them the text encoder takes."""
+    """Number of tokens that the text encoder takes."""
     cosines: Mapping[str, Mapping[str, float]]
-    """Of each prompt with each class; of a prompt without a word that the model knows, none."""
+    """Cosine of each prompt with each class; prompts without a word that the model knows are left out."""
     resting: Mapping[str, float]
-    """Cosine of a prompt with the nearest of its passages; prompts without any are left out."""
+    """Cosine of a prompt with the nearest of its passages; prompts without passages are left out."""
     twins_within: Mapping[str, Twin]
-    """For a prompt, the likest of those before it in its class."""
+    """For a prompt, the most similar earlier one of its class."""
     twins_across: Mapping[str, Twin]
-    """For a prompt, the likest in other classes that does not differ from it in the words for the class."""
+    """For a prompt, the most similar one of other classes that does not differ from it in the words for the class."""

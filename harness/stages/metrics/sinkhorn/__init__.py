@@ -16,8 +16,9 @@ class SinkhornScores(Scores):
     """Score for N real and M generated images."""
 
     divergence: Lower
-    """In mean squared distances of two real images; 0 for equal sets, never negative. Of two draws of one
-    distribution it is above 0, the more so the smaller N, M and ε."""
+    """In units of the mean squared distance of two real images; 0 for equal sets, never negative. For two samples of
+    one distribution it is above 0, and larger for smaller N, M and ε.
+    """
 
 
 @stage(version=1, software=("numpy",))

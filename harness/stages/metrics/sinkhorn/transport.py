@@ -17,14 +17,15 @@ from harness.errors import StageError
 from harness.stages.metrics.neighbours.distances import Doubles, Matrix, centre, slices, squared
 
 TOLERANCE = 1e-7
-"""Largest mean of |log(mass that leaves a point / mass that should)|. The value, whose error is of second order,
-is then right to some ten digits; to seven or more where ε is so small that convergence is slow."""
+"""Largest mean of |log(mass that leaves a point / mass that should)|. The error of the value is of second order, so the
+value is accurate to some ten digits; to seven or more if ε is so small that convergence is slow.
+"""
 
 MEMORY = 8
-"""How many earlier steps are extrapolated from."""
+"""Number of earlier steps used for extrapolation."""
 
 HELD_BYTES = 2**27
-"""Costs up to this size are held; larger ones are computed again, tile by tile, whenever they are needed."""
+"""Cost matrices up to this size are kept in memory; larger ones are recomputed tile by tile when needed."""
 
 
 class Cost:

@@ -21,9 +21,9 @@ from harness.stages.systems.embeddings.embedder import normalised
 WORDS, WEIGHTS = "words.json", "model.safetensors"
 _WORD = re.compile(r"[^\W\d_]\w+")
 _LEAST_TEXTS = 2
-"""A word of a single text lies near nothing but that text."""
+"""Minimum number of texts that a word must occur in; a word of one text is close to that text only."""
 _FLAT = 1e-6
-"""A direction with less than this part of the first one's singular value is noise of the arithmetic."""
+"""Directions whose singular value is below this fraction of the largest one are numerical noise."""
 
 
 class LatentSemantic:

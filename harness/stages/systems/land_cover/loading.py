@@ -192,7 +192,7 @@ class LandCoverData(LightningDataModule):
         self.seed = seed
         self.drop_last = drop_last
         self.first_epoch = 0
-        """How many epochs were done before this process; a resumed training goes on with the next."""
+        """Number of epochs done before this process started; a resumed training continues with the next."""
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         order = Order(len(self.train), self.seed, shuffle=True, first_epoch=self.first_epoch)

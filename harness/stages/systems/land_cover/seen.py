@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from harness.stages.systems.land_cover.loading import Item
 
 SEEN = "seen.txt"
-"""Beside a classifier's weights: digests of the images that it was trained and chosen on, one a line."""
+"""File next to a classifier's weights: digests of the images that it was trained and selected on, one per line."""
 NAMED = 20
-"""Test images that are named."""
+"""Maximum number of test images that are named."""
 
 
 def write(folder: Path, items: Sequence[Item]) -> None:

@@ -24,7 +24,7 @@ from harness.stages.systems.land_cover.loading import LandCoverData
 
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SHARE = 0.1
-"""At most this share of the time goes into checkpoints: short runs save often, large models seldom."""
+"""Maximum share of the time spent on checkpoints: short runs save often, large models rarely."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Recipe:
 @dataclass(frozen=True)
 class Trained:
     state: Mapping[str, Tensor]
-    """Of the network alone, on the CPU."""
+    """State dict of the network only, on the CPU."""
     epoch: int
-    """Which epoch it is from, counted from 1."""
+    """The epoch that the weights are from, counted from 1."""
     history: list[dict[str, Json]]
     """Per epoch: ``epoch``, ``train_loss``, ``val_loss``, ``val_overall_accuracy``."""
 

@@ -32,11 +32,11 @@ class Weights:
     """Initial weights of a network for RGB images."""
 
     text: str
-    """As the suite has it."""
+    """The text in the suite."""
     source: Source
     """One file, or a classifier's folder."""
     torchgeo: bool = False
-    """The source is TorchGeo's: a pickle, which is read as tensors and nothing else."""
+    """Whether the source is TorchGeo's: a pickle, from which only tensors are read."""
 
     @classmethod
     def from_text(cls, text: str) -> Weights:

@@ -26,10 +26,10 @@ _OF_THE_FILE = frozenset(
         *("bos_token_id", "eos_token_id", "pad_token_id"),
     }
 )
-"""Settings that say where a copy lies and who wrote it, or repeat what the tokenizer says."""
+"""Settings that do not identify a model: paths, library versions, and what the tokenizer specifies as well."""
 
 _SAMPLE = "Don't: 3.5 km² at 10 m,\n\tCafé Übersee — снег, 雪, ثلج, หิมะ 🛰️  end."
-"""Shows how a tokenizer divides what its list of tokens leaves open."""
+"""Sample for comparing how tokenizers split text, which their vocabularies alone do not determine."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Identity:
     """What identifies a model, independent of its path, its number of files and the library version that wrote it."""
 
     weights: str
-    """``sha256:`` of names, types, shapes and every bit (``checks.weights_digest``)."""
+    """``sha256:`` digest of names, types, shapes and every bit (``checks.weights_digest``)."""
     tokenizer: str
-    """``sha256:`` of its tokens with their numbers, and of how it divides a sample."""
+    """``sha256:`` digest of its tokens with their ids, and of how it splits a sample."""
     settings: Mapping[str, Json]
-    """Of the configuration, the library's defaults included: ``rope_parameters.rope_theta`` → 10000.0."""
+    """The configuration, including the library's defaults: ``rope_parameters.rope_theta`` → 10000.0."""
 
     @classmethod
     def of(cls, folder: Path, what: str) -> Identity:
@@ -113,7 +113,7 @@ class Training:
 
     base: Identity
     quantisation: Quantisation | None
-    """How the base was quantised meanwhile."""
+    """How the base was quantised during training."""
 
     def write(self, folder: Path) -> None:
         """Write ``training.json`` next to the adapter's weights."""

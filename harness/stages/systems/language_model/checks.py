@@ -183,7 +183,7 @@ def _opening(folder: Path, what: str) -> Iterator[None]:
 
 
 END = "<|endoftext|>"
-"""Begins and ends every text, as GPT-2's and Phi's."""
+"""Begins and ends every text, as in GPT-2 and Phi."""
 
 
 def learn(texts: Iterable[str], *, vocabulary: int, context: int) -> PreTrainedTokenizerFast:

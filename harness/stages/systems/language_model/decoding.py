@@ -21,9 +21,9 @@ class Sampling:
     """How the next token is chosen."""
 
     temperature: float
-    """0 takes the likeliest token."""
+    """0 takes the most likely token."""
     top_p: float
-    """Only the likeliest tokens that have this share of the probability together (Holtzman et al. 2020)."""
+    """Sample only from the most likely tokens with this total probability (Holtzman et al. 2020)."""
     seed: int
 
 
@@ -32,9 +32,9 @@ class Prompt:
     """The beginning of one text."""
 
     index: int
-    """Of the prompt, from 0."""
+    """Index of the prompt, from 0."""
     sample: int
-    """Of the texts for this prompt, from 0."""
+    """Index among the texts for this prompt, from 0."""
     ids: list[int]
 
 
@@ -43,9 +43,9 @@ class Written(NamedTuple):
 
     text: str
     tokens: int
-    """Without the mark that ended it."""
+    """Number of tokens, without the end-of-text token."""
     ended: bool
-    """By itself, and not because there were enough tokens."""
+    """Whether it ended by itself, not because of the maximum number of tokens."""
 
 
 def encoded(tokenizer: PreTrainedTokenizerFast, prompt: str) -> list[int]:

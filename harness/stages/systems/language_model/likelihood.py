@@ -9,7 +9,7 @@ from harness.compute.precisions import Precision
 from harness.stage import Count, Execution, Job, stage
 
 NAMED = 20
-"""Texts of which nothing is predicted that are named, at most; all are counted."""
+"""Maximum number of texts without predicted tokens that are named; all are counted."""
 
 
 @stage(version=1, software=("torch", "transformers", "tokenizers", "peft", "bitsandbytes"))

@@ -26,7 +26,7 @@ from harness.stages.systems.language_model.scorer import losses
 from harness.stages.systems.language_model.subject import Recipe, Subject, open_subject, save_subject
 
 ROWS, LOOKS = 100, 10
-"""At most so many rows of the history, and so many looks at the held-out texts."""
+"""Maximum number of rows of the history, and of evaluations on the held-out texts."""
 
 
 def train(
@@ -107,11 +107,11 @@ class Loop:
         self.scaler = torch.amp.GradScaler(kind, enabled=PRECISIONS[recipe.precision].scaled)
         self.history: list[dict[str, Json]] = []
         self.usages: list[Usage] = []
-        """Of each chunk."""
+        """Usage of each chunk."""
         self.tokens = 0
-        """Predicted so far."""
+        """Number of tokens predicted so far."""
         self.lr = 0.0
-        """Of the step before."""
+        """Learning rate of the step before."""
 
     def run(self) -> None:
         """Train to the end, from where a killed run stopped.

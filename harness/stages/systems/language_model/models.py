@@ -51,7 +51,7 @@ DESIGNS: Choices[dict[str, Any]] = Choices(
         },
     }
 )
-"""What differs from transformers' defaults, or is too important to be left to them."""
+"""Settings that differ from transformers' defaults, or are too important to be left to them."""
 
 
 Architecture = Annotated[Literal["tiny-phi", "phi-1.5", "mistral-7b"], DESIGNS]

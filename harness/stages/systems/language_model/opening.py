@@ -28,11 +28,11 @@ class Opened:
 
     network: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerFast
-    """With an end of a text; maybe without a beginning, and without a pad."""
+    """Has an end-of-text token, but maybe no beginning-of-text and no padding token."""
     context: int
-    """The most tokens that the model has positions for."""
+    """Maximum number of tokens that the model has positions for."""
     quantisation: Quantisation | None = None
-    """Of the linear layers, those below an adapter."""
+    """Quantisation of the linear layers, which are those of the base for an adapter."""
 
 
 def open_model(

@@ -18,10 +18,10 @@ from harness.errors import StageError
 from harness.stages.systems.language_model import checks
 
 Compute = Literal["fp32", "bf16", "fp16"]
-"""What bitsandbytes computes in with layers of four bits; there are no others."""
+"""The types that bitsandbytes can compute in with four-bit layers."""
 
 BLOCK = 64
-"""Weights that share a scale."""
+"""Number of weights that share a scale."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Quantisation:
     """How QLoRA stores the weights of a base (Dettmers et al. 2023): blocks of 64 in 4 bits, each with a scale."""
 
     type: Literal["nf4"]
-    """The sixteen values: ``nf4`` are quantiles of a normal distribution."""
+    """The set of sixteen values: those of ``nf4`` are quantiles of a normal distribution."""
     double: bool
     """Whether the scales are quantised too, to 8 bits in blocks of 256."""
     compute: Compute
-    """What the weights were unpacked to for each product when this was noted, and the type of all other weights."""
+    """The type that the weights were unpacked to for each product when this was recorded, and of all other weights."""
 
     @classmethod
     def of_qlora(cls, compute: Compute) -> Quantisation:

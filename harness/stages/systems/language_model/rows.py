@@ -22,7 +22,7 @@ from harness.stages.systems.language_model.subject import Recipe
 
 Tokens = NDArray[np.int32]
 _AT_ONCE = 1000
-"""Texts that are turned into tokens at once: a tokenizer returns far more than the tokens."""
+"""Number of texts tokenised at once; limited because a tokenizer returns far more than the tokens."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Rows:
     """The rows that a network is trained or evaluated on."""
 
     rows: Sequence[Tokens]
-    """Each of shape (n + 1,), n at most the context: all but the last are read, all but the first predicted."""
+    """Each of shape (n + 1,), n at most the context: all but the last token are read, all but the first predicted."""
     facts: dict[str, Json]
-    """Texts, rows, tokens that are predicted, and what was left out."""
+    """Numbers of texts, rows and predicted tokens, and what was left out."""
 
 
 def read_rows(corpus: Path, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, what: str, job: Job) -> Rows:
@@ -94,7 +94,7 @@ def blocks(tokens: Sequence[Tokens], context: int) -> list[Tokens]:
 
 
 IGNORED = -100
-"""A target that is none: torch's cross-entropy leaves it out."""
+"""Target value that torch's cross-entropy ignores."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class Batch:
     inputs: Tensor
     """(B, T) int64."""
     targets: Tensor
-    """(B, T) int64: after each input, the token that follows; ``IGNORED`` behind the end of a row. It is the
-    length that decides where that is: a pad may well be the token that ends a text, which is to be learnt."""
+    """(B, T) int64: for each input, the token that follows it; ``IGNORED`` after the end of a row. The end is found by
+    length, because the padding may be the token that ends a text, which must be learnt."""
 
 
 def collate(rows: Sequence[Tokens]) -> Batch:

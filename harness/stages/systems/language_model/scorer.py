@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 SLICE = 1 << 22
-"""Logits that are in float32 at once: 16 MiB."""
+"""Number of logits converted to float32 at once: 16 MiB."""
 
 
 def losses(logits: Tensor, targets: Tensor) -> Tensor:
@@ -205,7 +205,7 @@ def arranged(batch: Sequence[Window], padding: Padding) -> tuple[Tensor, Tensor,
 
 
 AHEAD = 32
-"""Batches whose windows are planned, and sorted by length, before the first of them is scored."""
+"""Number of batches whose windows are planned and sorted by length before the first of them is scored."""
 
 
 class Scoring:
@@ -221,11 +221,11 @@ class Scoring:
     ) -> None:
         self.texts, self.tokenizer, self.rule, self.scorer, self.job = texts, tokenizer, rule, scorer, job
         self.rows: list[Likelihood] = []
-        """In the order of the texts; ``nll`` is that of the windows so far."""
+        """In the order of the texts; ``nll`` is the sum over the windows so far."""
         self.empty: list[str] = []
-        """Texts of which nothing is predicted, and which have no row."""
+        """Texts without predicted tokens, which have no row."""
         self.unknown = 0
-        """Tokens that stand for something that the tokenizer does not know."""
+        """Number of unknown tokens."""
 
     def run(self) -> None:
         """Score everything.

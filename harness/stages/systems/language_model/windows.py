@@ -18,7 +18,7 @@ class Window(NamedTuple):
 
     inputs: Sequence[int]
     targets: Sequence[int]
-    """At least one, and no more than there are inputs."""
+    """At least one, at most as many as there are inputs."""
 
 
 def windows(
@@ -92,9 +92,9 @@ class Planned(NamedTuple):
     ids: Sequence[int]
     tokens: int
     bytes: int
-    """UTF-8, of the text itself: what its tokenizer drops or replaces counts all the same."""
+    """Number of UTF-8 bytes of the text itself, including what its tokenizer drops or replaces."""
     unknown: int
-    """Tokens that stand for something that the tokenizer does not know."""
+    """Number of unknown tokens."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ class Rule:
     prefix: int | None
     """None: the first token is not predicted."""
     repeat: bool
-    """The prefix begins every window, not only the first."""
+    """Whether the prefix begins every window, not only the first."""
     eos: int | None
-    """Appended and predicted."""
+    """Token that is appended and predicted; None for none."""
 
     def plan(self, text: str, tokenizer: PreTrainedTokenizerFast) -> Planned | None:
         """The plan for a text; None if none of its tokens is predicted."""

@@ -28,7 +28,7 @@ from harness.stages.systems.prompt_writer.wording import Instruction
 Style = Literal["instruct", "complete"]
 
 _TURN = "\n\nPrompt:"
-"""Where a model without a chat template is to begin; else it goes on with the instruction."""
+"""Added for a model without a chat template, which would otherwise continue the instruction."""
 
 
 class Question(NamedTuple):
@@ -36,9 +36,9 @@ class Question(NamedTuple):
 
     ids: list[int]
     passages: tuple[Passage, ...]
-    """As they stand in it."""
+    """The passages as they are in the question."""
     shortened: bool
-    """Some of their words had no room."""
+    """Whether some of their words were left out for lack of room."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Asker:
     instruction: Instruction
     style: Style
     room: int
-    """The most tokens that a question may have."""
+    """Maximum number of tokens of a question."""
 
     def question(self, label: str, passages: Sequence[Passage]) -> Question:
         """The instruction for a class with passages, which lose their last words if there is too little room.
@@ -143,18 +143,18 @@ class Answering:
 
     asker: Asker
     hits: Mapping[str, Sequence[Passage]]
-    """By class, the best first."""
+    """The passages found for each class, the best first."""
     passages: int
-    """How many of them a question has."""
+    """Number of passages in a question."""
     sampling: decoding.Sampling
     max_tokens: int
     precision: Precision
     batch_size: int
-    """What there was memory for, in the end."""
+    """Prompts at once; reduced to what fits into memory."""
     job: Job
     questions: dict[Turn, Question] = field(default_factory=dict)
     tokens: int = 0
-    """How many were written."""
+    """Number of tokens generated so far."""
 
     def ask(self, turns: Sequence[Turn]) -> list[Answer]:
         """One answer for each turn."""

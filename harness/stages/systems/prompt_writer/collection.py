@@ -27,9 +27,9 @@ from harness.stages.systems.prompt_writer.address import Address
 from harness.stages.systems.prompt_writer.passages import Held
 
 _DIGITS = 6
-"""Of a cosine: what differs in the seventh is rounding, which would order equal passages at random."""
+"""Digits that a cosine is rounded to: the seventh is rounding error, which would order equal passages at random."""
 _PAGE = 1000
-"""Rows that are asked for at once, so that a server's answers stay small."""
+"""Rows per request, so that a server's answers stay small."""
 
 
 class ExactStore(ChromaVectorStore):
@@ -111,7 +111,7 @@ def nodes_of(held: Held) -> Sequence[TextNode]:
 FOLDER = "chroma"
 
 _BATCH = 500
-"""Passages that are sent at once."""
+"""Passages per request when filling a collection."""
 
 
 def name_of(held: Held) -> str:

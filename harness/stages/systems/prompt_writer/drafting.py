@@ -23,7 +23,7 @@ _BEFORE = re.compile(
 _QUOTES = "\"'“”‘’„«»"
 _END = re.compile(rf"[.!?][{_QUOTES})]*\s+(?=[{_QUOTES}(]?(\w))|[。！？]")
 _ECHO = 4
-"""Words with which a sentence of the instruction is known again."""
+"""Number of first words by which a sentence of the instruction is recognised."""
 
 
 class Answer(NamedTuple):
@@ -31,7 +31,7 @@ class Answer(NamedTuple):
 
     text: str
     problem: Literal["", "empty", "echo"]
-    """``empty``: there is no text; ``echo``: all there is are sentences of the instruction."""
+    """``empty``: there is no text; ``echo``: there are only sentences of the instruction."""
 
 
 def instructed(answer: str, told: Sequence[str]) -> Answer:
@@ -123,7 +123,7 @@ class Place(NamedTuple):
 
     label: str
     number: int
-    """Among those of its class, from 0."""
+    """Index within its class, from 0."""
 
 
 class Turn(NamedTuple):
@@ -131,7 +131,7 @@ class Turn(NamedTuple):
 
     place: Place
     attempt: int
-    """From 0."""
+    """Number of the attempt, from 0."""
 
 
 class Draft(NamedTuple):
@@ -141,7 +141,7 @@ class Draft(NamedTuple):
     turn: Turn
     text: str
     problem: Literal["", "empty", "echo", "repeat"]
-    """Of the best answer, where none was free of any; ``empty``: there is no text."""
+    """Problem of the best answer if all have one; ``empty``: there is no text."""
 
 
 def drafts(

@@ -30,9 +30,9 @@ class Record(NamedTuple):
     prompt: Any
     label: Any
     passages: Any
-    """An empty list where the file has none."""
+    """An empty list if the file has none."""
     unread: tuple[str, ...]
-    """Names of the columns that mean nothing here."""
+    """Names of the columns that are not read."""
 
 
 def files(place: Path) -> list[Path]:

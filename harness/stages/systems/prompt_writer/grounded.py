@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 WRITER = "language model"
 QUERY = Phrase("{class}")
-"""And no more: of the best 12 of TorchGeo's docstrings for the paper's classes, 80 % name what is looked for; with "a
-satellite image of" before it, 59 %.
+"""The class name only: among the best 12 of TorchGeo's docstrings for each of the paper's classes, 80 % are about the
+class; with "a satellite image of" before it, 59 %.
 """
 
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from harness.stages.systems.prompt_writer.passages import Held, Piece
 
 _AT_ONCE = 256
-"""Texts that are embedded between two reports of progress."""
+"""Number of texts embedded between two progress reports."""
 
 
 INDEX = ("chromadb", "llama-index-core", "llama-index-vector-stores-chroma")
-"""What passages are stored and looked up by."""
+"""Packages that store and retrieve the passages."""
 
 
 @stage(version=1, software=(*INDEX, *EMBEDDER))

@@ -28,7 +28,7 @@ class Piece(NamedTuple):
     """A passage before it has a vector."""
 
     id: str
-    """32 hex digits that follow from its text alone."""
+    """32 hex digits that depend only on its text."""
     text: str
     document: str
     page: int
@@ -40,11 +40,11 @@ class Pieces(NamedTuple):
     kept: list[Piece]
     """In the order of the corpus; no text twice."""
     duplicates: int
-    """Passages whose text had come before."""
+    """Number of passages whose text occurred before."""
     empty: int
-    """Rows without text."""
+    """Number of rows without text."""
     split: int
-    """Rows that were too long for one passage."""
+    """Number of rows that were too long for one passage."""
 
 
 class Held(NamedTuple):
@@ -52,7 +52,7 @@ class Held(NamedTuple):
 
     pieces: list[Piece]
     vectors: NDArray[np.float32]
-    """Of shape (N, D); norm 1."""
+    """Shape (N, D); each row has norm 1."""
 
     def digest(self) -> str:
         """64 hex digits over all content: equal if and only if the collections made from it are the same."""

@@ -30,7 +30,7 @@ class Passage:
     id: str
     document: str
     page: int
-    """On which it begins, from 1; 0 where the source has no pages."""
+    """The page on which it begins, from 1; 0 if the source has no pages."""
     text: str
     score: float
     """Cosine with the query, in [-1, 1], to six digits."""
@@ -43,7 +43,7 @@ class Retriever:
         self._what = what
         self._index = VectorStoreIndex.from_vector_store(store, embed_model=Bridge.to(embedder))
         self.close = weakref.finalize(self, held.close)
-        """Give back what is open; it may be called more than once."""
+        """Releases the collection; may be called more than once."""
 
     def find(self, query: str, count: int) -> list[Passage]:
         """The ``count`` passages whose vectors have the largest cosine with the query's, by score, then by id.

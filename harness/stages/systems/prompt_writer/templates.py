@@ -24,9 +24,9 @@ class Words(NamedTuple):
     """Words for one class. Any subject can be combined with any detail of its group."""
 
     subjects: tuple[tuple[str, ...], ...]
-    """Groups of subjects; each names the class and says what it is made of here."""
+    """Groups of subjects; each names the class and what it consists of."""
     details: tuple[tuple[str, ...], ...]
-    """For each group, what may be seen with it."""
+    """For each group, details that may be visible with it."""
 
 
 VIEWS = (
@@ -44,7 +44,7 @@ GENERIC = Words(
     subjects=(("{class}", "{class} and its surroundings"),),
     details=(("sharp natural colours", "fine texture", "clear outlines", "soft contrast"),),
 )
-"""For every class that is not below."""
+"""Words for every class that is not in ``LAND_COVER``."""
 
 LAND_COVER: Choices[Words] = Choices(
     {
@@ -154,7 +154,7 @@ LAND_COVER: Choices[Words] = Choices(
 )
 
 Label = Annotated[str, LAND_COVER]
-"""A class's name; any other class than these has what is generic."""
+"""Name of a class; classes not in ``LAND_COVER`` get the generic words."""
 
 
 WRITER = "templates"

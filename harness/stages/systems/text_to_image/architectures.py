@@ -28,7 +28,7 @@ class Design:
     text_encoder: Mapping[str, Any]
     scheduler: Mapping[str, Any]
     start: Callable[[AutoencoderKL], None] | None = None
-    """What becomes of the autoencoder's random weights before its training; None: they stay."""
+    """Changes the autoencoder's random weights before its training; None leaves them."""
 
 
 def _linear(vae: AutoencoderKL) -> None:
@@ -170,11 +170,11 @@ _NOISE = {
     "set_alpha_to_one": False,
     "steps_offset": 1,
 }
-"""Stable Diffusion's own schedule, which the samplers of all architectures share."""
+"""Stable Diffusion's noise schedule, which the samplers of all architectures share."""
 
 
 LENGTH = 77
-"""Tokens of a prompt, start and end among them: what CLIP's text encoders have positions for."""
+"""Number of tokens of a prompt, including start and end: CLIP's text encoders have this many positions."""
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 

@@ -9,6 +9,6 @@ from harness.stage import Choices
 ORIENTATIONS: Choices[tuple[int, ...]] = Choices(
     {"none": (0,), "flips": (0, 2, 4, 6), "dihedral": tuple(range(8))},
 )
-"""Which of the eight flips and quarter turns an augmentation draws from; 0 is the image as it is."""
+"""The orientations, out of eight flips and quarter turns, that an augmentation draws from; 0 is the original image."""
 
 Augment = Annotated[Literal["none", "flips", "dihedral"], ORIENTATIONS]

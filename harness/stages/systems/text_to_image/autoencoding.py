@@ -20,7 +20,7 @@ from harness.stages.systems.text_to_image.normalisation import Pixels
 from harness.stages.systems.text_to_image.training_data import Frames, oriented
 
 ROWS = 100
-"""At most so many rows of a history, however long the training is."""
+"""Maximum number of rows of a history, however long the training is."""
 _CHUNK = 64
 
 

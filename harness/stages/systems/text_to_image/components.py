@@ -40,7 +40,7 @@ _FILES = {
     "unet": (("config.json",),),
     "scheduler": (("scheduler_config.json",),),
 }
-"""What a part's folder must have, besides weights; one of several sets. Without, transformers makes one up."""
+"""Files that a part's folder must have besides weights: one of several sets. Otherwise transformers uses defaults."""
 
 
 def layout(folder: Path, what: str) -> str:
@@ -123,7 +123,7 @@ NETWORKS: dict[str, Any] = {
     "text_encoder": CLIPTextModel,
     "unet": UNet2DConditionModel,
 }
-"""What of a pipeline has weights, and as what it is opened."""
+"""The parts of a pipeline that have weights, and the classes that open them."""
 
 
 def open_pipeline(artifact: Pipeline, *, dtype: torch.dtype, device: str) -> StableDiffusionPipeline:

@@ -18,7 +18,7 @@ from harness.stages.systems.text_to_image.recipe import Recipe
 from harness.stages.systems.text_to_image.training_data import Latents
 
 LEVELS = 4
-"""Timesteps at which the loss of each held-out image is measured, spread evenly."""
+"""Number of evenly spaced timesteps at which the loss of each held-out image is measured."""
 
 
 class Denoiser(torch.nn.Module):
@@ -65,7 +65,7 @@ class Drawing:
 
     recipe: Recipe
     captions: Sequence[Sequence[str]]
-    """Of each image."""
+    """Captions of each image."""
     latents: Latents
     noise: DDPMScheduler
     tokenizer: CLIPTokenizer

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EMBEDDINGS = "embeddings.safetensors"
 _SHOWN = 3
-"""How many of the prompts that are too long the facts quote."""
+"""Maximum number of too long prompts that the facts quote."""
 
 
 @stage(version=1, software=("torch", "diffusers", "transformers"))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _BATCH = "batch-"
 _COST = "cost.json"
 _PASSED_ON = ("prompt", "of", "cut", "writer")
-"""Columns of a prompt's row that its image's row has too, where that has them, beside label and captions."""
+"""Columns that are copied from a prompt's row to its image's row if present, besides label and captions."""
 
 
 @stage(version=1, software=("torch", "diffusers", "transformers", "scipy", "pillow"))

@@ -15,9 +15,9 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 _SMALL = 0.1
-"""What is left of the weights that would disturb."""
+"""Factor for the weights that would disturb the linear path."""
 _CONSTANT = 2.0
-"""Large beside pixels, which lie in [-1, 1]."""
+"""Large compared with pixels, which are in [-1, 1]."""
 _SMOOTH = torch.tensor([1.0, 2.0, 1.0]).outer(torch.tensor([1.0, 2.0, 1.0])) / 16
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from harness.errors import StageError
 
 MARK = "_harness_pixels"
-"""Entry of the VAE's ``config.json``. It travels with the weights through everything that opens and saves them,
-and diffusers keeps names that begin so without a remark."""
+"""Entry of the VAE's ``config.json``. It stays with the weights whenever they are opened and saved, because diffusers
+keeps entries whose names begin with an underscore, without a warning."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Cost:
     """Cost of one batch, including decoding but not loading and writing."""
 
     evaluations: int
-    """Of the network, for each image."""
+    """Number of evaluations of the network for each image."""
     images: int
     usage: Usage
 

@@ -27,7 +27,7 @@ Name = Literal[
     "deis",
     "unipc",
 ]
-"""Those of diffusers' schedulers that can follow Stable Diffusion's noise schedule and need no distilled network."""
+"""The schedulers of diffusers that can use Stable Diffusion's noise schedule and do not need a distilled network."""
 
 SCHEDULERS: Choices[tuple[str, dict[str, Any]]] = Choices(
     {
@@ -64,14 +64,14 @@ _SCHEDULE = (
     "rescale_betas_zero_snr",
     "steps_offset",
 )
-"""What the network was trained with; every scheduler has to follow it."""
+"""Settings that the network was trained with; every scheduler must keep them."""
 
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
-"""What a Stable Diffusion's network answers with: the noise, its velocity, or the image."""
+"""The prediction types of Stable Diffusion's networks: the noise, its velocity, or the image."""
 
 _LATENT = {"clip_sample": False, "set_alpha_to_one": False}
-"""Stable Diffusion's choices, unless the pipeline says otherwise. Clipping to [-1, 1] is for pixels; diffusers'
-DDIM and DDPM do it by default."""
+"""Stable Diffusion's choices, unless the pipeline's configuration differs. Clipping to [-1, 1] is for pixels;
+diffusers' DDIM and DDPM do it by default."""
 
 
 def scheduler_for(name: Scheduler, own: SchedulerMixin, steps: int) -> SchedulerMixin:

@@ -41,7 +41,7 @@ class Frames:
     """(N, 3, H, W), a memory map."""
     names: Sequence[str]
     captions: Sequence[Sequence[str]]
-    """Empty where an image has none."""
+    """Captions of each image; empty if it has none."""
 
     def __len__(self) -> int:
         return len(self.names)

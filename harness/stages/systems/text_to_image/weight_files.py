@@ -23,7 +23,7 @@ class Weights(NamedTuple):
     variant: str | None
     """``fp16`` in ``model.fp16.safetensors``; None for the plain name."""
     dtype: torch.dtype
-    """That all the floating-point numbers fit into."""
+    """A type that holds all the floating-point weights."""
 
 
 def weights(folder: Path, what: str) -> Weights:

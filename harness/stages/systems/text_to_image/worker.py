@@ -33,9 +33,9 @@ from harness.stages.systems.text_to_image.training_data import Prepared, prepare
 Tell = Callable[[int, int, str], None]
 RESULT, HISTORY, CHECKPOINTS = "trained.safetensors", "history.json", "checkpoints"
 ERROR = "error.txt"
-"""What stopped a process that the stage started."""
+"""File with the error that stopped a process started by the stage."""
 ROWS, LOOKS = 100, 10
-"""At most so many rows of the history, and so many looks at the held-out images."""
+"""Maximum number of rows of the history, and of evaluations on the held-out images."""
 
 
 @dataclass(frozen=True)
