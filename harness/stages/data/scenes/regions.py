@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from harness.stage import Choices
@@ -23,20 +23,20 @@ class Region:
     """Whether fields and rows are straight and parallel to the sides of the picture."""
 
 
-_TEMPERATE = {
-    "soil": (142, 114, 86), "sand": (194, 174, 136), "rock": (128, 122, 114), "grass": (110, 136, 70),
-    "dry": (172, 158, 100), "leaf": (58, 88, 46), "ripe": (204, 182, 108), "deep": (34, 64, 80),
-    "shallow": (92, 124, 110), "snow": (228, 233, 240),
-}  # fmt: skip
+_TEMPERATE = Region(
+    number=0,
+    colours={
+        "soil": (142, 114, 86), "sand": (194, 174, 136), "rock": (128, 122, 114), "grass": (110, 136, 70),
+        "dry": (172, 158, 100), "leaf": (58, 88, 46), "ripe": (204, 182, 108), "deep": (34, 64, 80),
+        "shallow": (92, 124, 110), "snow": (228, 233, 240),
+    },
+    forests={"broadleaf": 1.2, "conifer": 0.8, "mixed": 0.8},
+    bare_land={"gullies": 1.0, "rock": 1.0, "plain": 1.2, "dunes": 0.5},
+    plantings={"orchard": 3.0, "vineyard": 2.5, "plantation": 0.7, "greenhouses": 1.0},
+)  # fmt: skip
 
 REGIONS: Choices[Region] = Choices({
-    "temperate": Region(
-        number=0,
-        colours=_TEMPERATE,
-        forests={"broadleaf": 1.2, "conifer": 0.8, "mixed": 0.8},
-        bare_land={"gullies": 1.0, "rock": 1.0, "plain": 1.2, "dunes": 0.5},
-        plantings={"orchard": 3.0, "vineyard": 2.5, "plantation": 0.7, "greenhouses": 1.0},
-    ),
+    "temperate": _TEMPERATE,
     "arid": Region(
         number=1,
         colours={
@@ -70,11 +70,9 @@ REGIONS: Choices[Region] = Choices({
         bare_land={"gullies": 1.2, "rock": 0.7, "plain": 1.3, "dunes": 0.5},
         plantings={"orchard": 2.0, "vineyard": 1.5, "plantation": 3.0, "greenhouses": 0.7},
     ),
-    "polder": Region(
+    "polder": replace(
+        _TEMPERATE,
         number=4,
-        colours=_TEMPERATE,
-        forests={"broadleaf": 1.2, "conifer": 0.8, "mixed": 0.8},
-        bare_land={"gullies": 1.0, "rock": 1.0, "plain": 1.2, "dunes": 0.5},
         plantings={"orchard": 4.0, "vineyard": 1.5, "plantation": 0.3, "greenhouses": 1.0},
         surveyed=True,
     ),

@@ -95,7 +95,7 @@ def crowns(
     *,
     spacing: float,
     radius: float,
-    jitter: float = 0.0,
+    jitter: float,
     missing: float = 0.0,
 ) -> Crowns:
     """Domes on a square lattice of ``spacing`` in ``frame``.
@@ -127,15 +127,14 @@ def crowns(
     return Crowns(height, np.clip(height * soft, 0, 1), tone)
 
 
-def plates(site: Site, spacing: float, jitter: float = 0.45) -> tuple[Grid, Grid]:
+def plates(site: Site, spacing: float) -> tuple[Grid, Grid]:
     """Irregular polygons about ``spacing`` wide: the distance to their edge (scene widths), and a tone for each."""
     canvas, rng = site.canvas, site.rng
     k = int(1 / spacing) + 4
-    shift = rng.uniform(-jitter, jitter, (2, k * k)).astype(np.float32)
+    shift = rng.uniform(-0.45, 0.45, (2, k * k)).astype(np.float32)
     tones = rng.random(k * k, dtype=np.float32)
-    bend = 0.25
-    u = canvas.x / spacing + 1 + bend * canvas.noise(rng, 6)
-    v = canvas.y / spacing + 1 + bend * canvas.noise(rng, 6)
+    u = canvas.x / spacing + 1 + 0.25 * canvas.noise(rng, 6)
+    v = canvas.y / spacing + 1 + 0.25 * canvas.noise(rng, 6)
     column, row = np.floor(u), np.floor(v)
     first, second = np.full_like(u, 9), np.full_like(u, 9)
     tone = np.zeros_like(u)

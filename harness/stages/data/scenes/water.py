@@ -24,7 +24,7 @@ def _mountain(site: Site) -> Picture:
     height = -ridge * 0.11
     picture = plain(canvas, c.snow)
     stone = canvas.fractal(rng, 6, octaves=4, gain=0.7) + 1.2 * (0.7 - 3 * ridge) - rng.uniform(0.3, 1.2)
-    lit = canvas.light(height, 0.9)
+    lit = canvas.light(height)
     picture *= lit
     picture[2] += 0.08 * np.clip(1 - lit, 0, 1)
     paint(picture, canvas.inside(-stone, 0.25), c.rock[:, None, None] * lit * 0.8)
@@ -39,7 +39,7 @@ def _glacier(site: Site) -> Picture:
     phase = (flow / rng.uniform(0.09, 0.14)) % 1
     broken = np.clip(canvas.fractal(rng, 6) * 1.5 + 0.7, 0, 1)
     crack = np.clip(1 - np.abs(phase - 0.5) * 7, 0, 1) * broken
-    picture *= canvas.light(canvas.fractal(rng, 4, octaves=4) * 0.025, 0.9)
+    picture *= canvas.light(canvas.fractal(rng, 4, octaves=4) * 0.025)
     paint(picture, crack * 0.85, mix(c.deep, c.shallow, 0.6))
     paint(picture, canvas.moved(crack, 0.012) * (1 - crack) * 0.5, c.snow)
     moraine = canvas.inside(
@@ -66,7 +66,7 @@ def _snowfield(site: Site) -> Picture:
     _, v = canvas.turned(rng.uniform(0, np.pi))
     drift = np.sin((v + 0.06 * canvas.fractal(rng, 4)) * (2 * np.pi / rng.uniform(0.1, 0.16)))
     height = (canvas.fractal(rng, 3, octaves=3) * 1.6 + drift * 0.5) * 0.02
-    picture = plain(canvas, c.snow) * canvas.light(height, 0.9)
+    picture = plain(canvas, c.snow) * canvas.light(height)
     thaw = canvas.fractal(rng, 5, octaves=4, gain=0.6) - rng.uniform(0.5, 1.6)
     paint(picture, canvas.inside(-thaw, 0.2) * 0.85, mix(c.soil, c.dry, rng.uniform(0, 1)))
     return picture

@@ -119,7 +119,7 @@ def _dunes(site: Site) -> Picture:
     height = height * height * (3 - 2 * height) * 0.06
     ripples: Grid = np.sin((u + v * 0.3 + 0.02 * canvas.noise(rng, 6)) * (2 * np.pi / 0.045))
     picture = plain(canvas, mix(c.sand, c.soil, rng.uniform(0, 0.5)))
-    picture *= canvas.light(height, 0.9) * (1 + 0.03 * ripples)
+    picture *= canvas.light(height) * (1 + 0.03 * ripples)
     return picture
 
 
@@ -131,7 +131,7 @@ def _gullies(site: Site) -> Picture:
     picture = plain(canvas, mix(c.soil, c.rock, rng.uniform(0, 0.4)))
     paint(picture, np.clip(1 - crest * 5, 0, 1) * 0.6, c.soil * 0.55)
     paint(picture, np.clip(crest - 0.6, 0, 1) * 0.6, c.sand)
-    return picture * canvas.light(height, 0.9)
+    return picture * canvas.light(height)
 
 
 def _rock(site: Site) -> Picture:
@@ -143,7 +143,7 @@ def _rock(site: Site) -> Picture:
         np.clip(canvas.fractal(rng, 3) * 0.8 + 0.3, 0, 1),
         mix(c.soil, c.sand, rng.uniform(0, 0.7)),
     )
-    return picture * canvas.light(height, 0.9)
+    return picture * canvas.light(height)
 
 
 def _plain(site: Site) -> Picture:

@@ -40,11 +40,11 @@ def furnish(site: Site, picture: Picture, label: str) -> list[str]:
     return [words for words, cover in drawn if cover.mean() > _LEAST]
 
 
-def _line(site: Site, reach: float = 0.35) -> Grid:
+def _line(site: Site) -> Grid:
     """Distance across a slightly bent line through the scene."""
     _, v = site.canvas.turned(site.rng.uniform(0, np.pi))
     bent = v + 0.02 * site.canvas.noise(site.rng, 2)
-    return np.abs(bent - site.rng.uniform(-reach, reach))
+    return np.abs(bent - site.rng.uniform(-0.35, 0.35))
 
 
 def _road(site: Site, picture: Picture) -> Thing:
