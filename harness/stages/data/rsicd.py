@@ -50,7 +50,7 @@ def load(
     Raises:
         StageError: damaged files, another schema, or a blank caption.
     """
-    files = [file for shards in ParquetSet.open(source.path).splits.values() for file in shards]
+    files = ParquetSet.open(source.path).every_file
     return _write(files, {"": _captions(files)}, _EightBit(size=size, resize=resize), job)[""]
 
 
@@ -76,7 +76,7 @@ def split(
     Raises:
         StageError: damaged files, another schema, a blank caption, or ``held_out`` not below the number of images.
     """
-    files = [file for shards in ParquetSet.open(source.path).splits.values() for file in shards]
+    files = ParquetSet.open(source.path).every_file
     captions = _captions(files)
     if held_out >= len(captions):
         raise StageError(f"held_out: {held_out} of {len(captions)} images leaves nothing to train on")

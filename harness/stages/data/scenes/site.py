@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -75,6 +75,10 @@ class Drawn:
     """Noun phrases that fit after *with*: ``"wide gaps between the rows"``."""
     statement: str
     """A clause that describes the class in other words: ``"fruit trees are grown in rows"``."""
+
+
+Kind = tuple[Callable[[Site], Picture], str, tuple[str, str, str], str]
+"""A kind of a class: its painter, and the subject, details and statement of what it paints, as in ``Drawn``."""
 
 
 @dataclass(frozen=True)

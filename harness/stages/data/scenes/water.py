@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from harness.stages.data.scenes.canvas import Grid, Picture, paint, plain
 from harness.stages.data.scenes.farms import crop_land
-from harness.stages.data.scenes.site import Drawn, Site, mix, plates
+from harness.stages.data.scenes.site import Drawn, Kind, Site, mix, plates
 from harness.stages.data.scenes.wild import bare_land, natural_vegetation, woody_vegetation
 
 
 def snow_ice(site: Site) -> Drawn:
     """Snow on mountains, crevassed glaciers, drifting floes, snowfields."""
     kind = site.one_of({"mountain": 1.2, "glacier": 1.1, "floes": 1.0, "snowfield": 0.8})
-    picture = _ICE[kind](site)
-    subject, details, statement = _ICE_WORDS[kind]
-    return Drawn(picture, subject, details, statement)
+    painter, subject, details, statement = _ICE[kind]
+    return Drawn(painter(site), subject, details, statement)
 
 
 def _mountain(site: Site) -> Picture:
@@ -72,24 +73,27 @@ def _snowfield(site: Site) -> Picture:
     return picture
 
 
-_ICE = {"mountain": _mountain, "glacier": _glacier, "floes": _floes, "snowfield": _snowfield}
-_ICE_WORDS = {
+_ICE: Mapping[str, Kind] = {
     "mountain": (
+        _mountain,
         "snow and ice on a mountain",
         ("dark rock that sticks out of the snow", "steep ridges", "blue shadows on the snow"),
         "snow lies on the mountain ridges",
     ),
     "glacier": (
+        _glacier,
         "snow and ice of a glacier",
         ("long blue crevasses", "cracked ice", "curved lines of flow"),
         "the glacier ice is full of crevasses",
     ),
     "floes": (
+        _floes,
         "snow and ice floes on dark water",
         ("white plates of ice", "dark cracks of open water", "floes of many shapes"),
         "ice floes drift on the water",
     ),
     "snowfield": (
+        _snowfield,
         "snow and ice, a wide snowfield",
         ("soft snow drifts", "patches of ground where the snow melted", "gentle shadows"),
         "snow covers the open field",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,16 +13,6 @@ from harness.stages.data.scenes.regions import REGIONS, RegionName
 from harness.stages.data.scenes.site import Drawn, Site, crowns, mix, palette
 from harness.stages.data.scenes.water import pour, snow_ice, water_body
 from harness.stages.data.scenes.wild import bare_land, natural_vegetation, woody_vegetation
-
-_CHANCE = {
-    "road": 0.22,
-    "track": 0.15,
-    "houses": 0.18,
-    "trees": 0.22,
-    "pond": 0.12,
-    "earth": 0.15,
-    "cloud": 0.12,
-}
 
 _LEAST = 0.006
 """Share of the scene that a thing must cover to be mentioned in a caption."""
@@ -34,9 +26,9 @@ def furnish(site: Site, picture: Picture, label: str) -> list[str]:
     Returns:
         A noun phrase for each thing that can be seen.
     """
-    fitting = {name: chance for name, chance in _CHANCE.items() if label not in _NOT_IN.get(name, ())}
-    chosen = [name for name, chance in fitting.items() if site.rng.random() < chance][:2]
-    drawn = [_THINGS[name](site, picture) for name in chosen]
+    fitting = [(chance, draw) for chance, draw, absent in _THINGS if label not in absent]
+    chosen = [draw for chance, draw in fitting if site.rng.random() < chance][:2]
+    drawn = [draw(site, picture) for draw in chosen]
     return [words for words, cover in drawn if cover.mean() > _LEAST]
 
 
@@ -116,23 +108,16 @@ def _cloud(site: Site, picture: Picture) -> Thing:
     return "a small white cloud", puff
 
 
-_THINGS = {
-    "road": _road,
-    "track": _track,
-    "houses": _houses,
-    "trees": _trees,
-    "pond": _pond,
-    "earth": _earth,
-    "cloud": _cloud,
-}
-_NOT_IN = {
-    "houses": ("Snow Ice", "Water Body"),
-    "road": ("Water Body",),
-    "track": ("Water Body",),
-    "trees": ("Woody Vegetation", "Water Body"),
-    "pond": ("Water Body",),
-    "earth": ("Bare Land", "Water Body"),
-}
+_THINGS: Sequence[tuple[float, Callable[[Site, Picture], Thing], tuple[str, ...]]] = (
+    (0.22, _road, ("Water Body",)),
+    (0.15, _track, ("Water Body",)),
+    (0.18, _houses, ("Snow Ice", "Water Body")),
+    (0.22, _trees, ("Woody Vegetation", "Water Body")),
+    (0.12, _pond, ("Water Body",)),
+    (0.15, _earth, ("Bare Land", "Water Body")),
+    (0.12, _cloud, ()),
+)
+"""How often there is a thing, what draws it, and the classes in which there is none."""
 
 
 def weather(site: Site, picture: Picture) -> str:

@@ -11,6 +11,7 @@ from harness.artifact import Artifact, Json, LabelledImages
 from harness.errors import StageError, nearest
 from harness.formats.image_folder import Row, Writer, rows
 from harness.stage import Job, stage
+from harness.stages.data.folders.labels import class_facts, declared_classes
 
 
 class Labelled(NamedTuple):
@@ -82,8 +83,6 @@ def join(parts: tuple[LabelledImages, ...], *, origins: tuple[str, ...], job: Jo
         StageError: the number of names differs from that of the parts, a name is repeated or cannot be a folder's name,
             a class is not in all parts, or a part has no image.
     """
-    from harness.stages.data.folders.labels import class_facts, declared_classes
-
     _check_origins(origins, len(parts))
     classes = declared_classes(parts[0])
     found: list[tuple[str, Labelled]] = []
@@ -93,8 +92,7 @@ def join(parts: tuple[LabelledImages, ...], *, origins: tuple[str, ...], job: Jo
         members = labelled(part, origin)
         found += [(origin, image) for image in members]
         made[origin] = {"count": len(members), "per_class": per_class(members, classes)}
-    labels = [image.label for _, image in found]
-    facts = class_facts({name: labels.count(name) for name in classes}, classes, "parts")
+    facts = class_facts(Counter(image.label for _, image in found), classes, "parts")
     folder = job.folder()
     copy(
         (

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from harness.errors import StageError
-from harness.stages.data.synthetic.judging import Twin, distances, fingerprint, twins
+from harness.stages.data.synthetic.filtering import Twin, distances, fingerprint, twins
 
 pytestmark = pytest.mark.numeric
 
