@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.stages.data.scenes import Region
 from harness.stages.data.scenes.canvas import Canvas, Colour, Grid, Picture
-from harness.stages.data.scenes.regions import Region
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.stages.data.scenes import REGIONS, RegionName
 from harness.stages.data.scenes.canvas import Canvas, Grid, Picture, expose, paint
 from harness.stages.data.scenes.farms import crop_land, cultivated_vegetation
-from harness.stages.data.scenes.regions import REGIONS, RegionName
 from harness.stages.data.scenes.site import Drawn, Site, crowns, mix, palette
 from harness.stages.data.scenes.water import pour, snow_ice, water_body
 from harness.stages.data.scenes.wild import bare_land, natural_vegetation, woody_vegetation
