@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifact import Json
-from harness.formats.strict_table import PLAIN, read_table, schema
+from harness.formats.strict_table import read_rows, schema, write_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,11 +31,7 @@ class Row(NamedTuple):
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
     """Write ``rows`` into ``folder``, in their order."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = {name: [row[index] for row in rows] for index, name in enumerate(Row._fields)}
-    pq.write_table(pa.table(columns, schema=_schema()), folder / TABLE, **PLAIN)
+    write_rows(folder / TABLE, _schema(), rows)
 
 
 def read(folder: Path) -> list[Row]:
@@ -44,8 +40,7 @@ def read(folder: Path) -> list[Row]:
     Raises:
         StageError: the table is missing or damaged, or has other columns.
     """
-    table = read_table(folder / TABLE, _schema(), "a corpus")
-    return [Row(*values) for values in zip(*(table[name].to_pylist() for name in Row._fields), strict=True)]
+    return [Row(*values) for values in read_rows(folder / TABLE, _schema(), "a corpus")]
 
 
 def count(rows: Sequence[Row]) -> dict[str, Json]:

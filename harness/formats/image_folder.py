@@ -7,7 +7,8 @@ columns. Images are 8-bit RGB PNG: lossless, so a cached image equals the origin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,7 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         self._lines.close()
 
-    def add(self, image: Picture | Any, name: str, **columns: Json) -> None:
+    def add(self, image: Picture | Any, name: str, /, **columns: Json) -> None:
         """Append one image.
 
         Args:
@@ -82,8 +83,16 @@ class Writer:
         from PIL import Image
 
         picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+        picture.convert("RGB").save(self._row(name, columns), format="PNG", compress_level=1)
+
+    def copy(self, image: Path, name: str, /, **columns: Json) -> None:
+        """Append an image file of another image folder, unchanged; ``name`` and ``columns`` as in ``add``."""
+        shutil.copyfile(image, self._row(name, columns))
+
+    def _row(self, name: str, columns: Mapping[str, Json]) -> Path:
+        """Write the row of one image; returns the path for its file."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.convert("RGB").save(path, format="PNG", compress_level=1)
         self._lines.write(json.dumps({"file_name": name, **columns}, ensure_ascii=False) + "\n")
         self.count += 1
+        return path

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.formats.strict_table import PLAIN, read_table, schema
+from harness.formats.strict_table import read_rows, schema, write_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,11 +30,7 @@ class Likelihood(NamedTuple):
 
 def write(folder: Path, rows: Sequence[Likelihood]) -> None:
     """Write ``rows`` into ``folder``, in their order."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = {name: [row[index] for row in rows] for index, name in enumerate(Likelihood._fields)}
-    pq.write_table(pa.table(columns, schema=_schema()), folder / TABLE, **PLAIN)
+    write_rows(folder / TABLE, _schema(), rows)
 
 
 def read(folder: Path) -> list[Likelihood]:
@@ -43,9 +39,7 @@ def read(folder: Path) -> list[Likelihood]:
     Raises:
         StageError: the table is missing or damaged, or has other columns.
     """
-    table = read_table(folder / TABLE, _schema(), "likelihoods")
-    columns = (table[name].to_pylist() for name in Likelihood._fields)
-    return [Likelihood(*values) for values in zip(*columns, strict=True)]
+    return [Likelihood(*values) for values in read_rows(folder / TABLE, _schema(), "likelihoods")]
 
 
 def _schema() -> pa.Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,3 +46,18 @@ def read_table(file: Path, expected: pa.Schema, what: str) -> pa.Table:
         *names, last = expected.names
         raise StageError(f"{file}: columns {found}; expected {', '.join(names)} and {last}")
     return table
+
+
+def write_rows(file: Path, columns: pa.Schema, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows, in their order; a row has its values in the order of the columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    values = {name: [row[index] for row in rows] for index, name in enumerate(columns.names)}
+    pq.write_table(pa.table(values, schema=columns), file, **PLAIN)
+
+
+def read_rows(file: Path, expected: pa.Schema, what: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a file, as ``write_rows`` took them; arguments and errors as of ``read_table``."""
+    table = read_table(file, expected, what)
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)

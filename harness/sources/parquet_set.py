@@ -61,6 +61,11 @@ class ParquetSet:
             raise StageError(f"{place}: no parquet files")
         return cls({split: [shards[n] for n in sorted(shards)] for split, shards in sorted(found.items())})
 
+    @property
+    def every_file(self) -> list[Path]:
+        """The files of all splits, pooled."""
+        return [file for shards in self.splits.values() for file in shards]
+
     def files(self, split: str) -> Sequence[Path]:
         """The files of one split.
 

@@ -24,8 +24,6 @@ from harness.sources.weight_files import refuse_outside
 REVISION = ".revision"
 """A file in a mirror's repository folder with the commit that the folder holds."""
 
-_PART = ".part"
-
 
 def resolve(source: Source, *, mirror: Path | None, cache: DigestCache, download: bool) -> Source:
     """Find a source on this machine, or download it.
@@ -185,7 +183,7 @@ def _by_repository(sources: Iterable[Source]) -> dict[str, list[Source]]:
 
 def _complete(folder: Path, repo: str, commit: str, wanted: list[Source]) -> int:
     """Download the files that ``folder`` lacks; returns their number."""
-    part = folder.parent / f".{folder.name}.{commit[:12]}{_PART}"
+    part = folder.parent / f".{folder.name}.{commit[:12]}.part"
     try:
         held = snapshots.listing(repo, commit)
         missing = {
@@ -237,7 +235,7 @@ def pin(suite_file: Path, sources: Iterable[Source]) -> list[str]:
             text = _pinned(text, repo, commit)
             lines.append(f"{suite_file}: {repo}@unpinned → {repo}@{commit}")
         if lines:
-            _replace(suite_file, text)
+            write(suite_file, text)
     except snapshots.UnreachableError as e:
         raise UsageError(f"{suite_file}: nothing pinned, the hub cannot be reached ({e})") from None
     except OSError as e:
@@ -260,7 +258,3 @@ def _pinned(text: str, repo: str, commit: str) -> str:
     while _mentions(text, repo):  # a line may name it more than once
         text = _unpinned(repo).sub(rf"\g<1>{commit}", text)
     return text
-
-
-def _replace(file: Path, text: str) -> None:
-    write(file, text)

@@ -10,7 +10,8 @@ import pytest
 from jobs import FolderJob
 from PIL import Image
 
-from harness.formats.image_folder import rows
+from harness.artifact import Images
+from harness.formats.image_folder import Writer, rows
 from harness.stages.data import scenes
 
 
@@ -28,3 +29,19 @@ def test_datasets_reads_pixels_labels_and_captions(tmp_path: Path, monkeypatch: 
         row = ours[tuple(theirs["captions"])]
         assert theirs["label"] == row.label
         np.testing.assert_array_equal(np.asarray(theirs["image"]), np.asarray(Image.open(row.path)))
+
+
+def test_a_copied_image_keeps_its_bytes_and_a_column_may_have_any_name(tmp_path: Path) -> None:
+    columns: Any = {"label": "lake", "captions": ["a lake"], "image": 3, "name": "x", "self": None}
+    for folder in ("made", "copied"):
+        (tmp_path / folder).mkdir()
+    with Writer(tmp_path / "made") as out:
+        out.add(np.full((4, 4, 3), 7, np.uint8), "lake/0.png", **columns)
+    (made,) = rows(Images(tmp_path / "made"))
+    with Writer(tmp_path / "copied") as out:
+        out.copy(made.path, "1.png", **columns)
+        assert out.count == 1
+    (copied,) = rows(Images(tmp_path / "copied"))
+    assert copied.path.read_bytes() == made.path.read_bytes()
+    assert (copied.name, copied.label, copied.captions) == ("1.png", "lake", ("a lake",))
+    assert copied.columns == made.columns == {"image": 3, "name": "x", "self": None}

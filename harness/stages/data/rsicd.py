@@ -7,8 +7,7 @@ name up to the last underscore (``rsicd_images/pond_52.jpg``: pond); some file n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.artifact import CaptionedImages, Json
 from harness.compute.seeded_shuffle import drawn
 from harness.errors import StageError
-from harness.formats.image_folder import Writer
 from harness.formats.pixels import Decoder, Resize
 from harness.sources.hub import Source
 from harness.sources.parquet_set import ParquetSet, Place, count, image_bytes, read, sentences
 from harness.stage import Count, Job, Reading, Seed, stage
+from harness.stages.data.folders.own import Encoded, write_decoded
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,8 +50,8 @@ def load(
     Raises:
         StageError: damaged files, another schema, or a blank caption.
     """
-    files = [file for shards in ParquetSet.open(source.path).splits.values() for file in shards]
-    return _write(files, {"": _names(files)}, _EightBit(size=size, resize=resize), job)[""]
+    files = ParquetSet.open(source.path).every_file
+    return _write(files, {"": _captions(files)}, _EightBit(size=size, resize=resize), job)[""]
 
 
 @stage(version=1, software=("pillow",))
@@ -77,12 +76,13 @@ def split(
     Raises:
         StageError: damaged files, another schema, a blank caption, or ``held_out`` not below the number of images.
     """
-    files = [file for shards in ParquetSet.open(source.path).splits.values() for file in shards]
-    names = _names(files)
-    if held_out >= len(names):
-        raise StageError(f"held_out: {held_out} of {len(names)} images leaves nothing to train on")
-    test = frozenset(drawn(names, seed)[:held_out])
-    sides = {"train": names - test, "test": test}
+    files = ParquetSet.open(source.path).every_file
+    captions = _captions(files)
+    if held_out >= len(captions):
+        raise StageError(f"held_out: {held_out} of {len(captions)} images leaves nothing to train on")
+    order = drawn(captions, seed)
+    drawn_sides = {"train": order[held_out:], "test": order[:held_out]}
+    sides = {side: {name: captions[name] for name in names} for side, names in drawn_sides.items()}
     return Split(**_write(files, sides, _EightBit(size=size, resize=resize), job))
 
 
@@ -104,12 +104,16 @@ def published(
     validation = "valid" if "valid" in found.splits else "validation"
     splits = {"train": "train", "validation": validation, "test": "test"}
     files = {side: found.files(name) for side, name in splits.items()}
-    sides = {side: _names(shards) for side, shards in files.items()}
+    sides = {side: _captions(shards) for side, shards in files.items()}
     everything = [file for shards in files.values() for file in shards]
     name, sightings = Counter(name for side in sides.values() for name in side).most_common(1)[0]
     if sightings > 1:
         raise StageError(f"{source.path}: {PurePosixPath(name).stem} is in more than one published split")
     return Published(**_write(everything, sides, _EightBit(size=size, resize=resize), job))
+
+
+Captions = dict[str, list[str]]
+"""The captions of each image, by its name in the artifact."""
 
 
 def _name(row: Mapping[str, object], place: Place) -> str:
@@ -120,13 +124,9 @@ def _name(row: Mapping[str, object], place: Place) -> str:
     return f"{PurePosixPath(filename).stem}.png"
 
 
-def _names(files: Sequence[Path]) -> set[str]:
-    return {_name(row, place) for place, row in read(files, {"filename": "filename"})}
-
-
-def _captions(files: Sequence[Path]) -> dict[str, list[str]]:
+def _captions(files: Sequence[Path]) -> Captions:
     """The captions of each image: those of its first row, and any new ones from repeated rows."""
-    found: dict[str, list[str]] = {}
+    found: Captions = {}
     for place, row in read(files, {"filename": "filename", "captions": "captions"}):
         captions = sentences(row["captions"], place)
         if not all(caption.strip() for caption in captions):
@@ -147,35 +147,39 @@ class _EightBit(Decoder):
 
 
 def _write(
-    files: Sequence[Path], sides: Mapping[str, Collection[str]], decoder: Decoder, job: Job
+    files: Sequence[Path], sides: Mapping[str, Captions], decoder: Decoder, job: Job
 ) -> dict[str, CaptionedImages]:
-    """Write every image once, into the folder of its side. A repeated file name must be the same image."""
-    side_of = {name: side for side, members in sides.items() for name in members}
+    """Write every image once, into the folder of its side."""
+    side_of = {name: side for side, captions in sides.items() for name in captions}
     folders = {side: job.folder(side) for side in sides}
-    classes = {side: Counter[str | None]() for side in sides}
-    digests: dict[str, bytes] = {}
-    captions, total = _captions(files), count(files)
-    with ExitStack() as stack:
-        writers = {side: stack.enter_context(Writer(folder)) for side, folder in folders.items()}
-        for done, (place, row) in enumerate(read(files, {"filename": "filename", "image": "image"}), start=1):
-            job.progress(done, total, "images")
-            name, encoded = _name(row, place), image_bytes(row["image"], place)
-            digest = sha256(encoded).digest()
-            if name in digests:
-                if digests[name] != digest:
-                    raise StageError(f"{place}: {row['filename']} comes a second time, with another image")
-                continue
-            digests[name] = digest
+
+    def found() -> Iterator[Encoded]:
+        for name, image, where in _images(files):
+            side = side_of[name]
             label = class_of(name)
             columns: dict[str, Json] = {"label": label} if label else {}
-            picture = decoder.decode(encoded, f"{place}, {row['filename']}")
-            writers[side_of[name]].add(picture, name, captions=captions[name], **columns)
-            classes[side_of[name]][label] += 1
-    shared: dict[str, Json] = {"repeated": total - len(digests), "converted": dict(decoder.converted)}
-    return {side: CaptionedImages(folders[side], _facts(classes[side]) | shared) for side in sides}
+            yield Encoded(image, where, name, {"captions": sides[side][name], **columns}, side)
+
+    converted = write_decoded(found(), folders, len(side_of), decoder, job)
+    shared: dict[str, Json] = {"repeated": count(files) - len(side_of), **converted}
+    return {side: CaptionedImages(folders[side], _facts(names) | shared) for side, names in sides.items()}
 
 
-def _facts(classes: Counter[str | None]) -> dict[str, Json]:
+def _images(files: Sequence[Path]) -> Iterator[tuple[str, bytes, str]]:
+    """Name, bytes and place of every image, once. A repeated file name must be the same image."""
+    digests: dict[str, bytes] = {}
+    for place, row in read(files, {"filename": "filename", "image": "image"}):
+        name, image = _name(row, place), image_bytes(row["image"], place)
+        digest = sha256(image).digest()
+        if name not in digests:
+            digests[name] = digest
+            yield name, image, f"{place}, {row['filename']}"
+        elif digests[name] != digest:
+            raise StageError(f"{place}: {row['filename']} comes a second time, with another image")
+
+
+def _facts(names: Iterable[str]) -> dict[str, Json]:
+    classes = Counter(class_of(name) for name in names)
     named = sorted(label for label in classes if label is not None)
     return {"count": classes.total(), "classes": named, "unlabelled": classes[None]}
 

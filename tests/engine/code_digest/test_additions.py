@@ -19,7 +19,7 @@ CHANGED = {
     f"{SYSTEMS}.prompt_writer.templates": ("a sandy desert", "a stony desert"),
     "harness.compute.precisions": ("rounding=0.1", "rounding=0.2"),
     "harness.stages.metrics.features.families": ("return View(224", "return View(256"),
-    "harness.stages.data.scenes.regions": ("(178, 138, 98)", "(178, 138, 99)"),
+    "harness.stages.data.scenes": ("(178, 138, 98)", "(178, 138, 99)"),
 }  # fmt: skip
 NEW = "one-more"
 

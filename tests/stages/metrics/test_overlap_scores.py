@@ -4,7 +4,7 @@ import pytest
 from tiny_language_model import corpus
 
 from harness.errors import StageError
-from harness.stages.data.corpus.overlap import overlap
+from harness.stages.data.corpus.splitting import count_overlap
 from harness.stages.metrics.overlap import ngrams
 
 TRAIN = ("The river flows south past the old mill.", "Nothing of it is elsewhere.")
@@ -16,7 +16,7 @@ def test_figures_by_hand(tmp_path):
     found = ngrams(corpus(tmp_path / "a", *TRAIN), corpus(tmp_path / "b", *HELD_OUT), n=3)
     assert (found.share, found.rows) == (2 / 7, 1 / 3)
     assert found.details == {"shared": 2, "ngrams": 7, "rows": 1}
-    assert found.share == overlap(TRAIN, HELD_OUT, 3).to_json()["share"]
+    assert found.share == count_overlap(TRAIN, HELD_OUT, 3).to_json()["share"]
 
 
 @pytest.mark.proves("overlap.ngrams", "n")

@@ -1,21 +1,18 @@
-"""Cut texts into chunks that end at a sentence end, and hold out a part of them from training."""
+"""Cut texts into chunks that end at a sentence end."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from harness.artifact import Corpus, Json
-from harness.compute.seeded_shuffle import drawn
+from harness.artifact import Corpus
 from harness.errors import StageError
 from harness.formats import corpus as table
 from harness.formats.corpus import Row
-from harness.stage import Count, Fraction, Job, Seed, stage
-from harness.stages.data.corpus.overlap import overlap as overlap_of
+from harness.stage import Count, Job, stage
 
 _SENTENCE_END = re.compile(r"[.!?](?=\s|\Z)|[。！？।॥۔؟።]")
 """A full stop, question mark or exclamation mark followed by white space, or the sentence end of a script that
@@ -108,72 +105,3 @@ def _next_word(text: str, place: int) -> int:
     while place < len(text) and text[place].isspace():
         place += 1
     return place
-
-
-class Split(NamedTuple):
-    train: Corpus
-    held_out: Corpus
-
-
-@stage(version=1)
-def split(
-    corpus: Corpus,
-    *,
-    held_out: Count | Fraction,
-    by: Literal["document", "row"] = "document",
-    overlap: Count = 13,
-    seed: Seed = 0,
-    job: Job,
-) -> Split:
-    """Hold out a random part of a corpus, and count its n-grams that also occur in the rest.
-
-    By document, no document is on both sides, so a low perplexity cannot come from having seen the document. By row,
-    as in much of the literature, the chunks before and after a held-out one are trained on. They share its names, its
-    subject and, where a page repeats itself, its words, so the score is too good.
-
-    Args:
-        corpus: rows keep their order on both sides.
-        held_out: how many rows, or which share of them (0 to 1). By document the number is matched as closely as whole
-            documents allow: documents are drawn one after the other, and one that would exceed it is skipped.
-        by: the unit that is drawn.
-        overlap: words in the n-grams that are counted (``facts["overlap"]``); it changes no row.
-        seed: decides which are drawn. Adding or removing a document does not change the drawing order of the others.
-
-    Raises:
-        StageError: a side would be empty.
-    """
-    rows = table.read(corpus.path)
-    wanted = held_out if isinstance(held_out, int) else round(held_out * len(rows))
-    names = [row.document if by == "document" else f"{row.document}\n{row.row}" for row in rows]
-    sizes = Counter(names)
-    if not 0 < wanted < len(rows):
-        raise StageError(f"held_out: {wanted} of {len(rows)} rows leaves one side empty")
-    if len(sizes) < 2:
-        raise StageError(f"by: document cannot divide {len(rows)} rows of one document; by: row can")
-    taken = _taken(sizes, wanted, seed)
-    sides: dict[str, list[Row]] = {"train": [], "held_out": []}
-    for name, row in zip(names, rows, strict=True):
-        sides["held_out" if name in taken else "train"].append(row)
-    texts = {side: [row.text for row in members] for side, members in sides.items()}
-    shared = overlap_of(texts["train"], texts["held_out"], overlap).to_json()
-    return Split(**{side: _written(members, len(rows), shared, side, job) for side, members in sides.items()})
-
-
-def _taken(sizes: Mapping[str, int], wanted: int, seed: int) -> set[str]:
-    """Names whose sizes add up to nearly ``wanted``: at least one, and not all."""
-    taken, count = set[str](), 0
-    order = drawn(sizes, seed)
-    for name in order:
-        if count + sizes[name] <= wanted:
-            taken.add(name)
-            count += sizes[name]
-    rest = [name for name in order if name not in taken]
-    smallest = min(rest, key=lambda name: sizes[name])
-    brings_closer = len(rest) > 1 and abs(count + sizes[smallest] - wanted) < wanted - count
-    return taken | {smallest} if brings_closer or not taken else taken
-
-
-def _written(rows: Sequence[Row], total: int, shared: Json, side: str, job: Job) -> Corpus:
-    folder = job.folder(side)
-    table.write(folder, rows)
-    return Corpus(folder, {**table.count(rows), "share": len(rows) / total, "overlap": shared})

@@ -1,12 +1,19 @@
-"""A folder of PDFs as a corpus: one row per page with text."""
+"""PDFs as a corpus: one row per page with text, and a record of what could not be read and why."""
 
 from __future__ import annotations
 
+import logging
+import re
+import struct
+import unicodedata
+import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal, NamedTuple
 
 from harness.artifact import Corpus, Json
 from harness.errors import StageError
@@ -15,10 +22,6 @@ from harness.formats.corpus import Row
 from harness.sources.content import files_of
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, stage
-
-if TYPE_CHECKING:
-    from harness.stages.data.corpus.pages import Account
-
 
 _NAMED = 5
 
@@ -39,8 +42,6 @@ def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Cor
     Raises:
         StageError: no PDF, or none that can be read.
     """
-    from harness.stages.data.corpus.pages import read_file
-
     files, unread = _pdfs(source.path)
     accounts: dict[str, Account] = {}
     rows: list[Row] = []
@@ -94,3 +95,182 @@ def _totals(accounts: Mapping[str, Account]) -> dict[str, Json]:
         "statuses": dict(sorted(Counter(found.status for found in accounts.values()).items())),
         "files": {name: found.to_json() for name, found in accounts.items()},
     }
+
+
+Status = Literal["read", "encrypted", "scanned", "broken", "empty"]
+
+_LOSSES = re.compile(r"pypdf\.(filters|_page): |pypdf\..*: (Object .* not defined|Expected StreamObject)")
+"""Warnings with which pypdf drops a part of the page instead of raising, by logger and message: a stream that does
+not decompress fully (pypdf keeps what did), a stream that is missing or not a stream, a form that it cannot decode.
+"""
+
+
+@dataclass(frozen=True)
+class Account:
+    """The result for one file. Each of its pages is read, failed or empty."""
+
+    status: Status
+    """``read``: at least one page has text. ``encrypted``: it needs a password. ``scanned``: images only.
+    ``broken``: not a PDF, or no page can be read. ``empty``: no pages, or no page with anything to read.
+    """
+    pages: int = 0
+    """Number of pages; 0 if the file could not be opened."""
+    read: int = 0
+    failed: tuple[int, ...] = ()
+    """Numbers of the pages that could not be read, from 1."""
+    empty: int = 0
+    """Number of pages without text, including scanned ones."""
+    note: str | None = None
+    """Why the file was not read, or a problem that occurred while reading it."""
+
+    def to_json(self) -> dict[str, Json]:
+        """For an artifact's facts."""
+        return {
+            "status": self.status,
+            "pages": self.pages,
+            "read": self.read,
+            "failed": self.failed,
+            "empty": self.empty,
+            "note": self.note,
+        }
+
+
+class Page(NamedTuple):
+    number: int
+    """Page number, from 1."""
+    text: str
+
+
+def read_file(file: Path, log: Callable[[str], None]) -> tuple[Account, list[Page]]:
+    """Every page of ``file`` that has text, in order.
+
+    Args:
+        file: expected to be a PDF. A file encrypted with an empty password is read.
+        log: receives each distinct message of pypdf, and why a page failed.
+    """
+    from pypdf import PdfReader
+    from pypdf.errors import FileNotDecryptedError, PyPdfError
+
+    # What pypdf raises for a damaged file: its own errors and, in the words of its documentation, "other exceptions".
+    damage = (
+        *(PyPdfError, ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError),
+        *(OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error),
+    )
+    with _messages(log) as heard:
+        try:
+            reader = PdfReader(file)
+            count = len(reader.pages)
+        except FileNotDecryptedError:
+            return Account("encrypted", note="needs a password"), []
+        except damage as e:
+            return Account("broken", note=_one_line(e)), []
+        pages, failed, pictures, reason = [], [], False, None
+        for number in range(1, count + 1):
+            try:
+                heard.lost = None
+                page = reader.pages[number - 1]
+                text = mend(page.extract_text())
+                pictures = pictures or (not text and len(page.images) > 0)
+                why = heard.lost
+            except damage as e:
+                why = _one_line(e)
+            if why is not None:
+                log(f"page {number}: {why}")
+                failed.append(number)
+                reason = reason or why
+            elif text:
+                pages.append(Page(number, text))
+    status, note = _judged(count, len(pages), reason, pictures)
+    if note is None and reader.is_encrypted:
+        note = "opened with an empty password"
+    empty = count - len(pages) - len(failed)
+    return Account(status, count, len(pages), tuple(failed), empty, note or heard.first), pages
+
+
+def _judged(count: int, read: int, reason: str | None, pictures: bool) -> tuple[Status, str | None]:
+    if read:
+        return "read", reason
+    if reason:
+        return "broken", reason
+    if pictures:
+        return "scanned", "images only"
+    return "empty", "nothing to read on any page" if count else "no pages"
+
+
+class _Heard(logging.Handler):
+    """Collects pypdf's messages; repeated ones are logged once."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self.log = log
+        self.said: set[str] = set()
+        self.first: str | None = None
+        self.lost: str | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = " ".join(record.getMessage().split())
+        if _LOSSES.match(f"{record.name}: {message}"):
+            self.lost = message
+        if message not in self.said:
+            self.said.add(message)
+            self.first = self.first or message
+            self.log(f"pypdf: {message}")
+
+
+@contextmanager
+def _messages(log: Callable[[str], None]) -> Iterator[_Heard]:
+    """Send pypdf's log messages to ``log`` instead of the terminal."""
+    logger, handler = logging.getLogger("pypdf"), _Heard(log)
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    try:
+        yield handler
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__
+
+
+_DROPPED = [*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000), 0xFEFF]
+"""Control characters, surrogates (which no encoding can write) and byte-order marks."""
+
+_CHARACTERS: dict[int, str | None] = {
+    **dict.fromkeys(_DROPPED),
+    **dict.fromkeys(map(ord, "\n\v\f\x85\u2028"), "\n"),
+    ord("\t"): " ",
+    ord("\u2029"): "\n\n",
+    **{code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)},
+}
+"""Replacements of single characters. The only compatibility forms taken apart are the ligatures ﬀ to ﬆ: NFKC of the
+whole text would turn m² into m2 and ½ into 1⁄2.
+"""
+
+_SOFT_HYPHEN = re.compile("\u00ad(?:[ ]*\n[ ]*)?")
+_LINE_END_HYPHEN = re.compile(r"(?<=(\w))([-\u2010])[ ]*\n[ ]*(?=(\w))")
+_PARAGRAPH_END = re.compile(r"\n\s*\n")
+
+
+def mend(page: str) -> str:
+    """Running text: ligatures taken apart, control characters removed, words and paragraphs rejoined.
+
+    A word hyphenated at the end of a line is rejoined if both sides are lower case. Next to a capital or a digit
+    the hyphen is part of the word and stays (``Sentinel-2``, ``CNN-based``). A compound that is broken at its own
+    hyphen (``state-`` / ``of-the-art``) looks the same as a hyphenated word and loses the hyphen.
+    Paragraphs are separated by blank lines, and remain so.
+    """
+    text = unicodedata.normalize("NFC", page.replace("\r\n", "\n").replace("\r", "\n").translate(_CHARACTERS))
+    text = _LINE_END_HYPHEN.sub(_joined, _SOFT_HYPHEN.sub("", text))
+    paragraphs = (" ".join(paragraph.split()) for paragraph in _PARAGRAPH_END.split(text))
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _joined(hyphen: re.Match[str]) -> str:
+    before, mark, after = hyphen.groups()
+    return "" if before.islower() and after.islower() else mark

@@ -145,9 +145,7 @@ def _of_parquet(
     from harness.sources.parquet_set import ParquetSet, count, read
 
     found = ParquetSet.open(place)
-    files = (
-        found.files(split) if split is not None else [f for shards in found.splits.values() for f in shards]
-    )
+    files = found.files(split) if split is not None else found.every_file
     columns = {"text": column} | ({"document": document} if document is not None else {})
 
     def texts() -> Iterator[_Text]:

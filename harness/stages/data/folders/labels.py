@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from harness.artifact import Images, Json, LabelledImages
 from harness.compute.seeded_shuffle import drawn
 from harness.errors import StageError, nearest
-from harness.formats.image_folder import METADATA, Row, rows
+from harness.formats.image_folder import Row, Writer, rows
 from harness.sources.content import files_of
 from harness.stage import Count, Fraction, Job, Seed, stage
 
@@ -157,7 +155,7 @@ def split(
     made = {}
     for side, members in sides.items():
         kept = [(row, _label(row)) for row in members]
-        facts = class_facts(Counter(label for _, label in kept), _classes(images), side)
+        facts = class_facts(Counter(label for _, label in kept), declared_classes(images), side)
         folder = job.folder(side)
         _copy(kept, folder, job)
         made[side] = LabelledImages(folder, facts)
@@ -181,23 +179,18 @@ def _label(row: Row) -> str:
     return row.label
 
 
-def _classes(images: LabelledImages) -> list[str]:
+def declared_classes(images: LabelledImages) -> list[str]:
+    """The classes of labelled images, in index order."""
     classes = images.facts["classes"]
     assert isinstance(classes, list | tuple)
     return [str(name) for name in classes]
 
 
-def _copy(kept: Iterable[tuple[Row, str]], folder: Path, job: Job) -> None:
+def _copy(kept: Sequence[tuple[Row, str]], folder: Path, job: Job) -> None:
     """Copy images unchanged, with the label given; a different old label is kept as ``label_before``."""
-    kept = list(kept)
-    with (folder / METADATA).open("w", encoding="utf-8") as lines:
-        for done, (row, label) in enumerate(kept, start=1):
-            (folder / row.name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(row.path, folder / row.name)
-            columns: dict[str, Json] = {"file_name": row.name, "label": label, **row.columns}
-            if row.captions:
-                columns["captions"] = row.captions
-            if row.label != label:
-                columns["label_before"] = row.label
-            lines.write(json.dumps(columns, ensure_ascii=False) + "\n")
-            job.progress(done, len(kept), "images")
+    with Writer(folder) as out:
+        for row, label in kept:
+            captions: dict[str, Json] = {"captions": row.captions} if row.captions else {}
+            before: dict[str, Json] = {"label_before": row.label} if row.label != label else {}
+            out.copy(row.path, row.name, **{"label": label, **row.columns, **captions, **before})
+            job.progress(out.count, len(kept), "images")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,42 @@ from harness.stage import Count, Job, Reading, stage
 from harness.stages.data.folders.labels import class_facts, class_folders, png_names
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2"})
+
+
+class Encoded(NamedTuple):
+    """An image to decode, and its row in the image folder to write."""
+
+    image: Path | bytes
+    where: object
+    """Names the image in messages."""
+    name: str
+    columns: Mapping[str, Json]
+    output: str = ""
+
+
+def write_decoded(
+    images: Iterable[Encoded], outputs: Mapping[str, Path], total: int, decoder: Decoder, job: Job
+) -> dict[str, Json]:
+    """Decode images, and write each into the folder of its output.
+
+    Args:
+        images: taken one at a time.
+        outputs: the folders by name of the output.
+        total: number of images.
+
+    Returns:
+        The fact ``converted``.
+
+    Raises:
+        StageError: a damaged image, or a ``scale`` that had no effect.
+    """
+    with ExitStack() as stack:
+        writers = {output: stack.enter_context(Writer(folder)) for output, folder in outputs.items()}
+        for done, (image, where, name, columns, output) in enumerate(images, start=1):
+            writers[output].add(decoder.decode(image, where), name, **columns)
+            job.progress(done, total, "images")
+    decoder.check_used()
+    return {"converted": dict(decoder.converted)}
 
 
 @stage(version=1, software=("pillow",))
@@ -59,11 +96,9 @@ def images(
         rows, classes, unread = class_folders(root, SUFFIXES)
     names, labels = png_names(rows), Counter(name for name, _ in rows.values())
     facts = class_facts(labels, classes, root)
-    with Writer(folder) as out:
-        for name, (class_name, path) in rows.items():
-            out.add(decoder.decode(path, path), names[name], label=class_name)
-            job.progress(out.count, len(rows), "images")
-    return LabelledImages(folder, {**facts, **_conversions(decoder), "unread": dict(unread)})
+    found = (Encoded(path, path, names[name], {"label": label}) for name, (label, path) in rows.items())
+    converted = write_decoded(found, {"": folder}, len(rows), decoder, job)
+    return LabelledImages(folder, {**facts, **converted, "unread": dict(unread)})
 
 
 @stage(version=1, software=("pillow",))
@@ -88,18 +123,16 @@ def captioned(
     Raises:
         StageError: no ``metadata.jsonl``, a damaged image, an image without a sentence.
     """
-    from harness.sources.parquet_set import sentences
-
     decoder, root, folder = Decoder(scale, size, resize), source.path, job.folder()
     listed = {row.name: row for row in _listed(root, captions)}
     names = png_names(listed)
-    with Writer(folder) as out:
-        for name, row in listed.items():
-            picture = decoder.decode(row.path, row.path)
-            out.add(picture, names[name], captions=sentences(row.value, row.where))
-            job.progress(out.count, len(listed), "images")
-    facts: dict[str, Json] = {"count": len(listed), "unread": dict(_unlisted(root, listed))}
-    return CaptionedImages(folder, {**facts, **_conversions(decoder)})
+    found = (
+        Encoded(row.path, row.path, names[name], {"captions": sentences(row.value, row.where)})
+        for name, row in listed.items()
+    )
+    converted = write_decoded(found, {"": folder}, len(listed), decoder, job)
+    unread = dict(_unlisted(root, listed))
+    return CaptionedImages(folder, {"count": len(listed), "unread": unread, **converted})
 
 
 class _Listed(NamedTuple):
@@ -153,11 +186,6 @@ def _unlisted(root: Path, listed: dict[str, Any]) -> Counter[str]:
     return Counter(Path(name).suffix or name for name in others)
 
 
-def _conversions(decoder: Decoder) -> dict[str, Json]:
-    decoder.check_used()
-    return {"converted": dict(decoder.converted)}
-
-
 Columns = Mapping[str, str]
 
 
@@ -190,18 +218,16 @@ def hub(
     files = _files(source, split, columns, "label")
     declared = class_names(files[0], columns["label"])
     labels: Counter[str] = Counter()
-    total = count(files)
-    with Writer(folder) as out:
-        for place, row in read(files, columns):
-            name = _class(row.pop("label"), declared, place)
-            picture = decoder.decode(image_bytes(row.pop("image"), place), place)
-            out.add(picture, _name(split, out.count), label=name, **_plain(row, place))
-            labels[name] += 1
-            job.progress(out.count, total, "images")
-    decoder.check_used()
+
+    def own(row: dict[str, Any], place: Place) -> dict[str, Json]:
+        name = _class(row.pop("label"), declared, place)
+        labels[name] += 1
+        return {"label": name}
+
+    converted = write_decoded(_rows(files, split, columns, own), {"": folder}, count(files), decoder, job)
     # A declared class that is missing from this split would shift every index, so it is an error.
     facts = class_facts(labels, declared or sorted(labels), f"{source.text} {split}")
-    return LabelledImages(folder, {**facts, "converted": dict(decoder.converted)})
+    return LabelledImages(folder, {**facts, **converted})
 
 
 @stage(version=1, software=("pillow",))
@@ -232,14 +258,12 @@ def hub_captioned(
     decoder, folder = Decoder(scale, size, resize), job.folder()
     files = _files(source, split, columns, "captions")
     total = count(files)
-    with Writer(folder) as out:
-        for place, row in read(files, columns):
-            captions = sentences(row.pop("captions"), place)
-            picture = decoder.decode(image_bytes(row.pop("image"), place), place)
-            out.add(picture, _name(split, out.count), captions=captions, **_plain(row, place))
-            job.progress(out.count, total, "images")
-    decoder.check_used()
-    return CaptionedImages(folder, {"count": total, "converted": dict(decoder.converted)})
+
+    def own(row: dict[str, Any], place: Place) -> dict[str, Json]:
+        return {"captions": sentences(row.pop("captions"), place)}
+
+    converted = write_decoded(_rows(files, split, columns, own), {"": folder}, total, decoder, job)
+    return CaptionedImages(folder, {"count": total, **converted})
 
 
 def _files(source: Source, split: str, columns: Columns, needed: str) -> Sequence[Path]:
@@ -251,8 +275,16 @@ def _files(source: Source, split: str, columns: Columns, needed: str) -> Sequenc
     return ParquetSet.open(source.path).files(split)
 
 
-def _name(split: str, number: int) -> str:
-    return f"{split}_{number:06d}.png"
+def _rows(
+    files: Sequence[Path],
+    split: str,
+    columns: Columns,
+    own: Callable[[dict[str, Any], Place], dict[str, Json]],
+) -> Iterator[Encoded]:
+    """The images of a split. ``own`` takes the label or the captions out of a row, checked; other columns are kept."""
+    for number, (place, row) in enumerate(read(files, columns)):
+        image, first = image_bytes(row.pop("image"), place), own(row, place)
+        yield Encoded(image, place, f"{split}_{number:06d}.png", {**first, **_plain(row, place)})
 
 
 def _class(value: Any, declared: list[str] | None, place: Place) -> str:

@@ -90,7 +90,7 @@ class Canvas:
         at = np.arange(self.n)
         return grid[np.clip(at - down, 0, self.n - 1)[:, None], np.clip(at - right, 0, self.n - 1)]
 
-    def light(self, height: Grid, strength: float = 1.0) -> Grid:
+    def light(self, height: Grid, strength: float = 0.9) -> Grid:
         """Brightness of a surface of ``height`` (scene widths): about 1 where flat, more on slopes towards the sun."""
         down, right = np.gradient(height, 1 / self.n)
         slope = -(right * (self.sun[0]) + down * (self.sun[1]))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.stages.data.scenes import Region
 from harness.stages.data.scenes.canvas import Canvas, Colour, Grid, Picture
-from harness.stages.data.scenes.regions import Region
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,10 @@ class Drawn:
     """A clause that describes the class in other words: ``"fruit trees are grown in rows"``."""
 
 
+Kind = tuple[Callable[[Site], Picture], str, tuple[str, str, str], str]
+"""A kind of a class: its painter, and the subject, details and statement of what it paints, as in ``Drawn``."""
+
+
 @dataclass(frozen=True)
 class Crowns:
     """Treetops, each grid of shape (N, N)."""
@@ -95,7 +99,7 @@ def crowns(
     *,
     spacing: float,
     radius: float,
-    jitter: float = 0.0,
+    jitter: float,
     missing: float = 0.0,
 ) -> Crowns:
     """Domes on a square lattice of ``spacing`` in ``frame``.
@@ -127,15 +131,14 @@ def crowns(
     return Crowns(height, np.clip(height * soft, 0, 1), tone)
 
 
-def plates(site: Site, spacing: float, jitter: float = 0.45) -> tuple[Grid, Grid]:
+def plates(site: Site, spacing: float) -> tuple[Grid, Grid]:
     """Irregular polygons about ``spacing`` wide: the distance to their edge (scene widths), and a tone for each."""
     canvas, rng = site.canvas, site.rng
     k = int(1 / spacing) + 4
-    shift = rng.uniform(-jitter, jitter, (2, k * k)).astype(np.float32)
+    shift = rng.uniform(-0.45, 0.45, (2, k * k)).astype(np.float32)
     tones = rng.random(k * k, dtype=np.float32)
-    bend = 0.25
-    u = canvas.x / spacing + 1 + bend * canvas.noise(rng, 6)
-    v = canvas.y / spacing + 1 + bend * canvas.noise(rng, 6)
+    u = canvas.x / spacing + 1 + 0.25 * canvas.noise(rng, 6)
+    v = canvas.y / spacing + 1 + 0.25 * canvas.noise(rng, 6)
     column, row = np.floor(u), np.floor(v)
     first, second = np.full_like(u, 9), np.full_like(u, 9)
     tone = np.zeros_like(u)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from harness.stages.data.scenes.canvas import Grid, Picture, paint, plain
 from harness.stages.data.scenes.farms import crop_land
-from harness.stages.data.scenes.site import Drawn, Site, mix, plates
+from harness.stages.data.scenes.site import Drawn, Kind, Site, mix, plates
 from harness.stages.data.scenes.wild import bare_land, natural_vegetation, woody_vegetation
 
 
 def snow_ice(site: Site) -> Drawn:
     """Snow on mountains, crevassed glaciers, drifting floes, snowfields."""
     kind = site.one_of({"mountain": 1.2, "glacier": 1.1, "floes": 1.0, "snowfield": 0.8})
-    picture = _ICE[kind](site)
-    subject, details, statement = _ICE_WORDS[kind]
-    return Drawn(picture, subject, details, statement)
+    painter, subject, details, statement = _ICE[kind]
+    return Drawn(painter(site), subject, details, statement)
 
 
 def _mountain(site: Site) -> Picture:
@@ -24,7 +25,7 @@ def _mountain(site: Site) -> Picture:
     height = -ridge * 0.11
     picture = plain(canvas, c.snow)
     stone = canvas.fractal(rng, 6, octaves=4, gain=0.7) + 1.2 * (0.7 - 3 * ridge) - rng.uniform(0.3, 1.2)
-    lit = canvas.light(height, 0.9)
+    lit = canvas.light(height)
     picture *= lit
     picture[2] += 0.08 * np.clip(1 - lit, 0, 1)
     paint(picture, canvas.inside(-stone, 0.25), c.rock[:, None, None] * lit * 0.8)
@@ -39,7 +40,7 @@ def _glacier(site: Site) -> Picture:
     phase = (flow / rng.uniform(0.09, 0.14)) % 1
     broken = np.clip(canvas.fractal(rng, 6) * 1.5 + 0.7, 0, 1)
     crack = np.clip(1 - np.abs(phase - 0.5) * 7, 0, 1) * broken
-    picture *= canvas.light(canvas.fractal(rng, 4, octaves=4) * 0.025, 0.9)
+    picture *= canvas.light(canvas.fractal(rng, 4, octaves=4) * 0.025)
     paint(picture, crack * 0.85, mix(c.deep, c.shallow, 0.6))
     paint(picture, canvas.moved(crack, 0.012) * (1 - crack) * 0.5, c.snow)
     moraine = canvas.inside(
@@ -66,30 +67,33 @@ def _snowfield(site: Site) -> Picture:
     _, v = canvas.turned(rng.uniform(0, np.pi))
     drift = np.sin((v + 0.06 * canvas.fractal(rng, 4)) * (2 * np.pi / rng.uniform(0.1, 0.16)))
     height = (canvas.fractal(rng, 3, octaves=3) * 1.6 + drift * 0.5) * 0.02
-    picture = plain(canvas, c.snow) * canvas.light(height, 0.9)
+    picture = plain(canvas, c.snow) * canvas.light(height)
     thaw = canvas.fractal(rng, 5, octaves=4, gain=0.6) - rng.uniform(0.5, 1.6)
     paint(picture, canvas.inside(-thaw, 0.2) * 0.85, mix(c.soil, c.dry, rng.uniform(0, 1)))
     return picture
 
 
-_ICE = {"mountain": _mountain, "glacier": _glacier, "floes": _floes, "snowfield": _snowfield}
-_ICE_WORDS = {
+_ICE: Mapping[str, Kind] = {
     "mountain": (
+        _mountain,
         "snow and ice on a mountain",
         ("dark rock that sticks out of the snow", "steep ridges", "blue shadows on the snow"),
         "snow lies on the mountain ridges",
     ),
     "glacier": (
+        _glacier,
         "snow and ice of a glacier",
         ("long blue crevasses", "cracked ice", "curved lines of flow"),
         "the glacier ice is full of crevasses",
     ),
     "floes": (
+        _floes,
         "snow and ice floes on dark water",
         ("white plates of ice", "dark cracks of open water", "floes of many shapes"),
         "ice floes drift on the water",
     ),
     "snowfield": (
+        _snowfield,
         "snow and ice, a wide snowfield",
         ("soft snow drifts", "patches of ground where the snow melted", "gentle shadows"),
         "snow covers the open field",

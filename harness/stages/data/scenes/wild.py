@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from harness.stages.data.scenes.canvas import Grid, Picture, paint, plain
-from harness.stages.data.scenes.site import Drawn, Site, crowns, mix
+from harness.stages.data.scenes.site import Drawn, Kind, Site, crowns, mix
 
 
 def natural_vegetation(site: Site) -> Drawn:
@@ -102,10 +104,10 @@ def woody_vegetation(site: Site) -> Drawn:
 def bare_land(site: Site) -> Drawn:
     """Dunes, gullies, rock or plain soil."""
     kind = site.one_of(site.region.bare_land)
-    picture = _BARE[kind](site)
+    painter, subject, details, statement = _BARE[kind]
+    picture = painter(site)
     weeds = site.canvas.fractal(site.rng, 8) - site.rng.uniform(0.9, 2.5)
     paint(picture, site.canvas.inside(-weeds, 0.4) * 0.6, site.colours.dry)
-    subject, details, statement = _BARE_WORDS[kind]
     return Drawn(picture, subject, details, statement)
 
 
@@ -119,7 +121,7 @@ def _dunes(site: Site) -> Picture:
     height = height * height * (3 - 2 * height) * 0.06
     ripples: Grid = np.sin((u + v * 0.3 + 0.02 * canvas.noise(rng, 6)) * (2 * np.pi / 0.045))
     picture = plain(canvas, mix(c.sand, c.soil, rng.uniform(0, 0.5)))
-    picture *= canvas.light(height, 0.9) * (1 + 0.03 * ripples)
+    picture *= canvas.light(height) * (1 + 0.03 * ripples)
     return picture
 
 
@@ -131,7 +133,7 @@ def _gullies(site: Site) -> Picture:
     picture = plain(canvas, mix(c.soil, c.rock, rng.uniform(0, 0.4)))
     paint(picture, np.clip(1 - crest * 5, 0, 1) * 0.6, c.soil * 0.55)
     paint(picture, np.clip(crest - 0.6, 0, 1) * 0.6, c.sand)
-    return picture * canvas.light(height, 0.9)
+    return picture * canvas.light(height)
 
 
 def _rock(site: Site) -> Picture:
@@ -143,7 +145,7 @@ def _rock(site: Site) -> Picture:
         np.clip(canvas.fractal(rng, 3) * 0.8 + 0.3, 0, 1),
         mix(c.soil, c.sand, rng.uniform(0, 0.7)),
     )
-    return picture * canvas.light(height, 0.9)
+    return picture * canvas.light(height)
 
 
 def _plain(site: Site) -> Picture:
@@ -159,24 +161,27 @@ def _plain(site: Site) -> Picture:
     return picture * (1 + 0.05 * canvas.fractal(rng, 16, octaves=3, gain=0.8))
 
 
-_BARE = {"dunes": _dunes, "gullies": _gullies, "rock": _rock, "plain": _plain}
-_BARE_WORDS = {
+_BARE: Mapping[str, Kind] = {
     "dunes": (
+        _dunes,
         "bare land of sand dunes",
         ("long curved dune crests", "shadows behind the crests", "fine ripples in the sand"),
         "sand dunes cover the ground",
     ),
     "gullies": (
+        _gullies,
         "bare land cut by gullies",
         ("dark branching gullies", "rough stony soil", "ridges between the gullies"),
         "the bare soil is eroded",
     ),
     "rock": (
+        _rock,
         "bare land of rock and rubble",
         ("rough grey stone", "patches of bare soil", "no plants between the rocks"),
         "bare rock covers the ground",
     ),
     "plain": (
+        _plain,
         "bare land, an empty plain of soil",
         ("wheel tracks on the ground", "pale stains in the soil", "hardly any plants"),
         "the open ground is bare soil",

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.stages.data.scenes import REGIONS, RegionName
 from harness.stages.data.scenes.canvas import Canvas, Grid, Picture, expose, paint
 from harness.stages.data.scenes.farms import crop_land, cultivated_vegetation
-from harness.stages.data.scenes.regions import REGIONS, RegionName
 from harness.stages.data.scenes.site import Drawn, Site, crowns, mix, palette
 from harness.stages.data.scenes.water import pour, snow_ice, water_body
 from harness.stages.data.scenes.wild import bare_land, natural_vegetation, woody_vegetation
-
-_CHANCE = {
-    "road": 0.22,
-    "track": 0.15,
-    "houses": 0.18,
-    "trees": 0.22,
-    "pond": 0.12,
-    "earth": 0.15,
-    "cloud": 0.12,
-}
 
 _LEAST = 0.006
 """Share of the scene that a thing must cover to be mentioned in a caption."""
@@ -34,17 +26,17 @@ def furnish(site: Site, picture: Picture, label: str) -> list[str]:
     Returns:
         A noun phrase for each thing that can be seen.
     """
-    fitting = {name: chance for name, chance in _CHANCE.items() if label not in _NOT_IN.get(name, ())}
-    chosen = [name for name, chance in fitting.items() if site.rng.random() < chance][:2]
-    drawn = [_THINGS[name](site, picture) for name in chosen]
+    fitting = [(chance, draw) for chance, draw, absent in _THINGS if label not in absent]
+    chosen = [draw for chance, draw in fitting if site.rng.random() < chance][:2]
+    drawn = [draw(site, picture) for draw in chosen]
     return [words for words, cover in drawn if cover.mean() > _LEAST]
 
 
-def _line(site: Site, reach: float = 0.35) -> Grid:
+def _line(site: Site) -> Grid:
     """Distance across a slightly bent line through the scene."""
     _, v = site.canvas.turned(site.rng.uniform(0, np.pi))
     bent = v + 0.02 * site.canvas.noise(site.rng, 2)
-    return np.abs(bent - site.rng.uniform(-reach, reach))
+    return np.abs(bent - site.rng.uniform(-0.35, 0.35))
 
 
 def _road(site: Site, picture: Picture) -> Thing:
@@ -116,23 +108,16 @@ def _cloud(site: Site, picture: Picture) -> Thing:
     return "a small white cloud", puff
 
 
-_THINGS = {
-    "road": _road,
-    "track": _track,
-    "houses": _houses,
-    "trees": _trees,
-    "pond": _pond,
-    "earth": _earth,
-    "cloud": _cloud,
-}
-_NOT_IN = {
-    "houses": ("Snow Ice", "Water Body"),
-    "road": ("Water Body",),
-    "track": ("Water Body",),
-    "trees": ("Woody Vegetation", "Water Body"),
-    "pond": ("Water Body",),
-    "earth": ("Bare Land", "Water Body"),
-}
+_THINGS: Sequence[tuple[float, Callable[[Site, Picture], Thing], tuple[str, ...]]] = (
+    (0.22, _road, ("Water Body",)),
+    (0.15, _track, ("Water Body",)),
+    (0.18, _houses, ("Snow Ice", "Water Body")),
+    (0.22, _trees, ("Woody Vegetation", "Water Body")),
+    (0.12, _pond, ("Water Body",)),
+    (0.15, _earth, ("Bare Land", "Water Body")),
+    (0.12, _cloud, ()),
+)
+"""How often there is a thing, what draws it, and the classes in which there is none."""
 
 
 def weather(site: Site, picture: Picture) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,8 +9,9 @@ from typing import NamedTuple
 
 from harness.artifact import Artifact, Json, LabelledImages
 from harness.errors import StageError, nearest
-from harness.formats.image_folder import METADATA, Row, rows
+from harness.formats.image_folder import Row, Writer, rows
 from harness.stage import Job, stage
+from harness.stages.data.folders.labels import class_facts, declared_classes
 
 
 class Labelled(NamedTuple):
@@ -63,14 +62,10 @@ def per_class(found: Iterable[Labelled], classes: Iterable[str]) -> dict[str, Js
 
 def copy(copies: Iterable[Copy], folder: Path) -> None:
     """Write an image folder with copies of the files."""
-    with (folder / METADATA).open("w", encoding="utf-8") as lines:
+    with Writer(folder) as out:
         for (row, label), name, columns in copies:
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(row.path, target)
             captions: dict[str, Json] = {"captions": row.captions} if row.captions else {}
-            line = {"file_name": name, "label": label, **captions, **columns}
-            lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+            out.copy(row.path, name, **{"label": label, **captions, **columns})
 
 
 @stage(version=1)
@@ -88,19 +83,16 @@ def join(parts: tuple[LabelledImages, ...], *, origins: tuple[str, ...], job: Jo
         StageError: the number of names differs from that of the parts, a name is repeated or cannot be a folder's name,
             a class is not in all parts, or a part has no image.
     """
-    from harness.stages.data.folders.labels import class_facts
-
     _check_origins(origins, len(parts))
-    classes = _classes(parts[0])
+    classes = declared_classes(parts[0])
     found: list[tuple[str, Labelled]] = []
     made: dict[str, Json] = {}
     for origin, part in zip(origins, parts, strict=True):
-        _same_classes(classes, _classes(part), origin)
+        _same_classes(classes, declared_classes(part), origin)
         members = labelled(part, origin)
         found += [(origin, image) for image in members]
         made[origin] = {"count": len(members), "per_class": per_class(members, classes)}
-    labels = [image.label for _, image in found]
-    facts = class_facts({name: labels.count(name) for name in classes}, classes, "parts")
+    facts = class_facts(Counter(image.label for _, image in found), classes, "parts")
     folder = job.folder()
     copy(
         (
@@ -120,12 +112,6 @@ def _check_origins(origins: Sequence[str], parts: int) -> None:
             raise StageError(f"origins: {origin!r} cannot be a folder's name; letters, digits, - and _ can")
         if origins.count(origin) > 1:
             raise StageError(f"origins: {origin!r} stands twice")
-
-
-def _classes(part: LabelledImages) -> list[str]:
-    classes = part.facts["classes"]
-    assert isinstance(classes, list | tuple)
-    return [str(name) for name in classes]
 
 
 def _same_classes(first: Sequence[str], classes: Sequence[str], origin: str) -> None:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import MinLen
 
 from harness.artifact import DataSet, Images, Json, LabelledImages
 from harness.errors import StageError
+from harness.formats.image_folder import Row
 from harness.formats.strict_json import canonical
 from harness.formats.strict_table import PLAIN
+from harness.sources.hub import Found, Source
 from harness.stage import Count, Job, stage
+from harness.stages.data.folders import hub
+from harness.stages.data.folders.labels import class_facts
 from harness.stages.data.synthetic.filtering import SAMPLING
-
-if TYPE_CHECKING:
-    from harness.formats.image_folder import Row
-    from harness.stages.data.synthetic.joining import Labelled
+from harness.stages.data.synthetic.joining import Labelled, classes_of, labelled
 
 Licence = Literal[
     "cc0-1.0",
@@ -184,9 +186,6 @@ def dataset(
         StageError: no images, one without a class, fewer than two classes, one of them without an image, a prompt,
             seed or writer of the wrong type.
     """
-    from harness.stages.data.folders.labels import class_facts
-    from harness.stages.data.synthetic.joining import classes_of, labelled
-
     found = labelled(images, "images")
     declared: Any = images.facts.get("classes")
     classes = [str(c) for c in declared] if declared else classes_of(found)
@@ -221,9 +220,6 @@ def read(data: DataSet, *, job: Job) -> LabelledImages:
     Raises:
         StageError: a class without an image, damaged files.
     """
-    from harness.sources.hub import Found, Source
-    from harness.stages.data.folders import hub
-
     columns = {column: column for column in ("image", "label", *_FURTHER)}
     source = Source("the data set", place=data.path, found=Found(data.path, "", "path", None))
     return hub(source=source, split=SPLIT, columns=columns, job=job)
@@ -284,8 +280,6 @@ def _write(
 
 def _schema(classes: Sequence[str]) -> Any:
     """The columns, with the metadata by which ``datasets`` recognises images and classes."""
-    import json
-
     import pyarrow as pa
 
     features = {

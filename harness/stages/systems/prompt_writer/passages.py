@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.formats.corpus import Row
 from harness.formats.strict_table import PLAIN, read_table, schema
-from harness.stages.data.corpus.mending import mend
+from harness.stages.data.corpus.pdf import mend
 
 TABLE = "passages.parquet"
 

@@ -1,4 +1,4 @@
-"""GeoTIFFs with named bands, no data, and a scale."""
+"""GeoTIFFs with named bands, no data, and a scale; files that GDAL would read other files for."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from jobs import FolderJob
 from harness.errors import StageError
 from harness.formats.image_folder import rows
 from harness.stages.data.folders import geotiff
+from harness.stages.data.folders.rasters import refuse_references
 
 NAMES = ("B02", "B03", "B04", "B08")
 
@@ -166,3 +167,26 @@ def test_what_lies_beside_a_raster_is_not_read(data, tmp_path):
     assert sorted(p.name for p in (data / "town").iterdir()) == [
         "2.tif", "2.tif.aux.xml", "2.tif.msk", "2.tif.ovr", "3.tif",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.tif", b"<VRTDataset/>"),
+        ("a.TIFF", b"\x89PNG\r\n"),
+        ("a.vrt", b"anything"),
+        ("a.jp2", b'<?xml version="1.0"?>\n<VRTDataset rasterXSize="1">'),
+        ("a.png", b'<GDAL_WMS><Service name="TMS">'),
+    ],
+)
+def test_files_for_which_gdal_would_read_others_are_refused_by_what_is_in_them(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(StageError, match=name):
+        refuse_references([tmp_path / name])
+
+
+@pytest.mark.parametrize("magic", [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"])
+def test_a_tiff_of_either_order_and_size_is_taken(tmp_path, magic):
+    (tmp_path / "a.tif").write_bytes(magic + bytes(8))
+    (tmp_path / "labels.csv").write_bytes(b"a,b")
+    refuse_references([tmp_path / "a.tif", tmp_path / "labels.csv"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stages.data.corpus.mending import mend
+from harness.stages.data.corpus.pdf import mend
 
 
 @pytest.mark.parametrize(
