@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from harness.artifact import Features, Json
 from harness.errors import StageError
+from harness.formats.strict_json import objects
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,8 +54,7 @@ def read(features: Features) -> Vectors:
 
     try:
         values = np.load(features.path / VALUES, mmap_mode="r", allow_pickle=False)
-        with (features.path / METADATA).open(encoding="utf-8") as lines:
-            rows = [json.loads(line) for line in lines]
+        rows = [row for _, row in objects(features.path / METADATA)]
         items, labels = [str(row["item"]) for row in rows], [row.get("label") for row in rows]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise StageError(f"{features.path}: not readable as features ({e})") from None

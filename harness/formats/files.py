@@ -63,8 +63,8 @@ def read_text(file: Path) -> str:
     return text_of(read_bytes(file), str(file))
 
 
-def text_of(content: bytes, where: str) -> str:
-    """Decode bytes as text, without a byte order mark.
+def text_of(content: bytes, where: str, first: int = 1) -> str:
+    """Decode bytes as text, without a byte order mark. ``first`` is the number of their first line, for messages.
 
     Raises:
         UsageError: the bytes are not UTF-8.
@@ -72,7 +72,7 @@ def text_of(content: bytes, where: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as e:
-        line = content.count(b"\n", 0, e.start) + 1
+        line = content.count(b"\n", 0, e.start) + first
         raise UsageError(f"{where}:{line}: not text in UTF-8") from None
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.artifact import Artifact, Json
 from harness.errors import StageError
+from harness.formats.strict_json import objects
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -41,17 +42,14 @@ def rows(images: Artifact) -> Iterator[Row]:
     Raises:
         StageError: a row that is not a JSON object or names no file.
     """
-    with (images.path / METADATA).open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                columns = json.loads(line)
-                name = columns.pop("file_name")
-            except (ValueError, KeyError, AttributeError) as e:
-                raise StageError(f"{images.path / METADATA}:{number}: not an image row ({e})") from None
-            label, captions = columns.pop("label", None), columns.pop("captions", [])
-            if not isinstance(captions, list):
-                raise StageError(f"{images.path / METADATA}:{number}: captions must be a list of sentences")
-            yield Row(name, images.path / name, label, tuple(captions), columns)
+    for where, columns in objects(images.path / METADATA):
+        name = columns.pop("file_name", None)
+        label, captions = columns.pop("label", None), columns.pop("captions", [])
+        if not isinstance(name, str):
+            raise StageError(f"{where}: not an image row (no file_name)")
+        if not isinstance(captions, list):
+            raise StageError(f"{where}: captions must be a list of sentences")
+        yield Row(name, images.path / name, label, tuple(captions), columns)
 
 
 class Writer:

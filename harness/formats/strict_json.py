@@ -11,7 +11,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from harness.artifact import Json
-from harness.errors import UsageError
-from harness.formats.files import read_bytes, text_of
+from harness.errors import StageError, UsageError
+from harness.formats.files import opened, read_bytes, text_of
 
 
 def canonical(value: Json | Mapping[str, Any]) -> str:
@@ -45,17 +45,19 @@ def read(file: Path) -> Any:
     return loads(read_bytes(file), str(file))
 
 
-def loads(text: str | bytes, where: str) -> Any:
+def loads(text: str | bytes, where: str, line: int | None = None) -> Any:
     """Parse a JSON text.
 
     Args:
         text: JSON; bytes are UTF-8, with or without a byte order mark.
         where: where the text comes from, for messages.
+        line: the line of that place at which the text begins, for messages; None if it is the whole.
 
     Raises:
         UsageError: the text is not JSON.
     """
-    text = text if isinstance(text, str) else text_of(text, where)
+    text = text if isinstance(text, str) else text_of(text, where, line or 1)
+    place = where if line is None else f"{where}:{line}"
     try:
         body = (_CAREFUL if _LARGE.search(text) else _QUICK).decode(text)
         _check_levels(body)
@@ -63,12 +65,43 @@ def loads(text: str | bytes, where: str) -> Any:
             _check_surrogates(body)
     except json.JSONDecodeError as e:
         what = "empty" if not text.strip() else f"not JSON ({e.msg.removesuffix(' at')} at column {e.colno})"
-        raise UsageError(f"{where}:{e.lineno}: {what}") from None
+        raise UsageError(f"{where}:{(line or 1) + e.lineno - 1}: {what}") from None
     except RecursionError:
-        raise UsageError(f"{where}: not JSON (nested too deep)") from None
+        raise UsageError(f"{place}: not JSON (nested too deep)") from None
     except ValueError as e:
-        raise UsageError(f"{where}: not JSON ({e})") from None
+        raise UsageError(f"{place}: not JSON ({e})") from None
     return body
+
+
+def objects(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The place (``file:line``) and the object of each line of a JSON-lines file; blank lines are skipped.
+
+    Raises:
+        StageError: the file cannot be read, or a line is not an object in strict JSON.
+    """
+    try:
+        with opened(file) as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                row = loads(line.rstrip(b"\r\n"), str(file), number)
+                if not isinstance(row, dict):
+                    raise StageError(f"{file}:{number}: {_KINDS[type(row)]}, expected an object")
+                yield f"{file}:{number}", row
+    except OSError as e:
+        raise StageError(f"{file}: cannot be read ({e.strerror or e})") from None
+    except UsageError as e:
+        raise StageError(str(e)) from None
+
+
+_KINDS = {
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
 
 
 def _constant(name: str) -> None:

@@ -1,17 +1,18 @@
-"""JSON is read strictly, and what is none is one line that names the file."""
+"""JSON is read strictly; anything else ends in one line that names the file."""
 
 from __future__ import annotations
 
 import ast
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UsageError
+from harness.errors import StageError, UsageError
 from harness.formats import strict_json
 
 HARNESS = Path(__file__).parents[2] / "harness"
@@ -89,8 +90,6 @@ def test_only_stages_read_json_by_themselves() -> None:
                 lenient.add(name)
     read_by_stages = {
         "formats/embedder.py",
-        "formats/features.py",
-        "formats/image_folder.py",
         "sources/content.py",
         "sources/parquet_set.py",
         "sources/weight_files.py",
@@ -98,3 +97,33 @@ def test_only_stages_read_json_by_themselves() -> None:
     own = {"report/finding_text.py", "store/entries.py", "store/items.py"}
     """They take apart what they, or a record that was checked, have put together."""
     assert {n for n in lenient if not n.startswith("stages/")} == own | read_by_stages
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"[" * 5000 + b"]" * 5000, "rows.jsonl:3: not JSON (nested too deep)"),
+        (b'{"a": NaN}', "rows.jsonl:3: not JSON (NaN is no number)"),
+        (b'{"a": "\\ud83d"}', "rows.jsonl:3: not JSON (\\ud83d is half a character)"),
+        (b'{"a": 1, "a": 2}', "rows.jsonl:3: not JSON ('a' stands twice in one object)"),
+        (b"[1]", "rows.jsonl:3: a list, expected an object"),
+        (b"7", "rows.jsonl:3: a number, expected an object"),
+        (b'{"a": "caf\xe9"}', "rows.jsonl:3: not text in UTF-8"),
+        (b'{"a": ', "rows.jsonl:3: not JSON (Expecting value at column 8)"),
+    ],
+)
+def test_each_line_of_a_json_lines_file_is_strict(line: bytes, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b'{"a": "\xe2\x80\xa8"}\n\n' + line + b"\n")
+    rows = strict_json.objects(file)
+    assert next(rows) == (f"{file}:1", {"a": "\u2028"})
+    with pytest.raises(StageError, match=re.escape(said)):
+        next(rows)
+
+
+def test_blank_lines_of_a_json_lines_file_are_skipped(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\n{"a": 2}\n\n')
+    assert list(strict_json.objects(file)) == [(f"{file}:1", {"a": 1}), (f"{file}:3", {"a": 2})]
+    with pytest.raises(StageError, match="cannot be read"):
+        next(strict_json.objects(tmp_path / "none.jsonl"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from harness.artifact import CaptionedImages, Json, LabelledImages
 from harness.errors import StageError, nearest
 from harness.formats.image_folder import METADATA, Writer
 from harness.formats.pixels import Decoder, Resize, Scale
+from harness.formats.strict_json import objects
 from harness.sources.content import files_of
 from harness.sources.hub import Source
 from harness.sources.parquet_set import ParquetSet, Place, class_names, count, image_bytes, read, sentences
@@ -149,14 +149,10 @@ def _listed(root: Path, column: str) -> Iterator[_Listed]:
         raise StageError(f"{root}: no {METADATA} with rows like {{'file_name': …, {column!r}: …}}")
     content = files_of(root)
     seen: set[str] = set()
-    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
-        where = f"{file}:{number}"
-        try:
-            row = json.loads(line)
-            name = row["file_name"]
-            path = root / name
-        except (ValueError, KeyError, TypeError) as e:
-            raise StageError(f"{where}: not a row of an image ({type(e).__name__}: {e})") from None
+    for where, row in objects(file):
+        name = row.get("file_name")
+        if not isinstance(name, str):
+            raise StageError(f"{where}: not a row of an image ('file_name' is not a text)")
         if column not in row:
             raise StageError(f"{where}: no {column!r}, only {', '.join(row)}{nearest(column, row)}")
         if name in seen:
@@ -164,14 +160,21 @@ def _listed(root: Path, column: str) -> Iterator[_Listed]:
         inside = os.path.normpath(name)
         if os.path.isabs(inside) or inside.startswith(".."):
             raise StageError(f"{where}: {name} leads out of the folder")
-        if not path.is_file():
-            raise StageError(f"{where}: no file {name}")
+        if not _is_file(root / name):
+            raise StageError(f"{where}: no file {name[:200]}")
         if inside not in content:
             raise StageError(f"{where}: {name} is hidden, which keeps it out of what the folder is known by")
         seen.add(name)
-        yield _Listed(name, path, row[column], where)
+        yield _Listed(name, root / name, row[column], where)
     if not seen:
         raise StageError(f"{file}: no rows")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file system takes
+        return False
 
 
 def _text(value: Any, column: str, where: str) -> str:

@@ -148,7 +148,9 @@ def test_flipped_bytes_are_named_by_file(tmp_path):
         ({"file_name": "../x.png", "label": "lake"}, "metadata.jsonl:1: ../x.png leads out of the folder"),
         ({"file_name": "0.png", "label": 3}, "metadata.jsonl:1: label must be a class's name, not 3"),
         ({"label": "lake"}, "metadata.jsonl:1: not a row of an image"),
-        (["lake"], "metadata.jsonl:1: not a row of an image"),
+        (["lake"], "metadata.jsonl:1: a list, expected an object"),
+        ({"file_name": 3, "label": "lake"}, "metadata.jsonl:1: not a row of an image"),
+        ({"file_name": "0" * 5000 + ".png", "label": "lake"}, "metadata.jsonl:1: no file 0{200}$"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(listed, tmp_path, line, message):
