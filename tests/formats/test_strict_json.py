@@ -109,7 +109,7 @@ def test_only_stages_read_json_by_themselves() -> None:
         (b"[1]", "rows.jsonl:3: a list, expected an object"),
         (b"7", "rows.jsonl:3: a number, expected an object"),
         (b'{"a": "caf\xe9"}', "rows.jsonl:3: not text in UTF-8"),
-        (b'{"a": ', "rows.jsonl:3: not JSON (Expecting value at column 8)"),
+        (b'{"a": ', "rows.jsonl:3: not JSON (Expecting value at column 7)"),
     ],
 )
 def test_each_line_of_a_json_lines_file_is_strict(line: bytes, said: str, tmp_path: Path) -> None:
