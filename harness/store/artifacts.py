@@ -35,8 +35,9 @@ from harness.errors import StageError, StoreError, UsageError
 from harness.formats import strict_json
 from harness.formats.files import is_torn, opened, put, read_bytes, read_text, sync, write
 from harness.formats.strict_json import canonical
-from harness.store import entries, installed, locks
+from harness.store import entries, locks
 from harness.store.entries import ENTRY, ITEMS, ONLY, Entry, Output, Result
+from harness.store.environment import keep_installed
 
 __all__ = ["ENTRY", "ITEMS", "ONLY", "Entry", "Output", "Result", "Store", "check_tree"]
 
@@ -291,7 +292,7 @@ class Store:
     def keep_distributions(self, listed: Mapping[str, Json]) -> None:
         """Store what was installed during an execution: environments refer to it by digest."""
         with self.errors():
-            installed.keep(self.root, listed)
+            keep_installed(self.root, listed)
 
     def timings(self) -> list[dict[str, Any]]:
         """Recorded executions, oldest first; a torn last line (after a kill) is left out."""

@@ -1,4 +1,4 @@
-"""The environment of a computation: versions, device, driver, image, instruction set.
+"""The environment of a computation: versions, device, driver, image, instruction set, everything installed.
 
 It is recorded, and differences never prevent a comparison. This module reads the names of installed packages and calls
 the driver's own tool; it imports nothing heavy.
@@ -6,30 +6,37 @@ the driver's own tool; it imports nothing heavy.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 
 from harness import __version__
 from harness.artifact import Json
 from harness.errors import UsageError
+from harness.formats import files, strict_json
 from harness.formats.escapes import visible
-from harness.store import installed, processor
+from harness.formats.strict_json import canonical
+from harness.store import processor
 from harness.store.processor import observed
 
 PACKAGES = ("torch", "torchvision", "torchgeo", "lightning", "torchmetrics", "numpy", "pillow", "pyarrow")
 
 DISTRIBUTIONS = "distributions"
-"""The field with the digest of everything installed."""
+"""The field with the digest of everything installed, and the folder in the store with the list behind each digest."""
 
 INSTRUCTIONS = "instructions"
 """The field with the processor's flags."""
+
+_METADATA = re.compile(r"(?P<name>.+?)(?:-(?P<version>\d[^-]*)(?:-.*)?)?\.(?:dist|egg)-info")
 
 _VARIABLES = re.compile(
     r"(OMP|GOMP|KMP|MKL|OPENBLAS|GOTO|BLIS|ATEN|ONEDNN|DNNL|NPY|CUBLAS|CUBLASLT|CUDNN|CUDA_MATH)_\w+"
@@ -72,7 +79,7 @@ def _machine() -> dict[str, Json]:
         INSTRUCTIONS: processor.instructions() or None,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         **{name: _version(name) for name in PACKAGES},
-        DISTRIBUTIONS: installed.digest(installed.distributions()),
+        DISTRIBUTIONS: installed_digest(installed()),
     }
 
 
@@ -116,43 +123,45 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def provenance(project: Path) -> dict[str, Json]:
-    """The project's commit and whether the tree differs from it; empty outside a git repository."""
+@cache
+def installed() -> Mapping[str, str]:
+    """Distribution → version, for all that this process could import, by name.
 
-    def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(project), *arguments]
-        try:
-            return subprocess.run(
-                command, capture_output=True, text=True, timeout=20, check=True
-            ).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            return None
-
-    commit = git("rev-parse", "HEAD")
-    if commit is None:
-        return {}
-    return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
-
-
-_PLACES = {"--out": False, "--store": False, "--mirror": True}
-"""Options for paths on this machine → whether reproducing the run needs such a path."""
-
-
-def command_line(project: Path) -> list[Json]:
-    """The arguments of this process, for reproducing a run anywhere: without paths that exist only on this machine.
-
-    A path inside the project becomes relative to it, a mirror becomes ``DIR``, and output paths are left out.
+    It is read from the folder names of their metadata, which takes a millisecond; opening each folder takes a second.
     """
-    told: list[Json] = ["harness"]
-    words = iter(sys.argv[1:])
-    for word in words:
-        option, equals, _ = word.partition("=")
-        if option in _PLACES:
-            if not equals:
-                next(words, None)
-            told += [option, "DIR"] if _PLACES[option] else []
-        else:
-            path = Path(word)
-            inside = path.is_absolute() and path.is_relative_to(project)
-            told.append(visible(path.relative_to(project).as_posix() if inside else word, lines=True))
-    return told
+    found: dict[str, str] = {}
+    for place in sys.path:
+        with suppress(OSError), os.scandir(place or ".") as entries:
+            for match in filter(None, (_METADATA.fullmatch(entry.name) for entry in entries)):
+                name = re.sub(r"[-_.]+", "-", match["name"]).lower()
+                found.setdefault(name, match["version"] or "unknown")
+    return dict(sorted(found.items()))
+
+
+def installed_digest(listed: Mapping[str, Json]) -> str:
+    """The digest of a list, as used in environments: 12 hexadecimal digits."""
+    return sha256(f"harness/distributions/1:{canonical(listed)}".encode()).hexdigest()[:12]
+
+
+def keep_installed(root: Path, listed: Mapping[str, Json]) -> None:
+    """Write a list into the store at ``root``, unless it is there.
+
+    Raises:
+        OSError: the list cannot be written.
+    """
+    file = root / DISTRIBUTIONS / f"{installed_digest(listed)}.json"
+    if file.exists():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    files.write(file, json.dumps(listed, indent=0))
+
+
+def kept_installed(root: Path, digests: Iterable[str]) -> dict[str, dict[str, Json]]:
+    """The lists behind digests that the store at ``root`` has."""
+    found: dict[str, dict[str, Json]] = {}
+    for name in sorted(set(digests)):
+        with suppress(UsageError):
+            listed = strict_json.read(root / DISTRIBUTIONS / f"{name}.json")
+            if isinstance(listed, dict) and installed_digest(listed) == name:
+                found[name] = listed
+    return found

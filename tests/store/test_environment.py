@@ -1,32 +1,16 @@
-"""What is recorded of the machine and of the process that works."""
+"""What is recorded of the machine, of the process that works, and of all that is installed."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from harness.store.environment import command_line, environment
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        (["run", "suites/a.yaml", "--set", "x.y=1"], ["run", "suites/a.yaml", "--set", "x.y=1"]),
-        (["run", "a.yaml", "--out", "/home/me/run", "--strict"], ["run", "a.yaml", "--strict"]),
-        (["run", "a.yaml", "--store=/big/store"], ["run", "a.yaml"]),
-        (["run", "a.yaml", "--mirror", "/data/hub"], ["run", "a.yaml", "--mirror", "DIR"]),
-        (["run", "/home/me/project/suites/a.yaml"], ["run", "suites/a.yaml"]),
-        (["run", "/elsewhere/a.yaml"], ["run", "/elsewhere/a.yaml"]),
-    ],
-)
-def test_a_recorded_command_names_no_place_that_only_this_machine_has(
-    given: list[str], told: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["harness", *given])
-    assert command_line(Path("/home/me/project")) == ["harness", *told]
+from harness.store import environment as environments
+from harness.store.environment import DISTRIBUTIONS, environment
 
 
 @pytest.mark.parametrize(
@@ -90,3 +74,59 @@ def test_threads_are_those_that_torch_has_at_that_moment() -> None:
     finally:
         torch.set_num_threads(before)
     assert environment_of_work()["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(
+        sys, "path", [str(tmp_path / "first"), str(tmp_path / "absent"), str(tmp_path / "second")]
+    )
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+    environments.installed.cache_clear()
+    yield tmp_path
+    environments.installed.cache_clear()
+
+
+def test_names_are_normalised_and_the_first_on_the_path_counts(place: Path) -> None:
+    for name in (
+        "first/ruamel.yaml-0.18.dist-info",
+        "second/ruamel_yaml-0.17.dist-info",
+        "second/torch-2.15.0+cu132.dist-info",
+        "second/old_one-1.0-py3.11.egg-info",
+        "second/developed.egg-info",
+        "second/torch",
+    ):
+        (place / name).mkdir()
+    assert environments.installed() == {
+        "developed": "unknown",
+        "old-one": "1.0",
+        "ruamel-yaml": "0.18",
+        "torch": "2.15.0+cu132",
+    }
+
+
+def test_here_it_says_what_the_metadata_say() -> None:
+    environments.installed.cache_clear()
+    found = environments.installed()
+    assert len(found) > 50
+    for name in ("numpy", "torch", "pyarrow"):
+        assert found[name] == metadata.version(name)
+
+
+def test_a_list_is_kept_once_and_found_by_its_digest(tmp_path: Path) -> None:
+    listed = {"numpy": "2.4.6", "torch": "2.15.0"}
+    environments.keep_installed(tmp_path, listed)
+    environments.keep_installed(tmp_path, listed)
+    name = environments.installed_digest(listed)
+    assert [p.name for p in (tmp_path / DISTRIBUTIONS).iterdir()] == [f"{name}.json"]
+    assert environments.kept_installed(tmp_path, [name, "absent"]) == {name: listed}
+    assert environments.installed_digest({**listed, "numpy": "2.4.5"}) != name
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"numpy": "1"}'])
+def test_a_damaged_list_is_no_list(tmp_path: Path, damage: str) -> None:
+    name = environments.installed_digest({"numpy": "2.4.6"})
+    (tmp_path / DISTRIBUTIONS).mkdir()
+    (tmp_path / DISTRIBUTIONS / f"{name}.json").write_text(damage)
+    assert environments.kept_installed(tmp_path, [name]) == {}
