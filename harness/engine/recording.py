@@ -18,7 +18,8 @@ from harness.engine.protocol import defaults
 from harness.engine.runner import Outcome
 from harness.formats.escapes import visible
 from harness.formats.strict_json import canonical
-from harness.store.artifacts import ITEMS, ONLY, Entry, Store
+from harness.store.artifacts import Store
+from harness.store.entries import ITEMS, ONLY, Entry
 from harness.store.environment import DISTRIBUTIONS, environment, installed, installed_digest, kept_installed
 from harness.store.items import ItemRows, read_stored_items
 from harness.store.project import new_id

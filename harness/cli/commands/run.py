@@ -40,8 +40,10 @@ from harness.report.terminal import print_comparison
 from harness.store import project as places
 from harness.store.artifacts import Store
 from harness.store.environment import device_class, environment
+from harness.store.needs import note_project
 from harness.store.record import Looks, Run
 from harness.store.record_file import LABEL
+from harness.store.upkeep import tidy
 from harness.suite import Suite, continued
 
 
@@ -128,8 +130,8 @@ class Session:
         """
         if self._runner.lacks(plan):
             self._runner.store.check_writable()
-            self._runner.store.note_project(plan.suite.project)
-            self._runner.store.tidy()
+            note_project(self._runner.store, plan.suite.project)
+            tidy(self._runner.store)
         with RunProgress(self._console, plan, self._settled) as progress:
             self._runner.tell = progress
             outcomes = self._runner.run(plan)

@@ -22,7 +22,7 @@ from typing import TextIO
 from harness.engine.executors import Call, Executed, Progress
 from harness.errors import HarnessError, ResourceError, StageError, StoreError
 from harness.formats.escapes import visible
-from harness.store.artifacts import ONLY
+from harness.store.entries import ONLY
 from harness.store.environment import device_class, environment, environment_of_work, installed
 
 # OpenMP threads that spin while they wait work 20 times slower as soon as another process needs a core. Threads that
