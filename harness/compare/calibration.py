@@ -33,8 +33,9 @@ from typing import Literal
 
 from harness.artifact import Json
 from harness.compare import stats
+from harness.compare.evidence import gather
 from harness.compare.match import Pair, in_point, match
-from harness.compare.sample import Side, alone, gather
+from harness.compare.sample import Side, alone
 from harness.errors import UsageError
 from harness.formats.strict_json import canonical
 from harness.store.record import GateInfo

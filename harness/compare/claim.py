@@ -1,74 +1,13 @@
-"""What a finding is about: the recipe for stages that were repeated, this one run for the others.
-
-Equal outputs count once. Five seeds that a stage ignores give the same bytes five times, which does not show how far a
-sixth seed would differ.
-"""
+"""What a finding is about: the recipe for stages that were repeated, this one run for the others."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.compare.comparison import Claim
 from harness.compare.match import Pair
-from harness.store.record import MetricInfo, Repeat, Score, Subject
-
-K = TypeVar("K", bound=Hashable)
-SeedKey = tuple[tuple[str, int], ...]
-
-
-def outputs(scores: Sequence[Score]) -> dict[SeedKey, Hashable]:
-    """Seeds → what the metric read and its values, over all points; equal only if known to be equal.
-
-    The values are included: a metric may have a swept seed of its own, or read more than the files.
-    """
-    found: dict[SeedKey, list[Hashable]] = {}
-    for score in scores:
-        for repeat in score.repeats:
-            found.setdefault(_seeds(repeat), []).append(_output(repeat))
-    return {seeds: tuple(parts) for seeds, parts in found.items()}
-
-
-def _output(repeat: Repeat) -> Hashable:
-    if repeat.read is None or not repeat.read.files:
-        return id(repeat)
-    return repeat.read.files, tuple(sorted(repeat.values.items()))
-
-
-def distinct(groups: Mapping[K, Sequence[Hashable]]) -> list[K]:
-    """The first group of each set of groups with the same outputs, in order."""
-    first: dict[Hashable, K] = {}
-    for name, members in groups.items():
-        first.setdefault(frozenset(Counter(members).items()), name)
-    return list(first.values())
-
-
-def is_same(theirs: Sequence[Score], ours: Sequence[Score]) -> bool:
-    """Whether the metric read the same bytes on both sides, score by score and repeat by repeat.
-
-    Both sides have a score for each point, in the same order.
-    """
-    return all(_is_same(before, after) for before, after in zip(theirs, ours, strict=True))
-
-
-def _is_same(before: Score, after: Score) -> bool:
-    left, right = ({_seeds(r): r for r in score.repeats} for score in (before, after))
-    shared = left.keys() & right.keys()
-    if shared:
-        return all(_read_the_same(left[s], right[s]) for s in shared)
-    every = {_output(r) for r in (*before.repeats, *after.repeats)}
-    return len(every) == 1  # the seeds differ, but they change nothing
-
-
-def _read_the_same(a: Repeat, b: Repeat) -> bool:
-    if a.read is None or b.read is None or not a.read.files:
-        return False
-    return a.read.files == b.read.files and (a.values == b.values or a.read.facts == b.read.facts)
-
-
-def _seeds(repeat: Repeat) -> SeedKey:
-    return tuple(sorted(repeat.seeds.items()))
+from harness.compare.sample import is_same
+from harness.store.record import MetricInfo, Score, Subject
 
 
 def claim_of(pairs: Sequence[Pair], ours: MetricInfo, theirs: MetricInfo) -> Claim:

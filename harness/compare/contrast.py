@@ -11,8 +11,9 @@ from harness.compare import stats
 from harness.compare.claim import beside, claim_of, unproven
 from harness.compare.comparison import Difference, Estimate, Finding, Verdict
 from harness.compare.decide import Judged, Judgement, decide
+from harness.compare.evidence import Evidence, gather
 from harness.compare.match import Pair, differences, environment_differences
-from harness.compare.sample import Evidence, Side, alone, gather
+from harness.compare.sample import Side, alone
 from harness.store.record import GateInfo, Run, Score
 
 NAMED = 3

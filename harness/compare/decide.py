@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from harness.compare import stats
 from harness.compare.comparison import Finding, Verdict
-from harness.compare.sample import Evidence
+from harness.compare.evidence import Evidence
 
 MANY = 10.0
 """Warn about a margin of more than this many times the baseline's value, or what the gate can see."""

@@ -1,15 +1,14 @@
-"""How the declarations of two runs of a suite differ, and which margin a verdict used if their gates differ."""
+"""How the declarations of two runs of a suite differ, and ids that are equal if they do not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
 from harness.artifact import Json
-from harness.compare.comparison import Difference, Finding
+from harness.compare.comparison import Difference
 from harness.formats.strict_json import canonical
-from harness.store.record import GateInfo, Run
+from harness.store.record import Run
 
 ID = 12
 """Hexadecimal digits of a suite or protocol id."""
@@ -88,40 +87,3 @@ def _flat(run: Run) -> Iterator[tuple[str, Json]]:
                 yield from (
                     ((f"{name}.{k}", v) for k, v in fields.items()) if isinstance(fields, Mapping) else ()
                 )
-
-
-def beside(
-    finding: Finding, used: Sequence[GateInfo], file: Sequence[GateInfo], accepted: Sequence[GateInfo]
-) -> Finding:
-    """The finding, with an added sentence if the gates of different sources disagree on its margin.
-
-    Args:
-        finding: finding of a comparison with a baseline.
-        used: the gates that were judged; those of the merge base under ``--baseline-ref``.
-        file: the gates of the suite as it was run.
-        accepted: the gates that the baseline was accepted with.
-    """
-    mine, files, theirs = (_of(finding, gates) for gates in (used, file, accepted))
-    told = []
-    if mine != files:
-        told.append(f"judged with {_said(mine)} of the merge base, not with {_said(files)} of the file")
-    elif mine is not None and theirs is not None and mine != theirs:
-        told.append(f"judged with {_said(mine)}; the baseline was accepted with {_said(theirs)}")
-    return replace(finding, beside=(*finding.beside, *told))
-
-
-def _of(finding: Finding, gates: Sequence[GateInfo]) -> tuple[float, bool] | None:
-    """The margin and whether it is relative; None if no gate is about this finding."""
-    for gate in gates:
-        at = dict(finding.at) if finding.gated and finding.against is None else {}
-        is_here = (gate.metric, gate.field) == (finding.metric, finding.field)
-        if is_here and dict(gate.at) == at and gate.against_reference == (finding.against is not None):
-            return gate.margin, gate.relative
-    return None
-
-
-def _said(margin: tuple[float, bool] | None) -> str:
-    if margin is None:
-        return "no margin"
-    value, relative = margin
-    return f"the margin {100 * value:g} %" if relative else f"the margin {value:g}"

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from harness.artifact import Json
 from harness.compare.comparison import Difference, Point
 from harness.formats.strict_json import canonical
-from harness.store.environment import DISTRIBUTIONS, INSTRUCTIONS
-from harness.store.processor import OBSERVED
+from harness.store.environment import DISTRIBUTIONS, INSTRUCTIONS, OBSERVED
 from harness.store.record import Run, Score
 
 NAMED = 20

@@ -1,32 +1,30 @@
-"""What was repeated on the two sides of a comparison, and the estimate that the repeats allow.
+"""The repeats of one side of a comparison: which of them count, and the mean of that side by itself.
 
 The unit of repetition follows from the graph. It is seeds, if a swept seed reaches the metric and changes what it
-reads; otherwise items; otherwise nothing is repeated, and then nothing shows how far another value would differ. A
-change is *exact* only if both sides were made of equal bytes, or of items that are all alike.
+reads; otherwise items; otherwise nothing is repeated, and then nothing shows how far another value would differ.
+
+Equal outputs count once. Five seeds that a stage ignores give the same bytes five times, which does not show how far a
+sixth seed would differ.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal
+from typing import Literal, TypeVar
 
 from harness.compare import stats
-from harness.compare.claim import distinct, is_same, outputs
-from harness.compare.match import Pair
 from harness.store.items import ItemsReader
-from harness.store.record import Run, Score
+from harness.store.record import Repeat, Run, Score
 
 LEAST = 3
 """Fewer repeats than this give no verdict: with two, the 90 % interval is six standard errors to either side."""
 
+K = TypeVar("K", bound=Hashable)
 SeedKey = tuple[tuple[str, int], ...]
-Unit = Literal["seeds", "items", "exact", "one"]
-
-ONE = "one value a side, and nothing says how far another would be"
-NO_STEP = "which says nothing of a further one: the metric names no `steps` for it"
 
 
 @dataclass(frozen=True)
@@ -38,70 +36,31 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """One field of one metric on both sides, in the metric's own unit and sign."""
+class Figure:
+    """One field of one metric, as the mean over its points and repeats."""
 
-    baseline: float
-    candidate: float
-    unit: Unit
-    paired: bool
+    mean: float
+    low: float | None
+    """Lower bound of the 90 % interval of the mean; None if nothing, or too little, was repeated."""
+    high: float | None
     repeats: int
-    """Number of differences, or of the smaller side's repeats if not paired; nested repeats and clusters count once."""
-    spread: stats.Estimate | None
-    """Estimate of candidate − baseline; None if nothing was repeated, or too little."""
-    lacking: str = ""
-    """Why these repeats are too few for a verdict; empty if they are enough."""
-    silent: str = ""
-    """Why no claim can be made about the change; empty if one can be made."""
-    note: str = ""
-    """Which of the repeats gave the same output as another; empty if all outputs differ."""
-    seeds: frozenset[SeedKey] | None = None
-    """The seeds that count, if seeds are the unit."""
+    """Independent repeats behind the interval; if there is no interval, the number of values behind the mean."""
+    unit: Literal["seeds", "items", "one"]
 
-    @property
-    def change(self) -> float:
-        """Candidate − baseline, 0 where it is no more than rounding."""
-        if self.spread is not None:
-            return self.spread.mean
-        change = self.candidate - self.baseline
-        size = max(abs(self.baseline), abs(self.candidate))
-        return 0.0 if abs(change) <= stats.rounding(size, 1) else change
-
-    @property
-    def exact(self) -> bool:
-        """Whether both sides were made of the same bytes, or of items that are all alike: then nothing is uncertain."""
-        return self.unit == "exact"
-
-    def interval(self, confidence: float = stats.CONFIDENCE) -> tuple[float, float] | None:
-        """Interval of the change; a point if it is exact, None if nothing bounds it."""
-        if self.exact:
-            return self.change, self.change
-        return None if self.spread is None or self.silent else self.spread.interval(confidence)
-
-
-def gather(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side) -> Evidence:
-    """The evidence on one field of one metric: the mean over the points of ``pairs``, repeat by repeat.
-
-    Every score of ``pairs`` is complete and has the field.
-    """
-    metric = pairs[0].candidate.metric
-    ours, theirs = [p.candidate for p in pairs], [p.baseline for p in pairs]
-    values = _value(theirs, field), _value(ours, field)
-    info, other = candidate.run.metrics[metric], baseline.run.metrics[metric]
-    if info.timed and (cached := _from_the_cache(theirs, ours)):
-        return Evidence(*values, "one", False, 1, None, silent=cached)
-    same = is_same(theirs, ours) and not info.timed
-    if any((info.seeds, other.seeds)):
-        found = _over_seeds(theirs, ours, field, other.seeds, info.seeds)
-        if same and not found.lacking:
-            means = found.baseline, found.candidate
-            return Evidence(*means, "exact", True, found.repeats, None, note=found.note, seeds=found.seeds)
-        if not found.note or found.spread is not None or found.lacking:
-            return found
-        return _over_items(theirs, ours, field, baseline, candidate, note=found.note)
-    if same:
-        return Evidence(*values, "exact", True, 1, None)
-    return _over_items(theirs, ours, field, baseline, candidate)
+    @classmethod
+    def of(cls, scores: Sequence[Score], field: str, side: Side) -> Figure | None:
+        """The mean of scores of one metric; None if there are none, or if a repeat failed."""
+        if not scores or not all(s.complete and s.repeats for s in scores):
+            return None
+        swept = bool(side.run.metrics[scores[0].metric].seeds)
+        found = alone_over(scores, field, side)
+        if found is None:
+            values = [r.values[field] for s in scores for r in s.repeats]
+            mean = math.fsum(values) / len(values)
+            return cls(mean, None, None, len(scores[0].repeats), "seeds" if swept else "one")
+        spread, unit = found
+        low, high = spread.interval()
+        return cls(spread.mean, low, high, spread.n, unit)
 
 
 def alone(scores: Sequence[Score], field: str, side: Side) -> stats.Estimate | None:
@@ -119,170 +78,89 @@ def alone_over(
     """As ``alone``, with the unit of repetition."""
     order = side.run.metrics[scores[0].metric].seeds
     if order:
-        values = _by_seeds(scores, field)
-        groups = _nested(values, list(values), order)
+        values = by_seeds(scores, field)
+        groups = nested(values, list(values), order)
         made = outputs(scores)
         kept = distinct({outer: [made[s] for s in seeds] for outer, seeds in groups.items()})
         if len(groups) < LEAST:
             return None
         if len(kept) >= LEAST:
-            means = [_mean([values[s] for s in groups[outer]]) for outer in kept]
-            known = _known(stats.clustered(means), means, _grid(scores, field, len(scores), groups))
+            means = [mean_of([values[s] for s in groups[outer]]) for outer in kept]
+            known = known_over_seeds(
+                stats.clustered(means), means, grid_of(scores, field, len(scores), groups)
+            )
             return None if known is None else (known, "seeds")
-    rows = _rows(scores, field, side.items)
+    rows = rows_of(scores, field, side.items)
     if rows is None or rows.independent < LEAST:
         return None
-    spread = stats.overlapping(_value(scores, field), {}, rows.moves, rows.clusters)
-    known = _known_items(spread, rows.size, len(rows.moves), _step(scores, field))
+    spread = stats.overlapping(value_of(scores, field), {}, rows.moves, rows.clusters)
+    known = known_over_items(spread, rows.size, len(rows.moves), step_of(scores, field))
     return None if known is None else (known, "items")
 
 
-def _from_the_cache(theirs: Sequence[Score], ours: Sequence[Score]) -> str:
-    """Why a comparison of times is not possible; empty if both sides took their times in the run itself."""
-    late = [
-        where
-        for scores, where in ((theirs, "the baseline"), (ours, "this run"))
-        if not all(r.clocked for s in scores for r in s.repeats)
-    ]
-    if not late:
-        return ""
-    return (
-        f"no timing of {' or of '.join(late)}: what was timed came from the store (run it with --fresh STAGE)"
-    )
+def outputs(scores: Sequence[Score]) -> dict[SeedKey, Hashable]:
+    """Seeds → what the metric read and its values, over all points; equal only if known to be equal.
 
-
-def _over_seeds(
-    theirs: Sequence[Score],
-    ours: Sequence[Score],
-    field: str,
-    their_order: Sequence[str],
-    our_order: Sequence[str],
-) -> Evidence:
-    """Paired on the seeds that both sides have, if these are enough; otherwise unpaired.
-
-    Repeats with the same outermost seed (which share the training, for example) are averaged to one. Repeats with the
-    same outputs on both sides as another repeat count once.
+    The values are included: a metric may have a swept seed of its own, or read more than the files.
     """
-    before, after = _by_seeds(theirs, field), _by_seeds(ours, field)
-    made, left_made = outputs(ours), outputs(theirs)
-    shared = [seeds for seeds in before if seeds in after]
-    groups = _nested(after, shared, our_order)
-    if len(groups) >= LEAST:
-        kept = distinct({o: [(left_made[s], made[s]) for s in seeds] for o, seeds in groups.items()})
-        note = _once(len(groups), len(kept))
-        if len(kept) < LEAST:
-            return _unrepeated(theirs, ours, field, note)
-        left, right = ([_mean([side[s] for s in groups[o]]) for o in kept] for side in (before, after))
-        grid = _grid([*theirs, *ours], field, len(ours), groups)
-        counted = frozenset(s for o in kept for s in groups[o])
-        return _judged(stats.paired(left, right), left, right, grid, paired=True, note=note, seeds=counted)
-    theirs_by, ours_by = (
-        _nested(before, list(before), their_order),
-        _nested(after, list(after), our_order),
-    )
-    if min(len(theirs_by), len(ours_by)) < LEAST:
-        lacking = _too_few(len(theirs_by), len(ours_by))
-        values = _value(theirs, field), _value(ours, field)
-        return Evidence(*values, "seeds", False, min(len(theirs_by), len(ours_by)), None, lacking)
-    return _unpaired(theirs, ours, field, theirs_by, ours_by)
+    found: dict[SeedKey, list[Hashable]] = {}
+    for score in scores:
+        for repeat in score.repeats:
+            found.setdefault(seeds_of(repeat), []).append(_output(repeat))
+    return {seeds: tuple(parts) for seeds, parts in found.items()}
 
 
-def _unpaired(
-    theirs: Sequence[Score],
-    ours: Sequence[Score],
-    field: str,
-    theirs_by: Mapping[int | None, Sequence[SeedKey]],
-    ours_by: Mapping[int | None, Sequence[SeedKey]],
-) -> Evidence:
-    """Compares two means with different seeds; a side that gives the same under every seed has no spread."""
-    sides, notes, constant = [], [], []
-    for scores, groups, where in ((theirs, theirs_by, "in the baseline"), (ours, ours_by, "here")):
-        values, made = _by_seeds(scores, field), outputs(scores)
-        kept = distinct({o: [made[s] for s in seeds] for o, seeds in groups.items()})
-        means = [_mean([values[s] for s in groups[o]]) for o in kept]
-        grid = _grid([*theirs, *ours], field, len(ours), groups)
-        if len(kept) < len(groups):
-            notes.append(f"{_once(len(groups), len(kept))} {where}")
-        constant.append(len(kept) == 1)
-        if len(kept) == 1:
-            sides.append((stats.Estimate(means[0], 0.0, 1.0, len(groups)), means))
-        elif len(kept) < LEAST:
-            return _unrepeated(theirs, ours, field, "; ".join(notes))
-        else:
-            sides.append((stats.floored(stats.clustered(means), grid), means))
-    note = "; ".join(notes)
-    if all(constant):
-        return _unrepeated(theirs, ours, field, note)
-    (left, before), (right, after) = sides
-    return _judged(stats.apart(left, right), before, after, 0.0, paired=False, note=note)
+def _output(repeat: Repeat) -> Hashable:
+    if repeat.read is None or not repeat.read.files:
+        return id(repeat)
+    return repeat.read.files, tuple(sorted(repeat.values.items()))
 
 
-def _judged(
-    spread: stats.Estimate,
-    left: Sequence[float],
-    right: Sequence[float],
-    grid: float,
-    *,
-    paired: bool,
-    note: str,
-    seeds: frozenset[SeedKey] | None = None,
-) -> Evidence:
-    known = _known(spread, [*left, *right], grid)
-    silent = "" if known else f"all {spread.n} repeats moved by the same, {NO_STEP}"
-    estimate = known or stats.without_rounding(spread, max(map(abs, (*left, *right))), 1)
-    means = _mean(left), _mean(right)
-    return Evidence(*means, "seeds", paired, spread.n, estimate, silent=silent, note=note, seeds=seeds)
+def distinct(groups: Mapping[K, Sequence[Hashable]]) -> list[K]:
+    """The first group of each set of groups with the same outputs, in order."""
+    first: dict[Hashable, K] = {}
+    for name, members in groups.items():
+        first.setdefault(frozenset(Counter(members).items()), name)
+    return list(first.values())
 
 
-def _unrepeated(theirs: Sequence[Score], ours: Sequence[Score], field: str, note: str) -> Evidence:
-    """Evidence for seeds that gave too few different outputs: it has no spread, so that items can be used instead."""
-    return Evidence(
-        _value(theirs, field), _value(ours, field), "one", False, 1, None, silent=f"{note}; {ONE}", note=note
-    )
+def is_same(theirs: Sequence[Score], ours: Sequence[Score]) -> bool:
+    """Whether the metric read the same bytes on both sides, score by score and repeat by repeat.
+
+    Both sides have a score for each point, in the same order.
+    """
+    return all(_is_same(before, after) for before, after in zip(theirs, ours, strict=True))
 
 
-def _known(spread: stats.Estimate, values: Sequence[float], grid: float) -> stats.Estimate | None:
-    """Without rounding, and at least as wide as the grid of the field; None if coinciding values allow no estimate."""
-    clean = stats.without_rounding(spread, max(map(abs, values)), 1)
-    found = stats.floored(clean, grid)
-    return found if found.se > 0.0 else None
+def _is_same(before: Score, after: Score) -> bool:
+    left, right = ({seeds_of(r): r for r in score.repeats} for score in (before, after))
+    shared = left.keys() & right.keys()
+    if shared:
+        return all(_read_the_same(left[s], right[s]) for s in shared)
+    every = {_output(r) for r in (*before.repeats, *after.repeats)}
+    return len(every) == 1  # the seeds differ, but they change nothing
 
 
-def _known_items(spread: stats.Estimate, size: float, items: int, step: float) -> stats.Estimate | None:
-    """The same over items: if all moved alike, the deviation of one item is at least its smallest possible change."""
-    clean = stats.without_rounding(spread, size, items)
-    found = clean if clean.se > 0.0 else stats.floored(clean, step * math.sqrt(items * clean.n))
-    return found if found.se > 0.0 else None
+def _read_the_same(a: Repeat, b: Repeat) -> bool:
+    if a.read is None or b.read is None or not a.read.files:
+        return False
+    return a.read.files == b.read.files and (a.values == b.values or a.read.facts == b.read.facts)
 
 
-def _once(repeats: int, different: int) -> str:
-    """``"5 seeds gave the same bytes: one repeat"``; empty if all outputs differ."""
-    if different == repeats:
-        return ""
-    if different == 1:
-        return f"{repeats} seeds gave the same bytes: one repeat"
-    return f"{repeats} seeds gave {different} different outputs: {different} repeats"
+def seeds_of(repeat: Repeat) -> SeedKey:
+    return tuple(sorted(repeat.seeds.items()))
 
 
-def _too_few(before: int, after: int) -> str:
-    lacking = " and ".join(
-        f"{repeats} repeat{'' if repeats == 1 else 's'} {where}"
-        for repeats, where in ((before, "in the baseline"), (after, "in the candidate"))
-        if repeats < LEAST
-    )
-    return f"{lacking}; where a seed reaches the metric at least {LEAST} are needed"
-
-
-def _by_seeds(scores: Sequence[Score], field: str) -> dict[SeedKey, float]:
+def by_seeds(scores: Sequence[Score], field: str) -> dict[SeedKey, float]:
     """Seeds → mean over the points, for the seeds that every point has."""
     values: dict[SeedKey, list[float]] = {}
     for score in scores:
         for repeat in score.repeats:
-            values.setdefault(tuple(sorted(repeat.seeds.items())), []).append(repeat.values[field])
-    return {seeds: _mean(v) for seeds, v in values.items() if len(v) == len(scores)}
+            values.setdefault(seeds_of(repeat), []).append(repeat.values[field])
+    return {seeds: mean_of(v) for seeds, v in values.items() if len(v) == len(scores)}
 
 
-def _nested(
+def nested(
     values: Mapping[SeedKey, float], seeds: Sequence[SeedKey], order: Sequence[str]
 ) -> dict[int | None, list[SeedKey]]:
     """The seeds grouped by the value of the outermost seed, in their order."""
@@ -293,19 +171,29 @@ def _nested(
     return groups
 
 
-def _step(scores: Sequence[Score], field: str) -> float:
+def step_of(scores: Sequence[Score], field: str) -> float:
+    """The smallest amount by which one item can change the field; 0 if the metric names none."""
     return max((r.steps.get(field, 0.0) for s in scores for r in s.repeats), default=0.0)
 
 
-def _grid(
+def grid_of(
     scores: Sequence[Score], field: str, points: int, groups: Mapping[int | None, Sequence[SeedKey]]
 ) -> float:
     """The distance between possible values of one repeat; finer if a repeat is a mean over several scores."""
-    return _step(scores, field) / (points * min(map(len, groups.values())))
+    return step_of(scores, field) / (points * min(map(len, groups.values())))
+
+
+def known_over_seeds(spread: stats.Estimate, values: Sequence[float], grid: float) -> stats.Estimate | None:
+    """Without rounding, and at least as wide as the grid of the field; None if coinciding values allow no estimate."""
+    clean = stats.without_rounding(spread, max(map(abs, values)), 1)
+    found = stats.floored(clean, grid)
+    return found if found.se > 0.0 else None
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
+    """The per-item rows of one side."""
+
     moves: Mapping[str, float]
     """Item → its share of the mean over points and repeats. An item at several points counts as one item."""
     clusters: Mapping[str, str]
@@ -316,10 +204,11 @@ class _Rows:
 
     @property
     def independent(self) -> int:
+        """Number of clusters, and of items that are in none."""
         return len({(n in self.clusters, self.clusters.get(n, n)) for n in self.moves})
 
 
-def _rows(scores: Sequence[Score], field: str, reader: ItemsReader | None) -> _Rows | None:
+def rows_of(scores: Sequence[Score], field: str, reader: ItemsReader | None) -> Rows | None:
     """The rows of every repeat; None if a repeat has none."""
     moves: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
@@ -332,52 +221,27 @@ def _rows(scores: Sequence[Score], field: str, reader: ItemsReader | None) -> _R
             if column is None:
                 return None
             rows = dict(zip(column.items, column.values, strict=True))
-            values[n, tuple(sorted(repeat.seeds.items()))] = rows
+            values[n, seeds_of(repeat)] = rows
             weight = 1.0 / (len(scores) * len(score.repeats))
             for name, moved in stats.contributions(rows).items():
                 moves.setdefault(name, []).append(weight * moved)
             clusters.update(zip(column.items, column.clusters or (), strict=column.clusters is not None))
     size = max(map(abs, chain.from_iterable(rows.values() for rows in values.values())))
-    return _Rows({name: math.fsum(parts) for name, parts in moves.items()}, clusters, size, values)
+    return Rows({name: math.fsum(parts) for name, parts in moves.items()}, clusters, size, values)
 
 
-def _over_items(
-    theirs: Sequence[Score],
-    ours: Sequence[Score],
-    field: str,
-    baseline: Side,
-    candidate: Side,
-    note: str = "",
-) -> Evidence:
-    """Over the union of both sides' items, those of one cluster together."""
-    values = _value(theirs, field), _value(ours, field)
-    before, after = _rows(theirs, field, baseline.items), _rows(ours, field, candidate.items)
-    because = f"{note}; {ONE}" if note else ONE
-    if before is None or after is None:
-        return Evidence(*values, "one", False, 1, None, silent=because, note=note)
-    fewest = min(before.independent, after.independent)
-    shared = before.moves.keys() == after.moves.keys()
-    if before.values == after.values:
-        return Evidence(*values, "exact", True, fewest, None, note=note)
-    if fewest < LEAST:
-        few = f"only {fewest} independent item{'' if fewest == 1 else 's'}, and at least {LEAST} are needed"
-        return Evidence(*values, "one", False, 1, None, silent=few, note=note)
-    change = values[1] - values[0]
-    clusters = {**before.clusters, **after.clusters}
-    spread = stats.overlapping(change, before.moves, after.moves, clusters)
-    size, n = max(before.size, after.size), max(len(before.moves), len(after.moves))
-    known = _known_items(spread, size, n, _step([*theirs, *ours], field))
-    if known is None and shared and stats.without_rounding(spread, size, n).mean == 0.0:
-        return Evidence(*values, "exact", True, fewest, None, note=note)
-    silent = "" if known else f"all {spread.n} items moved by the same, {NO_STEP}"
-    estimate = known or stats.without_rounding(spread, size, n)
-    return Evidence(*values, "items", shared, spread.n, estimate, silent=silent, note=note)
+def known_over_items(spread: stats.Estimate, size: float, items: int, step: float) -> stats.Estimate | None:
+    """The same over items: if all moved alike, the deviation of one item is at least its smallest possible change."""
+    clean = stats.without_rounding(spread, size, items)
+    found = clean if clean.se > 0.0 else stats.floored(clean, step * math.sqrt(items * clean.n))
+    return found if found.se > 0.0 else None
 
 
-def _value(scores: Sequence[Score], field: str) -> float:
-    return _mean([_mean([r.values[field] for r in s.repeats]) for s in scores])
+def value_of(scores: Sequence[Score], field: str) -> float:
+    """The mean over points and repeats."""
+    return mean_of([mean_of([r.values[field] for r in s.repeats]) for s in scores])
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean_of(values: Sequence[float]) -> float:
     """Exact if all values are equal."""
     return values[0] if min(values) == max(values) else math.fsum(values) / len(values)

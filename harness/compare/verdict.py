@@ -2,15 +2,16 @@
 
 A run is compared with a baseline (``compare``), and the points of a run with one of its own points (``within``), by the
 same steps: ``match.py`` finds the pairs, ``contrast.py`` judges them one field at a time on the evidence that
-``sample.py`` gathers, ``decide.py`` chooses the verdict and corrects for the number of gates.
+``evidence.py`` gathers, ``decide.py`` chooses the verdict and corrects for the number of gates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from harness.artifact import Json
-from harness.compare import declared, stats
+from harness.compare import stats
 from harness.compare.comparison import Comparison, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
@@ -56,7 +57,7 @@ def compare(
         baseline=name or baseline.run.id,
         accepted=baseline.run.accepted,
         note=note,
-        findings=tuple(declared.beside(f, gates, run.gates, baseline.run.gates) for f in findings),
+        findings=tuple(_noting_margin(f, gates, run.gates, baseline.run.gates) for f in findings),
         new=tuple(map(point, matching.new)),
         missing=tuple(map(point, matching.missing)),
         not_run=tuple(map(point, matching.not_run)),
@@ -74,6 +75,43 @@ def within(
     reference, ``reference`` is the one that the suite declares, and the gate names this point or no point.
     """
     return correct(_within(candidate, reference, gates), _level(candidate.run))
+
+
+def _noting_margin(
+    finding: Finding, used: Sequence[GateInfo], file: Sequence[GateInfo], accepted: Sequence[GateInfo]
+) -> Finding:
+    """The finding, with an added sentence if the gates of different sources disagree on its margin.
+
+    Args:
+        finding: finding of a comparison with a baseline.
+        used: the gates that were judged; those of the merge base under ``--baseline-ref``.
+        file: the gates of the suite as it was run.
+        accepted: the gates that the baseline was accepted with.
+    """
+    mine, files, theirs = (_margin_of(finding, gates) for gates in (used, file, accepted))
+    told = []
+    if mine != files:
+        told.append(f"judged with {_said(mine)} of the merge base, not with {_said(files)} of the file")
+    elif mine is not None and theirs is not None and mine != theirs:
+        told.append(f"judged with {_said(mine)}; the baseline was accepted with {_said(theirs)}")
+    return replace(finding, beside=(*finding.beside, *told))
+
+
+def _margin_of(finding: Finding, gates: Sequence[GateInfo]) -> tuple[float, bool] | None:
+    """The margin and whether it is relative; None if no gate is about this finding."""
+    for gate in gates:
+        at = dict(finding.at) if finding.gated and finding.against is None else {}
+        is_here = (gate.metric, gate.field) == (finding.metric, finding.field)
+        if is_here and dict(gate.at) == at and gate.against_reference == (finding.against is not None):
+            return gate.margin, gate.relative
+    return None
+
+
+def _said(margin: tuple[float, bool] | None) -> str:
+    if margin is None:
+        return "no margin"
+    value, relative = margin
+    return f"the margin {100 * value:g} %" if relative else f"the margin {value:g}"
 
 
 def _level(run: Run) -> float:

@@ -1,10 +1,8 @@
-"""Reproducible arithmetic, detection of a full device, and silencing of model libraries."""
+"""Reproducible arithmetic on a device, and how the device reports that it is full."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from contextlib import AbstractContextManager
 
 import torch
 
@@ -27,23 +25,3 @@ def is_out_of_memory(e: Exception) -> bool:
 
 def _says(text: str) -> bool:
     return text == _ONEDNN or any(words in text for words in _FULL)
-
-
-@contextmanager
-def hushed(*loggings: Any) -> Iterator[None]:
-    """Silence libraries inside the block.
-
-    Args:
-        loggings: ``transformers.utils.logging``, ``diffusers.utils.logging``; both have the same functions.
-    """
-    before = [(library, library.get_verbosity(), library.is_progress_bar_enabled()) for library in loggings]
-    for library in loggings:
-        library.set_verbosity(library.CRITICAL)
-        library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library, level, bar in before:
-            library.set_verbosity(level)
-            if bar:
-                library.enable_progress_bar()

@@ -12,7 +12,7 @@ from types import TracebackType
 import torch
 
 from harness.artifact import Json
-from harness.store.processor import cpu_name
+from harness.store.environment import cpu_name
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from statistics import median
 from typing import Any
 
 from harness.artifact import Json
-from harness.engine.chance import subject_of
 from harness.engine.keys import identity, task_key
 from harness.engine.protocol import Bindings, Cell, Protocols
 from harness.errors import UsageError
 from harness.stage import Stage
 from harness.store.record import MetricInfo
 from harness.suite import Ref, Suite
+from harness.suite.reach import subject_of
 from harness.suite.typed import to_json
 
 MOST_POINTS = 200_000

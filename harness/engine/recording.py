@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +16,11 @@ from harness.engine.keys import identity
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
 from harness.engine.protocol import defaults
 from harness.engine.runner import Outcome
+from harness.formats.escapes import visible
 from harness.formats.strict_json import canonical
-from harness.store import installed
-from harness.store.artifacts import ITEMS, ONLY, Entry, Store
-from harness.store.environment import DISTRIBUTIONS, command_line, environment, provenance
+from harness.store.artifacts import Store
+from harness.store.entries import ITEMS, ONLY, Entry
+from harness.store.environment import DISTRIBUTIONS, environment, installed, installed_digest, kept_installed
 from harness.store.items import ItemRows, read_stored_items
 from harness.store.project import new_id
 from harness.store.record import GateInfo, Made, Read, Repeat, Run, Score, TaskInfo, environment_id
@@ -78,15 +81,57 @@ def assemble(
     )
 
 
+def provenance(project: Path) -> dict[str, Json]:
+    """The project's commit and whether the tree differs from it; empty outside a git repository."""
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(project), *arguments]
+        try:
+            return subprocess.run(
+                command, capture_output=True, text=True, timeout=20, check=True
+            ).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            return None
+
+    commit = git("rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+
+
+_PLACES = {"--out": False, "--store": False, "--mirror": True}
+"""Options for paths on this machine → whether reproducing the run needs such a path."""
+
+
+def command_line(project: Path) -> list[Json]:
+    """The arguments of this process, for reproducing a run anywhere: without paths that exist only on this machine.
+
+    A path inside the project becomes relative to it, a mirror becomes ``DIR``, and output paths are left out.
+    """
+    told: list[Json] = ["harness"]
+    words = iter(sys.argv[1:])
+    for word in words:
+        option, equals, _ = word.partition("=")
+        if option in _PLACES:
+            if not equals:
+                next(words, None)
+            told += [option, "DIR"] if _PLACES[option] else []
+        else:
+            path = Path(word)
+            inside = path.is_absolute() and path.is_relative_to(project)
+            told.append(visible(path.relative_to(project).as_posix() if inside else word, lines=True))
+    return told
+
+
 def distributions(
     environments: Mapping[str, Mapping[str, Json]], store: Store
 ) -> dict[str, Mapping[str, Json]]:
     """The lists behind the digests in environments, by digest, as far as this machine has them."""
-    here = installed.distributions()
+    here = installed()
     digests = {str(e[DISTRIBUTIONS]) for e in environments.values() if DISTRIBUTIONS in e}
     known: dict[str, Mapping[str, Json]] = {
-        installed.digest(here): here,
-        **installed.kept(store.root, digests),
+        installed_digest(here): here,
+        **kept_installed(store.root, digests),
     }
     return {digest: known[digest] for digest in sorted(digests & known.keys())}
 

@@ -19,7 +19,9 @@ from harness.errors import HarnessError, ResourceError, StageError, StoreError
 from harness.formats.escapes import visible
 from harness.formats.strict_json import canonical
 from harness.stage import BESIDE_VALUES, LARGEST, Items, Scores
-from harness.store.artifacts import ITEMS, ONLY, Entry, Output, Result, Store, check_tree
+from harness.store.artifacts import Store, check_tree
+from harness.store.entries import ITEMS, ONLY, Entry, Output, Result
+from harness.store.needs import need
 from harness.suite.typed import to_json
 
 
@@ -68,7 +70,7 @@ class Runner:
         Raises:
             StoreError: the store cannot be used. KeyboardInterrupt propagates; finished work is kept.
         """
-        self.store.need(plan.keys)
+        need(self.store, plan.keys)
         stale = self._stale(plan)
         for task in plan.tasks.values():
             if task.key not in stale and task.key not in self._outcomes:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness.artifact import Json
 from harness.compare.comparison import Difference, Finding
-from harness.compare.values import Figure
+from harness.compare.sample import Figure
 from harness.leaderboard.ranks import Ranks
 
 

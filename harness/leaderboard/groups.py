@@ -12,8 +12,9 @@ from harness.artifact import Json
 from harness.compare.comparison import Difference, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
+from harness.compare.evidence import Evidence, gather
 from harness.compare.match import Pair, differences, value_at
-from harness.compare.sample import Evidence, alone, gather
+from harness.compare.sample import alone
 from harness.compare.stats import Estimate
 from harness.formats.strict_json import canonical
 from harness.leaderboard.board import Column

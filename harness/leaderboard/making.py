@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from harness.artifact import Json
-from harness.compare.values import Figure
+from harness.compare.sample import Figure
 from harness.compare.wording import point
 from harness.errors import UsageError, nearest
 from harness.formats.strict_json import canonical

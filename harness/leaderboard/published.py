@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.artifact import Json
-from harness.compare.values import Figure
+from harness.compare.sample import Figure
 from harness.errors import SuiteError, UsageError, nearest
 from harness.leaderboard.board import Column, Line, Origin, Table
 from harness.suite.located_yaml import Entry, Map, Scalar, Tree, parse, read_file

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.artifact import Captions, Images
-from harness.compare.explain import Part
-from harness.compare.values import Place
+from harness.compare.explain import Part, Place
 from harness.formats.image_folder import Row, rows
 from harness.formats.strict_json import canonical
 from harness.store.record import Repeat, Score

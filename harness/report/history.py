@@ -14,7 +14,7 @@ from rich.text import Text
 from harness.compare import wording
 from harness.compare.comparison import Comparison, Difference, Finding
 from harness.compare.history import Step
-from harness.compare.values import Figure
+from harness.compare.sample import Figure
 
 SCHEMA = "harness.history/1"
 CHANGES = 6

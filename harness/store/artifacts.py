@@ -17,31 +17,25 @@ artifact. Reading writes nothing, so a store may be read-only.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import stat
 import uuid
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from hashlib import file_digest, sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 from harness.artifact import Json
 from harness.errors import StageError, StoreError, UsageError
 from harness.formats import strict_json
-from harness.formats.files import is_torn, opened, put, read_bytes, read_text, sync, write
+from harness.formats.files import opened, put, read_text, sync, write
 from harness.formats.strict_json import canonical
-from harness.store import entries, installed, locks
-from harness.store.entries import ENTRY, ITEMS, ONLY, Entry, Output, Result
-
-__all__ = ["ENTRY", "ITEMS", "ONLY", "Entry", "Output", "Result", "Store", "check_tree"]
-
-GC = "gc.lock"
-"""Lock that is held while entries are chosen and moved away, and briefly when a command registers what it needs."""
+from harness.store import entries, locks
+from harness.store.entries import ENTRY, Entry
+from harness.store.environment import keep_installed
 
 
 class Store:
@@ -55,8 +49,6 @@ class Store:
         self.root = root
         self._verified: set[str] = set()
         self._begun: dict[str, Path] = {}
-        self._needs = ExitStack()
-        weakref.finalize(self, self._needs.close)
 
     def folder(self, key: str) -> Path:
         return self.root / "objects" / key[:2] / key
@@ -154,7 +146,7 @@ class Store:
         """
         with ExitStack() as stack:
             with self.errors():
-                stack.enter_context(locks.held(self._claims() / f"{key}.lock", waiting))
+                stack.enter_context(locks.held(self.claims() / f"{key}.lock", waiting))
             yield
 
     def begin(self, key: str, *, resume: bool = True) -> Path:
@@ -206,82 +198,6 @@ class Store:
         self._verified.add(entry.key)
         return entry
 
-    def tidy(self) -> None:
-        """Remove what killed processes left and nobody resumes: work folders of finished keys, locks, trash."""
-        with self.errors():
-            for path in _listed(self.root / "work"):
-                key, _, part = path.name.partition(".")
-                if not key:
-                    shutil.rmtree(path, ignore_errors=True)
-                elif part and self.has(key):
-                    self.remove_work(path)
-            for path in _listed(self.root / "claims"):
-                if (free := locks.try_hold(locks.of(path))) is not None:
-                    free()
-            self.running()
-
-    def remove_work(self, work: Path) -> bool:
-        """Remove a work folder unless its key is being made; returns whether it is gone."""
-        with self.errors():
-            free = locks.try_hold(self._claims() / f"{work.name.partition('.')[0]}.lock")
-            if free is None:
-                return False
-            try:
-                shutil.rmtree(work, ignore_errors=True)
-            finally:
-                free()
-        return True
-
-    def need(self, keys: Iterable[str]) -> None:
-        """Protect entries from ``harness store gc`` for the life of this object, or until the process is killed.
-
-        If the store cannot be written, it cannot be cleaned from here and needs no protection.
-        """
-        running, name = self.root / "running", uuid.uuid4().hex
-        with suppress(OSError):
-            running.mkdir(parents=True, exist_ok=True)
-            with locks.held(self._claims() / GC):
-                file = running / f"{name}.keys"
-                self._needs.enter_context(locks.held(running / f"{name}.lock"))
-                self._needs.callback(file.unlink, missing_ok=True)
-                file.write_text(json.dumps(sorted(keys)), encoding="utf-8")
-
-    def note_project(self, project: Path) -> None:
-        """Register a project whose records refer to entries, so that another project's clean-up keeps them."""
-        place = str(project.resolve())
-        file = self._project_file(project)
-        with self.errors():
-            if not file.exists():
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write(file, os.fsencode(place))
-
-    def projects(self) -> list[Path]:
-        """The folders of the registered projects."""
-        with self.errors():
-            files = _listed(self.root / "projects")
-            return [Path(os.fsdecode(read_bytes(f))) for f in files if not is_torn(Path(f.name))]
-
-    def forget_project(self, project: Path) -> None:
-        with self.errors():
-            self._project_file(project).unlink(missing_ok=True)
-
-    def running(self) -> set[str]:
-        """The keys that running commands have registered; those of killed commands are removed."""
-        keys: set[str] = set()
-        with self.errors():
-            for file in _listed(self.root / "running"):
-                if file.suffix != ".keys":
-                    continue
-                free = locks.try_hold(file.with_suffix(".lock"))
-                if free is not None:
-                    file.unlink(missing_ok=True)
-                    free()
-                    continue
-                with suppress(UsageError):  # the command ended just now, and its record has what it needed
-                    said = strict_json.read(file)
-                    keys.update(key for key in said if isinstance(key, str))
-        return keys
-
     def note_timing(self, use: str, settings: Mapping[str, Json], device: str, wall_s: float) -> None:
         """Append the duration of an execution."""
         line = canonical({"use": use, "settings": settings, "device": device, "wall_s": round(wall_s, 3)})
@@ -291,7 +207,7 @@ class Store:
     def keep_distributions(self, listed: Mapping[str, Json]) -> None:
         """Store what was installed during an execution: environments refer to it by digest."""
         with self.errors():
-            installed.keep(self.root, listed)
+            keep_installed(self.root, listed)
 
     def timings(self) -> list[dict[str, Any]]:
         """Recorded executions, oldest first; a torn last line (after a kill) is left out."""
@@ -309,21 +225,15 @@ class Store:
         except OSError as e:
             raise StoreError(self.root, _problem(e)) from None
 
-    def _project_file(self, project: Path) -> Path:
-        return (
-            self.root
-            / "projects"
-            / sha256(str(project.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
-        )
-
-    def _claims(self) -> Path:
+    def claims(self) -> Path:
+        """The folder of locks, which is created here."""
         claims = self.root / "claims"
         claims.mkdir(parents=True, exist_ok=True)
         return claims
 
     def _works(self, key: str) -> list[Path]:
         """The work folders of earlier tries, newest first."""
-        found = [p for p in _listed(self.root / "work") if p.name.startswith(f"{key}.")]
+        found = [p for p in listed(self.root / "work") if p.name.startswith(f"{key}.")]
         return sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True)
 
 
@@ -354,7 +264,8 @@ def _files(folder: Path) -> Iterator[str]:
             yield name
 
 
-def _listed(folder: Path) -> list[Path]:
+def listed(folder: Path) -> list[Path]:
+    """The paths in a folder, by name; empty if there is no such folder."""
     try:
         return sorted(folder.iterdir())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The environment of a computation: versions, device, driver, image, instruction set.
+"""The environment of a computation: versions, device, driver, image, instruction set, everything installed.
 
 It is recorded, and differences never prevent a comparison. This module reads the names of installed packages and calls
 the driver's own tool; it imports nothing heavy.
@@ -6,30 +6,35 @@ the driver's own tool; it imports nothing heavy.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 
 from harness import __version__
 from harness.artifact import Json
 from harness.errors import UsageError
+from harness.formats import files, strict_json
 from harness.formats.escapes import visible
-from harness.store import installed, processor
-from harness.store.processor import observed
+from harness.formats.strict_json import canonical
 
 PACKAGES = ("torch", "torchvision", "torchgeo", "lightning", "torchmetrics", "numpy", "pillow", "pyarrow")
 
 DISTRIBUTIONS = "distributions"
-"""The field with the digest of everything installed."""
+"""The field with the digest of everything installed, and the folder in the store with the list behind each digest."""
 
 INSTRUCTIONS = "instructions"
 """The field with the processor's flags."""
+
+_METADATA = re.compile(r"(?P<name>.+?)(?:-(?P<version>\d[^-]*)(?:-.*)?)?\.(?:dist|egg)-info")
 
 _VARIABLES = re.compile(
     r"(OMP|GOMP|KMP|MKL|OPENBLAS|GOTO|BLIS|ATEN|ONEDNN|DNNL|NPY|CUBLAS|CUBLASLT|CUDNN|CUDA_MATH)_\w+"
@@ -39,6 +44,35 @@ _VARIABLES = re.compile(
 
 _HARMLESS = re.compile(r"\w+_VERBOSE|OMP_DISPLAY_\w+|OMP_AFFINITY_FORMAT|KMP_(DUPLICATE_LIB_OK|INIT_AT_FORK)")
 """Exceptions to these: variables that only print, and one that scikit-learn sets when it is imported."""
+
+_MOVING = re.compile(
+    r"sse4_1|sse4_2|avx|avx2|fma|f16c|avx_\w+|avx512\w+|amx_\w+|asimd\w*|sve\w*|sme\w*|bf16|i8mm"
+)
+"""Flags of instructions that are used for sums and products; each has its own order of addition."""
+
+_ONEDNN: tuple[tuple[str, frozenset[str]], ...] = (
+    ("SSE41", frozenset({"sse4_1"})),
+    ("AVX", frozenset({"avx"})),
+    ("AVX2", frozenset({"avx2"})),
+    ("AVX2_VNNI", frozenset({"avx2", "avx_vnni"})),
+    ("AVX2_VNNI_2", frozenset({"avx_vnni", "avx_vnni_int8", "avx_ne_convert"})),
+    ("AVX512_CORE", frozenset({"avx512f", "avx512bw", "avx512vl", "avx512dq"})),
+    ("AVX512_CORE_VNNI", frozenset({"avx512bw", "avx512vl", "avx512dq", "avx512_vnni"})),
+    ("AVX512_CORE_BF16", frozenset({"avx512dq", "avx512_vnni", "avx512_bf16"})),
+    ("AVX512_CORE_FP16", frozenset({"avx512_bf16", "avx512_fp16", "avx_vnni"})),
+    ("AVX512_CORE_AMX", frozenset({"avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"})),
+    ("AVX512_CORE_AMX_FP16", frozenset({"avx512_fp16", "amx_tile", "amx_fp16"})),
+)
+"""oneDNN's instruction sets, each with the processor flags that it needs, from the smallest to the largest."""
+
+OBSERVED = frozenset(
+    {
+        *("threads", "cpu_capability", "onednn_isa", "openblas_core"),
+        *("cuda", "cudnn", "compute_capability", "matmul_precision"),
+        *("cudnn_tf32", "cudnn_benchmark", "cudnn_deterministic", "deterministic_algorithms"),
+    }
+)
+"""The fields of ``observed``. An environment without a field is from an execution that did not need its library."""
 
 
 def environment() -> dict[str, Json]:
@@ -68,11 +102,11 @@ def _machine() -> dict[str, Json]:
         "harness": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu": processor.cpu_name(),
-        INSTRUCTIONS: processor.instructions() or None,
+        "cpu": cpu_name(),
+        INSTRUCTIONS: instructions() or None,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         **{name: _version(name) for name in PACKAGES},
-        DISTRIBUTIONS: installed.digest(installed.distributions()),
+        DISTRIBUTIONS: installed_digest(installed()),
     }
 
 
@@ -116,43 +150,124 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def provenance(project: Path) -> dict[str, Json]:
-    """The project's commit and whether the tree differs from it; empty outside a git repository."""
-
-    def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(project), *arguments]
-        try:
-            return subprocess.run(
-                command, capture_output=True, text=True, timeout=20, check=True
-            ).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            return None
-
-    commit = git("rev-parse", "HEAD")
-    if commit is None:
-        return {}
-    return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+def cpu_name() -> str:
+    names = re.findall(r"^model name\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
+    return names[0] if names else platform.processor() or platform.machine()
 
 
-_PLACES = {"--out": False, "--store": False, "--mirror": True}
-"""Options for paths on this machine → whether reproducing the run needs such a path."""
+def instructions() -> str:
+    """The processor flags that numbers depend on, in alphabetical order; empty if the system reports none."""
+    return " ".join(sorted(flag for flag in _flags() if _MOVING.fullmatch(flag)))
 
 
-def command_line(project: Path) -> list[Json]:
-    """The arguments of this process, for reproducing a run anywhere: without paths that exist only on this machine.
+def onednn_isa() -> str | None:
+    """The instruction set that oneDNN uses, by oneDNN's name; None if it has none for this processor.
 
-    A path inside the project becomes relative to it, a mirror becomes ``DIR``, and output paths are left out.
+    It is derived, because torch does not report it: the largest that the processor has, up to ``ONEDNN_MAX_CPU_ISA``.
     """
-    told: list[Json] = ["harness"]
-    words = iter(sys.argv[1:])
-    for word in words:
-        option, equals, _ = word.partition("=")
-        if option in _PLACES:
-            if not equals:
-                next(words, None)
-            told += [option, "DIR"] if _PLACES[option] else []
-        else:
-            path = Path(word)
-            inside = path.is_absolute() and path.is_relative_to(project)
-            told.append(visible(path.relative_to(project).as_posix() if inside else word, lines=True))
-    return told
+    asked = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
+    names = [name for name, _ in _ONEDNN]
+    most = names.index(asked.upper()) if asked.upper() in names else len(names) - 1
+    held = [name for name, needed in _ONEDNN[: most + 1] if needed <= _flags()]
+    return held[-1] if held else None
+
+
+@cache
+def _flags() -> frozenset[str]:
+    lines = re.findall(r"^(?:flags|Features)\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
+    return frozenset(lines[0].split()) if lines else frozenset()
+
+
+@cache
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def observed() -> dict[str, Json]:
+    """Threads, instruction sets and, if something ran on a GPU, its libraries and switches."""
+    found: dict[str, Json] = {}
+    if "torch" in sys.modules:
+        found |= _torch()
+    if "numpy" in sys.modules and (core := _openblas_core()):
+        found["openblas_core"] = core
+    return found
+
+
+def _torch() -> dict[str, Json]:
+    import torch
+
+    found: dict[str, Json] = {
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+    if torch.backends.mkldnn.is_available() and (isa := onednn_isa()):
+        found["onednn_isa"] = isa
+    if torch.cuda.is_initialized():
+        cudnn = torch.backends.cudnn
+        found |= {
+            "cuda": torch.version.cuda,
+            "cudnn": cudnn.version(),
+            "compute_capability": ".".join(map(str, torch.cuda.get_device_capability())),
+            "matmul_precision": torch.get_float32_matmul_precision(),
+            "cudnn_tf32": cudnn.allow_tf32,
+            "cudnn_benchmark": cudnn.benchmark,
+            "cudnn_deterministic": cudnn.deterministic,
+            "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+@cache
+def _openblas_core() -> str | None:
+    """The kernels that numpy's OpenBLAS chose, such as ``SkylakeX``; None with another library."""
+    from threadpoolctl import threadpool_info
+
+    cores = {str(i["architecture"]) for i in threadpool_info() if i["internal_api"] == "openblas"}
+    return " ".join(sorted(cores)) or None
+
+
+@cache
+def installed() -> Mapping[str, str]:
+    """Distribution → version, for all that this process could import, by name.
+
+    It is read from the folder names of their metadata, which takes a millisecond; opening each folder takes a second.
+    """
+    found: dict[str, str] = {}
+    for place in sys.path:
+        with suppress(OSError), os.scandir(place or ".") as entries:
+            for match in filter(None, (_METADATA.fullmatch(entry.name) for entry in entries)):
+                name = re.sub(r"[-_.]+", "-", match["name"]).lower()
+                found.setdefault(name, match["version"] or "unknown")
+    return dict(sorted(found.items()))
+
+
+def installed_digest(listed: Mapping[str, Json]) -> str:
+    """The digest of a list, as used in environments: 12 hexadecimal digits."""
+    return sha256(f"harness/distributions/1:{canonical(listed)}".encode()).hexdigest()[:12]
+
+
+def keep_installed(root: Path, listed: Mapping[str, Json]) -> None:
+    """Write a list into the store at ``root``, unless it is there.
+
+    Raises:
+        OSError: the list cannot be written.
+    """
+    file = root / DISTRIBUTIONS / f"{installed_digest(listed)}.json"
+    if file.exists():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    files.write(file, json.dumps(listed, indent=0))
+
+
+def kept_installed(root: Path, digests: Iterable[str]) -> dict[str, dict[str, Json]]:
+    """The lists behind digests that the store at ``root`` has."""
+    found: dict[str, dict[str, Json]] = {}
+    for name in sorted(set(digests)):
+        with suppress(UsageError):
+            listed = strict_json.read(root / DISTRIBUTIONS / f"{name}.json")
+            if isinstance(listed, dict) and installed_digest(listed) == name:
+                found[name] = listed
+    return found

@@ -14,7 +14,6 @@ from pathlib import Path
 from harness.errors import Where
 from harness.store import project
 from harness.suite import extends, nodes, points, reach
-from harness.suite.fields import Fields
 from harness.suite.gates import gates
 from harness.suite.located_yaml import Map, Read, Scalar, Tree, read_file
 from harness.suite.model import Axis, Gate, Margin, Node, Ref, Suite
@@ -92,7 +91,7 @@ def _assemble(tree: Map, collapsed: Mapping[str, Tree], name: str, about: str, p
     with problems.collect():
         declared = nodes.declared(tree, problems)
     problems.stop()
-    fields = Fields({n: d.stage for n, d in declared.items()})
+    fields = nodes.Fields({n: d.stage for n, d in declared.items()})
     bound = {n: nodes.bind(d, fields, problems) for n, d in declared.items()}
     subject = reach.subject(tree.entries.get("subject"), fields, problems)
     matrix = points.matrix(tree.entries.get("matrix"), fields, problems)

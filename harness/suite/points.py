@@ -11,9 +11,9 @@ from typing import Any
 
 from harness.errors import SuiteError, Where, nearest
 from harness.suite import located_yaml
-from harness.suite.fields import Fields
 from harness.suite.located_yaml import Entry, List, Map, Tree, shorten
 from harness.suite.model import Axis, Suite
+from harness.suite.nodes import Fields
 from harness.suite.problems import Problems, closed, listed, mapping
 
 Point = Mapping[str, Any]

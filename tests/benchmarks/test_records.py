@@ -12,7 +12,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from harness.compare.comparison import Comparison, Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
-from harness.store.artifacts import Entry, Result, Store
+from harness.store.artifacts import Store
+from harness.store.entries import Entry, Result
 from harness.store.record import Run
 from harness.store.record_file import from_json, to_json
 

@@ -11,7 +11,7 @@ import pytest
 from harness.compare import stats
 from harness.compare.comparison import Verdict
 from harness.compare.decide import CLAIMS, decide
-from harness.compare.sample import Evidence
+from harness.compare.evidence import Evidence
 
 TRIES, GATES = 600, 4
 

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.compare.comparison import Finding
+from harness.compare.evidence import gather
 from harness.compare.explain import Explanation, Part, explain, pairs_of, worst_values
 from harness.compare.match import match
-from harness.compare.sample import Side, gather
+from harness.compare.sample import Side
 from harness.stage import Items
 from harness.store.items import ItemRows, ItemsReader, write_items
 from harness.store.record import MetricInfo, Repeat

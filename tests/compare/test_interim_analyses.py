@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from harness.compare import stats
 from harness.compare.comparison import Verdict
 from harness.compare.decide import decide
+from harness.compare.evidence import Evidence
 from harness.compare.interim_analyses import MOST_SEEDS, advised, declare, is_open, told, useful
-from harness.compare.sample import Evidence
 from harness.errors import UsageError
 from harness.store.record import Looks, MetricInfo, TaskInfo
 from harness.store.record_file import from_json, load, to_json

@@ -1,6 +1,8 @@
+"""The repeats of one side: equal bytes over a swept seed are one repeat, and that is reported; and the mean alone."""
+
 from __future__ import annotations
 
-import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +10,9 @@ import pytest
 from compare.runs import (
     BASE,
     FIELDS,
-    apart,
     compared,
-    gate,
     itemised,
+    metric,
     only,
     read,
     repeats,
@@ -22,290 +23,181 @@ from compare.runs import (
 )
 
 from harness.compare import stats
-from harness.compare.comparison import Verdict
-from harness.compare.sample import Side
-from harness.compare.verdict import compare
-from harness.errors import Exit
-from harness.store.record import MetricInfo, Read, Repeat
+from harness.compare.comparison import Finding, Verdict
+from harness.compare.sample import Figure, Side, distinct, is_same, outputs
+from harness.store.record import Repeat
 
 
-@pytest.mark.parametrize(
-    ("candidate", "baseline"), [(BASE[:2], BASE), (BASE, BASE[:2]), (BASE[:1], BASE[:1])]
-)
-def test_fewer_than_three_repeats_are_incomparable_and_still_show_both_values(
-    candidate: list[float], baseline: list[float]
-) -> None:
-    comparison = compared(seeded(candidate), seeded(baseline))
-    found = only(comparison)
-    assert found.verdict is Verdict.INCOMPARABLE
-    assert "at least 3" in found.reason
+def holding(values: Sequence[float], contents: Sequence[object], first: int = 0) -> Side:
+    """A value and what it was read from per seed."""
+    made = [
+        replace(r, seeds={"train.seed": first + i}, read=read(c))
+        for i, (r, c) in enumerate(zip(repeats(values), contents, strict=True))
+    ]
+    return side(score(tuple(made)))
+
+
+def against(ours: Side, theirs: Side) -> Finding:
+    return only(compared(ours, theirs))
+
+
+def test_five_seeds_that_gave_the_same_bytes_are_one_repeat_and_no_claim() -> None:
+    found = against(holding([0.5] * 5, ["a"] * 5), holding([0.8] * 5, ["b"] * 5))
+    assert (found.verdict, found.p) == (Verdict.INCONCLUSIVE, None)
+    assert "5 seeds gave the same bytes: one repeat" in found.reason
+    assert "5 seeds gave the same bytes: one repeat" in found.beside
     assert found.estimate
-    assert found.estimate.candidate == pytest.approx(sum(candidate) / len(candidate))
-    assert comparison.exit() is Exit.INCOMPARABLE
+    assert (found.estimate.unit, found.estimate.repeats, found.estimate.low) == ("one", 1, None)
 
 
-def test_seeds_that_are_not_shared_are_compared_by_welch() -> None:
-    moved = score(tuple(replace(r, seeds={"train.seed": i + 3}) for i, r in enumerate(repeats(BASE))))
-    found = only(compared(side(moved), seeded([b + 0.1 for b in BASE])))
+def test_five_seeds_that_gave_the_same_bytes_on_both_sides_are_exact() -> None:
+    found = against(holding([0.5] * 5, ["a"] * 5), holding([0.5] * 5, ["a"] * 5))
+    assert (found.verdict, found.p) == (Verdict.UNCHANGED, 0)
+    assert "5 seeds gave the same bytes: one repeat" in found.beside
+    elsewhere = against(holding([0.5] * 5, ["a"] * 5), holding([0.5] * 5, ["a"] * 5, first=9))
+    assert (elsewhere.verdict, elsewhere.estimate and elsewhere.estimate.unit) == ("unchanged", "exact")
+
+
+def test_a_pair_counts_once_where_both_of_its_sides_are_as_in_another() -> None:
+    contents = [0, 1, 2, 0, 1]
+    values = [0.7, 0.75, 0.72, 0.7, 0.75]
+    base = [0.8, 0.82, 0.81, 0.8, 0.82]
+    found = against(holding(values, contents), holding(base, [f"b{c}" for c in contents]))
+    assert "5 seeds gave 3 different outputs: 3 repeats" in found.beside
     assert found.estimate
-    assert not found.estimate.paired, "two shared seeds are too few to pair"
+    expected = stats.floored(stats.paired(base[:3], values[:3]), 0.001)
+    assert (found.estimate.repeats, found.estimate.paired) == (3, True)
+    assert (found.estimate.low, found.estimate.high) == pytest.approx(expected.interval())
+    assert found.estimate.baseline == pytest.approx(sum(base[:3]) / 3)
+
+
+def test_where_one_side_varies_every_pair_is_a_repeat() -> None:
+    values = [0.5, 0.52, 0.51, 0.49, 0.53]
+    found = against(holding(values, range(5)), holding([0.8] * 5, ["same"] * 5))
     assert found.verdict is Verdict.REGRESSED
-    assert found.reason.endswith("5 seeds")
-
-
-def test_only_the_shared_seeds_count_when_there_are_enough() -> None:
-    found = only(compared(seeded([*BASE, 9.0]), seeded([*BASE])))
+    assert found.beside == ()
     assert found.estimate
     assert found.estimate.repeats == 5
-    assert found.estimate.change == 0
+    turned = against(holding([0.8] * 5, ["same"] * 5), holding(values, range(5)))
+    assert turned.verdict is Verdict.IMPROVED
+    assert turned.estimate
+    assert turned.estimate.repeats == 5
 
 
-def test_nested_seeds_are_averaged_up_to_the_outermost() -> None:
-    def nested(values: list[float]) -> Side:
+def test_a_constant_side_without_shared_seeds_has_no_spread_of_its_own() -> None:
+    values = [0.5, 0.52, 0.51, 0.49, 0.53]
+    found = against(holding(values, range(5), first=9), holding([0.8] * 5, ["same"] * 5))
+    assert found.verdict is Verdict.REGRESSED
+    assert found.estimate
+    one = stats.floored(stats.clustered(values), 0.001)
+    low, high = one.interval()
+    assert (found.estimate.low, found.estimate.high) == pytest.approx((low - 0.8, high - 0.8))
+    assert "5 seeds gave the same bytes: one repeat in the baseline" in found.beside
+    both = against(holding([0.5] * 5, ["other"] * 5, first=9), holding([0.8] * 5, ["same"] * 5))
+    assert both.verdict is Verdict.INCONCLUSIVE
+    two = against(holding([0.5, 0.6] * 2, [0, 1] * 2, first=9), holding(BASE, list("abcde")))
+    assert two.verdict is Verdict.INCONCLUSIVE
+    assert "4 seeds gave 2 different outputs" in two.reason
+
+
+def test_equal_bytes_of_which_the_metric_made_different_values_are_repeats() -> None:
+    """A metric may have a swept seed of its own."""
+    found = against(holding([b - 0.1 for b in BASE[:4]] + [0.7], ["a"] * 5), holding(BASE, ["b"] * 5))
+    assert found.estimate
+    assert (found.estimate.unit, found.estimate.repeats) == ("seeds", 5)
+
+
+def test_what_is_not_known_is_never_taken_for_the_same() -> None:
+    unknown = tuple(replace(r, read=None) for r in repeats([0.5] * 3))
+    found = against(side(score(unknown)), side(score(unknown)))
+    assert found.estimate
+    assert (found.estimate.unit, found.estimate.repeats) == ("seeds", 3)
+    assert not is_same([score(unknown)], [score(unknown)])
+    nothing = tuple(replace(r, read=replace(read(0), files="")) for r in repeats([0.5] * 3))
+    assert not is_same([score(nothing)], [score(nothing)]), "a metric without inputs reads something else"
+    assert len(set(outputs([score(nothing)]).values())) == 3
+
+
+def test_nested_repeats_count_once_where_all_of_their_inner_ones_are_the_same() -> None:
+    def nested(values: Sequence[float]) -> Side:
         made = tuple(
-            Repeat({"train.seed": i // 2, "sample.seed": i % 2}, "k", {"score": v}, steps={"score": 0.001})
+            Repeat({"train.seed": i // 2, "sample.seed": i % 2}, "k", {"score": v}, read=read(v))
             for i, v in enumerate(values)
         )
-        return side(score(made), metrics={"m": MetricInfo("m@1", FIELDS, ("train.seed", "sample.seed"))})
+        return side(score(made), metrics={"m": metric(("train.seed", "sample.seed"))})
 
-    values = [0.7, 0.9, 0.75, 0.85, 0.8, 0.82]
-    found = only(
-        compared(nested([v + d for v, d in zip(values, [-0.1, 0.1] * 3, strict=True)]), nested(values))
-    )
-    assert found.estimate
-    assert found.estimate.repeats == 3
-    assert found.verdict is Verdict.UNCHANGED, "within each training the two samplings cancel"
-    assert only(compared(nested(values[:4]), nested(values[:4]))).verdict is Verdict.INCOMPARABLE
-
-
-def test_a_seed_that_not_every_point_has_does_not_count() -> None:
-    points = score(repeats(BASE), {"m.k": 0}), score(repeats([*BASE, 9.0]), {"m.k": 1})
-    estimate = only(compared(side(*points), side(*points))).estimate
-    assert estimate
-    assert (estimate.repeats, estimate.baseline) == (5, pytest.approx(0.81))
+    ignored = nested([0.5, 0.6] * 4), nested([0.8, 0.9] * 4)
+    found = against(*ignored)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "4 seeds gave the same bytes: one repeat" in found.reason
+    inner = nested([0.5, 0.5, 0.6, 0.6, 0.55, 0.55]), nested([0.8, 0.8, 0.9, 0.9, 0.86, 0.86])
+    told = against(*inner)
+    assert (told.verdict, told.beside) == (Verdict.REGRESSED, ())
+    assert told.estimate
+    assert told.estimate.repeats == 3
 
 
-@pytest.mark.parametrize("value", [0.80, 0.79, 0.77, 0.83])
-@pytest.mark.parametrize("margin", [0, 0.02])
-def test_of_one_value_a_side_nothing_is_claimed(value: float, margin: float) -> None:
-    baseline = side(score(single(0.80, content="theirs")))
-    found = only(compared(side(score(single(value)), gates=(gate(margin),)), baseline))
-    assert (found.verdict, found.p) == (Verdict.INCONCLUSIVE, None)
-    assert found.reason.endswith("one value a side, and nothing says how far another would be")
-    assert found.estimate
-    assert (found.estimate.unit, found.estimate.low, found.estimate.high) == ("one", None, None)
-    assert found.estimate.change == pytest.approx(value - 0.80)
+def test_where_the_seeds_repeat_nothing_the_items_take_over(tmp_path: Path) -> None:
+    rows = {f"i{n}": n / 40 for n in range(40)}
+    moved = {name: v - 0.1 + 0.01 * (n % 3) for n, (name, v) in enumerate(rows.items())}
 
+    def swept(name: str, values: dict[str, float]) -> Side:
+        from harness.stage import Items
+        from harness.store.items import ItemRows, ItemsReader, write_items
 
-def test_without_a_gate_one_value_is_shown_with_its_change_and_no_interval() -> None:
-    found = only(compare(side(score(single(0.7))), side(score(single(0.8))), ()))
-    assert (found.verdict, found.gated) == (None, False)
-    assert "nothing says how far another would be" in found.reason
-    assert found.estimate
-    assert (found.estimate.change, found.estimate.low) == (pytest.approx(-0.1), None)
+        mean = sum(values.values()) / len(values)
+        made = tuple(replace(r, items=True) for r in repeats([mean] * 3))
+        items = Items(list(values), {"score": list(values.values())})
+        write_items(tmp_path / name, [ItemRows("m", {}, r.seeds, items) for r in made])
+        return Side(side(score(made)).run, ItemsReader(tmp_path / name))
 
-
-def test_of_equal_bytes_the_values_are_exact() -> None:
-    found = only(compared(side(score(single(0.8))), side(score(single(0.8)))))
-    assert (found.verdict, found.p) == (Verdict.UNCHANGED, 0)
-    assert found.reason == "no change (exact), margin 0.02"
-    assert found.estimate
-    assert (found.estimate.unit, found.estimate.low, found.estimate.high) == ("exact", 0.0, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("value", "verdict"),
-    [(0.805, "unchanged"), (0.795, "unchanged"), (0.7, "inconclusive"), (0.9, "inconclusive")],
-)
-def test_another_value_of_the_same_bytes_is_the_metrics_own_doing(value: float, verdict: str) -> None:
-    found = only(compared(side(score(single(value, content=1))), side(score(single(0.8, content=1)))))
-    assert found.verdict == verdict
-    if verdict == "inconclusive":
-        assert "the metric read the same bytes on both sides" in found.reason
-        assert "harness rescore" in found.reason
-
-
-def test_where_what_stands_beside_the_bytes_differs_too_the_metric_may_have_read_it() -> None:
-    (other,) = single(0.9, content=1)
-    other = replace(other, read=Read(read(1).files, "other facts"))
-    found = only(compared(side(score((other,))), side(score(single(0.8, content=1)))))
-    assert found.estimate
-    assert found.estimate.unit == "one"
-
-
-def test_repeats_that_coincide_say_nothing_where_the_metric_does_not_say_how_coarse_it_is() -> None:
-    for values in ([0.5] * 5, [b - 0.25 for b in BASE]):
-        base = [v + 0.25 for v in values]
-        theirs = side(score(apart(base, step=None)))
-        found = only(compared(side(score(apart(values, step=None))), theirs))
-        assert (found.verdict, found.p) == (Verdict.INCONCLUSIVE, None)
-        assert "all 5 repeats moved by the same" in found.reason
-        assert "`steps`" in found.reason
-        assert found.estimate
-        assert found.estimate.low is None
-
-
-def test_repeats_that_coincide_are_no_surer_than_the_step_of_the_metric() -> None:
-    theirs = side(score(apart([0.75] * 5, step=0.25)))
-    found = only(compared(side(score(apart([0.5] * 5, step=0.25))), theirs))
-    assert found.verdict is Verdict.INCONCLUSIVE, "five times one step worse: t = √5 / 1.5"
-    assert found.estimate
-    assert found.estimate.high is not None
-    half = stats.student_quantile(0.95, 4.0) * stats.COARSE * 0.25 / 5**0.5
-    assert found.estimate.high == pytest.approx(-0.25 + half)
-    several = only(compared(side(score(apart([0.0] * 5, step=0.25))), theirs))
-    assert several.verdict is Verdict.REGRESSED, "three steps worse: t = 2 √5"
-
-
-def test_the_step_of_a_mean_over_points_and_inner_seeds_is_finer() -> None:
-    def at(points: int, value: float) -> Side:
-        return side(*[score(apart([value] * 5, step=0.25), {"m.k": k}) for k in range(points)])
-
-    widths = []
-    for points in (1, 4):
-        estimate = only(compared(at(points, 0.5), at(points, 0.75))).estimate
-        assert estimate
-        assert estimate.high is not None
-        assert estimate.low is not None
-        widths.append(estimate.high - estimate.low)
-    assert widths[0] == pytest.approx(4 * widths[1])
-
-
-def test_rounding_is_no_change() -> None:
-    tiny = [b * (1 + 2e-16) for b in BASE]
-    assert any(t != b for t, b in zip(tiny, BASE, strict=True))
-    found = only(
-        compared(
-            side(score(apart(tiny))),
-            side(score(apart(BASE))),
-        )
-    )
-    assert found.verdict is Verdict.UNCHANGED
-    assert found.estimate
-    assert found.estimate.change == 0
-    assert found.reason.startswith("no change")
-    one = only(compared(side(score(single(0.1 + 0.2))), side(score(single(0.3)))))
-    assert one.estimate
-    assert one.estimate.change == 0
-
-
-def drawn(n: int, seed: int, shift: float = 0.0, spread: float = 0.2) -> dict[str, float]:
-    numbers = random.Random(seed)
-    return {f"item-{i}": numbers.gauss(0.8, 0.1) + numbers.gauss(shift, spread) for i in range(n)}
-
-
-def test_items_are_the_repeats_where_no_seed_reaches_the_metric(tmp_path: Path) -> None:
-    base = drawn(200, 1)
-    worse = {name: v - 0.1 + 0.01 * (i % 3) for i, (name, v) in enumerate(base.items())}
-    found = only(compared(itemised(tmp_path / "a", [worse]), itemised(tmp_path / "b", [base])))
-    assert found.estimate
-    assert (found.estimate.unit, found.estimate.paired, found.estimate.repeats) == ("items", True, 200)
+    found = against(swept("a", moved), swept("b", rows))
     assert found.verdict is Verdict.REGRESSED
-
-
-def test_items_that_are_not_shared_are_compared_by_welch(tmp_path: Path) -> None:
-    other = {f"other-{n}": v for n, v in drawn(200, 2).items()}
-    found = only(compared(itemised(tmp_path / "a", [other]), itemised(tmp_path / "b", [drawn(200, 1)])))
+    assert "3 seeds gave the same bytes: one repeat" in found.beside
     assert found.estimate
-    assert (found.estimate.unit, found.estimate.paired) == ("items", False)
+    assert (found.estimate.unit, found.estimate.repeats) == ("items", 40)
+    once = against(itemised(tmp_path / "c", [moved]), itemised(tmp_path / "d", [rows]))
+    assert once.estimate
+    assert (found.estimate.low, found.estimate.high) == pytest.approx((once.estimate.low, once.estimate.high))
 
 
-def test_clustered_items_are_as_many_repeats_as_there_are_clusters(tmp_path: Path) -> None:
-    base, new = drawn(60, 1), drawn(60, 2)
-    clusters = {name: f"document-{i // 10}" for i, name in enumerate(base)}
-    found = only(
-        compared(itemised(tmp_path / "a", [new], clusters), itemised(tmp_path / "b", [base], clusters))
-    )
-    assert found.estimate
-    assert (found.estimate.unit, found.estimate.repeats) == ("items", 6)
-    changes = [new[n] - base[n] for n in base]
-    low, high = stats.clustered(changes, [clusters[n] for n in base]).interval()
-    assert (found.estimate.low, found.estimate.high) == (pytest.approx(low), pytest.approx(high))
+def test_the_first_of_equal_groups_stays_whatever_their_order_within() -> None:
+    assert distinct({"a": [1, 2], "b": [2, 1], "c": [1, 1], "d": [1]}) == ["a", "c", "d"]
+    assert distinct({}) == []
 
 
-def test_an_item_at_several_points_is_one_repeat(tmp_path: Path) -> None:
-    base, new = drawn(50, 1), drawn(50, 2)
-    once = only(compared(itemised(tmp_path / "a", [new]), itemised(tmp_path / "b", [base]))).estimate
-    thrice = only(
-        compared(itemised(tmp_path / "c", [new] * 3), itemised(tmp_path / "d", [base] * 3))
-    ).estimate
-    assert once
-    assert thrice
-    assert thrice.repeats == 50
-    assert thrice.low == pytest.approx(once.low), "copies add nothing to what is known"
+def test_scores_are_the_same_only_if_all_are() -> None:
+    one, other = seeded(BASE).run.scores[0], seeded(BASE[::-1]).run.scores[0]
+    assert is_same([one, other], [one, other])
+    assert not is_same([one, other], [one, one])
+    assert FIELDS["score"]
 
 
-def test_too_few_items_say_nothing(tmp_path: Path) -> None:
-    ours, theirs = itemised(tmp_path / "a", [drawn(2, 1)]), itemised(tmp_path / "b", [drawn(2, 2)])
-    found = only(compared(ours, theirs))
-    assert (found.verdict, found.p) == (Verdict.INCONCLUSIVE, None)
-    assert "only 2 independent items" in found.reason
-    assert found.estimate
-    assert (found.estimate.unit, found.estimate.low) == ("one", None)
+def test_repeated_seeds_give_a_mean_with_its_interval() -> None:
+    given = side(score(repeats([1.0, 2.0, 3.0])))
+    figure = Figure.of(given.run.scores, "score", given)
+    assert figure is not None
+    assert (figure.mean, figure.repeats, figure.unit) == (2.0, 3, "seeds")
+    assert figure.low == pytest.approx(2.0 - 2.919986 * 3**-0.5, abs=1e-5)  # t(0.95, 2) = 2.919986
+    assert figure.high == pytest.approx(2.0 + 2.919986 * 3**-0.5, abs=1e-5)
 
 
-def test_few_clusters_say_nothing_however_many_items_they_have(tmp_path: Path) -> None:
-    clusters = {name: f"document-{i % 2}" for i, name in enumerate(drawn(60, 1))}
-    ours, theirs = (itemised(tmp_path / n, [drawn(60, i)], clusters) for i, n in enumerate("ab"))
-    assert "only 2 independent items" in only(compared(ours, theirs)).reason
+def test_items_stand_in_for_seeds(tmp_path: Path) -> None:
+    given = itemised(tmp_path / "run", [{f"i{n}": n / 10 for n in range(10)}])
+    figure = Figure.of(given.run.scores, "score", given)
+    assert figure is not None
+    assert (figure.repeats, figure.unit) == (10, "items")
+    assert figure.low is not None
+    assert figure.low < figure.mean == pytest.approx(0.45)
 
 
-def test_items_that_are_all_alike_are_exact(tmp_path: Path) -> None:
-    ours, theirs = (itemised(tmp_path / n, [drawn(9, 1)], content=n) for n in "ab")
-    found = only(compared(ours, theirs))
-    assert (found.verdict, found.p) == (Verdict.UNCHANGED, 0)
-    assert found.estimate
-    assert (found.estimate.unit, found.estimate.repeats) == ("exact", 9)
-    noise = {name: v * (1 + 2e-16) for name, v in drawn(9, 1).items()}
-    rounded = only(compared(itemised(tmp_path / "c", [noise], content="c"), theirs))
-    assert rounded.estimate
-    assert (rounded.verdict, rounded.estimate.unit, rounded.estimate.change) == ("unchanged", "exact", 0)
+def test_one_value_has_no_interval_and_neither_have_two_seeds() -> None:
+    for scores, unit, n in ((score(single(0.4)), "one", 1), (score(repeats([0.3, 0.5])), "seeds", 2)):
+        given = side(scores)
+        assert Figure.of(given.run.scores, "score", given) == Figure(0.4, None, None, n, unit)
 
 
-def test_items_that_all_moved_by_one_constant_are_not_exact(tmp_path: Path) -> None:
-    base = {f"i{n}": float(n % 2) for n in range(20)}
-    moved = {name: v - 0.25 for name, v in base.items()}
-    sides = itemised(tmp_path / "a", [moved]), itemised(tmp_path / "b", [base])
-    silent = only(compared(*sides))
-    assert (silent.verdict, silent.p) == (Verdict.INCONCLUSIVE, None)
-    assert "all 20 items moved by the same" in silent.reason
-    for step, verdict in ((1 / 20, "inconclusive"), (0.1 / 20, "regressed")):
-        told = [with_step(s, step) for s in sides]
-        found = only(compared(*told))
-        assert found.verdict == verdict
-        assert found.estimate
-        assert found.estimate.high is not None
-        half = stats.student_quantile(0.95, 19.0) * stats.COARSE * step * 20**0.5
-        assert found.estimate.high == pytest.approx(-0.25 + half)
-
-
-def with_step(given: Side, step: float) -> Side:
-    (only_score,) = given.run.scores
-    stepped = tuple(replace(r, steps={"score": step}) for r in only_score.repeats)
-    return replace(given, run=replace(given.run, scores=(replace(only_score, repeats=stepped),)))
-
-
-def test_items_of_which_some_are_shared_are_one_estimate_over_their_union(tmp_path: Path) -> None:
-    everything = drawn(60, 1)
-    names = list(everything)
-    base = {n: everything[n] for n in names[:40]}
-    new = {n: everything[n] + (0.1 if i % 2 else -0.05) for i, n in enumerate(names[20:])}
-    found = only(compared(itemised(tmp_path / "a", [new]), itemised(tmp_path / "b", [base])))
-    assert found.estimate
-    assert (found.estimate.unit, found.estimate.paired, found.estimate.repeats) == ("items", False, 40)
-    means = sum(new.values()) / 40, sum(base.values()) / 40
-    assert found.estimate.change == pytest.approx(means[0] - means[1]), "of the sides' own values"
-    expected = stats.overlapping(means[0] - means[1], stats.contributions(base), stats.contributions(new))
-    assert (found.estimate.low, found.estimate.high) == pytest.approx(expected.interval())
-
-
-def test_an_item_that_one_point_lacks_still_counts_at_the_others(tmp_path: Path) -> None:
-    base, new = drawn(30, 1), drawn(30, 2)
-    some = {n: v for i, (n, v) in enumerate(new.items()) if i < 20}
-    sides = itemised(tmp_path / "a", [new, some]), itemised(tmp_path / "b", [base, base])
-    found = only(compared(*sides)).estimate
-    assert found
-    mean = (sum(new.values()) / 30 + sum(some.values()) / 20) / 2
-    assert found.candidate == pytest.approx(mean)
-    assert found.change == pytest.approx(mean - sum(base.values()) / 30)
-    assert found.repeats == 30
+def test_a_failed_repeat_is_no_figure_rather_than_the_mean_of_the_rest() -> None:
+    given = side(score(repeats([1.0, None, 3.0])))
+    assert Figure.of(given.run.scores, "score", given) is None
+    assert Figure.of([], "score", given) is None

@@ -18,8 +18,8 @@ from harness.engine.executors.local import LocalExecutor
 from harness.engine.plan import Plan, make
 from harness.engine.runner import Event, Outcome, Runner
 from harness.formats.strict_json import canonical
-from harness.store import installed
 from harness.store.artifacts import Store
+from harness.store.environment import installed_digest, kept_installed
 
 ONE = changed(
     ("  model.rate: [0.1, 0.2]\n", ""), (", model.rate: 0.1}", "}"), ("[square, absolute]", "[square]")
@@ -305,4 +305,4 @@ def test_an_entry_has_the_environment_of_who_made_it(tmp_path: Path) -> None:
     entries = [o.entry for o in outcomes.values() if o.entry is not None]
     assert {canonical(e.environment) for e in entries} == {'{"cpu":"far"}'}
     assert len(entries) == 8
-    assert installed.kept(store.root, [installed.digest({"numpy": "9.9"})])
+    assert kept_installed(store.root, [installed_digest({"numpy": "9.9"})])

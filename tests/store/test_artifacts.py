@@ -11,7 +11,9 @@ from hashlib import sha256
 import pytest
 
 from harness.errors import StageError, StoreError, UsageError
-from harness.store.artifacts import ENTRY, Entry, Output, Result, Store, check_tree
+from harness.store.artifacts import Store, check_tree
+from harness.store.entries import ENTRY, Entry, Output, Result
+from harness.store.needs import projects
 
 KEY = "ab" + "0" * 62
 
@@ -281,6 +283,6 @@ def test_a_store_that_is_only_read_is_not_made(store):
     assert store.get(KEY) is None
     assert not store.has(KEY)
     assert store.timings() == []
-    assert store.projects() == []
+    assert projects(store) == []
     assert list(store.stored()) == []
     assert not store.root.exists()

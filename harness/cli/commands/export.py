@@ -13,7 +13,8 @@ from harness.errors import Exit, UsageError, nearest
 from harness.formats import files
 from harness.report import streams
 from harness.store import project, record_file
-from harness.store.artifacts import ONLY, Store
+from harness.store.artifacts import Store
+from harness.store.entries import ONLY
 from harness.store.record import Run, TaskInfo
 
 

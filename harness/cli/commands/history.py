@@ -12,7 +12,7 @@ from harness.compare import verdict
 from harness.compare.comparison import Difference
 from harness.compare.declared import suite_changes
 from harness.compare.history import Step, read
-from harness.compare.values import Figure
+from harness.compare.sample import Figure
 from harness.errors import Exit, UsageError, nearest
 from harness.report import streams
 from harness.report.console import ReportConsole

@@ -19,11 +19,10 @@ from harness import suite as suites
 from harness.artifact import Json
 from harness.cli import signals
 from harness.cli.baseline_choice import Against, Case, case, check, label_of, opponent, side
-from harness.compare.comparison import Comparison
+from harness.compare.comparison import Comparison, stored
 from harness.compare.history import accepted
 from harness.compare.interim_analyses import MOST_SEEDS, declare, is_open, useful
 from harness.compare.sample import Side
-from harness.compare.stored import stored
 from harness.compare.wording import counted
 from harness.engine.executors.local import LocalExecutor
 from harness.engine.plan import Plan, make
@@ -41,8 +40,10 @@ from harness.report.terminal import print_comparison
 from harness.store import project as places
 from harness.store.artifacts import Store
 from harness.store.environment import device_class, environment
+from harness.store.needs import note_project
 from harness.store.record import Looks, Run
 from harness.store.record_file import LABEL
+from harness.store.upkeep import tidy
 from harness.suite import Suite, continued
 
 
@@ -129,8 +130,8 @@ class Session:
         """
         if self._runner.lacks(plan):
             self._runner.store.check_writable()
-            self._runner.store.note_project(plan.suite.project)
-            self._runner.store.tidy()
+            note_project(self._runner.store, plan.suite.project)
+            tidy(self._runner.store)
         with RunProgress(self._console, plan, self._settled) as progress:
             self._runner.tell = progress
             outcomes = self._runner.run(plan)

@@ -10,10 +10,10 @@ from pathlib import Path
 from harness.compare.wording import counted
 from harness.errors import Exit, UsageError
 from harness.report.console import ReportConsole
+from harness.store import needs
 from harness.store import project as places
 from harness.store.artifacts import Store
-from harness.store.inspection import age_s, check, size, usage
-from harness.store.sweeping import by_suite, sweep
+from harness.store.upkeep import age_s, check, size, sweep, usage
 
 _SHOWN = 40
 """Number of removed entries that are listed one by one, the largest first."""
@@ -48,10 +48,10 @@ def gc(*, store: Path | None, keep: Sequence[Path], forget: Sequence[Path], age:
     if not dry_run:
         kept.check_writable()
         for gone in forget:
-            kept.forget_project(gone)
+            needs.forget_project(kept, gone)
 
     def needed() -> set[str]:
-        return set().union(*by_suite(projects, keep).values())
+        return set().union(*needs.by_suite(projects, keep).values())
 
     found = sweep(kept, needed, age_s=young, dry_run=dry_run)
     console = ReportConsole()
@@ -103,8 +103,8 @@ def du(*, store: Path | None, as_json: bool) -> Exit:
         UsageError: the store does not exist, or a record cannot be read.
     """
     project, kept = _opened(store)
-    there = [place for place in dict.fromkeys([*kept.projects(), project]) if place.is_dir()]
-    rows = usage(kept, by_suite(there))
+    there = [place for place in dict.fromkeys([*needs.projects(kept), project]) if place.is_dir()]
+    rows = usage(kept, needs.by_suite(there))
     console = ReportConsole()
     if as_json:
         console.out(json.dumps([vars(row) for row in rows], indent=1, ensure_ascii=False), highlight=False)
@@ -131,7 +131,9 @@ def _projects(store: Store, project: Path, forget: Sequence[Path]) -> list[Path]
     """Return the projects whose records count: this one, and every other that has used the store."""
     forgotten = {place.resolve() for place in forget}
     found = [
-        place for place in dict.fromkeys([project.resolve(), *store.projects()]) if place not in forgotten
+        place
+        for place in dict.fromkeys([project.resolve(), *needs.projects(store)])
+        if place not in forgotten
     ]
     for place in found:
         if not place.is_dir():

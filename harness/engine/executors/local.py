@@ -22,9 +22,8 @@ from typing import TextIO
 from harness.engine.executors import Call, Executed, Progress
 from harness.errors import HarnessError, ResourceError, StageError, StoreError
 from harness.formats.escapes import visible
-from harness.store import installed
-from harness.store.artifacts import ONLY
-from harness.store.environment import device_class, environment, environment_of_work
+from harness.store.entries import ONLY
+from harness.store.environment import device_class, environment, environment_of_work, installed
 
 # OpenMP threads that spin while they wait work 20 times slower as soon as another process needs a core. Threads that
 # sleep at once make a training of small operations take half as long again. So they spin for less than a millisecond
@@ -63,7 +62,7 @@ class LocalExecutor:
             began = time.monotonic()
             try:
                 returned = call.stage.function(**call.inputs, **call.parameters, **extra)
-                return Executed(returned, environment_of_work(), installed.distributions())
+                return Executed(returned, environment_of_work(), installed())
             except HarnessError as e:
                 log.write(f"{e}\n")
                 raise

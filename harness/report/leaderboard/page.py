@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.compare import wording
-from harness.compare.values import Figure
+from harness.compare.sample import Figure
 from harness.formats.strict_json import canonical
 from harness.leaderboard.board import Board, Column, Line, Table
 from harness.report.html.frame import page

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from harness.compare import wording
 from harness.compare.comparison import Difference, Finding
-from harness.compare.values import Figure
+from harness.compare.sample import Figure
 from harness.formats.strict_json import canonical
 from harness.leaderboard.board import Board, Column, Line, Origin, Table
 from harness.leaderboard.ranks import Ranks

@@ -112,7 +112,9 @@ def test_a_dry_run_changes_nothing_and_says_what_would_go(accepted: Project) -> 
 def test_what_a_running_command_needs_stays_until_it_ends_or_is_killed(accepted: Project) -> None:
     code = (
         "import sys; from pathlib import Path; from harness.store.artifacts import Store\n"
-        "store = Store(Path('.harness')); store.need(sys.argv[1:]); print('said', flush=True); sys.stdin.read()"
+        "from harness.store.needs import need\n"
+        "store = Store(Path('.harness')); need(store, sys.argv[1:]); print('said', flush=True)\n"
+        "sys.stdin.read()"
     )
     shutil.rmtree(accepted.folder / "baselines")
     shutil.rmtree(accepted.folder / "reports")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from report.html.charts.drawn import is_filled, marks, parsed, texts, tips
 
-from harness.compare.values import Figure
+from harness.compare.sample import Figure
 from harness.report.html.sections.trend import MOST_RUNS, Stop, trend_chart
 
 

@@ -12,8 +12,7 @@ from harness.compare import wording
 from harness.compare.comparison import Difference
 from harness.compare.declared import suite_changes
 from harness.compare.match import differences, in_point, match
-from harness.compare.sample import Side
-from harness.compare.values import Figure
+from harness.compare.sample import Figure, Side
 from harness.report.finding_text import confidence
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Chart, Section, Table

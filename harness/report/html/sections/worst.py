@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.compare.comparison import Finding, Verdict
-from harness.compare.explain import Explanation, Part, explain, pairs_of, worst_values
+from harness.compare.explain import Explanation, Part, Place, explain, pairs_of, worst_values
 from harness.compare.sample import Side
-from harness.compare.values import Place
 from harness.compare.wording import clean, counted, first_line, label, together, worst_first
 from harness.errors import StageError, StoreError, UsageError
 from harness.report.depicted import Items, Shown

@@ -13,9 +13,10 @@ from transformers import get_scheduler
 from transformers.utils import logging as transformers_logging
 
 from harness.artifact import Corpus, Json, LanguageModel
-from harness.compute.arithmetic import exact, hushed, is_out_of_memory
+from harness.compute.arithmetic import exact, is_out_of_memory
 from harness.compute.meter import Meter, Usage, total
 from harness.compute.precisions import PRECISIONS, dtype_of
+from harness.compute.quiet import hushed
 from harness.compute.resume import Resume, Stateful, mixed
 from harness.compute.weights import finite
 from harness.errors import ResourceError, StageError

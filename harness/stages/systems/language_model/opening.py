@@ -12,8 +12,8 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerF
 from transformers.utils import logging as transformers_logging
 
 from harness.artifact import Json
-from harness.compute.arithmetic import hushed
 from harness.compute.precisions import Precision, dtype_of
+from harness.compute.quiet import hushed
 from harness.compute.weights import finite
 from harness.errors import StageError
 from harness.stages.systems.language_model import checks

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 from jinja2 import TemplateError
 from transformers.utils import logging as transformers_logging
 
-from harness.compute.arithmetic import hushed
 from harness.compute.precisions import Precision, dtype_of
+from harness.compute.quiet import hushed
 from harness.compute.seeded_shuffle import drawn
 from harness.errors import StageError
 from harness.formats.prompts import Passage

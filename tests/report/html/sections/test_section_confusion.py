@@ -15,7 +15,8 @@ from harness.artifact import Json
 from harness.compare.sample import Side
 from harness.report.html.parts import Chart, Table
 from harness.report.html.sections.confusion import MOST, POINTS, confusion
-from harness.store.artifacts import Entry, Result, Store
+from harness.store.artifacts import Store
+from harness.store.entries import Entry, Result
 from harness.store.record import Score
 
 CLASSES = ["bare", "crop", "water"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.store.inspection import age_s, size
+from harness.store.upkeep import age_s, size
 
 
 @pytest.mark.parametrize(

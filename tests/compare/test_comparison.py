@@ -9,7 +9,7 @@ import pytest
 from compare.runs import compared, score, seeded, shifted, side, single, stored
 from report.test_golden import COMPARISON, RUN
 
-from harness.compare import stored as stored_comparisons
+from harness.compare import comparison as comparisons
 from harness.compare.comparison import Comparison
 from harness.errors import UsageError
 from harness.store.record import Run
@@ -23,7 +23,7 @@ def kept(folder: Path, run: Run, comparison: Comparison) -> Path:
 
 
 def test_every_part_of_it_comes_back(tmp_path: Path) -> None:
-    assert stored_comparisons.stored(kept(tmp_path, RUN, COMPARISON), RUN) == COMPARISON
+    assert comparisons.stored(kept(tmp_path, RUN, COMPARISON), RUN) == COMPARISON
     assert COMPARISON.findings
 
 
@@ -31,11 +31,11 @@ def test_a_real_one_comes_back(tmp_path: Path) -> None:
     candidate, before = seeded(shifted([-0.2] * 5)), side(score(single(0.8)))
     for baseline in (before, None, seeded(shifted([0.0] * 5))):
         found = compared(candidate, baseline)
-        assert stored_comparisons.stored(kept(tmp_path, candidate.run, found), candidate.run) == found
+        assert comparisons.stored(kept(tmp_path, candidate.run, found), candidate.run) == found
 
 
 def test_a_run_that_was_compared_with_nothing_has_none(tmp_path: Path) -> None:
-    assert stored_comparisons.stored(stored(tmp_path / "run", RUN), RUN) is None
+    assert comparisons.stored(stored(tmp_path / "run", RUN), RUN) is None
 
 
 def test_a_damaged_one_is_named(tmp_path: Path) -> None:
@@ -44,4 +44,4 @@ def test_a_damaged_one_is_named(tmp_path: Path) -> None:
     for spoilt in ({**body["comparison"], "findings": [{}]}, {}, []):
         (folder / "run.json").write_text(json.dumps({**body, "comparison": spoilt}))
         with pytest.raises(UsageError, match=r"run\.json: damaged comparison"):
-            stored_comparisons.stored(folder, RUN)
+            comparisons.stored(folder, RUN)

@@ -1,0 +1,266 @@
+"""The evidence of the repeats on both sides of a comparison: how far a field changed, and how sure that is.
+
+The repeats of each side are those of ``sample``. A change is *exact* only if both sides were made of equal bytes, or of
+items that are all alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.compare import stats
+from harness.compare.match import Pair
+from harness.compare.sample import (
+    LEAST,
+    SeedKey,
+    Side,
+    by_seeds,
+    distinct,
+    grid_of,
+    is_same,
+    known_over_items,
+    known_over_seeds,
+    mean_of,
+    nested,
+    outputs,
+    rows_of,
+    step_of,
+    value_of,
+)
+from harness.store.record import Score
+
+Unit = Literal["seeds", "items", "exact", "one"]
+
+ONE = "one value a side, and nothing says how far another would be"
+NO_STEP = "which says nothing of a further one: the metric names no `steps` for it"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One field of one metric on both sides, in the metric's own unit and sign."""
+
+    baseline: float
+    candidate: float
+    unit: Unit
+    paired: bool
+    repeats: int
+    """Number of differences, or of the smaller side's repeats if not paired; nested repeats and clusters count once."""
+    spread: stats.Estimate | None
+    """Estimate of candidate − baseline; None if nothing was repeated, or too little."""
+    lacking: str = ""
+    """Why these repeats are too few for a verdict; empty if they are enough."""
+    silent: str = ""
+    """Why no claim can be made about the change; empty if one can be made."""
+    note: str = ""
+    """Which of the repeats gave the same output as another; empty if all outputs differ."""
+    seeds: frozenset[SeedKey] | None = None
+    """The seeds that count, if seeds are the unit."""
+
+    @property
+    def change(self) -> float:
+        """Candidate − baseline, 0 where it is no more than rounding."""
+        if self.spread is not None:
+            return self.spread.mean
+        change = self.candidate - self.baseline
+        size = max(abs(self.baseline), abs(self.candidate))
+        return 0.0 if abs(change) <= stats.rounding(size, 1) else change
+
+    @property
+    def exact(self) -> bool:
+        """Whether both sides were made of the same bytes, or of items that are all alike: then nothing is uncertain."""
+        return self.unit == "exact"
+
+    def interval(self, confidence: float = stats.CONFIDENCE) -> tuple[float, float] | None:
+        """Interval of the change; a point if it is exact, None if nothing bounds it."""
+        if self.exact:
+            return self.change, self.change
+        return None if self.spread is None or self.silent else self.spread.interval(confidence)
+
+
+def gather(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side) -> Evidence:
+    """The evidence on one field of one metric: the mean over the points of ``pairs``, repeat by repeat.
+
+    Every score of ``pairs`` is complete and has the field.
+    """
+    metric = pairs[0].candidate.metric
+    ours, theirs = [p.candidate for p in pairs], [p.baseline for p in pairs]
+    values = value_of(theirs, field), value_of(ours, field)
+    info, other = candidate.run.metrics[metric], baseline.run.metrics[metric]
+    if info.timed and (cached := _from_the_cache(theirs, ours)):
+        return Evidence(*values, "one", False, 1, None, silent=cached)
+    same = is_same(theirs, ours) and not info.timed
+    if any((info.seeds, other.seeds)):
+        found = _over_seeds(theirs, ours, field, other.seeds, info.seeds)
+        if same and not found.lacking:
+            means = found.baseline, found.candidate
+            return Evidence(*means, "exact", True, found.repeats, None, note=found.note, seeds=found.seeds)
+        if not found.note or found.spread is not None or found.lacking:
+            return found
+        return _over_items(theirs, ours, field, baseline, candidate, note=found.note)
+    if same:
+        return Evidence(*values, "exact", True, 1, None)
+    return _over_items(theirs, ours, field, baseline, candidate)
+
+
+def _from_the_cache(theirs: Sequence[Score], ours: Sequence[Score]) -> str:
+    """Why a comparison of times is not possible; empty if both sides took their times in the run itself."""
+    late = [
+        where
+        for scores, where in ((theirs, "the baseline"), (ours, "this run"))
+        if not all(r.clocked for s in scores for r in s.repeats)
+    ]
+    if not late:
+        return ""
+    return (
+        f"no timing of {' or of '.join(late)}: what was timed came from the store (run it with --fresh STAGE)"
+    )
+
+
+def _over_seeds(
+    theirs: Sequence[Score],
+    ours: Sequence[Score],
+    field: str,
+    their_order: Sequence[str],
+    our_order: Sequence[str],
+) -> Evidence:
+    """Paired on the seeds that both sides have, if these are enough; otherwise unpaired.
+
+    Repeats with the same outermost seed (which share the training, for example) are averaged to one. Repeats with the
+    same outputs on both sides as another repeat count once.
+    """
+    before, after = by_seeds(theirs, field), by_seeds(ours, field)
+    made, left_made = outputs(ours), outputs(theirs)
+    shared = [seeds for seeds in before if seeds in after]
+    groups = nested(after, shared, our_order)
+    if len(groups) >= LEAST:
+        kept = distinct({o: [(left_made[s], made[s]) for s in seeds] for o, seeds in groups.items()})
+        note = _once(len(groups), len(kept))
+        if len(kept) < LEAST:
+            return _unrepeated(theirs, ours, field, note)
+        left, right = ([mean_of([side[s] for s in groups[o]]) for o in kept] for side in (before, after))
+        grid = grid_of([*theirs, *ours], field, len(ours), groups)
+        counted = frozenset(s for o in kept for s in groups[o])
+        return _judged(stats.paired(left, right), left, right, grid, paired=True, note=note, seeds=counted)
+    theirs_by, ours_by = (
+        nested(before, list(before), their_order),
+        nested(after, list(after), our_order),
+    )
+    if min(len(theirs_by), len(ours_by)) < LEAST:
+        lacking = _too_few(len(theirs_by), len(ours_by))
+        values = value_of(theirs, field), value_of(ours, field)
+        return Evidence(*values, "seeds", False, min(len(theirs_by), len(ours_by)), None, lacking)
+    return _unpaired(theirs, ours, field, theirs_by, ours_by)
+
+
+def _unpaired(
+    theirs: Sequence[Score],
+    ours: Sequence[Score],
+    field: str,
+    theirs_by: Mapping[int | None, Sequence[SeedKey]],
+    ours_by: Mapping[int | None, Sequence[SeedKey]],
+) -> Evidence:
+    """Compares two means with different seeds; a side that gives the same under every seed has no spread."""
+    sides, notes, constant = [], [], []
+    for scores, groups, where in ((theirs, theirs_by, "in the baseline"), (ours, ours_by, "here")):
+        values, made = by_seeds(scores, field), outputs(scores)
+        kept = distinct({o: [made[s] for s in seeds] for o, seeds in groups.items()})
+        means = [mean_of([values[s] for s in groups[o]]) for o in kept]
+        grid = grid_of([*theirs, *ours], field, len(ours), groups)
+        if len(kept) < len(groups):
+            notes.append(f"{_once(len(groups), len(kept))} {where}")
+        constant.append(len(kept) == 1)
+        if len(kept) == 1:
+            sides.append((stats.Estimate(means[0], 0.0, 1.0, len(groups)), means))
+        elif len(kept) < LEAST:
+            return _unrepeated(theirs, ours, field, "; ".join(notes))
+        else:
+            sides.append((stats.floored(stats.clustered(means), grid), means))
+    note = "; ".join(notes)
+    if all(constant):
+        return _unrepeated(theirs, ours, field, note)
+    (left, before), (right, after) = sides
+    return _judged(stats.apart(left, right), before, after, 0.0, paired=False, note=note)
+
+
+def _judged(
+    spread: stats.Estimate,
+    left: Sequence[float],
+    right: Sequence[float],
+    grid: float,
+    *,
+    paired: bool,
+    note: str,
+    seeds: frozenset[SeedKey] | None = None,
+) -> Evidence:
+    known = known_over_seeds(spread, [*left, *right], grid)
+    silent = "" if known else f"all {spread.n} repeats moved by the same, {NO_STEP}"
+    estimate = known or stats.without_rounding(spread, max(map(abs, (*left, *right))), 1)
+    means = mean_of(left), mean_of(right)
+    return Evidence(*means, "seeds", paired, spread.n, estimate, silent=silent, note=note, seeds=seeds)
+
+
+def _unrepeated(theirs: Sequence[Score], ours: Sequence[Score], field: str, note: str) -> Evidence:
+    """Evidence for seeds that gave too few different outputs: it has no spread, so that items can be used instead."""
+    return Evidence(
+        value_of(theirs, field),
+        value_of(ours, field),
+        "one",
+        False,
+        1,
+        None,
+        silent=f"{note}; {ONE}",
+        note=note,
+    )
+
+
+def _once(repeats: int, different: int) -> str:
+    """``"5 seeds gave the same bytes: one repeat"``; empty if all outputs differ."""
+    if different == repeats:
+        return ""
+    if different == 1:
+        return f"{repeats} seeds gave the same bytes: one repeat"
+    return f"{repeats} seeds gave {different} different outputs: {different} repeats"
+
+
+def _too_few(before: int, after: int) -> str:
+    lacking = " and ".join(
+        f"{repeats} repeat{'' if repeats == 1 else 's'} {where}"
+        for repeats, where in ((before, "in the baseline"), (after, "in the candidate"))
+        if repeats < LEAST
+    )
+    return f"{lacking}; where a seed reaches the metric at least {LEAST} are needed"
+
+
+def _over_items(
+    theirs: Sequence[Score],
+    ours: Sequence[Score],
+    field: str,
+    baseline: Side,
+    candidate: Side,
+    note: str = "",
+) -> Evidence:
+    """Over the union of both sides' items, those of one cluster together."""
+    values = value_of(theirs, field), value_of(ours, field)
+    before, after = rows_of(theirs, field, baseline.items), rows_of(ours, field, candidate.items)
+    because = f"{note}; {ONE}" if note else ONE
+    if before is None or after is None:
+        return Evidence(*values, "one", False, 1, None, silent=because, note=note)
+    fewest = min(before.independent, after.independent)
+    shared = before.moves.keys() == after.moves.keys()
+    if before.values == after.values:
+        return Evidence(*values, "exact", True, fewest, None, note=note)
+    if fewest < LEAST:
+        few = f"only {fewest} independent item{'' if fewest == 1 else 's'}, and at least {LEAST} are needed"
+        return Evidence(*values, "one", False, 1, None, silent=few, note=note)
+    change = values[1] - values[0]
+    clusters = {**before.clusters, **after.clusters}
+    spread = stats.overlapping(change, before.moves, after.moves, clusters)
+    size, n = max(before.size, after.size), max(len(before.moves), len(after.moves))
+    known = known_over_items(spread, size, n, step_of([*theirs, *ours], field))
+    if known is None and shared and stats.without_rounding(spread, size, n).mean == 0.0:
+        return Evidence(*values, "exact", True, fewest, None, note=note)
+    silent = "" if known else f"all {spread.n} items moved by the same, {NO_STEP}"
+    estimate = known or stats.without_rounding(spread, size, n)
+    return Evidence(*values, "items", shared, spread.n, estimate, silent=silent, note=note)
