@@ -1,4 +1,4 @@
-"""``harness plan``: prints the tasks of a suite, what is cached, how long the rest will take, and what gates can detect."""
+"""``harness plan``: prints the tasks of a suite, what is cached, the expected time, and what its gates can detect."""
 
 from __future__ import annotations
 
