@@ -18,8 +18,7 @@ from harness.compare.wording import clean, counted, listed, number, point
 from harness.engine.plan import Plan, Task, expected_s
 from harness.engine.recording import gate_infos
 from harness.errors import Exit, UsageError
-from harness.report.console import ReportConsole
-from harness.report.progress import label
+from harness.report.console import ReportConsole, label
 from harness.store.artifacts import Store
 from harness.store.environment import device_class, environment
 

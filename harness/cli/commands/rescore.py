@@ -27,8 +27,7 @@ from harness.engine.runner import Outcome, Runner
 from harness.errors import Exit, UsageError
 from harness.formats.strict_json import canonical
 from harness.report import streams
-from harness.report.console import ReportConsole
-from harness.report.progress import RunProgress, label
+from harness.report.console import ReportConsole, RunProgress, label
 from harness.store import project as places
 from harness.store.artifacts import Store
 from harness.store.environment import environment
