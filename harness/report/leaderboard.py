@@ -167,7 +167,7 @@ def _upper(text: str) -> str:
 
 
 LINES, COLUMNS, TABLES = 100, 12, 40
-"""Maximum number of lines, columns and tables; ``leaderboard.csv`` and ``leaderboard.json`` have all."""
+"""Maximum number of lines, columns and tables in Markdown; ``leaderboard.csv`` and ``leaderboard.json`` have all."""
 
 
 def to_markdown(board: Board, places: Places) -> str:
