@@ -18,8 +18,7 @@ from harness.compare.comparison import Difference, Finding
 from harness.compare.values import Figure
 from harness.compare.wording import clean
 from harness.formats.strict_json import canonical
-from harness.leaderboard.board import Board, Column, Line, Origin, Table
-from harness.leaderboard.ranks import Ranks
+from harness.leaderboard.board import Board, Column, Line, Origin, Ranks, Table
 from harness.report.markup import escape, table_row
 
 

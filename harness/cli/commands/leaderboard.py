@@ -11,9 +11,9 @@ from harness.compare import baseline as baselines
 from harness.errors import Exit, UsageError
 from harness.formats import files
 from harness.leaderboard.board import Board
+from harness.leaderboard.groups import Entry
 from harness.leaderboard.making import tables
 from harness.leaderboard.published import published
-from harness.leaderboard.rows import Entry
 from harness.report import streams
 from harness.report.leaderboard import Places, to_csv, to_json, to_markdown
 from harness.store import project as places
