@@ -1,4 +1,4 @@
-"""An argument parser that prints through ``streams``, and what all commands share: whole numbers, exit codes in ``--help``."""
+"""An argument parser that prints through ``streams``, and what commands share: whole numbers, exit codes in help."""
 
 from __future__ import annotations
 

@@ -1,3 +1,8 @@
+"""A signal at each step that changes a file: its own exit code, nothing torn, and the same command goes on.
+
+Code that heeds no signal is ended nevertheless, with the signal's code and one line.
+"""
+
 from __future__ import annotations
 
 import json

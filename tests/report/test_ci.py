@@ -1,3 +1,5 @@
+"""Annotations are commands that GitHub takes apart again, at the right places, and no more than it shows."""
+
 from __future__ import annotations
 
 import re
