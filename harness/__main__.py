@@ -25,15 +25,15 @@ def _ended() -> int:
         import atexit
 
         atexit.register(signals.end_with_left_code)
-        from harness.cli import crash, giving_up, watchdog
+        from harness.cli import crash
         from harness.report import streams
     except Exception as e:
         signals.write(f"cannot be started: {type(e).__name__}: {e}".splitlines()[0])
         return 5 if isinstance(e, MemoryError) else 2
     try:
         streams.open_all()
-        giving_up.watch()
-        watchdog.start()
+        crash.watch_libraries()
+        signals.start_watchdog()
         atexit.register(streams.flush)
         code = _command()
         streams.flush()

@@ -6,62 +6,17 @@ Separate from the commands, so that ``--help`` and a mistyped argument need no s
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from harness import __version__
-from harness.errors import Exit
-from harness.report import streams
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
-
-EXIT_CODES = """\
-exit codes, the first that applies:
-  2 bad suite or usage   5 a task failed   6 regressed   4 incomparable or missing
-  3 inconclusive (only with --strict)   0 otherwise   70 internal error
-  130 Ctrl-C, 143 SIGTERM, 129 SIGHUP: the same command goes on from there"""
+from harness.cli.parser import EXIT_CODES, Commands, Parser, add_command, whole
 
 RUN = "a run's folder, its id, or a suite's name for its latest run"
-
-Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
-
-
-class _Parser(argparse.ArgumentParser):
-    """Prints through ``streams``, like everything else."""
-
-    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
-        (file or streams.out()).write(self.format_help())
-
-    def error(self, message: str) -> NoReturn:
-        for line in self.format_usage().rstrip().splitlines():
-            streams.note(line)
-        streams.warn(message)
-        raise SystemExit(int(Exit.USAGE))
-
-
-MOST = 100_000
-"""Largest count accepted on the command line: no machine gets through more seeds, images or rows."""
-
-
-def _whole(most: int = MOST) -> Callable[[str], int]:
-    """Return a parser of whole numbers, written as in a suite."""
-
-    def read(text: str) -> int:
-        if not re.fullmatch(r"-?[0-9]+", text):
-            raise argparse.ArgumentTypeError(f"expected a whole number, not {text[:40]!r}")
-        if len(text) > 20 or int(text) > most:
-            raise argparse.ArgumentTypeError(f"{text[:40]} is more than {most:,}")
-        return int(text)
-
-    return read
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; ``command`` of its result is the command's name."""
-    root = _Parser(
+    root = Parser(
         prog="harness",
         description="Did quality move, by how much, and can I trust that answer? "
         "A suite declares an evaluation; running it ends in a verdict against an accepted baseline.",
@@ -71,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--version", action="version", version=f"harness {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    run = _command(commands, "run", "run a suite and compare it with its baseline")
+    run = add_command(commands, "run", "run a suite and compare it with its baseline")
     _suite_arguments(run)
     run.add_argument(
         "--fresh",
@@ -100,15 +55,15 @@ def parser() -> argparse.ArgumentParser:
         help="add seeds while a gate is inconclusive, judged at looks that are declared beforehand",
     )
     run.add_argument(
-        "--max-seeds", type=_whole(), metavar="N", help="with --until-conclusive: no more than this in all"
+        "--max-seeds", type=whole(), metavar="N", help="with --until-conclusive: no more than this in all"
     )
     run.add_argument("--strict", action="store_true", help="an inconclusive verdict ends in exit code 3")
 
-    plan = _command(commands, "plan", "show the tasks, what is cached and how long the rest will take")
+    plan = add_command(commands, "plan", "show the tasks, what is cached and how long the rest will take")
     _suite_arguments(plan)
     plan.add_argument("--all", action="store_true", help="every task on its own line")
 
-    compare = _command(
+    compare = add_command(
         commands,
         "compare",
         "compare a stored run with a baseline, another run, or a point of its own",
@@ -126,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
     compare.add_argument("--strict", action="store_true", help="an inconclusive verdict ends in exit code 3")
 
-    accept = _command(commands, "accept", "make a run the baseline")
+    accept = add_command(commands, "accept", "make a run the baseline")
     accept.add_argument("run", metavar="RUN", help=RUN)
     accept.add_argument(
         "--label", help="baselines/<suite>/<LABEL>.json (default: the device class the run ran on)"
@@ -134,14 +89,14 @@ def parser() -> argparse.ArgumentParser:
     accept.add_argument("--reason", required=True, help="why this is right now; kept in the baseline")
     accept.add_argument("--new-protocol", action="store_true", help="replace a baseline of another protocol")
 
-    calibrate = _command(
+    calibrate = add_command(
         commands,
         "calibrate",
         "run A/A: how far do equal subjects differ, and which margins can be told apart",
     )
     _suite_arguments(calibrate)
     calibrate.add_argument(
-        "--repeats", type=_whole(), metavar="N", help="seeds on each side (default: as many as the suite has)"
+        "--repeats", type=whole(), metavar="N", help="seeds on each side (default: as many as the suite has)"
     )
     calibrate.add_argument(
         "--environments",
@@ -150,20 +105,22 @@ def parser() -> argparse.ArgumentParser:
         help="run nothing; compare the suite's runs below DIR, each made in another environment",
     )
 
-    fetch = _command(commands, "fetch", "bring what suites name outside themselves")
+    fetch = add_command(commands, "fetch", "bring what suites name outside themselves")
     fetch.add_argument("suites", nargs="+", type=Path, metavar="SUITE")
     fetch.add_argument("--to", type=Path, metavar="DIR", help="fill this mirror")
     fetch.add_argument(
         "--pin", action="store_true", help="write the current commit in place of every @unpinned"
     )
 
-    export = _command(commands, "export", "copy what a stage made out of the store")
+    export = add_command(commands, "export", "copy what a stage made out of the store")
     _artifact_arguments(export)
     export.add_argument(
         "--to", type=Path, required=True, metavar="DIR", help="a folder that is not there yet"
     )
 
-    publish = _command(commands, "publish", "upload a data set or a model that a stage made to the model hub")
+    publish = add_command(
+        commands, "publish", "upload a data set or a model that a stage made to the model hub"
+    )
     _artifact_arguments(publish)
     publish.add_argument(
         "--to", required=True, metavar="ORG/NAME", help="a repository of the hub; made where there is none"
@@ -178,24 +135,24 @@ def parser() -> argparse.ArgumentParser:
     _for_people(commands)
     _storage(commands)
 
-    _command(commands, "schema", "print the JSON Schema of a suite file, for editors")
-    stages = _command(commands, "stages", "list stages and metrics with their parameters")
+    add_command(commands, "schema", "print the JSON Schema of a suite file, for editors")
+    stages = add_command(commands, "stages", "list stages and metrics with their parameters")
     stages.add_argument("name", nargs="?", help="one stage in full, e.g. land_cover.train")
     return root
 
 
 def _more_evidence(commands: Commands) -> None:
-    extend = _command(
+    extend = add_command(
         commands, "extend", "run a baseline's own subject with more seeds, so that more pairs can be compared"
     )
     extend.add_argument("baseline", metavar="BASELINE", help="SUITE/LABEL or a baseline's file")
     extend.add_argument(
-        "--seeds", type=_whole(), required=True, metavar="N", help="how many seeds the baseline shall have"
+        "--seeds", type=whole(), required=True, metavar="N", help="how many seeds the baseline shall have"
     )
     extend.add_argument("--mirror", type=Path, metavar="DIR", help="as for run")
     extend.add_argument("--store", type=Path, metavar="DIR", help="as for run")
 
-    rescore = _command(
+    rescore = add_command(
         commands, "rescore", "compute a baseline's metrics anew from its stored artifacts, old beside new"
     )
     rescore.add_argument("baseline", metavar="BASELINE", help="SUITE/LABEL or a baseline's file")
@@ -205,13 +162,15 @@ def _more_evidence(commands: Commands) -> None:
     rescore.add_argument("--mirror", type=Path, metavar="DIR", help="as for run")
     rescore.add_argument("--store", type=Path, metavar="DIR", help="as for run")
 
-    explain = _command(commands, "explain", "show the items that moved a metric most")
+    explain = add_command(commands, "explain", "show the items that moved a metric most")
     explain.add_argument("run", metavar="RUN", help=RUN)
     explain.add_argument("metric", metavar="METRIC", help="a metric of the suite, or metric.field")
     explain.add_argument("--baseline", metavar="LABEL|FILE|RUN", help="as for run")
-    explain.add_argument("--most", type=_whole(), default=10, metavar="N", help="items to show (default: 10)")
+    explain.add_argument("--most", type=whole(), default=10, metavar="N", help="items to show (default: 10)")
 
-    history = _command(commands, "history", "show what was accepted when, and the changes that caused steps")
+    history = add_command(
+        commands, "history", "show what was accepted when, and the changes that caused steps"
+    )
     history.add_argument("suite", metavar="SUITE", help="a suite's name or its file")
     history.add_argument("--label", help="of the baseline (default: the label of this device class)")
     history.add_argument(
@@ -221,7 +180,7 @@ def _more_evidence(commands: Commands) -> None:
 
 
 def _for_people(commands: Commands) -> None:
-    leaderboard = _command(
+    leaderboard = add_command(
         commands, "leaderboard", "put runs into tables of comparable rows: HTML, Markdown, CSV and JSON"
     )
     leaderboard.add_argument(
@@ -256,7 +215,9 @@ def _for_people(commands: Commands) -> None:
 
     review = commands.add_parser("review", help="have people rate images of a run, blinded")
     steps = review.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    make = _command(steps, "make", "write one page that a reviewer opens, fills and exports", "review make")
+    make = add_command(
+        steps, "make", "write one page that a reviewer opens, fills and exports", "review make"
+    )
     make.add_argument("run", metavar="RUN", help=RUN)
     make.add_argument(
         "--to", type=Path, metavar="FILE", help="the page (default: review.html in the run's folder)"
@@ -273,10 +234,10 @@ def _for_people(commands: Commands) -> None:
         metavar="STAGE",
         help="whose real images are mixed in (default: those the prompts are from)",
     )
-    make.add_argument("--count", type=_whole(), default=40, metavar="N", help="images to rate (default: 40)")
+    make.add_argument("--count", type=whole(), default=40, metavar="N", help="images to rate (default: 40)")
     make.add_argument(
         "--seed",
-        type=_whole(most=2**63 - 1),
+        type=whole(most=2**63 - 1),
         default=0,
         metavar="S",
         help="of the choice and the order (default: 0)",
@@ -287,7 +248,7 @@ def _for_people(commands: Commands) -> None:
     make.add_argument(
         "--replace", action="store_true", help="begin another review; what was rated on the old page is lost"
     )
-    collect = _command(steps, "collect", "check and sum up what reviewers exported", "review collect")
+    collect = add_command(steps, "collect", "check and sum up what reviewers exported", "review collect")
     collect.add_argument("run", metavar="RUN", help=RUN)
     collect.add_argument("ratings", nargs="+", type=Path, metavar="JSON", help="what reviewers exported")
     collect.add_argument(
@@ -301,7 +262,7 @@ def _for_people(commands: Commands) -> None:
 def _storage(commands: Commands) -> None:
     store = commands.add_parser("store", help="look after the store: free space, check it, see what it holds")
     steps = store.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    gc = _command(
+    gc = add_command(
         steps, "gc", "remove what no baseline, no kept run and no running command needs", "store gc"
     )
     gc.add_argument("--dry-run", action="store_true", help="say what would go, and no more")
@@ -327,28 +288,16 @@ def _storage(commands: Commands) -> None:
         metavar="DIR",
         help="a project that has used the store and no longer counts",
     )
-    verify = _command(
+    verify = add_command(
         steps, "verify", "check every file of every entry; 5 where one is damaged", "store verify"
     )
     verify.add_argument("--remove", action="store_true", help="remove what is damaged; a run makes it again")
-    du = _command(steps, "du", "show what takes the space, per suite, stage and kind", "store du")
+    du = add_command(steps, "du", "show what takes the space, per suite, stage and kind", "store du")
     du.add_argument("--json", action="store_true", help="print it as JSON, sizes in bytes")
     for command in (gc, verify, du):
         command.add_argument(
             "--store", type=Path, metavar="DIR", help="its folder (default: HARNESS_STORE, else .harness/)"
         )
-
-
-def _command(commands: Commands, name: str, about: str, full: str = "") -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name,
-        help=about,
-        description=about[0].upper() + about[1:] + ".",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=full or name)
-    return parser
 
 
 def _artifact_arguments(parser: argparse.ArgumentParser) -> None:

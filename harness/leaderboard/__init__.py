@@ -1,1 +1,1 @@
-"""Puts runs into tables whose rows are all comparable; ``report/leaderboard`` renders them."""
+"""Puts runs into tables whose rows are all comparable; ``report/leaderboard.py`` renders them."""

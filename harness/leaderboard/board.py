@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from harness.artifact import Json
 from harness.compare.comparison import Difference, Finding
 from harness.compare.sample import Figure
-from harness.leaderboard.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,13 @@ class Column:
     @property
     def name(self) -> str:
         return f"{self.metric}.{self.field}" if self.field else self.metric
+
+
+class Ranks(NamedTuple):
+    """The range of ranks that a row may have; 1 is best. Both ends are equal if the rank is certain."""
+
+    best: int
+    worst: int
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,114 @@
-"""Groups comparable rows into tables, compares each row of a table with one of them, and ranks them.
+"""The rows of a leaderboard, and groups of comparable rows: each becomes a table.
 
-``harness.leaderboard.ranks`` explains the ranks and names the sources of the methods.
+There is a row for each point of the matrix of each run. Rows of a group may be compared with one of them.
+``harness.leaderboard.ranks`` ranks them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from harness.artifact import Json
 from harness.compare.comparison import Difference, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
-from harness.compare.evidence import Evidence, gather
 from harness.compare.match import Pair, differences, value_at
-from harness.compare.sample import alone
-from harness.compare.stats import Estimate
+from harness.compare.sample import Side
 from harness.formats.strict_json import canonical
 from harness.leaderboard.board import Column
-from harness.leaderboard.ranks import Ranks, by_differences, by_intervals
-from harness.leaderboard.rows import Row
 from harness.store.project import order
-from harness.store.record import Score
+from harness.store.record import Run, Score
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run or baseline on the board."""
+
+    side: Side
+    path: Path
+    """The run's folder or the baseline's file."""
+
+    @property
+    def run(self) -> Run:
+        return self.side.run
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A point of the matrix of one run, with the scores of every metric there."""
+
+    entry: Entry
+    point: Mapping[str, Json]
+    scores: Mapping[str, Score]
+    """Metric → score. A metric that does not depend on all axes has the same score at several points."""
+    axes: frozenset[str]
+    """The axes whose points are compared; they are not part of the protocol within a group."""
+
+    @property
+    def is_complete(self) -> bool:
+        return all(s.complete and s.repeats for s in self.scores.values())
+
+
+def rows_of(entry: Entry, compared: Collection[str] = ()) -> list[Row]:
+    """Make a row for every point of a run's matrix, in the run's order.
+
+    Args:
+        entry: the run.
+        compared: axes whose points are compared, besides those that the suite's ``reference`` names. All other
+            axes stay in the protocol, so that their points are in separate groups.
+    """
+    run = entry.run
+    axes = frozenset({*run.reference, *compared})
+    by_axes: dict[frozenset[str], dict[str, Mapping[str, Json]]] = {}
+    for score in run.scores:
+        by_axes.setdefault(frozenset(score.point), {})[canonical(score.point)] = score.point
+    whole = [names for names in by_axes if not any(names < other for other in by_axes)]
+    places = {(s.metric, canonical(s.point)): s for s in run.scores}
+    reach = {s.metric: frozenset(s.point) for s in run.scores}
+    return [
+        Row(entry, point, _scores_at(point, reach, places), axes)
+        for names in whole
+        for point in by_axes[names].values()
+    ]
+
+
+def _scores_at(
+    point: Mapping[str, Json],
+    reach: Mapping[str, frozenset[str]],
+    places: Mapping[tuple[str, str], Score],
+) -> dict[str, Score]:
+    found: dict[str, Score] = {}
+    for metric, axes in reach.items():
+        if axes <= point.keys():
+            score = places.get((metric, canonical({a: v for a, v in point.items() if a in axes})))
+            if score is not None:
+                found[metric] = score
+    return found
+
+
+def settings_of(row: Row) -> dict[str, Json]:
+    """Return every ``node.field`` setting behind the scores of a row."""
+    merged: dict[str, Json] = {}
+    for score in row.scores.values():
+        merged.update(score.settings)
+    return merged | dict(row.point)
+
+
+def varying(rows: Sequence[Row]) -> list[str]:
+    """Return the fields in which rows differ: axes in the order of the matrix, then the others by name."""
+    all_settings = [settings_of(row) for row in rows]
+    names = dict.fromkeys(name for row in rows for name in row.point)
+    others = sorted({name for settings in all_settings for name in settings} - names.keys())
+    return [
+        name for name in (*names, *others) if len({_key(settings.get(name)) for settings in all_settings}) > 1
+    ]
+
+
+def _key(value: Json) -> object:
+    return canonical(value) if isinstance(value, list | dict) else value
+
 
 Name = tuple[str, str]
 """Metric and field."""
@@ -169,55 +256,6 @@ def _point(group: RowGroup, reference: Row) -> dict[str, Json]:
     }
 
 
-MOST_PAIRS = 60
-"""Maximum number of rows for which all pairs are compared (3,540 claims). For more, each row's own interval is used."""
-
-DIFFERENCES = (
-    "With 95 % confidence all ranks hold at once. Each row was compared with each on the seeds or items that both "
-    "have, with Holm's correction over all {claims:,} claims: a row's ranks run from 1 + the rows that are surely "
-    "better to {n} − those that are surely worse."
-)
-INTERVALS = (
-    "With 95 % confidence all ranks hold at once. The rows are too many to compare each with each: a row's ranks "
-    "run from 1 + the rows whose interval is surely better to {n} − those whose interval is surely worse."
-)
-ALL_TIED = (
-    " With these repeats no two rows can be told apart: "
-    "more seeds would help, or a smaller question (--paired ROW)."
-)
-
-
-def ranked(group: RowGroup) -> tuple[dict[int, Ranks], str]:
-    """Return ``id`` of the row → its ranks, and the method. Ranks only rows with a value, if at least two have one."""
-    if group.by is None:
-        return {}, ""
-    metric, field = group.by
-    rows = [r for r in group.rows if metric in r.scores and r.scores[metric].complete]
-    if len(rows) < 2:
-        return {}, ""
-    lower = better_of(rows, metric, field) == "lower"
-    if len(rows) <= MOST_PAIRS:
-        evidence = {
-            (i, j): _evidence(rows[i], rows[j], metric, field)
-            for i in range(len(rows))
-            for j in range(i + 1, len(rows))
-        }
-
-        def p_better(i: int, j: int) -> float:
-            """Return p that row i is not better; the candidate of the evidence is the row with the smaller index."""
-            return _p_higher(evidence[min(i, j), max(i, j)], is_candidate=(i < j) is not lower)
-
-        ranks = by_differences(len(rows), p_better)
-        method = DIFFERENCES.format(n=len(rows), claims=len(rows) * (len(rows) - 1))
-    else:
-        estimates = [_alone(row, metric, field) for row in rows]
-        ranks = by_intervals(estimates, lower=lower)
-        method = INTERVALS.format(n=len(rows))
-    if all(r == (1, len(rows)) for r in ranks):
-        method += ALL_TIED
-    return {id(row): r for row, r in zip(rows, ranks, strict=True)}, method
-
-
 def better_of(rows: list[Row], metric: str, field: str) -> str:
     """Return the direction of a field, as declared by the first run that has it."""
     for row in rows:
@@ -225,20 +263,3 @@ def better_of(rows: list[Row], metric: str, field: str) -> str:
         if info is not None and info.fields.get(field):
             return str((info.fields[field] or {})["better"])
     return "higher"
-
-
-def _evidence(ours: Row, theirs: Row, metric: str, field: str) -> Evidence:
-    pair = Pair(ours.scores[metric], theirs.scores[metric])
-    return gather([pair], field, ours.entry.side, theirs.entry.side)
-
-
-def _p_higher(evidence: Evidence, *, is_candidate: bool) -> float:
-    """Return the one-sided p of H0 "the candidate's (else the baseline's) mean is not the higher one"."""
-    if evidence.spread is None or evidence.lacking or evidence.silent:
-        return 1.0
-    return evidence.spread.p_at_most(0.0) if is_candidate else evidence.spread.p_at_least(0.0)
-
-
-def _alone(row: Row, metric: str, field: str) -> Estimate | None:
-    """Return the estimate of a row's mean; None if there are too few repeats."""
-    return alone([row.scores[metric]], field, row.entry.side)

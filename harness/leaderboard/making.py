@@ -13,8 +13,20 @@ from harness.compare.wording import point
 from harness.errors import UsageError, nearest
 from harness.formats.strict_json import canonical
 from harness.leaderboard.board import Column, Line, Origin, Table
-from harness.leaderboard.groups import Name, RowGroup, apart, better_of, grouped, paired_with, ranked
-from harness.leaderboard.rows import Entry, Row, rows_of, settings_of, varying
+from harness.leaderboard.groups import (
+    Entry,
+    Name,
+    Row,
+    RowGroup,
+    apart,
+    better_of,
+    grouped,
+    paired_with,
+    rows_of,
+    settings_of,
+    varying,
+)
+from harness.leaderboard.ranks import ranked
 
 FIELDS = 3
 """Maximum number of fields in a name; the run has the others."""

@@ -13,16 +13,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
+from harness.compare.evidence import Evidence, gather
+from harness.compare.match import Pair
+from harness.compare.sample import alone
 from harness.compare.stats import ALPHA, Estimate, holm
-
-
-class Ranks(NamedTuple):
-    """The range of ranks that a row may have; 1 is best. Both ends are equal if the rank is certain."""
-
-    best: int
-    worst: int
+from harness.leaderboard.board import Ranks
+from harness.leaderboard.groups import Row, RowGroup, better_of
 
 
 def by_differences(rows: int, p_better: Callable[[int, int], float], alpha: float = ALPHA) -> list[Ranks]:
@@ -64,3 +61,69 @@ def by_intervals(estimates: Sequence[Estimate | None], *, lower: bool, alpha: fl
         else Ranks(1 + bisect_left(highs, b[0]), n - (len(lows) - bisect_right(lows, b[1])))
         for b in bounds
     ]
+
+
+MOST_PAIRS = 60
+"""Maximum number of rows for which all pairs are compared (3,540 claims). For more, each row's own interval is used."""
+
+DIFFERENCES = (
+    "With 95 % confidence all ranks hold at once. Each row was compared with each on the seeds or items that both "
+    "have, with Holm's correction over all {claims:,} claims: a row's ranks run from 1 + the rows that are surely "
+    "better to {n} − those that are surely worse."
+)
+INTERVALS = (
+    "With 95 % confidence all ranks hold at once. The rows are too many to compare each with each: a row's ranks "
+    "run from 1 + the rows whose interval is surely better to {n} − those whose interval is surely worse."
+)
+ALL_TIED = (
+    " With these repeats no two rows can be told apart: "
+    "more seeds would help, or a smaller question (--paired ROW)."
+)
+
+
+def ranked(group: RowGroup) -> tuple[dict[int, Ranks], str]:
+    """Return ``id`` of the row → its ranks, and the method. Ranks only rows with a value, if at least two have one."""
+    if group.by is None:
+        return {}, ""
+    metric, field = group.by
+    rows = [r for r in group.rows if metric in r.scores and r.scores[metric].complete]
+    if len(rows) < 2:
+        return {}, ""
+    lower = better_of(rows, metric, field) == "lower"
+    if len(rows) <= MOST_PAIRS:
+        evidence = {
+            (i, j): _evidence(rows[i], rows[j], metric, field)
+            for i in range(len(rows))
+            for j in range(i + 1, len(rows))
+        }
+
+        def p_better(i: int, j: int) -> float:
+            """Return p that row i is not better; the candidate of the evidence is the row with the smaller index."""
+            return _p_higher(evidence[min(i, j), max(i, j)], is_candidate=(i < j) is not lower)
+
+        ranks = by_differences(len(rows), p_better)
+        method = DIFFERENCES.format(n=len(rows), claims=len(rows) * (len(rows) - 1))
+    else:
+        estimates = [_alone(row, metric, field) for row in rows]
+        ranks = by_intervals(estimates, lower=lower)
+        method = INTERVALS.format(n=len(rows))
+    if all(r == (1, len(rows)) for r in ranks):
+        method += ALL_TIED
+    return {id(row): r for row, r in zip(rows, ranks, strict=True)}, method
+
+
+def _evidence(ours: Row, theirs: Row, metric: str, field: str) -> Evidence:
+    pair = Pair(ours.scores[metric], theirs.scores[metric])
+    return gather([pair], field, ours.entry.side, theirs.entry.side)
+
+
+def _p_higher(evidence: Evidence, *, is_candidate: bool) -> float:
+    """Return the one-sided p of H0 "the candidate's (else the baseline's) mean is not the higher one"."""
+    if evidence.spread is None or evidence.lacking or evidence.silent:
+        return 1.0
+    return evidence.spread.p_at_most(0.0) if is_candidate else evidence.spread.p_at_least(0.0)
+
+
+def _alone(row: Row, metric: str, field: str) -> Estimate | None:
+    """Return the estimate of a row's mean; None if there are too few repeats."""
+    return alone([row.scores[metric]], field, row.entry.side)

@@ -1,16 +1,23 @@
-"""The console that prints tables and colours."""
+"""The console that prints tables and colours, and the progress of a run on it: a live bar, or plain lines in a log."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
-from typing import TextIO, cast
+from types import TracebackType
+from typing import TYPE_CHECKING, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
 
 from harness.formats.escapes import visible
 from harness.report import streams
+
+if TYPE_CHECKING:
+    from harness.engine.plan import Plan, Task
+    from harness.engine.runner import Event
 
 
 class ReportConsole(Console):
@@ -39,3 +46,107 @@ class ReportConsole(Console):
                 yield segment
             else:
                 yield Segment(visible(segment.text, lines=True), segment.style)
+
+
+TELL_EVERY_S = 30
+"""Seconds between two plain lines about one task."""
+
+
+class RunProgress:
+    """Listens to a runner's events: ``with RunProgress(console, plan) as p: Runner(…, tell=p)``.
+
+    The console needs its own file, because ``sys.stderr`` is the task's log while a stage runs. ``settled`` of the
+    plan's tasks are already done and are not reported again.
+    """
+
+    def __init__(self, console: Console, plan: Plan, settled: int = 0) -> None:
+        self.console = console
+        self.total = len(plan.keys)
+        self.settled = settled
+        self.cached = 0
+        self._bar: TaskID | None = None
+        self._begun = self._told = time.monotonic()
+        self._live = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[what]}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> RunProgress:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._live.stop()
+        if self.cached:
+            self.console.print(
+                f"[dim]{self.cached} of {self.total} tasks came from the store[/dim]", highlight=False
+            )
+
+    def __call__(self, event: Event) -> None:
+        handle = {
+            "started": self._started,
+            "progress": self._progress,
+            "executed": self._finished,
+            "failed": self._finished,
+            "skipped": self._finished,
+            "cached": self._was_cached,
+            "waiting": self._waits,
+            "damaged": self._was_damaged,
+        }[event.kind]
+        handle(event)
+
+    def _started(self, event: Event) -> None:
+        self._bar = self._live.add_task(label(event.task), total=1, what="")
+        self._begun = self._told = time.monotonic()
+
+    def _progress(self, event: Event) -> None:
+        if self._bar is not None:
+            self._live.update(self._bar, completed=event.done, total=event.total, what=event.what)
+        if not self.console.is_terminal and time.monotonic() - self._told > TELL_EVERY_S:
+            self._told = time.monotonic()
+            self._line(f"  {label(event.task)}: {event.done}/{event.total} {event.what}")
+
+    def _finished(self, event: Event) -> None:
+        if self._bar is not None:
+            self._live.remove_task(self._bar)
+            self._bar = None
+        self.settled += 1
+        mark = {"executed": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped": "[yellow]–[/yellow]"}[
+            event.kind
+        ]
+        took = f" {time.monotonic() - self._begun:.1f} s" if event.kind == "executed" else ""
+        self.console.print(f"{mark} [dim]{self.settled}/{self.total}[/dim] ", end="", highlight=False)
+        self._line(f"{label(event.task)}{took}{': ' if event.what else ''}{event.what}")
+
+    def _was_cached(self, event: Event) -> None:
+        self.settled += 1
+        self.cached += 1
+
+    def _was_damaged(self, event: Event) -> None:
+        """Handle a task that counted as cached until its files turned out to be damaged."""
+        self.settled -= 1
+        self.cached -= 1
+        self._line(f"{label(event.task)} was damaged in the store and is made again")
+
+    def _waits(self, event: Event) -> None:
+        self._line(f"{label(event.task)} is being made by another process; waiting for {event.what}")
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False)
+
+
+def label(task: Task) -> str:
+    """``train (epochs=8, seed=3)``: the node and what distinguishes the task from its siblings."""
+    varying = {**task.point, **task.seeds}
+    parts = [
+        f"{name.partition('.')[2] if name.startswith(task.node + '.') else name}={v}"
+        for name, v in varying.items()
+    ]
+    return f"{task.node} ({', '.join(parts)})" if parts else task.node

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from harness.engine.recording import item_rows
 from harness.errors import Exit, HarnessError, UsageError
 from harness.formats.files import is_torn, new_folder, staging, sync, write
-from harness.report import junit, markdown
+from harness.report import ci, markdown
 from harness.store.artifacts import Store
 from harness.store.items import write_items
 from harness.store.record import Run
@@ -128,7 +128,7 @@ def write_reports(context: Context) -> None:
         _write(file, json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False))
         text = markdown.render(run, comparison, changes=context.changes)
         _write(folder / "report.md", text)
-        _write(folder / "junit.xml", junit.render(comparison))
+        _write(folder / "junit.xml", ci.junit(comparison))
         document = html.render(context)
         _write_beside(folder / html.BESIDE, document.beside)
         _write(folder / "report.html", document.text)

@@ -18,9 +18,8 @@ from harness.compare.match import merged
 from harness.errors import UsageError
 from harness.formats.strict_json import canonical
 from harness.report import finding_text
-from harness.report.histories import HISTORY, summary
+from harness.report.facts import HISTORY, summary, warned
 from harness.report.markup import CELL, Section, cell_text, detail_table, escape, table_row
-from harness.report.warnings import warned
 from harness.store.record import Run, Score
 
 STEP_SUMMARY_BYTES = 1024 * 1024

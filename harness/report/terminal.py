@@ -33,8 +33,8 @@ from harness.compare.wording import (
 )
 from harness.errors import Exit
 from harness.formats.strict_json import canonical
+from harness.report.facts import warned
 from harness.report.finding_text import look, more_evidence
-from harness.report.warnings import warned
 from harness.store.record import Run
 
 ROWS = 30

@@ -1,8 +1,12 @@
-"""A signal at each step that changes a file: its own exit code, nothing torn, and the same command goes on."""
+"""A signal at each step that changes a file: its own exit code, nothing torn, and the same command goes on.
+
+Code that heeds no signal is ended nevertheless, with the signal's code and one line.
+"""
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -16,7 +20,7 @@ AT_EVERY_STEP = """
 import contextlib, json, os, shutil, signal, sys
 from pathlib import Path
 import harness.cli.commands.run, harness.compare.baseline  # here rather than in every child
-from harness.cli import signals, watchdog
+from harness.cli import signals
 from harness.cli.main import main
 from harness.store.environment import environment
 from harness.suite.registry import find
@@ -45,7 +49,7 @@ def run(stop_at, number=signal.SIGTERM):
         os.dup2(nowhere.fileno(), 2)
         with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
             try:
-                watchdog.start()
+                signals.start_watchdog()
                 code = main(command)
             except KeyboardInterrupt:
                 code = 128 + signals.received[0]
@@ -114,3 +118,84 @@ def test_a_signal_while_a_task_is_stored_leaves_whole_entries(project: Project) 
         for name, text in left.items():
             if name.endswith("/entry.json") and name.startswith("objects/"):
                 assert json.loads(bytes.fromhex(text))["digest"], "no entry is half written"
+
+
+START = """
+import os, signal, sys, time
+from harness.cli import signals
+signals.catch()
+signals.GRACE_S, signals.ECHO_S = {grace}, 0.0
+signals.start_watchdog()
+"""
+DEAF = """
+while True:
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("heard", flush=True)
+"""
+FOREIGN = """
+signal.signal(signal.SIGTERM, lambda *_: print("heard", flush=True))
+print("ready", flush=True)
+while True:
+    time.sleep(60)
+"""
+FORKED = """
+print("ready", flush=True)
+child = os.fork()
+if child == 0:
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def begin(code: str, grace: float) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", START.format(grace=grace) + code],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_what_swallows_the_exception_ends_when_its_time_is_over(number: signal.Signals) -> None:
+    process = begin(DEAF, grace=0.2)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert len(err.splitlines()) == 1
+    assert err.endswith("; what is finished is kept, the same command goes on from there\n")
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    """The time that the first one leaves would be longer than this test waits."""
+    process = begin(DEAF, grace=3600.0)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "heard\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, "the first one is what ended it"
+    assert err.startswith("harness: terminated; ")
+
+
+def test_a_library_with_a_handler_of_its_own_is_ended_too() -> None:
+    process = begin(FOREIGN, grace=0.2)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_forked_child_answers_as_any_process_does() -> None:
+    process = begin(FORKED, grace=60.0)
+    assert process.stdout is not None
+    subprocess.run(["kill", "-TERM", process.stdout.readline().strip()], check=True)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (0, f"{-signal.SIGTERM}\n", "")

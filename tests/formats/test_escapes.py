@@ -76,4 +76,4 @@ def test_one_module_prints() -> None:
                 if (node.value.id, node.attr) == ("streams", "workflow"):
                     commands.add(name)
     assert found == PRINTS
-    assert commands == {"report/github.py"}
+    assert commands == {"report/ci.py"}

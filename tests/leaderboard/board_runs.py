@@ -10,7 +10,7 @@ from compare.runs import gate, repeats, run, score
 
 from harness.artifact import Json
 from harness.compare.sample import Side
-from harness.leaderboard.rows import Entry
+from harness.leaderboard.groups import Entry
 from harness.store.record import Run, Score
 
 HOSTILE = 'שלום | <script>alert("1")</script> =1+1, 🛰️'

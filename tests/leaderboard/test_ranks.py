@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.compare.stats import Estimate, clustered, paired
-from harness.leaderboard.ranks import Ranks, by_differences, by_intervals
+from harness.leaderboard.board import Ranks
+from harness.leaderboard.ranks import by_differences, by_intervals
 
 P_VALUES = st.integers(2, 6).flatmap(
     lambda n: st.lists(st.lists(st.floats(0, 1), min_size=n, max_size=n), min_size=n, max_size=n)

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from harness.artifact import Json
 from harness.compare.comparison import Claim, Comparison, Difference, Estimate, Finding, Point, Verdict
-from harness.report import github, junit, markdown
+from harness.report import ci, markdown
 from harness.report.terminal import print_comparison
 from harness.store.record import Accepted, GateInfo, MetricInfo, Repeat, Run, Score, TaskInfo
 
@@ -312,12 +312,12 @@ def test_a_cut_markdown_report_reads_as_it_read() -> None:
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e != "many"])
 def test_the_junit_file_reads_as_it_read(example: str) -> None:
-    check_golden(f"{example}.xml", junit.render(EXAMPLES[example]))
+    check_golden(f"{example}.xml", ci.junit(EXAMPLES[example]))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_annotations_read_as_they_read(example: str) -> None:
-    check_golden(f"{example}.github.txt", github.render(EXAMPLES[example]))
+    check_golden(f"{example}.github.txt", ci.workflow_commands(EXAMPLES[example]))
 
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e != "many"])

@@ -8,8 +8,8 @@ from pathlib import Path
 from harness.cli.baseline_choice import Against, judge, parse_against, within
 from harness.errors import Exit, UsageError
 from harness.report import streams
+from harness.report.ci import annotate
 from harness.report.console import ReportConsole
-from harness.report.github import annotate
 from harness.report.terminal import print_comparison
 from harness.store import project, record_file
 

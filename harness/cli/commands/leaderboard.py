@@ -11,12 +11,11 @@ from harness.compare import baseline as baselines
 from harness.errors import Exit, UsageError
 from harness.formats import files
 from harness.leaderboard.board import Board
+from harness.leaderboard.groups import Entry
 from harness.leaderboard.making import tables
 from harness.leaderboard.published import published
-from harness.leaderboard.rows import Entry
 from harness.report import streams
-from harness.report.leaderboard import data, markdown
-from harness.report.leaderboard.words import Places
+from harness.report.leaderboard import Places, to_csv, to_json, to_markdown
 from harness.store import project as places
 from harness.store import record_file
 
@@ -87,16 +86,16 @@ def _entries(runs: Sequence[str], home: Path) -> tuple[list[Entry], list[str]]:
 
 
 def _write(board: Board, folder: Path) -> None:
-    from harness.report.leaderboard import page  # imports jinja2, which nothing else here needs
+    from harness.report.html import leaderboard as page  # imports jinja2, which nothing else here needs
 
     leads = Places(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in (
             ("html", page.render(board, leads)),
-            ("md", markdown.render(board, leads)),
-            ("csv", data.to_csv(board)),
-            ("json", data.to_json(board, leads)),
+            ("md", to_markdown(board, leads)),
+            ("csv", to_csv(board)),
+            ("json", to_json(board, leads)),
         ):
             files.write(folder / f"leaderboard.{name}", text)
     except OSError as e:

@@ -1,18 +1,25 @@
-"""``harness plan``: shows the tasks of a suite, and what its gates will be able to detect."""
+"""``harness plan``: prints the tasks of a suite, what is cached, the expected time, and what its gates can detect."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from collections import defaultdict
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from harness.cli.commands.run import prepare, requested
 from harness.compare import baseline as baselines
 from harness.compare.foresight import Outlook, outlooks
 from harness.compare.sample import Side
-from harness.engine.plan import Plan
+from harness.compare.wording import clean, counted, listed, number, point
+from harness.engine.plan import Plan, Task, expected_s
 from harness.engine.recording import gate_infos
 from harness.errors import Exit, UsageError
-from harness.report.console import ReportConsole
-from harness.report.plan import print_gates, print_plan
+from harness.report.console import ReportConsole, label
+from harness.store.artifacts import Store
 from harness.store.environment import device_class, environment
 
 
@@ -39,3 +46,90 @@ def foresee(plan: Plan) -> list[Outlook]:
         if info.seeds
     }
     return list(outlooks(gate_infos(suite), plan.metrics, repeats, baseline))
+
+
+def print_plan(console: Console, plan: Plan, store: Store, *, every: bool) -> None:
+    """Print one line per node (per task with ``every``), then the totals."""
+    tasks = list({t.key: t for t in plan.tasks.values()}.values())
+    cached = {t.key for t in tasks if store.get(t.key) is not None}
+    needed = _needed(plan, cached)
+    timings, device = store.timings(), device_class(environment())
+    expected = {t.key: expected_s(t, timings, device) for t in tasks if t.key in needed}
+    rows: dict[str, list[Task]] = defaultdict(list)
+    for task in tasks:
+        rows[label(task) if every else task.node].append(task)
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("task" if every else "stage")
+    table.add_column("use", style="dim")
+    for column in ("tasks", "cached", "to run", "expected"):
+        table.add_column(column, justify="right")
+    for name, members in rows.items():
+        run = [t for t in members if t.key in needed]
+        table.add_row(
+            Text(name),
+            members[0].stage.name,
+            str(len(members)),
+            str(sum(t.key in cached for t in members)),
+            str(len(run)),
+            _duration([expected[t.key] for t in run]),
+        )
+    console.print(table)
+    scores = sum(len(s.repeats) for s in plan.scores)
+    console.print(
+        f"{len(tasks)} tasks, {len(cached)} cached, {len(needed)} to run for {counted(scores, 'score')};"
+        f" expected: {_duration(list(expected.values())) or 'nothing to do'} on {device}",
+        highlight=False,
+    )
+
+
+def print_gates(console: Console, outlooks: Sequence[Outlook]) -> None:
+    """Print what each gate will be able to detect, and what is wrong with it, before anything runs."""
+    if not outlooks:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, right in (("gate", False), ("margin", True), ("sees", True)):
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for outlook in outlooks:
+        at = point(outlook.gate.at)
+        name = clean(f"{outlook.name} ({at})" if at else outlook.name)
+        margin = f"{outlook.gate.margin:.3g}" if outlook.margin is None else number(outlook.margin)
+        share = f"{100 * outlook.gate.margin:g} %" if outlook.gate.relative else margin
+        table.add_row(name, share, "?" if outlook.visible is None else number(outlook.visible))
+    console.print()
+    console.print(table)
+    told: dict[str, dict[str, None]] = {}
+    for outlook in outlooks:
+        for sentence in outlook.warnings:
+            told.setdefault(sentence, {})[outlook.name] = None
+    for sentence, names in told.items():
+        console.print(
+            f"! {clean(listed(list(names), 3))}: {clean(sentence)}",
+            style="yellow",
+            highlight=False,
+            markup=False,
+        )
+
+
+def _needed(plan: Plan, cached: set[str]) -> set[str]:
+    """Return the keys that a run would execute: those that missing scores need, not everything that is absent."""
+    needed: set[str] = set()
+    waiting = [r.task for s in plan.scores for r in s.repeats]
+    while waiting:
+        task = plan.tasks[waiting.pop()]
+        if task.key not in cached and task.key not in needed:
+            needed.add(task.key)
+            waiting.extend(task.sources)
+    return needed
+
+
+def _duration(seconds: list[float | None]) -> str:
+    """Return the sum as text; ``+ ?`` if a part was never timed on this device."""
+    known = [s for s in seconds if s is not None]
+    if not seconds:
+        return ""
+    total = sum(known)
+    text = f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min"
+    if not known:
+        return "?"
+    return text if len(known) == len(seconds) else f"{text} + ?"

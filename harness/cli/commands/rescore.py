@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from harness.artifact import Json
 from harness.cli import signals
 from harness.compare.baseline import Baseline, check_place
 from harness.compare.renewal import named, renew
-from harness.compare.wording import counted, listed
+from harness.compare.wording import clean, counted, listed, point, together
 from harness.engine import from_record
 from harness.engine.executors.local import LocalExecutor
 from harness.engine.keys import identity, task_key
@@ -23,9 +27,7 @@ from harness.engine.runner import Outcome, Runner
 from harness.errors import Exit, UsageError
 from harness.formats.strict_json import canonical
 from harness.report import streams
-from harness.report.console import ReportConsole
-from harness.report.progress import RunProgress, label
-from harness.report.rescored import print_rescored
+from harness.report.console import ReportConsole, RunProgress, label
 from harness.store import project as places
 from harness.store.artifacts import Store
 from harness.store.environment import environment
@@ -208,3 +210,44 @@ def _rows(before: Baseline, after: Run, plan: Plan, store: Store) -> Iterator[It
         yield from (rows for rows in before.items.rows() if rows.metric not in metrics)
     changed = tuple(s for s in after.scores if s.metric in metrics)
     yield from item_rows(replace(after, scores=changed), store)
+
+
+ROWS = 200
+"""Maximum number of rows; the rest is counted."""
+
+
+def print_rescored(console: Console, before: Run, after: Run, metrics: Collection[str]) -> None:
+    """Print a row per field and point of ``metrics``: mean over the repeats before and after, and the difference."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("metric", "point", "repeats", "old", "new", "difference"):
+        table.add_column(name, justify="left" if name in ("metric", "point") else "right", overflow="fold")
+    rows = list(_compared_rows(before, after, metrics))
+    for row in rows[:ROWS]:
+        table.add_row(*(Text(clean(cell)) for cell in row))
+    console.print(table)
+    if len(rows) > ROWS:
+        console.print(
+            f"and {counted(len(rows) - ROWS, 'more row')}", markup=False, highlight=False, soft_wrap=True
+        )
+
+
+def _compared_rows(before: Run, after: Run, metrics: Collection[str]) -> Iterator[Sequence[str]]:
+    for old, new in zip(before.scores, after.scores, strict=True):
+        if new.metric not in metrics:
+            continue
+        for field in dict.fromkeys((*before.metrics[old.metric].fields, *after.metrics[new.metric].fields)):
+            left, right = _mean(old, field), _mean(new, field)
+            repeats = str(len(new.repeats))
+            if left is None or right is None:
+                shown = together([v for v in (left, right) if v is not None])[0]
+                sides = ("–", shown, "new field") if left is None else (shown, "–", "gone")
+            else:
+                was, now, moved = together([left, right, right - left])
+                difference = "none" if right == left else f"+{moved}" if right > left else moved
+                sides = (was, now, difference)
+            yield (f"{new.metric}.{field}", point(new.point), repeats, *sides)
+
+
+def _mean(score: Score, field: str) -> float | None:
+    values = [r.values[field] for r in score.repeats if field in r.values]
+    return sum(values) / len(values) if values else None

@@ -13,11 +13,11 @@ from harness.compare.wording import counted
 from harness.errors import Exit, UsageError
 from harness.report import streams
 from harness.review import key as keys
-from harness.review import making, rating_table, wording
+from harness.review import making, rating_table
 from harness.review.checking import check
 from harness.review.making import Wish
 from harness.review.rating_table import Ratings
-from harness.review.summary import FILE, summarise, write
+from harness.review.summary import FILE, lines, summarise, write
 from harness.store import project as places
 from harness.store import record_file
 from harness.store.artifacts import Store
@@ -81,7 +81,7 @@ def collect(run: str, files: Sequence[Path], *, partial: bool, store: Path | Non
         write(folder, summary)
     except OSError as e:
         raise UsageError(f"{e.filename}: the review cannot be written ({e.strerror})") from None
-    for line in wording.lines(summary):
+    for line in lines(summary):
         streams.say(line)
     report = rewrite(folder, home, Store(places.store_root(store, home)))
     streams.say(f"review: {folder / FILE}, for suites: {folder / rating_table.FILE}, report: {report}")

@@ -30,12 +30,11 @@ from harness.engine.recording import Invocation, assemble, failure_logs, gate_in
 from harness.engine.runner import Runner
 from harness.engine.suite_sources import resolve
 from harness.errors import Exit, UsageError, nearest
-from harness.report import github, streams
-from harness.report.console import ReportConsole
+from harness.report import ci, streams
+from harness.report.console import ReportConsole, RunProgress
 from harness.report.files import check_free, check_writable, write_reports, write_run
 from harness.report.html.context import Context
 from harness.report.markdown import append_step_summary, render
-from harness.report.progress import RunProgress
 from harness.report.terminal import print_comparison
 from harness.store import project as places
 from harness.store.artifacts import Store
@@ -181,7 +180,7 @@ def evaluate(
         progress.print(told, markup=False, highlight=False)
     console = ReportConsole()
     print_comparison(console, run, comparison, strict=strict)  # before the pages, which may fail
-    github.annotate(comparison, suite)
+    ci.annotate(comparison, suite)
     told_of = context(held, folder, project, prepared.store)
     write_reports(told_of)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):

@@ -8,7 +8,7 @@ from report.html.charts.drawn import marks, parsed, texts
 from report.test_golden import RUN
 
 from harness.artifact import Json
-from harness.report.histories import trainings
+from harness.report.facts import trainings
 from harness.report.html.parts import Chart
 from harness.report.html.sections.losses import LINES, NAMED, POINTS, ROWS, curves
 from harness.store.record import TaskInfo

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from report.html.charts.drawn import across, is_filled, marks, parsed, texts, tips
 
 from harness.compare.comparison import Estimate, Finding, Verdict
-from harness.report.html.forest import IN_TABLE, MOST, forest
+from harness.report.html.sections.verdicts import IN_TABLE, MOST, forest
 
 FINDING = Finding(
     metric="kid",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from harness.compare.wording import counted, first_line, label
 from harness.formats.files import opened
+from harness.report.facts import warned
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Cell, Listing, Section, Table
-from harness.report.warnings import warned
 from harness.store.record import TaskInfo
 
 TAIL_BYTES = 8_000

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from harness.compare import wording
-from harness.report.histories import Training, clock, losses, series, trainings
+from harness.report.facts import Training, clock, losses, series, trainings
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Chart, Section, Table
 from harness.report.html.plot import Plot, legend, scale

@@ -8,8 +8,7 @@ from harness.compare.wording import clean, first_line, number
 from harness.errors import StageError, StoreError
 from harness.formats.image_folder import Row, rows
 from harness.report.html.context import Context
-from harness.report.html.parts import Block, Listing, Section, Strip
-from harness.report.html.thumbnails import thumbnail
+from harness.report.html.parts import Block, Listing, Section, Strip, thumbnail
 from harness.report.selection import PAIRS, closest_pairs, where
 from harness.store.run_artifacts import Made, Shelf
 

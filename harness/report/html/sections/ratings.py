@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from harness.compare.wording import clean, counted
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Cell, Listing, Section, Table
-from harness.review import summary, wording
-from harness.review.correlation import Correlation
+from harness.review import summary
+from harness.review.agreement import Correlation
 from harness.review.questions import TAGS
 from harness.review.summary import Summary, SystemSummary
 
@@ -33,7 +33,7 @@ def ratings(context: Context) -> Section | None:
 
 
 def _blocks(found: Summary) -> Iterator[Block]:
-    if caveats := wording.caveats(found):
+    if caveats := summary.caveats(found):
         yield Listing("How far this goes", tuple(caveats))
     yield _scores(found)
     if any(s.below_real for s in found.systems):
@@ -54,7 +54,7 @@ def _blocks(found: Summary) -> Iterator[Block]:
 def _scores(found: Summary) -> Table:
     columns = (
         "system",
-        *(wording.TITLES[s].lower() for s in found.scales),
+        *(summary.TITLES[s].lower() for s in found.scales),
         "would train on it",
         "images",
         "ratings",
@@ -62,7 +62,12 @@ def _scores(found: Summary) -> Table:
     rows = []
     for system in found.systems:
         cells = [
-            Cell(wording.level(level), level.mean, note=wording.unit(level), heat=(level.mean - 1) / 4)
+            Cell(
+                summary.level_text(level),
+                level.mean,
+                note=summary.unit_text(level),
+                heat=(level.mean - 1) / 4,
+            )
             for level in (system.scores[s] for s in found.scales)
         ]
         train = Cell(
@@ -74,12 +79,12 @@ def _scores(found: Summary) -> Table:
 
 
 def _below(found: Summary) -> Table:
-    columns = ("system", *(wording.TITLES[s].lower() for s in found.scales))
+    columns = ("system", *(summary.TITLES[s].lower() for s in found.scales))
     rows = tuple(
         (
             _name(system),
             *(
-                Cell(wording.level(level), level.mean, note=wording.unit(level))
+                Cell(summary.level_text(level), level.mean, note=summary.unit_text(level))
                 for level in (system.below_real[s] for s in found.scales)
             ),
         )
@@ -110,10 +115,10 @@ def _agreement(found: Summary) -> Table:
         alpha, own = found.agreement[scale], found.consistency[scale]
         rows.append(
             (
-                Cell(wording.TITLES[scale]),
-                Cell(wording.alpha(alpha), None if alpha is None else alpha.alpha),
+                Cell(summary.TITLES[scale]),
+                Cell(summary.alpha_text(alpha), None if alpha is None else alpha.alpha),
                 Cell("" if alpha is None else f"{alpha.units:,}", None if alpha is None else alpha.units),
-                Cell(wording.consistency(own), None if own is None else own.exact),
+                Cell(summary.consistency_text(own), None if own is None else own.exact),
             )
         )
     caption = (
@@ -131,7 +136,7 @@ def _raters(found: Summary) -> Table:
             Cell(f"{r.ratings:,}", r.ratings),
             Cell(f"{r.share:.0%}", r.share),
             Cell(f"{r.minutes:.0f}", r.minutes),
-            Cell(wording.consistency(r.consistency)),
+            Cell(summary.consistency_text(r.consistency)),
         )
         for r in found.reviewers
     )
@@ -152,7 +157,7 @@ def _correlations(found: Summary, given: list[Correlation], over: str) -> Table:
         f"Which metric ranks {over} as people do: Spearman's ρ with the mean ratings (where lower is better, "
         "agreement is negative)"
     )
-    columns = ("metric", "better", *(wording.TITLES[s].lower() for s in found.scales), over)
+    columns = ("metric", "better", *(summary.TITLES[s].lower() for s in found.scales), over)
     return Table(caption, columns, tuple(rows), frozenset(range(2, len(columns))))
 
 

@@ -8,7 +8,7 @@ from harness.artifact import Json
 from harness.compare import wording
 from harness.compare.match import merged
 from harness.formats.strict_json import canonical
-from harness.report.histories import HISTORY, summary
+from harness.report.facts import HISTORY, summary
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Section, Table, Tone
 from harness.report.html.sections.verdicts import side_cell

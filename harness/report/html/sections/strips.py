@@ -13,8 +13,7 @@ from harness.errors import StageError, StoreError
 from harness.formats.image_folder import Row, rows
 from harness.formats.strict_json import canonical
 from harness.report.html.context import Context
-from harness.report.html.parts import REFERENCE, Block, Listing, Section, Strip, Thumbnail
-from harness.report.html.thumbnails import thumbnail
+from harness.report.html.parts import REFERENCE, Block, Listing, Section, Strip, Thumbnail, thumbnail
 from harness.report.selection import (
     CARDS,
     ROWS,

@@ -13,8 +13,7 @@ from harness.errors import StageError, StoreError, UsageError
 from harness.report.depicted import Items, Shown
 from harness.report.finding_text import name, share, sum_up
 from harness.report.html.context import Context
-from harness.report.html.parts import Block, Cell, Listing, Section, Table
-from harness.report.html.thumbnails import thumbnail
+from harness.report.html.parts import Block, Cell, Listing, Section, Table, thumbnail
 from harness.store.artifacts import Store
 from harness.store.record import Score
 from harness.store.run_artifacts import Shelf

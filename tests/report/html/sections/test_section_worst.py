@@ -16,9 +16,8 @@ from harness.compare.comparison import Comparison
 from harness.compare.sample import Side
 from harness.formats.image_folder import rows
 from harness.report.html.context import Context
-from harness.report.html.parts import Listing, Section, Table
+from harness.report.html.parts import Listing, Section, Table, thumbnail
 from harness.report.html.sections.worst import ROWS, SIDE, worst
-from harness.report.html.thumbnails import thumbnail
 from harness.stage import Items
 from harness.store.artifacts import Store
 from harness.store.items import ItemRows, ItemsReader, write_items

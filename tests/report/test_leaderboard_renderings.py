@@ -17,8 +17,8 @@ from work import counted
 from harness.leaderboard.board import Board
 from harness.leaderboard.making import tables
 from harness.leaderboard.published import published
-from harness.report.leaderboard import data, markdown, page
-from harness.report.leaderboard.words import Places
+from harness.report.html import leaderboard as page
+from harness.report.leaderboard import Places, to_csv, to_json, to_markdown
 from harness.store.record import Run
 
 LITERATURE = """\
@@ -68,13 +68,13 @@ def test_all_four_give_the_same_ranks_and_figures() -> None:
     made = board(sweep((0.5, 0.6, 0.9)))
     line = made.tables[0].lines[0]
     assert (line.name, line.ranks) == ("scheduler=euler", (1, 1))
-    first = rows(data.to_csv(made))[0]
+    first = rows(to_csv(made))[0]
     assert (first["row"], first["rank_best"], first["rank_worst"]) == ("scheduler=euler", "1", "1")
     assert float(first["value"]) == pytest.approx(0.9)
-    written = json.loads(data.to_json(made, places()))["tables"][0]
+    written = json.loads(to_json(made, places()))["tables"][0]
     assert written["lines"][0]["ranks"] == {"best": 1, "worst": 1}
     assert written["columns"][0]["name"] == "m.score"
-    assert "| scheduler=euler | 1 | 0.900 \\[0.883, 0.917\\] |" in markdown.render(made, places())
+    assert "| scheduler=euler | 1 | 0.900 \\[0.883, 0.917\\] |" in to_markdown(made, places())
     text = Text(page.render(made, places())).text
     assert "scheduler=euler" in text
     assert "[0.883, 0.917]" in text
@@ -83,37 +83,37 @@ def test_all_four_give_the_same_ranks_and_figures() -> None:
 def test_ranks_that_are_not_sure_are_a_range() -> None:
     scores = [at(0.5, spread=0.1, scheduler="pndm"), at(0.51, spread=0.2, scheduler="ddim")]
     made = board(run(*scores, reference={"images.scheduler": "pndm"}))
-    assert "| scheduler=ddim | 1–2 |" in markdown.render(made, places())
+    assert "| scheduler=ddim | 1–2 |" in to_markdown(made, places())
     assert "1–2" in Text(page.render(made, places())).text
 
 
 def test_tables_are_kept_apart_and_say_why() -> None:
     made = board(subject(0.5, 1), subject(0.6, 2, n=20))
-    for text in (markdown.render(made, places()), Text(page.render(made, places())).text):
+    for text in (to_markdown(made, places()), Text(page.render(made, places())).text):
         assert "1. smoke/toy" in text
         assert "Not comparable with table 2: m.n: 10 → 20." in text
-    assert [r["table"] for r in rows(data.to_csv(made))] == ["1", "2"]
+    assert [r["table"] for r in rows(to_csv(made))] == ["1", "2"]
 
 
 def test_what_was_published_is_marked_and_keeps_its_digits(tmp_path: Path) -> None:
     file = tmp_path / "published.yaml"
     file.write_text(LITERATURE)
     made = Board((*tables(entries(sweep())), *published(file)))
-    for text in (markdown.render(made, places()), Text(page.render(made, places())).text):
+    for text in (to_markdown(made, places()), Text(page.render(made, places())).text):
         theirs = text[text.rindex("Published by others") :]
         assert "245.3629" in theirs
         for said in ("Source: a paper.", "Protocol: n: 250.", "Unverified: what was computed is not known"):
             assert said in theirs
-    last = rows(data.to_csv(made))[-1]
+    last = rows(to_csv(made))[-1]
     assert (last["kind"], last["value"], last["rank_best"]) == ("published", "245.3629", "")
 
 
 def test_paired_changes_stand_in_a_table_of_their_own() -> None:
     made = board(sweep((0.5, 0.6, 0.4)), paired="scheduler=pndm")
-    text = markdown.render(made, places())
+    text = to_markdown(made, places())
     assert "### Change from 20260304-101500-ab12: scheduler=pndm" in text
     assert r"| scheduler=euler | -0.100 \[-0.103, -0.097\] regressed |" in text
-    worst = next(r for r in rows(data.to_csv(made)) if r["row"] == "scheduler=euler")
+    worst = next(r for r in rows(to_csv(made)) if r["row"] == "scheduler=euler")
     assert (worst["verdict"], float(worst["change"])) == ("regressed", pytest.approx(-0.1))
     assert "regressed" in Text(page.render(made, places())).text
 
@@ -128,19 +128,19 @@ def test_names_from_outside_are_text_everywhere() -> None:
     assert Text(html).tags.count("script") == 1  # the page's own
     assert "<script>alert" not in html
     assert "שלום" in Text(html).text
-    text = markdown.render(made, places())
+    text = to_markdown(made, places())
     assert "<script>" not in text
     assert all(line.count(" | ") == 4 for line in text.splitlines() if line.startswith("| lr"))
-    table = rows(data.to_csv(made))
+    table = rows(to_csv(made))
     assert len(table) == 3
     assert {r["row"] for r in table} == {line.name for line in made.tables[0].lines}
-    assert json.loads(data.to_json(made, places()))["tables"][0]["title"].startswith("שלום")
+    assert json.loads(to_json(made, places()))["tables"][0]["title"].startswith("שלום")
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r\n+"])
 def test_a_spreadsheet_takes_no_name_for_a_formula(start: str) -> None:
     made = board(subject(0.5, 1, suite=f"{start}cmd|' /C calc'!A0"), subject(-0.5, 2, suite="plain"))
-    table = rows(data.to_csv(made))
+    table = rows(to_csv(made))
     assert table[0]["suite"].startswith("'")
     assert table[0]["suite"].endswith(f"{start[-1]}cmd|' /C calc'!A0")
     assert table[1]["value"].startswith("-0.5")  # a number is one
@@ -154,7 +154,7 @@ def test_every_line_leads_to_its_report(tmp_path: Path) -> None:
         assert line.origin.path
         link = places(folder).link(line.origin)
         assert f'href="{link}"' in html
-        assert f"]({link})" in markdown.render(made, places(folder))
+        assert f"]({link})" in to_markdown(made, places(folder))
     assert places(folder).link(made.tables[0].lines[1].origin).endswith("runs/a%20b")
 
 
@@ -167,9 +167,9 @@ def test_a_failed_row_says_so_and_has_no_number() -> None:
         protocol=broken.protocol,
     )
     made = board(run(at(0.5, scheduler="pndm"), broken, reference={"images.scheduler": "pndm"}))
-    failed = rows(data.to_csv(made))[1]
+    failed = rows(to_csv(made))[1]
     assert (failed["value"], failed["rank_best"], failed["note"]) == ("", "", "failed: m")
-    assert "| scheduler=ddim (failed: m) |" in markdown.render(made, places())
+    assert "| scheduler=ddim (failed: m) |" in to_markdown(made, places())
     assert "failed: m" in Text(page.render(made, places())).text
 
 
@@ -179,7 +179,7 @@ def written(count: int) -> tuple[tuple[str, str, str], int]:
 
     def write() -> tuple[str, str, str]:
         found = board(made)
-        return page.render(found, places()), markdown.render(found, places()), data.to_csv(found)
+        return page.render(found, places()), to_markdown(found, places()), to_csv(found)
 
     return counted(write)
 
@@ -204,4 +204,4 @@ def test_a_thousand_tables_are_counted_not_shown() -> None:
     html = page.render(made, places())
     assert len(html) < 300_000
     assert "976 tables more are in leaderboard.json" in Text(html).text
-    assert "960 tables more" in markdown.render(made, places())
+    assert "960 tables more" in to_markdown(made, places())

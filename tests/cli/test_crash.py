@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from command_line import environment
 
-START = "import ctypes, os, resource, sys, threading; from harness.cli import giving_up; giving_up.watch()\n"
+START = (
+    "import ctypes, os, resource, sys, threading; from harness.cli import crash; crash.watch_libraries()\n"
+)
 LIMITED = START + (
     "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
     "resource.setrlimit(resource.RLIMIT_AS, (size + (420 << 20), resource.RLIM_INFINITY))\n"
@@ -50,7 +52,7 @@ def test_a_library_that_ends_the_process(code: str, status: int) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
 def test_openblas_does_with_one_thread_where_it_cannot_have_more() -> None:
-    tell = "import numpy; print(os.environ.get(giving_up.THREADS), numpy.eye(3).sum())"
+    tell = "import numpy; print(os.environ.get(crash.THREADS), numpy.eye(3).sum())"
     short = ended(LIMITED + tell, OPENBLAS_NUM_THREADS="32")
     assert (short.stdout, short.stderr, short.returncode) == ("1 3.0\n", "", 0)
     enough = ended(START + tell, OPENBLAS_NUM_THREADS="3")

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.report.html.parts import Thumbnail
-from harness.report.html.thumbnails import SIDE, thumbnail
+from harness.report.html.parts import SIDE, Thumbnail, thumbnail
 
 
 def decoded(made: Thumbnail | None) -> Image.Image:

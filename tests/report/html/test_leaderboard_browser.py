@@ -11,8 +11,8 @@ from leaderboard.board_runs import HOSTILE, entries, subject, sweep
 
 from harness.leaderboard.board import Board
 from harness.leaderboard.making import tables
-from harness.report.leaderboard import page
-from harness.report.leaderboard.words import Places
+from harness.report.html import leaderboard as page
+from harness.report.leaderboard import Places
 
 
 @pytest.fixture

@@ -1,15 +1,48 @@
-"""The loss curves that tasks keep in their facts, thinned to what a plot can show."""
+"""What tasks keep in their facts for reports: warnings, and loss curves.
+
+Warnings are of stages whose tasks did not fail, such as prompts that were cut or rows that were left out. A stage lists
+them as ``warnings``, a list of sentences. They are shown next to the verdict, also if the artifact came from the store.
+A loss curve is the fact ``history``; it is thinned to what a plot can show.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.artifact import Json
 from harness.compare import wording
 from harness.formats.strict_json import canonical
-from harness.store.record import Run
+from harness.store.record import Run, TaskInfo
+
+WARNINGS = "warnings"
+NAMED = 3
+"""Maximum number of tasks named for one warning."""
+
+
+class Warned(NamedTuple):
+    """One warning, and the tasks that have it."""
+
+    sentence: str
+    tasks: Sequence[TaskInfo]
+
+    @property
+    def who(self) -> str:
+        return wording.listed([wording.label(task) for task in self.tasks], NAMED)
+
+
+def warned(run: Run) -> list[Warned]:
+    """Return the warnings of a run, each once, in the order of its tasks."""
+    found: dict[str, list[TaskInfo]] = {}
+    for task in run.tasks:
+        for name, value in task.facts.items():
+            if name.rpartition(".")[2] == WARNINGS and isinstance(value, list | tuple):
+                for sentence in value:
+                    found.setdefault(str(sentence), []).append(task)
+    return [Warned(sentence, tasks) for sentence, tasks in found.items()]
+
 
 HISTORY = "history"
 """Name of the fact: a list of flat rows with ``epoch`` or ``step`` and columns whose names end in ``loss``."""

@@ -12,13 +12,13 @@ from harness.compare import wording
 from harness.compare.sample import Figure
 from harness.formats.strict_json import canonical
 from harness.leaderboard.board import Board, Column, Line, Table
+from harness.report import leaderboard as words
 from harness.report.html.frame import page
 from harness.report.html.parts import Block, Cell, Chart, Listing, Section, Tone
 from harness.report.html.parts import Table as Figures
 from harness.report.html.parts import Table as Shown
 from harness.report.html.svg import ACCENT, QUIET, RULE, drawing, element, fitted, mark, percent, rule, text
-from harness.report.leaderboard import words
-from harness.report.leaderboard.words import Places
+from harness.report.leaderboard import Places
 
 MOST = 40
 """Maximum number of lines drawn; the table below has more."""

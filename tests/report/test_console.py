@@ -12,8 +12,7 @@ from toy_suites import write_suite
 from harness import suite
 from harness.engine.plan import make
 from harness.engine.runner import Event
-from harness.report.console import ReportConsole
-from harness.report.progress import RunProgress
+from harness.report.console import ReportConsole, RunProgress
 
 
 def test_the_live_bar_stays_on_the_terminal_while_a_stage_has_stderr(tmp_path: Path) -> None:

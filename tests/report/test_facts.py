@@ -9,11 +9,11 @@ from report.html.contexts import context
 from report.test_golden import EMPTY, NASTY, RUN
 from rich.console import Console
 
+from harness.report.facts import warned
 from harness.report.html import render
 from harness.report.html.sections.failures import warnings
 from harness.report.markdown import render as markdown
 from harness.report.terminal import print_comparison
-from harness.report.warnings import warned
 from harness.store.record import Run, TaskInfo
 
 CUT = "8 of 250 different prompts have more than 77 tokens and are cut"

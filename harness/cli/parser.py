@@ -1,0 +1,64 @@
+"""An argument parser that prints through ``streams``, and what commands share: whole numbers, exit codes in help."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+from harness.errors import Exit
+from harness.report import streams
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+EXIT_CODES = """\
+exit codes, the first that applies:
+  2 bad suite or usage   5 a task failed   6 regressed   4 incomparable or missing
+  3 inconclusive (only with --strict)   0 otherwise   70 internal error
+  130 Ctrl-C, 143 SIGTERM, 129 SIGHUP: the same command goes on from there"""
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+class Parser(argparse.ArgumentParser):
+    """Prints through ``streams``, like everything else."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        (file or streams.out()).write(self.format_help())
+
+    def error(self, message: str) -> NoReturn:
+        for line in self.format_usage().rstrip().splitlines():
+            streams.note(line)
+        streams.warn(message)
+        raise SystemExit(int(Exit.USAGE))
+
+
+MOST = 100_000
+"""Largest count accepted on the command line: no machine gets through more seeds, images or rows."""
+
+
+def whole(most: int = MOST) -> Callable[[str], int]:
+    """Return a parser of whole numbers, written as in a suite."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]+", text):
+            raise argparse.ArgumentTypeError(f"expected a whole number, not {text[:40]!r}")
+        if len(text) > 20 or int(text) > most:
+            raise argparse.ArgumentTypeError(f"{text[:40]} is more than {most:,}")
+        return int(text)
+
+    return read
+
+
+def add_command(commands: Commands, name: str, about: str, full: str = "") -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=full or name)
+    return parser

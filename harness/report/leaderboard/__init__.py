@@ -1,1 +1,0 @@
-"""Renders a leaderboard as HTML, Markdown, CSV and JSON."""
