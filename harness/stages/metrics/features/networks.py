@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from harness.artifact import Extractor, Json
 from harness.errors import StageError
-from harness.stages.metrics.features.families import FAMILIES, Architecture
+from harness.stages.metrics.features.families import FAMILIES, Architecture, Network
 from harness.stages.metrics.features.view import View
 
 DESCRIPTION = "extractor.json"
@@ -82,16 +82,6 @@ def _digest(folder: Path) -> str:
 
 ANY_SIZE = 64
 """Picture size for trying out networks that take pictures as they are (ResNets)."""
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network without its weights."""
-
-    module: nn.Module
-    """Maps normalised images (N, 3, H, W) to features (N, D)."""
-    head: tuple[str, ...] = ()
-    """Names of the classification layers, which are removed here; a state dict may still have them."""
 
 
 def build(architecture: Architecture, folder: Path | None) -> Network:
