@@ -189,8 +189,8 @@ def test_memory_does_not_grow_with_the_number_of_images():
 
 
 def test_expected_coverage_grows_with_generated_images_and_with_k():
-    assert neighbours.expected_coverage(100, 100, 3) < balls.expected_coverage(100, 200, 3)
-    assert neighbours.expected_coverage(100, 100, 3) < balls.expected_coverage(100, 100, 5) < 1
+    assert neighbours.expected_coverage(100, 100, 3) < neighbours.expected_coverage(100, 200, 3)
+    assert neighbours.expected_coverage(100, 100, 3) < neighbours.expected_coverage(100, 100, 5) < 1
 
 
 def memorisation(folder, generated, training, real, **parameters):
