@@ -151,7 +151,7 @@ def variety(
         StageError: no prompts, a class with a single one, or one in which no prompt has ``n`` words.
     """
     from harness.formats.prompts import read
-    from harness.stages.systems.embeddings.opening import open_embedder
+    from harness.stages.systems.embeddings import open_embedder
 
     by_class: dict[str, list[Prompt]] = {}
     for prompt in read(prompts):

@@ -51,7 +51,7 @@ def spans_of(tokenizer: Tokenizer) -> Callable[[str], Sequence[tuple[int, int]]]
 
 def embedding(embedder: TextEmbedder, device: str) -> tuple[str, Embed]:
     """The embedder's name and its embedding function."""
-    from harness.stages.systems.embeddings.opening import open_embedder
+    from harness.stages.systems.embeddings import open_embedder
 
     opened = open_embedder(embedder.path, device)
     return opened.name, opened.embed

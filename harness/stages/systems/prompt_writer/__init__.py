@@ -72,7 +72,7 @@ def index(
             server that does not answer.
     """
     from harness.formats.corpus import read
-    from harness.stages.systems.embeddings.opening import open_embedder
+    from harness.stages.systems.embeddings import open_embedder
     from harness.stages.systems.prompt_writer import passages
     from harness.stages.systems.prompt_writer.collection import (
         DESCRIPTION,

@@ -16,8 +16,7 @@ from harness.artifact import Corpus
 from harness.errors import StageError
 from harness.formats.corpus import Row, write
 from harness.formats.embedder import digest_of
-from harness.stages.systems.embeddings import local
-from harness.stages.systems.embeddings.opening import open_embedder
+from harness.stages.systems.embeddings import local, open_embedder
 from harness.stages.systems.prompt_writer import collection, index, passages
 from harness.stages.systems.prompt_writer.collection import ExactStore, open_index
 from harness.stages.systems.prompt_writer.passages import Held, Piece

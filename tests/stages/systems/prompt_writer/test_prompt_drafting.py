@@ -1,4 +1,4 @@
-"""From answers to prompts: what people see models put around a sentence is gone, and missing prompts are asked for again."""
+"""From answers to prompts: what models put around a sentence is gone, and missing prompts are asked for again."""
 
 import unicodedata
 
