@@ -192,8 +192,8 @@ def extract(
 
     from harness.formats.features import Writer
     from harness.formats.image_folder import rows
-    from harness.stages.metrics.features.networks import restore
-    from harness.stages.metrics.features.running import Runner, batches, first_size
+    from harness.stages.metrics.features.networks import Runner, restore
+    from harness.stages.metrics.features.view import batches, first_size
 
     first = next(rows(images), None)
     if first is None:
