@@ -66,7 +66,7 @@ def manifold(real: Features, generated: Features, *, k: Count = 5) -> ManifoldSc
         k: the neighbour that a ball reaches to. Kynkäänniemi et al. take 3, Naeem et al. 5.
 
     Raises:
-        StageError: not more than k + 1 images on a side, or the errors of ``features.vectors.pair``.
+        StageError: not more than k + 1 images on a side, or the errors of ``formats.features.pair``.
     """
     import numpy as np
 
@@ -185,7 +185,7 @@ def memorisation(
 
     Raises:
         StageError: too few held-out images for the quantile, at least half of them in the training images, or the
-            errors of ``features.vectors.pair``.
+            errors of ``formats.features.pair``.
     """
     import numpy as np
 
@@ -265,7 +265,7 @@ def closest(
         count: number of pairs; all if there are fewer.
 
     Raises:
-        StageError: features of an image that is not in its folder, or the errors of ``features.vectors.pair``.
+        StageError: features of an image that is not in its folder, or the errors of ``formats.features.pair``.
     """
     import numpy as np
 
