@@ -9,7 +9,7 @@ from pathlib import Path
 import harness
 from harness.formats import prompts
 from harness.formats.prompts import Prompt
-from harness.stages.metrics.prompts.checking import CheckScores
+from harness.stages.metrics.prompts import CheckScores
 
 TOKENIZER = Path(harness.__file__).parent / "assets" / "tiny-pipeline" / "tokenizer"
 """A real CLIP tokenizer of some thousand words."""

@@ -23,7 +23,7 @@ from harness.compare import stats
 from harness.compute.influence import jackknife, rows
 from harness.stage import Scores
 from harness.stages.metrics import classification, frechet, kernel, neighbours, sinkhorn
-from harness.stages.metrics.prompts.vendi import vendi
+from harness.stages.metrics.prompts.diversity import vendi
 
 Columns = dict[str, list[float]]
 Metric = Callable[..., Scores]

@@ -112,7 +112,7 @@ def test_a_sweep_beside_a_script_for_each_of_its_cells(
     """
     real = drawn(3, jobs)
     extractor: Extractor = features.load(
-        architecture=features.loading.Architecture.from_text("torchvision:resnet18"),
+        architecture=features.families.Architecture.from_text("torchvision:resnet18"),
         weights=None,
         job=next(jobs),
     )

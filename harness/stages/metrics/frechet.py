@@ -67,7 +67,7 @@ def distance(
 
     Raises:
         StageError: fewer than four images per side, real features that are all equal, a ``reserve`` that is the same as
-            ``real``, and the errors of ``features.vectors.pair``.
+            ``real``, and the errors of ``formats.features.pair``.
     """
     from harness.formats.features import pair
     from harness.stages.metrics import _gaussian

@@ -53,7 +53,7 @@ def distance(real: Features, generated: Features, *, degree: Count = 3) -> Kerne
         degree: degree of the polynomial; 1 compares means only, 3 means, covariances and skewness.
 
     Raises:
-        StageError: too few images, and the errors of ``features.vectors.pair``.
+        StageError: too few images, and the errors of ``formats.features.pair``.
     """
     from harness.formats.features import pair
 

@@ -17,7 +17,7 @@ from harness.artifact import Images
 from harness.errors import StageError
 from harness.formats.image_folder import Writer, rows
 from harness.stages.metrics import neighbours
-from harness.stages.metrics.neighbours import balls, distances
+from harness.stages.metrics.neighbours import distances
 from harness.stages.metrics.neighbours.distances import membership
 
 pytestmark = pytest.mark.numeric
@@ -189,8 +189,8 @@ def test_memory_does_not_grow_with_the_number_of_images():
 
 
 def test_expected_coverage_grows_with_generated_images_and_with_k():
-    assert balls.expected_coverage(100, 100, 3) < balls.expected_coverage(100, 200, 3)
-    assert balls.expected_coverage(100, 100, 3) < balls.expected_coverage(100, 100, 5) < 1
+    assert neighbours.expected_coverage(100, 100, 3) < neighbours.expected_coverage(100, 200, 3)
+    assert neighbours.expected_coverage(100, 100, 3) < neighbours.expected_coverage(100, 100, 5) < 1
 
 
 def memorisation(folder, generated, training, real, **parameters):
@@ -236,12 +236,12 @@ def test_the_z_score_is_that_of_mann_and_whitney(tmp_path):
     """Equal distances included; scipy gives the p-value of the same z."""
     generator = np.random.default_rng(0)
     ours, theirs = generator.normal(size=30), np.sort(generator.normal(size=40) + 0.5)
-    z = neighbours.copies.mann_whitney(ours, theirs)
+    z = neighbours.mann_whitney(ours, theirs)
     tested = mannwhitneyu(ours, theirs, alternative="less", method="asymptotic", use_continuity=False)
     assert norm.cdf(z) == pytest.approx(tested.pvalue, rel=1e-9)
     ours, theirs = np.array([1.0, 2.0, 2.0]), np.array([1.0, 2.0, 3.0])
     u = mannwhitneyu(ours, theirs).statistic
-    assert neighbours.copies.mann_whitney(ours, theirs) == pytest.approx((u - 4.5) / (9 * 7 / 12) ** 0.5)
+    assert neighbours.mann_whitney(ours, theirs) == pytest.approx((u - 4.5) / (9 * 7 / 12) ** 0.5)
 
 
 @pytest.mark.proves("neighbours.memorisation", "quantile")

@@ -25,7 +25,6 @@ from harness.stage import Choices
 if TYPE_CHECKING:
     from torch import nn
 
-    from harness.stages.metrics.features.networks import Network
     from harness.stages.metrics.features.view import Channels, View
 
 NORMALISATIONS: Choices[tuple[Channels, Channels]] = Choices(
@@ -48,6 +47,16 @@ a pooler (ViT). ``projected``: a dual encoder's image embedding, in the space of
 """
 
 _REGISTERED = re.compile(r"^@register_model\b[\s\S]*?^def (\w+)\(", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network without its weights."""
+
+    module: nn.Module
+    """Maps normalised images (N, 3, H, W) to features (N, D)."""
+    head: tuple[str, ...] = ()
+    """Names of the classification layers, which are removed here; a state dict may still have them."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,6 @@ def _inception_layer(name: str | None) -> str:
 
 def _inception(layer: str, folder: Path | None) -> Network:
     from harness.stages.metrics.features.inception import Inception
-    from harness.stages.metrics.features.networks import Network
 
     return Network(Inception(layer))
 
@@ -120,8 +128,6 @@ def _torchvision(name: str, folder: Path | None) -> Network:
     from torch import nn
     from torchvision import models
 
-    from harness.stages.metrics.features.networks import Network
-
     module: Any = models.get_model(name, weights=None)
     linear = [layer for layer, part in module.named_modules() if isinstance(part, nn.Linear)]
     if linear:
@@ -147,8 +153,6 @@ def _timm_network(name: str | None) -> str:
 def _timm(name: str, folder: Path | None) -> Network:
     import timm
 
-    from harness.stages.metrics.features.networks import Network
-
     try:
         module = timm.create_model(name, pretrained=False, num_classes=0)
     except RuntimeError as e:
@@ -171,7 +175,6 @@ def _transformers_layer(name: str | None) -> str:
 
 
 def _transformers(layer: str, folder: Path | None) -> Network:
-    from harness.stages.metrics.features.networks import Network
     from harness.stages.metrics.features.transformer import empty
 
     assert folder is not None

@@ -1,4 +1,4 @@
-"""Networks from image to feature vector: building by name, loading weights, saving, restoring, describing in a file."""
+"""Networks from image to feature vector: building, filling, saving, restoring, running, and their description."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from dataclasses import asdict, dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from harness.artifact import Extractor, Json
-from harness.errors import StageError
-from harness.stages.metrics.features.families import FAMILIES, Architecture
+from harness.compute.arithmetic import is_out_of_memory
+from harness.compute.precisions import Precision, dtype_of
+from harness.errors import ResourceError, StageError
+from harness.stage import Job
+from harness.stages.metrics.features.families import FAMILIES, Architecture, Network
 from harness.stages.metrics.features.view import View
 
 DESCRIPTION = "extractor.json"
@@ -82,16 +87,6 @@ def _digest(folder: Path) -> str:
 
 ANY_SIZE = 64
 """Picture size for trying out networks that take pictures as they are (ResNets)."""
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network without its weights."""
-
-    module: nn.Module
-    """Maps normalised images (N, 3, H, W) to features (N, D)."""
-    head: tuple[str, ...] = ()
-    """Names of the classification layers, which are removed here; a state dict may still have them."""
 
 
 def build(architecture: Architecture, folder: Path | None) -> Network:
@@ -195,3 +190,70 @@ def restore(folder: Path) -> tuple[Description, nn.Module]:
     if ready is not None:
         ready(network.module)
     return description, network.module
+
+
+class Runner:
+    """Applies a network to batches.
+
+    Args:
+        module: on the CPU; moved to the job's device.
+        view: gives the normalisation.
+        batch_size: images at once, at most; halved when fp32 runs out of memory.
+        precision: fp32, bf16 or fp16.
+        job: gives the device and the log.
+    """
+
+    precision: Precision
+
+    def __init__(
+        self, module: nn.Module, view: View, batch_size: int, precision: Precision, job: Job
+    ) -> None:
+        self.device = torch.device(job.device)
+        # Convolutions on a CPU are up to a third faster with the channels last.
+        layout = torch.channels_last if self.device.type == "cpu" else torch.contiguous_format
+        self.module = module.to(self.device, memory_format=layout)
+        self.view = view
+        self.batch_size = batch_size
+        self.precision = precision
+        self.job = job
+
+    def features(self, pixels: NDArray[np.uint8 | np.float32]) -> NDArray[np.float32]:
+        """Maps (N, H, W, 3) of values from 0 to 255 to features (N, D).
+
+        Raises:
+            ResourceError: out of memory with one image, or at half precision.
+        """
+        while True:
+            try:
+                parts = torch.from_numpy(pixels).permute(0, 3, 1, 2).split(self.batch_size)
+                return np.concatenate([self._part(part) for part in parts])
+            except (RuntimeError, MemoryError) as e:
+                if not is_out_of_memory(e):
+                    raise
+            # Outside the handler, because the exception keeps alive what filled the memory.
+            self._halve()
+
+    def _part(self, pixels: Tensor) -> NDArray[np.float32]:
+        with (
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+            torch.autocast(self.device.type, dtype_of(self.precision), enabled=self.precision != "fp32"),
+        ):
+            features: NDArray[np.float32] = (
+                self.module(self.view.normalised(pixels.to(self.device))).float().cpu().numpy()
+            )
+        return features
+
+    def _halve(self) -> None:
+        smaller = self.batch_size // 2
+        if smaller == 0:
+            raise ResourceError(f"out of memory on {self.device} with a single image")
+        if self.precision != "fp32":
+            raise ResourceError(
+                f"out of memory on {self.device} with {self.batch_size} images at {self.precision}, where the "
+                f"batch decides about the features; set batch_size: {smaller}"
+            )
+        self.job.log(f"out of memory with {self.batch_size} images at once; going on with {smaller}")
+        self.batch_size = smaller
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()

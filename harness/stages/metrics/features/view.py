@@ -1,4 +1,4 @@
-"""From a stored 8-bit picture to the input of a network.
+"""From stored 8-bit pictures to the input of a network, read ahead in other threads.
 
 The resize filter alone changes a Fréchet distance by more than most models differ, so the whole preparation is
 part of the extractor.
@@ -6,8 +6,12 @@ part of the extractor.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from itertools import islice
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +20,15 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
+from harness.artifact import Artifact
 from harness.errors import StageError
+from harness.formats.image_folder import Row, rows
+from harness.formats.pixels import Decoder
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Pixels = NDArray[np.uint8 | np.float32]
 
 Fit = Literal[
     "as it is",
@@ -104,3 +116,70 @@ def _taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64
     at = np.arange(target, dtype=np.float32) * np.float32(source / target)
     low = at.astype(np.int64)
     return low, np.minimum(low + 1, source - 1), at - low.astype(np.float32)
+
+
+class Batch(NamedTuple):
+    items: list[str]
+    labels: list[str | None]
+    pixels: Pixels
+    """(n, H, W, 3), values from 0 to 255."""
+
+
+def first_size(row: Row, view: View) -> tuple[int, int]:
+    """Width and height of an image as the network sees it."""
+    height, width, _ = _pixels(row, view).shape
+    return width, height
+
+
+def batches(images: Artifact, view: View, size: tuple[int, int], batch_size: int) -> Generator[Batch]:
+    """Batches of an image folder in file order; the next batch is read while this one is used.
+
+    Args:
+        images: the folder.
+        view: how its images are fitted.
+        size: width and height that all of them must have after fitting.
+        batch_size: size of all batches but the last.
+
+    Raises:
+        StageError: an image that is damaged, not 8-bit RGB, or of another size.
+    """
+
+    def read(row: Row) -> tuple[Row, Pixels]:
+        return row, _pixels(row, view)
+
+    done = _ahead(read, rows(images), batch_size, torch.get_num_threads())
+    while batch := list(islice(done, batch_size)):
+        for row, pixels in batch:
+            if pixels.shape[:2] != size[::-1]:
+                raise StageError(
+                    f"{row.path}: {pixels.shape[1]}×{pixels.shape[0]} pixels where others have "
+                    f"{size[0]}×{size[1]}; this extractor takes images as they are, so resize them first"
+                )
+        names, labels = [row.name for row, _ in batch], [row.label for row, _ in batch]
+        yield Batch(names, labels, np.stack([pixels for _, pixels in batch]))
+
+
+def _pixels(row: Row, view: View) -> Pixels:
+    decoder = Decoder()
+    picture = decoder.decode(row.path, row.path)
+    if decoder.converted:
+        raise StageError(f"{row.path}: {', '.join(decoder.converted)}; images of a folder are 8-bit RGB")
+    try:
+        return view.pixels(picture)
+    except StageError as e:
+        raise StageError(f"{row.path}: {e}") from None
+
+
+def _ahead(work: Callable[[T], R], things: Iterable[T], ahead: int, threads: int) -> Generator[R]:
+    """``map`` in threads, in order, computing at most ``ahead`` results in advance."""
+    pool = ThreadPoolExecutor(threads)
+    try:
+        waiting: deque[Future[R]] = deque()
+        for thing in things:
+            waiting.append(pool.submit(work, thing))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

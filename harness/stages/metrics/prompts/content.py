@@ -1,4 +1,4 @@
-"""Checks of a prompt's content: its class and no other, land seen from above, its passages, no forbidden content."""
+"""Checks of a prompt's content: its class, the view, its passages, what is forbidden, copies of others."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.stages.metrics.prompts.words import (
     Context,
     Finding,
+    Twin,
     content,
     found,
     listed,
@@ -233,3 +234,20 @@ def close(prompt: Prompt, context: Context) -> Finding:
         return Finding(None)
     cosine = context.resting[prompt.name]
     return Finding(cosine, (f"cosine {cosine:.3f} with the nearest of {len(prompt.passages)} passages",))
+
+
+def unrepeated(prompt: Prompt, context: Context) -> Finding:
+    """Likeness to the most similar earlier prompt of its class, so the first of several copies passes."""
+    return _likeness(context.twins_within.get(prompt.name))
+
+
+def class_specific(prompt: Prompt, context: Context) -> Finding:
+    """Likeness to the most similar prompt of another class, unless the two differ in the words for their classes.
+
+    For example, "a lake in a forest" for two classes does not distinguish them.
+    """
+    return _likeness(context.twins_across.get(prompt.name))
+
+
+def _likeness(twin: Twin | None) -> Finding:
+    return Finding(0.0) if twin is None else Finding(twin.likeness, (f"{twin.name}: {twin.text}",))

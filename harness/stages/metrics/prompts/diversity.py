@@ -1,9 +1,8 @@
-"""How varied the prompts of each class are: near duplicates, and repetition of n-grams."""
+"""How varied the prompts of each class are: repetition of n-grams, and the number of different prompts."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from harness.compute.influence import jackknife, rows
 from harness.errors import StageError
 from harness.formats.embedder import EMBEDDER
 from harness.stage import Count, Higher, HigherShare, Items, Job, LowerShare, Scores, stage
-from harness.stages.metrics.prompts.words import Context, Finding, Twin, shingles, words
+from harness.stages.metrics.prompts.words import words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,75 +88,23 @@ def _bleu(precisions: Sequence[float], length: int, others: Sequence[int]) -> fl
     return brevity * math.exp(sum(map(math.log, precisions)) / len(precisions))
 
 
-def unrepeated(prompt: Prompt, context: Context) -> Finding:
-    """Likeness to the most similar earlier prompt of its class, so the first of several copies passes."""
-    return _likeness(context.twins_within.get(prompt.name))
-
-
-def class_specific(prompt: Prompt, context: Context) -> Finding:
-    """Likeness to the most similar prompt of another class, unless the two differ in the words for their classes.
-
-    For example, "a lake in a forest" for two classes does not distinguish them.
-    """
-    return _likeness(context.twins_across.get(prompt.name))
-
-
-def _likeness(twin: Twin | None) -> Finding:
-    return Finding(0.0) if twin is None else Finding(twin.likeness, (f"{twin.name}: {twin.text}",))
-
-
-def twins(
-    prompts: Sequence[Prompt], named: Mapping[str, re.Pattern[str]]
-) -> tuple[dict[str, Twin], dict[str, Twin]]:
-    """For each prompt the most similar earlier one of its class, and the most similar one of another class.
+def vendi(vectors: NDArray[np.float32]) -> float:
+    """Exp of the Shannon entropy of the eigenvalues of K / N, for the cosines K (Friedman and Dieng 2022).
 
     Args:
-        prompts: all prompts of an artifact, in its order.
-        named: for each class, the pattern that finds its words.
+        vectors: float32 (N, D), rows of norm 1; a row of zeros is an item unlike any other.
 
     Returns:
-        Two mappings by prompt name; a prompt that shares no pair of words with another has no twin.
+        In [1, N]: 1 if all rows are equal, N if all rows are orthogonal.
     """
-    likeness = _likenesses([prompt.text for prompt in prompts])
-    within: dict[str, Twin] = {}
-    across: dict[str, Twin] = {}
-    for i, prompt in enumerate(prompts):
-        for j in (-likeness[i]).argsort(kind="stable"):
-            other = prompts[j]
-            if not likeness[i, j] or (prompt.name in within and prompt.name in across):
-                break
-            twin = Twin(other.name, other.text, float(likeness[i, j]))
-            if other.label == prompt.label:
-                if j < i:
-                    within.setdefault(prompt.name, twin)
-            elif prompt.name not in across and not _tells_apart(prompt, other, named):
-                across[prompt.name] = twin
-    return within, across
-
-
-def _likenesses(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Jaccard index of the word pairs of every two texts, float64 (N, N)."""
     import numpy as np
-    from scipy.sparse import csr_array
 
-    sets = [sorted(shingles(text)) for text in texts]
-    index = {pair: i for i, pair in enumerate(sorted({pair for pairs in sets for pair in pairs}))}
-    starts = np.cumsum([0, *map(len, sets)])
-    columns = np.array([index[pair] for pairs in sets for pair in pairs], dtype=np.int64)
-    has = csr_array((np.ones(len(columns)), columns, starts), shape=(len(texts), max(1, len(index))))
-    shared = (has @ has.T).toarray()
-    sizes = has.sum(axis=1)
-    likeness: NDArray[np.float64] = shared / np.maximum(sizes[:, None] + sizes[None, :] - shared, 1)
-    return likeness
-
-
-def _tells_apart(prompt: Prompt, other: Prompt, named: Mapping[str, re.Pattern[str]]) -> bool:
-    """Whether one of the two has a word that the other does not have and that names its class."""
-    mine, theirs = set(words(prompt.text)), set(words(other.text))
-    return any(
-        any(set(words(match.group())) & only for match in named[one.label].finditer(one.text))
-        for one, only in ((prompt, mine - theirs), (other, theirs - mine))
-    )
+    rows = vectors.astype(np.float64)
+    cosines = rows @ rows.T
+    np.fill_diagonal(cosines, 1)
+    shares = np.linalg.eigvalsh(cosines / len(rows))
+    shares = shares[shares > 1e-12]  # the rest is rounding error, and 0 log 0 is 0
+    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 FIELDS = ("distinct_n", "self_bleu", "vendi")
@@ -204,8 +151,7 @@ def variety(
         StageError: no prompts, a class with a single one, or one in which no prompt has ``n`` words.
     """
     from harness.formats.prompts import read
-    from harness.stages.metrics.prompts.words import words
-    from harness.stages.systems.embeddings.opening import open_embedder
+    from harness.stages.systems.embeddings import open_embedder
 
     by_class: dict[str, list[Prompt]] = {}
     for prompt in read(prompts):
@@ -268,8 +214,6 @@ class Compared:
 
     def values(self, without: int | None = None) -> dict[str, float]:
         """The fields of the class, for all its prompts or without one of them."""
-        from harness.stages.metrics.prompts.vendi import vendi
-
         kept = [i for i in range(len(self.spoken)) if i != without]
         spoken = [self.spoken[i] for i in kept]
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.artifact import ImageTextModel, TextEmbedder, Tokenizer
 from harness.errors import StageError
+from harness.stages.metrics.prompts.words import Twin, shingles, words
 
 if TYPE_CHECKING:
     from harness.formats.prompts import Prompt
@@ -49,7 +51,7 @@ def spans_of(tokenizer: Tokenizer) -> Callable[[str], Sequence[tuple[int, int]]]
 
 def embedding(embedder: TextEmbedder, device: str) -> tuple[str, Embed]:
     """The embedder's name and its embedding function."""
-    from harness.stages.systems.embeddings.opening import open_embedder
+    from harness.stages.systems.embeddings import open_embedder
 
     opened = open_embedder(embedder.path, device)
     return opened.name, opened.embed
@@ -105,3 +107,56 @@ def with_passages(prompts: Sequence[Prompt], embed: Embed) -> dict[str, float]:
         prompt.name: float(max(passages[place[passage.text]] @ vector for passage in prompt.passages))
         for prompt, vector in zip(resting, vectors, strict=True)
     }
+
+
+def twins(
+    prompts: Sequence[Prompt], named: Mapping[str, re.Pattern[str]]
+) -> tuple[dict[str, Twin], dict[str, Twin]]:
+    """For each prompt the most similar earlier one of its class, and the most similar one of another class.
+
+    Args:
+        prompts: all prompts of an artifact, in its order.
+        named: for each class, the pattern that finds its words.
+
+    Returns:
+        Two mappings by prompt name; a prompt that shares no pair of words with another has no twin.
+    """
+    likeness = _likenesses([prompt.text for prompt in prompts])
+    within: dict[str, Twin] = {}
+    across: dict[str, Twin] = {}
+    for i, prompt in enumerate(prompts):
+        for j in (-likeness[i]).argsort(kind="stable"):
+            other = prompts[j]
+            if not likeness[i, j] or (prompt.name in within and prompt.name in across):
+                break
+            twin = Twin(other.name, other.text, float(likeness[i, j]))
+            if other.label == prompt.label:
+                if j < i:
+                    within.setdefault(prompt.name, twin)
+            elif prompt.name not in across and not _tells_apart(prompt, other, named):
+                across[prompt.name] = twin
+    return within, across
+
+
+def _likenesses(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Jaccard index of the word pairs of every two texts, float64 (N, N)."""
+    from scipy.sparse import csr_array
+
+    sets = [sorted(shingles(text)) for text in texts]
+    index = {pair: i for i, pair in enumerate(sorted({pair for pairs in sets for pair in pairs}))}
+    starts = np.cumsum([0, *map(len, sets)])
+    columns = np.array([index[pair] for pairs in sets for pair in pairs], dtype=np.int64)
+    has = csr_array((np.ones(len(columns)), columns, starts), shape=(len(texts), max(1, len(index))))
+    shared = (has @ has.T).toarray()
+    sizes = has.sum(axis=1)
+    likeness: NDArray[np.float64] = shared / np.maximum(sizes[:, None] + sizes[None, :] - shared, 1)
+    return likeness
+
+
+def _tells_apart(prompt: Prompt, other: Prompt, named: Mapping[str, re.Pattern[str]]) -> bool:
+    """Whether one of the two has a word that the other does not have and that names its class."""
+    mine, theirs = set(words(prompt.text)), set(words(other.text))
+    return any(
+        any(set(words(match.group())) & only for match in named[one.label].finditer(one.text))
+        for one, only in ((prompt, mine - theirs), (other, theirs - mine))
+    )

@@ -42,7 +42,7 @@ def divergence(
         iterations: most iterations for each of the three problems; they stop when they have converged.
 
     Raises:
-        StageError: not converged, all real vectors equal, or the errors of ``features.vectors.pair``.
+        StageError: not converged, all real vectors equal, or the errors of ``formats.features.pair``.
     """
     from harness.stages.metrics.neighbours.distances import mean_squared
     from harness.stages.metrics.sinkhorn.transport import debiased

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from harness.artifact import Corpus, TextEmbedder
 from harness.errors import StageError
+from harness.formats.embedder import DESCRIPTION, describe, digest_of, read_description
 from harness.sources.hub import Source
 from harness.stage import Count, Job, stage
 
-__all__ = ["load", "local"]
+if TYPE_CHECKING:
+    from harness.stages.systems.embeddings.embedder import Embedder
 
 
 @stage(version=1, software=("scikit-learn", "scipy", "numpy"))
@@ -57,7 +62,6 @@ def load(*, source: Source, query_prefix: str | None = None, job: Job) -> TextEm
         StageError: a file is missing, damaged or a pickle; a module of the model is not a Transformer, Pooling,
             Normalize or Dense; weights are missing, unexpected, of another shape or not finite.
     """
-    from harness.formats.embedder import describe, digest_of
     from harness.stages.systems.embeddings.sentence_transformer import (
         SentenceEmbedder,
         account,
@@ -91,4 +95,28 @@ def load(*, source: Source, query_prefix: str | None = None, job: Job) -> TextEm
             "parameters": sum(weights.numel() for weights in network.parameters()),
             "prompts": dict(network.prompts),
         },
+    )
+
+
+def open_embedder(embedder: Path, device: str) -> Embedder:
+    """Open what ``embeddings.local`` or ``embeddings.load`` produced.
+
+    Args:
+        embedder: its folder.
+        device: a torch device; a local embedder computes on the CPU.
+
+    Raises:
+        StageError: it is damaged or not an embedder.
+    """
+    kind = read_description(embedder)["kind"]
+    if kind == "latent-semantic":
+        from harness.stages.systems.embeddings.latent_semantic import LatentSemantic
+
+        return LatentSemantic.open(embedder, digest_of(embedder))
+    if kind == "sentence-transformer":
+        from harness.stages.systems.embeddings.sentence_transformer import SentenceEmbedder
+
+        return SentenceEmbedder.open(embedder, digest_of(embedder), device)
+    raise StageError(
+        f"{embedder / DESCRIPTION}: kind {kind!r}; expected latent-semantic or sentence-transformer"
     )

@@ -20,8 +20,7 @@ from harness.errors import StageError
 from harness.formats.features import pair, read
 from harness.stages.metrics import features
 from harness.stages.metrics.features.families import Architecture
-from harness.stages.metrics.features.networks import Description, build, save
-from harness.stages.metrics.features.running import Runner
+from harness.stages.metrics.features.networks import Description, Runner, build, save
 from harness.stages.metrics.features.view import View
 
 pytestmark = pytest.mark.numeric

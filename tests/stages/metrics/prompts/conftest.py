@@ -12,7 +12,7 @@ from harness.artifact import Corpus, Prompts, TextEmbedder, Tokenizer
 from harness.formats import corpus as corpus_table
 from harness.formats.prompts import Prompt, count, write
 from harness.stages.metrics import prompts as metric
-from harness.stages.metrics.prompts.checking import CheckScores
+from harness.stages.metrics.prompts import CheckScores
 from harness.stages.systems import embeddings
 
 

@@ -1,13 +1,17 @@
-"""``prompts.variety``: a writer that says one thing scores low, and every knob counts."""
+"""How varied prompts are: ``prompts.variety``, and the n-grams and Vendi score that it is made of."""
 
 import statistics
 
+import numpy as np
 import pytest
 from hand_prompts import prompt
+from hypothesis import given
+from hypothesis import strategies as st
 from jobs import FolderJob
 
 from harness.errors import StageError
 from harness.stages.metrics import prompts as metric
+from harness.stages.metrics.prompts.diversity import distinct, self_bleu, vendi
 
 pytestmark = pytest.mark.numeric
 
@@ -91,3 +95,63 @@ def test_every_parameter_changes_the_output(variety):
 def test_what_cannot_be_compared_is_told_in_a_line(variety, prompts, message):
     with pytest.raises(StageError, match=message):
         variety(prompts)
+
+
+def test_distinct_by_hand():
+    assert distinct([["a", "b", "c"], ["a", "b"]], 2) == 2 / 3
+    assert distinct([["a", "b"]], 3) == 0
+
+
+TEXTS = st.lists(st.lists(st.sampled_from("abcde"), max_size=9), min_size=2, max_size=6)
+
+
+@given(TEXTS, st.integers(1, 4))
+def test_self_bleu_is_sacrebleus_sentence_bleu_with_the_others_as_references(texts, n):
+    from sacrebleu.metrics import BLEU
+
+    scores = self_bleu(texts, n)
+    bleu = BLEU(tokenize="none", effective_order=True, max_ngram_order=n)
+    for i, text in enumerate(texts):
+        others = [" ".join(other) for j, other in enumerate(texts) if j != i]
+        expected = bleu.sentence_score(" ".join(text), others).score / 100
+        assert scores[i] == pytest.approx(expected, abs=1e-9)
+
+
+def test_copies_are_one_and_strangers_near_nothing():
+    assert self_bleu([["a", "lake", "in", "a", "wood"]] * 3) == [1, 1, 1]
+    assert max(self_bleu([["a", "b", "c", "d", "e"], ["f", "g", "h", "i", "j"]])) < 0.1
+
+
+def test_n_different_things_are_n_and_copies_are_one():
+    assert vendi(np.eye(5, dtype=np.float32)) == pytest.approx(5)
+    assert vendi(np.ones((5, 1), np.float32)) == pytest.approx(1)
+
+
+@given(st.floats(-1, 1))
+def test_two_things_at_an_angle(cosine):
+    """The eigenvalues of two rows with cosine c are (1 ± c) / 2."""
+    two = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]], np.float32)
+    shares = [s for s in ((1 + cosine) / 2, (1 - cosine) / 2) if s > 0]
+    assert vendi(two) == pytest.approx(np.exp(-sum(s * np.log(s) for s in shares)), abs=1e-5)
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+def test_groups_of_copies_are_exp_of_the_entropy_of_their_sizes(sizes):
+    rows = np.repeat(np.eye(len(sizes), dtype=np.float32), sizes, axis=0)
+    shares = np.array(sizes) / sum(sizes)
+    assert vendi(rows) == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_neither_order_nor_a_rotation_matters(seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(6, 4))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    turn, _ = np.linalg.qr(rng.normal(size=(4, 4)))
+    assert vendi((rng.permutation(rows) @ turn).astype(np.float32)) == pytest.approx(
+        vendi(rows.astype(np.float32)), abs=1e-4
+    )
+
+
+def test_what_is_not_known_is_like_nothing_else():
+    assert vendi(np.zeros((3, 2), np.float32)) == pytest.approx(3)

@@ -2,7 +2,7 @@
 
 from harness.artifact import Index, TextEmbedder
 from harness.formats.embedder import EMBEDDER
-from harness.stages.systems.prompt_writer.index import INDEX
+from harness.stages.systems.prompt_writer import INDEX
 from harness.suite.registry import all_stages
 
 

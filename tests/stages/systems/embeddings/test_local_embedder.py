@@ -15,9 +15,8 @@ from harness.errors import StageError
 from harness.formats.corpus import Row, write
 from harness.stages.data.corpus.chunking import chunk
 from harness.stages.data.corpus.texts import docstrings
-from harness.stages.systems.embeddings import local
+from harness.stages.systems.embeddings import local, open_embedder
 from harness.stages.systems.embeddings.latent_semantic import LatentSemantic, features, learn
-from harness.stages.systems.embeddings.opening import open_embedder
 
 pytestmark = pytest.mark.numeric
 

@@ -17,12 +17,17 @@ from harness.errors import StageError
 from harness.formats import corpus
 from harness.formats.corpus import Row
 from harness.stages.systems.embeddings import local
-from harness.stages.systems.prompt_writer import passages
+from harness.stages.systems.prompt_writer import index, passages
 from harness.stages.systems.prompt_writer.address import Address
-from harness.stages.systems.prompt_writer.collection import ExactStore, filled, name_of, nodes_of, on_server
-from harness.stages.systems.prompt_writer.index import index
+from harness.stages.systems.prompt_writer.collection import (
+    ExactStore,
+    filled,
+    name_of,
+    nodes_of,
+    on_server,
+    open_index,
+)
 from harness.stages.systems.prompt_writer.passages import Held, Piece
-from harness.stages.systems.prompt_writer.retrieving import open_index
 
 THINGS = ["lake water river boat", "snow ice glacier winter", "wheat maize farmer harvest"]
 

@@ -12,8 +12,7 @@ from harness.artifact import Prompts
 from harness.errors import StageError
 from harness.formats.prompts import read
 from harness.stages.systems.embeddings import local
-from harness.stages.systems.prompt_writer.grounded import write
-from harness.stages.systems.prompt_writer.index import index
+from harness.stages.systems.prompt_writer import index, write
 from harness.stages.systems.prompt_writer.selecting import select
 from harness.stages.systems.prompt_writer.wording import Instruction, Phrase
 

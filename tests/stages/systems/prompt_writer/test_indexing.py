@@ -16,13 +16,10 @@ from harness.artifact import Corpus
 from harness.errors import StageError
 from harness.formats.corpus import Row, write
 from harness.formats.embedder import digest_of
-from harness.stages.systems.embeddings import local
-from harness.stages.systems.embeddings.opening import open_embedder
-from harness.stages.systems.prompt_writer import collection, passages
-from harness.stages.systems.prompt_writer.collection import ExactStore
-from harness.stages.systems.prompt_writer.index import index
+from harness.stages.systems.embeddings import local, open_embedder
+from harness.stages.systems.prompt_writer import collection, index, passages
+from harness.stages.systems.prompt_writer.collection import ExactStore, open_index
 from harness.stages.systems.prompt_writer.passages import Held, Piece
-from harness.stages.systems.prompt_writer.retrieving import open_index
 
 pytestmark = pytest.mark.numeric
 
@@ -230,8 +227,8 @@ sys.addaudithook(lambda event, arguments: calls.append(event) if event.startswit
 from pathlib import Path
 from jobs import FolderJob
 from harness.artifact import Corpus, TextEmbedder
-from harness.stages.systems.prompt_writer.index import index
-from harness.stages.systems.prompt_writer.retrieving import open_index
+from harness.stages.systems.prompt_writer import index
+from harness.stages.systems.prompt_writer.collection import open_index
 corpus, embedder, folder = map(Path, sys.argv[1:])
 made = index(Corpus(corpus), TextEmbedder(embedder), job=FolderJob(folder))
 retriever = open_index(made.path, embedder, "cpu")

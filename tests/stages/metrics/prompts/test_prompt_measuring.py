@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.stages.metrics.prompts.content import naming, patterns
-from harness.stages.metrics.prompts.diversity import twins
+from harness.stages.metrics.prompts.measuring import twins
 from harness.stages.metrics.prompts.words import shingles
 
 pytestmark = pytest.mark.numeric
