@@ -87,7 +87,7 @@ def finetune(
             no layer; a loss or a weight that is not finite; a parameter that would have no effect.
         ResourceError: out of memory; what was trained so far is kept.
     """
-    from harness.stages.systems.language_model.loop import train
+    from harness.stages.systems.language_model.loop import finetuned
     from harness.stages.systems.language_model.subject import Recipe
 
     if method == "full":
@@ -118,4 +118,4 @@ def finetune(
         gradient_checkpointing=gradient_checkpointing,
         seed=seed,
     )
-    return train(recipe, model, data, validation, job)
+    return finetuned(recipe, model, data, validation, job)

@@ -14,7 +14,6 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from harness.artifact import Json
-from harness.compute.resume import mixed
 from harness.errors import StageError
 from harness.formats.corpus import read
 from harness.stage import Job
@@ -127,17 +126,11 @@ def collate(rows: Sequence[Tokens]) -> Batch:
 def drawn(recipe: Recipe, count: int, step: int) -> list[int]:
     """Indices of the rows, out of ``count``, that a step reads.
 
-    These are the next ``per_step`` of ``epochs`` shuffled passes over all rows. They depend on seed and step only. The
-    last step of the last pass may be smaller than the others.
+    These are the next ``per_step`` of ``epochs`` shuffled passes over all rows. The last step of the last pass may be
+    smaller than the others.
     """
     first = step * recipe.per_step
-    last = min(first + recipe.per_step, recipe.epochs * count)
-    found: list[int] = []
-    for epoch in range(first // count, (last - 1) // count + 1):
-        generator = torch.Generator().manual_seed(mixed(recipe.seed, -1, epoch))
-        order = torch.randperm(count, generator=generator)
-        found += order[max(first - epoch * count, 0) : last - epoch * count].tolist()
-    return found
+    return recipe.drawn(count, range(first, min(first + recipe.per_step, recipe.epochs * count)))
 
 
 def parts(rows: Sequence[Tokens], batch_size: int) -> Iterator[Batch]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import load_file
-from torch import Tensor
 
 from harness.artifact import FinetunedPipeline, Pipeline
+from harness.compute.training import Trainable
 from harness.errors import StageError
 from harness.stage import Job
 from harness.stages.systems.text_to_image.components import read_network, read_pipeline
@@ -23,30 +21,8 @@ CHECKPOINTS, BASE, RECIPE = "checkpoints", "base", "recipe.json"
 _ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
 
 
-@dataclass(frozen=True)
-class Trainable:
-    """Parameters by name (``unet.…``, ``text_encoder.…``); all others are frozen."""
-
-    found: Mapping[str, torch.nn.Parameter]
-
-    @property
-    def names(self) -> list[str]:
-        return list(self.found)
-
-    def parameters(self) -> list[torch.nn.Parameter]:
-        return list(self.found.values())
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return {name: p.detach() for name, p in self.found.items()}
-
-    @torch.no_grad()
-    def load_state_dict(self, state: Mapping[str, Tensor], /) -> None:
-        for name, p in self.found.items():
-            p.copy_(state[name])
-
-
 def trainable(recipe: Recipe, pipeline: StableDiffusionPipeline) -> Trainable:
-    """Freeze what is not trained; add adapters for LoRA."""
+    """Freeze what is not trained, and add adapters for LoRA; names begin with ``unet.`` or ``text_encoder.``."""
     networks = {"unet": pipeline.unet, "text_encoder": pipeline.text_encoder}
     for network in networks.values():
         network.requires_grad_(False)
@@ -69,13 +45,8 @@ def trainable(recipe: Recipe, pipeline: StableDiffusionPipeline) -> Trainable:
         pipeline.unet.enable_gradient_checkpointing()
         if recipe.text_encoder:
             pipeline.text_encoder.gradient_checkpointing_enable()
-    return Trainable(
-        {
-            f"{part}.{name}": p
-            for part, network in networks.items()
-            for name, p in network.named_parameters()
-            if p.requires_grad
-        }
+    return Trainable.among(
+        (f"{part}.{name}", p) for part, network in networks.items() for name, p in network.named_parameters()
     )
 
 

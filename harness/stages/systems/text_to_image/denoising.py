@@ -74,7 +74,8 @@ class Drawing:
         """All images of one step of the optimiser, ``recipe.per_step`` of them."""
         recipe = self.recipe
         generator = torch.Generator().manual_seed(mixed(recipe.seed, step))
-        images = self._images(step)
+        first = step * recipe.per_step
+        images = recipe.drawn(len(self.captions), range(first, first + recipe.per_step))
         count = len(ORIENTATIONS[recipe.augment])
         orientations = torch.randint(count, (len(images),), generator=generator).tolist()
         shape = (len(images), self.latents.moments.shape[2] // 2, *self.latents.moments.shape[3:])
@@ -87,18 +88,6 @@ class Drawing:
         ]
         added = torch.randn(latents.shape, generator=generator)
         return batch(self.noise, self.tokenizer, latents, timesteps, captions, added)
-
-    def _images(self, step: int) -> list[int]:
-        """The next images in an endless sequence of shuffled passes over the data."""
-        count, first = len(self.captions), step * self.recipe.per_step
-        wanted = range(first, first + self.recipe.per_step)
-        orders = {epoch: self._order(epoch) for epoch in {i // count for i in wanted}}
-        return [orders[i // count][i % count] for i in wanted]
-
-    def _order(self, epoch: int) -> list[int]:
-        generator = torch.Generator().manual_seed(mixed(self.recipe.seed, -1, epoch))
-        order: list[int] = torch.randperm(len(self.captions), generator=generator).tolist()
-        return order
 
     def _caption(self, image: int, at: float) -> str:
         captions = self.captions[image]

@@ -22,7 +22,7 @@ from harness.stages.systems.text_to_image.training_data import prepare, prepared
 ADAPTER = "adapter"
 
 
-def train(
+def finetuned(
     recipe: Recipe, pipeline: Pipeline, data: Artifact, validation: Artifact | None, processes: int, job: Job
 ) -> FinetunedPipeline:
     """See ``text_to_image.finetune``."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,15 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from diffusers import DDPMScheduler
-from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
 from safetensors.torch import save_file
 
 from harness.artifact import Json
-from harness.compute.arithmetic import is_out_of_memory
-from harness.compute.precisions import dtype_of
-from harness.compute.resume import Resume, Stateful
-from harness.errors import ResourceError, StageError
+from harness.compute.arithmetic import enough_memory
+from harness.compute.precisions import Precision, dtype_of
+from harness.compute.resume import Stateful
+from harness.compute.training import train
+from harness.errors import StageError
 from harness.stages.systems.text_to_image.checkpoints import trainable
 from harness.stages.systems.text_to_image.components import read_pipeline
 from harness.stages.systems.text_to_image.denoising import Denoiser, Drawing, held_out_loss
@@ -34,8 +33,6 @@ Tell = Callable[[int, int, str], None]
 RESULT, HISTORY, CHECKPOINTS = "trained.safetensors", "history.json", "checkpoints"
 ERROR = "error.txt"
 """File with the error that stopped a process started by the stage."""
-ROWS, LOOKS = 100, 10
-"""Maximum number of rows of the history, and of evaluations on the held-out images."""
 
 
 @dataclass(frozen=True)
@@ -70,34 +67,39 @@ def run(task: Task, tell: Tell) -> None:
         gradient_accumulation_steps=recipe.accumulate,
         log_with=None if recipe.tracker == "none" else recipe.tracker,
     )
+    advice = f"at batch_size {recipe.batch_size}; halve it and double accumulate, or set gradient_checkpointing: true"
     try:
-        _Loop(task, accelerator, prepared(scratch), tell).run()
-    except (RuntimeError, MemoryError) as e:
-        if not is_out_of_memory(e):
-            raise
-        raise ResourceError(
-            f"out of memory at batch_size {recipe.batch_size}; halve it and double accumulate, "
-            "or set gradient_checkpointing: true"
-        ) from None
+        with enough_memory(advice):
+            _train(DiffusionLearner(task, accelerator, prepared(scratch)), scratch, tell)
     finally:
         accelerator.end_training()
 
 
-class _Loop:
-    """The parts of a training, and its steps."""
+def _train(learner: DiffusionLearner, scratch: Path, tell: Tell) -> None:
+    main = learner.accelerator.is_main_process
+    history = train(learner, scratch, tell if main else lambda *_: None, saves=main)
+    if main:
+        learner.save(scratch / RESULT)
+        (scratch / HISTORY).write_text(json.dumps(history), encoding="utf-8")
+    learner.accelerator.wait_for_everyone()
+
+
+class DiffusionLearner:
+    """A denoiser that is trained, in one process of several or alone."""
 
     recipe: Recipe
+    precision: Precision
 
-    def __init__(self, task: Task, accelerator: Accelerator, data: Prepared, tell: Tell) -> None:
+    def __init__(self, task: Task, accelerator: Accelerator, data: Prepared) -> None:
         self.recipe, self.scratch = task.recipe, Path(task.scratch)
-        self.accelerator, self.tell = accelerator, tell
+        self.precision = self.recipe.precision
+        self.accelerator = accelerator
         self.steps = self.recipe.steps(len(data.training.captions))
         pipeline = read_pipeline(Path(task.pipeline), "the pipeline", torch.float32)
         noise = DDPMScheduler.from_config(pipeline.scheduler.config)
-        sides = [(data.training, self.recipe)]
-        sides += [(data.held_out, self.recipe)] if data.held_out else []
-        self.drawing, *self.held_out = (
-            Drawing(recipe, side.captions, side.latents, noise, pipeline.tokenizer) for side, recipe in sides
+        self.drawing, self.held_out = (
+            side and Drawing(self.recipe, side.captions, side.latents, noise, pipeline.tokenizer)
+            for side in (data.training, data.held_out)
         )
         self.trained = trainable(self.recipe, pipeline)
         pipeline.unet.to(memory_format=torch.channels_last)  # a fifth faster on CPUs
@@ -105,48 +107,25 @@ class _Loop:
         if self.recipe.precision != "fp32" and not self.recipe.text_encoder:
             network.text_encoder.to(dtype_of(self.recipe.precision))
         parameters = self.trained.parameters()
-        self.ema = EMAModel(parameters, decay=self.recipe.ema) if self.recipe.ema is not None else None
+        self.ema = Average(parameters, decay=self.recipe.ema) if self.recipe.ema is not None else None
         optimizer = _optimizer(self.recipe, parameters)
-        self.schedule = get_scheduler(
-            self.recipe.schedule if self.recipe.schedule != "constant" else "constant_with_warmup",
-            optimizer,
-            num_warmup_steps=self.recipe.warm_up,
-            num_training_steps=self.steps,
-        )
+        self.rate = self.recipe.rate(optimizer, self.steps)
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
         if self.ema is not None:
             self.ema.to(accelerator.device)
-        self.history: list[dict[str, Json]] = []
-
-    def run(self) -> None:
-        resume = Resume(self.scratch, self._parts(), "training")
-        told = resume.restore()
-        if self.ema is not None:
-            self.ema.to(self.accelerator.device)  # a restored state is on the CPU, where it was saved
-        self.history = list(told.get("history", []))  # type: ignore[arg-type]
-        since: list[float] = list(told.get("since", []))  # type: ignore[arg-type]
-        first = int(told.get("step", 0))  # type: ignore[arg-type]
-        main = self.accelerator.is_main_process
         self._track()
-        for step in range(first + 1, self.steps + 1):
-            since.append(self._step(step - 1))
-            if main:
-                self.tell(step, self.steps, "steps")
-            if step % math.ceil(self.steps / ROWS) == 0 or step == self.steps:
-                self._note(step, sum(since) / len(since))
-                since = []
-            every = self.recipe.checkpoint_every
-            if main and every and step % every == 0:
-                self._save(self.scratch / CHECKPOINTS / f"{step}.safetensors")
-            if main:
-                resume.save_if_due({"step": step, "history": self.history, "since": since})
-        if main:
-            self._save(self.scratch / RESULT)
-            (self.scratch / HISTORY).write_text(json.dumps(self.history), encoding="utf-8")
-        self.accelerator.wait_for_everyone()
 
-    def _step(self, step: int) -> float:
-        """Do one step of the optimiser and return the mean loss of its images."""
+    @property
+    def parts(self) -> Mapping[str, Stateful]:
+        parts: dict[str, Any] = {"weights": self.trained, "optimizer": self.optimizer, "rate": self.rate}
+        if self.ema is not None:
+            parts["ema"] = self.ema
+        if self.accelerator.scaler is not None:
+            parts["scaler"] = self.accelerator.scaler
+        return parts
+
+    def step(self, step: int) -> tuple[float, int]:
+        """Do one step of the optimiser, keep a checkpoint if one is due, and return the mean loss as one number."""
         accelerator, recipe = self.accelerator, self.recipe
         whole, losses = self.drawing.step(step), []
         self.network.train()
@@ -161,56 +140,41 @@ class _Loop:
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             losses.append(loss.detach())
-        self.schedule.step()
+        self.rate.step()
         if self.ema is not None:
             self.ema.step(self.trained.parameters())
-        mean = float(accelerator.reduce(torch.stack(losses).mean(), reduction="mean"))
-        if not math.isfinite(mean):
-            raise StageError(
-                f"the training loss became {mean} at step {step + 1}; lower lr, or use precision: fp32"
-            )
-        return mean
+        every = recipe.checkpoint_every
+        if accelerator.is_main_process and every and (step + 1) % every == 0:
+            self.save(self.scratch / CHECKPOINTS / f"{step + 1}.safetensors")
+        return float(accelerator.reduce(torch.stack(losses).mean(), reduction="mean")), 1
 
-    def _note(self, step: int, loss: float) -> None:
-        """Add a row to the history, every tenth of the way with the held-out loss."""
-        looks = {math.ceil(self.steps * k / LOOKS) for k in range(1, LOOKS + 1)}
-        due = any(step - math.ceil(self.steps / ROWS) < look <= step for look in looks)
-        row: dict[str, Json] = {"step": step, "train_loss": loss, "lr": self.schedule.get_last_lr()[0]}
-        row["validation_loss"] = self._look() if self.held_out and due else None
-        self.history.append(row)
-        self.accelerator.log({k: v for k, v in row.items() if v is not None and k != "step"}, step=step)
+    def note(self, row: dict[str, Json], look: bool) -> None:
+        """Add the learning rate of the next step, and the held-out loss."""
+        row["lr"] = self.rate.get_last_lr()[0]
+        row["validation_loss"] = self._look(self.held_out) if self.held_out and look else None
+        self.accelerator.log(
+            {k: v for k, v in row.items() if v is not None and k != "step"}, step=row["step"]
+        )
 
-    def _look(self) -> float:
+    def _look(self, held_out: Drawing) -> float:
         """The held-out loss of the weights that would be saved now."""
         self.network.eval()
         if self.ema is None:
-            return float(held_out_loss(self.held_out[0], self.network))
+            return held_out_loss(held_out, self.network)
         self.ema.store(self.trained.parameters())
         self.ema.copy_to(self.trained.parameters())
-        loss = float(held_out_loss(self.held_out[0], self.network))
+        loss = held_out_loss(held_out, self.network)
         self.ema.restore(self.trained.parameters())
         return loss
 
-    def _save(self, file: Path) -> None:
+    def save(self, file: Path) -> None:
         """Save the trained weights, or their moving average, in fp32."""
         file.parent.mkdir(exist_ok=True)
-        weights = dict(zip(self.trained.names, self.ema.shadow_params, strict=True)) if self.ema else {}
+        weights = dict(zip(self.trained.found, self.ema.shadow_params, strict=True)) if self.ema else {}
         state = weights or self.trained.state_dict()
         torn = file.with_suffix(".torn")
         save_file({n: t.detach().float().cpu().contiguous() for n, t in state.items()}, torn)
         torn.replace(file)
-
-    def _parts(self) -> dict[str, Stateful]:
-        parts: dict[str, Any] = {
-            "weights": self.trained,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-        }
-        if self.ema is not None:
-            parts["ema"] = self.ema
-        if self.accelerator.scaler is not None:
-            parts["scaler"] = self.accelerator.scaler
-        return parts
 
     def _track(self) -> None:
         if self.recipe.tracker == "none":
@@ -220,6 +184,15 @@ class _Loop:
         self.accelerator.init_trackers(
             "harness", config=self.recipe.to_json(), init_kwargs={"wandb": {"dir": str(self.scratch)}}
         )
+
+
+class Average(EMAModel):  # type: ignore[misc]
+    """A moving average that stays on its device when a saved state, which is on the CPU, is restored."""
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        device = self.shadow_params[0].device
+        super().load_state_dict(state_dict)
+        self.to(device)
 
 
 def _optimizer(recipe: Recipe, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
