@@ -87,8 +87,8 @@ def finetune(
             no layer; a loss or a weight that is not finite; a parameter that would have no effect.
         ResourceError: out of memory; what was trained so far is kept.
     """
-    from harness.stages.systems.language_model.loop import finetuned
     from harness.stages.systems.language_model.subject import Recipe
+    from harness.stages.systems.language_model.training import finetuned
 
     if method == "full":
         given = {"rank": rank, "alpha": alpha, "targets": targets, "dropout": dropout}

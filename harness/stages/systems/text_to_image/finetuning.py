@@ -94,8 +94,8 @@ def finetune(
         StageError: images that cannot be read, have no caption or a blank one, differ in size or have an indivisible
             size; a loss that is not finite; not enough memory; a parameter that would have no effect.
     """
-    from harness.stages.systems.text_to_image.loop import finetuned
     from harness.stages.systems.text_to_image.recipe import Recipe
+    from harness.stages.systems.text_to_image.training import finetuned
 
     if method == "full" and (rank, alpha) != (_RANK, _ALPHA):
         name, value = ("rank", rank) if rank != _RANK else ("alpha", alpha)
@@ -143,6 +143,6 @@ def checkpoint(of: FinetunedPipeline, *, step: Count, job: Job) -> Pipeline:
     Raises:
         StageError: there is no checkpoint of that step; the message lists those that exist.
     """
-    from harness.stages.systems.text_to_image.checkpoints import restore
+    from harness.stages.systems.text_to_image.recipe import restore
 
     return restore(of, step, job)

@@ -17,9 +17,8 @@ from harness.artifact import Corpus, LanguageModel
 from harness.compute.training import train
 from harness.errors import ResourceError, StageError
 from harness.stages.systems.language_model.finetuning import finetune
-from harness.stages.systems.language_model.loop import LanguageLearner
-from harness.stages.systems.language_model.rows import read_rows
 from harness.stages.systems.language_model.subject import open_subject
+from harness.stages.systems.language_model.training import LanguageLearner, read_rows
 
 pytestmark = pytest.mark.numeric
 

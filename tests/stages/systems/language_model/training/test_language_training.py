@@ -17,10 +17,9 @@ from tiny_language_model import FULL, RECIPE, SENTENCES, corpus, far, history, t
 from harness.artifact import Corpus, LanguageModel
 from harness.compute.training import train
 from harness.stages.systems.language_model.finetuning import finetune
-from harness.stages.systems.language_model.loop import LanguageLearner
 from harness.stages.systems.language_model.opening import open_model
-from harness.stages.systems.language_model.rows import read_rows
 from harness.stages.systems.language_model.subject import open_subject
+from harness.stages.systems.language_model.training import LanguageLearner, read_rows
 
 pytestmark = pytest.mark.numeric
 
