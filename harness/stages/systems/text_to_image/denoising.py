@@ -23,7 +23,7 @@ from harness.errors import StageError
 from harness.stages.systems.text_to_image.augmenting import ORIENTATIONS
 from harness.stages.systems.text_to_image.components import read_pipeline
 from harness.stages.systems.text_to_image.recipe import CHECKPOINTS, Recipe, trainable
-from harness.stages.systems.text_to_image.training_data import Latents, Prepared
+from harness.stages.systems.text_to_image.training_data import Latents, Prepared, Side
 
 LEVELS = 4
 """Number of evenly spaced timesteps at which the loss of each held-out image is measured."""
@@ -165,24 +165,26 @@ class DiffusionLearner:
         self, recipe: Recipe, pipeline: Path, data: Prepared, accelerator: Accelerator, scratch: Path
     ) -> None:
         self.recipe, self.scratch = recipe, scratch
-        self.precision = self.recipe.precision
+        self.precision = recipe.precision
         self.accelerator = accelerator
-        self.steps = self.recipe.steps(len(data.training.captions))
+        self.steps = recipe.steps(len(data.training.captions))
         opened = read_pipeline(pipeline, "the pipeline", torch.float32)
         noise = DDPMScheduler.from_config(opened.scheduler.config)
-        self.drawing, self.held_out = (
-            side and Drawing(self.recipe, side.captions, side.latents, noise, opened.tokenizer)
-            for side in (data.training, data.held_out)
-        )
-        self.trained = trainable(self.recipe, opened)
+
+        def drawing(side: Side) -> Drawing:
+            return Drawing(recipe, side.captions, side.latents, noise, opened.tokenizer)
+
+        self.drawing = drawing(data.training)
+        self.held_out = drawing(data.held_out) if data.held_out else None
+        self.trained = trainable(recipe, opened)
         opened.unet.to(memory_format=torch.channels_last)  # a fifth faster on CPUs
         network = Denoiser(opened.unet, opened.text_encoder)
-        if self.recipe.precision != "fp32" and not self.recipe.text_encoder:
-            network.text_encoder.to(dtype_of(self.recipe.precision))
+        if recipe.precision != "fp32" and not recipe.text_encoder:
+            network.text_encoder.to(dtype_of(recipe.precision))
         parameters = self.trained.parameters()
-        self.ema = Average(parameters, decay=self.recipe.ema) if self.recipe.ema is not None else None
-        optimizer = _optimizer(self.recipe, parameters)
-        self.rate = self.recipe.rate(optimizer, self.steps)
+        self.ema = Average(parameters, decay=recipe.ema) if recipe.ema is not None else None
+        optimizer = _optimizer(recipe, parameters)
+        self.rate = recipe.rate(optimizer, self.steps)
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
         if self.ema is not None:
             self.ema.to(accelerator.device)
