@@ -97,10 +97,10 @@ class Trainable:
     def state_dict(self) -> dict[str, Tensor]:
         return {name: p.detach() for name, p in self.found.items()}
 
-    @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor], /) -> None:
-        for name, p in self.found.items():
-            p.copy_(state[name])
+        with torch.no_grad():
+            for name, p in self.found.items():
+                p.copy_(state[name])
 
 
 class Learner(Protocol):
@@ -150,7 +150,8 @@ def train(
     resume = Resume(scratch)
     resume.restore(learner.parts)
     told: Any = resume.told
-    history, since = told.get("history", []), told.get("since", [])
+    history: list[dict[str, Json]] = told.get("history", [])
+    since: list[tuple[float, int]] = told.get("since", [])
     every = math.ceil(learner.steps / ROWS)
     looks = {math.ceil(learner.steps * k / LOOKS) for k in range(1, LOOKS + 1)}
     for done in range(told.get("step", 0) + 1, learner.steps + 1):

@@ -235,10 +235,10 @@ class DiffusionLearner:
         """The held-out loss of the weights that would be saved now."""
         self.network.eval()
         if self.ema is None:
-            return held_out_loss(held_out, self.network)
+            return float(held_out_loss(held_out, self.network))
         self.ema.store(self.trained.parameters())
         self.ema.copy_to(self.trained.parameters())
-        loss = held_out_loss(held_out, self.network)
+        loss = float(held_out_loss(held_out, self.network))
         self.ema.restore(self.trained.parameters())
         return loss
 
@@ -261,7 +261,7 @@ class DiffusionLearner:
         )
 
 
-class Average(EMAModel):  # type: ignore[misc]
+class Average(EMAModel):
     """A moving average that stays on its device when a saved state, which is on the CPU, is restored."""
 
     def load_state_dict(self, state_dict: Any) -> None:
