@@ -1,1 +1,1 @@
-"""Helpers that stages share: exact arithmetic, measuring, resuming, loading weights, influence rows."""
+"""Helpers that stages share: exact arithmetic, measuring, the training loop, resuming, weights, influence rows."""

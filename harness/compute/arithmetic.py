@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
+
+from harness.errors import ResourceError
 
 _FULL = ("can't allocate memory", "not enough memory", "std::bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED")
 _ONEDNN = "could not create a primitive"
@@ -21,6 +24,21 @@ def exact() -> AbstractContextManager[None]:
 def is_out_of_memory(e: Exception) -> bool:
     """Whether an exception means that the device is out of memory; on a CPU torch has no class for it."""
     return isinstance(e, torch.OutOfMemoryError | MemoryError) or _says(str(e).strip())
+
+
+@contextmanager
+def enough_memory(otherwise: str) -> Iterator[None]:
+    """Turn a full device inside the block into an error that says what to change.
+
+    Raises:
+        ResourceError: out of memory, followed by ``otherwise``.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as e:
+        if not is_out_of_memory(e):
+            raise
+        raise ResourceError(f"out of memory {otherwise}") from None
 
 
 def _says(text: str) -> bool:

@@ -9,8 +9,6 @@ from typing import Any, Protocol
 
 import torch
 
-from harness.artifact import Json
-
 
 class Stateful(Protocol):
     """Anything with a state that training needs to continue: a network, an optimiser, a schedule."""
@@ -21,7 +19,7 @@ class Stateful(Protocol):
 
 
 class Resume:
-    """The parts of a training that have a state, kept in one file.
+    """The state of a training, kept in one file.
 
     The file holds no random state: what a step draws depends on seed and step alone.
     """
@@ -29,33 +27,35 @@ class Resume:
     SHARE = 0.1
     """Largest share of the time spent on saving, so short trainings save often and large models seldom."""
 
-    def __init__(self, scratch: Path, parts: Mapping[str, Stateful], name: str = "training") -> None:
-        self.parts = parts
-        self._file = scratch / f"{name}.pt"
+    def __init__(self, scratch: Path) -> None:
+        self._file = scratch / "training.pt"
         self._saved_at = time.monotonic()
         self._took = 0.0
+        self._saved: dict[str, Any] | None = None
+        if self._file.exists():
+            self._saved = torch.load(self._file, weights_only=True, map_location="cpu")
+        self.told: dict[str, Any] = self._saved["told"] if self._saved else {}
+        """What was saved with the parts, such as the step and the history; empty without a save."""
 
-    def restore(self) -> dict[str, Json]:
-        """Restore every part to the last save; returns the values saved with it, an empty dict without a save."""
-        if not self._file.exists():
-            return {}
-        saved = torch.load(self._file, weights_only=True, map_location="cpu")
-        for name, part in self.parts.items():
-            part.load_state_dict(saved["parts"][name])
-        told: dict[str, Json] = saved["told"]
-        return told
+    def restore(self, parts: Mapping[str, Stateful]) -> None:
+        """Restore every part to the last save, if there is one; once, because it is then forgotten."""
+        if self._saved is not None:
+            for name, part in parts.items():
+                part.load_state_dict(self._saved["parts"][name])
+            self._saved = None
 
-    def save_if_due(self, told: Mapping[str, Json]) -> None:
+    def save_if_due(self, parts: Mapping[str, Stateful], told: Mapping[str, Any]) -> None:
         """Save, unless the last save is too recent.
 
         Args:
-            told: numbers and texts that ``restore`` returns, such as the step and the history.
+            parts: all that has a state: networks, the optimiser, the schedule.
+            told: what else is needed to continue: numbers, texts and tensors.
         """
         before = time.monotonic()
         if before < self._saved_at + self._took / self.SHARE:
             return
         torn = self._file.with_suffix(".torn")
-        torch.save({"parts": {n: p.state_dict() for n, p in self.parts.items()}, "told": dict(told)}, torn)
+        torch.save({"parts": {n: p.state_dict() for n, p in parts.items()}, "told": dict(told)}, torn)
         torn.replace(self._file)
         self._saved_at = time.monotonic()
         self._took = self._saved_at - before

@@ -27,31 +27,35 @@ def weights(of: dict[str, torch.nn.Linear]) -> list[torch.Tensor]:
 def test_there_is_nothing_to_restore_at_first(tmp_path: Path) -> None:
     fresh = parts(0)
     before = weights(fresh)
-    assert Resume(tmp_path, fresh).restore() == {}
+    resume = Resume(tmp_path)
+    resume.restore(fresh)
+    assert resume.told == {}
     assert all(torch.equal(a, b) for a, b in zip(before, weights(fresh), strict=True))
 
 
 def test_parts_come_back_with_what_was_told(tmp_path: Path) -> None:
     saved, other = parts(0), parts(1)
-    Resume(tmp_path, saved).save_if_due({"step": 3, "history": [{"loss": 0.5}]})
-    assert Resume(tmp_path, other).restore() == {"step": 3, "history": [{"loss": 0.5}]}
+    Resume(tmp_path).save_if_due(saved, {"step": 3, "history": [{"loss": 0.5}]})
+    resume = Resume(tmp_path)
+    resume.restore(other)
+    assert resume.told == {"step": 3, "history": [{"loss": 0.5}]}
     assert all(torch.equal(a, b) for a, b in zip(weights(saved), weights(other), strict=True))
 
 
 def test_saving_takes_a_small_share_of_the_time(tmp_path: Path) -> None:
     """The first save is always due; the next one only after ten times as long as it took."""
-    resume = Resume(tmp_path, parts(0))
+    resume, saved = Resume(tmp_path), parts(0)
     for step in range(1, 50):
-        resume.save_if_due({"step": step})
-    last = Resume(tmp_path, parts(1)).restore()["step"]
+        resume.save_if_due(saved, {"step": step})
+    last = Resume(tmp_path).told["step"]
     assert isinstance(last, int)
     assert 1 <= last < 49
 
 
 def test_a_torn_save_does_not_hide_the_one_before(tmp_path: Path) -> None:
-    Resume(tmp_path, parts(0)).save_if_due({"step": 1})
+    Resume(tmp_path).save_if_due(parts(0), {"step": 1})
     (tmp_path / "training.torn").write_bytes(b"half")
-    assert Resume(tmp_path, parts(1)).restore() == {"step": 1}
+    assert Resume(tmp_path).told == {"step": 1}
 
 
 @given(st.tuples(st.integers(), st.integers()), st.tuples(st.integers(), st.integers()))

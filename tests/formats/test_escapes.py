@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.formats.escapes import visible, visible_in_json, without_commands
 
 HARNESS = Path(__file__).parents[2] / "harness"
-PRINTS = {"report/streams.py", "stages/systems/text_to_image/worker.py"}
+PRINTS = {"report/streams.py", "stages/systems/text_to_image/training.py"}
 """Who may write to the process's streams: one module, and the process of a training, which a stage reads."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +17,10 @@ from torch import Tensor
 from harness.artifact import Json
 from harness.compute.arithmetic import exact
 from harness.compute.precisions import PRECISIONS, Precision
+from harness.compute.resume import Resume
 from harness.errors import StageError
 from harness.stage import Job
 from harness.stages.systems.land_cover.loading import LandCoverData
-
-CHECKPOINT = "checkpoint.pt"
-CHECKPOINT_SHARE = 0.1
-"""Maximum share of the time spent on checkpoints: short runs save often, large models rarely."""
 
 
 @dataclass(frozen=True)
@@ -141,42 +137,30 @@ class Keeper(L.Callback):
     def __init__(self, recipe: Recipe, job: Job) -> None:
         self.recipe = recipe
         self.job = job
-        self.kept: dict[str, Tensor] = {}
-        self.kept_epoch = 0
-        self.best = math.inf
-        self.history: list[dict[str, Json]] = []
-        self._file = job.scratch / CHECKPOINT
-        self._saved_at = time.monotonic()
-        self._save_took = 0.0
-        self._resumed = torch.load(self._file, weights_only=True) if self._file.exists() else None
-        if self._resumed:
-            self.kept, self.kept_epoch = self._resumed["kept"], self._resumed["kept_epoch"]
-            self.best, self.history = self._resumed["best"], self._resumed["history"]
-        self._first_epoch = self.epochs_done
+        self._resume = Resume(job.scratch)
+        told = self._resume.told
+        self.kept: dict[str, Tensor] = told.get("kept", {})
+        self.kept_epoch: int = told.get("kept_epoch", 0)
+        self.best: float = told.get("best", math.inf)
+        self.history: list[dict[str, Json]] = told.get("history", [])
 
     @property
     def epochs_done(self) -> int:
         return len(self.history)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self._resumed:
-            for name, part in _parts(trainer, pl_module).items():
-                part.load_state_dict(self._resumed[name])
-            self._resumed = None
+        self._resume.restore(_parts(trainer, pl_module))
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save, now that the epoch before is complete."""
-        before = time.monotonic()
-        due = self._saved_at + self._save_took / CHECKPOINT_SHARE
-        if trainer.current_epoch == 0 or before < due:
-            return
-        kept = {"kept": self.kept, "kept_epoch": self.kept_epoch, "best": self.best, "history": self.history}
-        states = {name: part.state_dict() for name, part in _parts(trainer, pl_module).items()}
-        torn = self._file.with_suffix(".torn")
-        torch.save(kept | states, torn)
-        torn.replace(self._file)
-        self._saved_at = time.monotonic()
-        self._save_took = self._saved_at - before
+        if trainer.current_epoch:
+            kept = {
+                "kept": self.kept,
+                "kept_epoch": self.kept_epoch,
+                "best": self.best,
+                "history": self.history,
+            }
+            self._resume.save_if_due(_parts(trainer, pl_module), kept)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int

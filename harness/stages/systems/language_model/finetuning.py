@@ -87,8 +87,8 @@ def finetune(
             no layer; a loss or a weight that is not finite; a parameter that would have no effect.
         ResourceError: out of memory; what was trained so far is kept.
     """
-    from harness.stages.systems.language_model.loop import train
     from harness.stages.systems.language_model.subject import Recipe
+    from harness.stages.systems.language_model.training import finetuned
 
     if method == "full":
         given = {"rank": rank, "alpha": alpha, "targets": targets, "dropout": dropout}
@@ -118,4 +118,4 @@ def finetune(
         gradient_checkpointing=gradient_checkpointing,
         seed=seed,
     )
-    return train(recipe, model, data, validation, job)
+    return finetuned(recipe, model, data, validation, job)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,8 +11,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.pytorch_utils import Conv1D
 
-from harness.compute.precisions import Precision
 from harness.compute.resume import mixed
+from harness.compute.training import Optimisation, Trainable
 from harness.errors import StageError, nearest
 from harness.stages.systems.language_model import checks
 from harness.stages.systems.language_model.adapters import Identity, Training
@@ -21,8 +20,8 @@ from harness.stages.systems.language_model.opening import keeps_positions, open_
 from harness.stages.systems.language_model.quantising import Quantisation
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Optimisation):
     """The parameters of ``language_model.finetune``, which documents them."""
 
     method: Literal["full", "lora", "qlora"]
@@ -33,41 +32,12 @@ class Recipe:
     context: int
     batching: Literal["pad", "pack"]
     eos: bool
-    epochs: int
-    max_steps: int | None
-    batch_size: int
-    accumulate: int
-    lr: float
     optimiser: Literal["adamw", "adamw-8bit"]
-    weight_decay: float
-    schedule: Literal["constant", "linear", "cosine"]
-    warm_up: int
-    max_norm: float
-    precision: Precision
-    gradient_checkpointing: bool
-    seed: int
-
-    @property
-    def per_step(self) -> int:
-        """Number of rows of one step of the optimiser."""
-        return self.batch_size * self.accumulate
 
     @property
     def quantisation(self) -> Quantisation | None:
         """Quantisation of the weights below the adapters."""
         return Quantisation.of_qlora(self.precision) if self.method == "qlora" else None
-
-    def steps(self, rows: int) -> int:
-        """Total number of steps of the optimiser.
-
-        Raises:
-            StageError: the warm-up would end after the last step.
-        """
-        steps = math.ceil(self.epochs * rows / self.per_step)
-        steps = min(steps, self.max_steps or steps)
-        if self.warm_up >= steps:
-            raise StageError(f"warm_up: {self.warm_up} of {steps} steps leaves nothing after it")
-        return steps
 
 
 WHAT = "the model"
@@ -81,9 +51,9 @@ class Subject:
     tokenizer: PreTrainedTokenizerFast
 
     @property
-    def trained(self) -> torch.nn.ParameterList:
+    def trained(self) -> Trainable:
         """The trained weights, in the order of the network."""
-        return torch.nn.ParameterList(p for p in self.network.parameters() if p.requires_grad)
+        return Trainable.among(self.network.named_parameters())
 
 
 def open_subject(recipe: Recipe, folder: Path, device: str) -> Subject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,15 +12,13 @@ from torch import Tensor
 
 from harness.artifact import Json
 from harness.compute.precisions import Precision, dtype_of
-from harness.compute.resume import Resume, mixed
-from harness.errors import StageError
+from harness.compute.resume import Stateful, mixed
+from harness.compute.training import train
 from harness.stage import Job
 from harness.stages.systems.text_to_image.augmenting import ORIENTATIONS, Augment
 from harness.stages.systems.text_to_image.normalisation import Pixels
 from harness.stages.systems.text_to_image.training_data import Frames, oriented
 
-ROWS = 100
-"""Maximum number of rows of a history, however long the training is."""
 _CHUNK = 64
 
 
@@ -44,34 +42,43 @@ def fit(recipe: Recipe, vae: AutoencoderKL, frames: Frames, job: Job) -> list[di
         StageError: the loss is not a finite number.
     """
     vae.train().to(job.device, torch.float32, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(
-        vae.parameters(), lr=recipe.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.lr, total_steps=recipe.steps + 1, pct_start=0.05
-    )
-    resume = Resume(job.scratch, {"vae": vae, "optimizer": optimizer, "schedule": schedule})
-    told = resume.restore()
-    history: list[dict[str, Json]] = told.get("history", [])  # type: ignore[assignment]
-    every = math.ceil(recipe.steps / ROWS)
-    since: list[float] = []
-    for step in range(int(told.get("step", 0)), recipe.steps):  # type: ignore[arg-type]
-        optimizer.zero_grad()
-        loss = _loss(recipe, vae, frames, step)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        since.append(loss.item())
-        if not math.isfinite(since[-1]):
-            raise StageError(f"the autoencoder's loss became {since[-1]} at step {step + 1}; lower lr")
-        job.progress(step + 1, recipe.steps, "autoencoder steps")
-        if (step + 1) % every == 0 or step + 1 == recipe.steps:
-            history.append({"step": step + 1, "train_loss": sum(since) / len(since)})
-            since = []
-            resume.save_if_due({"step": step + 1, "history": history})
+    history = train(AutoencoderLearner(recipe, vae, frames), job.scratch, job.progress)
     vae.eval()
     return history
+
+
+class AutoencoderLearner:
+    """An autoencoder that is trained."""
+
+    recipe: Recipe
+    precision: Precision
+
+    def __init__(self, recipe: Recipe, vae: AutoencoderKL, frames: Frames) -> None:
+        self.recipe, self.vae, self.frames = recipe, vae, frames
+        self.steps, self.precision = recipe.steps, recipe.precision
+        self.optimizer = torch.optim.AdamW(
+            vae.parameters(), lr=recipe.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+        )
+        self.rate = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, recipe.lr, total_steps=recipe.steps + 1, pct_start=0.05
+        )
+
+    @property
+    def parts(self) -> Mapping[str, Stateful]:
+        return {"vae": self.vae, "optimizer": self.optimizer, "rate": self.rate}
+
+    def step(self, step: int) -> tuple[float, int]:
+        """Do one step of the optimiser, and return its loss as one number."""
+        self.optimizer.zero_grad()
+        loss = _loss(self.recipe, self.vae, self.frames, step)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
+        self.optimizer.step()
+        self.rate.step()
+        return loss.item(), 1
+
+    def note(self, row: dict[str, Json], look: bool) -> None:
+        """Add nothing."""
 
 
 def _loss(recipe: Recipe, vae: AutoencoderKL, frames: Frames, step: int) -> Tensor:

@@ -11,7 +11,6 @@ from harness.compute.precisions import Precision
 from harness.errors import StageError
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Positive, Seed, stage
 from harness.stages.systems.text_to_image.augmenting import Augment
-from harness.stages.systems.text_to_image.recipe import Recipe
 
 _RANK, _ALPHA = 16, 16.0
 
@@ -95,7 +94,8 @@ def finetune(
         StageError: images that cannot be read, have no caption or a blank one, differ in size or have an indivisible
             size; a loss that is not finite; not enough memory; a parameter that would have no effect.
     """
-    from harness.stages.systems.text_to_image.loop import train
+    from harness.stages.systems.text_to_image.recipe import Recipe
+    from harness.stages.systems.text_to_image.training import finetuned
 
     if method == "full" and (rank, alpha) != (_RANK, _ALPHA):
         name, value = ("rank", rank) if rank != _RANK else ("alpha", alpha)
@@ -128,7 +128,7 @@ def finetune(
         tracker=tracker,
         seed=seed,
     )
-    return train(recipe, pipeline, data, validation, processes, job)
+    return finetuned(recipe, pipeline, data, validation, processes, job)
 
 
 @stage(version=1, software=("diffusers",))
@@ -143,6 +143,6 @@ def checkpoint(of: FinetunedPipeline, *, step: Count, job: Job) -> Pipeline:
     Raises:
         StageError: there is no checkpoint of that step; the message lists those that exist.
     """
-    from harness.stages.systems.text_to_image.checkpoints import restore
+    from harness.stages.systems.text_to_image.recipe import restore
 
     return restore(of, step, job)

@@ -78,14 +78,14 @@ def test_a_killed_training_goes_on_exactly(
     base: Pipeline, drawn: Scenes, trained: Pipeline, tmp_path: Path
 ) -> None:
     def kill(done: int, total: int, what: str) -> None:
-        if what == "autoencoder steps" and done == 3:
+        if what == "steps" and done == 3:
             raise KilledError
 
     with pytest.raises(KilledError):
         train_autoencoder(base, (drawn,), **BRIEF, job=FolderJob(tmp_path, kill))
     job = FolderJob(tmp_path)
     resumed = train_autoencoder(base, (drawn,), **BRIEF, job=job)
-    repeated = [done for done, _, what in job.reports if what == "autoencoder steps"]
+    repeated = [done for done, _, what in job.reports if what == "steps"]
     assert repeated in ([2, 3], [3])  # a save that would cost too much is left out
     assert far(trained, resumed) == 0
 
@@ -109,7 +109,7 @@ def test_training_sharpens(base: Pipeline, drawn: Scenes, trained: Pipeline, tmp
 
 
 def test_a_loss_that_is_not_finite_is_one_line(base: Pipeline, drawn: Scenes, tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"the autoencoder's loss became (nan|inf) at step \d; lower lr"):
+    with pytest.raises(StageError, match=r"the training loss became (nan|inf) at step \d; lower lr"):
         train_autoencoder(base, (drawn,), steps=9, batch_size=2, lr=1e30, job=FolderJob(tmp_path))
 
 

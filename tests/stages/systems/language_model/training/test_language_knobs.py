@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 from tiny_language_model import FULL, LORA, QLORA, RECIPE, corpus, far, history, tiny_model, weights
 
 from harness.artifact import Corpus, LanguageModel
+from harness.compute.training import train
 from harness.errors import ResourceError, StageError
 from harness.stages.systems.language_model.finetuning import finetune
-from harness.stages.systems.language_model.loop import Loop
-from harness.stages.systems.language_model.rows import read_rows
 from harness.stages.systems.language_model.subject import open_subject
+from harness.stages.systems.language_model.training import LanguageLearner, read_rows
 
 pytestmark = pytest.mark.numeric
 
@@ -127,7 +127,7 @@ def test_gradient_checkpointing_computes_each_layer_twice(
         if name.endswith("self_attn"):
             module.register_forward_pre_hook(lambda *_, name=name: entered.update([name]))
     rows = read_rows(data.path, subject.tokenizer, recipe, "training", job).rows
-    Loop(recipe, subject, rows, (), job).run()
+    train(LanguageLearner(recipe, subject, rows, (), job.device), job.scratch, job.progress)
     assert len(entered) == 2
     assert set(entered.values()) == {times}
 

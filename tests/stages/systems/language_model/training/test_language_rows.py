@@ -21,7 +21,15 @@ from transformers import PreTrainedTokenizerFast
 from harness.artifact import Corpus
 from harness.errors import StageError
 from harness.stages.systems.language_model.opening import Opened, open_model
-from harness.stages.systems.language_model.rows import IGNORED, Rows, blocks, collate, drawn, parts, read_rows
+from harness.stages.systems.language_model.training import (
+    IGNORED,
+    Rows,
+    blocks,
+    collate,
+    drawn,
+    parts,
+    read_rows,
+)
 
 pytestmark = pytest.mark.numeric
 

@@ -15,11 +15,11 @@ from rounding import rounded
 from tiny_language_model import FULL, RECIPE, SENTENCES, corpus, far, history, tiny_model, weights
 
 from harness.artifact import Corpus, LanguageModel
+from harness.compute.training import train
 from harness.stages.systems.language_model.finetuning import finetune
-from harness.stages.systems.language_model.loop import Loop
 from harness.stages.systems.language_model.opening import open_model
-from harness.stages.systems.language_model.rows import read_rows
 from harness.stages.systems.language_model.subject import open_subject
+from harness.stages.systems.language_model.training import LanguageLearner, read_rows
 
 pytestmark = pytest.mark.numeric
 
@@ -94,10 +94,10 @@ def test_four_bits_stay_four_bits(base: LanguageModel, data: Corpus, tmp_path: P
     layers = [module for module in subject.network.modules() if isinstance(module, Linear4bit)]
     before = [layer.weight.detach().clone() for layer in layers]
     rows = read_rows(data.path, subject.tokenizer, recipe, "training", job).rows
-    loop = Loop(recipe, subject, rows, rows, job)
-    loop.run()
-    assert len(loop.history) == 3
-    assert all(row["validation_loss"] is not None for row in loop.history)
+    learner = LanguageLearner(recipe, subject, rows, rows, job.device)
+    learnt = train(learner, job.scratch, job.progress)
+    assert len(learnt) == 3
+    assert all(row["validation_loss"] is not None for row in learnt)
     assert len(layers) == 12
     assert all(weight.dtype == torch.uint8 for weight in before)
     assert all(torch.equal(layer.weight, weight) for layer, weight in zip(layers, before, strict=True))
@@ -135,7 +135,7 @@ def test_only_tokens_that_are_learnt_reach_the_vocabulary(
     rows = read_rows(data.path, subject.tokenizer, recipe, "training", job)
     seen: list[int] = []
     subject.network.lm_head.register_forward_hook(lambda _m, _i, logits: seen.append(len(logits)))
-    Loop(recipe, subject, rows.rows, (), job).run()
+    train(LanguageLearner(recipe, subject, rows.rows, (), job.device), job.scratch, job.progress)
     longest = max(len(row) - 1 for row in rows.rows)
     assert seen == [rows.facts["tokens"]]
     assert seen[0] < 6 * longest
