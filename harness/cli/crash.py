@@ -28,7 +28,7 @@ from harness.cli import signals
 from harness.errors import Exit, HarnessError
 from harness.formats.escapes import visible
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 _OF_THE_MACHINE = {
     errno.ENOSPC,

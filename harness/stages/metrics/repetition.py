@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from harness.artifact import Json, Texts
 from harness.compute.influence import jackknife
 from harness.compute.influence import rows as pseudo_values
 from harness.errors import StageError
+from harness.formats.strict_json import objects
 from harness.stage import Count, HigherShare, Items, LowerShare, Scores, stage
 
 METADATA = "metadata.jsonl"
@@ -47,7 +47,7 @@ def rate(texts: Texts, *, n: Count = 4) -> RepetitionScores:
     Raises:
         StageError: no texts.
     """
-    rows = _rows(texts)
+    rows = [row for _, row in objects(texts.path / METADATA)]
     if not rows:
         raise StageError("no texts to look at")
     grams = [_grams(str(row["text"]).split(), n) for row in rows]
@@ -68,11 +68,6 @@ def rate(texts: Texts, *, n: Count = 4) -> RepetitionScores:
             "texts": [{"prompt": row["prompt"], "text": row["text"]} for row in rows[:_SHOWN]],
         },
     )
-
-
-def _rows(texts: Texts) -> list[dict[str, Json]]:
-    with (texts.path / METADATA).open(encoding="utf-8") as lines:  # texts may hold other line separators
-        return [json.loads(line) for line in lines]
 
 
 def without_each(grams: Sequence[Counter[tuple[str, ...]]]) -> list[float]:

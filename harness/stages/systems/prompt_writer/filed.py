@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from harness.artifact import Prompts
 from harness.errors import StageError, nearest
 from harness.formats import prompts as table
+from harness.formats.strict_json import objects
 from harness.sources import parquet_set
 from harness.sources.content import files_of
 from harness.sources.hub import Source
@@ -78,7 +78,7 @@ def records(file: Path, prompt: str, label: str) -> Iterator[Record]:
                 unread = (*record.unread, PASSAGES) if PASSAGES in row else record.unread
                 yield record._replace(passages=[], unread=unread)
         case _:
-            for where, row in _objects(file):
+            for where, row in objects(file):
                 yield _record(where, row, prompt, label)
 
 
@@ -94,21 +94,6 @@ def _lines(file: Path) -> Iterator[Record]:
     for number, line in enumerate(_decoded(file).split("\n"), start=1):
         if line.strip():
             yield Record(f"{file}:{number}", line, file.stem, [], ())
-
-
-def _objects(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(_decoded(file).split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{file}:{number}"
-        try:
-            row = json.loads(line)
-            json.dumps(row, ensure_ascii=False).encode()  # refuses half of a surrogate pair, "\\ud83d"
-        except (ValueError, RecursionError) as e:
-            raise StageError(f"{where}: no JSON ({e})") from None
-        if not isinstance(row, dict):
-            raise StageError(f"{where}: {type(row).__name__}, expected a mapping")
-        yield where, row
 
 
 def _table(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -185,6 +185,8 @@ class DiffusionLearner:
         self.ema = Average(parameters, decay=recipe.ema) if recipe.ema is not None else None
         optimizer = _optimizer(recipe, parameters)
         self.rate = recipe.rate(optimizer, self.steps)
+        self.lr = 0.0
+        """Learning rate of the step before."""
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
         if self.ema is not None:
             self.ema.to(accelerator.device)
@@ -215,6 +217,7 @@ class DiffusionLearner:
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             losses.append(loss.detach())
+        self.lr = self.rate.get_last_lr()[0]
         self.rate.step()
         if self.ema is not None:
             self.ema.step(self.trained.parameters())
@@ -224,8 +227,8 @@ class DiffusionLearner:
         return float(accelerator.reduce(torch.stack(losses).mean(), reduction="mean")), 1
 
     def note(self, row: dict[str, Json], look: bool) -> None:
-        """Add the learning rate of the next step, and the held-out loss."""
-        row["lr"] = self.rate.get_last_lr()[0]
+        """Add the learning rate of the step, and the held-out loss."""
+        row["lr"] = self.lr
         row["validation_loss"] = self._look(self.held_out) if self.held_out and look else None
         self.accelerator.log(
             {k: v for k, v in row.items() if v is not None and k != "step"}, step=row["step"]

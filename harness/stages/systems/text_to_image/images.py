@@ -14,6 +14,7 @@ from harness.compute.precisions import Precision
 from harness.errors import ResourceError, StageError, nearest
 from harness.formats.image_folder import METADATA, Row, Writer, rows
 from harness.formats.pixels import Resize, Scale
+from harness.formats.strict_json import objects
 from harness.sources.content import DigestCache, content_digest, files_of
 from harness.sources.hub import Source
 from harness.stage import Count, Execution, Job, NonNegative, Reading, Seed, stage
@@ -216,10 +217,8 @@ def folder(
     """
     made = captioned(source=source, captions=prompt, size=size, resize=resize, scale=scale, job=job)
     file = source.path / METADATA
-    given = [json.loads(line) for line in file.read_bytes().splitlines()]
     lines = []
-    for number, (row, columns) in enumerate(zip(rows(made), given, strict=True), start=1):
-        where = f"{file}:{number}"
+    for row, (where, columns) in zip(rows(made), objects(file), strict=True):
         if len(row.captions) != 1:
             raise StageError(f"{where}: {len(row.captions)} sentences in {prompt!r}; an image has one prompt")
         if not row.captions[0].strip():

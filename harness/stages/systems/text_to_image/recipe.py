@@ -81,6 +81,10 @@ def trainable(recipe: Recipe, pipeline: StableDiffusionPipeline) -> Trainable:
                     target_modules=_ATTENTION,
                 )
             )
+        for config in pipeline.unet.peft_config.values():
+            config.target_modules = sorted(
+                config.target_modules
+            )  # a set, whose order differs between processes
     else:
         pipeline.unet.requires_grad_(True)
     if recipe.text_encoder:

@@ -132,12 +132,12 @@ def test_text_files_may_be_named_as_prompts_are(tmp_path):
         (
             "a.jsonl",
             b'{"prompt": "a", "label": "X"}\n{"prompt": "\xff"}\n',
-            r"a\.jsonl:2: not UTF-8 \(byte 0xff\)",
+            r"a\.jsonl:2: not text in UTF-8",
         ),
-        ("a.jsonl", b'{"prompt": "a", "label": "X"}\n{oops\n', r"a\.jsonl:2: no JSON"),
-        ("a.jsonl", b'{"prompt": "\\ud83d", "label": "X"}\n', r"a\.jsonl:1: no JSON"),
-        ("a.jsonl", b"[" * 100_000 + b"\n", r"a\.jsonl:1: no JSON"),
-        ("a.jsonl", b"[]\n", r"a\.jsonl:1: list, expected a mapping"),
+        ("a.jsonl", b'{"prompt": "a", "label": "X"}\n{oops\n', r"a\.jsonl:2: not JSON"),
+        ("a.jsonl", b'{"prompt": "\\ud83d", "label": "X"}\n', r"a\.jsonl:1: not JSON"),
+        ("a.jsonl", b"[" * 100_000 + b"\n", r"a\.jsonl:1: not JSON"),
+        ("a.jsonl", b"[]\n", r"a\.jsonl:1: a list, expected an object"),
         (
             "a.jsonl",
             b'{"promt": "a", "label": "X"}\n',
