@@ -19,7 +19,7 @@ from harness.compare.comparison import Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import UsageError
-from harness.store.record import Run, TaskInfo
+from harness.store.record import Run, Score, TaskInfo
 from harness.store.record_file import items_file, load
 
 VALUES = [0.8, 0.82, 0.81]
@@ -325,3 +325,14 @@ def test_a_record_leads_to_no_label_elsewhere(with_items: tuple[Path, Side], lab
     edit(lambda body: body["accepted"].update(label=label))(file)
     with pytest.raises(UsageError, match="damaged record"):
         baseline.read_file(file)
+
+
+def test_a_metric_of_time_whose_work_was_not_done_in_the_run_is_untimed() -> None:
+    def of(metric: str, *clocked: bool) -> Score:
+        given = repeats([1.0] * len(clocked))
+        parts = tuple(replace(r, clocked=c) for r, c in zip(given, clocked, strict=True))
+        return score(parts, metric=metric)
+
+    timed = run(of("zeit", True, False), of("m", False), of("fast", True, True), of("alt", False))
+    metrics = {n: replace(timed.metrics["m"], timed=n != "m") for n in ("zeit", "m", "fast", "alt")}
+    assert baseline.untimed(replace(timed, metrics=metrics)) == ["alt", "zeit"]

@@ -15,6 +15,7 @@ from compare.runs import (
     only,
     read,
     repeats,
+    run,
     score,
     seeded,
     side,
@@ -309,3 +310,17 @@ def test_an_item_that_one_point_lacks_still_counts_at_the_others(tmp_path: Path)
     assert found.candidate == pytest.approx(mean)
     assert found.change == pytest.approx(mean - sum(base.values()) / 30)
     assert found.repeats == 30
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "lacking"),
+    [
+        (3, 1, "1 repeat in the baseline;"),
+        (2, 3, "2 repeats in the candidate;"),
+        (1, 2, "2 repeats in the baseline and 1 repeat in the candidate;"),
+    ],
+)
+def test_the_side_that_has_too_few_repeats_is_named(ours: int, theirs: int, lacking: str) -> None:
+    sides = (Side(run(score(apart([float(i) for i in range(n)])))) for n in (ours, theirs))
+    found = only(compared(*sides))
+    assert f"{lacking} where a seed reaches the metric at least 3 are needed" in found.reason

@@ -20,6 +20,7 @@ from toy_plans import all_keys, keys_of, planned, tasks_of, with_stage
 from toy_suites import TOY, write_suite
 
 from harness.engine import code_digest
+from harness.engine.keys import chosen
 from harness.engine.plan import make
 from harness.errors import UsageError
 from harness.suite import load
@@ -143,6 +144,7 @@ import os, sys
 from pathlib import Path
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from harness.engine.keys import chosen
 from harness.engine.plan import make
 from harness.suite import load
 print(*make(load(Path(sys.argv[1]))).keys)
@@ -184,6 +186,7 @@ PLANNED = """\
 import json, sys
 from importlib import metadata
 from pathlib import Path
+from harness.engine.keys import chosen
 from harness.engine.plan import make
 from harness.suite import load
 plan = make(load(Path(sys.argv[1])))
@@ -236,3 +239,13 @@ def test_another_torch_runs_again_and_stays_comparable(tmp_path: Path) -> None:
     assert len(here["protocols"]) == 1
     assert here["protocols"] == there["protocols"]
     assert here["protocols"][0]["unseen.per_class"] == 4
+
+
+def test_the_entry_of_a_table_is_chosen_by_a_value_by_its_word_or_by_each_of_a_list() -> None:
+    entries = {"plain": "1", "with:colon": "2"}
+    assert chosen(entries, "plain") == "1"
+    assert chosen(entries, "plain:7") == "1"
+    assert chosen(entries, "with:colon") == "2"
+    assert chosen(entries, ["plain", "with:colon", "other", 3]) == ["1", "2", None, None]
+    assert chosen(entries, ("plain",)) == ["1"]
+    assert chosen(entries, None) is None
