@@ -11,7 +11,7 @@ from harness.formats import prompts
 from harness.formats.prompts import Prompt
 from harness.stages.metrics.prompts import CheckScores
 
-TOKENIZER = Path(harness.__file__).parent / "assets" / "tiny-pipeline" / "tokenizer"
+TOKENIZER = Path(harness.__file__).parent / "sources" / "assets" / "tiny-pipeline" / "tokenizer"
 """A real CLIP tokenizer of some thousand words."""
 
 GOOD = {

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTokenizer
 
 ROOT = Path(__file__).parent.parent
-BASE = ROOT / "harness" / "assets" / "tiny-pipeline"
+BASE = ROOT / "harness" / "sources" / "assets" / "tiny-pipeline"
 
 SUITE = f"""\
 suite: test/generators

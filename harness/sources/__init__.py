@@ -1,4 +1,4 @@
 """Find the files of named sources: the hub, the mirror, the cache, content digests.
 
-The only package that may use the network for data.
+The only package that may use the network for data. ``assets/`` holds the embedded default, which needs none.
 """
