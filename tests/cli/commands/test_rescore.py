@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from command_line import Project
+from copies import Copies
 from toy_evidence import Lucky
 
 from harness.cli.baseline_choice import side
@@ -12,8 +13,13 @@ from harness.store import record_file
 from harness.store.record import Run
 
 
+def make_lucky(project: Project) -> None:
+    Lucky(project).make()
+
+
 @pytest.fixture
-def lucky(project: Project) -> Lucky:
+def lucky(project: Project, copies: Copies) -> Lucky:
+    copies.fill(project, make_lucky)
     return Lucky(project)
 
 

@@ -83,12 +83,21 @@ class StopError(Exception):
     """What interrupts a training here."""
 
 
+LONGER = {"epochs": 5, "lr": 0.01, "patience": 1}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(images, tmp_path_factory):
+    """What the longer training ends in, by what it keeps."""
+    return {k: train(images, tmp_path_factory.mktemp(k), **LONGER, keep=k) for k in ("best", "last")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("keep", ["best", "last"])
 @pytest.mark.parametrize("step", [4, 7, 11])
-def test_an_interrupted_training_ends_in_the_same_weights(images, tmp_path, step, keep):
+def test_an_interrupted_training_ends_in_the_same_weights(images, tmp_path, step, keep, uninterrupted):
     """Interrupted in the middle of an epoch, with a plateau before and after it."""
-    settings = {"epochs": 5, "lr": 0.01, "patience": 1, "keep": keep}
+    settings = {**LONGER, "keep": keep}
 
     def stop(done, total, what):
         if done == step:
@@ -99,7 +108,7 @@ def test_an_interrupted_training_ends_in_the_same_weights(images, tmp_path, step
     assert (tmp_path / "killed" / "scratch").exists()
     resumed_at = []
     resumed = train(images, tmp_path / "killed", lambda done, *_: resumed_at.append(done), **settings)
-    whole = train(images, tmp_path / "whole", **settings)
+    whole = uninterrupted[keep]
     assert resumed_at[0] > 3, "it started over"
     assert same(weights_of(resumed), weights_of(whole))
     assert resumed.facts["history"] == whole.facts["history"]

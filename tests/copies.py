@@ -1,0 +1,28 @@
+"""Projects that are made once in a test process: every later test that asks for one gets a copy."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from command_line import Project
+
+
+class Copies:
+    """What was made so far, each in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[object, Path] = {}
+
+    def fill(self, project: Project, make: Callable[[Project], object], *of: str) -> None:
+        """Leave in ``project`` what ``make`` leaves there; ``of`` is what else its result depends on."""
+        key = (make.__module__, make.__qualname__, *of)
+        if key in self._made:
+            shutil.copytree(self._made[key], project.folder, symlinks=True, dirs_exist_ok=True)
+            return
+        make(project)
+        kept = self._folder / str(len(self._made))
+        shutil.copytree(project.folder, kept, symlinks=True)
+        self._made[key] = kept
