@@ -126,11 +126,15 @@ def test_ctrl_c_is_a_keyboard_interrupt(images, tmp_path):
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.fixture(scope="module")
+def classifier(images, tmp_path_factory):
+    return train(images, tmp_path_factory.mktemp("classifier"), epochs=1)
+
+
 @pytest.mark.proves("land_cover.predict", "batch_size")
-def test_predictions_do_not_depend_on_batch_size(images, tmp_path):
+def test_predictions_do_not_depend_on_batch_size(images, classifier, tmp_path):
     import pyarrow.parquet as pq
 
-    classifier = train(images, tmp_path / "train", epochs=1)
     tables = []
     for size in (1, 4, 64):
         job = FolderJob(tmp_path / str(size))
@@ -145,8 +149,7 @@ def test_predictions_do_not_depend_on_batch_size(images, tmp_path):
     assert tables[0]["label"].to_pylist() == [0, 1, 2] * 3
 
 
-def test_a_test_image_of_an_unknown_class_or_unreadable_is_named(images, tmp_path):
-    classifier = train(images, tmp_path / "train", epochs=1)
+def test_a_test_image_of_an_unknown_class_or_unreadable_is_named(classifier, tmp_path):
     strange = folder(tmp_path / "strange", classes=["Bare Land", "Snow Ice"])
     with pytest.raises(
         StageError, match=r"test image 1-0\.png: label 'Snow Ice' is none of Bare Land, Water"
