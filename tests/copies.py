@@ -8,6 +8,8 @@ from pathlib import Path
 
 from command_line import Project
 
+from harness.store.artifacts import Store
+
 
 class Copies:
     """What was made so far, each in a folder of its own."""
@@ -21,6 +23,10 @@ class Copies:
         key = (make.__module__, make.__qualname__, *of)
         if key in self._made:
             shutil.copytree(self._made[key], project.folder, symlinks=True, dirs_exist_ok=True)
+            store = Store(project.folder / ".harness")
+            for original in store.projects():
+                store.forget_project(original)
+                store.note_project(project.folder)
             return
         make(project)
         kept = self._folder / str(len(self._made))
