@@ -16,13 +16,12 @@ class Copies:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._made: dict[object, Path] = {}
+        self._made: dict[Callable[[Project], object], Path] = {}
 
-    def fill(self, project: Project, make: Callable[[Project], object], *of: str) -> None:
-        """Leave in ``project`` what ``make`` leaves there; ``of`` is what else its result depends on."""
-        key = (make.__module__, make.__qualname__, *of)
-        if key in self._made:
-            shutil.copytree(self._made[key], project.folder, symlinks=True, dirs_exist_ok=True)
+    def fill(self, project: Project, make: Callable[[Project], object]) -> None:
+        """Leave in ``project`` what ``make`` leaves there."""
+        if make in self._made:
+            shutil.copytree(self._made[make], project.folder, symlinks=True, dirs_exist_ok=True)
             store = Store(project.folder / ".harness")
             for original in store.projects():
                 store.forget_project(original)
@@ -31,4 +30,4 @@ class Copies:
         make(project)
         kept = self._folder / str(len(self._made))
         shutil.copytree(project.folder, kept, symlinks=True)
-        self._made[key] = kept
+        self._made[make] = kept
