@@ -14,14 +14,16 @@ def import_ahead(work: Callable[[], object]) -> None:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        with (
-            open(os.devnull, "w") as nowhere,
-            contextlib.redirect_stdout(nowhere),
-            contextlib.redirect_stderr(nowhere),
-        ):
-            work()
-        os.write(writing, "\n".join(sys.modules).encode())
-        os._exit(0)
+        try:
+            with (
+                open(os.devnull, "w") as nowhere,
+                contextlib.redirect_stdout(nowhere),
+                contextlib.redirect_stderr(nowhere),
+            ):
+                work()
+            os.write(writing, "\n".join(sys.modules).encode())
+        finally:
+            os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as told:
         names = told.read().split()
