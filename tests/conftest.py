@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Project
+from copies import Copies
 from hypothesis import HealthCheck, Phase, settings
 
 pytest_plugins = ["browsing", "memory_limit"]
@@ -43,6 +44,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Counter(item.path for item in items)
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path] / tests[item.path])
+
+
+@pytest.fixture(scope="session")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Copies:
+    return Copies(tmp_path_factory.mktemp("copies"))
 
 
 @pytest.fixture

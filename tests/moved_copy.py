@@ -22,7 +22,7 @@ ROOT = Path(harness.__file__).parent
 
 @dataclass(frozen=True)
 class Original:
-    """All modules of the package, parsed once."""
+    """All modules of the package; equal texts are parsed once."""
 
     texts: Mapping[str, str]
     imports: Mapping[str, list[ast.Import | ast.ImportFrom]]
@@ -42,11 +42,12 @@ class Original:
 
     @classmethod
     def of(cls, texts: Mapping[str, str], packages: frozenset[str]) -> Original:
-        imports = {
-            name: [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Import | ast.ImportFrom)]
-            for name, text in texts.items()
-        }
-        return cls(texts, imports, packages)
+        return cls(texts, {name: _imports(text) for name, text in texts.items()}, packages)
+
+
+@cache
+def _imports(text: str) -> list[ast.Import | ast.ImportFrom]:
+    return [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Import | ast.ImportFrom)]
 
 
 @dataclass(frozen=True)

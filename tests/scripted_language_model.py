@@ -6,10 +6,6 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
-
 from harness.artifact import LanguageModel
 
 END, UNKNOWN = "</s>", "<unk>"
@@ -29,6 +25,10 @@ def scripted_model(
         context: how many words it reads.
         chat_template: of its tokenizer.
     """
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
     following = _following(script)
     words = list(dict.fromkeys([END, UNKNOWN, *following, *(w for ways in following.values() for w in ways)]))
     number = {word: i for i, word in enumerate(words)}

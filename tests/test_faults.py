@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Project, Said, environment, finish, package, start
+from copies import Copies
 from disks import content, files_up_to, read_only
 from toy_suites import TOY, changed, write_suite
 
@@ -99,11 +100,15 @@ def faulty(project: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return project, package(tmp_path_factory.mktemp("site"), "faulty", STAGES)
 
 
-@pytest.fixture
-def accepted(project: Project) -> Project:
+def accept_toy(project: Project) -> None:
     write_suite(project.folder)
     assert project.harness("run", SUITE).code == NO_BASELINE
     project.accept()
+
+
+@pytest.fixture
+def accepted(project: Project, copies: Copies) -> Project:
+    copies.fill(project, accept_toy)
     return project
 
 
@@ -183,7 +188,8 @@ def test_two_runs_at_once_make_each_artifact_once(faulty: tuple[Project, Path]) 
 KILLED_AT_EVERY_STEP = """
 import contextlib, json, os, shutil, signal, sys
 from pathlib import Path
-import harness.cli.commands.run  # here rather than in every child
+from imported_ahead import import_ahead
+import harness.cli.commands.run
 from harness.cli.main import main
 from harness.store.environment import environment
 from harness.suite.registry import find
@@ -192,6 +198,7 @@ store = os.path.realpath(".harness")
 CHANGES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree"}
 environment()
 find("toy.size")
+import_ahead(lambda: main(["run", "suites/suite.yaml"]))
 
 
 def run(kill_at):
@@ -244,7 +251,7 @@ def test_a_run_killed_at_any_step_of_a_write_loses_nothing_and_serves_nothing_to
     answer = subprocess.run(
         [sys.executable, "-c", KILLED_AT_EVERY_STEP],
         cwd=project.folder,
-        env=environment(site),
+        env=environment(site, Path(__file__).parent),
         capture_output=True,
         text=True,
         check=True,

@@ -208,7 +208,7 @@ def test_a_baseline_has_what_the_gates_of_its_suite_judge(file: Path) -> None:
 
 @pytest.mark.slow
 def test_the_local_suite_runs_on_real_images_without_a_failure(mirror: Path, tmp_path: Path) -> None:
-    """One epoch instead of six: it is the way through that is tested, not how good the result is."""
+    """One epoch on small crops: it is the way through that is tested, not how good the result is."""
     file = write_suite(
         tmp_path, f"suite: local/short\nabout: The local suite, short.\nextends: {extended()}\n"
     )
@@ -216,6 +216,8 @@ def test_the_local_suite_runs_on_real_images_without_a_failure(mirror: Path, tmp
     options = [
         "--set",
         "classifier.epochs=1",
+        "--set",
+        "classifier.crop=32",
         "--store",
         str(tmp_path / "store"),
         "--out",

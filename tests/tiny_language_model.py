@@ -1,4 +1,4 @@
-"""The smallest language model that has every part of a large one, a corpus, and ways to train the one on the other."""
+"""The smallest language model that has every part of a large one, and ways to train it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jobs import FolderJob
 from safetensors.torch import load_file
 from transformers import PhiConfig, PhiForCausalLM
 
-from harness.artifact import Corpus, LanguageModel
-from harness.formats.corpus import Row, write
+from harness.artifact import LanguageModel
 from harness.stages.systems.language_model.checks import learn
 from harness.stages.systems.language_model.subject import Recipe
 
@@ -88,13 +86,6 @@ def tiny_model(folder: Path, *, seed: int = 0, width: int = 64, dropout: float =
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return LanguageModel(folder)
-
-
-def corpus(folder: Path, *texts: str) -> Corpus:
-    """Each text its own document."""
-    path = FolderJob(folder).folder()
-    write(path, [Row(text, f"{i}.txt", 0, 0) for i, text in enumerate(texts)])
-    return Corpus(path)
 
 
 def weights(model: LanguageModel) -> Mapping[str, torch.Tensor]:

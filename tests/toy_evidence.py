@@ -66,12 +66,15 @@ gate:
 class Lucky:
     """A project with an accepted baseline ``lucky/cpu``, whose stages lie in a package that a test may edit."""
 
-    def __init__(self, project: Project, line: str = "pass") -> None:
-        """``line`` is the first of the stage ``lucky.draw``."""
+    def __init__(self, project: Project) -> None:
         self.project = project
-        self.place = package(project.folder / "packages", "lucky", LUCK.replace("LINE", line))
+        self.place = project.folder / "packages"
         self.code = self.place / "lucky_stages.py"
-        write_suite(project.folder, LUCKY, "lucky.yaml")
+
+    def make(self, line: str = "pass") -> None:
+        """Run the suite and accept it; ``line`` is the first of the stage ``lucky.draw``."""
+        package(self.place, "lucky", LUCK.replace("LINE", line))
+        write_suite(self.project.folder, LUCKY, "lucky.yaml")
         first = self.harness("run", "suites/lucky.yaml")
         assert first.code == 4, first.err
         assert self.harness("accept", "lucky", "--reason", "first figures").code == 0

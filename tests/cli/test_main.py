@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 from command_line import Project, environment, finish, start
+from copies import Copies
 from toy_suites import TOY, changed, write_suite
 
 from harness import __version__
@@ -24,12 +25,16 @@ WITH_OTHERS = changed(
 WORSE = ("--set", "model.data=others")
 
 
-@pytest.fixture
-def accepted(project: Project) -> Project:
-    """A project whose toy suite has run once and been accepted."""
+def accept_toy(project: Project) -> None:
     write_suite(project.folder, WITH_OTHERS)
     assert project.harness("run", SUITE).code == 4
     project.accept()
+
+
+@pytest.fixture
+def accepted(project: Project, copies: Copies) -> Project:
+    """A project whose toy suite has run once and been accepted."""
+    copies.fill(project, accept_toy)
     return project
 
 

@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ SMALL = changed(("[square, absolute]", "[square]"), ("[0.1, 0.2]", "[0.1]"))
 AT_EVERY_STEP = """
 import contextlib, json, os, shutil, signal, sys
 from pathlib import Path
-import harness.cli.commands.run, harness.compare.baseline  # here rather than in every child
+from imported_ahead import import_ahead
+import harness.cli.commands.run, harness.compare.baseline
 from harness.cli import signals
 from harness.cli.main import main
 from harness.store.environment import environment
@@ -29,6 +31,17 @@ command, below, stride = json.loads(sys.argv[1]), os.path.realpath(sys.argv[2]),
 CHANGES = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "os.chmod"}
 environment()
 find("toy.size")
+begin = Path("begin")
+
+
+def begin_again():
+    shutil.rmtree(below, ignore_errors=True)
+    if begin.exists():
+        shutil.copytree(begin, below)
+
+
+begin_again()
+import_ahead(lambda: main(command))
 signals.catch()
 
 
@@ -58,12 +71,9 @@ def run(stop_at, number=signal.SIGTERM):
 
 
 stop_at, told = 1 - stride, []
-begin = Path("begin")
 while True:
     stop_at += stride
-    shutil.rmtree(below, ignore_errors=True)
-    if begin.exists():
-        shutil.copytree(begin, below)
+    begin_again()
     number = signals.NUMBERS[len(told) % 3]
     code = run(stop_at, number)
     left = {str(f.relative_to(below)): f.read_bytes().hex() for f in Path(below).rglob("*.json") if f.is_file()}
@@ -80,7 +90,7 @@ print(json.dumps(told))
 def at_every_step(command: tuple[str, ...], below: str, stride: int = 1) -> Any:
     answer = subprocess.run(
         [sys.executable, "-c", AT_EVERY_STEP, json.dumps(command), below, str(stride)],
-        env=environment(),
+        env=environment(Path(__file__).parents[1]),
         capture_output=True,
         text=True,
         check=True,

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from corpora import corpus
 from drawing import draws
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_language_model import corpus
 
 from harness.compare import stats
 from harness.compute.influence import jackknife, named, ratio, rows

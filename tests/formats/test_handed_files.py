@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cli.test_process import shell
 from command_line import Project
+from copies import Copies
 from toy_suites import write_suite
 
 NINES = "9" * 400
@@ -21,12 +22,16 @@ metrics:
 """
 
 
-@pytest.fixture
-def made(project: Project) -> Project:
-    """A project with a run, a baseline, and things that are no files."""
+def accept_toy(project: Project) -> None:
     write_suite(project.folder)
     assert project.harness("run", "suites/suite.yaml").code == 4
     project.accept()
+
+
+@pytest.fixture
+def made(project: Project, copies: Copies) -> Project:
+    """A project with a run, a baseline, and things that are no files."""
+    copies.fill(project, accept_toy)
     os.mkfifo("pipe.yaml")
     os.mkfifo("pipe.json")
     Path("folder.yaml").mkdir()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import Project
+from copies import Copies
 from toy_suites import write_suite
 
 from harness.store import record_file
@@ -47,12 +48,16 @@ ODD: list[Any] = [
 ]
 
 
-@pytest.fixture
-def recorded(project: Project) -> tuple[Project, Any]:
-    """A project with a baseline, and the record of its run."""
+def accept_toy(project: Project) -> None:
     write_suite(project.folder)
     project.harness("run", "suites/suite.yaml")
     project.accept()
+
+
+@pytest.fixture
+def recorded(project: Project, copies: Copies) -> tuple[Project, Any]:
+    """A project with a baseline, and the record of its run."""
+    copies.fill(project, accept_toy)
     body = project.latest
     (project.folder / "spoiled").mkdir()
     for name in ("items.parquet",):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pytest
 from command_line import Project
+from copies import Copies
 from toy_suites import changed, write_suite
 
 SUITE = "suites/suite.yaml"
 
 
-@pytest.fixture
-def ran(project: Project) -> Project:
+def run_toy(project: Project) -> None:
     write_suite(project.folder)
     assert project.harness("run", SUITE).code == 4
+
+
+@pytest.fixture
+def ran(project: Project, copies: Copies) -> Project:
+    copies.fill(project, run_toy)
     return project
 
 

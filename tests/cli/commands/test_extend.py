@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from command_line import Project, start
+from copies import Copies
 from toy_evidence import SUITE, TEXT, Lucky
 from toy_suites import write_suite
 
@@ -16,12 +17,16 @@ from harness.cli.baseline_choice import side
 from harness.store import record_file
 
 
-@pytest.fixture
-def three(project: Project) -> Project:
-    """A suite of three seeds with its baseline."""
+def accept_three(project: Project) -> None:
     write_suite(project.folder, TEXT)
     assert project.harness("run", SUITE).code == 4
     project.accept()
+
+
+@pytest.fixture
+def three(project: Project, copies: Copies) -> Project:
+    """A suite of three seeds with its baseline."""
+    copies.fill(project, accept_three)
     return project
 
 
@@ -135,6 +140,7 @@ def test_a_baseline_without_swept_seeds_has_none_to_add(project: Project) -> Non
 
 def test_seeds_of_changed_code_are_refused_and_the_stage_is_named(project: Project) -> None:
     lucky = Lucky(project)
+    lucky.make()
     before = lucky.baseline.read_bytes()
     lucky.edit(".random() * count", ".random() + count")
     said = lucky.harness("extend", "lucky/cpu", "--seeds", "5")
@@ -150,7 +156,8 @@ def test_seeds_of_changed_code_are_refused_and_the_stage_is_named(project: Proje
 
 
 def test_a_failing_seed_leaves_the_baseline_as_it_was(project: Project) -> None:
-    lucky = Lucky(project, "assert seed < 4, 'out of luck'")
+    lucky = Lucky(project)
+    lucky.make("assert seed < 4, 'out of luck'")
     before = lucky.baseline.read_bytes()
     said = lucky.harness("extend", "lucky/cpu", "--seeds", "5")
     assert said.code == 5
@@ -161,7 +168,8 @@ def test_a_failing_seed_leaves_the_baseline_as_it_was(project: Project) -> None:
 
 
 def test_a_kill_in_the_middle_leaves_the_baseline_as_it_was(project: Project) -> None:
-    lucky = Lucky(project, "seed == 4 and open('gate').close()")
+    lucky = Lucky(project)
+    lucky.make("seed == 4 and open('gate').close()")
     before = lucky.baseline.read_bytes()
     gate = project.folder / "gate"
     os.mkfifo(gate)

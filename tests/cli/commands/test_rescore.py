@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 from command_line import Project
 from compare.runs import repeats, run, score
+from copies import Copies
 from rich.console import Console
 from toy_evidence import Lucky
 
@@ -18,8 +19,13 @@ from harness.store import record_file
 from harness.store.record import MetricInfo, Repeat, Run
 
 
+def make_lucky(project: Project) -> None:
+    Lucky(project).make()
+
+
 @pytest.fixture
-def lucky(project: Project) -> Lucky:
+def lucky(project: Project, copies: Copies) -> Lucky:
+    copies.fill(project, make_lucky)
     return Lucky(project)
 
 

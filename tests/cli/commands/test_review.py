@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Project
+from copies import Copies
 from painted import SWEEP
 from rated import exported, key_of, stored
 from toy_suites import write_suite
@@ -30,11 +31,15 @@ gate: {opinion.realism: 0.5, agreement: 0.5}
 """
 
 
-@pytest.fixture
-def run(project: Project) -> Path:
-    """A project with a run in it; returns the run's folder."""
+def run_sweep(project: Project) -> None:
     write_suite(project.folder, SWEEP)
     assert project.harness("run", SUITE).code == 4
+
+
+@pytest.fixture
+def run(project: Project, copies: Copies) -> Path:
+    """A project with a run in it; returns the run's folder."""
+    copies.fill(project, run_sweep)
     return project.runs[-1]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Project, environment
+from copies import Copies
 from disks import content, read_only
 from toy_suites import changed, write_suite
 
@@ -25,11 +26,15 @@ SMALL = changed(
 OTHER = ("--set", "model.epochs=6")
 
 
-@pytest.fixture
-def accepted(project: Project) -> Project:
+def accept_small(project: Project) -> None:
     write_suite(project.folder, SMALL)
     assert project.harness("run", SUITE).code == 4
     project.accept()
+
+
+@pytest.fixture
+def accepted(project: Project, copies: Copies) -> Project:
+    copies.fill(project, accept_small)
     return project
 
 

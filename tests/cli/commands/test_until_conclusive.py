@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from command_line import Project, Said
+from copies import Copies
 from toy_evidence import EIGHT, SUITE, TEXT
 from toy_suites import write_suite
 
@@ -14,12 +15,16 @@ from harness.compare.interim_analyses import advised
 UNTIL = ("--until-conclusive", "--max-seeds")
 
 
-@pytest.fixture
-def eight(project: Project) -> Project:
-    """A suite of three seeds, whose baseline was accepted with eight."""
+def accept_eight(project: Project) -> None:
     write_suite(project.folder, EIGHT)
     assert project.harness("run", SUITE).code == 4
     project.accept()
+
+
+@pytest.fixture
+def eight(project: Project, copies: Copies) -> Project:
+    """A suite of three seeds, whose baseline was accepted with eight."""
+    copies.fill(project, accept_eight)
     write_suite(project.folder, TEXT)
     return project
 

@@ -7,6 +7,7 @@ import inspect
 import itertools
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,13 @@ import pytest
 from harness.artifact import Scenes
 from harness.formats.image_folder import rows
 from harness.stages.data import scenes
-from harness.stages.data.scenes import REGIONS
+from harness.stages.data.scenes import REGIONS, world
 from harness.stages.data.scenes.canvas import Canvas
 from harness.stages.data.scenes.site import Drawn, Site, palette
-from harness.stages.data.scenes.world import CLASSES, captions, furnish, scene
+from harness.stages.data.scenes.world import CLASSES, captions, furnish
+
+scene = cache(world.scene)
+"""Several tests look at the same scenes."""
 
 SEVEN = [
     "Bare Land",

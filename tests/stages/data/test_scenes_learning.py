@@ -19,6 +19,16 @@ def pictures(count: int, *, seed: int = 0, region: str = "temperate", size: int 
     )
 
 
+@pytest.fixture(scope="module")
+def seen() -> np.ndarray:
+    return pictures(70)
+
+
+@pytest.fixture(scope="module")
+def unseen() -> np.ndarray:
+    return pictures(40, seed=1)
+
+
 def colours_of(images: np.ndarray) -> np.ndarray:
     """Square roots of the 8×8×8 colour histogram of each image of (M, H, W, 3), shape (M, 512)."""
     bins = (images.astype(np.int64) // 32) @ np.array([64, 8, 1])
@@ -85,14 +95,13 @@ def network_accuracy(train: np.ndarray, test: np.ndarray, epochs: int) -> float:
             return float((model(held_out).argmax(1) == truth).float().mean())
 
 
-def test_colours_alone_are_some_help_and_not_enough() -> None:
-    accuracy = colour_accuracy(pictures(60), pictures(30, seed=1))
+def test_colours_alone_are_some_help_and_not_enough(seen: np.ndarray, unseen: np.ndarray) -> None:
+    accuracy = colour_accuracy(seen[:, :60], unseen[:, :30])
     assert 0.35 < accuracy < 0.68
 
 
 @pytest.mark.slow
-def test_a_network_that_sees_structure_beats_colours_by_far() -> None:
-    train, test = pictures(70), pictures(40, seed=1)
-    colour, network = colour_accuracy(train, test), network_accuracy(train, test, epochs=20)
+def test_a_network_that_sees_structure_beats_colours_by_far(seen: np.ndarray, unseen: np.ndarray) -> None:
+    colour, network = colour_accuracy(seen, unseen), network_accuracy(seen, unseen, epochs=20)
     assert network > 0.74
     assert network > colour + 0.1

@@ -1,7 +1,7 @@
 """The share of held-out text that is in the training text too, counted by hand."""
 
 import pytest
-from tiny_language_model import corpus
+from corpora import corpus
 
 from harness.errors import StageError
 from harness.stages.data.corpus.splitting import count_overlap

@@ -83,12 +83,21 @@ class StopError(Exception):
     """What interrupts a training here."""
 
 
+LONGER = {"epochs": 5, "lr": 0.01, "patience": 1}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(images, tmp_path_factory):
+    """What the longer training ends in, by what it keeps."""
+    return {k: train(images, tmp_path_factory.mktemp(k), **LONGER, keep=k) for k in ("best", "last")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("keep", ["best", "last"])
 @pytest.mark.parametrize("step", [4, 7, 11])
-def test_an_interrupted_training_ends_in_the_same_weights(images, tmp_path, step, keep):
+def test_an_interrupted_training_ends_in_the_same_weights(images, tmp_path, step, keep, uninterrupted):
     """Interrupted in the middle of an epoch, with a plateau before and after it."""
-    settings = {"epochs": 5, "lr": 0.01, "patience": 1, "keep": keep}
+    settings = {**LONGER, "keep": keep}
 
     def stop(done, total, what):
         if done == step:
@@ -99,7 +108,7 @@ def test_an_interrupted_training_ends_in_the_same_weights(images, tmp_path, step
     assert (tmp_path / "killed" / "scratch").exists()
     resumed_at = []
     resumed = train(images, tmp_path / "killed", lambda done, *_: resumed_at.append(done), **settings)
-    whole = train(images, tmp_path / "whole", **settings)
+    whole = uninterrupted[keep]
     assert resumed_at[0] > 3, "it started over"
     assert same(weights_of(resumed), weights_of(whole))
     assert resumed.facts["history"] == whole.facts["history"]
@@ -117,11 +126,15 @@ def test_ctrl_c_is_a_keyboard_interrupt(images, tmp_path):
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.fixture(scope="module")
+def classifier(images, tmp_path_factory):
+    return train(images, tmp_path_factory.mktemp("classifier"), epochs=1)
+
+
 @pytest.mark.proves("land_cover.predict", "batch_size")
-def test_predictions_do_not_depend_on_batch_size(images, tmp_path):
+def test_predictions_do_not_depend_on_batch_size(images, classifier, tmp_path):
     import pyarrow.parquet as pq
 
-    classifier = train(images, tmp_path / "train", epochs=1)
     tables = []
     for size in (1, 4, 64):
         job = FolderJob(tmp_path / str(size))
@@ -136,8 +149,7 @@ def test_predictions_do_not_depend_on_batch_size(images, tmp_path):
     assert tables[0]["label"].to_pylist() == [0, 1, 2] * 3
 
 
-def test_a_test_image_of_an_unknown_class_or_unreadable_is_named(images, tmp_path):
-    classifier = train(images, tmp_path / "train", epochs=1)
+def test_a_test_image_of_an_unknown_class_or_unreadable_is_named(classifier, tmp_path):
     strange = folder(tmp_path / "strange", classes=["Bare Land", "Snow Ice"])
     with pytest.raises(
         StageError, match=r"test image 1-0\.png: label 'Snow Ice' is none of Bare Land, Water"

@@ -74,10 +74,11 @@ def published(
     return {layer: torch.cat(list(parts)).numpy() for layer, parts in columns}
 
 
-@pytest.fixture
-def weights(state: dict[str, torch.Tensor], tmp_path: Path) -> Weights:
-    save_file(state, tmp_path / "inception.safetensors")
-    return found(Weights.from_text(f"path:{tmp_path / 'inception.safetensors'}"))
+@pytest.fixture(scope="module")
+def weights(state: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    file = tmp_path_factory.mktemp("weights") / "inception.safetensors"
+    save_file(state, file)
+    return found(Weights.from_text(f"path:{file}"))
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ import string
 
 import pytest
 import torch
+from corpora import corpus
 from hypothesis import given
 from hypothesis import strategies as st
 from jobs import FolderJob
 from safetensors.torch import load_file
-from tiny_language_model import SENTENCES, corpus
+from tiny_language_model import SENTENCES
 from transformers import AutoModelForCausalLM
 
 from harness.errors import StageError

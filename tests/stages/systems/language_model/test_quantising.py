@@ -4,10 +4,11 @@ import pytest
 import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
+from corpora import corpus
 from jobs import FolderJob
 from safetensors.torch import load_file, save_file
 from tiny_adapter import IDS, scores
-from tiny_language_model import SENTENCES, corpus, tiny_model
+from tiny_language_model import SENTENCES, tiny_model
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from harness.compute.precisions import dtype_of

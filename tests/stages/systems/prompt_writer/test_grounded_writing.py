@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from corpora import corpus
 from jobs import FolderJob
 from scripted_language_model import scripted_model
 from tiny_adapter import tiny_adapter
-from tiny_language_model import corpus, tiny_model
+from tiny_language_model import tiny_model
 
 from harness.artifact import Prompts
 from harness.errors import StageError

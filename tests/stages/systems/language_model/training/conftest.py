@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from corpora import corpus
 from jobs import FolderJob
-from tiny_language_model import FULL, LORA, QLORA, SENTENCES, corpus, tiny_model
+from tiny_language_model import FULL, LORA, QLORA, SENTENCES, tiny_model
 
 from harness.artifact import Corpus, LanguageModel
 from harness.stages.systems.language_model.finetuning import finetune

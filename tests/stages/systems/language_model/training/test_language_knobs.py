@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from corpora import corpus
 from jobs import FolderJob
 from rounding import assert_same_training, rounded
 from safetensors.torch import save_file
-from tiny_language_model import FULL, LORA, QLORA, RECIPE, corpus, far, history, tiny_model, weights
+from tiny_language_model import FULL, LORA, QLORA, RECIPE, far, history, tiny_model, weights
 
 from harness.artifact import Corpus, LanguageModel
 from harness.compute.training import train

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from corpora import corpus
 from hypothesis import given
 from hypothesis import strategies as st
 from jobs import FolderJob
 from rounding import assert_same
-from tiny_language_model import RECIPE, SENTENCES, corpus, tiny_model
+from tiny_language_model import RECIPE, SENTENCES, tiny_model
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 

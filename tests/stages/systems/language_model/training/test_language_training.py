@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 from bitsandbytes.nn.modules import Linear4bit
+from corpora import corpus
 from jobs import FolderJob
 from rounding import rounded
-from tiny_language_model import FULL, RECIPE, SENTENCES, corpus, far, history, tiny_model, weights
+from tiny_language_model import FULL, RECIPE, SENTENCES, far, history, tiny_model, weights
 
 from harness.artifact import Corpus, LanguageModel
 from harness.compute.training import train
