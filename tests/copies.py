@@ -8,6 +8,7 @@ from pathlib import Path
 
 from command_line import Project
 
+from harness.store import needs
 from harness.store.artifacts import Store
 
 
@@ -23,9 +24,9 @@ class Copies:
         if make in self._made:
             shutil.copytree(self._made[make], project.folder, symlinks=True, dirs_exist_ok=True)
             store = Store(project.folder / ".harness")
-            for original in store.projects():
-                store.forget_project(original)
-                store.note_project(project.folder)
+            for original in needs.projects(store):
+                needs.forget_project(store, original)
+                needs.note_project(store, project.folder)
             return
         make(project)
         kept = self._folder / str(len(self._made))
