@@ -83,14 +83,16 @@ def _number(reports: Path) -> int:
             number = max(given, default=max(_seen(reports), default=0)) + 1
             with contextlib.suppress(FileExistsError):
                 (place / str(number)).touch(exist_ok=False)
-                if max(_given(place)) < number + KEPT:
+                if max(_given(place), default=number) < number + KEPT:
                     break
-                (place / str(number)).unlink()  # an old number that was given and removed since we looked
+                # An old number that was given and removed since we looked. Others remove old numbers, too.
+                (place / str(number)).unlink(missing_ok=True)
     except OSError:
         return 0
     for old in given:
         if old <= number - KEPT:
-            (place / str(old)).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # one more number that is kept does no harm
+                (place / str(old)).unlink()
     return number
 
 
