@@ -19,6 +19,7 @@ from harness.errors import UsageError
 from harness.formats import strict_json
 from harness.formats.escapes import is_utf8
 from harness.formats.files import is_torn
+from harness.store.record import CALIBRATION
 
 NUMBERS = ".numbers"
 """Folder below ``reports/`` with the last reserved numbers."""
@@ -51,9 +52,9 @@ def is_id(name: str) -> bool:
 
 
 def folders(reports: Path) -> list[Path]:
-    """The folders of runs, oldest first."""
+    """The folders of runs, oldest first. The sides of a calibration are no runs of the suite."""
     files = (file for file in reports.glob("**/run.json") if not is_torn(file.relative_to(reports)))
-    found = {file.parent for file in files}
+    found = {file.parent for file in files if not _is_calibration(file.parent)}
     return sorted(found, key=lambda folder: (order(_id_of(folder)), folder))
 
 
@@ -62,6 +63,13 @@ def _id_of(folder: Path) -> str:
     if is_id(folder.name):
         return folder.name
     return str(record(folder).get("id", folder.name))
+
+
+def _is_calibration(folder: Path) -> bool:
+    if is_id(folder.name):  # `calibrate` names folders otherwise
+        return False
+    provenance = record(folder).get("provenance")
+    return isinstance(provenance, dict) and CALIBRATION in provenance
 
 
 def record(folder: Path) -> dict[str, object]:
