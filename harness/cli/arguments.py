@@ -278,7 +278,7 @@ def _storage(commands: Commands) -> None:
         type=Path,
         default=[],
         metavar="DIR|FILE",
-        help="keep what these records need, too (the project's baselines/ and reports/ always count)",
+        help="keep what these records need, too (a project's baselines/, reports/ and --out always count)",
     )
     gc.add_argument(
         "--forget",
@@ -286,7 +286,7 @@ def _storage(commands: Commands) -> None:
         type=Path,
         default=[],
         metavar="DIR",
-        help="a project that has used the store and no longer counts",
+        help="a project, or a run's --out, that has used the store and no longer counts",
     )
     verify = add_command(
         steps, "verify", "check every file of every entry; 5 where one is damaged", "store verify"

@@ -20,6 +20,7 @@ from harness.formats import strict_json
 from harness.formats.escapes import is_utf8
 from harness.formats.files import is_torn
 from harness.store.record import CALIBRATION
+from harness.store.walk import files_below
 
 NUMBERS = ".numbers"
 """Folder below ``reports/`` with the last reserved numbers."""
@@ -53,8 +54,7 @@ def is_id(name: str) -> bool:
 
 def folders(reports: Path) -> list[Path]:
     """The folders of runs, oldest first. The sides of a calibration are no runs of the suite."""
-    files = (file for file in reports.glob("**/run.json") if not is_torn(file.relative_to(reports)))
-    found = {file.parent for file in files if not _is_calibration(file.parent)}
+    found = {file.parent for file in _records(reports) if not _is_calibration(file.parent)}
     return sorted(found, key=lambda folder: (order(_id_of(folder)), folder))
 
 
@@ -110,8 +110,15 @@ def _given(place: Path) -> list[int]:
 
 def _seen(reports: Path) -> Iterator[int]:
     """The numbers of the existing runs, for a project whose folder of numbers is gone."""
-    for file in reports.glob("**/run.json"):
+    for file in _records(reports):
         yield order(_id_of(file.parent))[0]
+
+
+def _records(reports: Path) -> Iterator[Path]:
+    """The ``run.json`` of each run; a folder that cannot be listed is left out."""
+    for file in files_below(reports, lambda _: None):
+        if file.name == "run.json" and not is_torn(file.relative_to(reports)):
+            yield file
 
 
 def of(place: Path) -> Path:
