@@ -65,6 +65,17 @@ def test_a_name_that_is_no_utf8_is_told(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    "command", ["accept toy/centre --reason", "rescore toy/centre/cpu --accept"], ids=["accept", "rescore"]
+)
+def test_a_text_that_is_recorded_is_utf8(project: Project, command: str) -> None:
+    write_suite(project.folder)
+    done = shell(project.folder, f"HARNESS {command} $'right\\xff'")
+    assert done.returncode == 2
+    option = command.rpartition(" ")[2]
+    assert done.stderr.splitlines()[-1] == f"harness: argument {option}: not text in UTF-8: 'right\\xff'"
+
+
+@pytest.mark.parametrize(
     ("code", "cause"),
     [
         ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
