@@ -32,6 +32,7 @@ from harness.store import project as places
 from harness.store.artifacts import Store
 from harness.store.environment import environment
 from harness.store.items import ItemRows
+from harness.store.needs import note_project
 from harness.store.record import Repeat, Run, Score, environment_id
 from harness.suite.typed import to_json
 
@@ -72,6 +73,7 @@ def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Pa
     runner = Runner(kept, LocalExecutor(signals.is_stopped))
     if runner.lacks(plan):
         kept.check_writable()
+        note_project(kept, project)
     with RunProgress(ReportConsole(streams.err()), plan) as progress:
         runner.tell = progress
         outcomes = runner.run(plan)
