@@ -27,7 +27,9 @@ def _ended() -> int:
         atexit.register(signals.end_with_left_code)
         from harness.cli import crash
         from harness.report import streams
-    except Exception as e:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as e:
         signals.write(f"cannot be started: {type(e).__name__}: {e}".splitlines()[0])
         return 5 if isinstance(e, MemoryError) else 2
     try:
@@ -37,7 +39,9 @@ def _ended() -> int:
         atexit.register(streams.flush)
         code = _command()
         streams.flush()
-    except Exception as e:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as e:
         line, told = crash.explain(e)
         streams.warn(line)
         code = int(told)

@@ -89,6 +89,22 @@ class ResourceError(StageError):
     """The machine's resources did not suffice. The work is not at fault, so the progress of a training is kept."""
 
 
+def text_of(error: BaseException) -> str:
+    """The text of any exception, without space around it; empty if its ``__str__`` raises."""
+    try:
+        return str(error).strip()
+    except KeyboardInterrupt:  # a signal
+        raise
+    except BaseException:
+        return ""
+
+
+def described(error: BaseException) -> str:
+    """Type and first line of an exception that is not ours. Never raises, whatever the exception is."""
+    text = text_of(error)
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest of ``names``, or ``""``."""
     close = get_close_matches(name, list(names), n=1, cutoff=0.6)

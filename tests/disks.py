@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,22 @@ def read_only(folder: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", folder], check=True)
+
+
+@contextlib.contextmanager
+def unreadable(folder: Path) -> Iterator[list[str]]:
+    """A folder that cannot be listed; yields words before a command, by which permissions bind the superuser, too."""
+    bound: list[str] = []
+    if os.geteuid() == 0:
+        bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", "--"]
+        if not shutil.which("setpriv") or subprocess.run([*bound, "true"], check=False).returncode:
+            pytest.skip("neither an ordinary user nor one who may give up a capability")
+    mode = folder.stat().st_mode
+    folder.chmod(0)
+    try:
+        yield bound
+    finally:
+        folder.chmod(mode)
 
 
 def content(folder: Path) -> dict[str, bytes]:

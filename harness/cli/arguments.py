@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from harness import __version__
-from harness.cli.parser import EXIT_CODES, Commands, Parser, add_command, whole
+from harness.cli.parser import EXIT_CODES, Commands, Parser, add_command, text, whole
 
 RUN = "a run's folder, its id, or a suite's name for its latest run"
 
@@ -86,7 +86,9 @@ def parser() -> argparse.ArgumentParser:
     accept.add_argument(
         "--label", help="baselines/<suite>/<LABEL>.json (default: the device class the run ran on)"
     )
-    accept.add_argument("--reason", required=True, help="why this is right now; kept in the baseline")
+    accept.add_argument(
+        "--reason", type=text, required=True, help="why this is right now; kept in the baseline"
+    )
     accept.add_argument("--new-protocol", action="store_true", help="replace a baseline of another protocol")
 
     calibrate = add_command(
@@ -157,7 +159,10 @@ def _more_evidence(commands: Commands) -> None:
     )
     rescore.add_argument("baseline", metavar="BASELINE", help="SUITE/LABEL or a baseline's file")
     rescore.add_argument(
-        "--accept", metavar="REASON", help="put the new values in the place of the old ones, for this reason"
+        "--accept",
+        type=text,
+        metavar="REASON",
+        help="put the new values in the place of the old ones, for this reason",
     )
     rescore.add_argument("--mirror", type=Path, metavar="DIR", help="as for run")
     rescore.add_argument("--store", type=Path, metavar="DIR", help="as for run")
@@ -278,7 +283,7 @@ def _storage(commands: Commands) -> None:
         type=Path,
         default=[],
         metavar="DIR|FILE",
-        help="keep what these records need, too (the project's baselines/ and reports/ always count)",
+        help="keep what these records need, too (a project's baselines/, reports/ and --out always count)",
     )
     gc.add_argument(
         "--forget",
@@ -286,7 +291,7 @@ def _storage(commands: Commands) -> None:
         type=Path,
         default=[],
         metavar="DIR",
-        help="a project that has used the store and no longer counts",
+        help="a project, or a run's --out, that has used the store and no longer counts",
     )
     verify = add_command(
         steps, "verify", "check every file of every entry; 5 where one is damaged", "store verify"

@@ -195,8 +195,9 @@ def _gates_at(
 
 def _no_baseline(run: Run, folder: Path, project: Path, label: str, ref: str | None) -> str:
     """Explain why there is nothing to compare with, and name the command that changes that."""
-    if not run.is_complete:
-        return f"no baseline {label!r} for {run.suite}, and a partial or failed run cannot become one"
+    if not run.is_complete or run.is_calibration:
+        what = "one side of a calibration" if run.is_calibration else "a partial or failed run"
+        return f"no baseline {label!r} for {run.suite}, and {what} cannot become one"
     known = (
         baselines.labels(project, run.suite) if ref is None else baselines.labels_at(project, ref, run.suite)
     )

@@ -4,9 +4,10 @@ Faults of the machine or its user (a full disk, a deleted folder, a name that is
 exit codes. Every other exception is a fault of the harness: exit code 70, with the traceback in a file.
 
 OpenBLAS and OpenMP exit with 1 if they cannot start their threads. If OpenBLAS would not get its threads, it is limited
-to one. If a library still ends the process with exit code 1, the code becomes 5 (the machine's resources did not
-suffice) and one line is printed. What the library prints stays, since it writes to the terminal directly. A library
-that crashes (139, a segmentation fault) cannot be handled.
+to one. If a library still ends the process, by ``exit`` in C or ``os._exit``, its code would be taken for a verdict. So
+only codes that the harness itself gave (``signals.leave``) leave the process; any other becomes 5 (a task failed), and
+one line is printed. What the library prints stays, since it writes to the terminal directly. A library that crashes
+(139, a segmentation fault; 134, ``abort``) or calls ``_exit`` in C cannot be handled.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import traceback
 from contextlib import ExitStack
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import NoReturn
 
 from harness.cli import signals
 from harness.errors import Exit, HarnessError
@@ -44,11 +46,13 @@ _OF_THE_MACHINE = {
 """Errors that occur although all arguments are right; other system errors are about what was named."""
 
 
-def explain(error: Exception | SystemExit) -> tuple[str, Exit]:
-    """Return one line for the user and the exit code. Never raises."""
+def explain(error: BaseException) -> tuple[str, Exit]:
+    """Return one line for the user and the exit code. Never raises, except for a signal."""
     try:
         return _known(error) or (f"internal error: {_internal(error)}", Exit.INTERNAL)
-    except Exception as e:  # the exception's ``str`` raises, or no memory is left for a line
+    except KeyboardInterrupt:
+        raise
+    except BaseException as e:  # the exception's ``str`` raises, or no memory is left for a line
         return (
             f"internal error: {type(error).__name__} ({type(e).__name__} while it was described)",
             Exit.INTERNAL,
@@ -124,9 +128,15 @@ def watch_libraries() -> None:
     """Start watching, for this process only."""
     sys.meta_path.insert(0, _BeforeNumpy())
     library, owner = ctypes.CDLL(None), os.getpid()
-    if not hasattr(library, "on_exit"):  # only glibc has it; elsewhere exit code 1 stays
+
+    def end(status: int) -> NoReturn:
+        _end(owner)
+        signals.end_at_once(status)
+
+    os._exit = end
+    if not hasattr(library, "on_exit"):  # only glibc has it; elsewhere the code of an ``exit`` in C stays
         return
-    callback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p)(lambda status, _: _end(status, owner))
+    callback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p)(lambda status, _: _end(owner))
     _kept.append(callback)
     library.on_exit(callback, None)
     # If the interpreter ends by itself, as in a forked child, Python can no longer be called. The handler that is
@@ -167,8 +177,12 @@ class _BeforeNumpy:
         return None
 
 
-def _end(status: int, owner: int) -> None:
-    """Called if a library ends the process; the harness's own exits bypass it (``signals.end_with_left_code``)."""
-    if status == 1 and os.getpid() == owner:
+def _end(owner: int) -> None:
+    """Called if a library ends the process; the harness's own exits bypass it (``signals.end_at_once``)."""
+    if os.getpid() == owner:  # a forked child may end as it likes
+        signals.end_with_left_code()  # a library that exits while the process is leaving changes nothing
+        if signals.received:  # it heeds a signal in its own way
+            signals.say(signals.received[0])
+            signals.end_at_once(128 + signals.received[0])
         signals.write("a library gave up and ended the process; what is finished is kept")
-        os._exit(int(Exit.FAILED))
+        signals.end_at_once(int(Exit.FAILED))

@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HarnessError as e:
         streams.warn(*e.lines)
         return int(e.exit)
-    except (Exception, SystemExit) as e:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as e:  # not only Exception: asyncio, generators and Rust have others
         from harness.cli.crash import explain
 
         line, code = explain(e)

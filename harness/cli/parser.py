@@ -1,4 +1,4 @@
-"""An argument parser that prints through ``streams``, and what commands share: whole numbers, exit codes in help."""
+"""An argument parser that prints through ``streams``, and what commands share: numbers, texts, exit codes in help."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from harness.errors import Exit
+from harness.formats.escapes import is_utf8, visible
 from harness.report import streams
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ def whole(most: int = MOST) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def text(given: str) -> str:
+    """Return a text that is recorded: unlike a path, it must be UTF-8."""
+    if not is_utf8(given):
+        raise argparse.ArgumentTypeError(f"not text in UTF-8: '{visible(given)}'")
+    return given
 
 
 def add_command(commands: Commands, name: str, about: str, full: str = "") -> argparse.ArgumentParser:

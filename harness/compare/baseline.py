@@ -290,6 +290,10 @@ def _check_acceptable(run: Run) -> None:
         raise UsageError(f"run {run.id} is already a baseline (label {run.accepted.label!r})")
     if run.only:
         raise UsageError(f"run {run.id} is partial (--only {', '.join(run.only)}); accept a whole one")
+    if run.is_calibration:
+        raise UsageError(
+            f"run {run.id} is one side of a calibration; accept a run of the suite (harness run)"
+        )
     if run.failures:
         first = run.failures[0]
         message = (first.error or "no message").partition("\n")[0]

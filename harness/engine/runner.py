@@ -15,7 +15,7 @@ from harness.engine import code_digest
 from harness.engine.executors import Call, Executed, Executor
 from harness.engine.plan import Plan, Task, TaskId
 from harness.engine.suite_sources import check_unchanged, digest_cache
-from harness.errors import HarnessError, ResourceError, StageError, StoreError
+from harness.errors import HarnessError, ResourceError, StageError, StoreError, described
 from harness.formats.escapes import visible
 from harness.formats.strict_json import canonical
 from harness.stage import BESIDE_VALUES, LARGEST, Items, Scores
@@ -148,7 +148,7 @@ class Runner:
                 call, lambda d, n, w: self.tell(Event("progress", task, d, n, w))
             )
             self._check_unchanged(task, "while it was read")
-            entry = _entry(task, executed, work, time.monotonic() - started)
+            entry = _storable(task, executed, work, time.monotonic() - started)
             _check_code(task)
         except StoreError:  # a full disk: every further task would fail in the same way
             raise
@@ -195,6 +195,18 @@ def _check_code(task: Task) -> None:
     """
     if file := code_digest.edited(task.stage.function):
         raise StageError(f"{file}: edited since the run was planned, so that nothing is stored; run again")
+
+
+def _storable(task: Task, executed: Executed, work: Path, wall_s: float) -> Entry:
+    """As ``_entry``; what a stage returned may be of any type, and its attributes may raise.
+
+    Raises:
+        StageError: as for ``_entry``; or something in it is not what its type says.
+    """
+    try:
+        return _entry(task, executed, work, wall_s)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        raise StageError(f"{task.stage.name} returned what cannot be stored ({described(e)})") from e
 
 
 def _entry(task: Task, executed: Executed, work: Path, wall_s: float) -> Entry:

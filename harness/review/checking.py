@@ -107,12 +107,15 @@ def read(file: Path, key: Key) -> Sheet:
     found: dict[str, Rated | None] = {}
     for i, rating in enumerate(ratings):
         where = f"{file}: rating {i + 1}"
-        if not isinstance(rating, dict) or str(rating.get("id")) not in key.by_id:
+        image = rating.get("id") if isinstance(rating, dict) else None
+        if (
+            not isinstance(image, str) or image not in key.by_id
+        ):  # a number is no id, even with the same digits
             raise UsageError(f"{where}: of an image that is not in this review")
-        if rating["id"] in found:
+        if image in found:
             raise UsageError(f"{where}: the second of one image")
         answers = _rating(rating, key.asked, where)
-        found[rating["id"]] = None if answers is None else Rated(rater, key.by_id[rating["id"]], answers)
+        found[image] = None if answers is None else Rated(rater, key.by_id[image], answers)
     rated = [found[s.id] for s in key.showings if s.id in found]
     full = tuple(r for r in rated if r is not None)
     if all(r.shown.again for r in full):

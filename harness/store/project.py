@@ -19,6 +19,8 @@ from harness.errors import UsageError
 from harness.formats import strict_json
 from harness.formats.escapes import is_utf8
 from harness.formats.files import is_torn
+from harness.store.record import CALIBRATION
+from harness.store.walk import files_below
 
 NUMBERS = ".numbers"
 """Folder below ``reports/`` with the last reserved numbers."""
@@ -51,9 +53,8 @@ def is_id(name: str) -> bool:
 
 
 def folders(reports: Path) -> list[Path]:
-    """The folders of runs, oldest first."""
-    files = (file for file in reports.glob("**/run.json") if not is_torn(file.relative_to(reports)))
-    found = {file.parent for file in files}
+    """The folders of runs, oldest first. The sides of a calibration are no runs of the suite."""
+    found = {file.parent for file in _records(reports) if not _is_calibration(file.parent)}
     return sorted(found, key=lambda folder: (order(_id_of(folder)), folder))
 
 
@@ -62,6 +63,13 @@ def _id_of(folder: Path) -> str:
     if is_id(folder.name):
         return folder.name
     return str(record(folder).get("id", folder.name))
+
+
+def _is_calibration(folder: Path) -> bool:
+    if is_id(folder.name):  # `calibrate` names folders otherwise
+        return False
+    provenance = record(folder).get("provenance")
+    return isinstance(provenance, dict) and CALIBRATION in provenance
 
 
 def record(folder: Path) -> dict[str, object]:
@@ -83,14 +91,16 @@ def _number(reports: Path) -> int:
             number = max(given, default=max(_seen(reports), default=0)) + 1
             with contextlib.suppress(FileExistsError):
                 (place / str(number)).touch(exist_ok=False)
-                if max(_given(place)) < number + KEPT:
+                if max(_given(place), default=number) < number + KEPT:
                     break
-                (place / str(number)).unlink()  # an old number that was given and removed since we looked
+                # An old number that was given and removed since we looked. Others remove old numbers, too.
+                (place / str(number)).unlink(missing_ok=True)
     except OSError:
         return 0
     for old in given:
         if old <= number - KEPT:
-            (place / str(old)).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # one more number that is kept does no harm
+                (place / str(old)).unlink()
     return number
 
 
@@ -100,8 +110,15 @@ def _given(place: Path) -> list[int]:
 
 def _seen(reports: Path) -> Iterator[int]:
     """The numbers of the existing runs, for a project whose folder of numbers is gone."""
-    for file in reports.glob("**/run.json"):
+    for file in _records(reports):
         yield order(_id_of(file.parent))[0]
+
+
+def _records(reports: Path) -> Iterator[Path]:
+    """The ``run.json`` of each run; a folder that cannot be listed is left out."""
+    for file in files_below(reports, lambda _: None):
+        if file.name == "run.json" and not is_torn(file.relative_to(reports)):
+            yield file
 
 
 def of(place: Path) -> Path:

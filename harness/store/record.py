@@ -17,6 +17,9 @@ from harness.formats.strict_json import canonical
 
 TaskState = Literal["cached", "executed", "failed", "skipped"]
 
+CALIBRATION = "calibration"
+"""Name in the provenance of a run that ``harness calibrate`` made: which side it is, ``a`` or ``b``."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -226,6 +229,11 @@ class Run:
     def is_complete(self) -> bool:
         """Whether nothing was deselected, nothing failed, and every score is there."""
         return not self.only and not self.failures and all(s.complete for s in self.scores)
+
+    @property
+    def is_calibration(self) -> bool:
+        """Whether it is one side of a calibration: the seeds are not the suite's, or the work was repeated."""
+        return CALIBRATION in self.provenance
 
 
 def environment_id(environment: Mapping[str, Json]) -> str:

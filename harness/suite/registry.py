@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import metadata
+from types import ModuleType
 
-from harness.errors import HarnessError, UsageError, nearest
+from harness.errors import HarnessError, UsageError, described, nearest, text_of
 from harness.stage import Stage
 
 GROUP = "harness.stages"
@@ -120,12 +121,15 @@ def _claim(homes: dict[str, _Home], word: str, home: _Home) -> None:
 def _stages(word: str, home: _Home) -> dict[str, Stage]:
     """The stages that are defined in a module (or below it, if it is a package), by function name."""
     try:
-        module = importlib.import_module(home.module)
-    except HarnessError as e:
-        raise BrokenModuleError(_broken(word, home, str(e))) from e
-    except (Exception, SystemExit) as e:  # the module is third-party code and may raise anything
-        what = f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
-        raise BrokenModuleError(_broken(word, home, what.partition("\n")[0])) from e
+        return _defined(word, importlib.import_module(home.module))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as e:  # the module is third-party code and may raise anything
+        what = text_of(e) if isinstance(e, HarnessError) else ""
+        raise BrokenModuleError(_broken(word, home, what or described(e))) from e
+
+
+def _defined(word: str, module: ModuleType) -> dict[str, Stage]:
     found: dict[str, Stage] = {}
     for name, value in vars(module).items():
         declared = getattr(value, "__stage__", None)

@@ -1,4 +1,4 @@
-"""Exit 1 is what a library says that ends the process; it never comes out."""
+"""The code of a library that ends the process never comes out: it would be taken for a verdict."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ LIMITED = START + (
     "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
     "resource.setrlimit(resource.RLIMIT_AS, (size + (420 << 20), resource.RLIM_INFINITY))\n"
 )
+LEAVING = (
+    "import atexit; from harness.cli import signals; atexit.register(signals.end_with_left_code); "
+    "atexit.register({}, 6); signals.leave(3)"
+)
+"""The harness has decided on a code, and then an exit handler of a library ends the process."""
 
 
 def ended(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -34,14 +39,39 @@ def ended(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     [
         ("ctypes.CDLL(None).exit(1)", 5),
         ("t = threading.Thread(target=ctypes.CDLL(None).exit, args=(1,)); t.start(); t.join()", 5),
-        ("ctypes.CDLL(None).exit(0)", 0),
-        ("ctypes.CDLL(None).exit(3)", 3),
+        ("ctypes.CDLL(None).exit(0)", 5),
+        ("ctypes.CDLL(None).exit(3)", 5),
+        ("ctypes.CDLL(None).exit(6)", 5),
+        ("os._exit(0)", 5),
+        ("t = threading.Thread(target=os._exit, args=(0,)); t.start(); t.join()", 5),
         (
             "p = os.fork() or ctypes.CDLL(None).exit(1); sys.exit(os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) + 6)",
             7,
         ),
+        (
+            "p = os.fork() or os._exit(1); sys.exit(os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) + 6)",
+            7,
+        ),
+        (LEAVING.format("ctypes.CDLL(None).exit"), 3),
+        (LEAVING.format("os._exit"), 3),
+        ("pass", 0),
+        ("sys.exit(4)", 4),
     ],
-    ids=["gives up", "in a thread", "ends well", "another code", "a forked child"],
+    ids=[
+        "gives up",
+        "in a thread",
+        "ends well",
+        "another code",
+        "the code of a verdict",
+        "from Python",
+        "from Python in a thread",
+        "a forked child",
+        "a forked child from Python",
+        "while the process is leaving",
+        "while the process is leaving, from Python",
+        "nothing does",
+        "the interpreter",
+    ],
 )
 def test_a_library_that_ends_the_process(code: str, status: int) -> None:
     done = ended(START + code)

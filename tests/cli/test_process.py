@@ -65,14 +65,32 @@ def test_a_name_that_is_no_utf8_is_told(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    "command", ["accept toy/centre --reason", "rescore toy/centre/cpu --accept"], ids=["accept", "rescore"]
+)
+def test_a_text_that_is_recorded_is_utf8(project: Project, command: str) -> None:
+    write_suite(project.folder)
+    done = shell(project.folder, f"HARNESS {command} $'right\\xff'")
+    assert done.returncode == 2
+    option = command.rpartition(" ")[2]
+    assert done.stderr.splitlines()[-1] == f"harness: argument {option}: not text in UTF-8: 'right\\xff'"
+
+
+@pytest.mark.parametrize(
     ("code", "cause"),
     [
         ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
         ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
         ("import sys; sys.exit(3)", "SystemExit: 3"),
         ("def (", "SyntaxError: invalid syntax"),
+        ("import asyncio; raise asyncio.CancelledError", "CancelledError\n"),
+        ("class Panic(BaseException): pass\nraise Panic('in Rust\\nat 7')", "Panic: in Rust\n"),
+        ("class Mute(Exception):\n def __str__(self): raise ValueError\nraise Mute", "Mute\n"),
+        (
+            "class Lazy:\n def __getattr__(self, name): raise RuntimeError(f'no {name}')\nlazy = Lazy()",
+            "RuntimeError: no __stage__",
+        ),
     ],
-    ids=["missing", "error", "exit", "syntax"],
+    ids=["missing", "error", "exit", "syntax", "cancelled", "panic", "mute", "lazy"],
 )
 def test_a_module_that_cannot_be_imported(tmp_path: Path, code: str, cause: str) -> None:
     site = package(tmp_path / "site", "broken", code)
@@ -84,6 +102,71 @@ def test_a_module_that_cannot_be_imported(tmp_path: Path, code: str, cause: str)
     assert every.returncode == 0
     assert every.stderr.startswith(told)
     assert "toy.draw" in every.stdout
+
+
+ENDS = """\
+suite: own/ends
+stages:
+  numbers: {use: toy.draw, count: 3}
+  gone:    {use: ends.ends, how: HOW}
+metrics:
+  of_gone: {use: toy.size, data: gone}
+  size:    {use: toy.size, data: numbers}
+"""
+ENDING = """
+import asyncio, ctypes, os, threading
+from harness.stage import Higher, Job, Scores, stage
+from toy import Numbers
+
+
+class MuteError(Exception):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+@stage(version=1)
+def ends(*, how: str, job: Job) -> Numbers:
+    if how == "cancelled":
+        raise asyncio.CancelledError
+    if how == "mute":
+        raise MuteError
+    if how == "C":
+        ctypes.CDLL(None).exit(6)
+    if how == "thread":
+        thread = threading.Thread(target=ctypes.CDLL(None).exit, args=(0,))
+        thread.start()
+        thread.join()
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("how", ["cancelled", "mute"])
+def test_a_run_goes_on_after_any_exception_of_a_stage(project: Project, how: str) -> None:
+    write_suite(project.folder, ENDS.replace("HOW", how))
+    done = shell(
+        project.folder, "HARNESS run suites/suite.yaml", package(project.folder / "site", "ends", ENDING)
+    )
+    assert done.returncode == 5, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert project.states() == {
+        "numbers": {"executed"},
+        "gone": {"failed"},
+        "of_gone": {"skipped"},
+        "size": {"executed"},
+    }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc tells how a process ends")
+@pytest.mark.parametrize("how", ["C", "thread", "Python"])
+def test_a_stage_that_ends_the_process_gives_no_verdict(project: Project, how: str) -> None:
+    write_suite(project.folder, ENDS.replace("HOW", how))
+    done = shell(
+        project.folder, "HARNESS run suites/suite.yaml", package(project.folder / "site", "ends", ENDING)
+    )
+    assert done.returncode == 5, done.stderr
+    told = "harness: a library gave up and ended the process; what is finished is kept"
+    assert done.stderr.splitlines()[-1] == told
+    assert project.runs == []
 
 
 class MuteError(Exception):

@@ -171,6 +171,17 @@ BAD_SCORES = {
     "conditions": ("Error(error=1.0, conditions={'n': {1}})", "must be plain JSON"),
     "step of no field": ("Error(error=1.0, steps={'x': 0.1})", "steps: 'x' is 0.1"),
     "no step": ("Error(error=1.0, steps={'error': 0})", "'error' is 0; a step is a positive number"),
+    "text": ("Error(error='one')", "returned what cannot be stored (TypeError: "),
+    "nothing": ("Error(error=None)", "returned what cannot be stored (TypeError: "),
+    "step in text": (
+        "Error(error=1.0, steps={'error': 'one'})",
+        "returned what cannot be stored (TypeError: ",
+    ),
+    "items in text": ("Error(error=1.0, items='one')", "returned what cannot be stored (AttributeError: "),
+    "items without rows": (
+        "Error(error=1.0, items=Items([], {'error': []}))",
+        "returned what cannot be stored (ZeroDivisionError: ",
+    ),
     "endless step": ("Error(error=1.0, steps={'error': float('nan')})", "'error' is nan"),
 }
 

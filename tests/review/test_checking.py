@@ -87,6 +87,38 @@ def test_what_is_wrong_is_said_in_a_line(key: Key, tmp_path: Path, spoil: Spoil,
     assert "\n" not in str(refused.value)
 
 
+def test_a_number_is_not_the_id_with_the_same_digits(key: Key, tmp_path: Path) -> None:
+    digits = "1234567890123456"
+    known = replace(key, showings=(replace(key.showings[0], id=digits), *key.showings[1:]))
+    body = json.loads(json.dumps(exported(known, "Ann", four)))
+    body["ratings"][0]["id"] = int(digits)
+    file = stored(tmp_path, signed(body))
+    with pytest.raises(UsageError, match="rating 1: of an image that is not in this review"):
+        read(file, known)
+
+
+VALUES = [None, True, 0, 7, 1.5, 10**200, "", "x", [], [1], [[]], {}, {"a": []}]
+"""One of each kind of JSON value."""
+
+
+def test_any_value_in_any_place_is_taken_or_named(key: Key, tmp_path: Path) -> None:
+    """No JSON value in the place of another is anything but an answer or one line."""
+    body = exported(key, "Ann", four)
+    places = [(body, name) for name in body if name != "checksum"]
+    places += [(body["ratings"][0], name) for name in body["ratings"][0]]
+    refused = 0
+    for i, (where, name) in enumerate(places):
+        before = where[name]
+        for j, value in enumerate(VALUES):
+            where[name] = value
+            file = stored(tmp_path, signed(json.loads(json.dumps(body))), f"{i}-{j}.json")
+            found = check([file], key)
+            refused += bool(found.left_out)
+            assert len(found.sheets) + len(found.left_out) == 1, (name, value)
+        where[name] = before
+    assert refused > 8 * len(VALUES)
+
+
 def test_a_file_that_was_edited_is_refused_even_where_it_makes_sense(key: Key, tmp_path: Path) -> None:
     body = exported(key, "Ann", four)
     body["ratings"][0]["realism"] = 5

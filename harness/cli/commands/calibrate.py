@@ -14,15 +14,16 @@ from rich.markup import escape
 from harness.cli.baseline_choice import side
 from harness.cli.commands.run import Prepared, Request, execute, prepare, requested
 from harness.compare.calibration import Across, Calibration, across, calibrate
-from harness.compare.wording import together
+from harness.compare.wording import counted, together
 from harness.engine.plan import make
 from harness.engine.recording import gate_infos
 from harness.errors import Exit, UsageError
 from harness.report import streams
 from harness.report.console import ReportConsole
-from harness.report.files import write_run
+from harness.report.files import check_writable, write_run
 from harness.store import project as places
 from harness.store import record_file
+from harness.store.record import CALIBRATION
 from harness.suite import Axis, Suite
 
 
@@ -52,18 +53,24 @@ def run_calibration(request: Request, *, repeats: int | None) -> Exit:
         raise UsageError("--repeats: at least 3, and for suites with seeds")
     first, second = _seeds(suite, repeats)
     subject = [] if suite.seeds else sorted({name.partition(".")[0] for name in suite.subject})
+    home = places.reports(suite.project, suite.name) / "calibrate"
+    for folder in (home, home / "a", home / "b"):
+        if folder == home or folder.exists():
+            check_writable(folder)
     sides = []
     for name, seeds, fresh in (("a", first, []), ("b", second, subject)):
         planned = make(replace(suite, seeds=seeds), only=prepared.plan.only)
         run, logs = execute(
             Prepared(planned, prepared.store, prepared.sources), ReportConsole(streams.err()), fresh
         )
-        folder = places.reports(suite.project, suite.name) / "calibrate" / name
+        folder = home / name
+        run = replace(run, provenance={**run.provenance, CALIBRATION: name})
         write_run(run, folder, prepared.store, logs)
         if run.failures:
-            raise UsageError(
-                f"calibrate: {run.failures[0].node} failed ({run.failures[0].error}); see {folder}/logs"
-            )
+            first_failed = run.failures[0]
+            told = f"{counted(len(run.failures), 'task')} failed, first {first_failed.node}"
+            streams.warn(f"calibrate: {told}: {first_failed.error}; see {folder}/logs")
+            return Exit.FAILED
         sides.append(side(folder))
     _print(ReportConsole(), calibrate(sides[0], sides[1], gate_infos(suite)))
     return Exit.OK
@@ -91,7 +98,7 @@ def compare_environments(request: Request, folder: Path) -> Exit:
     suite = prepare(request, download=False).plan.suite
     if not suite.gates:
         raise UsageError(f"{suite.file}: no gate to calibrate")
-    runs = sorted(file.parent for file in folder.rglob("run.json"))
+    runs = sorted(places.folders(folder))
     sides = [side(run) for run in runs if record_file.load(run).suite == suite.name]
     if len(sides) < 2:
         raise UsageError(

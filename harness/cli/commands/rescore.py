@@ -32,6 +32,7 @@ from harness.store import project as places
 from harness.store.artifacts import Store
 from harness.store.environment import environment
 from harness.store.items import ItemRows
+from harness.store.needs import note_project
 from harness.store.record import Repeat, Run, Score, environment_id
 from harness.suite.typed import to_json
 
@@ -69,8 +70,13 @@ def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Pa
     _check_stored(plan, kept, baseline)
     if accept is not None:
         check_place(file)
+    runner = Runner(kept, LocalExecutor(signals.is_stopped))
+    if runner.lacks(plan):
+        kept.check_writable()
+        note_project(kept, project)
     with RunProgress(ReportConsole(streams.err()), plan) as progress:
-        outcomes = Runner(kept, LocalExecutor(signals.is_stopped), tell=progress).run(plan)
+        runner.tell = progress
+        outcomes = runner.run(plan)
     if failed := [plan.tasks[t] for t, o in outcomes.items() if o.state == "failed"]:
         told = f"{counted(len(failed), 'metric')} failed, first {label(failed[0])}"
         streams.warn(f"{told}: {outcomes[failed[0].id].error}; {baseline} stays as it was")

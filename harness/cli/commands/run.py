@@ -39,7 +39,7 @@ from harness.report.terminal import print_comparison
 from harness.store import project as places
 from harness.store.artifacts import Store
 from harness.store.environment import device_class, environment
-from harness.store.needs import note_project
+from harness.store.needs import note_project, note_run
 from harness.store.record import Looks, Run
 from harness.store.record_file import LABEL
 from harness.store.upkeep import tidy
@@ -129,8 +129,8 @@ class Session:
         """
         if self._runner.lacks(plan):
             self._runner.store.check_writable()
-            note_project(self._runner.store, plan.suite.project)
             tidy(self._runner.store)
+        note_project(self._runner.store, plan.suite.project)
         with RunProgress(self._console, plan, self._settled) as progress:
             self._runner.tell = progress
             outcomes = self._runner.run(plan)
@@ -172,6 +172,7 @@ def evaluate(
         run = replace(run, looks=look)
         folder = out or places.reports(project, run.suite) / run.id
         write_run(run, folder, prepared.store, logs)
+        note_run(prepared.store, folder, project)
         held = case(folder, project, against, request.suite)
         comparison = held.comparison
         if look is None or look.taken == len(look.seeds) or not is_open(comparison):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,14 +46,16 @@ def gc(*, store: Path | None, keep: Sequence[Path], forget: Sequence[Path], age:
     """
     project, kept = _opened(store)
     young = age_s(age)
-    projects = _projects(kept, project, forget)
+    _projects(kept, project, forget)
     if not dry_run:
         kept.check_writable()
         for gone in forget:
-            needs.forget_project(kept, gone)
+            needs.forget(kept, gone)
 
     def needed() -> set[str]:
-        return set().union(*needs.by_suite(projects, keep).values())
+        projects = _projects(kept, project, forget)  # again: one that began meanwhile may have ended, too
+        runs = needs.runs(kept, forget, tidy=not dry_run)
+        return set().union(*needs.by_suite(projects, runs, keep).values())
 
     found = sweep(kept, needed, age_s=young, dry_run=dry_run)
     console = ReportConsole()
@@ -103,8 +107,12 @@ def du(*, store: Path | None, as_json: bool) -> Exit:
         UsageError: the store does not exist, or a record cannot be read.
     """
     project, kept = _opened(store)
-    there = [place for place in dict.fromkeys([*needs.projects(kept), project]) if place.is_dir()]
-    rows = usage(kept, needs.by_suite(there))
+    there = [place for place in dict.fromkeys([*needs.projects(kept), project]) if os.path.isdir(place)]
+
+    def skip(_: OSError) -> None:
+        """What cannot be seen is shown without a suite."""
+
+    rows = usage(kept, needs.by_suite(there, needs.runs(kept, failed=skip), failed=skip))
     console = ReportConsole()
     if as_json:
         console.out(json.dumps([vars(row) for row in rows], indent=1, ensure_ascii=False), highlight=False)
@@ -129,16 +137,19 @@ def _opened(store: Path | None) -> tuple[Path, Store]:
 
 def _projects(store: Store, project: Path, forget: Sequence[Path]) -> list[Path]:
     """Return the projects whose records count: this one, and every other that has used the store."""
-    forgotten = {place.resolve() for place in forget}
     found = [
         place
         for place in dict.fromkeys([project.resolve(), *needs.projects(store)])
-        if place not in forgotten
+        if not any(needs.is_at(place, forgotten) for forgotten in forget)
     ]
     for place in found:
-        if not place.is_dir():
+        try:
+            os.scandir(place).close()
+        except OSError as e:
+            is_gone = isinstance(e, FileNotFoundError | NotADirectoryError)
+            why = "is not here" if is_gone else f"cannot be listed ({e.strerror})"
             raise UsageError(
-                f"store {store.root}: {place} has used it and is not here, so nobody knows what its baselines need; "
-                f"--forget {place} leaves it out"
-            )
+                f"store {store.root}: {place} has used it and {why}, so nobody knows what its baselines need; "
+                f"--forget {shlex.quote(str(place))} leaves it out"
+            ) from None
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import ctypes
 import errno
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TextIO
 
 from harness.engine.executors import Call, Executed, Progress
-from harness.errors import HarnessError, ResourceError, StageError, StoreError
+from harness.errors import HarnessError, ResourceError, StageError, StoreError, described, text_of
 from harness.formats.escapes import visible
 from harness.store.entries import ONLY
 from harness.store.environment import device_class, environment, environment_of_work, installed
@@ -63,21 +64,21 @@ class LocalExecutor:
             try:
                 returned = call.stage.function(**call.inputs, **call.parameters, **extra)
                 return Executed(returned, environment_of_work(), installed())
-            except HarnessError as e:
-                log.write(f"{e}\n")
+            except KeyboardInterrupt:
                 raise
-            except (
-                Exception,
-                SystemExit,
-            ) as e:  # whatever a library raises, the task fails and the run continues
+            except BaseException as e:  # whatever a library raises, the task fails and the run continues
+                text = text_of(e)
+                if isinstance(e, HarnessError) and text:
+                    log.write(f"{text}\n")
+                    raise
                 if self._is_stopped():
                     raise KeyboardInterrupt from None
                 log.write(traceback.format_exc())
-                if os.strerror(errno.ENOSPC) in str(e):  # libraries raise it under their own exception names
+                if os.strerror(errno.ENOSPC) in text:  # libraries raise it under their own exception names
                     raise StoreError(call.work, NO_SPACE) from e
                 if _is_out_of_memory(e):
                     raise ResourceError(_out_of_memory(call)) from None
-                raise StageError(_one_line(e)) from e
+                raise StageError(described(e)) from e
             finally:
                 if time.monotonic() - began > LONG_S:
                     release()
@@ -115,12 +116,18 @@ class LocalJob:
 class Log(io.TextIOBase):
     r"""A text file opened for appending, used in place of ``sys.stdout`` and ``sys.stderr``.
 
-    A progress bar that is redrawn with ``\r`` becomes lines; other control characters are shown as escapes. The log
-    is optional: if the disk is full, nothing is written and nothing is raised.
+    It has what libraries use of those: ``buffer``, ``encoding``, ``errors``, ``fileno`` (of the file), ``reconfigure``.
+    A progress bar that is redrawn with ``\r`` becomes lines; other control characters are shown as escapes. The log is
+    optional: if the disk is full, nothing is written and nothing is raised.
 
     Raises (on creation):
         StoreError: the log's folder is gone or cannot be written.
     """
+
+    name = "log.txt"
+    mode = "w"
+    line_buffering = True
+    write_through = True
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -128,20 +135,30 @@ class Log(io.TextIOBase):
             self._file = path.open("ab", buffering=0)
         except OSError as e:
             raise StoreError(path, e.strerror or str(e)) from None
+        self.buffer = LogBytes(self)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
         return "utf-8"
 
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        return "backslashreplace"
+
+    def reconfigure(self, **_: object) -> None:
+        """The log's own settings stay."""
+
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         clean = visible(text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    "), lines=True)
         with contextlib.suppress(
             OSError, ValueError
         ):  # ValueError: the log is closed, but a thread still prints
-            self._file.write(clean.encode("utf-8", "backslashreplace"))
+            self._file.write(clean.encode("utf-8", self.errors))
         return len(text)
 
     def fileno(self) -> int:
@@ -154,12 +171,34 @@ class Log(io.TextIOBase):
         super().close()
 
 
+class LogBytes(io.BufferedIOBase):
+    """The ``buffer`` of a log: bytes are text in UTF-8, and others are shown as escapes."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+        self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: bytes | bytearray | memoryview) -> int:  # type: ignore[override]
+        taken = bytes(memoryview(content))
+        self._log.write(self._decode(taken))
+        return len(taken)
+
+    def fileno(self) -> int:
+        return self._log.fileno()
+
+
 def _is_out_of_memory(e: BaseException) -> bool:
     if "torch" not in sys.modules:  # torch is not loaded, so the error cannot be torch's
         return isinstance(e, MemoryError)
     from harness.compute.arithmetic import is_out_of_memory
 
-    return isinstance(e, Exception) and is_out_of_memory(e)
+    return isinstance(e, MemoryError) or (
+        isinstance(e, Exception) and bool(text_of(e)) and is_out_of_memory(e)  # it reads the text, too
+    )
 
 
 def _out_of_memory(call: Call) -> str:
@@ -167,12 +206,6 @@ def _out_of_memory(call: Call) -> str:
     if not isinstance(size, int) or size == 1:
         return "out of memory"
     return f"out of memory with batch_size: {size}; set a smaller one"
-
-
-def _one_line(e: BaseException) -> str:
-    """Type and first line of a library's exception; the traceback is in the log."""
-    text = str(e).strip()
-    return f"{type(e).__name__}: {text.splitlines()[0]}" if text else type(e).__name__
 
 
 @contextlib.contextmanager

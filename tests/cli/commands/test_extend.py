@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from command_line import Project, start
 from copies import Copies
+from disks import content, read_only
 from toy_evidence import SUITE, TEXT, Lucky
 from toy_suites import write_suite
 
@@ -165,6 +166,18 @@ def test_a_failing_seed_leaves_the_baseline_as_it_was(project: Project) -> None:
     assert "lucky/cpu stays as it was" in said.err
     assert lucky.baseline.read_bytes() == before
     assert lucky.harness("extend", "lucky/cpu", "--seeds", "4").code == 0
+
+
+@pytest.mark.parametrize(("folder", "says"), [(".harness", "HARNESS_STORE"), ("baselines", "cpu.json")])
+def test_what_cannot_be_written_is_met_before_anything_runs(three: Project, folder: str, says: str) -> None:
+    before = content(three.folder)
+    with read_only(three.folder / folder):
+        said = three.harness("extend", "toy/centre/cpu", "--seeds", "4")
+    assert (said.code, says in said.error) == (2, True), said
+    after = content(three.folder)
+    assert {n: t for n, t in after.items() if ".numbers" not in n} == {
+        n: t for n, t in before.items() if ".numbers" not in n
+    }
 
 
 def test_a_kill_in_the_middle_leaves_the_baseline_as_it_was(project: Project) -> None:

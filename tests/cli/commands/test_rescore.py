@@ -10,6 +10,7 @@ import pytest
 from command_line import Project
 from compare.runs import repeats, run, score
 from copies import Copies
+from disks import content, read_only
 from rich.console import Console
 from toy_evidence import Lucky
 
@@ -127,6 +128,16 @@ def test_a_metric_that_fails_leaves_the_baseline_as_it_was(lucky: Lucky) -> None
     assert said.code == 5
     assert "3 metrics failed, first found (drawn.seed=0): ZeroDivisionError" in said.err
     assert lucky.baseline.read_bytes() == before
+
+
+@pytest.mark.parametrize(("folder", "says"), [(".harness", "HARNESS_STORE"), ("baselines", "cpu.json")])
+def test_what_cannot_be_written_is_met_before_anything_runs(lucky: Lucky, folder: str, says: str) -> None:
+    doubled(lucky)
+    before = content(lucky.project.folder)
+    with read_only(lucky.project.folder / folder):
+        said = lucky.harness("rescore", "lucky/cpu", "--accept", "sizes were radii")
+    assert (said.code, says in said.error) == (2, True), said
+    assert content(lucky.project.folder) == before
 
 
 def test_accepting_asks_for_a_reason(lucky: Lucky) -> None:

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import Project, environment
+from command_line import Project, Said, environment
 from copies import Copies
-from disks import content, read_only
+from disks import content, read_only, unreadable
 from toy_suites import changed, write_suite
 
 from harness.store.artifacts import Store
@@ -71,8 +71,39 @@ def test_what_a_kept_run_needs_stays_and_nothing_else(accepted: Project) -> None
     assert accepted.states()["fit"] == {"cached"}
 
 
+def test_a_run_elsewhere_is_kept_as_long_as_it_is_there(accepted: Project) -> None:
+    assert accepted.harness("run", SUITE, *OTHER, "--out", "elsewhere").code == 0
+    before = keys(accepted)
+    assert len(before) == 14
+    for arguments in ((), ("--dry-run",)):
+        assert accepted.harness("store", "gc", "--age", "0", *arguments).code == 0
+        assert keys(accepted) == before
+    assert '"suite": "toy/centre"' in accepted.harness("store", "du", "--json").out
+    assert "(no record)" not in accepted.harness("store", "du").out
+    (accepted.folder / "elsewhere").rename(accepted.folder / "moved")
+    accepted.harness("store", "gc", "--age", "0", "--dry-run")
+    assert len(list((accepted.folder / ".harness" / "runs").iterdir())) == 1
+    assert accepted.harness("store", "gc", "--age", "0").code == 0
+    assert len(keys(accepted)) == 8
+    assert list((accepted.folder / ".harness" / "runs").iterdir()) == []
+
+
+def test_a_run_elsewhere_can_be_forgotten(accepted: Project) -> None:
+    assert accepted.harness("run", SUITE, *OTHER, "--out", "elsewhere").code == 0
+    said = accepted.harness("store", "gc", "--age", "0", "--forget", "elsewhere", "--dry-run")
+    assert "entries kept: 8 that records need" in said.out
+    accepted.harness("store", "gc", "--age", "0", "--forget", "elsewhere")
+    assert len(keys(accepted)) == 8
+
+
+def test_a_run_in_the_reports_is_not_noted_by_itself(accepted: Project) -> None:
+    assert accepted.harness("run", SUITE, "--out", "reports/mine").code == 0
+    assert not (accepted.folder / ".harness" / "runs").exists()
+
+
 def test_a_run_elsewhere_is_kept_where_it_is_named(accepted: Project) -> None:
     assert accepted.harness("run", SUITE, *OTHER, "--out", "elsewhere").code == 0
+    shutil.rmtree(accepted.folder / ".harness" / "runs")  # as after the folder was moved
     before = keys(accepted)
     for place in ("elsewhere", "elsewhere/run.json", "."):
         accepted.harness("store", "gc", "--age", "0", "--keep", place)
@@ -85,6 +116,7 @@ def test_a_run_elsewhere_is_kept_where_it_is_named(accepted: Project) -> None:
 
 def test_what_is_young_stays_unless_it_is_asked_for(accepted: Project) -> None:
     assert accepted.harness("run", SUITE, *OTHER, "--out", "elsewhere").code == 0
+    shutil.rmtree(accepted.folder / "elsewhere")
     before = keys(accepted)
     said = accepted.harness("store", "gc")
     assert keys(accepted) == before
@@ -104,6 +136,7 @@ def test_an_age_has_a_unit(accepted: Project, age: str) -> None:
 
 def test_a_dry_run_changes_nothing_and_says_what_would_go(accepted: Project) -> None:
     assert accepted.harness("run", SUITE, *OTHER, "--out", "elsewhere").code == 0
+    shutil.rmtree(accepted.folder / "elsewhere")
     (accepted.folder / ".harness" / "work" / "00.12345678" / "scratch").mkdir(parents=True)
     before = content(accepted.folder)
     dry = accepted.harness("store", "gc", "--age", "0", "--dry-run").out
@@ -189,6 +222,116 @@ def test_other_projects_of_the_store_are_asked_too(
     assert accepted.harness("store", "gc", "--age", "0").code == 0
 
 
+def test_a_project_that_only_read_the_store_is_asked_too(
+    accepted: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that it needs was there, made by another."""
+    store = str(accepted.folder / ".harness")
+    assert accepted.harness("run", SUITE, *OTHER).code == 0
+    before = keys(accepted)
+    other = accepted.folder / "other"
+    other.mkdir()
+    write_suite(other, SMALL)
+    monkeypatch.chdir(other)
+    assert "14 tasks" not in accepted.harness("run", SUITE, *OTHER, "--store", store).out
+    monkeypatch.chdir(accepted.folder)
+    shutil.rmtree(accepted.folder / "reports")
+    assert accepted.harness("store", "gc", "--age", "0").code == 0
+    assert keys(accepted) == before
+
+
+@pytest.mark.parametrize("linked", ["baselines", "reports", "reports/toy", "reports/toy/centre", "run"])
+def test_what_lies_behind_a_link_is_needed_too(accepted: Project, linked: str) -> None:
+    assert accepted.harness("run", SUITE, *OTHER).code == 0
+    before = keys(accepted)
+    place = accepted.runs[-1] if linked == "run" else accepted.folder / linked
+    if linked == "baselines":
+        shutil.rmtree(accepted.folder / "reports")
+    place.rename(accepted.folder / "disk")
+    place.symlink_to(accepted.folder / "disk")
+    (accepted.folder / "disk" / "circle").symlink_to(accepted.folder / "disk")
+    (accepted.folder / "reports").mkdir(exist_ok=True)
+    (accepted.folder / "disk" / "up").symlink_to(accepted.folder / "reports")
+    said = accepted.harness("store", "gc", "--age", "0")
+    assert said.code == 0, said
+    assert keys(accepted) == (of_baseline(before, accepted) if linked == "baselines" else before)
+    if linked != "baselines":
+        assert accepted.harness("compare", "toy/centre").code == 0
+
+
+def of_baseline(before: set[str], project: Project) -> set[str]:
+    text = (project.folder / "baselines" / "toy" / "centre" / "cpu.json").read_text()
+    found = {key for key in before if key in text}
+    assert len(found) == 8
+    return found
+
+
+@pytest.mark.parametrize("link", ["baselines", "reports/old", "baselines/toy/centre/other.json"])
+def test_a_link_that_leads_nowhere_stops_it(accepted: Project, link: str) -> None:
+    """As to a disk that is not mounted."""
+    if link == "baselines":
+        shutil.rmtree(accepted.folder / "baselines")
+    (accepted.folder / link).symlink_to("/nowhere/at/all")
+    before = keys(accepted)
+    said = accepted.harness("store", "gc", "--age", "0")
+    assert (said.code, said.error) == (
+        2,
+        f"{accepted.folder / link}: cannot be looked at (No such file or directory), so nobody knows what the records "
+        "there need",
+    )
+    assert keys(accepted) == before
+    assert accepted.harness("store", "du").code == 0
+
+
+@pytest.mark.parametrize(
+    "closed", ["baselines", "reports/toy", "reports/toy/centre", "reports/toy/centre/calibrate"]
+)
+def test_a_folder_that_cannot_be_listed_stops_it(accepted: Project, closed: str) -> None:
+    """As it belongs to somebody else."""
+    (accepted.folder / closed).mkdir(exist_ok=True)
+    before = keys(accepted)
+    with unreadable(accepted.folder / closed) as bound:
+        said = by_itself(bound, accepted.folder, "store", "gc", "--age", "0")
+        told = by_itself(bound, accepted.folder, "store", "du")
+    assert (said.code, said.error) == (
+        2,
+        f"{accepted.folder / closed}: cannot be looked at (Permission denied), so nobody knows what the records there "
+        "need",
+    )
+    assert (told.code, told.err) == (0, "")
+    assert keys(accepted) == before
+
+
+@pytest.mark.parametrize("closed", ["other", "other/reports", "other/run"])
+def test_a_project_that_cannot_be_read_is_named(
+    accepted: Project, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    other = accepted.folder / "other"
+    other.mkdir()
+    write_suite(other, SMALL)
+    monkeypatch.chdir(other)
+    store = str(accepted.folder / ".harness")
+    for out in ((), ("--out", "run/far")):
+        assert accepted.harness("run", SUITE, *OTHER, "--store", store, *out).code == 4
+    before = keys(accepted)
+    with unreadable(accepted.folder / closed) as bound:
+        said = by_itself(bound, accepted.folder, "store", "gc", "--age", "0")
+        forget = (word for place in (other, other / "run/far") for word in ("--forget", place))
+        told = by_itself(bound, accepted.folder, "store", "gc", "--age", "0", "--dry-run", *forget)
+    assert (said.code, told.code) == (2, 0), (said, told)
+    assert f"{accepted.folder / closed}" in said.error
+    assert "Permission denied" in said.error
+    assert "HARNESS_STORE" not in said.error
+    assert keys(accepted) == before
+
+
+def by_itself(bound: list[str], folder: Path, *arguments: str | Path) -> Said:
+    """A command in a process of its own, which permissions bind."""
+    command = [*bound, sys.executable, "-m", "harness", *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.mark.parametrize("damage", [b"{", b"\xff", b"[" * 100_000])
 def test_a_record_that_cannot_be_read_stops_it(accepted: Project, damage: bytes) -> None:
     (accepted.runs[0] / "run.json").write_bytes(damage)
@@ -197,6 +340,29 @@ def test_a_record_that_cannot_be_read_stops_it(accepted: Project, damage: bytes)
     assert said.code == 2
     assert "a record that cannot be read" in said.error
     assert keys(accepted) == before
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"", b"/a\0b", b"../other"])
+@pytest.mark.parametrize("what", ["projects", "runs"])
+def test_a_damaged_registration_is_named_by_its_file(accepted: Project, content: bytes, what: str) -> None:
+    file = accepted.folder / ".harness" / what / "0123456789abcdef"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    said = accepted.harness("store", "gc")
+    assert (said.code, said.error) == (
+        2,
+        f"{file}: damaged, it should hold the path of a folder; remove this file",
+    )
+
+
+def test_a_project_is_forgotten_by_the_path_that_was_noted(accepted: Project) -> None:
+    """Its folder has become a link since."""
+    (accepted.folder / ".harness" / "projects" / "0123456789abcdef").write_text(f"{accepted.folder}/gone")
+    (accepted.folder / "gone").symlink_to("/nowhere/at/all")
+    said = accepted.harness("store", "gc", "--age", "0")
+    assert said.error.endswith(f"; --forget {accepted.folder}/gone leaves it out")
+    assert accepted.harness("store", "gc", "--age", "0", "--forget", f"{accepted.folder}/gone").code == 0
+    assert accepted.harness("store", "gc", "--age", "0").code == 0
 
 
 def test_leftovers_of_killed_processes_go(accepted: Project) -> None:
@@ -254,6 +420,7 @@ def test_damage_is_found_and_removed_where_that_is_asked_for(accepted: Project, 
 
 def test_the_space_is_told_by_suite_stage_and_kind(accepted: Project) -> None:
     assert accepted.harness("run", SUITE, *OTHER, "--out", "elsewhere").code == 0
+    shutil.rmtree(accepted.folder / "elsewhere")
     rows = accepted.harness("store", "du", "--json").json
     told = {(r["suite"], r["use"], r["kind"]): (r["entries"], r["size"]) for r in rows}
     assert told["toy/centre", "toy.draw", "Numbers"][0] == 1
