@@ -25,7 +25,7 @@ class Copies:
             shutil.copytree(self._made[make], project.folder, symlinks=True, dirs_exist_ok=True)
             store = Store(project.folder / ".harness")
             for original in needs.projects(store):
-                needs.forget_project(store, original)
+                needs.forget(store, original)
                 needs.note_project(store, project.folder)
             return
         make(project)
