@@ -42,7 +42,7 @@ class Contrast:
         Scores with failed repeats are left out. Without a ``gate`` there is no margin, and the finding has an estimate
         but no verdict.
         """
-        usable = [p for p in pairs if p.candidate.complete and p.baseline.complete]
+        usable: Sequence[Pair] = [p for p in pairs if p.candidate.complete and p.baseline.complete]
         finding = replace(
             self.unjudged(pairs[0].candidate.metric, name, at, gate, gated=gated), points=len(usable)
         )
@@ -50,6 +50,7 @@ class Contrast:
         if obstacle:
             return Judged(replace(finding, reason=obstacle))
         evidence = gather(usable, name, self.candidate, self.baseline)
+        usable = evidence.pairs
         metric = pairs[0].candidate.metric
         claim = claim_of(usable, *(side.run.metrics[metric] for side in (self.candidate, self.baseline)))
         finding = replace(

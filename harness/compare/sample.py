@@ -125,23 +125,24 @@ def distinct(groups: Mapping[K, Sequence[Hashable]]) -> list[K]:
 
 
 def is_same(theirs: Sequence[Score], ours: Sequence[Score]) -> bool:
-    """Whether the metric read the same bytes on both sides, score by score and repeat by repeat.
+    """Whether the metric read the same bytes on both sides, score by score and in every repeat of them.
 
-    Both sides have a score for each point, in the same order.
+    Both sides have a score for each point, in the same order. Repeats of one seed are compared with each other; where a
+    seed is only on one side, all repeats of both sides must be equal.
     """
     return all(_is_same(before, after) for before, after in zip(theirs, ours, strict=True))
 
 
 def _is_same(before: Score, after: Score) -> bool:
     left, right = ({seeds_of(r): r for r in score.repeats} for score in (before, after))
-    shared = left.keys() & right.keys()
-    if shared:
-        return all(_read_the_same(left[s], right[s]) for s in shared)
+    if left.keys() == right.keys():
+        return all(read_the_same(left[s], right[s]) for s in left)
     every = {_output(r) for r in (*before.repeats, *after.repeats)}
     return len(every) == 1  # the seeds differ, but they change nothing
 
 
-def _read_the_same(a: Repeat, b: Repeat) -> bool:
+def read_the_same(a: Repeat, b: Repeat) -> bool:
+    """Whether both read the same bytes, and gave the same values or were also told the same facts."""
     if a.read is None or b.read is None or not a.read.files:
         return False
     return a.read.files == b.read.files and (a.values == b.values or a.read.facts == b.read.facts)
