@@ -12,7 +12,7 @@ from harness.compare.claim import beside, claim_of, unproven
 from harness.compare.comparison import Difference, Estimate, Finding, Verdict
 from harness.compare.decide import Judged, Judgement, decide
 from harness.compare.evidence import Evidence, gather
-from harness.compare.match import Pair, differences, environment_differences
+from harness.compare.match import Pair, declared_differences, differences, environment_differences
 from harness.compare.sample import Side, alone
 from harness.store.record import GateInfo, Run, Score
 
@@ -62,7 +62,8 @@ class Contrast:
             causes=self._environments(usable),
             beside=(*beside(usable, claim, gated=gated), *filter(None, [evidence.note])),
         )
-        changed = self._protocols(usable)
+        fields = (side.run.metrics[metric].fields for side in (self.candidate, self.baseline))
+        changed = (*declared_differences(metric, *fields, only=name), *self._protocols(usable))
         if changed:
             return Judged(replace(finding, reason=_protocols_differ(changed), differences=changed))
         if evidence.lacking:

@@ -113,9 +113,10 @@ def _gathered(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side
     ours, theirs = [p.candidate for p in pairs], [p.baseline for p in pairs]
     values = value_of(theirs, field), value_of(ours, field)
     info, other = candidate.run.metrics[metric], baseline.run.metrics[metric]
-    if info.timed and (cached := _from_the_cache(theirs, ours)):
+    timed = info.timed or other.timed
+    if timed and (cached := _from_the_cache(theirs, ours)):
         return Evidence(*values, "one", False, 1, None, silent=cached)
-    same = is_same(theirs, ours) and not info.timed
+    same = is_same(theirs, ours) and not timed
     if any((info.seeds, other.seeds)):
         found = _over_seeds(theirs, ours, field, other.seeds, info.seeds)
         if same and not found.lacking:

@@ -177,7 +177,7 @@ def _columns(group: RowGroup) -> tuple[Column, ...]:
             others |= {(metric, f): None for f, direction in info.fields.items() if direction}
     wanted = [*([group.by] if group.by else []), *gated, *others]
     return tuple(
-        Column(m, f, "lower" if better_of(group.rows, m, f) == "lower" else "higher", (m, f) in gated)
+        Column(m, f, better_of(group, m, f), (m, f) in gated)
         for m, f in dict.fromkeys(wanted)
         if m in group.known and (m, f) in others
     )

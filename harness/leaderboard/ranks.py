@@ -89,7 +89,7 @@ def ranked(group: RowGroup) -> tuple[dict[int, Ranks], str]:
     rows = [r for r in group.rows if metric in r.scores and r.scores[metric].complete]
     if len(rows) < 2:
         return {}, ""
-    lower = better_of(rows, metric, field) == "lower"
+    lower = better_of(group, metric, field) == "lower"
     if len(rows) <= MOST_PAIRS:
         evidence = {
             (i, j): _evidence(rows[i], rows[j], metric, field)

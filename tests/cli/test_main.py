@@ -119,6 +119,29 @@ def test_another_protocol_is_incomparable_and_named(accepted: Project, field: st
     accepted.accept("toy/centre", "--new-protocol")
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            ("subject: [model]", "subject: [model, numbers.spread]"),
+            "numbers.spread: 1.0 → not in the protocol",
+        ),
+        (("  model.seed: [0, 1, 2]\n", "  model.seed: [0, 1, 2]\n  numbers.seed: [7, 8, 9]\n"), "swept"),
+    ],
+)
+def test_what_a_suite_takes_out_of_its_protocol_is_not_at_its_default(
+    accepted: Project, lines: tuple[str, str], told: str
+) -> None:
+    write_suite(accepted.folder, changed(lines, text=WITH_OTHERS))
+    said = accepted.harness("run", SUITE, "--set", "numbers.spread=0.1")
+    assert said.code == 4
+    assert set(verdicts(accepted).values()) == {"incomparable"}
+    assert told in said.out
+    refused = accepted.harness("accept", "toy/centre", "--reason", "new")
+    assert refused.code == 2
+    assert told in refused.error
+
+
 def test_what_was_deselected_is_not_run_and_cannot_be_accepted(accepted: Project) -> None:
     said = accepted.harness("run", SUITE, "--only", "model.rate=0.1")
     assert said.code == 0, said.out

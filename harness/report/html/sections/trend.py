@@ -11,7 +11,7 @@ from markupsafe import Markup
 from harness.compare import wording
 from harness.compare.comparison import Difference
 from harness.compare.declared import suite_changes
-from harness.compare.match import differences, in_point, match
+from harness.compare.match import in_point, match, run_differences
 from harness.compare.sample import Figure, Side
 from harness.report.finding_text import confidence
 from harness.report.html.context import Context
@@ -201,9 +201,8 @@ def _moments(context: Context) -> list[_Moment]:
     if found and run.id != found[-1].side.run.id:
         before = found[-1].side.run
         causes = {str(c): c for f in context.comparison.findings for c in f.causes}
-        protocol = {str(d): d for d in _protocol(run, before)}
         now = _Moment(
-            context.candidate, "this run", "not accepted", "", tuple(protocol.values()), suite_changes(run, before),
+            context.candidate, "this run", "not accepted", "", _protocol(run, before), suite_changes(run, before),
             tuple(causes.values()), is_now=True,
         )  # fmt: skip
         found.append(now)
@@ -233,14 +232,10 @@ def _figure(side: Side, gate: GateInfo) -> Figure | None:
     return Figure.of(there, gate.field, side)
 
 
-def _protocol(after: Run, before: Run, metric: str = "") -> list[Difference]:
-    """List protocol differences of the scores that both runs have, for one metric or for all."""
-    return [
-        d
-        for p in match(after, before).pairs
-        if metric in ("", p.candidate.metric)
-        for d in differences(p.candidate, p.baseline, after.defaults, before.defaults)
-    ]
+def _protocol(after: Run, before: Run, metric: str = "") -> tuple[Difference, ...]:
+    """Return protocol differences of the scores that both runs have, for one metric or for all."""
+    pairs = match(after, before).pairs
+    return run_differences(after, before, (p for p in pairs if metric in ("", p.candidate.metric)))
 
 
 def _changes(moments: Sequence[_Moment]) -> Table:
