@@ -65,7 +65,7 @@ class Contrast:
         fields = (side.run.metrics[metric].fields for side in (self.candidate, self.baseline))
         changed = (*declared_differences(metric, *fields, only=name), *self._protocols(usable))
         if changed:
-            return Judged(replace(finding, reason=_protocols_differ(changed), differences=changed))
+            return Judged(incomparable(finding, changed))
         if evidence.lacking:
             return Judged(replace(finding, reason=evidence.lacking))
         if finding.margin is None:
@@ -180,7 +180,9 @@ def _estimate(evidence: Evidence, confidence: float) -> Estimate:
     )
 
 
-def _protocols_differ(changed: Sequence[Difference]) -> str:
+def incomparable(finding: Finding, changed: Sequence[Difference]) -> Finding:
+    """A finding whose sides mean different things."""
     names = list(dict.fromkeys(d.field for d in changed))
     rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"the protocols differ in {', '.join(names[:NAMED])}{rest}"
+    reason = f"the protocols differ in {', '.join(names[:NAMED])}{rest}"
+    return replace(finding, verdict=Verdict.INCOMPARABLE, reason=reason, differences=tuple(changed), p=None)

@@ -36,12 +36,16 @@ def accepted(project: Project) -> Project:
 @pytest.fixture
 def in_git(accepted: Project) -> Project:
     """The same, committed on ``main``, with a branch checked out."""
-    (accepted.folder / ".gitignore").write_text("reports/\n.harness/\n")
-    git(accepted.folder, "init", "-q", "-b", "main")
-    git(accepted.folder, "add", "-A")
-    git(accepted.folder, "-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-qm", "Accept the toy")
-    git(accepted.folder, "switch", "-qc", "change")
+    commit(accepted.folder)
     return accepted
+
+
+def commit(folder: Path) -> None:
+    (folder / ".gitignore").write_text("reports/\n.harness/\n")
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-qm", "Accept the toy")
+    git(folder, "switch", "-qc", "change")
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -331,6 +335,113 @@ def test_a_change_cannot_loosen_the_gate_that_judges_it(in_git: Project) -> None
     in_git.accept()
     assert in_git.harness("run", SUITE, *WORSE).code == 0, "against its own baseline"
     assert in_git.harness("run", SUITE, *WORSE, "--baseline-ref", "main").code == 6
+
+
+LOOSE = (("fit: 0.1", "fit: 100"), ("fit.within: 5%", "fit.within: 500%"))
+UNGATED = (("gate:\n  fit: 0.1\n  fit.within: 5%\n", ""),)
+
+
+@pytest.mark.parametrize("edits", [LOOSE, UNGATED], ids=["loose", "ungated"])
+@pytest.mark.parametrize("place", ["suites/moved.yaml", "suites/below/suite.yml", "elsewhere.yaml"])
+@pytest.mark.parametrize("keep", [True, False], ids=["beside", "moved"])
+def test_the_gate_is_that_of_the_suites_name_wherever_its_file_is_now(
+    in_git: Project, edits: tuple[tuple[str, str], ...], place: str, keep: bool
+) -> None:
+    moved = in_git.folder / place
+    moved.parent.mkdir(exist_ok=True)
+    moved.write_text(changed(*edits, text=WITH_OTHERS))
+    if not keep:
+        (in_git.folder / SUITE).unlink()
+    said = in_git.harness("run", place, *WORSE, "--baseline-ref", "main")
+    assert said.code == 6, said.out + said.err
+    assert verdicts(in_git)["fit.error"] == "regressed"
+
+
+def test_a_link_in_the_place_of_the_suite_does_not_lead_to_another_gate(in_git: Project) -> None:
+    loose = write_suite(in_git.folder, changed(*LOOSE, text=WITH_OTHERS), "loose.yaml")
+    (in_git.folder / SUITE).unlink()
+    (in_git.folder / SUITE).symlink_to(loose)
+    assert in_git.harness("run", SUITE, *WORSE, "--baseline-ref", "main").code == 6
+
+
+AGAINST_REFERENCE = changed(
+    ("  fit: 0.1\n  fit.within: 5%\n", "  fit: {margin: 0.1, against: reference}\n"),
+    ("  model.loss: [square, absolute]\n  model.rate: [0.1, 0.2]\n", "  model.data: [parts.train, others]\n"),
+    ("{model.loss: square, model.rate: 0.1}", "{model.data: parts.train}"),
+    text=WITH_OTHERS,
+)
+
+
+JUDGED = "judged against the reference model.data=parts.train of the merge base, not against "
+
+
+@pytest.fixture
+def against_reference(project: Project) -> Project:
+    """A project on a branch, whose suite gates a point that is worse than its reference."""
+    write_suite(project.folder, AGAINST_REFERENCE)
+    assert project.harness("run", SUITE).code == 6
+    project.accept()
+    commit(project.folder)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("edits", "told"),
+    [
+        (
+            (
+                ("reference: {model.data: parts.train}\n", ""),
+                ("  fit: {margin: 0.1, against: reference}\n", "  fit: 9\n"),
+            ),
+            f"{JUDGED}no reference of the file",
+        ),
+        (
+            (
+                ("reference: {model.data: parts.train}\n", ""),
+                ("gate:\n  fit: {margin: 0.1, against: reference}\n", ""),
+            ),
+            f"{JUDGED}no reference of the file",
+        ),
+        (
+            (("reference: {model.data: parts.train}", "reference: {model.data: others}"),),
+            f"{JUDGED}the reference model.data=others of the file",
+        ),
+    ],
+    ids=["gated otherwise", "ungated", "turned"],
+)
+def test_a_change_cannot_choose_the_reference_that_judges_it(
+    against_reference: Project, edits: tuple[tuple[str, str], ...], told: str
+) -> None:
+    write_suite(against_reference.folder, changed(*edits, text=AGAINST_REFERENCE))
+    assert against_reference.harness("run", SUITE).code == 0, "by its own reference"
+    said = against_reference.harness("run", SUITE, "--baseline-ref", "main")
+    assert said.code == 6, said.out
+    assert told in " ".join(said.out.split())
+
+
+def test_a_change_of_what_a_gate_against_the_reference_measures_is_incomparable(
+    against_reference: Project,
+) -> None:
+    """Both points are of the change's own run, and equally blind; the baseline knows what the gate was about."""
+    write_suite(
+        against_reference.folder, changed(("data: parts.test}", "data: others}"), text=AGAINST_REFERENCE)
+    )
+    said = against_reference.harness("run", SUITE, "--baseline-ref", "main")
+    assert said.code == 4
+    assert verdicts(against_reference) == {"fit.error": "incomparable"}
+    assert "fit.data: parts.test → others" in said.out
+
+
+def test_a_reference_whose_point_is_gone_is_incomparable(against_reference: Project) -> None:
+    edits = (
+        ("model.data: [parts.train, others]", "model.data: [others]"),
+        ("reference: {model.data: parts.train}\n", ""),
+    )
+    ungated = ("gate:\n  fit: {margin: 0.1, against: reference}\n", "")
+    write_suite(against_reference.folder, changed(*edits, ungated, text=AGAINST_REFERENCE))
+    said = against_reference.harness("run", SUITE, "--baseline-ref", "main")
+    assert said.code == 4
+    assert verdicts(against_reference) == {"fit.error": "incomparable"}
 
 
 def test_a_suite_that_is_new_since_the_merge_base_has_no_baseline_there(in_git: Project) -> None:
