@@ -16,6 +16,7 @@ from harness.compare import verdict
 from harness.compare.comparison import Comparison
 from harness.compare.sample import Side
 from harness.engine.recording import gate_infos, reference_json
+from harness.engine.suite_sources import with_absolute_paths
 from harness.errors import UsageError, nearest
 from harness.formats.strict_json import canonical
 from harness.store import project as places
@@ -79,7 +80,8 @@ def case(folder: Path, project: Path, against: Against, suite_file: Path | None 
         approved = _approved(project, against.ref, run.suite, suite_file)
         if approved is not None and suite_file is not None:
             gates = gate_infos(approved)
-            reference = _reference_of(approved, suite.load(suite_file), run)
+            now = suite.load(suite_file)
+            reference = _reference_of(*map(with_absolute_paths, (approved, now)), run)
     label = against.baseline or label_of(run)
     found, name = opponent(project, against, run.suite, label)
     note = "" if found else _no_baseline(run, folder, project, label, against.ref)

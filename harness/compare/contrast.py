@@ -62,8 +62,8 @@ class Contrast:
             causes=self._environments(usable),
             beside=(*beside(usable, claim, gated=gated), *filter(None, [evidence.note])),
         )
-        fields = (side.run.metrics[metric].fields for side in (self.candidate, self.baseline))
-        changed = (*declared_differences(metric, *fields, only=name), *self._protocols(usable))
+        ours, theirs = (side.run.metrics[metric].fields for side in (self.candidate, self.baseline))
+        changed = (*declared_differences(metric, ours, theirs, only=name), *self._protocols(usable))
         if changed:
             return Judged(incomparable(finding, changed))
         if evidence.lacking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -107,6 +108,13 @@ def named(file: Path) -> list[Source]:
 
     _replaced(suites.load(file), note)
     return list(seen)
+
+
+def with_absolute_paths(suite: Suite) -> Suite:
+    """The suite with every ``path:`` spelled as an absolute path, so that those of two suites can be compared."""
+    return _replaced(
+        suite, lambda s: s if s.place is None else replace(s, place=Path(os.path.abspath(s.place)))
+    )
 
 
 def _replaced(suite: Suite, change: Callable[[Source], Source]) -> Suite:

@@ -372,6 +372,24 @@ AGAINST_REFERENCE = changed(
 )
 
 
+FROM_FOLDERS = """\
+suite: toy/folders
+about: The data of a model are folders.
+subject: [model, given]
+stages:
+  given:   {use: toy.gather, source: "path:../good"}
+  model:   {use: toy.train, data: given, epochs: 20}
+  numbers: {use: toy.draw, count: 10, mean: 2.5}
+metrics:
+  fit: {use: toy.measure, model: model, data: numbers}
+matrix:
+  given.source: ["path:../good", "path:../bad"]
+seeds:
+  model.seed: [0, 1, 2]
+reference: {given.source: "path:../good"}
+gate:
+  fit: {margin: 0.1, against: reference}
+"""
 JUDGED = "judged against the reference model.data=parts.train of the merge base, not against "
 
 
@@ -430,6 +448,30 @@ def test_a_change_of_what_a_gate_against_the_reference_measures_is_incomparable(
     assert said.code == 4
     assert verdicts(against_reference) == {"fit.error": "incomparable"}
     assert "fit.data: parts.test → others" in said.out
+
+
+def test_a_reference_of_the_merge_base_may_be_a_source(project: Project) -> None:
+    """A record has the content of a source, and the suite's file its name."""
+    for name, value in (("good", 2.5), ("bad", 9.0)):
+        (project.folder / name).mkdir()
+        (project.folder / name / "a.json").write_text(f"[{value}, {value + 1}, {value - 1}]")
+    write_suite(project.folder, FROM_FOLDERS)
+    assert project.harness("run", SUITE).code == 6
+    project.accept("toy/folders")
+    commit(project.folder)
+    edits = ('reference: {given.source: "path:../good"}', 'reference: {given.source: "path:../bad"}')
+    write_suite(project.folder, changed(edits, text=FROM_FOLDERS))
+    assert project.harness("run", SUITE).code == 0
+    assert project.harness("run", SUITE, "--baseline-ref", "main").code == 6
+    assert verdicts(project) == {"fit.error": "regressed"}
+    (project.folder / "suites" / "below").mkdir()
+    moved = "suites/below/moved.yaml"
+    write_suite(
+        project.folder, changed(edits, text=FROM_FOLDERS).replace("path:..", "path:../.."), "below/moved.yaml"
+    )
+    (project.folder / SUITE).unlink()
+    assert project.harness("run", moved, "--baseline-ref", "main").code == 6
+    assert verdicts(project) == {"fit.error": "regressed"}
 
 
 def test_a_reference_whose_point_is_gone_is_incomparable(against_reference: Project) -> None:

@@ -84,6 +84,19 @@ def test_the_declaration_of_another_field_is_its_own() -> None:
     assert found == {"score": Verdict.UNCHANGED, "other": Verdict.INCOMPARABLE}
 
 
+def test_a_gate_against_a_reference_that_is_gone_is_incomparable() -> None:
+    gates = (gate(0.02, against_reference=True),)
+    for reference in ({}, {"m.k": 5}):
+        points = [score(repeats(BASE), {"m.k": k}) for k in (0, 1)]
+        both = side(*points, reference={"m.k": 0})
+        assert compare(both, both, gates).exit() is Exit.OK
+        comparison = compare(both, both, gates, reference=reference)
+        (found,) = (f for f in comparison.findings if f.gated)
+        assert (found.verdict, comparison.exit()) == (Verdict.INCOMPARABLE, Exit.INCOMPARABLE)
+        assert "reference point" in found.reason
+    assert compare(side(*points), None, gates).findings[0].verdict is Verdict.INCOMPARABLE
+
+
 def test_another_environment_is_a_cause_and_never_a_reason_not_to_compare() -> None:
     found = only(compared(seeded(BASE), seeded(BASE, environments=ELSEWHERE)))
     assert found.verdict is Verdict.UNCHANGED

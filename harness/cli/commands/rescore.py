@@ -80,8 +80,8 @@ def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Pa
     metrics = {s.metric for s in plan.scores}
     print_rescored(console, before.run, after, metrics)
     for metric in sorted(metrics):
-        fields = (run.metrics[metric].fields for run in (after, before.run))
-        for difference in declared_differences(metric, *fields):
+        then, now = before.run.metrics[metric].fields, after.metrics[metric].fields
+        for difference in declared_differences(metric, now, then):
             streams.say(f"declared otherwise than when the baseline was accepted: {difference}")
     if accept is None:
         streams.say(f'nothing is written; to accept: harness rescore {baseline} --accept "…"')
