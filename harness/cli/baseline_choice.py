@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from harness.store import project as places
 from harness.store import record_file
 from harness.store.environment import device_class, environment
 from harness.store.items import ItemsReader
-from harness.store.record import Run
+from harness.store.record import GateInfo, Run
 from harness.suite import Suite
 
 
@@ -79,9 +79,7 @@ def case(folder: Path, project: Path, against: Against, suite_file: Path | None 
     if against.ref is not None:
         approved = _approved(project, against.ref, run.suite, suite_file)
         if approved is not None and suite_file is not None:
-            gates = gate_infos(approved)
-            now = suite.load(suite_file)
-            reference = _reference_of(*map(with_absolute_paths, (approved, now)), run)
+            gates, reference = _declared(approved, suite_file, run)
     label = against.baseline or label_of(run)
     found, name = opponent(project, against, run.suite, label)
     note = "" if found else _no_baseline(run, folder, project, label, against.ref)
@@ -183,21 +181,27 @@ def _approved(project: Path, ref: str, name: str, suite_file: Path | None) -> Su
     return suite_at(project, ref, name, suite_file)
 
 
-def _reference_of(approved: Suite, now: Suite, run: Run) -> dict[str, Json]:
-    """Return the reference point of a suite at the merge base, in the values of the run.
+def _declared(approved: Suite, suite_file: Path, run: Run) -> tuple[tuple[GateInfo, ...], Mapping[str, Json]]:
+    """Return gates and reference of a suite at the merge base, with their points in the values of the run.
 
     A run has the content of what its axes name. It lacks the axes that ``--set`` reduced to one value.
     """
+    approved, now = (with_absolute_paths(s) for s in (approved, suite.load(suite_file)))
     swept = {axis.field: axis.values for axis in now.matrix}
     ran: Mapping[str, Any] = run.declaration["matrix"]  # type: ignore[assignment]
-    plain = reference_json(approved)
-    found = {}
-    for name, value in approved.reference.items():
-        values, recorded = swept.get(name, ()), ran.get(name, [])
-        is_same = value in values and len(values) == len(recorded)
-        if name in ran or name not in swept:
-            found[name] = recorded[values.index(value)] if is_same else plain[name]
-    return found
+
+    def recorded(point: Mapping[str, Any], plain: Mapping[str, Json]) -> dict[str, Json]:
+        found = dict(plain)
+        for name, value in point.items():
+            values, written = swept.get(name, ()), ran.get(name, [])
+            if value in values and len(values) == len(written):
+                found[name] = written[values.index(value)]
+        return found
+
+    infos = zip(approved.gates, gate_infos(approved), strict=True)
+    gates = tuple(replace(info, at=recorded(gate.at, info.at)) for gate, info in infos)
+    reference = recorded(approved.reference, reference_json(approved))
+    return gates, {n: v for n, v in reference.items() if n in ran or n not in swept}
 
 
 def _no_baseline(run: Run, folder: Path, project: Path, label: str, ref: str | None) -> str:

@@ -127,7 +127,8 @@ def _replaced(suite: Suite, change: Callable[[Source], Source]) -> Suite:
     matrix = tuple(replace(a, values=tuple(_value(v, change) for v in a.values)) for a in suite.matrix)
     exclude = tuple({n: _value(v, change) for n, v in e.items()} for e in suite.exclude)
     reference = {n: _value(v, change) for n, v in suite.reference.items()}
-    return replace(suite, nodes=nodes, matrix=matrix, exclude=exclude, reference=reference)
+    gates = tuple(replace(g, at={n: _value(v, change) for n, v in g.at.items()}) for g in suite.gates)
+    return replace(suite, nodes=nodes, matrix=matrix, exclude=exclude, reference=reference, gates=gates)
 
 
 def _value(value: Any, change: Callable[[Source], Source]) -> Any:

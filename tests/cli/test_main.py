@@ -450,11 +450,15 @@ def test_a_change_of_what_a_gate_against_the_reference_measures_is_incomparable(
     assert "fit.data: parts.test → others" in said.out
 
 
+def folders(project: Path) -> None:
+    for name, value in (("good", 2.5), ("bad", 9.0)):
+        (project / name).mkdir()
+        (project / name / "a.json").write_text(f"[{value}, {value + 1}, {value - 1}]")
+
+
 def test_a_reference_of_the_merge_base_may_be_a_source(project: Project) -> None:
     """A record has the content of a source, and the suite's file its name."""
-    for name, value in (("good", 2.5), ("bad", 9.0)):
-        (project.folder / name).mkdir()
-        (project.folder / name / "a.json").write_text(f"[{value}, {value + 1}, {value - 1}]")
+    folders(project.folder)
     write_suite(project.folder, FROM_FOLDERS)
     assert project.harness("run", SUITE).code == 6
     project.accept("toy/folders")
@@ -472,6 +476,22 @@ def test_a_reference_of_the_merge_base_may_be_a_source(project: Project) -> None
     (project.folder / SUITE).unlink()
     assert project.harness("run", moved, "--baseline-ref", "main").code == 6
     assert verdicts(project) == {"fit.error": "regressed"}
+
+
+def test_a_gate_may_be_at_a_source(project: Project) -> None:
+    text = changed(
+        ('reference: {given.source: "path:../good"}\n', ""),
+        ("against: reference", 'at: {given.source: "path:../good"}'),
+        text=FROM_FOLDERS,
+    )
+    folders(project.folder)
+    write_suite(project.folder, text)
+    assert project.harness("run", SUITE).code == 4
+    project.accept("toy/folders")
+    commit(project.folder)
+    for reference in ((), ("--baseline-ref", "main")):
+        assert project.harness("run", SUITE, *reference).code == 0
+        assert verdicts(project) == {"fit.error": "unchanged"}
 
 
 def test_a_reference_whose_point_is_gone_is_incomparable(against_reference: Project) -> None:

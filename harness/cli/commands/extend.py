@@ -105,8 +105,8 @@ def _check_same(run: Run, plan: Plan, name: str) -> None:
     both = run.metrics.keys() & plan.metrics.keys()
     for metric in sorted(both):
         if declared := declared_differences(metric, plan.metrics[metric].fields, run.metrics[metric].fields):
-            told = listed(list(map(str, declared)), 4)
-            raise UsageError(f"{name}: {told}; accept a run with as many seeds, with --new-protocol")
+            turned = listed(list(map(str, declared)), 4)
+            raise UsageError(f"{name}: {turned}; accept a run with as many seeds, with --new-protocol")
     nodes: set[str] = set()
     metrics: dict[str, None] = {}
     for scored in from_record.recorded(run, plan):
