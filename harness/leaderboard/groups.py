@@ -16,7 +16,7 @@ from harness.compare.comparison import Difference, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
 from harness.compare.match import Fields, Pair, declared_differences, differences, value_at
-from harness.compare.sample import Side
+from harness.compare.sample import Side, lacks_timing
 from harness.formats.strict_json import canonical
 from harness.leaderboard.board import Column
 from harness.store.project import order
@@ -245,7 +245,7 @@ def _alike(row: Row) -> str:
 def paired_with(
     group: RowGroup, reference: Row, columns: Sequence[Column]
 ) -> dict[int, list[Finding | None]]:
-    """Return ``id`` of the row → its change from the reference per column; None if one of them lacks the metric.
+    """Return ``id`` of the row → its change from the reference per column; None if one of them lacks its values.
 
     The margins are those of the gates of the reference's run. Holm's correction covers all verdicts.
     """
@@ -255,13 +255,17 @@ def paired_with(
             continue
         contrast = Contrast(row.entry.side, reference.entry.side, _point(group, reference))
         for n, column in enumerate(columns):
-            if column.metric in row.scores and column.metric in reference.scores:
+            if all(_is_measured(r, column.metric) for r in (row, reference)):
                 judged.append((row, n, _judge(contrast, row, reference, column)))
     findings: dict[int, list[Finding | None]] = {id(row): [None] * len(columns) for row in group.rows}
     corrected = correct([j for _, _, j in judged])
     for (row, n, _), finding in zip(judged, corrected, strict=True):
         findings[id(row)][n] = finding
     return findings
+
+
+def _is_measured(row: Row, metric: str) -> bool:
+    return metric in row.scores and not lacks_timing([row.scores[metric]], row.entry.side)
 
 
 def _judge(contrast: Contrast, row: Row, reference: Row, column: Column) -> Judged:

@@ -97,6 +97,8 @@ def test_times_from_the_store_are_missing_and_rank_nothing() -> None:
     assert [line.ranks is None for line in table.lines] == [False, False, False, True]
     assert table.lines[-1].figures == (None,)
     assert table.lines[-1].note == "m: no timing (from the store)"
+    paired = one_table(*made[:3], cached[3], paired="run-0")
+    assert [line.paired[0] is None for line in paired.lines if line.key != "run-0"] == [False, False, True]
     table = one_table(*cached)
     assert all(line.ranks is None for line in table.lines)
     assert "for want of timings" in table.method
