@@ -206,6 +206,35 @@ def test_a_time_that_came_from_the_store_is_no_timing(lucky: Lucky) -> None:
     assert "no timing of the baseline" in lucky.finding("time.seconds")["reason"]
 
 
+def test_no_command_shows_a_time_from_the_store_as_a_timing(lucky: Lucky) -> None:
+    no_timing, place = "no timing (from the store)", Path("reports/leaderboard/leaderboard.md")
+    text = (
+        ("metrics:\n", "metrics:\n  time: {use: WORD.speed, numbers: images}\n"),
+        ("  fit: 0.05", "  time: 0.05"),
+    )
+    lucky.accepted(*text)
+    again = lucky.project.harness
+    for command in (("plan", FILE), ("history", "lucky")):
+        assert no_timing not in again(*command).out, "its work was done in the run"
+    assert again("run", FILE).code == 0
+    lucky.project.accept("lucky")
+
+    assert f"! time.seconds: {no_timing} in the baseline" in again("plan", FILE).out
+    history = again("history", "lucky").out
+    assert no_timing in history
+    assert "[1." not in history
+    runs = [folder.name for folder in lucky.project.runs]
+    assert again("leaderboard", *runs).code == 0
+    board = place.read_text()
+    assert f"time: {no_timing}" in board
+    assert "more seeds would help" not in board
+    assert "want of timings" in board
+    for said in (again("calibrate", FILE).out, again("calibrate", FILE).out):
+        assert no_timing in said
+        assert "wide enough" not in said
+        assert "interval" not in said
+
+
 def test_a_margin_that_cannot_fail_is_said_before_and_beside(lucky: Lucky) -> None:
     lucky.accepted(("  fit: 0.05", "  fit: 20.0\n  fit.middle: 3.0"))
     plan = lucky.project.harness("plan", FILE)

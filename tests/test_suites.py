@@ -17,7 +17,7 @@ from toy_suites import write_suite
 
 from harness import suite as suites
 from harness.compare import baseline
-from harness.compare.match import differences, in_point
+from harness.compare.match import declared_differences, differences, in_point
 from harness.engine.plan import Plan, make
 from harness.engine.protocol import defaults
 from harness.engine.recording import gate_infos
@@ -186,6 +186,8 @@ def test_a_baseline_fits_its_suite(file: Path, tmp_path: Path) -> None:
             observed,
         )
         assert differences(ours, theirs, defaults(plan.suite), accepted.run.defaults) == ()
+        today, then = plan.metrics[theirs.metric].fields, accepted.run.metrics[theirs.metric].fields
+        assert declared_differences(theirs.metric, today, then) == ()
         assert [dict(r.seeds) for r in planned_score.repeats] == [dict(r.seeds) for r in theirs.repeats]
 
 

@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
         help="compare with this label, file or run (default: the label of this device class)",
     )
     run.add_argument(
-        "--baseline-ref", metavar="REF", help="take baseline and gate from the merge base with this git ref"
+        "--baseline-ref",
+        metavar="REF",
+        help="take baseline, gate and reference from the merge base with this git ref",
     )
     run.add_argument(
         "--until-conclusive",

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import errno
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from harness import suite
 from harness.artifact import Json
+from harness.cli.suite_at import suite_at
 from harness.compare import baseline as baselines
 from harness.compare import verdict
 from harness.compare.comparison import Comparison
-from harness.compare.merge_base import MergeBase
 from harness.compare.sample import Side
-from harness.engine.recording import gate_infos
+from harness.engine.recording import gate_infos, reference_json
+from harness.engine.suite_sources import with_absolute_paths
 from harness.errors import UsageError, nearest
-from harness.formats.files import text_of
 from harness.formats.strict_json import canonical
 from harness.store import project as places
 from harness.store import record_file
 from harness.store.environment import device_class, environment
 from harness.store.items import ItemsReader
 from harness.store.record import GateInfo, Run
+from harness.suite import Suite
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Against:
 
     baseline: str | None = None
     ref: str | None = None
-    """Use the label and the gate as of the merge base with this git reference."""
+    """Use the label, the gate and the reference as of the merge base with this git reference."""
 
 
 @dataclass(frozen=True)
@@ -67,30 +68,33 @@ def case(folder: Path, project: Path, against: Against, suite_file: Path | None 
         folder: folder of the run.
         project: project folder that holds the baselines.
         against: what to compare with.
-        suite_file: suite file whose gate is read at ``against.ref``.
+        suite_file: file of the suite; its gate and its reference are read at ``against.ref``.
 
     Raises:
         UsageError: what ``against`` names does not exist or is not a baseline.
     """
     candidate = side(folder)
     run = candidate.run
-    gates = run.gates if against.ref is None else _gates_at(project, against.ref, suite_file, run.gates)
+    gates, reference = run.gates, run.reference
+    if against.ref is not None:
+        approved = _approved(project, against.ref, run.suite, suite_file)
+        if approved is not None and suite_file is not None:
+            gates, reference = _declared(approved, suite_file, run)
     label = against.baseline or label_of(run)
     found, name = opponent(project, against, run.suite, label)
     note = "" if found else _no_baseline(run, folder, project, label, against.ref)
-    return Case(verdict.compare(candidate, found, gates, name=name, note=note), candidate, found)
+    compared = verdict.compare(candidate, found, gates, reference=reference, name=name, note=note)
+    return Case(compared, candidate, found)
 
 
-def check(
-    project: Path, against: Against, suite_name: str, suite_file: Path, gates: Sequence[GateInfo]
-) -> None:
+def check(project: Path, against: Against, suite_name: str, suite_file: Path) -> None:
     """Check before anything runs whether ``judge`` will work.
 
     Raises:
         UsageError: as ``judge`` would.
     """
     if against.ref is not None:
-        _gates_at(project, against.ref, suite_file, gates)
+        _approved(project, against.ref, suite_name, suite_file)
     opponent(project, against, suite_name, against.baseline or device_class(environment()))
 
 
@@ -167,30 +171,37 @@ def parse_against(text: str, run: Run) -> dict[str, Json]:
     return point
 
 
-def _gates_at(
-    project: Path, ref: str, suite_file: Path | None, own: Sequence[GateInfo]
-) -> Sequence[GateInfo]:
-    """Return the gates as of the merge base, so that a change to the suite cannot loosen its own gates.
+def _approved(project: Path, ref: str, name: str, suite_file: Path | None) -> Suite | None:
+    """Return the suite as of the merge base, so that a change to it cannot loosen what it is judged by.
 
-    A suite added since then has no baseline at the merge base either, so using its own gates changes nothing.
+    A suite that was added since then has no baseline at the merge base either, so using its own gates changes nothing.
     """
     if suite_file is None:
         raise UsageError("--baseline-ref needs the suite's file: use it with harness run")
-    base = MergeBase.find(project, ref)
+    return suite_at(project, ref, name, suite_file)
 
-    def content(path: Path) -> bytes | None:
-        try:
-            return base.read(PurePosixPath(path.resolve().relative_to(project.resolve())))
-        except ValueError:
-            raise UsageError(f"{path}: not in the project {project}, so not at {base}") from None
 
-    def read(path: Path) -> str:
-        found = content(path)
-        if found is None:
-            raise FileNotFoundError(errno.ENOENT, f"not there at {base}")
-        return text_of(found, f"{path} at {base}")
+def _declared(approved: Suite, suite_file: Path, run: Run) -> tuple[tuple[GateInfo, ...], Mapping[str, Json]]:
+    """Return gates and reference of a suite at the merge base, with their points in the values of the run.
 
-    return own if content(suite_file) is None else gate_infos(suite.load(suite_file, read=read))
+    A run has the content of what its axes name. It lacks the axes that ``--set`` reduced to one value.
+    """
+    approved, now = (with_absolute_paths(s) for s in (approved, suite.load(suite_file)))
+    swept = {axis.field: axis.values for axis in now.matrix}
+    ran: Mapping[str, Any] = run.declaration["matrix"]  # type: ignore[assignment]
+
+    def recorded(point: Mapping[str, Any], plain: Mapping[str, Json]) -> dict[str, Json]:
+        found = dict(plain)
+        for name, value in point.items():
+            values, written = swept.get(name, ()), ran.get(name, [])
+            if value in values and len(values) == len(written):
+                found[name] = written[values.index(value)]
+        return found
+
+    infos = zip(approved.gates, gate_infos(approved), strict=True)
+    gates = tuple(replace(info, at=recorded(gate.at, info.at)) for gate, info in infos)
+    reference = recorded(approved.reference, reference_json(approved))
+    return gates, {n: v for n, v in reference.items() if n in ran or n not in swept}
 
 
 def _no_baseline(run: Run, folder: Path, project: Path, label: str, ref: str | None) -> str:

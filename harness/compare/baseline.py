@@ -20,8 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from harness.artifact import Json
-from harness.compare.comparison import Difference
-from harness.compare.match import differences, match
+from harness.compare.match import match, run_differences
 from harness.compare.merge_base import MergeBase
 from harness.compare.sample import Side
 from harness.errors import UsageError
@@ -315,12 +314,10 @@ def _check_protocol(run: Run, file: Path, label: str) -> None:
         before = loads(read_text(file), str(file))
     except UsageError as e:
         raise UsageError(f"{e}; {replaces}") from None
-    changed: dict[str, Difference] = {}
-    for pair in match(run, before).pairs:
-        for d in differences(pair.candidate, pair.baseline, run.defaults, before.defaults):
-            changed.setdefault(d.field, d)
+    found = run_differences(run, before, match(run, before).pairs)
+    changed = list({d.field: d for d in reversed(found)}.values())[::-1]
     if changed:
-        told = "; ".join(map(str, list(changed.values())[:5]))
+        told = "; ".join(map(str, changed[:5]))
         rest = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise UsageError(f"the protocol differs from the baseline {label!r} ({told}{rest}); {replaces}")
 

@@ -33,12 +33,12 @@ from typing import Literal
 
 from harness.artifact import Json
 from harness.compare import stats
-from harness.compare.evidence import gather
+from harness.compare.evidence import Evidence, gather
 from harness.compare.match import Pair, in_point, match
-from harness.compare.sample import Side, alone
+from harness.compare.sample import NO_TIMING, Side, alone, lacks_timing
 from harness.errors import UsageError
 from harness.formats.strict_json import canonical
-from harness.store.record import GateInfo
+from harness.store.record import GateInfo, Score
 
 SURENESS = 0.95
 """Probability that an unchanged subject ends *unchanged* at the proposed margin."""
@@ -75,11 +75,15 @@ class Calibration:
     """A margin at which an unchanged subject ends *unchanged*; 0 if nothing varied."""
     proposed_fraction: float | None
     """The proposed margin of a relative gate, as a fraction of |mean| or of the metric's floor."""
+    silent: str = ""
+    """Why nothing can be said about a margin; empty if something can."""
 
     @property
-    def is_wide_enough(self) -> bool:
-        """Whether the declared margin is at least the proposed one."""
-        return self.proposed is None or self.margin >= self.proposed
+    def is_wide_enough(self) -> bool | None:
+        """Whether the declared margin is at least the proposed one; None if nothing can be said."""
+        if self.proposed is not None:
+            return self.margin >= self.proposed
+        return None if self.silent else self.margin >= abs(self.change)
 
 
 def calibrate(a: Side, b: Side, gates: Sequence[GateInfo]) -> tuple[Calibration, ...]:
@@ -165,7 +169,19 @@ def _row_of(a: Side, b: Side, gate: GateInfo, pairs: Sequence[Pair], gates: int)
         else stats.repeats_needed(paired_sd, margin, alpha, SURENESS),
         proposed=proposed,
         proposed_fraction=fraction,
+        silent=_silent(evidence, [a, b], [[p.baseline for p in pairs], [p.candidate for p in pairs]])
+        if proposed is None
+        else "",
     )
+
+
+def _silent(evidence: Evidence, sides: Sequence[Side], scores: Sequence[Sequence[Score]]) -> str:
+    """Why evidence says nothing about a margin; empty if it is exact."""
+    if any(map(lacks_timing, scores, sides)):
+        return f"{NO_TIMING}: only in an empty --store everything is timed"
+    if evidence.exact:
+        return ""
+    return evidence.silent or "nothing is repeated on either side by itself"
 
 
 def _pooled(sides: Sequence[stats.Estimate]) -> float:
@@ -187,13 +203,15 @@ class Across:
     """The largest |change| between two runs."""
     margin: float
     """The declared margin; for a relative gate, the smallest that any of the runs would have as the baseline."""
-    proposed: float
-    """The smallest margin, to two digits, at which every two of the runs are *unchanged*."""
+    proposed: float | None
+    """The smallest margin, to two digits, at which every two of the runs are *unchanged*; None if none is known."""
+    silent: str = ""
+    """Why none is known; empty if one is."""
 
     @property
-    def is_wide_enough(self) -> bool:
-        """Whether the declared margin is at least the proposed one."""
-        return self.margin >= self.proposed
+    def is_wide_enough(self) -> bool | None:
+        """Whether the declared margin is at least the proposed one; None if nothing can be said."""
+        return None if self.proposed is None else self.margin >= self.proposed
 
 
 def across(sides: Sequence[Side], gates: Sequence[GateInfo]) -> tuple[Across, ...]:
@@ -221,15 +239,19 @@ def _environment_row(sides: Sequence[Side], gate: GateInfo, gates: int) -> Acros
     values: list[float] = []
     bounds: list[float] = []
     changes: list[float] = []
+    silent = ""
     for a, b in combinations(sides, 2):
         for group in _groups(a, b, gate):
             evidence = gather(group, gate.field, b, a)
             if evidence.lacking:
                 raise UsageError(f"calibrate: {gate.metric}.{gate.field}: {evidence.lacking}")
             interval = evidence.interval(1.0 - 2.0 * stats.ALPHA / gates)
-            low, high = interval or (evidence.change, evidence.change)
             values += [evidence.baseline, evidence.candidate]
-            bounds.append(max(high, -low))
+            if interval is None:
+                scores = [p.baseline for p in group], [p.candidate for p in group]
+                silent = silent or _silent(evidence, [a, b], scores)
+            else:
+                bounds.append(max(interval[1], -interval[0]))
             changes.append(abs(evidence.change))
     direction = sides[0].run.metrics[gate.metric].fields[gate.field] or {}
     smallest = min(map(abs, values))
@@ -244,7 +266,8 @@ def _environment_row(sides: Sequence[Side], gate: GateInfo, gates: int) -> Acros
         max(values),
         max(changes),
         margin,
-        round_up(max(bounds)),
+        None if silent else round_up(max(bounds)),
+        silent,
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 
 from harness.compare.comparison import Claim
 from harness.compare.match import Pair
-from harness.compare.sample import is_same
-from harness.store.record import MetricInfo, Score, Subject
+from harness.compare.sample import read_the_same
+from harness.store.record import MetricInfo, Repeat, Score, Subject
 
 
 def claim_of(pairs: Sequence[Pair], ours: MetricInfo, theirs: MetricInfo) -> Claim:
@@ -114,17 +115,20 @@ def _is_anew(pair: Pair, name: str) -> bool:
     ours, theirs = _contents(pair.candidate, name), _contents(pair.baseline, name)
     for key in ours.keys() & theirs.keys():
         if "" in ours[key] | theirs[key]:  # no longer stored: compare what was made from it
-            if not is_same([pair.baseline], [pair.candidate]) and _keys(pair.candidate) & _keys(
-                pair.baseline
-            ):
+            if any(a.key == b.key and not read_the_same(a, b) for a, b in _repeats_of(pair, name, key)):
                 return True
         elif ours[key] != theirs[key]:
             return True
     return False
 
 
-def _keys(score: Score) -> set[str]:
-    return {r.key for r in score.repeats}
+def _repeats_of(pair: Pair, name: str, key: str) -> Iterator[tuple[Repeat, Repeat]]:
+    """Every repeat of one side with every repeat of the other, among those made from this execution of the stage."""
+    ours, theirs = (
+        [r for r in score.repeats if name in r.drawn and r.drawn[name].key == key]
+        for score in (pair.candidate, pair.baseline)
+    )
+    return product(ours, theirs)
 
 
 def _made(score: Score, name: str) -> dict[str, str]:

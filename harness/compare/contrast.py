@@ -12,7 +12,7 @@ from harness.compare.claim import beside, claim_of, unproven
 from harness.compare.comparison import Difference, Estimate, Finding, Verdict
 from harness.compare.decide import Judged, Judgement, decide
 from harness.compare.evidence import Evidence, gather
-from harness.compare.match import Pair, differences, environment_differences
+from harness.compare.match import Pair, declared_differences, differences, environment_differences
 from harness.compare.sample import Side, alone
 from harness.store.record import GateInfo, Run, Score
 
@@ -42,7 +42,7 @@ class Contrast:
         Scores with failed repeats are left out. Without a ``gate`` there is no margin, and the finding has an estimate
         but no verdict.
         """
-        usable = [p for p in pairs if p.candidate.complete and p.baseline.complete]
+        usable: Sequence[Pair] = [p for p in pairs if p.candidate.complete and p.baseline.complete]
         finding = replace(
             self.unjudged(pairs[0].candidate.metric, name, at, gate, gated=gated), points=len(usable)
         )
@@ -50,6 +50,7 @@ class Contrast:
         if obstacle:
             return Judged(replace(finding, reason=obstacle))
         evidence = gather(usable, name, self.candidate, self.baseline)
+        usable = evidence.pairs
         metric = pairs[0].candidate.metric
         claim = claim_of(usable, *(side.run.metrics[metric] for side in (self.candidate, self.baseline)))
         finding = replace(
@@ -61,9 +62,10 @@ class Contrast:
             causes=self._environments(usable),
             beside=(*beside(usable, claim, gated=gated), *filter(None, [evidence.note])),
         )
-        changed = self._protocols(usable)
+        ours, theirs = (side.run.metrics[metric].fields for side in (self.candidate, self.baseline))
+        changed = (*declared_differences(metric, ours, theirs, only=name), *self._protocols(usable))
         if changed:
-            return Judged(replace(finding, reason=_protocols_differ(changed), differences=changed))
+            return Judged(incomparable(finding, changed))
         if evidence.lacking:
             return Judged(replace(finding, reason=evidence.lacking))
         if finding.margin is None:
@@ -178,7 +180,9 @@ def _estimate(evidence: Evidence, confidence: float) -> Estimate:
     )
 
 
-def _protocols_differ(changed: Sequence[Difference]) -> str:
+def incomparable(finding: Finding, changed: Sequence[Difference]) -> Finding:
+    """A finding whose sides mean different things."""
     names = list(dict.fromkeys(d.field for d in changed))
     rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"the protocols differ in {', '.join(names[:NAMED])}{rest}"
+    reason = f"the protocols differ in {', '.join(names[:NAMED])}{rest}"
+    return replace(finding, verdict=Verdict.INCOMPARABLE, reason=reason, differences=tuple(changed), p=None)

@@ -7,7 +7,7 @@ items that are all alike.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.compare import stats
@@ -26,6 +26,7 @@ from harness.compare.sample import (
     nested,
     outputs,
     rows_of,
+    seeds_of,
     step_of,
     value_of,
 )
@@ -57,6 +58,8 @@ class Evidence:
     """Which of the repeats gave the same output as another; empty if all outputs differ."""
     seeds: frozenset[SeedKey] | None = None
     """The seeds that count, if seeds are the unit."""
+    pairs: Sequence[Pair] = ()
+    """The scores with those repeats that count, and their equals: what else is said about the change is of these."""
 
     @property
     def change(self) -> float:
@@ -85,12 +88,35 @@ def gather(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side) -
     Every score of ``pairs`` is complete and has the field.
     """
     metric = pairs[0].candidate.metric
+    counted = _counting(pairs, candidate.run.metrics[metric].seeds)
+    return replace(_gathered(counted, field, candidate, baseline), pairs=counted)
+
+
+def _counting(pairs: Sequence[Pair], order: Sequence[str]) -> Sequence[Pair]:
+    """The pairs with the repeats of shared seeds only, if these are enough; otherwise as they are."""
+    scores = [s for p in pairs for s in (p.candidate, p.baseline)]
+    have = [{seeds_of(r) for r in s.repeats} for s in scores]
+    shared = frozenset.intersection(*map(frozenset, have))
+    if all(len(seeds) == len(shared) for seeds in have):
+        return pairs
+    if len(nested(dict.fromkeys(shared, 0.0), sorted(shared), order)) < LEAST:
+        return pairs
+    return [Pair(_only(p.candidate, shared), _only(p.baseline, shared)) for p in pairs]
+
+
+def _only(score: Score, seeds: frozenset[SeedKey]) -> Score:
+    return replace(score, repeats=tuple(r for r in score.repeats if seeds_of(r) in seeds))
+
+
+def _gathered(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side) -> Evidence:
+    metric = pairs[0].candidate.metric
     ours, theirs = [p.candidate for p in pairs], [p.baseline for p in pairs]
     values = value_of(theirs, field), value_of(ours, field)
     info, other = candidate.run.metrics[metric], baseline.run.metrics[metric]
-    if info.timed and (cached := _from_the_cache(theirs, ours)):
+    timed = info.timed or other.timed
+    if timed and (cached := _from_the_cache(theirs, ours)):
         return Evidence(*values, "one", False, 1, None, silent=cached)
-    same = is_same(theirs, ours) and not info.timed
+    same = is_same(theirs, ours) and not timed
     if any((info.seeds, other.seeds)):
         found = _over_seeds(theirs, ours, field, other.seeds, info.seeds)
         if same and not found.lacking:

@@ -166,8 +166,8 @@ def explain(
         UsageError: the per-item rows cannot be read.
     """
     evidence = gather(pairs, field, candidate, baseline)
-    ours, theirs = [p.candidate for p in pairs], [p.baseline for p in pairs]
-    points = [canonical(p.candidate.point) for p in pairs]
+    ours, theirs = [p.candidate for p in evidence.pairs], [p.baseline for p in evidence.pairs]
+    points = [canonical(s.point) for s in ours]
     after, before = Values.of(ours, field, candidate, points), Values.of(theirs, field, baseline, points)
     if evidence.paired and evidence.unit == "seeds":
         shared = evidence.seeds if evidence.seeds is not None else set(after.seeds) & set(before.seeds)

@@ -9,7 +9,7 @@ from harness.compare import stats
 from harness.compare.claim import planned
 from harness.compare.decide import sees, too_wide
 from harness.compare.match import in_point
-from harness.compare.sample import LEAST, Side, alone_over
+from harness.compare.sample import LEAST, NO_TIMING, Side, alone_over, lacks_timing
 from harness.store.record import GateInfo, MetricInfo, Score
 
 
@@ -48,7 +48,8 @@ def outlooks(
         direction = info.fields.get(gate.field) or {}
         scores = [] if baseline is None else [s for s in baseline.run.scores if _is_of(s, gate)]
         value, visible = None, None
-        if baseline is not None and scores:
+        untimed = baseline is not None and lacks_timing(scores, baseline)
+        if baseline is not None and scores and not untimed:
             value = sum(r.values[gate.field] for s in scores for r in s.repeats) / sum(
                 len(s.repeats) for s in scores
             )
@@ -59,6 +60,9 @@ def outlooks(
                 visible = sees(spread, len(gates), stats.ALPHA, n)
         margin = _margin(gate, value, direction.get("floor", 0.0))
         warnings = [planned(info.subject)]
+        warnings += (
+            [f"{NO_TIMING} in the baseline, so that nothing can be compared with it"] if untimed else []
+        )
         warnings += [too_wide(margin, value, direction, visible)] if margin is not None else []
         if info.seeds and repeats.get(gate.metric, LEAST) < LEAST:
             warnings.append(f"{repeats[gate.metric]} seeds; fewer than {LEAST} give no verdict")

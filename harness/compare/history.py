@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from harness.compare import baseline as baselines
 from harness.compare.baseline import Baseline
 from harness.compare.comparison import Difference
-from harness.compare.match import Pair, differences, environment_differences, match
+from harness.compare.match import Pair, differences, environment_differences, match, run_differences
 from harness.compare.sample import Side
 from harness.errors import UsageError
 from harness.store.items import ItemsReader
@@ -167,9 +167,7 @@ def _step(found: Baseline, before: Run | None, commit: str, subject: str) -> Ste
     if before is None:
         return Step(run, commit, subject, (), (), (), found.items)
     pairs = match(run, before).pairs
-    protocol = _unique(
-        d for p in pairs for d in differences(p.candidate, p.baseline, run.defaults, before.defaults)
-    )
+    protocol = run_differences(run, before, pairs)
     settings = _unique(
         d
         for p in map(_without_protocol, pairs)

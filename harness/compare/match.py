@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.artifact import Json
 from harness.compare.comparison import Difference, Point
@@ -13,6 +14,9 @@ from harness.store.record import Run, Score
 
 NAMED = 20
 """At most this many differing distributions are named."""
+
+Fields = Mapping[str, Mapping[str, Any] | None]
+"""Field → its direction, as in ``MetricInfo.fields``."""
 
 ABSENT: Json = {"absent": True}
 """Value of an axis that a side does not have. No parameter has this value."""
@@ -91,17 +95,93 @@ def differences(
 ) -> tuple[Difference, ...]:
     """The fields in which two protocols differ, observed conditions included, by name.
 
-    A field that one side lacks equals the other side's default. Fields in ``masked`` are ignored: they are the axes of
-    a reference point within one run.
+    A field that the code of one side does not have equals the other side's default. A field that a side has and keeps
+    out of its protocol, since it is under test or a swept seed there, equals nothing. Fields in ``masked`` are ignored:
+    they are the axes of a reference point within one run.
     """
-    ours, theirs = candidate.whole_protocol(), baseline.whole_protocol()
-    if ours == theirs:
+    ours = _Meaning(candidate.whole_protocol(), candidate, candidate_defaults)
+    theirs = _Meaning(baseline.whole_protocol(), baseline, baseline_defaults)
+    if ours.protocol == theirs.protocol:
         return ()
     return tuple(
-        Difference(name, theirs.get(name), ours.get(name))
-        for name in sorted(ours.keys() | theirs.keys())
-        if name not in masked and not _agree(name, ours, theirs, candidate_defaults, baseline_defaults)
+        Difference(name, theirs.said(name), ours.said(name))
+        for name in sorted(ours.protocol.keys() | theirs.protocol.keys())
+        if name not in masked and not ours.agrees(theirs, name)
     )
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """What one side says of the fields of a protocol."""
+
+    protocol: Mapping[str, Json]
+    score: Score
+    defaults: Mapping[str, Json]
+
+    def agrees(self, other: _Meaning, name: str) -> bool:
+        """Whether both sides have one value of a field that at least one has."""
+        if name in self.protocol and name in other.protocol:
+            return self.protocol[name] == other.protocol[name]
+        has, lacks = (self, other) if name in self.protocol else (other, self)
+        return not lacks.kept_out(name) and name in has.defaults and has.defaults[name] == has.protocol[name]
+
+    def kept_out(self, name: str) -> Json:
+        """Why a field that the code has is not in the protocol; None if the code does not have it."""
+        if any(name in repeat.seeds for repeat in self.score.repeats):
+            return "swept"
+        return "not in the protocol" if name in self.score.settings else None
+
+    def said(self, name: str) -> Json:
+        return self.protocol[name] if name in self.protocol else self.kept_out(name)
+
+
+def declared_differences(
+    metric: str, candidate: Fields, baseline: Fields, only: str | None = None
+) -> tuple[Difference, ...]:
+    """How the directions, ranges and floors differ that two sides declare for the fields that both have.
+
+    They decide what a change of the value means, so that they are part of the protocol.
+
+    Args:
+        metric: name of the metric.
+        candidate: the metric's fields on one side.
+        baseline: those on the other side.
+        only: the one field to look at; by default all.
+    """
+    return tuple(
+        Difference(f"{metric}.{name}.{part}", then[part], now[part])
+        for name in candidate
+        if name in baseline and only in (None, name)
+        for now, then in [(_declared(candidate[name]), _declared(baseline[name]))]
+        for part in now
+        if now[part] != then[part]
+    )
+
+
+def _declared(direction: Mapping[str, Any] | None) -> dict[str, Json]:
+    given = direction or {}
+    floor = given.get("floor", 0.0)
+    return {"better": given.get("better"), "floor": floor, "low": given.get("low"), "high": given.get("high")}
+
+
+def run_differences(candidate: Run, baseline: Run, pairs: Iterable[Pair]) -> tuple[Difference, ...]:
+    """What differs in the meaning of some scores of two runs, without duplicates: protocols and declarations."""
+    pairs = list(pairs)
+    metrics = dict.fromkeys(p.candidate.metric for p in pairs)
+    found = [
+        *(
+            d
+            for p in pairs
+            for d in differences(p.candidate, p.baseline, candidate.defaults, baseline.defaults)
+        ),
+        *(
+            d
+            for m in metrics
+            if m in candidate.metrics and m in baseline.metrics
+            for d in declared_differences(m, candidate.metrics[m].fields, baseline.metrics[m].fields)
+        ),
+    ]
+    return tuple({str(d): d for d in found}.values())
 
 
 def environment_differences(
@@ -169,20 +249,6 @@ def _place(score: Score, axes: Iterable[str], other_defaults: Mapping[str, Json]
         value = value_at(score, axis)
         values.append(other_defaults.get(axis, ABSENT) if value is ABSENT else value)
     return score.metric, canonical(values)
-
-
-def _agree(
-    name: str,
-    ours: Mapping[str, Json],
-    theirs: Mapping[str, Json],
-    our_defaults: Mapping[str, Json],
-    their_defaults: Mapping[str, Json],
-) -> bool:
-    if name not in ours:
-        return name in their_defaults and their_defaults[name] == theirs[name]
-    if name not in theirs:
-        return name in our_defaults and our_defaults[name] == ours[name]
-    return ours[name] == theirs[name]
 
 
 def merged(environments: Iterable[Mapping[str, Json]]) -> dict[str, Json]:

@@ -50,6 +50,17 @@ class MergeBase:
         listed = _git(self.project, "ls-tree", "-z", "--name-only", self.commit, f"./{folder}/")
         return [PurePosixPath(n.decode(errors="replace")).name for n in listed.stdout.split(b"\0") if n]
 
+    def files(self, *suffixes: str) -> list[PurePosixPath]:
+        """The paths below the project of all regular files that end in one of the suffixes, in order."""
+        listed = _git(self.project, "ls-tree", "-r", "-z", self.commit, "./")
+        found = []
+        for line in listed.stdout.split(b"\0"):
+            about, _, name = line.partition(b"\t")
+            path = PurePosixPath(name.decode(errors="replace"))
+            if about.startswith(b"100") and path.suffix in suffixes:
+                found.append(path)
+        return sorted(found)
+
     def __str__(self) -> str:
         return f"{self.commit[:10]} (merge base with {self.ref})"
 

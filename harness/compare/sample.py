@@ -23,6 +23,9 @@ from harness.store.record import Repeat, Run, Score
 LEAST = 3
 """Fewer repeats than this give no verdict: with two, the 90 % interval is six standard errors to either side."""
 
+NO_TIMING = "no timing (from the store)"
+"""Said instead of a time if the work that was timed was not done in the run itself."""
+
 K = TypeVar("K", bound=Hashable)
 SeedKey = tuple[tuple[str, int], ...]
 
@@ -49,8 +52,8 @@ class Figure:
 
     @classmethod
     def of(cls, scores: Sequence[Score], field: str, side: Side) -> Figure | None:
-        """The mean of scores of one metric; None if there are none, or if a repeat failed."""
-        if not scores or not all(s.complete and s.repeats for s in scores):
+        """The mean of scores of one metric; None if there are none, if a repeat failed, or if they hold no timing."""
+        if not scores or not all(s.complete and s.repeats for s in scores) or lacks_timing(scores, side):
             return None
         swept = bool(side.run.metrics[scores[0].metric].seeds)
         found = alone_over(scores, field, side)
@@ -76,6 +79,8 @@ def alone_over(
     scores: Sequence[Score], field: str, side: Side
 ) -> tuple[stats.Estimate, Literal["seeds", "items"]] | None:
     """As ``alone``, with the unit of repetition."""
+    if lacks_timing(scores, side):
+        return None
     order = side.run.metrics[scores[0].metric].seeds
     if order:
         values = by_seeds(scores, field)
@@ -96,6 +101,12 @@ def alone_over(
     spread = stats.overlapping(value_of(scores, field), {}, rows.moves, rows.clusters)
     known = known_over_items(spread, rows.size, len(rows.moves), step_of(scores, field))
     return None if known is None else (known, "items")
+
+
+def lacks_timing(scores: Sequence[Score], side: Side) -> bool:
+    """Whether scores of one metric are times, of which some are of work that was not done in the run itself."""
+    timed = bool(scores) and side.run.metrics[scores[0].metric].timed
+    return timed and not all(r.clocked for s in scores for r in s.repeats)
 
 
 def outputs(scores: Sequence[Score]) -> dict[SeedKey, Hashable]:
@@ -125,23 +136,24 @@ def distinct(groups: Mapping[K, Sequence[Hashable]]) -> list[K]:
 
 
 def is_same(theirs: Sequence[Score], ours: Sequence[Score]) -> bool:
-    """Whether the metric read the same bytes on both sides, score by score and repeat by repeat.
+    """Whether the metric read the same bytes on both sides, score by score and in every repeat of them.
 
-    Both sides have a score for each point, in the same order.
+    Both sides have a score for each point, in the same order. Repeats of one seed are compared with each other; where a
+    seed is only on one side, all repeats of both sides must be equal.
     """
     return all(_is_same(before, after) for before, after in zip(theirs, ours, strict=True))
 
 
 def _is_same(before: Score, after: Score) -> bool:
     left, right = ({seeds_of(r): r for r in score.repeats} for score in (before, after))
-    shared = left.keys() & right.keys()
-    if shared:
-        return all(_read_the_same(left[s], right[s]) for s in shared)
+    if left.keys() == right.keys():
+        return all(read_the_same(left[s], right[s]) for s in left)
     every = {_output(r) for r in (*before.repeats, *after.repeats)}
     return len(every) == 1  # the seeds differ, but they change nothing
 
 
-def _read_the_same(a: Repeat, b: Repeat) -> bool:
+def read_the_same(a: Repeat, b: Repeat) -> bool:
+    """Whether both read the same bytes, and gave the same values or were also told the same facts."""
     if a.read is None or b.read is None or not a.read.files:
         return False
     return a.read.files == b.read.files and (a.values == b.values or a.read.facts == b.read.facts)

@@ -13,9 +13,9 @@ from dataclasses import replace
 from harness.artifact import Json
 from harness.compare import stats
 from harness.compare.comparison import Comparison, Finding
-from harness.compare.contrast import Contrast
+from harness.compare.contrast import Contrast, incomparable
 from harness.compare.decide import Judged, correct
-from harness.compare.match import Matching, Pair, in_point, match, point
+from harness.compare.match import Matching, Pair, in_point, match, point, run_differences
 from harness.compare.sample import Side
 from harness.formats.strict_json import canonical
 from harness.store.record import GateInfo, Run, Score
@@ -26,6 +26,7 @@ def compare(
     baseline: Side | None,
     gates: Sequence[GateInfo],
     *,
+    reference: Mapping[str, Json] | None = None,
     name: str | None = None,
     note: str = "",
 ) -> Comparison:
@@ -35,12 +36,16 @@ def compare(
         candidate: the run and its items.
         baseline: an accepted run, or any other; None if there is none.
         gates: gates to judge: the run's own, or those of the merge base.
+        reference: reference point of these gates, by default the run's own.
         name: name of the baseline in messages; by default the id of its run.
         note: why there is no baseline, and the command that makes one.
     """
     run = candidate.run
     alpha = _level(run)
-    inner = _within(candidate, run.reference, gates)
+    declared = run.reference if reference is None else reference
+    inner = [
+        _noting_reference(j, run.reference) for j in _within(candidate, declared, gates, is_declared=True)
+    ]
     if baseline is None:
         judged = [*_without_baseline(candidate, gates), *inner]
         findings = correct(judged, alpha)
@@ -48,6 +53,8 @@ def compare(
             run.suite, run.id, None, None, note, findings, failures=run.failures, looks=run.looks
         )
     matching = match(run, baseline.run)
+    if reference is not None:
+        inner = [_as_accepted(j, matching, run, baseline.run) for j in inner]
     contrast = Contrast(candidate, baseline, alpha=alpha)
     judged = [*_gated(contrast, matching, gates), *_ungated(contrast, matching, gates), *inner]
     findings = correct(judged, alpha)
@@ -74,7 +81,38 @@ def within(
     The margin is that of the field's gate, if it has one. A finding is gated only if a gate is declared against the
     reference, ``reference`` is the one that the suite declares, and the gate names this point or no point.
     """
-    return correct(_within(candidate, reference, gates), _level(candidate.run))
+    is_declared = reference == candidate.run.reference
+    return correct(_within(candidate, reference, gates, is_declared=is_declared), _level(candidate.run))
+
+
+def _noting_reference(judged: Judged, file: Mapping[str, Json]) -> Judged:
+    """The finding against a reference, with an added sentence if the suite as it was run has another one."""
+    finding = judged.finding
+    if finding.against is None or finding.against == file:
+        return judged
+    told = (
+        f"judged against {_named(finding.against)} of the merge base, not against {_named(file)} of the file"
+    )
+    return replace(judged, finding=replace(finding, beside=(*finding.beside, told)))
+
+
+def _as_accepted(judged: Judged, matching: Matching, run: Run, baseline: Run) -> Judged:
+    """The finding against a reference; incomparable if a gate of the merge base now measures something else.
+
+    Both of its sides are of the run under review, so that they cannot show it.
+    """
+    finding = judged.finding
+    if not finding.gated:
+        return judged
+    pairs = [p for p in matching.pairs if p.candidate.metric == finding.metric]
+    changed = run_differences(run, baseline, pairs)
+    return Judged(incomparable(finding, changed)) if changed else judged
+
+
+def _named(reference: Mapping[str, Json]) -> str:
+    if not reference:
+        return "no reference"
+    return f"the reference {', '.join(f'{axis}={value}' for axis, value in reference.items())}"
 
 
 def _noting_margin(
@@ -154,12 +192,18 @@ def _ungated(contrast: Contrast, matching: Matching, gates: Sequence[GateInfo]) 
                 yield contrast.judge(pairs, name, {}, None, gated=False)
 
 
-def _within(side: Side, reference: Mapping[str, Json], gates: Sequence[GateInfo]) -> list[Judged]:
-    if not reference:
-        return []
+def _within(
+    side: Side, reference: Mapping[str, Json], gates: Sequence[GateInfo], *, is_declared: bool
+) -> list[Judged]:
     run = side.run
     contrast = Contrast(side, side, reference, alpha=_level(run))
-    is_declared = reference == run.reference
+    if not reference:
+        reason = "no reference point is declared any more"
+        return [
+            Judged(contrast.unjudged(g.metric, g.field, g.at, g, gated=True, reason=reason))
+            for g in gates
+            if g.against_reference
+        ]
     judged: list[Judged] = []
     met: set[int] = set()
     for pair in _against(run.scores, reference):

@@ -67,7 +67,7 @@ def assemble(
         declaration=declaration(suite),
         metrics=plan.metrics,
         gates=gate_infos(suite),
-        reference={name: _axis_json(suite, name, v) for name, v in suite.reference.items()},
+        reference=reference_json(suite),
         defaults=defaults(suite),
         scores=scores,
         tasks=tuple(_task(t, outcomes[t.id]) for t in plan.tasks.values()),
@@ -249,6 +249,11 @@ def gate_infos(suite: Suite) -> tuple[GateInfo, ...]:
         )
         for g in suite.gates
     )
+
+
+def reference_json(suite: Suite) -> dict[str, Json]:
+    """The reference point of a suite as a record has it."""
+    return {name: _axis_json(suite, name, v) for name, v in suite.reference.items()}
 
 
 def code(suite: Suite) -> dict[str, Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -109,6 +110,13 @@ def named(file: Path) -> list[Source]:
     return list(seen)
 
 
+def with_absolute_paths(suite: Suite) -> Suite:
+    """The suite with every ``path:`` spelled as an absolute path, so that those of two suites can be compared."""
+    return _replaced(
+        suite, lambda s: s if s.place is None else replace(s, place=Path(os.path.abspath(s.place)))
+    )
+
+
 def _replaced(suite: Suite, change: Callable[[Source], Source]) -> Suite:
     nodes = {}
     for name, node in suite.nodes.items():
@@ -119,7 +127,8 @@ def _replaced(suite: Suite, change: Callable[[Source], Source]) -> Suite:
     matrix = tuple(replace(a, values=tuple(_value(v, change) for v in a.values)) for a in suite.matrix)
     exclude = tuple({n: _value(v, change) for n, v in e.items()} for e in suite.exclude)
     reference = {n: _value(v, change) for n, v in suite.reference.items()}
-    return replace(suite, nodes=nodes, matrix=matrix, exclude=exclude, reference=reference)
+    gates = tuple(replace(g, at={n: _value(v, change) for n, v in g.at.items()}) for g in suite.gates)
+    return replace(suite, nodes=nodes, matrix=matrix, exclude=exclude, reference=reference, gates=gates)
 
 
 def _value(value: Any, change: Callable[[Source], Source]) -> Any:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from harness.artifact import Json
 from harness.compare.comparison import Difference, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
-from harness.compare.match import Pair, differences, value_at
-from harness.compare.sample import Side
+from harness.compare.match import Fields, Pair, declared_differences, differences, value_at
+from harness.compare.sample import Side, lacks_timing
 from harness.formats.strict_json import canonical
 from harness.leaderboard.board import Column
 from harness.store.project import order
@@ -125,10 +126,15 @@ class RowGroup:
     rows: list[Row] = field(default_factory=list)
     known: dict[str, tuple[Score, Row]] = field(default_factory=dict)
     """Metric → the score that represents the group's protocol, with its row."""
+    declared: dict[str, Fields] = field(default_factory=dict)
+    """Metric → the fields that any of its rows has, with their directions."""
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
         self.axes |= row.axes
+        for metric in row.scores:
+            fields = row.entry.run.metrics[metric].fields
+            self.declared[metric] = {**fields, **self.declared.get(metric, {})}
         for metric, score in row.scores.items():
             if metric not in self.known or (score.complete and not self.known[metric][0].complete):
                 self.known[metric] = score, row
@@ -138,7 +144,11 @@ class RowGroup:
         if self.by is None or self.by[0] not in row.scores or self.by[0] not in self.known:
             return False
         shared = [m for m in row.scores if m in self.known]
-        return not any(between(*self.known[m], row.scores[m], row, self.axes | row.axes) for m in shared)
+        return not any(
+            between(*self.known[m], row.scores[m], row, self.axes | row.axes)
+            or declared_differences(m, row.entry.run.metrics[m].fields, self.declared[m])
+            for m in shared
+        )
 
 
 def grouped(rows: Sequence[Row], by: Name | None = None) -> list[RowGroup]:
@@ -186,15 +196,26 @@ def between(
 ) -> tuple[Difference, ...]:
     """Return where two protocols differ. Conditions are ignored if a score failed, since it has not observed them."""
     if not (ours.complete and theirs.complete):
-        ours, theirs = replace(ours, repeats=()), replace(theirs, repeats=())
+        ours, theirs = _without_conditions(ours), _without_conditions(theirs)
     return differences(theirs, ours, their_row.entry.run.defaults, our_row.entry.run.defaults, masked)
 
 
+def _without_conditions(score: Score) -> Score:
+    return replace(score, repeats=tuple(replace(r, conditions={}) for r in score.repeats))
+
+
 def apart(one: RowGroup, other: RowGroup) -> tuple[Difference, ...]:
-    """Return why two groups are separate: the fields in which the protocols of their common metrics differ."""
+    """Return why two groups are separate: where the protocols and declarations of their common metrics differ."""
     masked = one.axes | other.axes
     shared = [m for m in one.known if m in other.known]
-    found: Iterable[Difference] = (d for m in shared for d in between(*one.known[m], *other.known[m], masked))
+    found: Iterable[Difference] = (
+        d
+        for m in shared
+        for d in (
+            *declared_differences(m, other.declared[m], one.declared[m]),
+            *between(*one.known[m], *other.known[m], masked),
+        )
+    )
     unmasked = (d for m in shared for d in between(*one.known[m], *other.known[m], ()))
     return tuple({str(d): d for d in found}.values()) or tuple({str(d): d for d in unmasked}.values())
 
@@ -212,15 +233,19 @@ def ranking(row: Row, by: Name | None) -> Name | None:
 
 def _alike(row: Row) -> str:
     """Return a key that is equal for rows whose protocols are equal field by field, as for most rows of a run."""
+    metrics = row.entry.run.metrics
+    fields: dict[str, Json] = {
+        m: {f: d and dict(d) for f, d in metrics[m].fields.items()} for m in row.scores
+    }
     whole = {m: s.whole_protocol() if s.complete else s.protocol for m, s in row.scores.items()}
     masked: dict[str, Json] = {m: {k: v for k, v in p.items() if k not in row.axes} for m, p in whole.items()}
-    return canonical(masked)
+    return canonical([masked, fields])
 
 
 def paired_with(
     group: RowGroup, reference: Row, columns: Sequence[Column]
 ) -> dict[int, list[Finding | None]]:
-    """Return ``id`` of the row → its change from the reference per column; None if one of them lacks the metric.
+    """Return ``id`` of the row → its change from the reference per column; None if one of them lacks its values.
 
     The margins are those of the gates of the reference's run. Holm's correction covers all verdicts.
     """
@@ -230,13 +255,17 @@ def paired_with(
             continue
         contrast = Contrast(row.entry.side, reference.entry.side, _point(group, reference))
         for n, column in enumerate(columns):
-            if column.metric in row.scores and column.metric in reference.scores:
+            if all(_is_measured(r, column.metric) for r in (row, reference)):
                 judged.append((row, n, _judge(contrast, row, reference, column)))
     findings: dict[int, list[Finding | None]] = {id(row): [None] * len(columns) for row in group.rows}
     corrected = correct([j for _, _, j in judged])
     for (row, n, _), finding in zip(judged, corrected, strict=True):
         findings[id(row)][n] = finding
     return findings
+
+
+def _is_measured(row: Row, metric: str) -> bool:
+    return metric in row.scores and not lacks_timing([row.scores[metric]], row.entry.side)
 
 
 def _judge(contrast: Contrast, row: Row, reference: Row, column: Column) -> Judged:
@@ -256,10 +285,7 @@ def _point(group: RowGroup, reference: Row) -> dict[str, Json]:
     }
 
 
-def better_of(rows: list[Row], metric: str, field: str) -> str:
-    """Return the direction of a field, as declared by the first run that has it."""
-    for row in rows:
-        info = row.entry.run.metrics.get(metric)
-        if info is not None and info.fields.get(field):
-            return str((info.fields[field] or {})["better"])
-    return "higher"
+def better_of(group: RowGroup, metric: str, field: str) -> Literal["higher", "lower"]:
+    """Return the direction of a field, which is the same for all rows that have it."""
+    direction = group.declared.get(metric, {}).get(field)
+    return "lower" if direction and direction["better"] == "lower" else "higher"

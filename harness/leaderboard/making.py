@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from harness.artifact import Json
-from harness.compare.sample import Figure
+from harness.compare.sample import NO_TIMING, Figure, lacks_timing
 from harness.compare.wording import point
 from harness.errors import UsageError, nearest
 from harness.formats.strict_json import canonical
@@ -177,7 +177,7 @@ def _columns(group: RowGroup) -> tuple[Column, ...]:
             others |= {(metric, f): None for f, direction in info.fields.items() if direction}
     wanted = [*([group.by] if group.by else []), *gated, *others]
     return tuple(
-        Column(m, f, "lower" if better_of(group.rows, m, f) == "lower" else "higher", (m, f) in gated)
+        Column(m, f, better_of(group, m, f), (m, f) in gated)
         for m, f in dict.fromkeys(wanted)
         if m in group.known and (m, f) in others
     )
@@ -203,13 +203,17 @@ def _origin(entry: Entry) -> Origin:
 
 
 def _missing(row: Row) -> str:
-    """Explain why values are missing: the failed metrics, and the message of the first."""
+    """Explain why values are missing: the metrics without timings; the failed ones, and the message of the first."""
+    side = row.entry.side
+    untimed = [m for m, s in row.scores.items() if s.complete and lacks_timing([s], side)]
+    parts = [f"{', '.join(untimed)}: {NO_TIMING}"] if untimed else []
     failed = {m: s for m, s in row.scores.items() if not (s.complete and s.repeats)}
     if not failed:
-        return ""
+        return "; ".join(parts)
     errors = (r.error for s in failed.values() for r in s.repeats if r.error)
     first = next(errors, "").strip().partition("\n")[0]
-    return f"failed: {', '.join(failed)}" + (f" ({first})" if first else "")
+    parts.append(f"failed: {', '.join(failed)}" + (f" ({first})" if first else ""))
+    return "; ".join(parts)
 
 
 def _check_axes(entries: Sequence[Entry], compared: Collection[str]) -> None:

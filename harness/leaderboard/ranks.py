@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from harness.compare.evidence import Evidence, gather
 from harness.compare.match import Pair
-from harness.compare.sample import alone
+from harness.compare.sample import alone, lacks_timing
 from harness.compare.stats import ALPHA, Estimate, holm
 from harness.leaderboard.board import Ranks
 from harness.leaderboard.groups import Row, RowGroup, better_of
@@ -75,6 +75,7 @@ INTERVALS = (
     "With 95 % confidence all ranks hold at once. The rows are too many to compare each with each: a row's ranks "
     "run from 1 + the rows whose interval is surely better to {n} − those whose interval is surely worse."
 )
+UNTIMED = "Not ranked, for want of timings: what was timed came from the store (run it with --fresh STAGE)."
 ALL_TIED = (
     " With these repeats no two rows can be told apart: "
     "more seeds would help, or a smaller question (--paired ROW)."
@@ -86,10 +87,11 @@ def ranked(group: RowGroup) -> tuple[dict[int, Ranks], str]:
     if group.by is None:
         return {}, ""
     metric, field = group.by
-    rows = [r for r in group.rows if metric in r.scores and r.scores[metric].complete]
+    complete = [r for r in group.rows if metric in r.scores and r.scores[metric].complete]
+    rows = [r for r in complete if not lacks_timing([r.scores[metric]], r.entry.side)]
     if len(rows) < 2:
-        return {}, ""
-    lower = better_of(rows, metric, field) == "lower"
+        return {}, UNTIMED if len(complete) > len(rows) else ""
+    lower = better_of(group, metric, field) == "lower"
     if len(rows) <= MOST_PAIRS:
         evidence = {
             (i, j): _evidence(rows[i], rows[j], metric, field)

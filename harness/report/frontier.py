@@ -10,7 +10,7 @@ from statistics import fmean
 from harness.artifact import Json
 from harness.compare import stats
 from harness.compare.match import in_point, value_at
-from harness.compare.sample import Side, alone
+from harness.compare.sample import Side, alone, lacks_timing
 from harness.formats.strict_json import canonical
 from harness.store.record import GateInfo, Run, Score
 
@@ -72,7 +72,7 @@ def against_cost(side: Side) -> list[Frontier]:
     if not costs:
         return []
     metric, field = costs[0]
-    paid = [s for s in side.run.scores if s.metric == metric and s.complete]
+    paid = [s for s in side.run.scores if s.metric == metric and s.complete and not lacks_timing([s], side)]
     axes = list(dict.fromkeys(axis for score in paid for axis in score.point))
     by_place: dict[str, list[float]] = {}
     for score in paid:
@@ -106,7 +106,7 @@ def _gated_first(
     ]
     scores: dict[str, list[Score]] = {}
     for score in run.scores:
-        if score.complete:
+        if score.complete and not lacks_timing([score], side):
             scores.setdefault(score.metric, []).append(score)
     gates = {(g.metric, g.field) for g in run.gates}
     for chosen, most in (([f for f in fields if f in gates], len(fields)), (fields, MOST)):

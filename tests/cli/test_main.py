@@ -41,12 +41,16 @@ def accepted(project: Project, copies: Copies) -> Project:
 @pytest.fixture
 def in_git(accepted: Project) -> Project:
     """The same, committed on ``main``, with a branch checked out."""
-    (accepted.folder / ".gitignore").write_text("reports/\n.harness/\n")
-    git(accepted.folder, "init", "-q", "-b", "main")
-    git(accepted.folder, "add", "-A")
-    git(accepted.folder, "-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-qm", "Accept the toy")
-    git(accepted.folder, "switch", "-qc", "change")
+    commit(accepted.folder)
     return accepted
+
+
+def commit(folder: Path) -> None:
+    (folder / ".gitignore").write_text("reports/\n.harness/\n")
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-qm", "Accept the toy")
+    git(folder, "switch", "-qc", "change")
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -122,6 +126,29 @@ def test_another_protocol_is_incomparable_and_named(accepted: Project, field: st
     assert refused.code == 2
     assert "the protocol differs" in refused.error
     accepted.accept("toy/centre", "--new-protocol")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            ("subject: [model]", "subject: [model, numbers.spread]"),
+            "numbers.spread: 1.0 → not in the protocol",
+        ),
+        (("  model.seed: [0, 1, 2]\n", "  model.seed: [0, 1, 2]\n  numbers.seed: [7, 8, 9]\n"), "swept"),
+    ],
+)
+def test_what_a_suite_takes_out_of_its_protocol_is_not_at_its_default(
+    accepted: Project, lines: tuple[str, str], told: str
+) -> None:
+    write_suite(accepted.folder, changed(lines, text=WITH_OTHERS))
+    said = accepted.harness("run", SUITE, "--set", "numbers.spread=0.1")
+    assert said.code == 4
+    assert set(verdicts(accepted).values()) == {"incomparable"}
+    assert told in said.out
+    refused = accepted.harness("accept", "toy/centre", "--reason", "new")
+    assert refused.code == 2
+    assert told in refused.error
 
 
 def test_what_was_deselected_is_not_run_and_cannot_be_accepted(accepted: Project) -> None:
@@ -313,6 +340,175 @@ def test_a_change_cannot_loosen_the_gate_that_judges_it(in_git: Project) -> None
     in_git.accept()
     assert in_git.harness("run", SUITE, *WORSE).code == 0, "against its own baseline"
     assert in_git.harness("run", SUITE, *WORSE, "--baseline-ref", "main").code == 6
+
+
+LOOSE = (("fit: 0.1", "fit: 100"), ("fit.within: 5%", "fit.within: 500%"))
+UNGATED = (("gate:\n  fit: 0.1\n  fit.within: 5%\n", ""),)
+
+
+@pytest.mark.parametrize("edits", [LOOSE, UNGATED], ids=["loose", "ungated"])
+@pytest.mark.parametrize("place", ["suites/moved.yaml", "suites/below/suite.yml", "elsewhere.yaml"])
+@pytest.mark.parametrize("keep", [True, False], ids=["beside", "moved"])
+def test_the_gate_is_that_of_the_suites_name_wherever_its_file_is_now(
+    in_git: Project, edits: tuple[tuple[str, str], ...], place: str, keep: bool
+) -> None:
+    moved = in_git.folder / place
+    moved.parent.mkdir(exist_ok=True)
+    moved.write_text(changed(*edits, text=WITH_OTHERS))
+    if not keep:
+        (in_git.folder / SUITE).unlink()
+    said = in_git.harness("run", place, *WORSE, "--baseline-ref", "main")
+    assert said.code == 6, said.out + said.err
+    assert verdicts(in_git)["fit.error"] == "regressed"
+
+
+def test_a_link_in_the_place_of_the_suite_does_not_lead_to_another_gate(in_git: Project) -> None:
+    loose = write_suite(in_git.folder, changed(*LOOSE, text=WITH_OTHERS), "loose.yaml")
+    (in_git.folder / SUITE).unlink()
+    (in_git.folder / SUITE).symlink_to(loose)
+    assert in_git.harness("run", SUITE, *WORSE, "--baseline-ref", "main").code == 6
+
+
+AGAINST_REFERENCE = changed(
+    ("  fit: 0.1\n  fit.within: 5%\n", "  fit: {margin: 0.1, against: reference}\n"),
+    ("  model.loss: [square, absolute]\n  model.rate: [0.1, 0.2]\n", "  model.data: [parts.train, others]\n"),
+    ("{model.loss: square, model.rate: 0.1}", "{model.data: parts.train}"),
+    text=WITH_OTHERS,
+)
+
+
+FROM_FOLDERS = """\
+suite: toy/folders
+about: The data of a model are folders.
+subject: [model, given]
+stages:
+  given:   {use: toy.gather, source: "path:../good"}
+  model:   {use: toy.train, data: given, epochs: 20}
+  numbers: {use: toy.draw, count: 10, mean: 2.5}
+metrics:
+  fit: {use: toy.measure, model: model, data: numbers}
+matrix:
+  given.source: ["path:../good", "path:../bad"]
+seeds:
+  model.seed: [0, 1, 2]
+reference: {given.source: "path:../good"}
+gate:
+  fit: {margin: 0.1, against: reference}
+"""
+JUDGED = "judged against the reference model.data=parts.train of the merge base, not against "
+
+
+@pytest.fixture
+def against_reference(project: Project) -> Project:
+    """A project on a branch, whose suite gates a point that is worse than its reference."""
+    write_suite(project.folder, AGAINST_REFERENCE)
+    assert project.harness("run", SUITE).code == 6
+    project.accept()
+    commit(project.folder)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("edits", "told"),
+    [
+        (
+            (
+                ("reference: {model.data: parts.train}\n", ""),
+                ("  fit: {margin: 0.1, against: reference}\n", "  fit: 9\n"),
+            ),
+            f"{JUDGED}no reference of the file",
+        ),
+        (
+            (
+                ("reference: {model.data: parts.train}\n", ""),
+                ("gate:\n  fit: {margin: 0.1, against: reference}\n", ""),
+            ),
+            f"{JUDGED}no reference of the file",
+        ),
+        (
+            (("reference: {model.data: parts.train}", "reference: {model.data: others}"),),
+            f"{JUDGED}the reference model.data=others of the file",
+        ),
+    ],
+    ids=["gated otherwise", "ungated", "turned"],
+)
+def test_a_change_cannot_choose_the_reference_that_judges_it(
+    against_reference: Project, edits: tuple[tuple[str, str], ...], told: str
+) -> None:
+    write_suite(against_reference.folder, changed(*edits, text=AGAINST_REFERENCE))
+    assert against_reference.harness("run", SUITE).code == 0, "by its own reference"
+    said = against_reference.harness("run", SUITE, "--baseline-ref", "main")
+    assert said.code == 6, said.out
+    assert told in " ".join(said.out.split())
+
+
+def test_a_change_of_what_a_gate_against_the_reference_measures_is_incomparable(
+    against_reference: Project,
+) -> None:
+    """Both points are of the change's own run, and equally blind; the baseline knows what the gate was about."""
+    write_suite(
+        against_reference.folder, changed(("data: parts.test}", "data: others}"), text=AGAINST_REFERENCE)
+    )
+    said = against_reference.harness("run", SUITE, "--baseline-ref", "main")
+    assert said.code == 4
+    assert verdicts(against_reference) == {"fit.error": "incomparable"}
+    assert "fit.data: parts.test → others" in said.out
+
+
+def folders(project: Path) -> None:
+    for name, value in (("good", 2.5), ("bad", 9.0)):
+        (project / name).mkdir()
+        (project / name / "a.json").write_text(f"[{value}, {value + 1}, {value - 1}]")
+
+
+def test_a_reference_of_the_merge_base_may_be_a_source(project: Project) -> None:
+    """A record has the content of a source, and the suite's file its name."""
+    folders(project.folder)
+    write_suite(project.folder, FROM_FOLDERS)
+    assert project.harness("run", SUITE).code == 6
+    project.accept("toy/folders")
+    commit(project.folder)
+    edits = ('reference: {given.source: "path:../good"}', 'reference: {given.source: "path:../bad"}')
+    write_suite(project.folder, changed(edits, text=FROM_FOLDERS))
+    assert project.harness("run", SUITE).code == 0
+    assert project.harness("run", SUITE, "--baseline-ref", "main").code == 6
+    assert verdicts(project) == {"fit.error": "regressed"}
+    (project.folder / "suites" / "below").mkdir()
+    moved = "suites/below/moved.yaml"
+    write_suite(
+        project.folder, changed(edits, text=FROM_FOLDERS).replace("path:..", "path:../.."), "below/moved.yaml"
+    )
+    (project.folder / SUITE).unlink()
+    assert project.harness("run", moved, "--baseline-ref", "main").code == 6
+    assert verdicts(project) == {"fit.error": "regressed"}
+
+
+def test_a_gate_may_be_at_a_source(project: Project) -> None:
+    text = changed(
+        ('reference: {given.source: "path:../good"}\n', ""),
+        ("against: reference", 'at: {given.source: "path:../good"}'),
+        text=FROM_FOLDERS,
+    )
+    folders(project.folder)
+    write_suite(project.folder, text)
+    assert project.harness("run", SUITE).code == 4
+    project.accept("toy/folders")
+    commit(project.folder)
+    for reference in ((), ("--baseline-ref", "main")):
+        assert project.harness("run", SUITE, *reference).code == 0
+        assert verdicts(project) == {"fit.error": "unchanged"}
+
+
+def test_a_reference_whose_point_is_gone_is_incomparable(against_reference: Project) -> None:
+    edits = (
+        ("model.data: [parts.train, others]", "model.data: [others]"),
+        ("reference: {model.data: parts.train}\n", ""),
+    )
+    ungated = ("gate:\n  fit: {margin: 0.1, against: reference}\n", "")
+    write_suite(against_reference.folder, changed(*edits, ungated, text=AGAINST_REFERENCE))
+    said = against_reference.harness("run", SUITE, "--baseline-ref", "main")
+    assert said.code == 4
+    assert verdicts(against_reference) == {"fit.error": "incomparable"}
 
 
 def test_a_suite_that_is_new_since_the_merge_base_has_no_baseline_there(in_git: Project) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compare.runs import HERE, accepted, gate, itemised, repeats, run, score
+from compare.runs import HERE, accepted, gate, itemised, metric, repeats, run, score
 from disks import content, files_up_to
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +127,16 @@ def test_a_changed_protocol_has_to_be_said(tmp_path: Path) -> None:
     accepted(tmp_path, of(500), "other")
     accepted(tmp_path, of(500), new_protocol=True)
     accepted(tmp_path, of(500))
+
+
+def test_a_direction_that_turned_has_to_be_said(tmp_path: Path) -> None:
+    turned = metric(fields={"score": {"better": "lower", "floor": 0.0}})
+    accepted(tmp_path, run(score(repeats(VALUES))))
+    now = run(score(repeats(VALUES)), metrics={"m": turned})
+    with pytest.raises(UsageError, match=r"m\.score\.better: higher → lower.*--new-protocol"):
+        accepted(tmp_path, now)
+    accepted(tmp_path, now, new_protocol=True)
+    accepted(tmp_path, now)
 
 
 def edit(change: Callable[[Any], Any]) -> Callable[[Path], None]:

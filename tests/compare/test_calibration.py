@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from compare.runs import FIELDS, gate, itemised, repeats, score, seeded, side, single
+from compare.runs import FIELDS, gate, itemised, metric, repeats, score, seeded, side, single
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
@@ -73,6 +73,20 @@ def test_nested_repeats_count_once() -> None:
         return side(score(made), metrics={"m": MetricInfo("m@1", FIELDS, ("train.seed", "sample.seed"))})
 
     assert [r.repeats for r in calibrate(nested(0), nested(100), (gate(0.1),))] == [5]
+
+
+def test_what_says_nothing_of_a_margin_does_not_call_it_wide_enough() -> None:
+    """One value a side, and times of which some were taken in another run."""
+    one, other = side(score(single(0.8))), side(score(single(0.9)))
+    (row,) = calibrate(one, other, (gate(5.0),))
+    assert (row.proposed, row.is_wide_enough) == (None, None)
+    assert "one value a side" in row.silent
+    stored = tuple(replace(r, clocked=False) for r in repeats(A))
+    timed = {"m": metric(timed=True)}
+    (row,) = calibrate(side(score(stored), metrics=timed), seeded(B, metrics=timed), (gate(5.0),))
+    assert (row.sd, row.proposed, row.is_wide_enough) == (None, None, None)
+    assert row.silent.startswith("no timing (from the store)")
+    assert calibrate(seeded(A, metrics=timed), later(B, metrics=timed), (gate(5.0),))[0].is_wide_enough
 
 
 def test_what_is_never_repeated_gets_no_proposal() -> None:

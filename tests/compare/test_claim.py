@@ -98,6 +98,20 @@ def test_a_training_that_the_store_has_lost_is_known_by_what_was_made_of_it() ->
     assert against(Side(moved), kept).verdict is Verdict.REGRESSED, "something else is another key"
 
 
+def test_repeats_of_other_keys_say_nothing_of_a_training_that_the_store_has_lost() -> None:
+    """Two of five seeds are on both sides, and read the same; the other three differ because they are other seeds."""
+    values = [*BASE, 0.9, 0.7, 0.85]
+    lost, kept = made(values, {"painter": [Made("k", "")]}), made(values, {"painter": [HERE]})
+
+    def of(side: Side, chosen: slice) -> Side:
+        (whole,) = side.run.scores
+        return Side(replace(side.run, scores=(replace(whole, repeats=whole.repeats[chosen]),)))
+
+    found = against(of(lost, slice(3, 8)), of(kept, slice(0, 5)))
+    assert found.claim
+    assert found.claim.anew == ()
+
+
 def test_a_swept_stage_whose_seeds_gave_the_same_is_not_repeated() -> None:
     subject = Subject(("written", "images"))
     same = {

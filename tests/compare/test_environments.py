@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from compare.runs import gate, seeded
+from compare.runs import gate, metric, repeats, score, seeded, side, single
 from scipy import stats as reference
 
 from harness.compare.calibration import across, round_up
@@ -48,6 +50,18 @@ def test_a_relative_margin_is_taken_of_the_smallest_baseline() -> None:
     (row,) = across([seeded(values) for values in RUNS], (gate(0.5, relative=True),))
     assert row.margin == pytest.approx(0.40)
     assert row.is_wide_enough
+
+
+def test_what_says_nothing_of_a_margin_gives_no_proposal() -> None:
+    timed = {"m": metric(timed=True)}
+    stored = score(tuple(replace(r, clocked=False) for r in repeats(RUNS[0])))
+    for sides, told in (
+        ([side(score(single(0.8))), side(score(single(0.9)))], "one value a side"),
+        ([side(stored, metrics=timed), seeded(RUNS[1], metrics=timed)], "no timing (from the store)"),
+    ):
+        (row,) = across(sides, (gate(5.0),))
+        assert (row.proposed, row.is_wide_enough) == (None, None)
+        assert told in row.silent
 
 
 def test_one_run_is_refused() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from compare.runs import (
     side,
     single,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.compare import stats
 from harness.compare.comparison import Verdict
@@ -59,6 +62,51 @@ def test_only_the_shared_seeds_count_when_there_are_enough() -> None:
     assert found.estimate
     assert found.estimate.repeats == 5
     assert found.estimate.change == 0
+
+
+def of_seeds(seeds: Sequence[int], **changes: object) -> Side:
+    """Seeds that give other values and bytes each; equal seeds give equal ones."""
+    made = repeats([0.80 + 0.01 * (7 * s % 20) for s in range(20)])
+    return side(score(tuple(replace(made[s], **changes) for s in seeds)))
+
+
+@pytest.mark.parametrize("seeds", [[2, 3, 4], [2, 13, 14, 15], [1, 2, 4, 6], [0, 1, 8], [5, 6, 7]])
+def test_equal_bytes_of_a_few_seeds_say_nothing_of_the_others(seeds: list[int]) -> None:
+    found = only(compared(of_seeds(seeds), of_seeds([0, 1, 2])))
+    assert found.estimate
+    assert (found.estimate.unit, found.estimate.paired, found.p == 0) == ("seeds", False, False)
+    assert found.estimate.low is not None
+    assert found.estimate.high is not None
+    assert found.estimate.low < found.estimate.change < found.estimate.high
+    assert "same bytes" not in found.reason
+
+
+@given(st.sets(st.integers(0, 8), min_size=3, max_size=6), st.sets(st.integers(0, 8), min_size=3, max_size=6))
+def test_a_change_is_exact_only_if_every_repeat_that_counts_is_of_equal_bytes(
+    ours: set[int], theirs: set[int]
+) -> None:
+    found = only(compared(of_seeds(sorted(ours)), of_seeds(sorted(theirs))))
+    assert found.estimate
+    assert (found.estimate.unit == "exact") == (len(ours & theirs) >= 3)
+    assert (found.p == 0) == (found.estimate.unit == "exact")
+
+
+def test_repeats_that_do_not_count_say_nothing_of_what_ran_and_where() -> None:
+    """Three seeds come from the store; those that are only here ran, elsewhere."""
+    stored, ran = (
+        of_seeds(seeds, executed=executed, environments=(where,)).run.scores[0].repeats
+        for seeds, executed, where in (([0, 1, 2], False, "here"), ([3, 4, 5], True, "there"))
+    )
+    environments = {"here": {"torch": "1"}, "there": {"torch": "2"}}
+    ours = side(score((*stored, *ran)), environments=environments)
+    found = only(compared(ours, side(score(stored), environments=environments)))
+    assert (found.verdict, found.executed, found.causes) == (Verdict.UNCHANGED, False, ())
+    turned = only(compared(side(score(ran), environments=environments), ours))
+    assert (turned.executed, turned.causes) == (True, ()), "both sides' shared repeats ran there"
+    apart = only(
+        compared(side(score(ran), environments=environments), side(score(stored), environments=environments))
+    )
+    assert [str(c) for c in apart.causes] == ["torch: 1 → 2"]
 
 
 def test_nested_seeds_are_averaged_up_to_the_outermost() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
-from compare.runs import BASE, compared, gate, metric, only, seeded, shifted
+from compare.runs import BASE, compared, gate, metric, only, repeats, score, seeded, shifted, side
 
 from harness.compare import stats
 from harness.compare.decide import sees, too_wide
@@ -81,6 +82,21 @@ def test_a_margin_other_than_the_files_or_the_accepted_one_is_said() -> None:
     assert "judged with no margin of the merge base, not with the margin 0.5 of the file" in dropped.beside
     added = only(compare(seeded(BASE, gates=()), theirs, (gate(0.02),)))
     assert "judged with the margin 0.02 of the merge base, not with no margin of the file" in added.beside
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_plan_sees_nothing_in_times_from_the_store(relative: bool) -> None:
+    info = {"m": metric(timed=True)}
+    stored = score(tuple(replace(r, clocked=False) for r in repeats(BASE)))
+    given = (gate(0.02, relative=relative),)
+    (found,) = outlooks(given, info, {"m": 5}, side(stored, metrics=info))
+    assert (found.visible, found.margin) == (None, None if relative else 0.02)
+    assert found.warnings == (
+        "no timing (from the store) in the baseline, so that nothing can be compared with it",
+    )
+    (found,) = outlooks(given, info, {"m": 5}, seeded(BASE, metrics=info))
+    assert found.visible
+    assert not found.warnings
 
 
 def test_a_plan_looks_ahead() -> None:

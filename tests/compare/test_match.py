@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from compare.runs import repeats, run, score
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.artifact import Json
 from harness.compare.comparison import Difference
-from harness.compare.match import NAMED, differences, environment_differences, match
+from harness.compare.match import NAMED, declared_differences, differences, environment_differences, match
 from harness.store.record import Repeat, Score
 
 ONE = repeats([0.5])
@@ -90,6 +93,49 @@ def test_a_field_that_one_side_lacks_equals_the_other_sides_default() -> None:
     assert differences(new, old, {}, {"real.antialias": True}), (
         "the default of the side that lacks it says nothing"
     )
+
+
+def test_a_field_that_a_side_keeps_out_of_its_protocol_equals_no_default() -> None:
+    """Its code has the field, whose value is under test or varies with the repeats."""
+    kept = protocol(n=1, spread=1.0)
+    settings = {"real.n": 1, "real.spread": 0.1}
+    tested = score(ONE, settings=settings, protocol={"real.n": 1})
+    swept = score(repeats([0.5], seed="real.spread"), protocol={"real.n": 1})
+    defaults: dict[str, Json] = {"real.spread": 1.0}
+    for defaults_there in (defaults, {}):
+        for score_there, word in ((tested, "not in the protocol"), (swept, "swept")):
+            found = differences(score_there, kept, defaults_there, defaults)
+            assert [*map(str, found)] == [f"real.spread: 1.0 → {word}"]
+            found = differences(kept, score_there, defaults, defaults_there)
+            assert [*map(str, found)] == [f"real.spread: {word} → 1.0"]
+    assert differences(tested, tested, defaults, defaults) == ()
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        ({"better": "lower"}, {"better": "higher"}, ["m.score.better: lower → higher"]),
+        (None, {"better": "lower"}, ["m.score.better: absent → lower"]),
+        (
+            {"better": "lower", "low": 0.0},
+            None,
+            ["m.score.better: lower → absent", "m.score.low: 0.0 → absent"],
+        ),
+        ({"better": "lower"}, {"better": "lower", "floor": 5.0}, ["m.score.floor: 0.0 → 5.0"]),
+        (
+            {"better": "higher", "low": 0.0, "high": 1.0},
+            {"better": "higher", "low": 0.0, "high": 100.0},
+            ["m.score.high: 1.0 → 100.0"],
+        ),
+        ({"better": "lower"}, {"better": "lower", "floor": 0.0, "low": None, "high": None}, []),
+    ],
+)
+def test_what_a_metric_declares_of_a_field_is_compared(
+    then: dict[str, Any] | None, now: dict[str, Any] | None, told: list[str]
+) -> None:
+    assert [*map(str, declared_differences("m", {"score": now}, {"score": then}))] == told
+    assert declared_differences("m", {"score": now}, {"other": then}) == ()
+    assert declared_differences("m", {"score": now}, {"score": then}, only="other") == ()
 
 
 def test_observed_conditions_are_part_of_the_protocol() -> None:

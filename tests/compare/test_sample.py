@@ -24,7 +24,7 @@ from compare.runs import (
 
 from harness.compare import stats
 from harness.compare.comparison import Finding, Verdict
-from harness.compare.sample import Figure, Side, distinct, is_same, outputs
+from harness.compare.sample import Figure, Side, alone, distinct, is_same, lacks_timing, outputs
 from harness.store.record import Repeat
 
 
@@ -195,6 +195,18 @@ def test_one_value_has_no_interval_and_neither_have_two_seeds() -> None:
     for scores, unit, n in ((score(single(0.4)), "one", 1), (score(repeats([0.3, 0.5])), "seeds", 2)):
         given = side(scores)
         assert Figure.of(given.run.scores, "score", given) == Figure(0.4, None, None, n, unit)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_time_from_the_store_is_no_figure_and_no_estimate(timed: bool) -> None:
+    made = repeats([0.3, 0.4, 0.5])
+    partly = (*made[:2], replace(made[2], clocked=False))
+    for given, known in ((made, True), (partly, not timed)):
+        found = side(score(given), metrics={"m": metric(timed=timed)})
+        assert (Figure.of(found.run.scores, "score", found) is not None) is known
+        assert (alone(found.run.scores, "score", found) is not None) is known
+        assert lacks_timing(found.run.scores, found) is not known
+    assert not lacks_timing([], found)
 
 
 def test_a_failed_repeat_is_no_figure_rather_than_the_mean_of_the_rest() -> None:

@@ -9,6 +9,7 @@ from compare.runs import (
     HERE,
     compared,
     gate,
+    metric,
     only,
     repeats,
     score,
@@ -17,6 +18,7 @@ from compare.runs import (
 )
 
 from harness.compare.comparison import Verdict
+from harness.compare.match import Fields
 from harness.compare.sample import Side
 from harness.compare.verdict import compare, within
 from harness.errors import Exit
@@ -50,6 +52,49 @@ def test_differing_protocols_are_incomparable_and_named() -> None:
     assert comparison.exit() is Exit.INCOMPARABLE
     ungated = only(compare(changed, seeded(BASE), ()))
     assert (ungated.verdict, ungated.gated) == (Verdict.INCOMPARABLE, False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"better": "lower"}, {"floor": 50.0}, {"low": 0.0, "high": 1.0}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_field_that_is_declared_otherwise_is_incomparable_and_says_so(change: dict[str, object]) -> None:
+    fields = {"score": {**FIELDS["score"], **change}}  # type: ignore[dict-item]
+    anew = seeded([b - 0.1 for b in BASE], metrics={"m": metric(fields=fields)})
+    for ours, theirs in ((anew, seeded(BASE)), (seeded(BASE), anew)):
+        for given in (gate(0.02), gate(0.05, relative=True)):
+            comparison = compare(ours, theirs, (given,))
+            found = only(comparison)
+            assert found.verdict is Verdict.INCOMPARABLE
+            assert found.reason.startswith(f"the protocols differ in m.score.{next(iter(change))}")
+            assert comparison.exit() is Exit.INCOMPARABLE
+    assert only(compare(anew, anew, (gate(0.02),))).verdict is Verdict.UNCHANGED
+
+
+def test_the_declaration_of_another_field_is_its_own() -> None:
+    fields = {**FIELDS, "other": {"better": "higher"}}
+    turned = {**FIELDS, "other": {"better": "lower"}}
+
+    def of(fields: Fields) -> Side:
+        values = tuple(replace(r, values={**r.values, "other": 1.0}) for r in repeats(BASE))
+        return side(score(values), metrics={"m": metric(fields=fields)})
+
+    found = {f.field: f.verdict for f in compared(of(turned), of(fields)).findings}
+    assert found == {"score": Verdict.UNCHANGED, "other": Verdict.INCOMPARABLE}
+
+
+def test_a_gate_against_a_reference_that_is_gone_is_incomparable() -> None:
+    gates = (gate(0.02, against_reference=True),)
+    for reference in ({}, {"m.k": 5}):
+        points = [score(repeats(BASE), {"m.k": k}) for k in (0, 1)]
+        both = side(*points, reference={"m.k": 0})
+        assert compare(both, both, gates).exit() is Exit.OK
+        comparison = compare(both, both, gates, reference=reference)
+        (found,) = (f for f in comparison.findings if f.gated)
+        assert (found.verdict, comparison.exit()) == (Verdict.INCOMPARABLE, Exit.INCOMPARABLE)
+        assert "reference point" in found.reason
+    assert compare(side(*points), None, gates).findings[0].verdict is Verdict.INCOMPARABLE
 
 
 def test_another_environment_is_a_cause_and_never_a_reason_not_to_compare() -> None:

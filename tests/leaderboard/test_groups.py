@@ -3,12 +3,12 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from compare.runs import repeats, run
+from compare.runs import metric, repeats, run
 from hypothesis import given
 from hypothesis import strategies as st
 from leaderboard.board_runs import at, entries, entry, subject, sweep
 
-from harness.leaderboard.groups import RowGroup, apart, between, grouped, rows_of, varying
+from harness.leaderboard.groups import RowGroup, apart, better_of, between, grouped, rows_of, varying
 from harness.store.record import Run
 
 
@@ -28,6 +28,30 @@ def test_other_subjects_share_a_table_and_other_protocols_do_not() -> None:
 def test_what_keeps_two_tables_apart_is_named() -> None:
     one, other = groups_of(subject(0.5, 1), subject(0.6, 3, n=20))
     assert [*map(str, apart(one, other))] == ["m.n: 10 → 20"]
+
+
+def test_a_field_that_is_declared_otherwise_is_in_another_table_whatever_the_order() -> None:
+    turned = {"m": metric(("images.seed",), fields={"score": {"better": "lower", "floor": 0.0}})}
+    runs = subject(0.5, 1), subject(0.6, 2, metrics=turned), subject(0.7, 3), subject(0.4, 4, metrics=turned)
+    for order in itertools.permutations(runs):
+        groups = groups_of(*order)
+        assert sorted(map(sorted, ids(groups))) == [["run-1", "run-3"], ["run-2", "run-4"]]
+        ways = {group.rows[0].entry.run.id: better_of(group, "m", "score") for group in groups}
+        assert all(way == ("lower" if name in ("run-2", "run-4") else "higher") for name, way in ways.items())
+        assert {str(d) for d in apart(*groups)} <= {
+            "m.score.better: higher → lower",
+            "m.score.better: lower → higher",
+        }
+        assert apart(*groups)
+
+
+def test_a_field_that_the_first_run_does_not_know_parts_the_others() -> None:
+    def of(name: str, better: str) -> Run:
+        fields = {"score": {"better": "higher", "floor": 0.0}, "new": {"better": better}}
+        return subject(0.5, name, metrics={"m": metric(("images.seed",), fields=fields)})
+
+    groups = groups_of(subject(0.5, 1), of("2", "lower"), of("3", "higher"))
+    assert sorted(map(sorted, ids(groups))) == [["run-1", "run-2"], ["run-3"]]
 
 
 def test_points_of_the_reference_share_a_table() -> None:
@@ -141,8 +165,8 @@ def test_every_row_is_in_one_group_and_all_of_a_group_are_comparable(order: list
     assert sum(len(g.rows) for g in groups) == 8
     for group in groups:
         for one, other in itertools.combinations(group.rows, 2):
-            for metric in one.scores.keys() & other.scores.keys():
-                assert not between(one.scores[metric], one, other.scores[metric], other, group.axes)
+            for name in one.scores.keys() & other.scores.keys():
+                assert not between(one.scores[name], one, other.scores[name], other, group.axes)
 
 
 def test_every_point_of_the_matrix_is_a_row() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from compare.runs import gate, repeats, run, score, single
+from compare.runs import gate, metric, repeats, run, score, single
 from leaderboard.board_runs import at, entries, subject, sweep
 
 from harness.compare.comparison import Verdict
@@ -86,6 +86,23 @@ def test_a_failed_row_is_last_without_a_rank_and_says_why() -> None:
     assert (last.ranks, last.figures) == (None, (None,))
     assert last.note == "failed: m (out of memory)"
     assert [line.ranks for line in table.lines[:2]] == [(1, 1), (2, 2)]
+
+
+def test_times_from_the_store_are_missing_and_rank_nothing() -> None:
+    timed = {"m": metric(("images.seed",), timed=True)}
+    made = [subject(0.5 + n, n, metrics=timed) for n in range(4)]
+    late = [replace(r, clocked=False) for r in made[0].scores[0].repeats]
+    cached = [replace(m, scores=(replace(m.scores[0], repeats=tuple(late)),)) for m in made]
+    table = one_table(*made[:3], cached[3])
+    assert [line.ranks is None for line in table.lines] == [False, False, False, True]
+    assert table.lines[-1].figures == (None,)
+    assert table.lines[-1].note == "m: no timing (from the store)"
+    paired = one_table(*made[:3], cached[3], paired="run-0")
+    assert [line.paired[0] is None for line in paired.lines if line.key != "run-0"] == [False, False, True]
+    table = one_table(*cached)
+    assert all(line.ranks is None for line in table.lines)
+    assert "for want of timings" in table.method
+    assert "more seeds" not in table.method
 
 
 def test_a_run_alone_has_no_rank() -> None:

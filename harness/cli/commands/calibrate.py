@@ -112,8 +112,11 @@ def compare_environments(request: Request, folder: Path) -> Exit:
 
 
 def _print_across(console: Console, row: Across) -> None:
-    figures = (row.low, row.high, row.largest, row.margin, row.proposed)
-    low, high, largest, margin, proposed = together(list(figures))
+    if row.silent:
+        _print_silent(console, row)
+        return
+    figures = [f for f in (row.low, row.high, row.largest, row.margin, row.proposed) if f is not None]
+    low, high, largest, margin, proposed = together(figures)
     verdict = "[green]wide enough[/green]" if row.is_wide_enough else "[yellow]too narrow[/yellow]"
     at = " ".join(f"{name}={value}" for name, value in row.at.items())
     console.print(f"[bold]{row.metric}.{row.field}[/bold] {escape(at)}", highlight=False)
@@ -121,8 +124,19 @@ def _print_across(console: Console, row: Across) -> None:
     console.print(f"  margin {margin} is {verdict}; at {proposed} every two are unchanged\n", highlight=False)
 
 
+def _print_silent(console: Console, row: Calibration | Across) -> None:
+    at = " ".join(f"{name}={value}" for name, value in row.at.items())
+    console.print(f"[bold]{row.metric}.{row.field}[/bold] {escape(at)}", highlight=False)
+    console.print(
+        f"  nothing can be said about the margin {row.margin:.3g}: {escape(row.silent)}\n", highlight=False
+    )
+
+
 def _print(console: Console, rows: tuple[Calibration, ...]) -> None:
     for row in rows:
+        if row.silent:
+            _print_silent(console, row)
+            continue
         at = " ".join(f"{name}={value}" for name, value in row.at.items())
         figures = [row.mean, row.sd, row.change, row.low, row.high, row.detectable, row.margin, row.proposed]
         spelled = iter(together([f for f in figures if f is not None]))

@@ -13,7 +13,7 @@ from harness.cli.baseline_choice import label_of
 from harness.cli.commands.run import Prepared, execute
 from harness.compare.baseline import Baseline, check_place
 from harness.compare.interim_analyses import MOST_SEEDS
-from harness.compare.match import differences, environment_differences
+from harness.compare.match import declared_differences, differences, environment_differences
 from harness.compare.renewal import named, renew
 from harness.compare.wording import counted, listed
 from harness.engine import from_record
@@ -98,7 +98,15 @@ def _prepare(
 
 
 def _check_same(run: Run, plan: Plan, name: str) -> None:
-    """Refuse to add seeds of another subject or protocol: each score must have the key that it would get today."""
+    """Refuse to add seeds of another subject or protocol: each score must have the key that it would get today.
+
+    What a metric declares of its fields is in no key.
+    """
+    both = run.metrics.keys() & plan.metrics.keys()
+    for metric in sorted(both):
+        if declared := declared_differences(metric, plan.metrics[metric].fields, run.metrics[metric].fields):
+            turned = listed(list(map(str, declared)), 4)
+            raise UsageError(f"{name}: {turned}; accept a run with as many seeds, with --new-protocol")
     nodes: set[str] = set()
     metrics: dict[str, None] = {}
     for scored in from_record.recorded(run, plan):

@@ -19,13 +19,13 @@ from harness.compare import verdict, wording
 from harness.compare.comparison import Comparison, Difference, Finding
 from harness.compare.declared import suite_changes
 from harness.compare.history import Step, read
-from harness.compare.sample import Figure
+from harness.compare.sample import NO_TIMING, Figure, lacks_timing
 from harness.errors import Exit, UsageError, nearest
 from harness.report import streams
 from harness.report.console import ReportConsole
 from harness.store import project as places
 from harness.store.environment import device_class, environment
-from harness.store.record import Run
+from harness.store.record import Run, Score
 from harness.suite import located_yaml
 
 
@@ -85,7 +85,11 @@ def _declared(step: Step, before: Step | None) -> tuple[Difference, ...]:
 
 def _figure(step: Step, name: str) -> Figure | None:
     metric, _, field = name.rpartition(".")
-    return Figure.of([s for s in step.run.scores if s.metric == metric], field, step.side)
+    return Figure.of(_scores(step, metric), field, step.side)
+
+
+def _scores(step: Step, metric: str) -> list[Score]:
+    return [s for s in step.run.scores if s.metric == metric]
 
 
 def _directed(run: Run) -> list[str]:
@@ -220,7 +224,8 @@ def _better(entries: Sequence[Entry], name: str) -> str:
 def _cells(entry: Entry, name: str, scale: float) -> list[Text]:
     figure, finding = entry.figures.get(name), entry.finding(name)
     if figure is None:
-        return [Text("–"), *[Text("")] * 4]
+        untimed = lacks_timing(_scores(entry.step, name.rpartition(".")[0]), entry.step.side)
+        return [Text(NO_TIMING if untimed else "–"), *[Text("")] * 4]
     low, high = figure.low, figure.high
     told = [wording.together([v], scale=scale)[0] for v in (figure.mean, low, high) if v is not None]
     unit = figure.unit if figure.repeats != 1 else figure.unit.removesuffix("s")

@@ -16,6 +16,7 @@ from rich.text import Text
 from harness.artifact import Json
 from harness.cli import signals
 from harness.compare.baseline import Baseline, check_place
+from harness.compare.match import declared_differences
 from harness.compare.renewal import named, renew
 from harness.compare.wording import clean, counted, listed, point, together
 from harness.engine import from_record
@@ -82,7 +83,12 @@ def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Pa
         streams.warn(f"{told}: {outcomes[failed[0].id].error}; {baseline} stays as it was")
         return Exit.FAILED
     after = _rescored(before.run, plan, outcomes, today, kept)
-    print_rescored(console, before.run, after, {s.metric for s in plan.scores})
+    metrics = {s.metric for s in plan.scores}
+    print_rescored(console, before.run, after, metrics)
+    for metric in sorted(metrics):
+        then, now = before.run.metrics[metric].fields, after.metrics[metric].fields
+        for difference in declared_differences(metric, now, then):
+            streams.say(f"declared otherwise than when the baseline was accepted: {difference}")
     if accept is None:
         streams.say(f'nothing is written; to accept: harness rescore {baseline} --accept "…"')
         return Exit.OK

@@ -162,7 +162,7 @@ def evaluate(
     """
     prepared = prepare(request, download=True)
     suite, project = prepared.plan.suite, prepared.plan.suite.project
-    check(project, against, suite.name, request.suite, gate_infos(suite))
+    check(project, against, suite.name, request.suite)
     check_writable(places.reports(project, suite.name)) if out is None else check_free(out)
     looks = None if most_seeds is None else looks_of(prepared.plan, against, most_seeds)
     progress = ReportConsole(streams.err())

@@ -156,6 +156,17 @@ def test_seeds_of_changed_code_are_refused_and_the_stage_is_named(project: Proje
     assert "cannot run what it declares" in lucky.harness("extend", "lucky/cpu", "--seeds", "5").error
 
 
+def test_seeds_of_a_metric_that_is_declared_otherwise_are_refused(project: Project) -> None:
+    lucky = Lucky(project)
+    before = lucky.baseline.read_bytes()
+    lucky.edit("import Items", "import Higher, Items")
+    lucky.edit("size: Lower", "size: Higher")
+    said = lucky.harness("extend", "lucky/cpu", "--seeds", "5")
+    assert said.code == 2
+    assert "found.size.better: lower → higher" in said.error
+    assert lucky.baseline.read_bytes() == before
+
+
 def test_a_failing_seed_leaves_the_baseline_as_it_was(project: Project) -> None:
     lucky = Lucky(project)
     lucky.make("assert seed < 4, 'out of luck'")

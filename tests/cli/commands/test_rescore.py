@@ -61,6 +61,20 @@ def test_a_changed_metric_is_shown_old_beside_new_and_nothing_is_written(lucky: 
     assert lucky.baseline.read_bytes() == before
 
 
+def test_a_direction_that_turned_is_incomparable_and_said_before_it_is_accepted(lucky: Lucky) -> None:
+    turned = "found.size.better: lower → higher"
+    lucky.edit("import Items", "import Higher, Items")
+    lucky.edit("size: Lower", "size: Higher")
+    run = lucky.harness("run", "suites/lucky.yaml")
+    assert run.code == 4
+    assert turned in run.out
+    refused = lucky.harness("accept", "lucky", "--reason", "no change of the values")
+    assert refused.code == 2
+    assert turned in refused.error
+    doubled(lucky)
+    assert turned in lucky.harness("rescore", "lucky/cpu").out
+
+
 def test_nothing_but_the_metric_runs(lucky: Lucky) -> None:
     doubled(lucky)
     lucky.edit("    folder = job.folder()\n", "    raise AssertionError('the subject ran')\n")

@@ -39,7 +39,9 @@ def matrix(context: Context) -> Section | None:
         (f.name, canonical(f.at)): f for f in context.comparison.findings if f.at and f.verdict is not None
     }
     columns = [_column(run, name, scores, points, found) for name in fields]
-    blocks: list[Block] = [_table(run, points, axes, fields, columns)]
+    judged = (f.against for f in context.comparison.findings if f.against)
+    reference = next(judged, run.reference)  # under --baseline-ref that of the merge base
+    blocks: list[Block] = [_table(reference, points, axes, fields, columns)]
     varying = [axis for axis in axes if len({canonical(p.get(axis)) for p in points}) > 1]
     if len(varying) == 2:
         gated = {(g.metric, g.field) for g in run.gates}
@@ -47,9 +49,7 @@ def matrix(context: Context) -> Section | None:
             (n, c) for n, c in zip(fields, columns, strict=True) if n in gated or gated.isdisjoint(fields)
         ]
         blocks += [t for name, column in squares[:TABLES] if (t := _square(name, points, varying, column))]
-    against = (
-        f" Marked: what is not unchanged against {wording.point(run.reference)}." if run.reference else ""
-    )
+    against = f" Marked: what is not unchanged against {wording.point(reference)}." if reference else ""
     lead = f"Means over the repeats; the better a figure is in its column, the stronger its tint.{against}"
     return Section("matrix", "Matrix", tuple(blocks), lead)
 
@@ -136,7 +136,7 @@ def _column(
 
 
 def _table(
-    run: Run,
+    reference: Mapping[str, Json],
     points: Sequence[Mapping[str, Json]],
     axes: Sequence[str],
     fields: Sequence[tuple[str, str]],
@@ -151,7 +151,7 @@ def _table(
 
     order = sorted(range(len(points)), key=key)
     rows = tuple(
-        (*_place(run, points[i], axes), *(column.cells[i] for column in columns)) for i in order[:ROWS]
+        (*_place(reference, points[i], axes), *(column.cells[i] for column in columns)) for i in order[:ROWS]
     )
     heads = [axis.rpartition(".")[2] for axis in axes] if _short(axes) else list(axes)
     arrows = [
@@ -168,9 +168,9 @@ def _short(axes: Sequence[str]) -> bool:
     return len({axis.rpartition(".")[2] for axis in axes}) == len(axes)
 
 
-def _place(run: Run, point: Mapping[str, Json], axes: Sequence[str]) -> Iterator[Cell]:
+def _place(reference: Mapping[str, Json], point: Mapping[str, Json], axes: Sequence[str]) -> Iterator[Cell]:
     """Yield a cell per axis; the reference point is marked."""
-    is_reference = bool(run.reference) and all(point.get(a) == v for a, v in run.reference.items())
+    is_reference = bool(reference) and all(point.get(a) == v for a, v in reference.items())
     for i, axis in enumerate(axes):
         value = point.get(axis)
         text = "" if axis not in point else value if isinstance(value, str) else canonical(value)

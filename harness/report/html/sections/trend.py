@@ -11,14 +11,14 @@ from markupsafe import Markup
 from harness.compare import wording
 from harness.compare.comparison import Difference
 from harness.compare.declared import suite_changes
-from harness.compare.match import differences, in_point, match
-from harness.compare.sample import Figure, Side
+from harness.compare.match import in_point, match, run_differences
+from harness.compare.sample import NO_TIMING, Figure, Side, lacks_timing
 from harness.report.finding_text import confidence
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Chart, Section, Table
 from harness.report.html.plot import TOP, Plot, scale
 from harness.report.html.svg import ACCENT, INK, QUIET, drawing, mark, rule
-from harness.store.record import GateInfo, Run
+from harness.store.record import GateInfo, Run, Score
 
 MOST_RUNS = 60
 """Maximum number of runs drawn, the latest ones."""
@@ -40,6 +40,8 @@ class Stop:
     """Whether something else was changed on purpose since the previous run."""
     is_now: bool = False
     """Whether it is the run of this report, which is not accepted."""
+    lacking: str = "none"
+    """What to say if there is no figure."""
 
 
 def trend_chart(name: str, better: str, stops: Sequence[Stop]) -> Chart:
@@ -127,7 +129,9 @@ def _table(title: str, name: str, stops: Sequence[Stop]) -> Table:
     rows = []
     for stop in reversed(stops):
         figure = stop.figure
-        value = Cell("none", tone="quiet") if figure is None else Cell(_written(figure), sort=figure.mean)
+        value = (
+            Cell(stop.lacking, tone="quiet") if figure is None else Cell(_written(figure), sort=figure.mean)
+        )
         note = "the protocol changed" if stop.is_break else ""
         rows.append((Cell(stop.label, note=note), value, Cell(stop.about)))
     return Table(title, ("run", f"{name}, {confidence(())} interval", "why"), tuple(rows), frozenset({1}))
@@ -201,9 +205,8 @@ def _moments(context: Context) -> list[_Moment]:
     if found and run.id != found[-1].side.run.id:
         before = found[-1].side.run
         causes = {str(c): c for f in context.comparison.findings for c in f.causes}
-        protocol = {str(d): d for d in _protocol(run, before)}
         now = _Moment(
-            context.candidate, "this run", "not accepted", "", tuple(protocol.values()), suite_changes(run, before),
+            context.candidate, "this run", "not accepted", "", _protocol(run, before), suite_changes(run, before),
             tuple(causes.values()), is_now=True,
         )  # fmt: skip
         found.append(now)
@@ -217,7 +220,7 @@ def _chart(moments: Sequence[_Moment], gate: GateInfo) -> Chart | None:
         return None
     broken = [False, *(bool(_protocol(b.side.run, a.side.run, gate.metric)) for a, b in pairwise(moments))]
     stops = [
-        Stop(m.label, m.about, figure, is_break, bool(m.settings), m.is_now)
+        Stop(m.label, m.about, figure, is_break, bool(m.settings), m.is_now, _lacking(m.side, gate))
         for m, figure, is_break in zip(moments, figures, broken, strict=True)
     ]
     last = moments[-1].side.run.metrics.get(gate.metric)
@@ -229,18 +232,21 @@ def _figure(side: Side, gate: GateInfo) -> Figure | None:
     info = side.run.metrics.get(gate.metric)
     if info is None or gate.field not in info.fields:
         return None
-    there = [s for s in side.run.scores if s.metric == gate.metric and in_point(s, gate.at)]
-    return Figure.of(there, gate.field, side)
+    return Figure.of(_scores(side, gate), gate.field, side)
 
 
-def _protocol(after: Run, before: Run, metric: str = "") -> list[Difference]:
-    """List protocol differences of the scores that both runs have, for one metric or for all."""
-    return [
-        d
-        for p in match(after, before).pairs
-        if metric in ("", p.candidate.metric)
-        for d in differences(p.candidate, p.baseline, after.defaults, before.defaults)
-    ]
+def _lacking(side: Side, gate: GateInfo) -> str:
+    return NO_TIMING if lacks_timing(_scores(side, gate), side) else "none"
+
+
+def _scores(side: Side, gate: GateInfo) -> list[Score]:
+    return [s for s in side.run.scores if s.metric == gate.metric and in_point(s, gate.at)]
+
+
+def _protocol(after: Run, before: Run, metric: str = "") -> tuple[Difference, ...]:
+    """Return protocol differences of the scores that both runs have, for one metric or for all."""
+    pairs = match(after, before).pairs
+    return run_differences(after, before, (p for p in pairs if metric in ("", p.candidate.metric)))
 
 
 def _changes(moments: Sequence[_Moment]) -> Table:
