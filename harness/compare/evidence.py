@@ -122,7 +122,7 @@ def _gathered(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side
         if same and not found.lacking:
             means = found.baseline, found.candidate
             return Evidence(*means, "exact", True, found.repeats, None, note=found.note, seeds=found.seeds)
-        if not found.note or found.spread is not None or found.lacking:
+        if found.unit != "one":
             return found
         return _over_items(theirs, ours, field, baseline, candidate, note=found.note)
     if same:
@@ -164,7 +164,7 @@ def _over_seeds(
         kept = distinct({o: [(left_made[s], made[s]) for s in seeds] for o, seeds in groups.items()})
         note = _once(len(groups), len(kept))
         if len(kept) < LEAST:
-            return _unrepeated(theirs, ours, field, note)
+            return _unrepeated(theirs, ours, field, note, constant=len(kept) == 1)
         left, right = ([mean_of([side[s] for s in groups[o]]) for o in kept] for side in (before, after))
         grid = grid_of([*theirs, *ours], field, len(ours), groups)
         counted = frozenset(s for o in kept for s in groups[o])
@@ -200,12 +200,12 @@ def _unpaired(
         if len(kept) == 1:
             sides.append((stats.Estimate(means[0], 0.0, 1.0, len(groups)), means))
         elif len(kept) < LEAST:
-            return _unrepeated(theirs, ours, field, "; ".join(notes))
+            return _unrepeated(theirs, ours, field, "; ".join(notes), constant=False)
         else:
             sides.append((stats.floored(stats.clustered(means), grid), means))
     note = "; ".join(notes)
     if all(constant):
-        return _unrepeated(theirs, ours, field, note)
+        return _unrepeated(theirs, ours, field, note, constant=True)
     (left, before), (right, after) = sides
     return _judged(stats.apart(left, right), before, after, 0.0, paired=False, note=note)
 
@@ -227,18 +227,19 @@ def _judged(
     return Evidence(*means, "seeds", paired, spread.n, estimate, silent=silent, note=note, seeds=seeds)
 
 
-def _unrepeated(theirs: Sequence[Score], ours: Sequence[Score], field: str, note: str) -> Evidence:
-    """Evidence for seeds that gave too few different outputs: it has no spread, so that items can be used instead."""
-    return Evidence(
-        value_of(theirs, field),
-        value_of(ours, field),
-        "one",
-        False,
-        1,
-        None,
-        silent=f"{note}; {ONE}",
-        note=note,
-    )
+def _unrepeated(
+    theirs: Sequence[Score], ours: Sequence[Score], field: str, note: str, *, constant: bool
+) -> Evidence:
+    """Evidence for seeds that gave too few different outputs: it has no spread.
+
+    If they are ``constant``, which means one output a side, items can be used instead. Two outputs vary, by an amount
+    that two cannot show and items do not have.
+    """
+    values = value_of(theirs, field), value_of(ours, field)
+    if not constant:
+        few = f"{note}; at least {LEAST} different outputs are needed"
+        return Evidence(*values, "seeds", False, LEAST - 1, None, silent=few, note=note)
+    return Evidence(*values, "one", False, 1, None, silent=f"{note}; {ONE}", note=note)
 
 
 def _once(repeats: int, different: int) -> str:

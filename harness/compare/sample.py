@@ -95,6 +95,8 @@ def alone_over(
                 stats.clustered(means), means, grid_of(scores, field, len(scores), groups)
             )
             return None if known is None else (known, "seeds")
+        if len(kept) > 1:  # they vary, by an amount that two cannot show
+            return None
     rows = rows_of(scores, field, side.items)
     if rows is None or rows.independent < LEAST:
         return None

@@ -25,7 +25,7 @@ from compare.runs import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare import stats
+from harness.compare import sample, stats
 from harness.compare.comparison import Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
@@ -372,3 +372,22 @@ def test_the_side_that_has_too_few_repeats_is_named(ours: int, theirs: int, lack
     sides = (Side(run(score(apart([float(i) for i in range(n)])))) for n in (ours, theirs))
     found = only(compared(*sides))
     assert f"{lacking} where a seed reaches the metric at least 3 are needed" in found.reason
+
+
+def test_seeds_that_gave_two_different_outputs_vary_by_an_unknown_amount() -> None:
+    """The items would show how sure the mean of these two is, and nothing of a third."""
+    base, new = (Side(run(score(repeats(values)))) for values in ([0.5, 0.5, 0.7], [0.6, 0.6, 0.8]))
+    found = only(compared(new, base))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert (
+        "3 seeds gave 2 different outputs: 2 repeats; at least 3 different outputs are needed" in found.reason
+    )
+    assert sample.alone(new.run.scores, "score", new) is None
+    unpaired = Side(
+        run(
+            score(
+                tuple(replace(r, seeds={"train.seed": 7 + i}) for i, r in enumerate(repeats([0.6, 0.6, 0.8])))
+            )
+        )
+    )
+    assert only(compared(unpaired, base)).verdict is Verdict.INCONCLUSIVE

@@ -87,6 +87,13 @@ def _(bench: Bench) -> Answer:
     return _compared(bench, recipe(0.8), recipe(0.6))
 
 
+@situation("one of three seeds is the same on both sides, and two differ (margin 0.01)", "inconclusive")
+def _(bench: Bench) -> Answer:
+    bench.accept(recipe(0.8, margin=0.01, seeds=[0, 1, 2]))
+    compared = bench.compare(recipe(0.8, margin=0.01, seeds=[2, 3, 4]))
+    return Answer(compared.verdict(ACCURACY), f"a threshold: {compared.threshold(ACCURACY)}")
+
+
 @situation("a recipe that is better by 0.15, five seeds", "improved")
 def _(bench: Bench) -> Answer:
     return _compared(bench, recipe(0.6), recipe(0.75))

@@ -145,6 +145,16 @@ def _(bench: Bench) -> Answer:
     return Answer(compared.verdict("kid.distance"), f"a threshold: {compared.threshold('kid.distance')}")
 
 
+@situation("how the test items are drawn is put under test, and they become easier", "incomparable")
+def _(bench: Bench) -> Answer:
+    bench.accept(checkpoint(0.6))
+    easier = checkpoint(0.6).replace("subject: [model]", "subject: [model, said.jitter]")
+    compared = bench.compare(easier, "--set", "said.jitter=0.4")
+    return Answer(
+        compared.verdict("scores.overall_accuracy"), "a threshold on two numbers: nothing said of the items"
+    )
+
+
 @situation("a point is added to the matrix", "exit code 0, new")
 def _(bench: Bench) -> Answer:
     bench.accept(SWEEP.format(skills="0.8, 0.7"))

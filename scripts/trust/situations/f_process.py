@@ -59,11 +59,22 @@ def _(bench: Bench) -> Answer:
     return Answer(f"exit code {bench.harness('accept', 'run', '--reason', 'half of it').code}", "")
 
 
+AT_THE_MERGE_BASE = "regressed, the margin of the merge base"
+
+
 @situation(
-    "a change makes the model worse and widens its own gate; judged at the merge base",
-    "regressed, the margin of the merge base",
+    "a change makes the model worse and widens its own gate; judged at the merge base", AT_THE_MERGE_BASE
 )
 def _(bench: Bench) -> Answer:
+    return _approves_itself(bench, "suite.yaml")
+
+
+@situation("the same, and the change renames the suite's file", AT_THE_MERGE_BASE)
+def _(bench: Bench) -> Answer:
+    return _approves_itself(bench, "renamed.yaml")
+
+
+def _approves_itself(bench: Bench, name: str) -> Answer:
     def git(*arguments: str) -> None:
         subprocess.run(
             ["git", "-c", "user.name=A", "-c", "user.email=a@b.c", *arguments],
@@ -76,12 +87,11 @@ def _(bench: Bench) -> Answer:
     git("add", "suites", "baselines")
     git("commit", "-m", "before")
     git("switch", "-c", "change")
-    text = recipe(0.5, margin=0.9)
-    bench.suite(text)
-    git("commit", "-am", "worse, and a wider gate")
-    ran = bench.harness(
-        "run", bench.folder / "suites" / "suite.yaml", "--baseline-ref", "trunk", "--out", "run"
-    )
+    path = bench.suite(recipe(0.5, margin=0.9))
+    path = path.rename(path.with_name(name))
+    git("add", "--all", "suites")
+    git("commit", "-m", "worse, and a wider gate")
+    ran = bench.harness("run", path, "--baseline-ref", "trunk", "--out", "run")
     comparison = json.loads((bench.folder / "run" / "run.json").read_text())["comparison"]
     (found,) = [f for f in comparison["findings"] if f["gated"]]
     told = (
@@ -91,6 +101,18 @@ def _(bench: Bench) -> Answer:
         told if "0.9" in ran.out + ran.err else f"{told}, unsaid",
         "a threshold in the change's own file: unchanged",
     )
+
+
+@situation("the suite is calibrated after a run, and its newest run is accepted", "the seeds of the suite")
+def _(bench: Bench) -> Answer:
+    path = bench.suite(recipe(0.8, seeds=[0, 1, 2]))
+    assert bench.harness("run", path).code == 4
+    assert bench.harness("calibrate", path).code == 0
+    bench.harness("accept", "planted/recipe", "--reason", "newest")
+    (file,) = (bench.folder / "baselines").rglob("*.json")
+    (score,) = json.loads(file.read_text())["scores"]
+    seeds = [r["seeds"]["model.seed"] for r in score["repeats"]]
+    return Answer("the seeds of the suite" if seeds == [0, 1, 2] else f"seeds {seeds}", "")
 
 
 @situation("a run is killed at its second task, and run again", "the values of an undisturbed run")
