@@ -158,6 +158,7 @@ def test_seeds_of_changed_code_are_refused_and_the_stage_is_named(project: Proje
 
 def test_seeds_of_a_metric_that_is_declared_otherwise_are_refused(project: Project) -> None:
     lucky = Lucky(project)
+    lucky.make()
     before = lucky.baseline.read_bytes()
     lucky.edit("import Items", "import Higher, Items")
     lucky.edit("size: Lower", "size: Higher")
