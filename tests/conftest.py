@@ -19,7 +19,7 @@ pytest_plugins = ["browsing", "memory_limit"]
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # workers share the cores, so no thread spins
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
-# A shell starts background jobs with Ctrl-C ignored, nohup ignores the hang-up, and children inherit that: tests send both.
+# A shell starts background jobs with Ctrl-C ignored, nohup ignores the hang-up, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # No profile asks how fast the machine is; a folder may be shared between examples that write it anew.
