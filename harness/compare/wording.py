@@ -21,6 +21,9 @@ from harness.store.record import Run, TaskInfo
 DIGITS = 3
 """Significant digits, unless more are needed to distinguish two different numbers."""
 
+FAR = 1000.0
+"""A margin of this many times the change is written by itself: nobody can take one for the other."""
+
 WORST_FIRST = (
     Verdict.REGRESSED,
     Verdict.INCOMPARABLE,
@@ -95,8 +98,9 @@ def figures(finding: Finding) -> Figures:
         return Figures(margin="" if margin is None else number(margin))
     baseline, candidate = together([estimate.baseline, estimate.candidate])
     ends = [] if estimate.low is None or estimate.high is None else [estimate.low, estimate.high]
-    bounds = [] if margin is None else [margin, -margin]
     scale = max((abs(v) for v in (estimate.change, *ends) if math.isfinite(v)), default=0.0)
+    is_near = margin is not None and margin < FAR * scale
+    bounds = [margin, -margin] if margin is not None and (is_near or not scale) else []
     change, *spelled = together([estimate.change, *ends, *bounds], scale=scale)
     interval = f"[{spelled[0]}, {spelled[1]}]" if ends else ""
     return Figures(
@@ -104,7 +108,7 @@ def figures(finding: Finding) -> Figures:
         candidate,
         f"+{change}" if estimate.change > 0 else change,
         "exact" if estimate.unit == "exact" else interval,
-        spelled[len(ends)] if bounds else "",
+        spelled[len(ends)] if bounds else "" if margin is None else number(margin),
         repeats(estimate),
         "" if finding.sees is None else f"sees {number(finding.sees)}",
     )

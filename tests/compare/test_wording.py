@@ -64,6 +64,21 @@ def test_an_interval_can_be_told_from_the_margin_that_it_just_misses() -> None:
     assert shown.margin == "0.020000"
 
 
+@pytest.mark.parametrize(
+    ("change", "margin", "shown"),
+    [
+        (-1.4e-7, 0.1, "0.100"),
+        (2e-5, 0.1, "0.100"),
+        (2e-3, 0.1, "0.1000"),
+        (0.0, 0.1, "0.1"),
+        (0.0, 5.0, "5"),
+    ],
+)
+def test_a_margin_far_from_the_change_is_written_by_itself(change: float, margin: float, shown: str) -> None:
+    found = finding("a.b", Verdict.UNCHANGED, margin=margin, estimate=estimate(5.0, change, abs(change) / 2))
+    assert wording.figures(found).margin == shown
+
+
 def test_an_exact_change_has_no_interval() -> None:
     shown = wording.figures(finding("a.b", Verdict.IMPROVED, estimate=estimate(0.5, 0.08, 0.0)))
     assert (shown.change, shown.interval, shown.repeats) == ("+0.0800", "exact", "exact")
