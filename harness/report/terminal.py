@@ -88,19 +88,18 @@ def print_comparison(console: Console, run: Run, comparison: Comparison, *, stri
     page.outcome(run, comparison, comparison.exit(strict=strict))
 
 
-class _Page:
-    """Lays out the parts of a comparison on a console."""
+class Lines:
+    """Prints lines on a console, in characters that its encoding has."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.wide = console.width >= WIDE
         self.unicode = console.encoding.startswith("utf")
 
     def text(self, text: str, style: str = "") -> Text:
         """Return external text, cleaned and fitted to the terminal's encoding. It is never read as markup."""
         safe = clean(text, lines=True, most=2000)
         if not self.unicode:
-            safe = safe.replace("→", "->").replace("∞", "inf")
+            safe = safe.replace("→", "->").replace("∞", "inf").replace("…", "...")
             safe = safe.encode(self.console.encoding, "replace").decode(self.console.encoding)
         return Text(safe, style=style)
 
@@ -110,6 +109,14 @@ class _Page:
 
     def line(self, text: str | Text, style: str = "") -> None:
         self.console.print(self.text(text, style) if isinstance(text, str) else text, highlight=False)
+
+
+class _Page(Lines):
+    """Lays out the parts of a comparison on a console."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.wide = console.width >= WIDE
 
     def heading(self, text: str) -> None:
         self.line("")

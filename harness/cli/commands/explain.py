@@ -20,7 +20,7 @@ from harness.errors import Exit, StageError, StoreError, UsageError, nearest
 from harness.report.console import ReportConsole
 from harness.report.depicted import Items, Shown
 from harness.report.finding_text import name, share, sum_up
-from harness.report.terminal import MARKS
+from harness.report.terminal import Lines
 from harness.store import project
 from harness.store.artifacts import Store
 from harness.store.record import Run
@@ -160,26 +160,7 @@ def print_why_not(console: Console, name: str, reason: str) -> None:
     page.line(f"{name}: nothing to explain: {clean(reason)}")
 
 
-class _Page:
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.unicode = console.encoding.startswith("utf")
-
-    def text(self, text: str, style: str = "") -> Text:
-        """Return external text, cleaned and fitted to the terminal's encoding. It is never read as markup."""
-        safe = clean(text, lines=True, most=2000)
-        if not self.unicode:
-            safe = safe.replace("→", "->").replace("∞", "inf").replace("…", "...")
-            safe = safe.encode(self.console.encoding, "replace").decode(self.console.encoding)
-        return Text(safe, style=style)
-
-    def mark(self, word: str) -> Text:
-        symbol, plain, style = MARKS[word]
-        return Text(f"{symbol if self.unicode else plain} {word}", style=style)
-
-    def line(self, text: str | Text, style: str = "") -> None:
-        self.console.print(self.text(text, style) if isinstance(text, str) else text, highlight=False)
-
+class _Page(Lines):
     def parts(
         self,
         what: str,
