@@ -206,6 +206,18 @@ class _Required(Enum):
 REQUIRED = _Required.REQUIRED
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What a stage needs of the machine that runs it. Part of no key."""
+
+    gpu: Literal["none", "one", "all"] = "one"
+    """``none``: it never uses an accelerator. ``one``: it uses one if there is one. ``all``: it uses every one."""
+    memory_gb: float | None = None
+    """Memory that it is known to need, in GB of main memory; None if unknown."""
+
+
+NO_GPU = Resources(gpu="none")
+
 Idle = Callable[[Mapping[str, Any]], Mapping[str, str]]
 """Function from all parameters of a stage to those without effect given the others, each with the reason."""
 
@@ -234,6 +246,7 @@ class Stage:
     """Finds parameters without effect. A suite that sets such a parameter, or sweeps such a seed, is refused."""
     timed: bool = False
     """For a metric: see ``Scores.TIMED``."""
+    resources: Resources = Resources()
 
     def draws(self, parameters: Mapping[str, Any]) -> bool:
         """Whether it has a seed that affects the output under these parameters."""
@@ -250,7 +263,11 @@ class Stage:
 
 
 def stage(
-    *, version: int, software: tuple[str, ...] = (), idle: Idle = _none_idle
+    *,
+    version: int,
+    software: tuple[str, ...] = (),
+    idle: Idle = _none_idle,
+    resources: Resources = Resources(),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function as a stage.
 
@@ -258,20 +275,25 @@ def stage(
         version: increased by the author if the *meaning* of the result changes; part of the protocol.
         software: distributions (import names) whose versions the result may depend on; part of the key.
         idle: finds parameters without effect given the others, such as a seed if nothing is drawn.
+        resources: what it needs of the machine.
 
     Raises:
         TypeError: the signature breaks the contract.
     """
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
-        function.__stage__ = _inspect(function, version, software, idle)  # type: ignore[attr-defined]
+        function.__stage__ = _inspect(function, version, software, idle, resources)  # type: ignore[attr-defined]
         return function
 
     return declare
 
 
 def _inspect(
-    function: Callable[..., Any], version: int, software: tuple[str, ...], idle: Idle = _none_idle
+    function: Callable[..., Any],
+    version: int,
+    software: tuple[str, ...],
+    idle: Idle,
+    resources: Resources,
 ) -> Stage:
     name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
     hints = typing.get_type_hints(function, include_extras=True)
@@ -298,7 +320,18 @@ def _inspect(
     outputs = {} if scores is not None else _outputs(name, result)
     timed = _is(result, Scores) and bool(getattr(result, "TIMED", False))
     return Stage(
-        name, function, version, software, inputs, parameters, outputs, scores, takes_job, idle, timed
+        name,
+        function,
+        version,
+        software,
+        inputs,
+        parameters,
+        outputs,
+        scores,
+        takes_job,
+        idle,
+        timed,
+        resources,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from toy_suites import changed, write_suite
 
 from harness import suite
-from harness.engine.executors.local import LocalExecutor
+from harness.engine.executors.inline import InlineExecutor
 from harness.engine.plan import Plan, make
 from harness.engine.runner import Runner
 from harness.errors import SuiteError
@@ -46,7 +46,7 @@ def points(plan: Plan) -> list[tuple[object, dict[str, int]]]:
 def test_pictures_are_made_at_every_point_of_the_first_repeat(tmp_path: Path) -> None:
     plan = planned(tmp_path)
     assert points(plan) == [(10, {"made.seed": 0}), (20, {"made.seed": 0})]
-    outcomes = Runner(Store(tmp_path / "store"), LocalExecutor()).run(plan)
+    outcomes = Runner(Store(tmp_path / "store"), InlineExecutor()).run(plan)
     assert [outcomes[task].state for task in plan.pictures] == ["executed"] * 2
 
 
@@ -71,6 +71,6 @@ def test_pictures_that_cannot_be_made_fail_their_task_alone(tmp_path: Path) -> N
         ("real: real}\nmetrics", "real: more}\nmetrics"),
         ("  painter:", "  more:    {use: toy_images.scenes, size: 32}\n  painter:"),
     )
-    outcomes = Runner(Store(tmp_path / "store"), LocalExecutor()).run(plan)
+    outcomes = Runner(Store(tmp_path / "store"), InlineExecutor()).run(plan)
     assert [outcomes[task].state for task in plan.pictures] == ["failed"] * 2
     assert {outcomes[r.task].state for s in plan.scores for r in s.repeats} == {"executed"}

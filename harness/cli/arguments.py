@@ -139,6 +139,12 @@ def parser() -> argparse.ArgumentParser:
     _for_people(commands)
     _storage(commands)
 
+    task = add_command(commands, "task", "execute one task again from its call.json, as for debugging")
+    task.add_argument("call", type=Path, metavar="CALL", help="call.json in the task's work folder")
+    task.add_argument(
+        "--to", type=Path, metavar="DIR", help="work folder, not there yet (default: a temporary one)"
+    )
+    add_command(commands, "worker", "execute calls named on standard input; executors start this")
     add_command(commands, "schema", "print the JSON Schema of a suite file, for editors")
     stages = add_command(commands, "stages", "list stages and metrics with their parameters")
     stages.add_argument("name", nargs="?", help="one stage in full, e.g. land_cover.train")
@@ -153,6 +159,7 @@ def _more_evidence(commands: Commands) -> None:
     extend.add_argument(
         "--seeds", type=whole(), required=True, metavar="N", help="how many seeds the baseline shall have"
     )
+    _executor_arguments(extend)
     extend.add_argument("--mirror", type=Path, metavar="DIR", help="as for run")
     extend.add_argument("--store", type=Path, metavar="DIR", help="as for run")
 
@@ -166,6 +173,7 @@ def _more_evidence(commands: Commands) -> None:
         metavar="REASON",
         help="put the new values in the place of the old ones, for this reason",
     )
+    _executor_arguments(rescore)
     rescore.add_argument("--mirror", type=Path, metavar="DIR", help="as for run")
     rescore.add_argument("--store", type=Path, metavar="DIR", help="as for run")
 
@@ -307,6 +315,18 @@ def _storage(commands: Commands) -> None:
         )
 
 
+def _executor_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--executor",
+        metavar="NAME",
+        help="where tasks run: inline, local, or another package's (default: harness.toml, else inline, or "
+        "local with an accelerator or --jobs)",
+    )
+    parser.add_argument(
+        "--jobs", type=whole(), metavar="N", help="how many tasks run at the same time on the processor"
+    )
+
+
 def _artifact_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=RUN)
     parser.add_argument("stage", metavar="STAGE", help="a stage of the suite, or stage.output")
@@ -322,6 +342,7 @@ def _artifact_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _suite_arguments(parser: argparse.ArgumentParser) -> None:
+    _executor_arguments(parser)
     parser.add_argument("suite", type=Path, metavar="SUITE", help="a suite file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NODE.FIELD=VALUE", help="change one field of the suite"

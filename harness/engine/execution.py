@@ -1,30 +1,29 @@
-"""Run a stage in this process, with its log, memory use and failures."""
+"""Execute a call in this process: log, memory, failures, and what the stage returned as a checked outcome."""
 
 from __future__ import annotations
 
-import codecs
-import contextlib
 import ctypes
 import errno
 import gc
-import io
-import logging
 import os
 import sys
 import time
 import traceback
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Protocol
 
-from harness.engine.executors import Call, Executed, Progress
+from harness.engine import code_digest
+from harness.engine.call import Call
+from harness.engine.outcome import CallOutcome, Cause
+from harness.engine.returned import storable
+from harness.engine.task_log import Log, captured
 from harness.errors import HarnessError, ResourceError, StageError, StoreError, described, text_of
 from harness.formats.escapes import visible
+from harness.stage import Stage
 from harness.store.entries import ONLY
-from harness.store.environment import device_class, environment, environment_of_work, installed
+from harness.store.environment import environment_of_work, installed
 
 # OpenMP threads that spin while they wait work 20 times slower as soon as another process needs a core. Threads that
 # sleep at once make a training of small operations take half as long again. So they spin for less than a millisecond
@@ -41,154 +40,120 @@ trainings of a ResNet-18 held 0.9 GB). Releasing takes up to half a second."""
 NO_SPACE = "no space left on the device; free some, or set HARNESS_STORE to a larger place"
 
 
-class LocalExecutor:
-    """Runs stages in this process: imports happen once, a debugger works, and nothing is serialised.
+class Report(Protocol):
+    """Gets what a stage reports while it runs."""
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """``done`` of ``total`` (0 if unknown) ``what`` are finished."""
+
+    def log(self, line: str) -> None:
+        """A line that the stage logged."""
+
+
+def execute(call: Call, report: Report, is_stopped: Callable[[], bool] = lambda: False) -> CallOutcome:
+    """Run the stage of a call.
 
     Args:
+        call: the call; its work folder is ready.
+        report: gets the progress and the lines that the stage logs.
         is_stopped: whether a signal has asked the process to stop. A library may raise any exception in response to
             a signal (Lightning ends the process); that is then not a failure of the task.
+
+    Returns:
+        The outcome. A failure has its message, one line, in ``error``; the log is in ``work/log.txt``.
+
+    Raises:
+        StoreError: the log cannot be written.
     """
+    with Log(call.work / "log.txt") as log, captured(log):
+        began = time.monotonic()
+        try:
+            _check_code(call.stage)
+            returned = _called(call, report, log)
+            outputs, result = storable(call.stage, returned, call.work)
+            _check_code(call.stage)
+            return CallOutcome(
+                call.key,
+                outputs,
+                result,
+                round(time.monotonic() - began, 6),
+                environment_of_work(),
+                installed(),
+            )
+        except KeyboardInterrupt:
+            raise
+        except BaseException as e:  # whatever a library raises, the task fails and the run continues
+            if not isinstance(e, HarnessError) and is_stopped():
+                raise KeyboardInterrupt from None
+            message, cause = _explained(e, call, log)
+            wall_s = round(time.monotonic() - began, 6)
+            return CallOutcome(
+                call.key, wall_s=wall_s, environment=environment_of_work(), error=message, cause=cause
+            )
+        finally:
+            if time.monotonic() - began > LONG_S:
+                release()
 
-    def __init__(self, is_stopped: Callable[[], bool] = lambda: False) -> None:
-        self._is_stopped = is_stopped
 
-    @cached_property
-    def device(self) -> str:
-        return device_class(environment())
+def _called(call: Call, report: Report, log: Log) -> Any:
+    job = WorkJob(call, report, log)
+    extra = {"job": job} if call.stage.takes_job else {}
+    return call.stage.function(**call.artifacts, **call.parameters, **extra)
 
-    def execute(self, call: Call, progress: Progress) -> Executed:
-        with Log(call.work / "log.txt") as log, _captured(log):
-            job = LocalJob(call.work, self.device, progress, log)
-            extra = {"job": job} if call.stage.takes_job else {}
-            began = time.monotonic()
-            try:
-                returned = call.stage.function(**call.inputs, **call.parameters, **extra)
-                return Executed(returned, environment_of_work(), installed())
-            except KeyboardInterrupt:
-                raise
-            except BaseException as e:  # whatever a library raises, the task fails and the run continues
-                text = text_of(e)
-                if isinstance(e, HarnessError) and text:
-                    log.write(f"{text}\n")
-                    raise
-                if self._is_stopped():
-                    raise KeyboardInterrupt from None
-                log.write(traceback.format_exc())
-                if os.strerror(errno.ENOSPC) in text:  # libraries raise it under their own exception names
-                    raise StoreError(call.work, NO_SPACE) from e
-                if _is_out_of_memory(e):
-                    raise ResourceError(_out_of_memory(call)) from None
-                raise StageError(described(e)) from e
-            finally:
-                if time.monotonic() - began > LONG_S:
-                    release()
+
+def _explained(e: BaseException, call: Call, log: Log) -> tuple[str, Cause]:
+    text = text_of(e)
+    if isinstance(e, HarnessError) and text:
+        log.write(f"{text}\n")
+        if isinstance(e, StoreError):
+            return visible(text, lines=True), "storage"
+        cause: Cause = "resources" if isinstance(e, ResourceError) else "stage"
+        return visible(text, lines=True), "system" if isinstance(e.__cause__, OSError) else cause
+    log.write(traceback.format_exc())
+    if os.strerror(errno.ENOSPC) in text:  # libraries raise it under their own exception names
+        return str(StoreError(call.work, NO_SPACE)), "storage"
+    if _is_out_of_memory(e):
+        return _out_of_memory(call), "resources"
+    return visible(described(e), lines=True), "system" if isinstance(e, OSError) else "stage"
+
+
+def _check_code(stage: Stage) -> None:
+    """Check that the code that runs is the code that the key identifies.
+
+    Raises:
+        StageError: the code was edited since it was digested.
+    """
+    if file := code_digest.edited(stage.function):
+        raise StageError(f"{file}: edited since the run was planned, so that nothing is stored; run again")
 
 
 @dataclass
-class LocalJob:
-    """See ``stage.Job``."""
+class WorkJob:
+    """The ``stage.Job`` of a call."""
 
-    work: Path
-    device_class: str
-    report: Progress
+    call: Call
+    report: Report
     sink: Log
 
     @property
     def device(self) -> str:
-        return "cpu" if self.device_class == "cpu" else "cuda"
+        return self.call.device
 
     @property
     def scratch(self) -> Path:
-        return self.work / "scratch"
+        return self.call.work / "scratch"
 
     def folder(self, output: str = "") -> Path:
-        folder = self.work / "entry" / (output or ONLY)
+        folder = self.call.work / "entry" / (output or ONLY)
         folder.mkdir()
         return folder
 
     def progress(self, done: int, total: int, what: str) -> None:
-        self.report(done, total, what)
+        self.report.progress(done, total, what)
 
     def log(self, line: str) -> None:
         self.sink.write(line + "\n")
-
-
-class Log(io.TextIOBase):
-    r"""A text file opened for appending, used in place of ``sys.stdout`` and ``sys.stderr``.
-
-    It has what libraries use of those: ``buffer``, ``encoding``, ``errors``, ``fileno`` (of the file), ``reconfigure``.
-    A progress bar that is redrawn with ``\r`` becomes lines; other control characters are shown as escapes. The log is
-    optional: if the disk is full, nothing is written and nothing is raised.
-
-    Raises (on creation):
-        StoreError: the log's folder is gone or cannot be written.
-    """
-
-    name = "log.txt"
-    mode = "w"
-    line_buffering = True
-    write_through = True
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        try:
-            self._file = path.open("ab", buffering=0)
-        except OSError as e:
-            raise StoreError(path, e.strerror or str(e)) from None
-        self.buffer = LogBytes(self)
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return "utf-8"
-
-    @property
-    def errors(self) -> str:  # type: ignore[override]
-        return "backslashreplace"
-
-    def reconfigure(self, **_: object) -> None:
-        """The log's own settings stay."""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        clean = visible(text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    "), lines=True)
-        with contextlib.suppress(
-            OSError, ValueError
-        ):  # ValueError: the log is closed, but a thread still prints
-            self._file.write(clean.encode("utf-8", self.errors))
-        return len(text)
-
-    def fileno(self) -> int:
-        return self._file.fileno()
-
-    def close(self) -> None:
-        if not self.closed:
-            with contextlib.suppress(OSError):
-                self._file.close()
-        super().close()
-
-
-class LogBytes(io.BufferedIOBase):
-    """The ``buffer`` of a log: bytes are text in UTF-8, and others are shown as escapes."""
-
-    def __init__(self, log: Log) -> None:
-        super().__init__()
-        self._log = log
-        self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, content: bytes | bytearray | memoryview) -> int:  # type: ignore[override]
-        taken = bytes(memoryview(content))
-        self._log.write(self._decode(taken))
-        return len(taken)
-
-    def fileno(self) -> int:
-        return self._log.fileno()
+        self.report.log(line)
 
 
 def _is_out_of_memory(e: BaseException) -> bool:
@@ -206,31 +171,6 @@ def _out_of_memory(call: Call) -> str:
     if not isinstance(size, int) or size == 1:
         return "out of memory"
     return f"out of memory with batch_size: {size}; set a smaller one"
-
-
-@contextlib.contextmanager
-def _captured(log: Log) -> Iterator[None]:
-    """Send what a stage and its libraries print, log and warn to the task's log instead of the terminal."""
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        log.write(warnings.formatwarning(message, category, filename, lineno, line))
-
-    handler = logging.StreamHandler(log)
-    root = logging.getLogger()
-    root.addHandler(handler)
-    try:
-        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log), warnings.catch_warnings():
-            warnings.showwarning = show
-            yield
-    finally:
-        root.removeHandler(handler)
 
 
 def release() -> None:

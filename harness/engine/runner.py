@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import math
+import heapq
 import shutil
+import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Literal
 
-from harness.artifact import Artifact, Json
-from harness.engine import code_digest
-from harness.engine.executors import Call, Executed, Executor
+from harness.artifact import Artifact
+from harness.engine import call as calls
+from harness.engine import outcome as outcomes
+from harness.engine.call import Call, Given
+from harness.engine.executors import Ended, Executor, Message, Post, Progressed, Slot
+from harness.engine.keys import identity
+from harness.engine.outcome import CallOutcome
 from harness.engine.plan import Plan, Task, TaskId
 from harness.engine.suite_sources import check_unchanged, digest_cache
-from harness.errors import HarnessError, ResourceError, StageError, StoreError, described
+from harness.errors import StageError, StoreError, UsageError
 from harness.formats.escapes import visible
-from harness.formats.strict_json import canonical
-from harness.stage import BESIDE_VALUES, LARGEST, Items, Scores
 from harness.store.artifacts import Store, check_tree
-from harness.store.entries import ITEMS, ONLY, Entry, Output, Result
+from harness.store.entries import ONLY, Entry
+from harness.store.environment import device_class
 from harness.store.needs import need
 from harness.suite.typed import to_json
+
+POLL_S = 0.2
+"""Seconds between two looks at a key that another process is making."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ class Outcome:
 
 @dataclass
 class Runner:
-    """Executes plans against one store.
+    """Executes plans against one store, in the slots of an executor.
 
     Args:
         fresh: nodes to execute again, with everything downstream of them, even if the store has them.
@@ -76,12 +86,11 @@ class Runner:
             if task.key not in stale and task.key not in self._outcomes:
                 entry = self.store.get(task.key)
                 if entry is not None:
-                    self._settle(task, Outcome("cached", entry))
-        for score in plan.scores:
-            for repeat in score.repeats:
-                self._intact(plan, plan.tasks[repeat.task], stale)
-        for picture in plan.pictures:
-            self._intact(plan, plan.tasks[picture], stale)
+                    self.settle(task, Outcome("cached", entry))
+        needed = self._needed(plan)
+        if needed:
+            with _Walk(self, plan, needed, stale) as walk:
+                walk.run()
         # Tasks that are not in the store and that no missing score needed were not visited.
         return {t.id: self._outcomes.get(t.key, Outcome("skipped")) for t in plan.tasks.values()}
 
@@ -91,6 +100,15 @@ class Runner:
         wanted |= {plan.tasks[picture].key for picture in plan.pictures}
         return bool(wanted & self._stale(plan)) or not all(map(self.store.has, wanted))
 
+    def of(self, task: Task) -> Outcome | None:
+        """The outcome of a task, if it is known already."""
+        return self._outcomes.get(task.key)
+
+    def settle(self, task: Task, outcome: Outcome) -> None:
+        """Note the outcome of a task."""
+        self._outcomes[task.key] = outcome
+        self.tell(Event(outcome.state, task, what=outcome.error or ""))
+
     def _stale(self, plan: Plan) -> set[str]:
         """The keys of the tasks that ``fresh`` asks to execute again."""
         stale: set[str] = set()
@@ -99,172 +117,261 @@ class Runner:
                 stale.add(task.key)
         return stale
 
-    def _ensure(self, plan: Plan, task: Task, stale: set[str]) -> Outcome:
-        done = self._outcomes.get(task.key)
-        if done is None:
-            entry = None if task.key in stale else self.store.get(task.key)
-            if entry is not None:
-                done = self._settle(task, Outcome("cached", entry))
+    def _needed(self, plan: Plan) -> list[Task]:
+        """What has to be executed, each task after those that it takes from.
+
+        The files of every stored artifact that is read, and of every score, are compared with their checksums: a task
+        whose files differ is executed again.
+        """
+        targets = [r.task for s in plan.scores for r in s.repeats] + list(plan.pictures)
+        needed: list[Task] = []
+        seen: set[str] = set()
+        waiting = [(plan.tasks[t], False) for t in reversed(targets)]
+        while waiting:
+            task, is_ready = waiting.pop()
+            if is_ready:
+                needed.append(task)
+            elif task.key not in seen:
+                seen.add(task.key)
+                if not self._is_usable(task):
+                    waiting.append((task, True))
+                    waiting += [(plan.tasks[s], False) for s in reversed(task.sources)]
+        return needed
+
+    def _is_usable(self, task: Task) -> bool:
+        """Whether a task is settled, with intact files if it has any."""
+        outcome = self._outcomes.get(task.key)
+        if outcome is None or outcome.entry is None or self.store.is_intact(outcome.entry):
+            return outcome is not None
+        self.tell(Event("damaged", task))
+        self.store.discard(task.key)
+        del self._outcomes[task.key]
+        return False
+
+
+@dataclass
+class _Running:
+    """A call in progress."""
+
+    task: Task
+    call: Call
+    began: float
+    release: ExitStack
+
+
+class _Walk:
+    """Works through the tasks of a plan that have to be executed, as their inputs become ready and slots free."""
+
+    def __init__(self, runner: Runner, plan: Plan, needed: list[Task], stale: set[str]) -> None:
+        self._runner = runner
+        self._store = runner.store
+        self._plan = plan
+        self._stale = stale
+        self._tasks = {task.key: task for task in needed}
+        self._place = {task.key: place for place, task in enumerate(needed)}
+        self._graph: TopologicalSorter[str] = TopologicalSorter(
+            {t.key: {key for _, key in t.sources if key in self._tasks} for t in needed}
+        )
+        self._graph.prepare()
+        self._ready: list[tuple[int, str]] = []
+        self._elsewhere: set[str] = set()
+        """Keys that another process is making, as last seen."""
+        self._running: dict[Slot, _Running] = {}
+        self._messages: SimpleQueue[tuple[Slot, Message]] = SimpleQueue()
+        self._thread = threading.get_ident()
+        self._slots = runner.executor.open()
+
+    def __enter__(self) -> _Walk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._running:  # something was raised: what is in progress is interrupted
+            self._runner.executor.close()
+            for running in self._running.values():
+                running.release.close()
+
+    def run(self) -> None:
+        while self._graph.is_active():
+            for key in self._graph.get_ready():
+                heapq.heappush(self._ready, (self._place[key], key))
+            is_moved = self._start()
+            if self._running:
+                self._listen(None if not self._elsewhere else POLL_S)
+            elif not is_moved and self._ready:
+                time.sleep(POLL_S)
+
+    def _start(self) -> bool:
+        """Start what can be started, and settle what need not be. Returns whether anything was done."""
+        is_moved = False
+        kept = []
+        while self._ready:
+            place, key = heapq.heappop(self._ready)
+            task = self._tasks[key]
+            slot = self._slot_for(task)
+            if slot is None and not self._failed_source(task):
+                kept.append((place, key))
+                if not self._free():
+                    break
+            elif self._begin(task, slot):
+                is_moved = True
             else:
-                done = self._settle(task, self._make(plan, task, stale))
-        return done
+                kept.append((place, key))
+        for one in kept:
+            heapq.heappush(self._ready, one)
+        return is_moved
 
-    def _settle(self, task: Task, outcome: Outcome) -> Outcome:
-        self._outcomes[task.key] = outcome
-        self.tell(Event(outcome.state, task, what=outcome.error or ""))
-        return outcome
+    def _free(self) -> list[Slot]:
+        """The slots that could take a call now, those with the fewest devices first."""
+        used = frozenset[str]().union(*(slot.devices for slot in self._running))
+        free = [s for s in self._slots if s not in self._running and not s.devices & used]
+        return sorted(free, key=lambda s: len(s.devices))
 
-    def _make(self, plan: Plan, task: Task, stale: set[str]) -> Outcome:
-        sources = [plan.tasks[s] for s in task.sources]
-        for made in sources:
-            outcome = self._intact(plan, made, stale)
-            if outcome.entry is None:
-                return Outcome("skipped", error=f"needs {made.node}, which {outcome.state}")
-        with self.store.claim(task.key, lambda holder: self.tell(Event("waiting", task, what=holder))):
-            entry = None if task.key in stale else self.store.get(task.key)
+    def _slot_for(self, task: Task) -> Slot | None:
+        """The free slot with the fewest devices that suffice for a task."""
+        wanted = task.stage.resources.gpu
+        most = max(len(slot.devices) for slot in self._slots)
+        least = {"none": 0, "one": min(1, most), "all": most}[wanted]
+        return next((slot for slot in self._free() if len(slot.devices) >= least), None)
+
+    def _failed_source(self, task: Task) -> tuple[Task, Outcome] | None:
+        for source in task.sources:
+            made = self._plan.tasks[source]
+            outcome = self._runner.of(made)
+            if outcome is not None and outcome.entry is None:
+                return made, outcome
+        return None
+
+    def _begin(self, task: Task, slot: Slot | None) -> bool:
+        """Start a ready task, or settle it without work. False if another process is making it."""
+        failed = self._failed_source(task)
+        if failed is not None:
+            made, ended = failed
+            self._settle(task, Outcome("skipped", error=f"needs {made.node}, which {ended.state}"))
+            return True
+        assert slot is not None
+        release = ExitStack()
+        holder = self._store.try_claim(task.key, release)
+        if holder is not None:
+            if task.key not in self._elsewhere:
+                self._elsewhere.add(task.key)
+                self._runner.tell(Event("waiting", task, what=holder))
+            return False
+        self._elsewhere.discard(task.key)
+        with ExitStack() as on_error:
+            on_error.push(release)
+            entry = None if task.key in self._stale else self._store.get(task.key)
             if entry is not None:
-                return Outcome("cached", entry)
-            return self._execute(plan, task)
+                self._settle(task, Outcome("cached", entry))
+                return True
+            self._execute(task, slot, release)
+            on_error.pop_all()
+        return True
 
-    def _intact(self, plan: Plan, task: Task, stale: set[str]) -> Outcome:
-        """The outcome of a task whose files will be read; made again if the files differ from what was stored."""
-        outcome = self._ensure(plan, task, stale)
-        if outcome.entry is not None and not self.store.is_intact(outcome.entry):
-            self.tell(Event("damaged", task))
-            self.store.discard(task.key)
-            del self._outcomes[task.key]
-            outcome = self._ensure(plan, task, stale)
-        return outcome
-
-    def _execute(self, plan: Plan, task: Task) -> Outcome:
-        work = self.store.begin(task.key, resume=task.node not in self.fresh)
-        self.tell(Event("started", task))
-        call = Call(task.stage, self._inputs(plan, task), task.parameters, work)
-        started = time.monotonic()
+    def _execute(self, task: Task, slot: Slot, release: ExitStack) -> None:
+        work = self._store.begin(task.key, resume=task.node not in self._runner.fresh)
+        self._runner.tell(Event("started", task))
+        call = self._call(task, slot, work)
+        running = _Running(task, call, time.monotonic(), release)
+        self._running[slot] = running
         try:
-            _check_code(task)
             self._check_unchanged(task, "since the run was planned")
-            executed = self.executor.execute(
-                call, lambda d, n, w: self.tell(Event("progress", task, d, n, w))
-            )
+            with self._store.errors():
+                calls.write(call)
+        except (StageError, UsageError) as e:
+            self._messages.put((slot, Ended(CallOutcome(task.key, error=str(e), cause="stage"))))
+            return
+        slot.start(call, self._post(slot, task))
+
+    def _post(self, slot: Slot, task: Task) -> Post:
+        """Passes messages to this thread; progress that is told on this thread is told on at once."""
+
+        def post(message: Message) -> None:
+            if isinstance(message, Progressed) and threading.get_ident() == self._thread:
+                self._progressed(task, message)
+            else:
+                self._messages.put((slot, message))
+
+        return post
+
+    def _listen(self, timeout: float | None) -> None:
+        try:
+            slot, message = self._messages.get(timeout=timeout)
+        except Empty:
+            return
+        running = self._running[slot]
+        if isinstance(message, Progressed):
+            self._progressed(running.task, message)
+        elif isinstance(message, Ended):
+            outcome = self._ended(running, message.outcome)
+            del self._running[slot]
+            running.release.close()
+            self._settle(running.task, outcome)
+
+    def _progressed(self, task: Task, message: Progressed) -> None:
+        self._runner.tell(Event("progress", task, message.done, message.total, message.what))
+
+    def _settle(self, task: Task, outcome: Outcome) -> None:
+        self._runner.settle(task, outcome)
+        self._graph.done(task.key)
+
+    def _ended(self, running: _Running, told: CallOutcome) -> Outcome:
+        """Commit what a call made, or keep its log.
+
+        Raises:
+            StoreError: a full disk: every further task would fail in the same way.
+        """
+        task, work = running.task, running.call.work
+        if told.cause == "storage":
+            raise StoreError(self._store.root, (told.error or "").rpartition(": ")[2])
+        try:
+            if told.error is not None:
+                raise StageError(told.error)
+            if told.key != task.key:
+                raise StageError(f"{task.stage.name}: the worker told of another key")
             self._check_unchanged(task, "while it was read")
-            entry = _storable(task, executed, work, time.monotonic() - started)
-            _check_code(task)
-        except StoreError:  # a full disk: every further task would fail in the same way
-            raise
-        except HarnessError as e:
-            if not isinstance(e, ResourceError) and not isinstance(e.__cause__, OSError):
-                # A full disk or lack of memory keeps the training progress; after other errors a retry starts afresh.
+            outcomes.check_kinds(told, task.stage)
+            check_tree(work / "entry")
+        except StageError as e:
+            if not told.keeps_progress:  # a retry after a fault of the work starts afresh
                 shutil.rmtree(work / "scratch", ignore_errors=True)
-            return Outcome(
-                "failed",
-                error=visible(str(e), lines=True),
-                log=work / "log.txt",
-                wall_s=round(time.monotonic() - started, 6),
-            )
-        self.store.keep_distributions(executed.distributions)
-        entry = self.store.commit(entry)
+            wall_s = round(time.monotonic() - running.began, 6)
+            return Outcome("failed", error=visible(str(e), lines=True), log=work / "log.txt", wall_s=wall_s)
+        self._store.keep_distributions(told.distributions)
+        wall_s = round(told.wall_s, 3)
+        entry = Entry(task.key, task.stage.name, told.outputs, told.result, wall_s, told.environment, {})
+        entry = self._store.commit(entry)
         settings = {name: to_json(v) for name, v in task.parameters.items()}
-        self.store.note_timing(task.stage.name, settings, self.executor.device, entry.wall_s)
+        self._store.note_timing(task.stage.name, settings, device_class(told.environment), entry.wall_s)
         return Outcome("executed", entry)
 
     def _check_unchanged(self, task: Task, when: str) -> None:
         """Check that the task's key still matches what it reads: files may change during earlier tasks or this one."""
-        check_unchanged(task.parameters, task.keyed, digest_cache(self.store), when=when)
+        check_unchanged(task.parameters, task.keyed, digest_cache(self._store), when=when)
 
-    def _inputs(self, plan: Plan, task: Task) -> dict[str, Artifact | tuple[Artifact, ...]]:
-        inputs: dict[str, Artifact | tuple[Artifact, ...]] = {}
-        for name, taken in task.inputs.items():
-            artifacts = tuple(self._artifact(plan.tasks[made], output) for made, output in taken)
-            inputs[name] = artifacts if task.stage.inputs[name].many else artifacts[0]
-        return inputs
+    def _call(self, task: Task, slot: Slot, work: Path) -> Call:
+        inputs = {
+            name: tuple(
+                Given(key, output, self._artifact(self._plan.tasks[node, key], output))
+                for (node, key), output in taken
+            )
+            for name, taken in task.inputs.items()
+        }
+        uses_gpu = bool(slot.devices) and task.stage.resources.gpu != "none"
+        return Call(
+            task.node,
+            task.key,
+            task.stage,
+            identity(task.stage),
+            task.parameters,
+            inputs,
+            "cuda" if uses_gpu else "cpu",
+            work,
+        )
 
     def _artifact(self, made: Task, output: str) -> Artifact:
-        entry = self._outcomes[made.key].entry
-        assert entry is not None
-        stored = entry.outputs[output or ONLY]
-        folder = self.store.folder(made.key) / (output or ONLY)
+        outcome = self._runner.of(made)
+        assert outcome is not None
+        assert outcome.entry is not None
+        stored = outcome.entry.outputs[output or ONLY]
+        folder = self._store.folder(made.key) / (output or ONLY)
         return made.stage.outputs[output](folder, stored.facts, stored.conditions)
-
-
-def _check_code(task: Task) -> None:
-    """Check that the code that runs is the code that the key identifies.
-
-    Raises:
-        StageError: the code was edited since it was digested.
-    """
-    if file := code_digest.edited(task.stage.function):
-        raise StageError(f"{file}: edited since the run was planned, so that nothing is stored; run again")
-
-
-def _storable(task: Task, executed: Executed, work: Path, wall_s: float) -> Entry:
-    """As ``_entry``; what a stage returned may be of any type, and its attributes may raise.
-
-    Raises:
-        StageError: as for ``_entry``; or something in it is not what its type says.
-    """
-    try:
-        return _entry(task, executed, work, wall_s)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
-        raise StageError(f"{task.stage.name} returned what cannot be stored ({described(e)})") from e
-
-
-def _entry(task: Task, executed: Executed, work: Path, wall_s: float) -> Entry:
-    """The entry for what a stage returned, checked against its signature.
-
-    Raises:
-        StageError: the stage returned another type, or a value that is not a finite number.
-    """
-    made, returned = work / "entry", executed.returned
-    check_tree(made)
-    outputs: dict[str, Output] = {}
-    result = None
-    if isinstance(returned, Scores):
-        result = _result(returned, made)
-    else:
-        for name, kind in task.stage.outputs.items():
-            value = getattr(returned, name) if name else returned
-            if not isinstance(value, kind) or value.path != made / (name or ONLY):
-                raise StageError(f"{task.stage.name} did not return {kind.__name__} in job.folder({name!r})")
-            outputs[name or ONLY] = Output(kind.__name__, _safe(value.facts), _safe(value.conditions))
-    return Entry(task.key, task.stage.name, outputs, result, round(wall_s, 3), executed.environment, {})
-
-
-def _safe(value: Mapping[str, Json]) -> Mapping[str, Json]:
-    try:
-        canonical(value).encode()
-    except (TypeError, ValueError, RecursionError) as e:
-        raise StageError(f"facts, conditions and details must be plain JSON: {e}") from None
-    return value
-
-
-def _result(scores: Scores, made: Path) -> Result:
-    values = {f.name: getattr(scores, f.name) for f in fields(scores) if f.name not in BESIDE_VALUES}
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise StageError(f"{name} is {value}, not a finite number")
-        if abs(value) > LARGEST:
-            raise StageError(f"{name} is {value}, too large to be compared with anything")
-    for name, step in scores.steps.items():
-        if name not in values or not 0.0 < step <= LARGEST:
-            raise StageError(f"steps: {name!r} is {step}; a step is a positive number and belongs to a field")
-    if scores.items is not None:
-        _check_items(scores.items, values)
-        from harness.store.items import ItemRows, write_items
-
-        write_items(made / ITEMS, [ItemRows("", {}, {}, scores.items)])
-    values = {name: float(value) for name, value in values.items()}
-    steps = {name: float(step) for name, step in scores.steps.items()}
-    return Result(values, _safe(scores.conditions), _safe(scores.details), scores.items is not None, steps)
-
-
-def _check_items(items: Items, values: Mapping[str, float]) -> None:
-    """Check that a column's mean is its field's value: else an interval over items is for another quantity."""
-    if len(set(items.item)) != len(items.item):
-        raise StageError("items: two rows have the same name")
-    for name, column in items.columns.items():
-        if len(column) != len(items.item) or name not in values:
-            raise StageError(f"items: column {name!r} does not fit the items or the fields")
-        mean = math.fsum(column) / len(column)
-        if not math.isclose(mean, values[name], rel_tol=1e-5, abs_tol=1e-7):
-            raise StageError(f"items: column {name!r} has mean {mean}, its field is {values[name]}")

@@ -21,7 +21,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from hashlib import file_digest
@@ -136,18 +136,19 @@ class Store:
                 return None
         return trash
 
-    @contextmanager
-    def claim(self, key: str, waiting: Callable[[str], None] = lambda holder: None) -> Iterator[None]:
-        """Hold the key, so that only one process at a time makes it.
+    def try_claim(self, key: str, stack: ExitStack) -> str | None:
+        """Take a key, so that only one process at a time makes it; it is freed when ``stack`` closes.
 
-        Args:
-            key: key of a task.
-            waiting: called once with the holder's name, if another process holds the key.
+        Returns:
+            None, or the holder's name if another process holds the key.
         """
-        with ExitStack() as stack:
-            with self.errors():
-                stack.enter_context(locks.held(self.claims() / f"{key}.lock", waiting))
-            yield
+        with self.errors():
+            lock = self.claims() / f"{key}.lock"
+            release = locks.try_hold(lock)
+            if release is None:
+                return locks.holder(lock)
+        stack.callback(release)
+        return None
 
     def begin(self, key: str, *, resume: bool = True) -> Path:
         """A work folder for a claimed key: ``scratch`` is taken over from a killed try, all else is new.

@@ -13,8 +13,9 @@ from command_line import package
 from toy_suites import changed, write_suite
 
 from harness import suite
-from harness.engine.executors import Call, Executed, Progress
-from harness.engine.executors.local import LocalExecutor
+from harness.engine.call import Call
+from harness.engine.executors import Ended, Message, Post, Slot
+from harness.engine.executors.inline import InlineExecutor, InlineSlot
 from harness.engine.plan import Plan, make
 from harness.engine.runner import Event, Outcome, Runner
 from harness.formats.strict_json import canonical
@@ -35,7 +36,7 @@ def walked(folder: Path, plan: Plan, *fresh: str) -> tuple[list[Event], dict[str
     """The events of a run, and the outcomes by node."""
     events: list[Event] = []
     outcomes: dict[str, list[Outcome]] = {}
-    runner = Runner(Store(folder / "store"), LocalExecutor(), frozenset(fresh), events.append)
+    runner = Runner(Store(folder / "store"), InlineExecutor(), frozenset(fresh), events.append)
     for (node, _), outcome in runner.run(plan).items():
         outcomes.setdefault(node, []).append(outcome)
     return events, outcomes
@@ -289,7 +290,7 @@ def test_code_that_is_edited_while_a_run_goes_on_stores_nothing(
             package.write_text(package.read_text().replace("def _write(folder", "def _write(at, /, folder"))
 
     store = Store(tmp_path / "store")
-    outcomes = Runner(store, LocalExecutor(), tell=edit).run(plan)
+    outcomes = Runner(store, InlineExecutor(), tell=edit).run(plan)
     found = {node: outcome for (node, _), outcome in outcomes.items()}
     assert found["parts"].state == (state if when != "numbers" else "skipped")
     errors = {o.error for o in outcomes.values() if o.state == "failed"}
@@ -305,11 +306,19 @@ def test_code_that_is_edited_while_a_run_goes_on_stores_nothing(
 def test_an_entry_has_the_environment_of_who_made_it(tmp_path: Path) -> None:
     """The executor says it, for the process that computes may be another one."""
 
-    class Elsewhere(LocalExecutor):
-        def execute(self, call: Call, progress: Progress) -> Executed:
-            return replace(
-                super().execute(call, progress), environment={"cpu": "far"}, distributions={"numpy": "9.9"}
-            )
+    class Elsewhere(InlineExecutor):
+        def open(self) -> list[Slot]:
+            return [ElsewhereSlot(lambda: False)]
+
+    class ElsewhereSlot(InlineSlot):
+        def start(self, call: Call, post: Post) -> None:
+            def told(message: Message) -> None:
+                if isinstance(message, Ended):
+                    told_of = {"environment": {"cpu": "far"}, "distributions": {"numpy": "9.9"}}
+                    message = Ended(replace(message.outcome, **told_of))
+                post(message)
+
+            super().start(call, told)
 
     plan, store = planned(tmp_path), Store(tmp_path / "store")
     outcomes = Runner(store, Elsewhere()).run(plan)

@@ -12,7 +12,7 @@ from toy_suites import write_suite
 
 from harness import suite
 from harness.engine import suite_sources
-from harness.engine.executors.local import LocalExecutor
+from harness.engine.executors.inline import InlineExecutor
 from harness.engine.plan import Plan, make
 from harness.engine.runner import Event, Outcome, Runner
 from harness.sources.hub import Source
@@ -50,7 +50,7 @@ class Project:
         return Store(self.folder / "store")
 
     def run(self, plan: Plan, tell: Callable[[Event], None] = lambda event: None) -> dict[str, Outcome]:
-        outcomes = Runner(self.store, LocalExecutor(), tell=tell).run(plan)
+        outcomes = Runner(self.store, InlineExecutor(), tell=tell).run(plan)
         return {node: outcome for (node, _), outcome in outcomes.items()}
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness.cli.baseline_choice import side
-from harness.cli.commands.run import Prepared, Request, execute, prepare, requested
+from harness.cli.commands.run import Request, execute, prepare, requested
 from harness.compare.calibration import Across, Calibration, across, calibrate
 from harness.compare.wording import counted, together
 from harness.engine.plan import make
@@ -60,9 +60,7 @@ def run_calibration(request: Request, *, repeats: int | None) -> Exit:
     sides = []
     for name, seeds, fresh in (("a", first, []), ("b", second, subject)):
         planned = make(replace(suite, seeds=seeds), only=prepared.plan.only)
-        run, logs = execute(
-            Prepared(planned, prepared.store, prepared.sources), ReportConsole(streams.err()), fresh
-        )
+        run, logs = execute(replace(prepared, plan=planned), ReportConsole(streams.err()), fresh)
         folder = home / name
         run = replace(run, provenance={**run.provenance, CALIBRATION: name})
         write_run(run, folder, prepared.store, logs)

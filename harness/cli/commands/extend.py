@@ -11,12 +11,14 @@ from typing import Any
 
 from harness.cli.baseline_choice import label_of
 from harness.cli.commands.run import Prepared, execute
+from harness.cli.executor_choice import executor
 from harness.compare.baseline import Baseline, check_place
 from harness.compare.interim_analyses import MOST_SEEDS
 from harness.compare.match import declared_differences, differences, environment_differences
 from harness.compare.renewal import named, renew
 from harness.compare.wording import counted, listed
 from harness.engine import from_record
+from harness.engine.executors import Executor
 from harness.engine.plan import Plan, make
 from harness.engine.recording import item_rows
 from harness.errors import Exit, UsageError
@@ -32,10 +34,13 @@ from harness.suite import continued
 
 def main(o: Namespace) -> Exit:
     """``harness extend``."""
-    return extend(o.baseline, seeds=o.seeds, mirror=o.mirror, store=o.store)
+    runs_tasks = executor(o.executor, o.jobs, places.of(Path.cwd()))
+    return extend(o.baseline, runs_tasks, seeds=o.seeds, mirror=o.mirror, store=o.store)
 
 
-def extend(baseline: str, *, seeds: int, mirror: Path | None, store: Path | None) -> Exit:
+def extend(
+    baseline: str, runs_tasks: Executor, *, seeds: int, mirror: Path | None, store: Path | None
+) -> Exit:
     """Run what ``baseline`` declares with the missing seeds, and write it again with all seeds.
 
     Raises:
@@ -45,7 +50,7 @@ def extend(baseline: str, *, seeds: int, mirror: Path | None, store: Path | None
     project = places.of(Path.cwd())
     before, file = named(baseline, project)
     own = _own_seeds(before.run, baseline, seeds)
-    prepared = _prepare(before.run, project, baseline, seeds, mirror, store)
+    prepared = _prepare(before.run, project, baseline, seeds, mirror, store, runs_tasks)
     _check_same(before.run, prepared.plan, baseline)
     check_place(file)
     new = replace(prepared, plan=_lacking(prepared.plan, before.run))
@@ -88,13 +93,19 @@ def _own_seeds(run: Run, name: str, wanted: int) -> int:
 
 
 def _prepare(
-    run: Run, project: Path, name: str, seeds: int, mirror: Path | None, store: Path | None
+    run: Run,
+    project: Path,
+    name: str,
+    seeds: int,
+    mirror: Path | None,
+    store: Path | None,
+    runs_tasks: Executor,
 ) -> Prepared:
     kept = Store(places.store_root(store, project))
     suite, sources = from_record.suite_of(
         run, project, name, mirror=places.mirror(mirror), store=kept, download=True
     )
-    return Prepared(make(continued(suite, seeds)), kept, sources)
+    return Prepared(make(continued(suite, seeds)), kept, runs_tasks, sources)
 
 
 def _check_same(run: Run, plan: Plan, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.artifact import Json
-from harness.cli import signals
+from harness.cli.executor_choice import executor
 from harness.compare.baseline import Baseline, check_place
 from harness.compare.match import declared_differences
 from harness.compare.renewal import named, renew
 from harness.compare.wording import clean, counted, listed, point, together
 from harness.engine import from_record
-from harness.engine.executors.local import LocalExecutor
+from harness.engine.executors import Executor
 from harness.engine.keys import identity, task_key
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, make
 from harness.engine.recording import code, declaration, distributions, item_rows
@@ -40,10 +41,13 @@ from harness.suite.typed import to_json
 
 def main(o: Namespace) -> Exit:
     """``harness rescore``."""
-    return rescore(o.baseline, accept=o.accept, mirror=o.mirror, store=o.store)
+    runs_tasks = executor(o.executor, o.jobs, places.of(Path.cwd()))
+    return rescore(o.baseline, runs_tasks, accept=o.accept, mirror=o.mirror, store=o.store)
 
 
-def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Path | None) -> Exit:
+def rescore(
+    baseline: str, runs_tasks: Executor, *, accept: str | None, mirror: Path | None, store: Path | None
+) -> Exit:
     """Show the new value of every changed metric next to the old one; with ``accept``, replace the old one.
 
     Only metrics run. Their inputs come from the store, even if the code that made them has changed since.
@@ -71,11 +75,11 @@ def rescore(baseline: str, *, accept: str | None, mirror: Path | None, store: Pa
     _check_stored(plan, kept, baseline)
     if accept is not None:
         check_place(file)
-    runner = Runner(kept, LocalExecutor(signals.is_stopped))
+    runner = Runner(kept, runs_tasks)
     if runner.lacks(plan):
         kept.check_writable()
         note_project(kept, project)
-    with RunProgress(ReportConsole(streams.err()), plan) as progress:
+    with closing(runs_tasks), RunProgress(ReportConsole(streams.err()), plan) as progress:
         runner.tell = progress
         outcomes = runner.run(plan)
     if failed := [plan.tasks[t] for t, o in outcomes.items() if o.state == "failed"]:

@@ -17,14 +17,14 @@ from rich.console import Console
 
 from harness import suite as suites
 from harness.artifact import Json
-from harness.cli import signals
 from harness.cli.baseline_choice import Against, Case, case, check, label_of, opponent, side
+from harness.cli.executor_choice import executor
 from harness.compare.comparison import Comparison, stored
 from harness.compare.history import accepted
 from harness.compare.interim_analyses import MOST_SEEDS, declare, is_open, useful
 from harness.compare.sample import Side
 from harness.compare.wording import counted
-from harness.engine.executors.local import LocalExecutor
+from harness.engine.executors import Executor
 from harness.engine.plan import Plan, make
 from harness.engine.recording import Invocation, assemble, failure_logs, gate_infos
 from harness.engine.runner import Runner
@@ -60,7 +60,7 @@ def main(o: Namespace) -> Exit:
 
 def requested(o: Namespace) -> Request:
     """Turn the arguments of ``run``, ``plan`` or ``calibrate`` into a request."""
-    return Request(o.suite, tuple(o.set), tuple(o.only), o.mirror, o.store)
+    return Request(o.suite, tuple(o.set), tuple(o.only), o.mirror, o.store, o.executor, o.jobs)
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ class Request:
     only: tuple[str, ...] = ()
     mirror: Path | None = None
     store: Path | None = None
+    executor: str | None = None
+    jobs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Prepared:
 
     plan: Plan
     store: Store
+    executor: Executor
     sources: list[dict[str, Json]]
 
 
@@ -87,9 +90,10 @@ def prepare(request: Request, *, download: bool) -> Prepared:
     """Load, resolve and plan. Every mistake in the suite is found here, before anything runs."""
     suite = suites.load(request.suite, set_=request.set)
     only = suites.parse_only(suite, request.only)
+    runs_tasks = executor(request.executor, request.jobs, suite.project)
     store = Store(places.store_root(request.store, suite.project))
     suite, sources = resolve(suite, mirror=places.mirror(request.mirror), store=store, download=download)
-    return Prepared(make(suite, only=only), store, sources)
+    return Prepared(make(suite, only=only), store, runs_tasks, sources)
 
 
 class Session:
@@ -111,12 +115,18 @@ class Session:
                 raise UsageError(f"--fresh {name}: no such stage{nearest(name, nodes)}")
         self._sources = prepared.sources
         self._console = console
-        self._runner = Runner(prepared.store, LocalExecutor(signals.is_stopped), frozenset(fresh))
+        self._runner = Runner(prepared.store, prepared.executor, frozenset(fresh))
         self._invocation, self._started = (
             Invocation.now(places.reports(prepared.plan.suite.project)),
             time.monotonic(),
         )
         self._settled = 0
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.executor.close()
 
     def run(self, plan: Plan) -> tuple[Run, Mapping[str, Path]]:
         """Run the tasks of a plan that have not run yet. If the store has all results, it is only read.
@@ -144,7 +154,8 @@ def execute(
     prepared: Prepared, console: Console, fresh: Sequence[str] = ()
 ) -> tuple[Run, Mapping[str, Path]]:
     """Run a prepared suite; return its record, and the logs of failed tasks by name."""
-    return Session(prepared, console, fresh).run(prepared.plan)
+    with Session(prepared, console, fresh) as session:
+        return session.run(prepared.plan)
 
 
 def evaluate(
@@ -166,19 +177,19 @@ def evaluate(
     check_writable(places.reports(project, suite.name)) if out is None else check_free(out)
     looks = None if most_seeds is None else looks_of(prepared.plan, against, most_seeds)
     progress = ReportConsole(streams.err())
-    session = Session(prepared, progress, fresh)
-    for plan, look in [(prepared.plan, None)] if looks is None else plans(prepared.plan, looks):
-        run, logs = session.run(plan)
-        run = replace(run, looks=look)
-        folder = out or places.reports(project, run.suite) / run.id
-        write_run(run, folder, prepared.store, logs)
-        note_run(prepared.store, folder, project)
-        held = case(folder, project, against, request.suite)
-        comparison = held.comparison
-        if look is None or look.taken == len(look.seeds) or not is_open(comparison):
-            break
-        told = f"look {look.taken} of {len(look.seeds)}, {look.seeds[look.taken - 1]} seeds: still open"
-        progress.print(told, markup=False, highlight=False)
+    with Session(prepared, progress, fresh) as session:
+        for plan, look in [(prepared.plan, None)] if looks is None else plans(prepared.plan, looks):
+            run, logs = session.run(plan)
+            run = replace(run, looks=look)
+            folder = out or places.reports(project, run.suite) / run.id
+            write_run(run, folder, prepared.store, logs)
+            note_run(prepared.store, folder, project)
+            held = case(folder, project, against, request.suite)
+            comparison = held.comparison
+            if look is None or look.taken == len(look.seeds) or not is_open(comparison):
+                break
+            told = f"look {look.taken} of {len(look.seeds)}, {look.seeds[look.taken - 1]} seeds: still open"
+            progress.print(told, markup=False, highlight=False)
     console = ReportConsole()
     print_comparison(console, run, comparison, strict=strict)  # before the pages, which may fail
     ci.annotate(comparison, suite)

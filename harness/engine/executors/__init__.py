@@ -1,56 +1,101 @@
-"""Executors run tasks. An executor gets a call with everything resolved, and returns what the stage returned.
+"""Executors start calls. An executor has slots; a slot works on one call at a time and tells what happens.
 
-The protocol is one method, so an executor for a container or a cluster is one small class. ``local`` runs the stage
-in this process, which also allows debugging.
+An executor is a module of this package, or of another package that names it in the entry-point group
+``harness.executors``, with a function ``executor(options)``. Most start workers (``workers.py``) and differ only in the
+command that does so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import pkgutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from importlib import import_module, metadata
+from typing import Protocol
 
-from harness.artifact import Artifact, Json
-from harness.stage import Stage
+from harness.engine.call import Call
+from harness.engine.outcome import CallOutcome
+from harness.errors import UsageError, nearest
 
-Inputs = Mapping[str, Artifact | tuple[Artifact, ...]]
-Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One execution of one stage."""
-
-    stage: Stage
-    inputs: Inputs
-    parameters: Mapping[str, Any]
-    work: Path
-    """Work folder. It has ``scratch`` (kept from a killed attempt) and ``entry`` (empty; outputs go below it)."""
+GROUP = "harness.executors"
+_NO_EXECUTORS = {"workers"}
 
 
 @dataclass(frozen=True)
-class Executed:
-    """The result of a call."""
+class Progressed:
+    """A stage is so far: ``done`` of ``total`` (0 if unknown) ``what``."""
 
-    returned: Any
-    """What the stage function returned."""
-    environment: Mapping[str, Json]
-    """The environment of the computation, as reported by the process that computed it."""
-    distributions: Mapping[str, Json]
-    """What is installed there: distribution → version."""
+    done: int
+    total: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A stage has logged a line."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A call has ended."""
+
+    outcome: CallOutcome
+
+
+Message = Progressed | Logged | Ended
+Post = Callable[[Message], None]
+
+
+class Slot(Protocol):
+    """A place where one call at a time is executed."""
+
+    @property
+    def devices(self) -> frozenset[str]:
+        """The accelerators that it uses. Slots that have one in common never work at the same time."""
+
+    def start(self, call: Call, post: Post) -> None:
+        """Begin a call whose file is in its work folder.
+
+        Messages are posted from any thread, or during this method; the last is ``Ended``.
+        """
 
 
 class Executor(Protocol):
-    """Runs one call at a time."""
+    """Starts calls in its slots."""
 
-    @property
-    def device(self) -> str:
-        """The device class of the executions: ``"cpu"`` or the accelerator's name."""
+    def open(self) -> Sequence[Slot]:
+        """The slots, the same at every time. What they need is started when they first need it."""
 
-    def execute(self, call: Call, progress: Progress) -> Executed:
-        """Run the stage function.
+    def close(self) -> None:
+        """End everything that was started; calls that are in progress are interrupted, and can be resumed."""
 
-        Raises:
-            StageError: the task failed. The message is one line; the log is in ``work/log.txt``.
-        """
+
+@dataclass(frozen=True)
+class Options:
+    """What a command line says about where tasks run."""
+
+    jobs: int | None = None
+    """Number of tasks at the same time on processors; None for the executor's own choice."""
+    is_stopped: Callable[[], bool] = lambda: False
+    """Whether a signal has asked this process to stop."""
+
+
+def choose(name: str, options: Options) -> Executor:
+    """The executor of this name.
+
+    Raises:
+        UsageError: there is none, or it cannot be used here.
+    """
+    ours = {m.name for m in pkgutil.iter_modules(__path__)} - _NO_EXECUTORS
+    others = {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
+    if name in ours:
+        made = import_module(f"{__name__}.{name}").executor
+    elif name in others:
+        made = others[name].load()
+    else:
+        known = sorted(ours | others.keys())
+        raise UsageError(f"--executor {name}: none of {', '.join(known)}{nearest(name, known)}")
+    executor: Executor = made(options)
+    return executor

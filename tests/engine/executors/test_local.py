@@ -1,139 +1,121 @@
-"""Whatever a stage raises or prints, its task ends with one line and the process goes on."""
+"""Several tasks at a time give what one at a time gives; a worker that dies fails its task and is replaced."""
 
 from __future__ import annotations
 
-import asyncio
-import io
-import logging
-import os
-import subprocess
-import sys
-from collections.abc import Callable
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from command_line import Said, finish, package, start
+from toy_suites import changed, write_suite
 
-from harness.engine.executors import Call, Executed
-from harness.engine.executors.local import LocalExecutor
-from harness.errors import HarnessError, ResourceError, StageError, StoreError
-from harness.stage import Stage
+from harness.engine.executors.local import accelerators, launch, listed
+from harness.engine.executors.workers import died
 
-
-def executed(folder: Path, work: Callable[[], object], *, stopped: bool = False) -> Executed:
-    stage = Stage("own.work", work, 1, (), {}, {}, {}, {}, takes_job=False)
-    return LocalExecutor(lambda: stopped).execute(Call(stage, {}, {}, folder), lambda done, total, what: None)
-
-
-def raising(error: BaseException) -> Callable[[], object]:
-    def work() -> object:
-        raise error
-
-    return work
-
-
-class Panic(BaseException):
-    """As extensions in Rust raise it."""
+DYING = """
+import os, signal
+from harness.stage import Count, Job, Seed, stage
+from toy import Numbers, _write
+@stage(version=1)
+def make(*, sign: Count, seed: Seed = 0, job: Job) -> Numbers:
+    (job.scratch / "so-far").touch()
+    if seed == 1:
+        os.kill(os.getpid(), sign)
+    return Numbers(_write(job.folder(), [float(seed)]))
+"""
 
 
-class MuteError(Exception):
-    def __str__(self) -> str:
-        raise ValueError("no text")
+def run(folder: Path, *arguments: str | Path, packages: tuple[Path, ...] = ()) -> Said:
+    return finish(start(folder, "run", folder / "suites" / "suite.yaml", *arguments, packages=packages))
 
 
-class Worse(BaseException):
-    def __str__(self) -> str:
-        raise Panic
+def scores(folder: Path) -> Any:
+    return json.loads((folder / "run.json").read_text())["scores"]
 
 
-class MuteStageError(StageError):
-    def __str__(self) -> str:
-        raise ValueError("no text")
+def without_environments(found: Any) -> Any:
+    return [
+        {**s, "repeats": [{n: v for n, v in r.items() if n != "environments"} for r in s["repeats"]]}
+        for s in found
+    ]
 
 
-@pytest.mark.parametrize(
-    ("error", "says"),
-    [
-        (RuntimeError("one\ntwo"), "RuntimeError: one"),
-        (SystemExit(3), "SystemExit: 3"),
-        (SystemExit(), "SystemExit"),
-        (asyncio.CancelledError(), "CancelledError"),
-        (GeneratorExit(), "GeneratorExit"),
-        (BaseExceptionGroup("several", [Panic()]), "BaseExceptionGroup: several (1 sub-exception)"),
-        (Panic("index out of bounds"), "Panic: index out of bounds"),
-        (MuteError(), "MuteError"),
-        (Worse(), "Worse"),
-        (MuteStageError(), "MuteStageError"),
-        (StageError("no images"), "no images"),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
-)
-def test_any_exception_fails_the_task_in_a_line(tmp_path: Path, error: BaseException, says: str) -> None:
-    with pytest.raises(StageError) as failed:
-        executed(tmp_path, raising(error))
-    assert str(failed.value) == says
-    assert says in (tmp_path / "log.txt").read_text()
+def test_the_number_of_workers_changes_no_result(tmp_path: Path) -> None:
+    write_suite(tmp_path)
+    for name, jobs in (
+        ("one", []),
+        ("two", ["--jobs", "2"]),
+        ("three", ["--executor", "local", "--jobs", "3"]),
+    ):
+        said = run(tmp_path, *jobs, "--store", tmp_path / f"store-{name}", "--out", tmp_path / name)
+        assert said.code == 4, said.err  # no baseline
+    assert len(scores(tmp_path / "one")) == 4
+    for name in ("two", "three"):
+        assert without_environments(scores(tmp_path / name)) == without_environments(scores(tmp_path / "one"))
+    tasks = json.loads((tmp_path / "two" / "run.json").read_text())["tasks"]
+    assert {t["state"] for t in tasks} == {"executed"}
 
 
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (MemoryError(), ResourceError),
-        (OSError(28, "No space left on device"), StoreError),
-        (BaseExceptionGroup("No space left on device", [Panic()]), StoreError),
-    ],
-    ids=["memory", "disk", "disk in a group"],
-)
-def test_the_machine_s_limits_keep_their_meaning(
-    tmp_path: Path, error: BaseException, kind: type[HarnessError]
-) -> None:
-    with pytest.raises(kind):
-        executed(tmp_path, raising(error))
+@pytest.mark.parametrize(("sign", "says"), [(9, "SIGKILL (often a lack of memory)"), (11, "SIGSEGV")])
+def test_a_worker_that_dies_fails_its_task_and_is_replaced(tmp_path: Path, sign: int, says: str) -> None:
+    own = package(tmp_path / "site", "dying", DYING)
+    text = (
+        f"suite: x\nstages:\n  it: {{use: dying.make, sign: {sign}}}\nmetrics:\n  n: {{use: toy.size, data: it}}\n"
+        "seeds:\n  it.seed: [0, 1, 2, 3]\n"
+    )
+    write_suite(tmp_path, text)
+    said = run(tmp_path, "--jobs", "1", "--executor", "local", "--out", tmp_path / "out", packages=(own,))
+    assert said.code == 5
+    assert f"it (seed=1): the worker was ended by {says}" in said.err
+    tasks = json.loads((tmp_path / "out" / "run.json").read_text())["tasks"]
+    states = {(t["node"], t["seeds"]["it.seed"]): t["state"] for t in tasks}
+    assert [states["it", seed] for seed in range(4)] == ["executed", "failed", "executed", "executed"]
+    assert [states["n", seed] for seed in range(4)] == ["executed", "skipped", "executed", "executed"]
+    kept = list((tmp_path / ".harness" / "work").glob("*/scratch/so-far"))
+    assert len(kept) == (1 if sign == 9 else 0)  # a lack of memory is not the fault of the work
 
 
-def test_a_signal_is_no_failure_of_the_task(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        executed(tmp_path, raising(KeyboardInterrupt()))
-    for error in (SystemExit(1), asyncio.CancelledError(), BaseExceptionGroup("g", [KeyboardInterrupt()])):
-        with pytest.raises(KeyboardInterrupt):
-            executed(tmp_path, raising(error), stopped=True)
+def test_the_executor_of_a_project(tmp_path: Path) -> None:
+    write_suite(tmp_path, changed(("[square, absolute]", "[square]")))
+    for text, says in (
+        ('executor = "lokal"', "--executor lokal: none of inline, local; did you mean 'local'?"),
+        ("executor = 3", "executor: expected the name of an executor, not 3"),
+        ("jobs = 0", "jobs: expected a whole number, at least 1, not 0"),
+        ('executer = "local"', "unknown key 'executer'; expected executor, jobs; did you mean 'executor'?"),
+        ("executor =", "not TOML"),
+        ('executor = "inline"\njobs = 2', "inline runs one task at a time"),
+    ):
+        (tmp_path / "harness.toml").write_text(text)
+        said = run(tmp_path)
+        assert said.code == 2
+        assert says in said.error
+    (tmp_path / "harness.toml").write_text('executor = "local"\njobs = 2\n')
+    assert run(tmp_path).code == 4
 
 
-def test_the_log_is_used_as_libraries_use_the_streams(tmp_path: Path) -> None:
-    def work() -> None:
-        for stream in (sys.stdout, sys.stderr):
-            stream.buffer.write("é".encode()[:1])
-            stream.buffer.write(memoryview("é".encode()[1:]))
-            stream.buffer.write(b" \xff\x1b[2J\n")
-            stream.buffer.flush()
-            assert stream.encoding == "utf-8"
-            assert "?".encode(stream.encoding, stream.errors) == b"?"
-            assert not stream.isatty()
-            assert not stream.buffer.isatty()
-            assert stream.writable()
-            assert not stream.readable()
-            assert stream.fileno() == stream.buffer.fileno() > 2
-            assert (stream.line_buffering, stream.mode, stream.newlines) == (True, "w", None)
-            assert isinstance(stream.name, str)
-            stream.reconfigure(line_buffering=True, errors="replace")
-            with pytest.raises(io.UnsupportedOperation):
-                stream.detach()
-            with pytest.raises(TypeError, match="must be str, not bytes"):
-                stream.write(b"bytes")
-        os.write(sys.stdout.fileno(), b"by number\n")
-        subprocess.run([sys.executable, "-c", "print('by a child')"], stdout=sys.stdout, check=True)
-        io.TextIOWrapper(sys.stdout.buffer, "utf-8", write_through=True).write("by a wrapper\n")
-
-    executed(tmp_path, work)
-    lines = (tmp_path / "log.txt").read_text().splitlines()
-    assert lines == ["é \\xff\\x1b[2J"] * 2 + ["by number", "by a child", "by a wrapper"]
+def test_the_devices_of_workers() -> None:
+    gpus = "GPU 0: NVIDIA H200 (UUID: GPU-aa-1)\nGPU 1: NVIDIA H200 (UUID: GPU-bb-2)\n"
+    assert listed(gpus) == ["GPU-aa-1", "GPU-bb-2"]
+    sliced = gpus.replace(
+        "\nGPU 1",
+        "\n  MIG 3g.71gb Device 0: (UUID: MIG-cc-3)\n  MIG 3g.71gb Device 1: (UUID: MIG-dd-4)\nGPU 1",
+    )
+    assert listed(sliced) == ["MIG-cc-3", "MIG-dd-4", "GPU-bb-2"]
+    assert accelerators({"CUDA_VISIBLE_DEVICES": "0, MIG-cc-3"}) == ["0", "MIG-cc-3"]
+    assert accelerators({"CUDA_VISIBLE_DEVICES": ""}) == []
+    assert accelerators({"CUDA_VISIBLE_DEVICES": "0", "HARNESS_DEVICE": "cpu"}) == []
 
 
-def test_a_stage_that_closes_its_streams_ends_all_the_same(tmp_path: Path) -> None:
-    def work() -> None:
-        sys.stdout.buffer.close()
-        sys.stdout.close()
-        logging.getLogger("own").error("said to nobody")
-        raise ValueError("closed")
+def test_workers_share_the_cores_unless_the_user_has_said_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.engine.executors.local._cores", lambda: 8)
+    assert launch({}, (), 2).environment["OMP_NUM_THREADS"] == "4"
+    assert launch({}, ("GPU-aa-1",), 16).environment["MKL_NUM_THREADS"] == "1"
+    assert launch({"OMP_NUM_THREADS": "3"}, (), 2).environment["OPENBLAS_NUM_THREADS"] == "3"
+    assert launch({}, ("a", "b"), 1).environment["CUDA_VISIBLE_DEVICES"] == "a,b"
 
-    with pytest.raises(StageError, match="ValueError: closed"):
-        executed(tmp_path, work)
+
+def test_how_an_end_is_told() -> None:
+    assert died(3) == "the worker ended with exit code 3"
+    assert died(-9) == "the worker was ended by SIGKILL (often a lack of memory)"
+    assert died(-250) == "the worker was ended by signal 250"

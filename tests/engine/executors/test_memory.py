@@ -10,7 +10,7 @@ import pytest
 
 FRAGMENTS = """
 import gc, os
-from harness.engine.executors.local import release
+from harness.engine.execution import release
 
 def held():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine.executors import Call, local
+from harness.engine import execution
+from harness.engine.call import Call
 from harness.stage import Higher, Scores, Stage
 
 KEPT: list[weakref.ref[Trainer]] = []
@@ -33,6 +34,16 @@ def train() -> Accuracy:
     return Accuracy(accuracy=0.5)
 
 
+class Unheard:
+    """Takes reports and drops them."""
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        pass
+
+    def log(self, line: str) -> None:
+        pass
+
+
 @pytest.fixture
 def seldom() -> Iterator[None]:
     """The collector does not look by itself."""
@@ -45,8 +56,10 @@ def seldom() -> Iterator[None]:
 def test_circles_are_collected_after_a_long_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seldom: None, long_s: float, gone: bool
 ) -> None:
-    monkeypatch.setattr(local, "LONG_S", long_s)
+    monkeypatch.setattr(execution, "LONG_S", long_s)
     stage = Stage("trained.train", train, 1, (), {}, {}, {}, {}, takes_job=False)
-    executed = local.LocalExecutor().execute(Call(stage, {}, {}, tmp_path), lambda done, total, what: None)
-    assert executed.returned.accuracy == 0.5
+    (tmp_path / "entry").mkdir()
+    executed = execution.execute(Call("a", "0" * 64, stage, {}, {}, {}, "cpu", tmp_path), Unheard())
+    assert executed.result is not None
+    assert executed.result.values == {"accuracy": 0.5}
     assert (KEPT[-1]() is None) == gone

@@ -1,0 +1,61 @@
+"""Which executor a command uses: its arguments, else the project's ``harness.toml``, else what the machine suggests."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from harness.cli import signals
+from harness.engine.executors import Executor, Options, choose
+from harness.errors import UsageError, nearest
+from harness.formats.files import read_text
+from harness.store.environment import device_class, environment
+
+FILE = "harness.toml"
+KEYS = ("executor", "jobs")
+
+
+def executor(name: str | None, jobs: int | None, project: Path) -> Executor:
+    """The executor for a project.
+
+    Without a choice tasks run in this process; with an accelerator or several jobs, in worker processes.
+
+    Args:
+        name: ``--executor``.
+        jobs: ``--jobs``.
+        project: the project's folder.
+
+    Raises:
+        UsageError: there is no such executor, it cannot be used here, or ``harness.toml`` has a mistake.
+    """
+    settings = read(project)
+    jobs = jobs if jobs is not None else settings.get("jobs")
+    name = name or settings.get("executor")
+    if name is None:
+        several = jobs is not None and jobs > 1
+        name = "local" if several or device_class(environment()) != "cpu" else "inline"
+    return choose(name, Options(jobs, signals.is_stopped))
+
+
+def read(project: Path) -> dict[str, Any]:
+    """The settings in the project's ``harness.toml``; empty if there is no such file.
+
+    Raises:
+        UsageError: the file is not TOML, or has an unknown key or a value of another type.
+    """
+    file = project / FILE
+    if not file.exists():
+        return {}
+    try:
+        settings = tomllib.loads(read_text(file))
+    except tomllib.TOMLDecodeError as e:
+        raise UsageError(f"{file}: not TOML ({e})") from None
+    for name, value in settings.items():
+        if name not in KEYS:
+            raise UsageError(f"{file}: unknown key {name!r}; expected {', '.join(KEYS)}{nearest(name, KEYS)}")
+        if name == "executor" and not (isinstance(value, str) and value):
+            raise UsageError(f"{file}: executor: expected the name of an executor, not {value!r}")
+        if name == "jobs" and not (type(value) is int and value >= 1):
+            raise UsageError(f"{file}: jobs: expected a whole number, at least 1, not {value!r}")
+    return settings

@@ -1,0 +1,71 @@
+"""``local``: worker processes on this machine, one for each accelerator, or ``--jobs N`` of them on its processor."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+from harness.engine.executors import Options
+from harness.engine.executors.workers import Launch, WorkerExecutor, WorkerSlot, died
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_UUID = re.compile(r"UUID: ((?:GPU|MIG)-[\w/.-]+)")
+
+
+def executor(options: Options) -> WorkerExecutor:
+    """The executor for a command line: a slot for each accelerator, one for all of them, and those on processors.
+
+    Without an accelerator and without ``--jobs`` there is one slot for every two cores.
+    """
+    devices = accelerators(os.environ)
+    jobs = options.jobs or (1 if devices else max(1, _cores() // 2))
+    slots = [WorkerSlot(frozenset(), launch(os.environ, (), jobs)) for _ in range(jobs)]
+    slots += [WorkerSlot(frozenset({d}), launch(os.environ, (d,), jobs + len(devices))) for d in devices]
+    if len(devices) > 1:
+        slots.append(WorkerSlot(frozenset(devices), launch(os.environ, devices, jobs + 1)))
+    return WorkerExecutor(slots)
+
+
+def launch(environment: Mapping[str, str], devices: Sequence[str], workers: int) -> Launch:
+    """How a worker is started.
+
+    Args:
+        environment: variables of this process.
+        devices: the accelerators that the worker sees.
+        workers: how many share the processor; the number of threads that the user has set stays.
+    """
+    threads = str(max(1, _cores() // workers))
+    own = {name: environment.get(name, environment.get("OMP_NUM_THREADS", threads)) for name in THREADS}
+    variables = {**environment, **own, "CUDA_VISIBLE_DEVICES": ",".join(devices)}
+    return Launch([sys.executable, "-m", "harness", "worker"], variables, died)
+
+
+def accelerators(environment: Mapping[str, str]) -> list[str]:
+    """The visible accelerators by number, or by UUID of a GPU or a MIG slice, as ``CUDA_VISIBLE_DEVICES`` has them."""
+    if environment.get("HARNESS_DEVICE") == "cpu":
+        return []
+    said = environment.get("CUDA_VISIBLE_DEVICES")
+    if said is not None:
+        return [name.strip() for name in said.split(",") if name.strip() not in ("", "-1")]
+    try:
+        ran = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return listed(ran.stdout)
+
+
+def listed(text: str) -> list[str]:
+    """The devices in the output of ``nvidia-smi -L``; a GPU that is cut into slices counts by its slices."""
+    names = _UUID.findall(text)
+    return [
+        name
+        for name, after in zip(names, [*names[1:], ""], strict=True)
+        if name.startswith("MIG-") or not after.startswith("MIG-")
+    ]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,199 @@
+"""Slots that are worker processes (``harness.engine.worker``); what starts the process is a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Any
+
+from harness.engine import outcome as outcomes
+from harness.engine.call import CALL, Call
+from harness.engine.executors import Ended, Logged, Post, Progressed, Slot
+from harness.engine.outcome import CallOutcome
+from harness.errors import HarnessError, StageError, UsageError
+from harness.formats.escapes import visible
+
+SILENT_S = 120.0
+"""A worker that says nothing for this many seconds, not even that it is alive, is ended, and its task fails."""
+STOP_S = 10.0
+"""Seconds that a worker has to end after it was asked to; then it is killed."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a worker is started."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    """All variables of the process."""
+    died: Callable[[int], str]
+    """Explains the exit code of a worker that ended in the middle of a call; negative for a signal."""
+
+
+class WorkerExecutor:
+    """Slots that are worker processes.
+
+    Args:
+        slots: the slots.
+    """
+
+    def __init__(self, slots: Sequence[WorkerSlot]) -> None:
+        self._slots = slots
+
+    def open(self) -> Sequence[Slot]:
+        return self._slots
+
+    def close(self) -> None:
+        for slot in self._slots:
+            slot.ask_to_stop()
+        for slot in self._slots:
+            slot.stop()
+
+
+class WorkerSlot:
+    """One worker, started when it is first needed, and replaced if it dies.
+
+    Args:
+        devices: see ``Slot``.
+        launch: how the worker is started.
+        silent_s: see ``SILENT_S``.
+    """
+
+    def __init__(self, devices: frozenset[str], launch: Launch, silent_s: float = SILENT_S) -> None:
+        self.devices = devices
+        self._launch = launch
+        self._silent_s = silent_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+        self._left = b""
+
+    def start(self, call: Call, post: Post) -> None:
+        threading.Thread(target=self._serve, args=(call, post), daemon=True).start()
+
+    def _serve(self, call: Call, post: Post) -> None:
+        try:
+            outcome = self._executed(call, post)
+        except HarnessError as e:
+            outcome = CallOutcome(call.key, error=str(e), cause="system")
+        except Exception as e:  # a fault here must not leave the driver waiting
+            outcome = CallOutcome(call.key, error=f"{type(e).__name__}: {e}", cause="system")
+        post(Ended(outcome))
+
+    def _executed(self, call: Call, post: Post) -> CallOutcome:
+        process = self._running()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(str(call.work / CALL)).encode() + b"\n")
+            process.stdin.flush()
+        except OSError:
+            raise StageError(self._end_of(process)) from None
+        while True:
+            event = self._event(process)
+            if event is None:
+                return self._after_death(process, call)
+            match event.get("event"):
+                case "progress":
+                    post(Progressed(int(event["done"]), int(event["total"]), str(event["what"])))
+                case "log":
+                    post(Logged(str(event["line"])))
+                case "finished" | "failed":
+                    return outcomes.read(call.work)
+
+    def _after_death(self, process: subprocess.Popen[bytes], call: Call) -> CallOutcome:
+        """The outcome of a call whose worker has died: its own, if it was written before."""
+        told = self._end_of(process)
+        with suppress(UsageError):
+            return outcomes.read(call.work)
+        killed = process.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        return CallOutcome(call.key, error=told, cause="resources" if killed else "stage")
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+            self._left = b""
+            try:
+                self._process = subprocess.Popen(
+                    self._launch.command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._errors,
+                    env=dict(self._launch.environment),
+                    start_new_session=True,  # Ctrl-C reaches this process, which then ends its workers
+                )
+            except OSError as e:
+                raise StageError(f"{self._launch.command[0]}: cannot be started ({e.strerror})") from None
+        return self._process
+
+    def _event(self, process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
+        """The next event, or None if the worker has ended. Lines that are no events are passed over."""
+        assert process.stdout is not None
+        handle = process.stdout.fileno()
+        heard = time.monotonic()
+        while True:
+            line, separator, rest = self._left.partition(b"\n")
+            if separator:
+                self._left = rest
+                with suppress(ValueError):
+                    event = json.loads(line)
+                    if isinstance(event, dict):
+                        return event
+                continue
+            if not select.select([handle], [], [], 1.0)[0]:
+                if time.monotonic() - heard > self._silent_s:
+                    process.kill()
+                    process.wait()
+                    raise StageError(f"the worker said nothing for {self._silent_s:g} s and was ended")
+                continue
+            content = os.read(handle, 65536)
+            if not content:
+                return None
+            heard = time.monotonic()
+            self._left += content
+
+    def _end_of(self, process: subprocess.Popen[bytes]) -> str:
+        """Why a worker ended, with the last line that it wrote to standard error."""
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        told = self._launch.died(process.returncode)
+        assert self._errors is not None
+        self._errors.seek(0)
+        lines = self._errors.read()[-4096:].decode("utf-8", "backslashreplace").strip().splitlines()
+        return visible(f"{told}: {lines[-1]}" if lines else told)
+
+    def ask_to_stop(self) -> None:
+        """Ask the worker to end: an idle one by the end of its input, a busy one by a signal."""
+        if self._process is not None and self._process.poll() is None:
+            assert self._process.stdin is not None
+            with suppress(OSError):
+                self._process.stdin.close()
+
+    def stop(self) -> None:
+        """Wait for the end of the worker; kill it if it does not end."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def died(code: int) -> str:
+    """Explain the exit code of a worker process of this machine."""
+    if code >= 0:
+        return f"the worker ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    likely = " (often a lack of memory)" if -code == signal.SIGKILL else ""
+    return f"the worker was ended by {name}{likely}"
