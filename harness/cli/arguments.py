@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from harness import __version__
-from harness.cli.parser import EXIT_CODES, Commands, Parser, add_command, text, whole
+from harness.cli.parser import EXIT_CODES, Commands, Parser, add_command, shard, text, whole
 
 RUN = "a run's folder, its id, or a suite's name for its latest run"
 
@@ -58,6 +58,13 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--max-seeds", type=whole(), metavar="N", help="with --until-conclusive: no more than this in all"
+    )
+    run.add_argument(
+        "--shard",
+        type=shard,
+        metavar="I/N",
+        help="run the I-th of N parts of the scores, without a verdict; a run without this on the same store "
+        "puts the parts together",
     )
     run.add_argument("--strict", action="store_true", help="an inconclusive verdict ends in exit code 3")
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
+from harness.engine.shard import Shard
 from harness.errors import Exit
 from harness.formats.escapes import is_utf8, visible
 from harness.report import streams
@@ -51,6 +52,14 @@ def whole(most: int = MOST) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def shard(given: str) -> Shard:
+    """Return a shard."""
+    try:
+        return Shard.from_text(given)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
 
 
 def text(given: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from harness.engine.executors import Executor
 from harness.engine.plan import Plan, make
 from harness.engine.recording import Invocation, assemble, failure_logs, gate_infos
 from harness.engine.runner import Runner
+from harness.engine.shard import Shard
 from harness.engine.suite_sources import resolve
 from harness.errors import Exit, UsageError, nearest
 from harness.report import ci, streams
@@ -53,6 +55,12 @@ def main(o: Namespace) -> Exit:
             "run: --until-conclusive and --max-seeds N go together: the looks are fixed beforehand"
         )
     against = Against(o.baseline, o.baseline_ref)
+    if o.shard is not None:
+        if o.out or o.baseline or o.baseline_ref or o.until_conclusive or o.strict:
+            raise UsageError(
+                "run: --shard gives no verdict; leave that to a run without it on the same store"
+            )
+        return run_shard(requested(o), o.shard, o.fresh)
     return evaluate(
         requested(o), out=o.out, fresh=o.fresh, against=against, strict=o.strict, most_seeds=o.max_seeds
     )
@@ -156,6 +164,19 @@ def execute(
     """Run a prepared suite; return its record, and the logs of failed tasks by name."""
     with Session(prepared, console, fresh) as session:
         return session.run(prepared.plan)
+
+
+def run_shard(request: Request, shard: Shard, fresh: Sequence[str]) -> Exit:
+    """Run one part of a suite's scores into the store. There is no record and no verdict: a plain run has them."""
+    prepared = prepare(request, download=True)
+    part = replace(prepared, plan=shard.part(prepared.plan))
+    run, _ = execute(part, ReportConsole(streams.err()), fresh)
+    done = Counter(task.state for task in run.tasks)
+    told = f"shard {shard.number}/{shard.of}: {done['executed']} executed, {done['cached']} cached"
+    streams.say(
+        f"{told}, {done['failed']} failed; a run without --shard on this store puts the parts together"
+    )
+    return Exit.FAILED if done["failed"] else Exit.OK
 
 
 def evaluate(
