@@ -312,7 +312,7 @@ def _inspect(
         else:
             default = REQUIRED if p.default is p.empty else p.default
             parameters[p.name] = _parameter(name, p.name, hints[p.name], default)
-    clash = {"use"} & (inputs.keys() | parameters.keys())
+    clash = {"use", "image"} & (inputs.keys() | parameters.keys())
     if clash:
         raise TypeError(f"stage {name}: {clash.pop()!r} is a word of the suite file, not a parameter name")
     result = hints.get("return")

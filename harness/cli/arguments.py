@@ -151,6 +151,18 @@ def parser() -> argparse.ArgumentParser:
     task.add_argument(
         "--to", type=Path, metavar="DIR", help="work folder, not there yet (default: a temporary one)"
     )
+    pull = add_command(commands, "pull", "fetch the container images that suites name")
+    pull.add_argument("suites", nargs="+", type=Path, metavar="SUITE")
+    pull.add_argument("--store", type=Path, metavar="DIR", help="as for run")
+    image = commands.add_parser("image", help="pin the names of container images")
+    lock = add_command(
+        image.add_subparsers(title="commands", metavar="COMMAND", required=True),
+        "lock",
+        "write into images.lock which image a name stands for, by its digests",
+        "image lock",
+    )
+    lock.add_argument("images", nargs="+", metavar="NAME=IMAGE", help="an image that is on this machine")
+    add_command(commands, "identify", "print the code and software of every stage as keys have them")
     add_command(commands, "worker", "execute calls named on standard input; executors start this")
     add_command(commands, "schema", "print the JSON Schema of a suite file, for editors")
     stages = add_command(commands, "stages", "list stages and metrics with their parameters")

@@ -13,7 +13,7 @@ from harness.formats.files import read_text
 from harness.store.environment import device_class, environment
 
 FILE = "harness.toml"
-KEYS = ("executor", "jobs")
+KEYS = ("executor", "jobs", "engine", "memory")
 
 
 def executor(name: str | None, jobs: int | None, project: Path) -> Executor:
@@ -35,7 +35,7 @@ def executor(name: str | None, jobs: int | None, project: Path) -> Executor:
     if name is None:
         several = jobs is not None and jobs > 1
         name = "local" if several or device_class(environment()) != "cpu" else "inline"
-    return choose(name, Options(jobs, signals.is_stopped))
+    return choose(name, Options(jobs, settings.get("engine"), settings.get("memory"), signals.is_stopped))
 
 
 def read(project: Path) -> dict[str, Any]:
@@ -54,8 +54,8 @@ def read(project: Path) -> dict[str, Any]:
     for name, value in settings.items():
         if name not in KEYS:
             raise UsageError(f"{file}: unknown key {name!r}; expected {', '.join(KEYS)}{nearest(name, KEYS)}")
-        if name == "executor" and not (isinstance(value, str) and value):
-            raise UsageError(f"{file}: executor: expected the name of an executor, not {value!r}")
+        if name != "jobs" and not (isinstance(value, str) and value):
+            raise UsageError(f"{file}: {name}: expected a text, not {value!r}")
         if name == "jobs" and not (type(value) is int and value >= 1):
             raise UsageError(f"{file}: jobs: expected a whole number, at least 1, not {value!r}")
     return settings

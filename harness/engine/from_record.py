@@ -16,7 +16,7 @@ from harness import suite as suites
 from harness.artifact import Json
 from harness.engine.keys import chosen, task_key
 from harness.engine.plan import Plan, Task, TaskId
-from harness.engine.recording import code, declaration
+from harness.engine.recording import declaration
 from harness.engine.suite_sources import resolve
 from harness.errors import SuiteError, UsageError, Where
 from harness.formats.strict_json import canonical
@@ -51,7 +51,8 @@ def suite_of(
             inputs = {n: refs[0] if len(refs) == 1 else refs for n, refs in node["inputs"].items()}
             parameters = {n: _referred(v, references) for n, v in node["parameters"].items()}
             section = "metrics" if name in run.metrics else "stages"
-            sections[section][name] = {"use": node["use"], **inputs, **parameters}
+            image = {"image": node["image"]} if "image" in node else {}
+            sections[section][name] = {"use": node["use"], **image, **inputs, **parameters}
         matrix = {n: _referred(v, references) for n, v in dict(body["matrix"]).items()}
         exclude = _referred(body["exclude"], references)
         parts = {"matrix": matrix, "exclude": exclude, "subject": body["subject"], "seeds": body["seeds"]}
@@ -124,7 +125,7 @@ def recorded(run: Run, plan: Plan) -> Iterator[Recorded]:
 def changes(run: Run, plan: Plan) -> dict[str, list[str]]:
     """Node → what has changed since the record was made, in words. Unchanged nodes are left out."""
     stages: Any = declaration(plan.suite)["stages"]
-    here: Any = code(plan.suite)
+    here: Any = plan.code
     found: dict[str, list[str]] = {}
     for name, node in _stages(run).items():
         then = _code(run).get(name)

@@ -90,6 +90,8 @@ class Plan:
     pictures: tuple[TaskId, ...]
     """Tasks that no score needs: their images, of the first repeat, are for the report."""
     only: Mapping[str, tuple[Any, ...]]
+    code: Mapping[str, Mapping[str, Json]]
+    """Node → its stage's part of the keys (``keys.identity``), where its tasks run."""
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -123,30 +125,38 @@ class Plan:
         return found
 
 
-def make(suite: Suite, *, only: Mapping[str, tuple[Any, ...]] | None = None) -> Plan:
+def make(
+    suite: Suite,
+    *,
+    only: Mapping[str, tuple[Any, ...]] | None = None,
+    code: Mapping[str, Mapping[str, Json]] | None = None,
+) -> Plan:
     """Plan a suite.
 
     Args:
         suite: the suite, with its sources resolved, so that data enters the keys by content.
         only: axis → the values to keep.
+        code: node → its stage's part of the keys where its tasks run; None if they run with this installation.
 
     Raises:
         UsageError: ``only`` leaves nothing; software that a stage declares is not installed.
     """
-    return _Planner(suite, only or {}).plan()
+    if code is None:
+        code = {name: identity(node.stage) for name, node in suite.nodes.items()}
+    return _Planner(suite, only or {}, code).plan()
 
 
 @dataclass
 class _Planner:
     suite: Suite
     only: Mapping[str, tuple[Any, ...]]
+    code: Mapping[str, Mapping[str, Json]]
     tasks: dict[TaskId, Task] = field(default_factory=dict)
     _made: dict[_Place, TaskId] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.bindings = Bindings(self.suite)
         self.protocols = Protocols(self.bindings)
-        self.identity = {name: identity(node.stage) for name, node in self.suite.nodes.items()}
 
     def plan(self) -> Plan:
         cells = list(self._cells())
@@ -155,7 +165,9 @@ class _Planner:
         scores = [s for metric in self.suite.metrics for s in self._scores_of(metric, cells)]
         pictures = [self._task(name, cell, 0) for name in self.suite.pictures for cell in cells]
         info = {m: self._metric_info(m) for m in self.suite.metrics}
-        return Plan(self.suite, self.tasks, tuple(scores), info, tuple(dict.fromkeys(pictures)), self.only)
+        return Plan(
+            self.suite, self.tasks, tuple(scores), info, tuple(dict.fromkeys(pictures)), self.only, self.code
+        )
 
     def _cells(self) -> Iterator[Cell]:
         """The points of the matrix, without deselected and excluded ones."""
@@ -242,7 +254,7 @@ class _Planner:
             for n, refs in wiring.items()
         }
         taken = {n: [[key, output] for (_, key), output in t] for n, t in inputs.items()}
-        key = task_key(self.identity[name], spelled, taken)
+        key = task_key(self.code[name], spelled, taken)
         point, seeds = self.bindings.point(name, cell), self._seeds(name, repeat)
         task = Task(name, key, node.stage, parameters, spelled, inputs, point, seeds)
         # If alternatives turn out equal, the first task stays: the tasks that it refers to come before it.

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifact import Json
-from harness.engine.keys import identity
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
 from harness.engine.protocol import defaults
 from harness.engine.runner import Outcome
@@ -77,7 +76,7 @@ def assemble(
         sources=tuple(sources),
         only={name: [_axis_json(suite, name, v) for v in values] for name, values in plan.only.items()},
         provenance={**provenance(suite.project), "command": command_line(suite.project)},
-        code=code(suite),
+        code=plan.code,
     )
 
 
@@ -256,18 +255,15 @@ def reference_json(suite: Suite) -> dict[str, Json]:
     return {name: _axis_json(suite, name, v) for name, v in suite.reference.items()}
 
 
-def code(suite: Suite) -> dict[str, Json]:
-    """The parts of the keys that the suite itself does not contain; see ``record.Run.code``."""
-    return {name: identity(node.stage) for name, node in suite.nodes.items()}
-
-
 def declaration(suite: Suite) -> dict[str, Json]:
     """The suite with all values bound, as plain JSON, so that the record keeps what ran even if the file changes."""
-    nodes: dict[str, Json] = {}
+    nodes: dict[str, dict[str, Json]] = {}
     for name, node in suite.nodes.items():
         inputs: dict[str, Json] = {n: [str(r) for r in refs] for n, refs in node.inputs.items()}
         parameters = {n: to_json(v) for n, v in node.parameters.items()}
         nodes[name] = {"use": node.stage.name, "inputs": inputs, "parameters": parameters}
+        if node.image is not None:
+            nodes[name]["image"] = node.image.text
     return {
         "stages": nodes,
         "subject": list(suite.subject),

@@ -19,7 +19,6 @@ from harness.engine import call as calls
 from harness.engine import outcome as outcomes
 from harness.engine.call import Call, Given
 from harness.engine.executors import Ended, Executor, Message, Post, Progressed, Slot
-from harness.engine.keys import identity
 from harness.engine.outcome import CallOutcome
 from harness.engine.plan import Plan, Task, TaskId
 from harness.engine.suite_sources import check_unchanged, digest_cache
@@ -179,7 +178,7 @@ class _Walk:
         self._running: dict[Slot, _Running] = {}
         self._messages: SimpleQueue[tuple[Slot, Message]] = SimpleQueue()
         self._thread = threading.get_ident()
-        self._slots = runner.executor.open()
+        self._slots = runner.executor.open(plan, runner.store)
 
     def __enter__(self) -> _Walk:
         return self
@@ -361,7 +360,7 @@ class _Walk:
             task.node,
             task.key,
             task.stage,
-            identity(task.stage),
+            self._plan.code[task.node],
             task.parameters,
             inputs,
             "cuda" if uses_gpu else "cpu",

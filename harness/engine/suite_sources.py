@@ -110,6 +110,19 @@ def named(file: Path) -> list[Source]:
     return list(seen)
 
 
+def found_sources(suite: Suite) -> list[Path]:
+    """The paths of all sources of a suite that are on this machine."""
+    paths: dict[Path, None] = {}
+
+    def note(source: Source) -> Source:
+        if source.found is not None:
+            paths[source.found.path] = None
+        return source
+
+    _replaced(suite, note)
+    return list(paths)
+
+
 def with_absolute_paths(suite: Suite) -> Suite:
     """The suite with every ``path:`` spelled as an absolute path, so that those of two suites can be compared."""
     return _replaced(

@@ -26,6 +26,7 @@ KEYS = (
     "suite",
     "about",
     "extends",
+    "image",
     "subject",
     "stages",
     "metrics",

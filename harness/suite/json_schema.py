@@ -20,6 +20,12 @@ FIELD = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"
 OUTPUT = r"^[a-z][a-z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)?$"
 GATE = r"^[a-z][a-z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)?$"
 
+IMAGE = {
+    "type": ["string", "null"],
+    "minLength": 1,
+    "description": "The container image that tasks run in: HOST/NAME@sha256:…, or a name of images.lock.",
+}
+
 _ARGUMENTS = re.compile(r"^Args:\n((?:[ \t].*\n?|\n)*)", re.MULTILINE)
 _ARGUMENT = re.compile(r"^    (\w+): ((?:.*)(?:\n {5,}.*)*)", re.MULTILINE)
 
@@ -53,6 +59,7 @@ def _properties(stages: Sequence[Stage]) -> dict[str, Any]:
         "suite": _about(names, "Its name, as in baselines/<suite>/."),
         "about": _about(names, "One sentence on what is evaluated."),
         "extends": _about(names, "A suite file, relative to this one, that this one changes."),
+        "image": IMAGE,
         "subject": _about(
             {"anyOf": [names, {"type": "array", "items": names, "minItems": 1, "uniqueItems": True}]},
             "The stages, or stage.field, under test.",
@@ -100,7 +107,7 @@ def _named(stages: Sequence[Stage]) -> dict[str, Any]:
     ]
     node = {
         "type": ["object", "null"],
-        "properties": {"use": {"enum": [s.name for s in stages]}},
+        "properties": {"use": {"enum": [s.name for s in stages]}, "image": IMAGE},
         "allOf": choose,
     }
     return {
@@ -132,7 +139,7 @@ def _whole() -> dict[str, Any]:
 
 def _stage(stage: Stage) -> dict[str, Any]:
     described = _described(stage.about)
-    properties: dict[str, Any] = {"use": {"const": stage.name}}
+    properties: dict[str, Any] = {"use": {"const": stage.name}, "image": IMAGE}
     for name, given in stage.inputs.items():
         properties[name] = _about(_input(given), described.get(name, given.kind.__name__))
     for name, parameter in stage.parameters.items():

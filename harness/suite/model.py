@@ -11,6 +11,7 @@ from typing import Any
 from harness.artifact import Images
 from harness.errors import Where
 from harness.stage import Stage
+from harness.suite.images import ImageName
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Node:
     given: frozenset[str]
     """The parameters that the suite gives; the others have their defaults."""
     where: Where
+    image: ImageName | None = None
+    """The container image that it runs in; None if neither the stage nor the suite names one."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.artifact import Artifact
@@ -15,6 +15,7 @@ from harness.errors import SuiteError, UsageError, Where, nearest
 from harness.stage import REQUIRED, Input, Mark, Parameter, Stage
 from harness.suite import registry, typed
 from harness.suite.extends import STAGES
+from harness.suite.images import ImageName
 from harness.suite.located_yaml import Entry, List, Map, Scalar, Tree, shorten
 from harness.suite.model import Axis, Node, Ref, sources
 from harness.suite.problems import Problems, closed, mapping
@@ -127,11 +128,15 @@ class Declared:
     stage: Stage
     said: Mapping[str, Entry]
     where: Where
+    image: ImageName | None = None
 
 
 def declared(tree: Map, problems: Problems) -> dict[str, Declared]:
     """The nodes of a suite with their stage functions, in the suite's order."""
     found: dict[str, Declared] = {}
+    common: ImageName | None = None
+    with problems.collect():
+        common = image(tree.entries.get("image"))
     sections = {s: mapping(tree.entries[s], s) for s in STAGES}
     names = [n for section in sections.values() for n in section.entries]
     for section, held in sections.items():
@@ -143,7 +148,8 @@ def declared(tree: Map, problems: Problems) -> dict[str, Declared]:
                     raise SuiteError(
                         entry.key_where, f"{name!r} is a stage already (line {found[name].where.line})"
                     )
-                found[name] = _declared(name, entry, section == "metrics", [n for n in names if n != name])
+                own = _declared(name, entry, section == "metrics", [n for n in names if n != name])
+                found[name] = own if own.image else replace(own, image=common)
     return found
 
 
@@ -168,7 +174,20 @@ def _declared(name: str, entry: Entry, as_metric: bool, others: list[str]) -> De
         raise SuiteError(use.where, f"use: {stage.name} is a metric; it belongs under 'metrics'")
     if as_metric and not stage.is_metric:
         raise SuiteError(use.where, f"use: {stage.name} returns no scores; it belongs under 'stages'")
-    return Declared(name, stage, {k: e for k, e in said.items() if k != "use"}, entry.key_where)
+    fields = {k: e for k, e in said.items() if k not in ("use", "image")}
+    return Declared(name, stage, fields, entry.key_where, image(said.get("image")))
+
+
+def image(entry: Entry | None) -> ImageName | None:
+    """The image that a suite or a stage names, if it does.
+
+    Raises:
+        SuiteError: it is no image that is pinned.
+    """
+    if entry is None:
+        return None
+    name: ImageName | None = typed.parse(ImageName | None, entry.value, "image")
+    return name
 
 
 def bind(node: Declared, fields: Fields, problems: Problems) -> Node:
@@ -194,7 +213,7 @@ def bind(node: Declared, fields: Fields, problems: Problems) -> Node:
             elif optional:
                 parameters[name] = spec.default
     given = frozenset(stage.parameters.keys() & node.said.keys())
-    return Node(node.name, stage, inputs, parameters, given, node.where)
+    return Node(node.name, stage, inputs, parameters, given, node.where, node.image)
 
 
 def _wanted(stage: Stage, name: str) -> str:

@@ -10,7 +10,7 @@ from harness import suite as suites
 from harness.artifact import Json
 from harness.engine import from_record
 from harness.engine.plan import Plan, make
-from harness.engine.recording import code, declaration
+from harness.engine.recording import declaration
 from harness.engine.suite_sources import resolve
 from harness.errors import UsageError
 from harness.store.artifacts import Store
@@ -48,7 +48,7 @@ def record(plan: Plan, sources: list[dict[str, Json]]) -> Run:
     here: dict[str, dict[str, Json]] = {"here": {}}
     return Run(
         "id", plan.suite.name, plan.suite.about, "", 0.0, declaration(plan.suite), plan.metrics, (), {}, {},
-        scores, (), here, "here", sources=tuple(sources), code=code(plan.suite),
+        scores, (), here, "here", sources=tuple(sources), code=plan.code,
     )  # fmt: skip
 
 

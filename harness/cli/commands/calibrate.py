@@ -59,7 +59,7 @@ def run_calibration(request: Request, *, repeats: int | None) -> Exit:
             check_writable(folder)
     sides = []
     for name, seeds, fresh in (("a", first, []), ("b", second, subject)):
-        planned = make(replace(suite, seeds=seeds), only=prepared.plan.only)
+        planned = make(replace(suite, seeds=seeds), only=prepared.plan.only, code=prepared.plan.code)
         run, logs = execute(replace(prepared, plan=planned), ReportConsole(streams.err()), fresh)
         folder = home / name
         run = replace(run, provenance={**run.provenance, CALIBRATION: name})

@@ -105,7 +105,8 @@ def _prepare(
     suite, sources = from_record.suite_of(
         run, project, name, mirror=places.mirror(mirror), store=kept, download=True
     )
-    return Prepared(make(continued(suite, seeds)), kept, runs_tasks, sources)
+    plan = make(continued(suite, seeds), code=runs_tasks.code(suite, kept))
+    return Prepared(plan, kept, runs_tasks, sources)
 
 
 def _check_same(run: Run, plan: Plan, name: str) -> None:

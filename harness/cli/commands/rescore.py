@@ -22,9 +22,9 @@ from harness.compare.renewal import named, renew
 from harness.compare.wording import clean, counted, listed, point, together
 from harness.engine import from_record
 from harness.engine.executors import Executor
-from harness.engine.keys import identity, task_key
+from harness.engine.keys import task_key
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, make
-from harness.engine.recording import code, declaration, distributions, item_rows
+from harness.engine.recording import declaration, distributions, item_rows
 from harness.engine.runner import Outcome, Runner
 from harness.errors import Exit, UsageError
 from harness.formats.strict_json import canonical
@@ -63,7 +63,7 @@ def rescore(
     suite, _ = from_record.suite_of(
         before.run, project, baseline, mirror=places.mirror(mirror), store=kept, download=False
     )
-    today = make(suite)
+    today = make(suite, code=runs_tasks.code(suite, kept))
     console = ReportConsole()
     if all(s.task is not None and s.task.key == s.key for s in from_record.recorded(before.run, today)):
         streams.say(f"{baseline}: every metric computes what it did; nothing to rescore")
@@ -117,7 +117,7 @@ def _plan(run: Run, today: Plan, then: Mapping[TaskId, str]) -> Plan:
             }
             spelled = {p: to_json(v) for p, v in task.parameters.items()}
             taken = {n: [[key, output] for (_, key), output in refs] for n, refs in inputs.items()}
-            key = task_key(identity(task.stage), spelled, taken)
+            key = task_key(today.code[task.node], spelled, taken)
             if key == keys.get(task.id):
                 continue
             for source in task.sources:
@@ -203,7 +203,7 @@ def _rescored(run: Run, plan: Plan, outcomes: Mapping[TaskId, Outcome], today: P
     here = environment()
     then: dict[str, Any] = dict(run.declaration)
     now: Any = declaration(today.suite)["stages"]
-    today_code = code(today.suite)
+    today_code = today.code
     stages = {name: now[name] if name in metrics else node for name, node in then["stages"].items()}
     entries = [o.entry for _, o in results.values() if o.entry is not None]
     ran = {environment_id(e.environment): e.environment for e in entries} | {environment_id(here): here}

@@ -101,7 +101,8 @@ def prepare(request: Request, *, download: bool) -> Prepared:
     runs_tasks = executor(request.executor, request.jobs, suite.project)
     store = Store(places.store_root(request.store, suite.project))
     suite, sources = resolve(suite, mirror=places.mirror(request.mirror), store=store, download=download)
-    return Prepared(make(suite, only=only), store, runs_tasks, sources)
+    plan = make(suite, only=only, code=runs_tasks.code(suite, store))
+    return Prepared(plan, store, runs_tasks, sources)
 
 
 class Session:
@@ -312,4 +313,4 @@ def _limit(suite: Suite, side: Side, name: str, reach: int, most: int) -> str:
 def plans(plan: Plan, looks: Looks) -> Iterator[tuple[Plan, Looks]]:
     """Yield for each look the plan to run, and the looks as recorded once it is taken."""
     for taken, seeds in enumerate(looks.seeds, start=1):
-        yield make(continued(plan.suite, seeds), only=plan.only), replace(looks, taken=taken)
+        yield make(continued(plan.suite, seeds), only=plan.only, code=plan.code), replace(looks, taken=taken)

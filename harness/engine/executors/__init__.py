@@ -8,17 +8,21 @@ command that does so.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from typing import Protocol
 
+from harness.artifact import Json
 from harness.engine.call import Call
 from harness.engine.outcome import CallOutcome
+from harness.engine.plan import Plan
 from harness.errors import UsageError, nearest
+from harness.store.artifacts import Store
+from harness.suite import Suite
 
 GROUP = "harness.executors"
-_NO_EXECUTORS = {"workers"}
+_NO_EXECUTORS = {"workers", "engines"}
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,15 @@ class Slot(Protocol):
 class Executor(Protocol):
     """Starts calls in its slots."""
 
-    def open(self) -> Sequence[Slot]:
-        """The slots, the same at every time. What they need is started when they first need it."""
+    def code(self, suite: Suite, store: Store) -> Mapping[str, Mapping[str, Json]] | None:
+        """Node → its stage's part of the keys where its tasks will run; None if that is this installation.
+
+        Raises:
+            UsageError: a stage cannot run there.
+        """
+
+    def open(self, plan: Plan, store: Store) -> Sequence[Slot]:
+        """The slots, the same until ``close``. What they need is started when they first need it."""
 
     def close(self) -> None:
         """End everything that was started; calls that are in progress are interrupted, and can be resumed."""
@@ -78,6 +89,10 @@ class Options:
 
     jobs: int | None = None
     """Number of tasks at the same time on processors; None for the executor's own choice."""
+    engine: str | None = None
+    """The container engine; None for the first that answers."""
+    memory: str | None = None
+    """Limit of main memory for a container, such as ``16g``."""
     is_stopped: Callable[[], bool] = lambda: False
     """Whether a signal has asked this process to stop."""
 

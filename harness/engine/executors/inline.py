@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from harness.engine.call import Call
 from harness.engine.execution import execute
 from harness.engine.executors import Ended, Logged, Options, Post, Progressed, Slot
+from harness.engine.plan import Plan
 from harness.errors import UsageError
+from harness.store.artifacts import Store
 from harness.store.environment import device_class, environment
+from harness.suite import Suite
 
 EVERY = "every device"
 
@@ -37,7 +40,10 @@ class InlineExecutor:
     def __init__(self, is_stopped: Callable[[], bool] = lambda: False) -> None:
         self._slot = InlineSlot(is_stopped)
 
-    def open(self) -> Sequence[Slot]:
+    def code(self, suite: Suite, store: Store) -> None:
+        """Stages run in this installation."""
+
+    def open(self, plan: Plan, store: Store) -> Sequence[Slot]:
         return [self._slot]
 
     def close(self) -> None:

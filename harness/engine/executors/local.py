@@ -21,7 +21,7 @@ def executor(options: Options) -> WorkerExecutor:
     Without an accelerator and without ``--jobs`` there is one slot for every two cores.
     """
     devices = accelerators(os.environ)
-    jobs = options.jobs or (1 if devices else max(1, _cores() // 2))
+    jobs = options.jobs or (1 if devices else max(1, cores() // 2))
     slots = [WorkerSlot(frozenset(), launch(os.environ, (), jobs)) for _ in range(jobs)]
     slots += [WorkerSlot(frozenset({d}), launch(os.environ, (d,), jobs + len(devices))) for d in devices]
     if len(devices) > 1:
@@ -37,10 +37,14 @@ def launch(environment: Mapping[str, str], devices: Sequence[str], workers: int)
         devices: the accelerators that the worker sees.
         workers: how many share the processor; the number of threads that the user has set stays.
     """
-    threads = str(max(1, _cores() // workers))
-    own = {name: environment.get(name, environment.get("OMP_NUM_THREADS", threads)) for name in THREADS}
-    variables = {**environment, **own, "CUDA_VISIBLE_DEVICES": ",".join(devices)}
+    variables = {**environment, **threads(environment, workers), "CUDA_VISIBLE_DEVICES": ",".join(devices)}
     return Launch([sys.executable, "-m", "harness", "worker"], variables, died)
+
+
+def threads(environment: Mapping[str, str], workers: int) -> dict[str, str]:
+    """The variables that give each of several workers its share of the cores, or what the user has set."""
+    share = str(max(1, cores() // workers))
+    return {name: environment.get(name, environment.get("OMP_NUM_THREADS", share)) for name in THREADS}
 
 
 def accelerators(environment: Mapping[str, str]) -> list[str]:
@@ -67,5 +71,6 @@ def listed(text: str) -> list[str]:
     ]
 
 
-def _cores() -> int:
+def cores() -> int:
+    """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -19,8 +19,11 @@ from harness.engine import outcome as outcomes
 from harness.engine.call import CALL, Call
 from harness.engine.executors import Ended, Logged, Post, Progressed, Slot
 from harness.engine.outcome import CallOutcome
+from harness.engine.plan import Plan
 from harness.errors import HarnessError, StageError, UsageError
 from harness.formats.escapes import visible
+from harness.store.artifacts import Store
+from harness.suite import Suite
 
 SILENT_S = 120.0
 """A worker that says nothing for this many seconds, not even that it is alive, is ended, and its task fails."""
@@ -37,6 +40,8 @@ class Launch:
     """All variables of the process."""
     died: Callable[[int], str]
     """Explains the exit code of a worker that ended in the middle of a call; negative for a signal."""
+    clean: Callable[[], None] = lambda: None
+    """Removes what outlives the process; called after its end."""
 
 
 class WorkerExecutor:
@@ -49,7 +54,10 @@ class WorkerExecutor:
     def __init__(self, slots: Sequence[WorkerSlot]) -> None:
         self._slots = slots
 
-    def open(self) -> Sequence[Slot]:
+    def code(self, suite: Suite, store: Store) -> None:
+        """The workers run this installation."""
+
+    def open(self, plan: Plan, store: Store) -> Sequence[Slot]:
         return self._slots
 
     def close(self) -> None:
@@ -151,6 +159,7 @@ class WorkerSlot:
                 if time.monotonic() - heard > self._silent_s:
                     process.kill()
                     process.wait()
+                    self._launch.clean()
                     raise StageError(f"the worker said nothing for {self._silent_s:g} s and was ended")
                 continue
             content = os.read(handle, 65536)
@@ -166,6 +175,7 @@ class WorkerSlot:
         if process.poll() is None:
             process.kill()
             process.wait()
+        self._launch.clean()
         told = self._launch.died(process.returncode)
         assert self._errors is not None
         self._errors.seek(0)
@@ -188,6 +198,8 @@ class WorkerSlot:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._launch.clean()
+        self._process = None
 
 
 def died(code: int) -> str:

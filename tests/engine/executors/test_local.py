@@ -79,10 +79,13 @@ def test_a_worker_that_dies_fails_its_task_and_is_replaced(tmp_path: Path, sign:
 def test_the_executor_of_a_project(tmp_path: Path) -> None:
     write_suite(tmp_path, changed(("[square, absolute]", "[square]")))
     for text, says in (
-        ('executor = "lokal"', "--executor lokal: none of inline, local; did you mean 'local'?"),
-        ("executor = 3", "executor: expected the name of an executor, not 3"),
+        ('executor = "lokal"', "--executor lokal: none of container, inline, local; did you mean 'local'?"),
+        ("executor = 3", "executor: expected a text, not 3"),
         ("jobs = 0", "jobs: expected a whole number, at least 1, not 0"),
-        ('executer = "local"', "unknown key 'executer'; expected executor, jobs; did you mean 'executor'?"),
+        (
+            'executer = "local"',
+            "unknown key 'executer'; expected executor, jobs, engine, memory; did you mean 'executor'?",
+        ),
         ("executor =", "not TOML"),
         ('executor = "inline"\njobs = 2', "inline runs one task at a time"),
     ):
@@ -108,7 +111,7 @@ def test_the_devices_of_workers() -> None:
 
 
 def test_workers_share_the_cores_unless_the_user_has_said_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.engine.executors.local._cores", lambda: 8)
+    monkeypatch.setattr("harness.engine.executors.local.cores", lambda: 8)
     assert launch({}, (), 2).environment["OMP_NUM_THREADS"] == "4"
     assert launch({}, ("GPU-aa-1",), 16).environment["MKL_NUM_THREADS"] == "1"
     assert launch({"OMP_NUM_THREADS": "3"}, (), 2).environment["OPENBLAS_NUM_THREADS"] == "3"
