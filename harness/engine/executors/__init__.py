@@ -17,7 +17,7 @@ from harness.artifact import Json
 from harness.engine.call import Call
 from harness.engine.outcome import CallOutcome
 from harness.engine.plan import Plan
-from harness.errors import UsageError, nearest
+from harness.errors import UsageError, described, nearest
 from harness.store.artifacts import Store
 from harness.suite import Suite
 
@@ -108,7 +108,12 @@ def choose(name: str, options: Options) -> Executor:
     if name in ours:
         made = import_module(f"{__name__}.{name}").executor
     elif name in others:
-        made = others[name].load()
+        try:
+            made = others[name].load().executor
+        except Exception as e:  # the module is another package's code and may raise anything
+            raise UsageError(
+                f"--executor {name}: {others[name].value} cannot be used ({described(e)})"
+            ) from e
     else:
         known = sorted(ours | others.keys())
         raise UsageError(f"--executor {name}: none of {', '.join(known)}{nearest(name, known)}")
