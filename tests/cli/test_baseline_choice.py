@@ -9,7 +9,7 @@ from compare.runs import accepted, repeats, run, score
 from compare.test_merge_base import git
 from toy_suites import changed, write_suite
 
-from harness.cli.suite_at import suite_at
+from harness.cli.baseline_choice import suite_at
 from harness.errors import UsageError
 from harness.suite import Suite
 
