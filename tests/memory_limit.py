@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine.executors.local import release
+from harness.engine.executors import release
 
 OPTION = "memory_limit_mb"
 PASSED = pytest.StashKey[bool]()

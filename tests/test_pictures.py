@@ -8,7 +8,7 @@ import pytest
 from toy_suites import changed, write_suite
 
 from harness import suite
-from harness.engine.executors.local import LocalExecutor
+from harness.engine.executors import LocalExecutor
 from harness.engine.plan import Plan, make
 from harness.engine.runner import Runner
 from harness.errors import SuiteError

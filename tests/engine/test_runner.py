@@ -13,8 +13,7 @@ from command_line import package
 from toy_suites import changed, write_suite
 
 from harness import suite
-from harness.engine.executors import Call, Executed, Progress
-from harness.engine.executors.local import LocalExecutor
+from harness.engine.executors import Call, Executed, LocalExecutor, Progress
 from harness.engine.plan import Plan, make
 from harness.engine.runner import Event, Outcome, Runner
 from harness.formats.strict_json import canonical

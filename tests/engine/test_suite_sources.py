@@ -12,7 +12,7 @@ from toy_suites import write_suite
 
 from harness import suite
 from harness.engine import suite_sources
-from harness.engine.executors.local import LocalExecutor
+from harness.engine.executors import LocalExecutor
 from harness.engine.plan import Plan, make
 from harness.engine.runner import Event, Outcome, Runner
 from harness.sources.hub import Source

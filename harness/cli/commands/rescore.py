@@ -20,7 +20,7 @@ from harness.compare.match import declared_differences
 from harness.compare.renewal import named, renew
 from harness.compare.wording import clean, counted, listed, point, together
 from harness.engine import from_record
-from harness.engine.executors.local import LocalExecutor
+from harness.engine.executors import LocalExecutor
 from harness.engine.keys import identity, task_key
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, make
 from harness.engine.recording import code, declaration, distributions, item_rows

@@ -24,7 +24,7 @@ from harness.compare.history import accepted
 from harness.compare.interim_analyses import MOST_SEEDS, declare, is_open, useful
 from harness.compare.sample import Side
 from harness.compare.wording import counted
-from harness.engine.executors.local import LocalExecutor
+from harness.engine.executors import LocalExecutor
 from harness.engine.plan import Plan, make
 from harness.engine.recording import Invocation, assemble, failure_logs, gate_infos
 from harness.engine.runner import Runner

@@ -1,4 +1,8 @@
-"""Run a stage in this process, with its log, memory use and failures."""
+"""Executors run tasks. An executor gets a call with everything resolved, and returns what the stage returned.
+
+The protocol is one method, so an executor for a container or a cluster is one small class. ``LocalExecutor`` runs the
+stage in this process, which also allows debugging, with its log, memory use and failures.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,60 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
-from harness.engine.executors import Call, Executed, Progress
+from harness.artifact import Artifact, Json
 from harness.errors import HarnessError, ResourceError, StageError, StoreError, described, text_of
 from harness.formats.escapes import visible
+from harness.stage import Stage
 from harness.store.entries import ONLY
 from harness.store.environment import device_class, environment, environment_of_work, installed
+
+Inputs = Mapping[str, Artifact | tuple[Artifact, ...]]
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One execution of one stage."""
+
+    stage: Stage
+    inputs: Inputs
+    parameters: Mapping[str, Any]
+    work: Path
+    """Work folder. It has ``scratch`` (kept from a killed attempt) and ``entry`` (empty; outputs go below it)."""
+
+
+@dataclass(frozen=True)
+class Executed:
+    """The result of a call."""
+
+    returned: Any
+    """What the stage function returned."""
+    environment: Mapping[str, Json]
+    """The environment of the computation, as reported by the process that computed it."""
+    distributions: Mapping[str, Json]
+    """What is installed there: distribution → version."""
+
+
+class Executor(Protocol):
+    """Runs one call at a time."""
+
+    @property
+    def device(self) -> str:
+        """The device class of the executions: ``"cpu"`` or the accelerator's name."""
+
+    def execute(self, call: Call, progress: Progress) -> Executed:
+        """Run the stage function.
+
+        Raises:
+            StageError: the task failed. The message is one line; the log is in ``work/log.txt``.
+        """
+
 
 # OpenMP threads that spin while they wait work 20 times slower as soon as another process needs a core. Threads that
 # sleep at once make a training of small operations take half as long again. So they spin for less than a millisecond
