@@ -18,7 +18,7 @@ from harness.compare.decide import Judged, correct
 from harness.compare.match import Fields, Pair, declared_differences, differences, value_at
 from harness.compare.sample import Side, lacks_timing
 from harness.formats.strict_json import canonical
-from harness.leaderboard.board import Column
+from harness.leaderboard import Column
 from harness.store.project import order
 from harness.store.record import Run, Score
 

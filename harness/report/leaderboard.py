@@ -18,7 +18,7 @@ from harness.compare.comparison import Difference, Finding
 from harness.compare.sample import Figure
 from harness.compare.wording import clean
 from harness.formats.strict_json import canonical
-from harness.leaderboard.board import Board, Column, Line, Origin, Ranks, Table
+from harness.leaderboard import Board, Column, Line, Origin, Ranks, Table
 from harness.report.markup import escape, table_row
 
 
