@@ -1,10 +1,14 @@
-"""Samples: generated images along the points of the matrix, next to the baseline's images from the same noise."""
+"""Generated images: samples along the points of the matrix, and those that are closest to a training image.
+
+Samples stand next to the baseline's images from the same noise.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 
 from harness.artifact import GeneratedImages
@@ -16,9 +20,11 @@ from harness.report.html.context import Context
 from harness.report.html.parts import REFERENCE, Block, Listing, Section, Strip, Thumbnail, thumbnail
 from harness.report.selection import (
     CARDS,
+    PAIRS,
     ROWS,
     Drawn,
     chosen,
+    closest_pairs,
     generated,
     real_images,
     shortest,
@@ -266,3 +272,38 @@ class _Counter:
 
 def _sentences(*parts: str) -> str:
     return " ".join(filter(None, parts))
+
+
+def memorised(context: Context) -> Section | None:
+    """Show the closest pairs with their distance; None if no stage searched for them or the store has none."""
+    blocks: list[Block] = []
+    try:
+        for made in closest_pairs(Shelf(context.run, context.store)):
+            blocks.append(_pairs(made))
+    except (StoreError, StageError, OSError) as e:
+        blocks.append(Listing("Not shown", (first_line(str(e)),)))
+    lead = "A copy of a training image would stand here first, at a distance near 0."
+    return Section("memorisation", "Memorisation", tuple(blocks), lead) if blocks else None
+
+
+def _pairs(made: Made) -> Strip:
+    shown = list(islice(rows(made.artifact), PAIRS))
+    pictures = [thumbnail(r.path, _alt(r), label=_distance(r), note=_sides(r)) for r in shown]
+    unreadable = sum(p is None for p in pictures)
+    caption = f"Left generated, right the nearest training image; nearest first{where(made)}."
+    caption += f" {unreadable} of {len(shown)} cannot be read." if unreadable else ""
+    return Strip(made.name, caption, (), (tuple(pictures),))
+
+
+def _distance(row: Row) -> str:
+    distance = row.columns.get("distance")
+    return f"distance {number(distance)}" if isinstance(distance, int | float) else "distance unknown"
+
+
+def _sides(row: Row) -> str:
+    names = (row.columns.get(side) for side in ("generated", "training"))
+    return clean(" | ".join(str(name) for name in names if name is not None), most=120)
+
+
+def _alt(row: Row) -> str:
+    return f"Pair at {_distance(row)}: {_sides(row)}"

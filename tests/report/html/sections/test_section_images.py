@@ -23,8 +23,7 @@ from harness.compare.verdict import compare
 from harness.formats.image_folder import rows
 from harness.report.html.context import Context
 from harness.report.html.parts import Listing, Section, Strip, Thumbnail, thumbnail
-from harness.report.html.sections.memorised import memorised
-from harness.report.html.sections.strips import strips
+from harness.report.html.sections.images import memorised, strips
 from harness.store.artifacts import Store
 from harness.store.record import Run, TaskInfo
 
