@@ -19,7 +19,7 @@ from harness.compare.sample import Figure
 from harness.compare.wording import clean
 from harness.formats.strict_json import canonical
 from harness.leaderboard import Board, Column, Line, Origin, Ranks, Table
-from harness.report.markup import escape, table_row
+from harness.report.markdown import escape, table_row
 
 
 @dataclass(frozen=True)

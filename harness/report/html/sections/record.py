@@ -16,7 +16,7 @@ from harness.report.finding_text import more_evidence
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Listing, Section, Table, Tone
 from harness.report.html.sections.verdicts import side_cell
-from harness.report.markup import cell_text, detail_table
+from harness.report.markdown import cell_text, detail_table
 from harness.store.environment import device_class
 from harness.store.record import Repeat, Score
 
