@@ -18,8 +18,8 @@ from harness.compare.sample import Side
 from harness.compare.wording import against, clean, figures, label, together, worst_first
 from harness.errors import Exit, StageError, StoreError, UsageError, nearest
 from harness.report.console import ReportConsole
-from harness.report.depicted import Items, Shown
 from harness.report.finding_text import name, share, sum_up
+from harness.report.pictures import Items, Shown
 from harness.report.terminal import Lines
 from harness.store import project
 from harness.store.artifacts import Store

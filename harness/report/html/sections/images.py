@@ -18,7 +18,7 @@ from harness.formats.image_folder import Row, rows
 from harness.formats.strict_json import canonical
 from harness.report.html.context import Context
 from harness.report.html.parts import REFERENCE, Block, Listing, Section, Strip, Thumbnail, thumbnail
-from harness.report.selection import (
+from harness.report.pictures import (
     CARDS,
     PAIRS,
     ROWS,

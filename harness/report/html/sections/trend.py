@@ -10,8 +10,7 @@ from markupsafe import Markup
 
 from harness.compare import wording
 from harness.compare.comparison import Difference
-from harness.compare.declared import suite_changes
-from harness.compare.match import in_point, match, run_differences
+from harness.compare.match import in_point, match, run_differences, suite_changes
 from harness.compare.sample import NO_TIMING, Figure, Side, lacks_timing
 from harness.report.finding_text import confidence
 from harness.report.html.context import Context
