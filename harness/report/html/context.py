@@ -9,9 +9,8 @@ from pathlib import Path
 from harness.artifact import Json
 from harness.compare import wording
 from harness.compare.comparison import Comparison, Difference, Finding, Verdict
-from harness.compare.declared import suite_changes
 from harness.compare.history import Step
-from harness.compare.match import in_point, match
+from harness.compare.match import in_point, match, suite_changes
 from harness.compare.sample import Side
 from harness.compare.wording import figures, place
 from harness.errors import StoreError
