@@ -21,7 +21,7 @@ from harness.cli import signals
 from harness.cli.baseline_choice import Against, Case, case, check, label_of, opponent, side
 from harness.compare.comparison import Comparison, stored
 from harness.compare.history import accepted
-from harness.compare.interim_analyses import MOST_SEEDS, declare, is_open, useful
+from harness.compare.planning import MOST_SEEDS, declare, is_open, useful
 from harness.compare.sample import Side
 from harness.compare.wording import counted
 from harness.engine.executors import LocalExecutor
