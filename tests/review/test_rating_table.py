@@ -7,19 +7,18 @@ import random
 import pytest
 from rated import invented
 
-from harness.review import levels, rating_table
-from harness.review.levels import Level
-from harness.review.rating_table import Ratings
+from harness.review import rating_table
+from harness.review.rating_table import Level, Ratings
 
 
 def of(ratings: Ratings, system: str) -> dict[tuple[str, str], float]:
     """Centred realism of one system."""
-    centred = levels.centred(ratings.rated, levels.answer("realism"))
+    centred = rating_table.centred(ratings.rated, rating_table.answer("realism"))
     return {(r.rater, r.image): centred[r.rater, r.image] for r in rating_table.of(ratings.rated, system)}
 
 
 def of_system(ratings: Ratings, system: str) -> Level:
-    return levels.level(of(ratings, system))
+    return rating_table.level(of(ratings, system))
 
 
 def test_a_strict_rater_who_saw_one_system_more_does_not_pull_it_down() -> None:
@@ -60,7 +59,7 @@ def test_a_difference_is_paired_over_raters() -> None:
             "Eve": {"real": [5, 4, 5], "ours": [3, 3, 2]},
         }
     )
-    found = levels.difference(of(ratings, "real"), of(ratings, "ours"))
+    found = rating_table.difference(of(ratings, "real"), of(ratings, "ours"))
     assert found.mean == pytest.approx(2)
     assert found.unit == "images"
     assert (found.images, found.raters) == (3, 3)
@@ -75,7 +74,7 @@ def test_intervals_hold_the_truth_about_nine_times_in_ten() -> None:
             for r in range(3)
             for i, quality in enumerate(ours)
         }
-        found = levels.level(values)
+        found = rating_table.level(values)
         assert found.low is not None
         assert found.high is not None
         covered += found.low <= 3 <= found.high
