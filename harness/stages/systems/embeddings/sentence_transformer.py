@@ -19,7 +19,7 @@ from harness.compute.quiet import hushed
 from harness.compute.weights import UNREADABLE, complete, finite, header, one_line
 from harness.errors import StageError
 from harness.formats.embedder import read_description
-from harness.sources.weight_files import PICKLED, refusal
+from harness.sources.content import PICKLED, refusal
 from harness.stages.systems.embeddings.embedder import normalised
 
 MODULES = "modules.json"

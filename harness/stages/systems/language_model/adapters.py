@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from harness.artifact import Json
 from harness.compute.weights import UNREADABLE, finite, one_line, some
 from harness.errors import StageError
-from harness.sources.weight_files import PICKLED, refusal
+from harness.sources.content import PICKLED, refusal
 from harness.stages.systems.language_model import checks
 from harness.stages.systems.language_model.checks import read_tokenizer
 from harness.stages.systems.language_model.quantising import Quantisation

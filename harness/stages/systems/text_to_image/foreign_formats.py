@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from harness.compute.weights import UNREADABLE, finite, header, one_line, stored_dtype
 from harness.errors import StageError
-from harness.sources.weight_files import PICKLED
+from harness.sources.content import PICKLED
 from harness.stages.systems.text_to_image import components, weight_files
 from harness.stages.systems.text_to_image.components import NETWORKS, assemble
 

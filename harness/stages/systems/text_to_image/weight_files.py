@@ -10,7 +10,7 @@ import torch
 
 from harness.compute.weights import stored_dtype
 from harness.errors import StageError
-from harness.sources.weight_files import PICKLED, conversion, refusal
+from harness.sources.content import PICKLED, conversion, refusal
 
 _WEIGHTS = re.compile(
     r"(?:diffusion_pytorch_model|model)(?:\.(\w+))?(?:-\d+-of-\d+)?(?:\.(\w+))?\.safetensors"
