@@ -16,9 +16,8 @@ from typing import Any
 
 from harness import suite
 from harness.artifact import Json
+from harness.compare import Comparison, verdict
 from harness.compare import baseline as baselines
-from harness.compare import verdict
-from harness.compare.comparison import Comparison
 from harness.compare.merge_base import MergeBase
 from harness.compare.sample import Side
 from harness.engine.recording import gate_infos, reference_json

@@ -8,8 +8,7 @@ from itertools import product
 from typing import Literal
 
 from harness.artifact import Json
-from harness.compare import stats
-from harness.compare.comparison import Claim, Difference, Estimate, Finding, Verdict
+from harness.compare import Claim, Difference, Estimate, Finding, Verdict, stats
 from harness.compare.decide import Judged, Judgement, decide
 from harness.compare.evidence import Evidence, gather
 from harness.compare.match import Pair, declared_differences, differences, environment_differences

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from harness.artifact import Json
-from harness.compare.comparison import Difference, Point
+from harness.compare import Difference, Point
 from harness.formats.strict_json import canonical
 from harness.store.environment import DISTRIBUTIONS, INSTRUCTIONS, OBSERVED
 from harness.store.record import Run, Score

@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from harness.compare import stats
-from harness.compare.comparison import Comparison, Finding, Verdict
+from harness.compare import Comparison, Finding, Verdict, stats
 from harness.compare.contrast import planned
 from harness.compare.decide import sees, too_wide
 from harness.compare.match import in_point

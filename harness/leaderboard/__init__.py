@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness.artifact import Json
-from harness.compare.comparison import Difference, Finding
+from harness.compare import Difference, Finding
 from harness.compare.sample import Figure
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.artifact import Json
-from harness.compare.comparison import Difference, Finding
+from harness.compare import Difference, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
 from harness.compare.match import Fields, Pair, declared_differences, differences, value_at

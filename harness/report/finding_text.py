@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from harness.compare.comparison import Comparison, Difference, Finding, Verdict
+from harness.compare import Comparison, Difference, Finding, Verdict
 from harness.compare.explain import Explanation, Part, Place
 from harness.compare.planning import advised, told
 from harness.compare.stats import ALPHA, CONFIDENCE

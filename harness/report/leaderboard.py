@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from harness.compare import wording
-from harness.compare.comparison import Difference, Finding
+from harness.compare import Difference, Finding, wording
 from harness.compare.sample import Figure
 from harness.compare.wording import clean
 from harness.formats.strict_json import canonical

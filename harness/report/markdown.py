@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifact import Json
-from harness.compare import wording
-from harness.compare.comparison import Comparison, Difference, Finding, Verdict
+from harness.compare import Comparison, Difference, Finding, Verdict, wording
 from harness.compare.match import merged
 from harness.errors import UsageError
 from harness.formats.strict_json import canonical

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifact import Json
-from harness.compare import baseline
-from harness.compare.comparison import Comparison, Finding
+from harness.compare import Comparison, Finding, baseline
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.stage import Items

@@ -14,8 +14,7 @@ from disks import content, files_up_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare import baseline
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict, baseline
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import UsageError

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.artifact import Json
-from harness.compare.comparison import Difference
+from harness.compare import Difference
 from harness.compare.match import (
     NAMED,
     declared_differences,

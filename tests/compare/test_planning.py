@@ -14,8 +14,7 @@ from compare.runs import BASE, compared, gate, metric, only, repeats, score, see
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare import stats
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict, stats
 from harness.compare.decide import decide, sees, too_wide
 from harness.compare.evidence import Evidence
 from harness.compare.planning import MOST_SEEDS, advised, declare, is_open, outlooks, told, useful

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from report.test_golden import COMPARISON, EMPTY, EXAMPLES, FINDINGS, HOSTILE, NASTY, RUN, many
 
 from harness.artifact import Json
-from harness.compare.comparison import Difference
+from harness.compare import Difference
 from harness.errors import UsageError
 from harness.report.markdown import (
     LEAST_BYTES,

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.baseline_choice import Against, judge, label_of, opponent, side
+from harness.compare import Comparison, Finding, Verdict
 from harness.compare import explain as explanations
-from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.compare.explain import Explanation, Part
 from harness.compare.sample import Side
 from harness.compare.wording import against, clean, figures, label, together, worst_first

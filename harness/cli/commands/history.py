@@ -14,9 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.compare import Comparison, Difference, Finding, verdict, wording
 from harness.compare import baseline as baselines
-from harness.compare import verdict, wording
-from harness.compare.comparison import Comparison, Difference, Finding
 from harness.compare.history import Step, read
 from harness.compare.match import suite_changes
 from harness.compare.sample import NO_TIMING, Figure, lacks_timing

@@ -19,7 +19,7 @@ from harness import suite as suites
 from harness.artifact import Json
 from harness.cli import signals
 from harness.cli.baseline_choice import Against, Case, case, check, label_of, opponent, side
-from harness.compare.comparison import Comparison, stored
+from harness.compare import Comparison, stored
 from harness.compare.history import accepted
 from harness.compare.planning import MOST_SEEDS, declare, is_open, useful
 from harness.compare.sample import Side

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifact import Json
-from harness.compare import wording
-from harness.compare.comparison import Comparison, Difference, Finding, Verdict
+from harness.compare import Comparison, Difference, Finding, Verdict, wording
 from harness.compare.history import Step
 from harness.compare.match import in_point, match, suite_changes
 from harness.compare.sample import Side

@@ -6,8 +6,7 @@ import unicodedata
 
 from markupsafe import Markup, escape
 
-from harness.compare import wording
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict, wording
 
 INK, QUIET, RULE, PAPER, ACCENT = (f"var(--{name})" for name in ("ink", "quiet", "rule", "paper", "accent"))
 """The page's colours, in both colour schemes."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict
 from harness.report.html.svg import SERIES, element, fitted, percent, series_mark, text, verdict_mark
 
 

@@ -6,8 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from harness.artifact import Json
-from harness.compare import wording
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict, wording
 from harness.compare.match import merged
 from harness.compare.wording import worst_first
 from harness.formats.strict_json import canonical

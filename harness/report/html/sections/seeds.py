@@ -9,8 +9,7 @@ from statistics import fmean
 
 from markupsafe import Markup
 
-from harness.compare import wording
-from harness.compare.comparison import Finding, Verdict
+from harness.compare import Finding, Verdict, wording
 from harness.compare.match import in_point
 from harness.report.html.context import Context, baselines
 from harness.report.html.parts import Cell, Chart, Section, Table

@@ -8,8 +8,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from harness.compare import wording
-from harness.compare.comparison import Difference
+from harness.compare import Difference, wording
 from harness.compare.match import in_point, match, run_differences, suite_changes
 from harness.compare.sample import NO_TIMING, Figure, Side, lacks_timing
 from harness.report.finding_text import confidence

@@ -13,8 +13,7 @@ from itertools import accumulate
 
 from markupsafe import Markup
 
-from harness.compare import wording
-from harness.compare.comparison import Comparison, Difference, Finding, Point, Verdict
+from harness.compare import Comparison, Difference, Finding, Point, Verdict, wording
 from harness.formats.strict_json import canonical
 from harness.report.finding_text import confidence
 from harness.report.html.context import Context, metric_cell, table, verdict_cell

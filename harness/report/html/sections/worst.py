@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.compare.comparison import Finding, Verdict
+from harness.compare import Finding, Verdict
 from harness.compare.explain import Explanation, Part, Place, explain, pairs_of, worst_values
 from harness.compare.sample import Side
 from harness.compare.wording import clean, counted, first_line, label, together, worst_first
