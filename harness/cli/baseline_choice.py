@@ -18,7 +18,7 @@ from harness import suite
 from harness.artifact import Json
 from harness.compare import Comparison, verdict
 from harness.compare import baseline as baselines
-from harness.compare.merge_base import MergeBase
+from harness.compare.baseline import MergeBase
 from harness.compare.sample import Side
 from harness.engine.recording import gate_infos, reference_json
 from harness.engine.suite_sources import with_absolute_paths

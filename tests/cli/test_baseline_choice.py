@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from compare.runs import accepted, repeats, run, score
-from compare.test_merge_base import git
+from compare.test_baseline import git
 from toy_suites import changed, write_suite
 
 from harness.cli.baseline_choice import suite_at

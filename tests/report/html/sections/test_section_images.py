@@ -17,6 +17,7 @@ from painted import GALLERY, SWEEP, ran
 from PIL import Image
 
 from harness.artifact import Images
+from harness.compare import acceptance
 from harness.compare import baseline as baselines
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
@@ -105,7 +106,7 @@ def test_the_baselines_images_stand_below_ours_where_they_differ(tmp_path: Path)
 def test_an_accepted_baseline_still_finds_its_images(tmp_path: Path) -> None:
     before, store = ran(tmp_path)
     (tmp_path / "run").mkdir()
-    file = baselines.accept(before, tmp_path / "run", tmp_path, "cpu", "first figures")
+    file = acceptance.accept(before, tmp_path / "run", tmp_path, "cpu", "first figures")
     after, _ = ran(tmp_path, GALLERY.replace("prompts: drawn, learnt", "prompts: drawn, steps: 50, learnt"))
     strip = only(strips(context(after, store, baselines.read_file(file).run)))
     assert strip.labels == ("real", "baseline", "candidate")
