@@ -14,8 +14,7 @@ from harness.compare.sample import NO_TIMING, Figure, Side, lacks_timing
 from harness.report.finding_text import confidence
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Chart, Section, Table
-from harness.report.html.plot import TOP, Plot, scale
-from harness.report.html.svg import ACCENT, INK, QUIET, drawing, mark, rule
+from harness.report.html.svg import ACCENT, INK, QUIET, TOP, Plot, drawing, mark, rule, scale
 from harness.store.record import GateInfo, Run, Score
 
 MOST_RUNS = 60
