@@ -1,8 +1,9 @@
-"""Checks of weights from elsewhere: the headers of safetensors files, and whether a network got all its weights."""
+"""Weights from elsewhere: opened in silence, their headers read, and checked for what is missing or not finite."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,27 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from harness.errors import StageError
+
+
+@contextmanager
+def hushed(*loggings: Any) -> Iterator[None]:
+    """Silence libraries inside the block.
+
+    Args:
+        loggings: ``transformers.utils.logging``, ``diffusers.utils.logging``; both have the same functions.
+    """
+    before = [(library, library.get_verbosity(), library.is_progress_bar_enabled()) for library in loggings]
+    for library in loggings:
+        library.set_verbosity(library.CRITICAL)
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, level, bar in before:
+            library.set_verbosity(level)
+            if bar:
+                library.enable_progress_bar()
+
 
 UNREADABLE = (
     OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,

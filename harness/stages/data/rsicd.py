@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifact import CaptionedImages, Json
-from harness.compute.seeded_shuffle import drawn
+from harness.compute.seeds import drawn
 from harness.errors import StageError
 from harness.formats.pixels import Decoder, Resize
 from harness.sources.hub import Source

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
 from harness.artifact import Corpus, Json
-from harness.compute.seeded_shuffle import drawn
+from harness.compute.seeds import drawn
 from harness.errors import StageError
 from harness.formats import corpus as table
 from harness.formats.corpus import Row

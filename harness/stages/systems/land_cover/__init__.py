@@ -167,7 +167,7 @@ def predict(
     import pyarrow.parquet as pq
     import torch
 
-    from harness.compute.arithmetic import exact
+    from harness.compute.device import exact
     from harness.formats.strict_table import PLAIN
     from harness.stages.systems.land_cover import loading
     from harness.stages.systems.land_cover.loading import in_order, labelled_items

@@ -66,7 +66,7 @@ def generate(
         StageError: a prompt that together with ``max_tokens`` exceeds the model's context; a model that does not open,
             or whose scores are not finite; too little memory.
     """
-    from harness.compute.meter import Meter, total
+    from harness.compute.device import Meter, total
     from harness.stages.systems.language_model.decoding import Prompt, Sampling, encoded
     from harness.stages.systems.language_model.opening import open_model
     from harness.stages.systems.language_model.quantising import Quantisation
@@ -116,7 +116,7 @@ def write_all(
     job: Job,
 ) -> tuple[list[Written], int]:
     """A text for each prompt, and the batch size that fitted into memory."""
-    from harness.compute.arithmetic import is_out_of_memory
+    from harness.compute.device import is_out_of_memory
     from harness.stages.systems.language_model.decoding import write_on
 
     written: list[Written] = []

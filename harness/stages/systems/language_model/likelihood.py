@@ -67,7 +67,7 @@ def likelihood(
             not finite.
         ResourceError: out of memory with a single window or at half precision.
     """
-    from harness.compute.meter import Meter, total
+    from harness.compute.device import Meter, total
     from harness.formats.corpus import read
     from harness.formats.likelihoods import write
     from harness.stages.systems.language_model.opening import open_model

@@ -13,8 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from harness.artifact import Json
 from harness.compute.precisions import Precision, dtype_of
-from harness.compute.quiet import hushed
-from harness.compute.weights import finite
+from harness.compute.weights import finite, hushed
 from harness.errors import StageError
 from harness.stages.systems.language_model import checks
 from harness.stages.systems.language_model.adapters import Training, adapter_size, attach

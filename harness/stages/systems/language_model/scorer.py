@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from harness.compute.arithmetic import exact, is_out_of_memory
+from harness.compute.device import exact, is_out_of_memory
 from harness.compute.precisions import PRECISIONS, Precision
 from harness.errors import ResourceError, StageError
 from harness.formats.likelihoods import Likelihood

@@ -11,7 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.pytorch_utils import Conv1D
 
-from harness.compute.resume import mixed
+from harness.compute.seeds import mixed
 from harness.compute.training import Optimisation, Trainable
 from harness.errors import StageError, nearest
 from harness.stages.systems.language_model import checks

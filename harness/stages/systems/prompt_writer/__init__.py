@@ -224,7 +224,7 @@ def write(
         StageError: a class for which nothing is found or nothing written; a ``pool`` smaller than ``passages``;
             no room for passages; a model or index that does not open.
     """
-    from harness.compute.meter import Meter, total
+    from harness.compute.device import Meter, total
     from harness.stages.systems.language_model.decoding import Sampling
     from harness.stages.systems.prompt_writer.asking import Answering, Asker, open_writer
     from harness.stages.systems.prompt_writer.collection import open_index

@@ -12,8 +12,8 @@ from jinja2 import TemplateError
 from transformers.utils import logging as transformers_logging
 
 from harness.compute.precisions import Precision, dtype_of
-from harness.compute.quiet import hushed
-from harness.compute.seeded_shuffle import drawn
+from harness.compute.seeds import drawn
+from harness.compute.weights import hushed
 from harness.errors import StageError
 from harness.formats.prompts import Passage
 from harness.stage import Job

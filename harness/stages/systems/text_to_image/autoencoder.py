@@ -83,7 +83,7 @@ def reconstruct(
     """
     import torch
 
-    from harness.compute.arithmetic import exact
+    from harness.compute.device import exact
     from harness.formats import image_folder
     from harness.stages.systems.text_to_image.components import open_pipeline
     from harness.stages.systems.text_to_image.normalisation import Pixels

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from harness.artifact import Json
 from harness.compute.precisions import Precision, dtype_of
-from harness.compute.resume import Stateful, mixed
-from harness.compute.training import train
+from harness.compute.seeds import mixed
+from harness.compute.training import Stateful, train
 from harness.stage import Job
 from harness.stages.systems.text_to_image.augmenting import ORIENTATIONS, Augment
 from harness.stages.systems.text_to_image.normalisation import Pixels

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.artifact import Captions, EncodedPrompts, Json, Pipeline
-from harness.compute.seeded_shuffle import drawn
+from harness.compute.seeds import drawn
 from harness.errors import StageError
 from harness.formats.image_folder import METADATA, Row, rows
 from harness.stage import Count, Job, Seed, stage

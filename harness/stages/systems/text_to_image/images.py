@@ -172,7 +172,7 @@ def _gather(batches: Sequence[Path], folder: Path) -> None:
 
 def _total(costs: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
     """The values for ``cost.sampling`` and ``cost.speed``, over all batches and runs."""
-    from harness.compute.meter import Usage, total
+    from harness.compute.device import Usage, total
 
     evaluations = {cost["evaluations"] for cost in costs}
     assert len(evaluations) == 1, "batches of one sampling take the same evaluations"

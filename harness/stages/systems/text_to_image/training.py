@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from harness.artifact import Artifact, FinetunedPipeline, Json, Pipeline
-from harness.compute.arithmetic import enough_memory
+from harness.compute.device import enough_memory
 from harness.compute.training import train
 from harness.errors import StageError
 from harness.stage import Job
