@@ -5,9 +5,13 @@ Weights are safetensors only.
 """
 
 from harness.stages.systems.text_to_image.architectures import build, load_tokenizer, train_tokenizer
-from harness.stages.systems.text_to_image.autoencoder import reconstruct, train_autoencoder
 from harness.stages.systems.text_to_image.encoding import encode
-from harness.stages.systems.text_to_image.finetuning import checkpoint, finetune
+from harness.stages.systems.text_to_image.finetuning import (
+    checkpoint,
+    finetune,
+    reconstruct,
+    train_autoencoder,
+)
 from harness.stages.systems.text_to_image.images import folder, sample
 from harness.stages.systems.text_to_image.loading import cast, load
 

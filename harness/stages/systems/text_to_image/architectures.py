@@ -32,7 +32,7 @@ class Design:
 
 
 def _linear(vae: AutoencoderKL) -> None:
-    from harness.stages.systems.text_to_image.linear_start import start_linear
+    from harness.stages.systems.text_to_image.autoencoding import start_linear
 
     start_linear(vae)
 
