@@ -4,8 +4,7 @@ A pipeline is a folder in the format of diffusers. So diffusers opens what a sta
 Weights are safetensors only.
 """
 
-from harness.stages.systems.text_to_image.architectures import build, load_tokenizer, train_tokenizer
-from harness.stages.systems.text_to_image.encoding import encode
+from harness.stages.systems.text_to_image.encoding import encode, load_tokenizer, train_tokenizer
 from harness.stages.systems.text_to_image.finetuning import (
     checkpoint,
     finetune,
@@ -13,7 +12,7 @@ from harness.stages.systems.text_to_image.finetuning import (
     train_autoencoder,
 )
 from harness.stages.systems.text_to_image.images import folder, sample
-from harness.stages.systems.text_to_image.loading import cast, load
+from harness.stages.systems.text_to_image.pipelines import build, cast, load
 
 __all__ = [
     "build",
