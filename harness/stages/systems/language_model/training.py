@@ -24,9 +24,14 @@ from harness.compute.weights import finite, hushed
 from harness.errors import StageError
 from harness.formats.corpus import read
 from harness.stage import Job
-from harness.stages.systems.language_model.opening import describe
+from harness.stages.systems.language_model.opening import (
+    Recipe,
+    Subject,
+    describe,
+    open_subject,
+    save_subject,
+)
 from harness.stages.systems.language_model.scorer import losses
-from harness.stages.systems.language_model.subject import Recipe, Subject, open_subject, save_subject
 
 Tokens = NDArray[np.int32]
 _AT_ONCE = 1000

@@ -13,9 +13,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from harness.compute.precisions import dtype_of
 from harness.errors import StageError
+from harness.stages.systems.language_model.adapters import Quantisation, quantised
 from harness.stages.systems.language_model.models import build
 from harness.stages.systems.language_model.opening import open_model
-from harness.stages.systems.language_model.quantising import Quantisation, quantised
 
 pytestmark = pytest.mark.numeric
 

@@ -12,10 +12,9 @@ from harness.artifact import LanguageModel
 from harness.errors import StageError
 from harness.formats.likelihoods import read
 from harness.stages.metrics import perplexity
-from harness.stages.systems.language_model.adapters import Identity, Training
+from harness.stages.systems.language_model.adapters import Identity, Quantisation, Training
 from harness.stages.systems.language_model.checks import learn
 from harness.stages.systems.language_model.likelihood import likelihood
-from harness.stages.systems.language_model.quantising import Quantisation
 
 pytestmark = pytest.mark.numeric
 

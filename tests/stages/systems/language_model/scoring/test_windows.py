@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stages.systems.language_model.windows import windows
+from harness.stages.systems.language_model.likelihood import windows
 
 PREFIX = -1
 
