@@ -19,7 +19,7 @@ from harness.compute.weights import UNREADABLE, complete, finite, header, hushed
 from harness.errors import StageError
 from harness.formats.embedder import read_description
 from harness.sources.weight_files import PICKLED, refusal
-from harness.stages.systems.embeddings.embedder import normalised
+from harness.stages.systems.embeddings import normalised
 
 MODULES = "modules.json"
 _KNOWN = ("Transformer", "Pooling", "Normalize", "Dense")

@@ -27,7 +27,7 @@ from harness.stages.systems.prompt_writer.templates import from_templates
 from harness.stages.systems.prompt_writer.wording import COMPLETE, INSTRUCT, Instruction, Phrase
 
 if TYPE_CHECKING:
-    from harness.stages.systems.embeddings.embedder import Embedder
+    from harness.stages.systems.embeddings import Embedder
     from harness.stages.systems.prompt_writer.asking import Answering
     from harness.stages.systems.prompt_writer.collection import Retriever
     from harness.stages.systems.prompt_writer.passages import Held, Piece
