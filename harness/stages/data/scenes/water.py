@@ -6,10 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from harness.stages.data.scenes.canvas import Grid, Picture, paint, plain
-from harness.stages.data.scenes.farms import crop_land
-from harness.stages.data.scenes.site import Drawn, Kind, Site, mix, plates
-from harness.stages.data.scenes.wild import bare_land, natural_vegetation, woody_vegetation
+from harness.stages.data.scenes.canvas import Drawn, Grid, Kind, Picture, Site, mix, paint, plain, plates
+from harness.stages.data.scenes.land import bare_land, crop_land, natural_vegetation, woody_vegetation
 
 
 def snow_ice(site: Site) -> Drawn:
