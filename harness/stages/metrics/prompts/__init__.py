@@ -21,7 +21,7 @@ from harness.stages.metrics.prompts.diversity import variety
 from harness.stages.metrics.prompts.language import runs
 from harness.stages.metrics.prompts.table import CHECKS, Answers, Limits, answers, details, share
 from harness.stages.metrics.prompts.words import Context
-from harness.stages.systems.prompt_writer.wording import INSTRUCT
+from harness.stages.systems.prompt_writer.drafting import INSTRUCT
 
 if TYPE_CHECKING:
     from harness.formats.prompts import Prompt

@@ -20,11 +20,18 @@ from harness.formats import prompts as table
 from harness.formats.embedder import EMBEDDER
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Seed, stage
 from harness.stages.systems.prompt_writer.address import Address
-from harness.stages.systems.prompt_writer.drafting import Draft, Place, drafts
+from harness.stages.systems.prompt_writer.drafting import (
+    COMPLETE,
+    INSTRUCT,
+    Draft,
+    Instruction,
+    Phrase,
+    Place,
+    drafts,
+)
 from harness.stages.systems.prompt_writer.filed import from_file
 from harness.stages.systems.prompt_writer.selecting import from_captions, select
 from harness.stages.systems.prompt_writer.templates import from_templates
-from harness.stages.systems.prompt_writer.wording import COMPLETE, INSTRUCT, Instruction, Phrase
 
 if TYPE_CHECKING:
     from harness.stages.systems.embeddings import Embedder

@@ -21,8 +21,14 @@ from harness.stages.systems.language_model import checks, decoding, write_all
 from harness.stages.systems.language_model.adapters import Quantisation, quantised
 from harness.stages.systems.language_model.checks import fit, read_tokenizer
 from harness.stages.systems.language_model.opening import Opened, context_of, open_model
-from harness.stages.systems.prompt_writer.drafting import Answer, Turn, continued, instructed, one_line
-from harness.stages.systems.prompt_writer.wording import Instruction
+from harness.stages.systems.prompt_writer.drafting import (
+    Answer,
+    Instruction,
+    Turn,
+    continued,
+    instructed,
+    one_line,
+)
 
 Style = Literal["instruct", "complete"]
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.stages.systems.prompt_writer.drafting import (
+    INSTRUCT,
     Answer,
     Draft,
     Place,
@@ -17,7 +18,6 @@ from harness.stages.systems.prompt_writer.drafting import (
     one_line,
     words,
 )
-from harness.stages.systems.prompt_writer.wording import INSTRUCT
 
 TOLD = INSTRUCT.sentences("Crop Land")
 PROMPT = "A satellite image of crop land, green parcels"

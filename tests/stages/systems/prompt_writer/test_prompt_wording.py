@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.stages.systems.prompt_writer.wording import COMPLETE, INSTRUCT, Instruction, Phrase, spoken
+from harness.stages.systems.prompt_writer.drafting import COMPLETE, INSTRUCT, Instruction, Phrase, spoken
 from harness.suite.typed import to_json
 
 
