@@ -20,14 +20,13 @@ from harness.stages.data.scenes.canvas import (
     paint,
     palette,
 )
-from harness.stages.data.scenes.land import (
-    bare_land,
+from harness.stages.data.scenes.ground import bare_land, pour, snow_ice, water_body
+from harness.stages.data.scenes.vegetation import (
     crop_land,
     cultivated_vegetation,
     natural_vegetation,
     woody_vegetation,
 )
-from harness.stages.data.scenes.water import pour, snow_ice, water_body
 
 _LEAST = 0.006
 """Share of the scene that a thing must cover to be mentioned in a caption."""

@@ -1,4 +1,4 @@
-"""What a model is asked for a prompt, the prompt in its answer, and asking again where it is missing or a repetition."""
+"""What a model is asked for a prompt, the prompt in its answer, and asking again where it is missing or repeated."""
 
 from __future__ import annotations
 
