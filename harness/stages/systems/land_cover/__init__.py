@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 MODEL = "model.safetensors"
 DESCRIPTION = "classifier.json"
 HISTORY = "history.jsonl"
+SEEN = "seen.txt"
+"""File next to a classifier's weights: digests of the images that it was trained and selected on, one per line."""
+NAMED = 20
+"""Maximum number of test images that are named."""
 
 
 @stage(version=1, software=("torch", "torchvision", "torchgeo", "timm", "lightning", "torchmetrics"))
@@ -235,12 +239,6 @@ def _every_class(classes: Sequence[str], labels: Sequence[int]) -> None:
     absent = [name for i, name in enumerate(classes) if i not in set(labels)]
     if absent:
         raise StageError(f"no training image of class {', '.join(absent)}")
-
-
-SEEN = "seen.txt"
-"""File next to a classifier's weights: digests of the images that it was trained and selected on, one per line."""
-NAMED = 20
-"""Maximum number of test images that are named."""
 
 
 def write(folder: Path, items: Sequence[Item]) -> None:
