@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 
-from harness.compute.arithmetic import exact
+from harness.compute.device import exact
 from harness.compute.weights import UNREADABLE, finite, one_line
 from harness.errors import StageError, nearest
 from harness.sources.content import PICKLED, refusal

@@ -23,8 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from harness.compute.quiet import hushed
-from harness.compute.weights import UNREADABLE, complete, one_line
+from harness.compute.weights import UNREADABLE, complete, hushed, one_line
 from harness.errors import StageError
 from harness.sources.content import PICKLED, refusal
 

@@ -1,10 +1,10 @@
-"""Cost of a computation: time, memory, and energy where the device counts it."""
+"""A device: reproducible arithmetic on it, how it reports that it is full, and what work on it costs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,43 @@ from types import TracebackType
 import torch
 
 from harness.artifact import Json
+from harness.errors import ResourceError
 from harness.store.environment import cpu_name
+
+_FULL = ("can't allocate memory", "not enough memory", "std::bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED")
+_ONEDNN = "could not create a primitive"
+"""The whole message of oneDNN when memory is full. For a primitive that it does not support, the message is longer."""
+
+
+def exact() -> AbstractContextManager[None]:
+    """Switch off TF32 and nondeterministic algorithms in cuDNN; no effect on a CPU."""
+    return torch.backends.cudnn.flags(  # type: ignore[no-any-return]
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+
+
+def is_out_of_memory(e: Exception) -> bool:
+    """Whether an exception means that the device is out of memory; on a CPU torch has no class for it."""
+    return isinstance(e, torch.OutOfMemoryError | MemoryError) or _says(str(e).strip())
+
+
+@contextmanager
+def enough_memory(otherwise: str) -> Iterator[None]:
+    """Turn a full device inside the block into an error that says what to change.
+
+    Raises:
+        ResourceError: out of memory, followed by ``otherwise``.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as e:
+        if not is_out_of_memory(e):
+            raise
+        raise ResourceError(f"out of memory {otherwise}") from None
+
+
+def _says(text: str) -> bool:
+    return text == _ONEDNN or any(words in text for words in _FULL)
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,19 @@
-"""The stages that build a pipeline with random weights by the name of its architecture, and that make tokenizers."""
+"""The stages that build a pipeline with random weights by its architecture's name, load one, and change its dtype."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Interval
-
-from harness.artifact import Captions, Pipeline, Tokenizer
+from harness.artifact import Json, Pipeline, Tokenizer
+from harness.compute.precisions import Precision, dtype_of
 from harness.errors import StageError
-from harness.formats import image_folder
 from harness.sources.hub import Source
 from harness.stage import Choices, Job, Seed, stage
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL
+    from diffusers import AutoencoderKL, StableDiffusionPipeline
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Design:
 
 
 def _linear(vae: AutoencoderKL) -> None:
-    from harness.stages.systems.text_to_image.linear_start import start_linear
+    from harness.stages.systems.text_to_image.autoencoding import start_linear
 
     start_linear(vae)
 
@@ -173,82 +170,96 @@ _NOISE = {
 """Stable Diffusion's noise schedule, which the samplers of all architectures share."""
 
 
-LENGTH = 77
-"""Number of tokens of a prompt, including start and end: CLIP's text encoders have this many positions."""
-_START, _END = "<|startoftext|>", "<|endoftext|>"
+@stage(version=1, software=("torch", "diffusers", "transformers", "peft"))
+def load(
+    *,
+    source: Source,
+    config: Source | None = None,
+    adapter: Source | None = None,
+    adapter_scale: float = 1.0,
+    job: Job,
+) -> Pipeline:
+    """Load a trained Stable Diffusion pipeline and check that its weights are complete.
 
-
-@stage(version=1, software=("tokenizers", "transformers"))
-def train_tokenizer(
-    captions: tuple[Captions, ...], *, vocabulary: Annotated[int, Interval(ge=600, le=49408)], job: Job
-) -> Tokenizer:
-    """Learn a tokenizer from captions. It can encode any text; a frequent word takes one token.
+    It is read and saved again, in the dtype in which it is stored, so that it does not change when the source does.
+    The safety checker, its feature extractor, and whatever else the folder has are left out. Pickles are never opened,
+    and code shipped with the weights is never run. A scheduler's configuration is kept, except ``steps_offset`` 0 and
+    ``clip_sample`` true, which diffusers corrects in every pipeline.
 
     Args:
-        captions: all sentences of all rows are read.
-        vocabulary: maximum number of tokens; 256 bytes, each within a word and at its end, and two marks come first.
+        source: a pipeline's folder in the format of diffusers, or one safetensors file in Stable Diffusion's own
+            layout: ``org/name@commit``, ``org/name@commit:file.safetensors``, ``path:…``.
+        config: for a single file, a pipeline's folder of the same architecture, for everything except weights:
+            tokenizer, scheduler and prediction type.
+        adapter: a LoRA adapter to merge into the weights (diffusers', PEFT's or kohya's format): a safetensors
+            file, or a folder with one. The result is a plain pipeline.
+        adapter_scale: how much of the adapter is added; 1 is all of it.
+        job: provides device, folders and log.
+
+    Raises:
+        StageError: a part is missing, damaged, a pickle, of another class, or does not fit the others; a weight is
+            missing or not finite; an adapter is for another pipeline.
+    """
+    import torch
+
+    from harness.compute.weights import finite
+    from harness.stages.systems.text_to_image.components import NETWORKS, quiet, read_pipeline
+    from harness.stages.systems.text_to_image.foreign_formats import merge_adapter, read_single_file
+
+    if adapter is None and adapter_scale != 1.0:
+        raise StageError("adapter_scale without an adapter changes nothing; set adapter")
+    if config is not None and source.path.is_dir():
+        raise StageError(f"{source.text}: a folder has its own configuration; config is for a single file")
+    facts: dict[str, Json] = {}
+    with quiet():
+        if source.path.is_dir():
+            pipeline = read_pipeline(source.path, source.text, None)
+        else:
+            pipeline = read_single_file(source.path, source.text, config.path if config else None)
+        networks = {name: getattr(pipeline, name) for name in NETWORKS}
+        if adapter is not None:
+            stored = {name: network.dtype for name, network in networks.items()}
+            for network in networks.values():
+                network.to(torch.float32)
+            merged = merge_adapter(pipeline, adapter.path, adapter.text, adapter_scale)
+            for name, network in networks.items():
+                finite(network.to(stored[name]).state_dict(), f"{adapter.text}: merged {name}")
+            facts["adapter"] = {"tensors": merged, "scale": adapter_scale}
+        folder = job.folder()
+        pipeline.save_pretrained(folder, safe_serialization=True)
+    return Pipeline(folder, facts={**describe(pipeline), **facts})
+
+
+def describe(pipeline: StableDiffusionPipeline) -> dict[str, Json]:
+    """Facts about a pipeline: sizes, dtypes and prediction type."""
+    from harness.stages.systems.text_to_image.components import NETWORKS
+
+    return {
+        "parameters": parameters(pipeline),
+        "dtype": {name: str(getattr(pipeline, name).dtype).removeprefix("torch.") for name in NETWORKS},
+        "scheduler": type(pipeline.scheduler).__name__,
+        "prediction_type": pipeline.scheduler.config.get("prediction_type"),
+        "size": pipeline.unet.config.sample_size * pipeline.vae_scale_factor,
+        "tokens": pipeline.tokenizer.model_max_length,
+    }
+
+
+@stage(version=1, software=("torch", "diffusers", "transformers"))
+def cast(pipeline: Pipeline, *, dtype: Precision, job: Job) -> Pipeline:
+    """Store all weights in another type, e.g. to halve the size. Other stages compute in their own ``precision``.
+
+    Args:
+        pipeline: its networks are rounded; tokenizer and scheduler do not change.
+        dtype: type of the weights on disk.
         job: gives the folder.
 
     Raises:
-        StageError: there is no sentence.
+        StageError: a weight that is not finite in this type.
     """
-    from tokenizers import pre_tokenizers, trainers
-    from transformers import CLIPTokenizer
+    from harness.stages.systems.text_to_image.components import open_pipeline, quiet
 
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    learner = CLIPTokenizer().backend_tokenizer
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary - len(letters) - 2,
-        initial_alphabet=letters,
-        end_of_word_suffix="</w>",
-        show_progress=False,
-    )
-    sentences = list(_sentences(captions))
-    if not sentences:
-        raise StageError("no sentence to learn words from")
-    learner.train_from_iterator(sentences, trainer=trainer)
-    learnt = json.loads(learner.to_str())["model"]
-    words = [*letters, *(f"{letter}</w>" for letter in letters)]
-    words += [word for word in sorted(learnt["vocab"], key=learnt["vocab"].get) if word not in set(words)]
-    merges = [tuple(pair) for pair in learnt["merges"]]
-    vocabulary_of = {word: index for index, word in enumerate([*words, _START, _END])}
-    return _save(CLIPTokenizer(vocab=vocabulary_of, merges=merges, model_max_length=LENGTH), job)
-
-
-@stage(version=1, software=("transformers",))
-def load_tokenizer(*, source: Source, job: Job) -> Tokenizer:
-    """Load an existing CLIP tokenizer.
-
-    Args:
-        source: a folder with ``vocab.json`` and ``merges.txt``, or ``tokenizer.json``.
-        job: gives the folder.
-
-    Raises:
-        StageError: a file is missing or damaged.
-    """
-    from transformers import CLIPTokenizer
-
-    files = {path.name for path in source.path.iterdir()} if source.path.is_dir() else set()
-    if not ({"vocab.json", "merges.txt"} <= files or "tokenizer.json" in files):
-        raise StageError(
-            f"{source.text}: no tokenizer: neither vocab.json with merges.txt nor tokenizer.json"
-        )
-    try:
-        for file in sorted(source.path.glob("*.json")):
-            json.loads(file.read_bytes())  # the library has no exception type for a damaged file
-        tokenizer = CLIPTokenizer.from_pretrained(source.path, local_files_only=True)
-    except (ValueError, KeyError, TypeError, OSError) as e:
-        raise StageError(f"{source.text}: not a CLIP tokenizer ({e})") from None
-    return _save(tokenizer, job)
-
-
-def _sentences(captions: tuple[Captions, ...]) -> Iterator[str]:
-    for folder in captions:
-        for row in image_folder.rows(folder):
-            yield from row.captions
-
-
-def _save(tokenizer: Any, job: Job) -> Tokenizer:
+    opened = open_pipeline(pipeline, dtype=dtype_of(dtype), device="cpu")
     folder = job.folder()
-    tokenizer.save_pretrained(folder)
-    return Tokenizer(folder, facts={"vocabulary": len(tokenizer), "length": tokenizer.model_max_length})
+    with quiet():
+        opened.save_pretrained(folder, safe_serialization=True)
+    return Pipeline(folder, facts=describe(opened))

@@ -1,11 +1,22 @@
-"""Cultivated land: fields, orchards, vineyards, greenhouses."""
+"""Painters of vegetation: crops, orchards, vineyards and greenhouses; grass, shrubs and forest."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from harness.stages.data.scenes.canvas import Colour, Grid, Picture, paint, plain
-from harness.stages.data.scenes.site import Drawn, Parcels, Site, crowns, mix, parcels
+from harness.stages.data.scenes.canvas import (
+    Colour,
+    Drawn,
+    Grid,
+    Parcels,
+    Picture,
+    Site,
+    crowns,
+    mix,
+    paint,
+    parcels,
+    plain,
+)
 
 _CROPS = {"green": 1.2, "golden": 1.0, "brown": 1.0, "pale": 0.6, "dark green": 0.7}
 
@@ -168,3 +179,94 @@ _BESIDE = {
     "greenhouses": "greenhouses beside them",
     "meadow": "a meadow beside them",
 }
+
+
+def natural_vegetation(site: Site) -> Drawn:
+    """Patches of grass of several colours with scattered shrubs."""
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    kind = site.one_of({"grassland": 1.0, "shrubland": 1.3, "heath": 0.8})
+    picture = plain(canvas, mix(c.grass, c.dry, rng.uniform(0, 0.5)))
+    patch = canvas.fractal(rng, int(rng.integers(3, 6)), octaves=4, gain=0.6)
+    tall = mix(c.dry, c.soil, rng.uniform(0, 0.4))
+    paint(picture, np.clip(patch * 2.2 + 0.3, 0, 1) * 0.85, tall)
+    third = {"grassland": c.ripe, "shrubland": mix(c.grass, c.leaf, 0.7), "heath": mix(c.rock, c.leaf, 0.5)}[
+        kind
+    ]
+    other = canvas.fractal(rng, 5, octaves=3, gain=0.7)
+    paint(picture, np.clip(other * 3 - 1.0, 0, 1) * 0.7, third)
+    picture *= 1 + 0.06 * canvas.fractal(rng, 24, octaves=2, gain=0.8)
+    density = {"grassland": 0.12, "shrubland": 0.55, "heath": 0.3}[kind]
+    thicket = np.clip(canvas.fractal(rng, 4, octaves=3, gain=0.7) * 1.8 + 0.4, 0, 1)
+    for spacing, share in ((rng.uniform(0.09, 0.13), 0.5), (rng.uniform(0.045, 0.065), 1.0)):
+        frame = canvas.turned(rng.uniform(0, np.pi))
+        shrubs = crowns(site, frame, spacing=spacing, radius=0.36, jitter=0.39, missing=1 - density * share)
+        cover = thicket * shrubs.cover
+        picture *= 1 - 0.35 * canvas.moved(cover, 0.3 * spacing)
+        green = mix(c.leaf, c.grass, rng.uniform(0.1, 0.5))
+        paint(picture, cover * 0.9, green[:, None, None] * (0.75 + 0.35 * shrubs.height))
+    words = {
+        "grassland": (
+            "natural vegetation, open grassland",
+            "a few shrubs in the grass",
+            "wild grass covers the land",
+        ),
+        "shrubland": (
+            "natural vegetation, shrubs in the grass",
+            "scattered dark shrubs",
+            "shrubs grow wild in the grass",
+        ),
+        "heath": ("natural vegetation, a heath", "low dark bushes", "wild bushes and grass cover the heath"),
+    }[kind]
+    return Drawn(
+        picture,
+        words[0],
+        (words[1], "irregular patches of grass", "soft borders between the patches"),
+        words[2],
+    )
+
+
+def woody_vegetation(site: Site) -> Drawn:
+    """A closed canopy of crowns with shadows and clearings."""
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    kind = site.one_of(site.region.forests)
+    floor = mix(c.leaf, mix(c.soil, c.grass, 0.5), 0.35 if kind != "open" else 0.8)
+    picture = plain(canvas, floor * (0.7 if kind != "open" else 0.95))
+    big = kind in ("broadleaf", "open")
+    spacing = rng.uniform(0.075, 0.11) if big else rng.uniform(0.05, 0.07)
+    trees = crowns(
+        site,
+        canvas.turned(rng.uniform(0, 1.5)),
+        spacing=spacing,
+        radius=0.56 if kind != "open" else 0.46,
+        jitter=0.38,
+        missing=0.04 if kind != "open" else 0.2,
+    )
+    clearing = canvas.fractal(rng, 3) - rng.uniform(1.2, 2.4)
+    standing = canvas.inside(clearing, 0.2) * trees.cover
+    paint(picture, canvas.inside(-clearing, 0.2), mix(c.grass, c.soil, rng.uniform(0, 0.8)))
+    picture *= 1 - 0.5 * canvas.moved(standing, 0.4 * spacing) * (1 - standing)
+    light = canvas.light(trees.height * (0.5 * spacing), 1.2)
+    second = mix(c.leaf, c.grass, rng.uniform(0.2, 0.7))
+    if kind == "mixed" or site.season > 0.6:
+        second = mix(second, c.ripe, rng.uniform(0.1, 0.5))
+    tone = trees.tone * (1.0 if kind == "mixed" else 0.7)
+    leaves = c.leaf[:, None, None] + tone * (second - c.leaf)[:, None, None]
+    paint(picture, standing, leaves * light * (0.62 + 0.5 * trees.height))
+    words = {
+        "broadleaf": ("woody vegetation, a forest of broad crowns", "round treetops of many sizes"),
+        "conifer": ("woody vegetation, a forest of conifers", "small pointed treetops"),
+        "mixed": ("woody vegetation, a mixed forest", "treetops of several colours"),
+        "open": ("woody vegetation, an open woodland", "gaps between the trees"),
+    }[kind]
+    cleared = float((clearing > 0).mean()) > 0.04
+    details = (
+        words[1],
+        "dark shadows between the crowns",
+        "a clearing among the trees" if cleared else "a closed canopy",
+    )
+    return Drawn(
+        picture,
+        words[0],
+        details,
+        "trees cover the ground" if kind != "open" else "many trees stand on the ground",
+    )

@@ -1,4 +1,4 @@
-"""Water and ice: lakes, rivers, coasts and islands; glaciers, floes and snowfields."""
+"""Painters of what bears no plants: bare ground; lakes, rivers, coasts and islands; glaciers, floes and snowfields."""
 
 from __future__ import annotations
 
@@ -6,10 +6,106 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from harness.stages.data.scenes.canvas import Grid, Picture, paint, plain
-from harness.stages.data.scenes.farms import crop_land
-from harness.stages.data.scenes.site import Drawn, Kind, Site, mix, plates
-from harness.stages.data.scenes.wild import bare_land, natural_vegetation, woody_vegetation
+from harness.stages.data.scenes.canvas import (
+    Drawn,
+    Grid,
+    Kind,
+    Picture,
+    Site,
+    mix,
+    paint,
+    plain,
+    plates,
+)
+from harness.stages.data.scenes.vegetation import crop_land, natural_vegetation, woody_vegetation
+
+
+def bare_land(site: Site) -> Drawn:
+    """Dunes, gullies, rock or plain soil."""
+    kind = site.one_of(site.region.bare_land)
+    painter, subject, details, statement = _BARE[kind]
+    picture = painter(site)
+    weeds = site.canvas.fractal(site.rng, 8) - site.rng.uniform(0.9, 2.5)
+    paint(picture, site.canvas.inside(-weeds, 0.4) * 0.6, site.colours.dry)
+    return Drawn(picture, subject, details, statement)
+
+
+def _dunes(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    u, v = canvas.turned(rng.uniform(0, np.pi))
+    period = rng.uniform(0.14, 0.24)
+    phase = (v + 0.05 * canvas.fractal(rng, 3)) / period
+    saw = phase % 1
+    height = np.where(saw < 0.7, saw / 0.7, (1 - saw) / 0.3).astype(np.float32)
+    height = height * height * (3 - 2 * height) * 0.06
+    ripples: Grid = np.sin((u + v * 0.3 + 0.02 * canvas.noise(rng, 6)) * (2 * np.pi / 0.045))
+    picture = plain(canvas, mix(c.sand, c.soil, rng.uniform(0, 0.5)))
+    picture *= canvas.light(height) * (1 + 0.03 * ripples)
+    return picture
+
+
+def _gullies(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    warp = canvas.fractal(rng, 4, octaves=4, gain=0.55)
+    crest = np.abs(warp)
+    height = np.minimum(crest, 0.7) * 0.09 + 0.012 * canvas.fractal(rng, 10)
+    picture = plain(canvas, mix(c.soil, c.rock, rng.uniform(0, 0.4)))
+    paint(picture, np.clip(1 - crest * 5, 0, 1) * 0.6, c.soil * 0.55)
+    paint(picture, np.clip(crest - 0.6, 0, 1) * 0.6, c.sand)
+    return picture * canvas.light(height)
+
+
+def _rock(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    height = canvas.fractal(rng, 4, octaves=5, gain=0.62) * 0.05
+    picture = plain(canvas, c.rock)
+    paint(
+        picture,
+        np.clip(canvas.fractal(rng, 3) * 0.8 + 0.3, 0, 1),
+        mix(c.soil, c.sand, rng.uniform(0, 0.7)),
+    )
+    return picture * canvas.light(height)
+
+
+def _plain(site: Site) -> Picture:
+    rng, canvas, c = site.rng, site.canvas, site.colours
+    picture = plain(canvas, c.soil)
+    stain = canvas.fractal(rng, 3, octaves=4, gain=0.6)
+    paint(picture, np.clip(stain * 0.7 + 0.4, 0, 1), mix(c.soil, c.sand, rng.uniform(0.3, 1)))
+    for _ in range(int(rng.integers(2, 5))):
+        _, v = canvas.turned(rng.uniform(0, np.pi))
+        away = v - rng.uniform(-0.4, 0.4) + 0.05 * canvas.noise(rng, 2)
+        wheels = np.abs(np.abs(away) - 0.014)
+        paint(picture, canvas.inside(wheels - 0.006) * 0.5, c.soil * 0.65)
+    return picture * (1 + 0.05 * canvas.fractal(rng, 16, octaves=3, gain=0.8))
+
+
+_BARE: Mapping[str, Kind] = {
+    "dunes": (
+        _dunes,
+        "bare land of sand dunes",
+        ("long curved dune crests", "shadows behind the crests", "fine ripples in the sand"),
+        "sand dunes cover the ground",
+    ),
+    "gullies": (
+        _gullies,
+        "bare land cut by gullies",
+        ("dark branching gullies", "rough stony soil", "ridges between the gullies"),
+        "the bare soil is eroded",
+    ),
+    "rock": (
+        _rock,
+        "bare land of rock and rubble",
+        ("rough grey stone", "patches of bare soil", "no plants between the rocks"),
+        "bare rock covers the ground",
+    ),
+    "plain": (
+        _plain,
+        "bare land, an empty plain of soil",
+        ("wheel tracks on the ground", "pale stains in the soil", "hardly any plants"),
+        "the open ground is bare soil",
+    ),
+}
 
 
 def snow_ice(site: Site) -> Drawn:

@@ -1,12 +1,16 @@
-"""Time and memory of a block, and the sum over several."""
+"""Time and memory of a block, the sum over several, and what a full device says."""
+
+from __future__ import annotations
 
 import json
 import subprocess
 import sys
 
 import pytest
+import torch
 
-from harness.compute.meter import Meter, Usage, total
+from harness.compute.device import Meter, Usage, enough_memory, is_out_of_memory, total
+from harness.errors import ResourceError
 
 MIB = 2**20
 
@@ -14,7 +18,7 @@ BLOCKS = f"""
 import json, time
 from dataclasses import asdict
 import numpy as np
-from harness.compute.meter import Meter
+from harness.compute.device import Meter
 
 told = []
 for size in (0, 200, 0):
@@ -67,3 +71,21 @@ def test_parts_add_up():
     }
     unknown = Usage(wall_s=1.0, peak_bytes=5, host_bytes=9, energy_j=None, device="d", threads=2)
     assert total([a, unknown])["energy_j"] is None
+
+
+def test_what_full_devices_say_is_understood() -> None:
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
+    assert is_out_of_memory(RuntimeError("could not create a primitive"))  # all that oneDNN says
+    assert not is_out_of_memory(RuntimeError("could not create a primitive descriptor for a convolution"))
+    assert not is_out_of_memory(RuntimeError("shapes cannot be multiplied"))
+
+
+def test_a_full_device_is_said_with_what_to_do() -> None:
+    with (
+        pytest.raises(ResourceError, match=r"^out of memory at batch_size 4$"),
+        enough_memory("at batch_size 4"),
+    ):
+        raise MemoryError
+    with pytest.raises(RuntimeError, match=r"^shapes$"), enough_memory("at batch_size 4"):
+        raise RuntimeError("shapes")

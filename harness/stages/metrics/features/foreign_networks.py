@@ -1,5 +1,9 @@
-"""Vision models and dual encoders in the layout of ``transformers``: a folder with configuration, weights and the
-preparation of pictures. No code in the folder is run, and missing weights are never filled in at random.
+"""Networks in the layout of other libraries: the Inception of published Fréchet distances, models of transformers.
+
+The Inception network is built from torch-fidelity's blocks instead of its ``FeatureExtractorInceptionV3``. That class
+opens its weights as a pickle, which may run code, resizes the whole batch at once, and runs every normalisation as a
+separate pass. Of a folder in the layout of ``transformers`` (configuration, weights and the preparation of pictures) no
+code is run, and missing weights are never filled in at random.
 """
 
 from __future__ import annotations
@@ -12,11 +16,76 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoImageProcessor, AutoModel
-from transformers.utils import logging
 
 from harness.errors import StageError
 from harness.stages.metrics.features.view import View
+
+SIZE = 299
+MISSING = "inception-v3 needs torch-fidelity, which is not installed: pip install 'remote-sensing-harness[fidelity]'"
+
+
+class Inception(nn.Module):
+    """TensorFlow's Inception-v3 of December 2015, with 1008 logits.
+
+    Args:
+        layer: the layer whose output is used (``families.INCEPTION_LAYERS``).
+
+    Raises:
+        StageError: torch-fidelity is not installed.
+    """
+
+    def __init__(self, layer: str) -> None:
+        super().__init__()
+        try:
+            from torch_fidelity import feature_extractor_inceptionv3 as blocks
+        except ImportError:
+            raise StageError(MISSING) from None
+        self.layer = layer
+        self.Conv2d_1a_3x3 = blocks.BasicConv2d(3, 32, kernel_size=3, stride=2)
+        self.Conv2d_2a_3x3 = blocks.BasicConv2d(32, 32, kernel_size=3)
+        self.Conv2d_2b_3x3 = blocks.BasicConv2d(32, 64, kernel_size=3, padding=1)
+        self.MaxPool_1 = nn.MaxPool2d(kernel_size=3, stride=2)
+        self.Conv2d_3b_1x1 = blocks.BasicConv2d(64, 80, kernel_size=1)
+        self.Conv2d_4a_3x3 = blocks.BasicConv2d(80, 192, kernel_size=3)
+        self.MaxPool_2 = nn.MaxPool2d(kernel_size=3, stride=2)
+        self.Mixed_5b = blocks.InceptionA(192, pool_features=32)
+        self.Mixed_5c = blocks.InceptionA(256, pool_features=64)
+        self.Mixed_5d = blocks.InceptionA(288, pool_features=64)
+        self.Mixed_6a = blocks.InceptionB(288)
+        self.Mixed_6b = blocks.InceptionC(768, channels_7x7=128)
+        self.Mixed_6c = blocks.InceptionC(768, channels_7x7=160)
+        self.Mixed_6d = blocks.InceptionC(768, channels_7x7=160)
+        self.Mixed_6e = blocks.InceptionC(768, channels_7x7=192)
+        self.Mixed_7a = blocks.InceptionD(768)
+        self.Mixed_7b = blocks.InceptionE_1(1280)
+        self.Mixed_7c = blocks.InceptionE_2(2048)
+        self.fc = nn.Linear(2048, 1008)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, 299, 299) of (value − 128) / 128 to (N, D)."""
+        last = {"64": "MaxPool_1", "192": "MaxPool_2", "768": "Mixed_6e"}.get(self.layer, "Mixed_7c")
+        for name, block in self.named_children():
+            x = block(x)
+            if name == last:
+                break
+        x = x.mean(dim=(2, 3))
+        if not self.layer.startswith("logits"):
+            return x
+        bias = self.fc.bias if self.layer == "logits" else None
+        return nn.functional.linear(x, self.fc.weight, bias)
+
+
+def fuse(network: Inception) -> None:
+    """Fold every batch normalisation into the convolution before it, which saves a third of the passes over memory.
+
+    The result is equal up to rounding. For inference only.
+    """
+    from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d
+
+    for block in [module for module in network.modules() if isinstance(module, BasicConv2d)]:
+        block.conv = torch.nn.utils.fuse_conv_bn_eval(block.conv, block.bn)
+        block.bn = nn.Identity()
+
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
@@ -53,6 +122,8 @@ def empty(folder: Path, layer: str) -> Vision:
     Raises:
         StageError: the folder does not describe a vision model, or the network has no such layer.
     """
+    from transformers import AutoConfig, AutoModel
+
     with _readable(folder):
         config = AutoConfig.from_pretrained(folder, **LOCAL)
         model = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)
@@ -70,6 +141,8 @@ def pretrained(folder: Path, layer: str, to: Path) -> Vision:
     Raises:
         StageError: no safetensors weights, some of the network's weights missing, or no such layer.
     """
+    from transformers import AutoModel
+
     with _readable(folder), _quiet():
         model, found = AutoModel.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **LOCAL
@@ -99,6 +172,8 @@ def own_view(folder: Path) -> View:
     Raises:
         StageError: the folder has no image processor, or one without size, mean and deviation.
     """
+    from transformers import AutoImageProcessor
+
     with _readable(folder):
         processor = AutoImageProcessor.from_pretrained(folder, **LOCAL)
     size = dict((processor.do_center_crop and processor.crop_size) or processor.size)
@@ -133,6 +208,8 @@ def _readable(folder: Path) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the loader's list of weights left out, such as a dual encoder's text half."""
+    from transformers.utils import logging
+
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
