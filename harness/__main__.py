@@ -49,7 +49,7 @@ def _ended() -> int:
 
 
 def _command() -> int:
-    from harness.cli.main import main
+    from harness.cli.commands import main
 
     try:
         return main()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import harness
-from harness.cli.main import main
+from harness.cli.commands import main
 
 TOYS = Path(__file__).parent / "toy_package"
 ITSELF = Path(harness.__file__).parents[1]

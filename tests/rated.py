@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 
 from painted import SWEEP, written
 
+from harness.review import SCALES, making, scales
 from harness.review import key as keys
-from harness.review import making
 from harness.review.checking import SCHEMA, check, checksum
 from harness.review.key import Key, Shown
 from harness.review.making import Review, Wish
-from harness.review.questions import SCALES, scales
 from harness.review.rating_table import Answers, Rated, Ratings
 from harness.store.artifacts import Store
 from harness.store.record import Run

@@ -190,7 +190,7 @@ import contextlib, json, os, shutil, signal, sys
 from pathlib import Path
 from imported_ahead import import_ahead
 import harness.cli.commands.run
-from harness.cli.main import main
+from harness.cli.commands import main
 from harness.store.environment import environment
 from harness.suite.registry import find
 

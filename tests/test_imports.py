@@ -26,7 +26,7 @@ HEAVY = {
 MIDDLING = {"numpy", "pyarrow", "yaml", "rich", "PIL", "filelock", "huggingface_hub"}
 SCRIPT = """
 import json, sys
-from harness.cli.main import main
+from harness.cli.commands import main
 try:
     code = main(sys.argv[1:])
 except SystemExit as e:

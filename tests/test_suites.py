@@ -18,8 +18,8 @@ from toy_suites import write_suite
 from harness import suite as suites
 from harness.compare import baseline
 from harness.compare.match import declared_differences, differences, in_point
+from harness.engine.keys import defaults
 from harness.engine.plan import Plan, make
-from harness.engine.protocol import defaults
 from harness.engine.recording import gate_infos
 from harness.engine.suite_sources import named, resolve
 from harness.errors import UsageError

@@ -8,9 +8,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from harness.artifact import LanguageModel
-from harness.stages.systems.language_model.adapters import Identity, Training
+from harness.stages.systems.language_model.adapters import Identity, Quantisation, Training, quantised
 from harness.stages.systems.language_model.opening import open_model
-from harness.stages.systems.language_model.quantising import Quantisation, quantised
 
 NF4 = Quantisation("nf4", double=True, compute="fp32")
 

@@ -12,7 +12,7 @@ from transformers import PhiConfig, PhiForCausalLM
 
 from harness.artifact import LanguageModel
 from harness.stages.systems.language_model.checks import learn
-from harness.stages.systems.language_model.subject import Recipe
+from harness.stages.systems.language_model.opening import Recipe
 
 SENTENCES = (
     "The satellite passes over the delta twice a day.",

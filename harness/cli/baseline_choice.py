@@ -1,23 +1,29 @@
-"""Chooses the baseline of a run and compares the run with it."""
+"""Chooses the baseline of a run and compares the run with it, or with a baseline as of the merge base of a branch.
+
+At a merge base, gates and reference are those of the suite there. A suite is known by its name, as its baselines are:
+its file may have been moved, or another file may now have its name.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness import suite
 from harness.artifact import Json
-from harness.cli.suite_at import suite_at
+from harness.compare import Comparison, verdict
 from harness.compare import baseline as baselines
-from harness.compare import verdict
-from harness.compare.comparison import Comparison
+from harness.compare.baseline import MergeBase
 from harness.compare.sample import Side
 from harness.engine.recording import gate_infos, reference_json
 from harness.engine.suite_sources import with_absolute_paths
-from harness.errors import UsageError, nearest
+from harness.errors import SuiteError, UsageError, nearest
+from harness.formats.files import text_of
 from harness.formats.strict_json import canonical
 from harness.store import project as places
 from harness.store import record_file
@@ -25,6 +31,9 @@ from harness.store.environment import device_class, environment
 from harness.store.items import ItemsReader
 from harness.store.record import GateInfo, Run
 from harness.suite import Suite
+from harness.suite.located_yaml import Scalar, load
+
+SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -219,3 +228,80 @@ def _no_baseline(run: Run, folder: Path, project: Path, label: str, ref: str | N
     option = "" if label == label_of(run) else f" --label {label}"
     accept = f'harness accept {named}{option} --reason "…"'
     return f"no baseline {label!r} for {run.suite}{place}{others}. If these figures are right: {accept}"
+
+
+def suite_at(project: Path, ref: str, name: str, file: Path) -> Suite | None:
+    """Return the suite of this name at the merge base with ``ref``; None if it is new since then.
+
+    Args:
+        project: project folder.
+        ref: git reference.
+        name: name of the suite.
+        file: its file now: where to look first.
+
+    Raises:
+        UsageError: git knows no such reference; several files have this name there; or none has, but a baseline does.
+    """
+    base = MergeBase.find(project, ref)
+    here = _below(project, file)
+    if here is None:
+        raise UsageError(f"{file}: not in the project {project}, so not at {base}")
+    return _Reader(project, base).find(name, here)
+
+
+class _Reader:
+    """Reads suites of a project at the merge base."""
+
+    def __init__(self, project: Path, base: MergeBase) -> None:
+        self.project = project
+        self.base = base
+
+    def find(self, name: str, here: PurePosixPath) -> Suite | None:
+        known = self.base.files(*{*SUFFIXES, here.suffix})
+        for first in (p for p in known if p == here and self._name(p) == name):
+            return self._load(first)
+        named = [p for p in known if self._name(p) == name]
+        if len(named) > 1:
+            several = ", ".join(map(str, named))
+            raise UsageError(f"{here}: at {self.base} several files have the name {name!r}: {several}")
+        if named:
+            return self._load(named[0])
+        if labels := sorted(self._labels(name)):
+            raise UsageError(
+                f"{here}: at {self.base} no file is the suite {name!r}, although it has a baseline there "
+                f"({', '.join(labels)}): its gate is not known"
+            )
+        return None
+
+    def _load(self, path: PurePosixPath) -> Suite:
+        return suite.load(self.project / path, read=self._text)
+
+    def _name(self, path: PurePosixPath) -> str | None:
+        """The name of the suite in a file; None if it is no suite."""
+        try:
+            entry = load(self.project / path, self._text).entries.get("suite")
+        except (SuiteError, UsageError):
+            return None
+        return " ".join(entry.value.text.split()) if entry and isinstance(entry.value, Scalar) else None
+
+    def _text(self, path: Path) -> str:
+        inside = _below(self.project, path)
+        if inside is None:
+            raise UsageError(f"{path}: not in the project {self.project}, so not at {self.base}")
+        content = self.base.read(inside)
+        if content is None:
+            raise FileNotFoundError(errno.ENOENT, f"not there at {self.base}")
+        return text_of(content, f"{path} at {self.base}")
+
+    def _labels(self, name: str) -> Iterator[str]:
+        folder = baselines.path_of(name, "cpu").parent
+        return (n.removesuffix(".json") for n in self.base.names(folder) if n.endswith(".json"))
+
+
+def _below(project: Path, path: Path) -> PurePosixPath | None:
+    """A path below the project as it is spelled: a link that the branch made must not lead to another file."""
+    for spelled in (os.path.abspath(path), os.path.realpath(path)):
+        for root in (os.path.abspath(project), os.path.realpath(project)):
+            if Path(spelled).is_relative_to(root):
+                return PurePosixPath(Path(spelled).relative_to(root))
+    return None

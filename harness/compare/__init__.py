@@ -1,1 +1,210 @@
-"""Statistics, baselines and verdicts: which scores are compared, how certain a change is, and how it is worded."""
+"""Statistics, baselines and verdicts: which scores are compared, how certain a change is, and how it is worded.
+
+This module is what a comparison ends in: the data behind every report format (terminal, JSON, Markdown, JUnit, HTML).
+``run.json`` keeps it, and a report is written again from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.artifact import Json
+from harness.errors import Exit, UsageError
+from harness.formats import strict_json
+from harness.formats.strict_json import checked
+from harness.store.record import Accepted, Looks, Run, TaskInfo
+
+
+class Verdict(StrEnum):
+    IMPROVED = "improved"
+    UNCHANGED = "unchanged"
+    REGRESSED = "regressed"
+    INCONCLUSIVE = "inconclusive"
+    INCOMPARABLE = "incomparable"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field in which two protocols (or two environments) differ; None for the side that lacks it."""
+
+    field: str
+    baseline: Json
+    candidate: Json
+
+    def __str__(self) -> str:
+        return f"{self.field}: {_show(self.baseline)} → {_show(self.candidate)}"
+
+
+def _show(value: Json) -> str:
+    return "absent" if value is None else str(value)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How far the candidate is from the baseline.
+
+    ``change`` is candidate − baseline in the metric's own unit and sign. ``low`` and ``high`` bound it with
+    ``confidence``; both equal it if it is exact, and are None if nothing bounds it.
+    """
+
+    baseline: float
+    candidate: float
+    change: float
+    low: float | None
+    high: float | None
+    unit: Literal["seeds", "items", "exact", "one"]
+    """What was repeated. ``exact``: the same bytes, or items that are all alike; ``one``: nothing."""
+    repeats: int
+    """Number of differences behind the interval (pairs), or of the smaller side's repeats if not paired."""
+    paired: bool
+    confidence: float = 0.90
+    """Confidence level of the two-sided interval; higher if the run was judged at several looks."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a finding is about: for each stage, what was repeated."""
+
+    text: str
+    """``"the recipe of `written`, this one training of `painter`"``."""
+    repeated: tuple[str, ...] = ()
+    """Random stages (those that a seed decides), from the subject to the metric, that were repeated."""
+    once: Mapping[str, str] = field(default_factory=dict)
+    """The random stages that were run only once on a side → the seed that would repeat them."""
+    anew: tuple[str, ...] = ()
+    """Stages with the same recipe on both sides but different outputs, among those in ``once`` and the swept ones whose
+    seeds all gave the same bytes."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One field of one metric, compared."""
+
+    metric: str
+    field: str
+    better: Literal["higher", "lower"]
+    at: Mapping[str, Json]
+    """The point; empty if the finding is the mean over all ``points``."""
+    points: int
+    against: Mapping[str, Json] | None
+    """The reference point of the same run; None if the other side is the baseline."""
+    gated: bool
+    verdict: Verdict | None
+    """None if the field is only reported, because no margin is declared for it."""
+    reason: str
+    """Why this verdict, in one sentence."""
+    estimate: Estimate | None
+    margin: float | None
+    """Absolute margin, in the metric's unit."""
+    p: float | None = None
+    """One-sided p-value of the verdict's claim, before Holm's correction; 0 if exact."""
+    detectable: float | None = None
+    """The smallest effect that these repeats could have shown (80 % power)."""
+    sees: float | None = None
+    """The smallest change that the gate can show with this number of repeats (80 % power, Holm's first level), from the
+    spread of the baseline; None if nothing is repeated."""
+    more_repeats: int | None = None
+    """How many more repeats would be needed to decide at this margin."""
+    claim: Claim | None = None
+    """None if there is nothing to compare."""
+    executed: bool = True
+    """False if the whole path of the subject came from the cache (*not re-executed*)."""
+    differences: tuple[Difference, ...] = ()
+    """Protocol fields that differ, if incomparable."""
+    causes: tuple[Difference, ...] = ()
+    """Environment fields that differ: likely causes, never a reason not to compare."""
+    beside: tuple[str, ...] = ()
+    """Notes to show next to the verdict, one sentence each: what was run once, what came out differently without being
+    under test, a margin that cannot fail or is not the one in the file."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.metric}.{self.field}"
+
+
+@dataclass(frozen=True)
+class Point:
+    """Metric and point of a score."""
+
+    metric: str
+    point: Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run compared with a baseline (or with another run, or with a point of its own)."""
+
+    suite: str
+    run: str
+    """Id of the candidate run."""
+    baseline: str | None
+    """Name of what it was compared with; None if there is nothing."""
+    accepted: Accepted | None
+    note: str
+    """Why there is no baseline, and the command that makes one; empty otherwise."""
+    findings: tuple[Finding, ...]
+    new: tuple[Point, ...] = ()
+    missing: tuple[Point, ...] = ()
+    not_run: tuple[Point, ...] = ()
+    failures: tuple[TaskInfo, ...] = ()
+    looks: Looks | None = None
+    """The looks of the candidate, which set the levels of its verdicts; None for one look at the usual level."""
+
+    def exit(self, *, strict: bool = False) -> Exit:
+        """The exit code: the first that applies, in the order of ``Exit``."""
+        gated = {f.verdict for f in self.findings if f.gated}
+        if self.failures:
+            return Exit.FAILED
+        if Verdict.REGRESSED in gated:
+            return Exit.REGRESSED
+        if Verdict.INCOMPARABLE in gated or self.missing or self.baseline is None:
+            return Exit.INCOMPARABLE
+        if strict and Verdict.INCONCLUSIVE in gated:
+            return Exit.INCONCLUSIVE
+        return Exit.OK
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-safe; part of ``run.json``."""
+        return {**asdict(self), "exit": int(self.exit())}
+
+
+def stored(folder: Path, run: Run) -> Comparison | None:
+    """The inverse of ``Comparison.to_json``; None if the run in ``folder`` was not compared with anything yet.
+
+    Raises:
+        UsageError: the comparison is damaged.
+    """
+    body = strict_json.read(folder / "run.json").get("comparison")
+    if body is None:
+        return None
+    try:
+        fields = {name: value for name, value in body.items() if name not in ("exit", "looks")}
+        points = {name: tuple(Point(**p) for p in body[name]) for name in ("new", "missing", "not_run")}
+        own = {
+            "accepted": None if body["accepted"] is None else Accepted(**body["accepted"]),
+            "findings": tuple(_finding(f) for f in body["findings"]),
+            "failures": tuple(TaskInfo(**t) for t in body["failures"]),
+        }
+        comparison = Comparison(**{**fields, **points, **own, "looks": run.looks})
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise UsageError(f"{folder / 'run.json'}: damaged comparison ({type(e).__name__}: {e})") from None
+    return checked(comparison, f"{folder / 'run.json'}: comparison")
+
+
+def _claim(body: Mapping[str, Any]) -> Claim:
+    return Claim(**{**body, **{name: tuple(body[name]) for name in ("repeated", "anew")}})
+
+
+def _finding(body: Mapping[str, Any]) -> Finding:
+    differences = {name: tuple(Difference(**d) for d in body[name]) for name in ("differences", "causes")}
+    own = {
+        "verdict": None if body["verdict"] is None else Verdict(body["verdict"]),
+        "estimate": None if body["estimate"] is None else Estimate(**body["estimate"]),
+        "claim": None if body["claim"] is None else _claim(body["claim"]),
+        "beside": tuple(body["beside"]),
+    }
+    return Finding(**{**body, **differences, **own})

@@ -1,7 +1,7 @@
-"""Baselines: accepted runs under ``baselines/<suite>/<label>.json``, with their per-item rows in a file next to it.
+"""Baselines as they are read: accepted runs under ``baselines/<suite>/<label>.json``, with their per-item rows.
 
-``accept`` makes them, and ``renewal.py`` replaces them by runs with more seeds or recomputed metrics. ``write`` signs
-both, so that an edited or foreign file is refused.
+They are read from the working tree or at the merge base of a branch, which the branch under review cannot have changed.
+``acceptance.py`` writes and signs them, so that an edited or foreign file is refused.
 
 A baseline appears whole: the file of its items is named by their digest, and the JSON, which refers to it, is written
 last. So a reader of the JSON finds its items even if a writer was killed.
@@ -9,29 +9,23 @@ last. So a reader of the JSON finds its items even if a writer was killed.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from harness.artifact import Json
-from harness.compare.match import match, run_differences
-from harness.compare.merge_base import MergeBase
 from harness.compare.sample import Side
-from harness.errors import UsageError
-from harness.formats import files, strict_json
+from harness.errors import UsageError, nearest
+from harness.formats import strict_json
 from harness.formats.files import opened, read_text, text_of
 from harness.formats.strict_json import canonical
-from harness.store import locks
-from harness.store.environment import DISTRIBUTIONS
 from harness.store.items import ItemsReader
-from harness.store.record import Accepted, Run, TaskInfo
-from harness.store.record_file import LABEL, has_items, items_file, loads, read_items, to_json
+from harness.store.record import Accepted, Run
+from harness.store.record_file import LABEL, has_items, items_file, loads, read_items
 
 FOLDER = PurePosixPath("baselines")
 SUITE = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)*", re.ASCII)
@@ -81,6 +75,34 @@ def read_file(file: Path) -> Baseline:
     return Baseline(run, None if items is None else ItemsReader(items, str(items_file(file, run))), str(file))
 
 
+def named(text: str, project: Path) -> tuple[Baseline, Path]:
+    """The baseline that ``SUITE/LABEL`` or a file names, and its file.
+
+    Raises:
+        UsageError: there is no such baseline; the file is a run; or it was edited after it was accepted.
+    """
+    path = Path(text)
+    if path.is_file():
+        found = read_file(path)
+        if found.run.accepted is None:
+            raise UsageError(f"{text}: a run, not a baseline; `harness accept` makes one of it")
+        return found, path
+    suite, slash, label = text.removesuffix(".json").removeprefix(f"{FOLDER}/").rpartition("/")
+    if slash and SUITE.fullmatch(suite) and LABEL.fullmatch(label):
+        found_there = find(project, suite, label)
+        if found_there is not None:
+            return found_there, project / path_of(suite, label)
+    known = sorted(_known(project))
+    listed = f"there are {', '.join(known[:8])}" if known else "there is none yet"
+    raise UsageError(f"no baseline {text!r}: expected SUITE/LABEL or a file; {listed}{nearest(text, known)}")
+
+
+def _known(project: Path) -> Iterable[str]:
+    home = project / FOLDER
+    for file in home.rglob("*.json"):
+        yield str(PurePosixPath(file.relative_to(home)).with_suffix(""))
+
+
 def labels(project: Path, suite: str) -> list[str]:
     """The labels under which a suite has baselines in the working tree."""
     return _labels(_WorkingTree(project), suite)
@@ -89,106 +111,6 @@ def labels(project: Path, suite: str) -> list[str]:
 def labels_at(project: Path, ref: str, suite: str) -> list[str]:
     """As ``labels``, at the merge base."""
     return _labels(MergeBase.find(project, ref), suite)
-
-
-def accept(
-    run: Run, run_folder: Path, project: Path, label: str, reason: str, new_protocol: bool = False
-) -> Path:
-    """Make a run the baseline of its suite under a label.
-
-    Data that only a report shows is dropped: details, facts, and all of the tasks except what finds their artifacts
-    in a store. The run's items are taken from ``run_folder``. With ``new_protocol`` it may replace a baseline whose
-    scores mean something else.
-
-    Returns:
-        The JSON file that was written.
-
-    Raises:
-        UsageError: the label or the reason is not valid; the run is partial, failed or already a baseline; the
-            protocol changed; a file cannot be read or written.
-    """
-    file = project / path_of(run.suite, label)
-    if not reason.strip():
-        raise UsageError("--reason: say in a few words why these figures are right now")
-    _check_acceptable(run)
-    items = read_items(run_folder, run)
-    moment = datetime.now(UTC).isoformat(timespec="seconds")
-    with locked(file):
-        if not new_protocol:
-            _check_protocol(run, file, label)
-        write(file, replace(trimmed(run), accepted=Accepted(label, " ".join(reason.split()), moment)), items)
-    return file
-
-
-def untimed(run: Run) -> list[str]:
-    """The metrics that measure times but whose work was not done in this run: their values cannot be compared."""
-    return sorted(
-        {s.metric for s in run.scores for r in s.repeats if run.metrics[s.metric].timed and not r.clocked}
-    )
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Hold the lock of the baseline ``file`` from reading it to writing it anew.
-
-    Raises:
-        UsageError: the baseline's folder cannot be written.
-    """
-    lock = file.with_name(f".{file.name}.lock")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with locks.held(lock):
-            yield
-    except OSError as e:
-        raise UsageError(f"{file}: cannot be written ({e.strerror})") from None
-
-
-def check_place(file: Path) -> None:
-    """Check that a baseline can be written, to fail before an hour of training rather than after it.
-
-    Raises:
-        UsageError: the baseline ``file`` cannot be written.
-    """
-    with locked(file), files.staging(file) as probe:
-        (probe / "probe").write_bytes(b"x" * 4096)
-
-
-def write(file: Path, run: Run, items: bytes | None) -> None:
-    """Sign an accepted run and write it as the baseline ``file``, with its items next to it. The caller holds its lock.
-
-    Raises:
-        OSError: the files cannot be written; the previous baseline is unchanged.
-    """
-    run = replace(run, items=None if items is None else sha256(items).hexdigest())
-    body = to_json(run)
-    body["accepted"]["digest"] = _digest(body, items)
-    text = json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    if items is not None:
-        files.write(items_file(file, run), items)
-    try:
-        files.write(file, text)
-    finally:
-        _remove_other_items(file)
-
-
-def _remove_other_items(file: Path) -> None:
-    """Remove items that the present JSON does not refer to, left by earlier baselines and killed writers."""
-    try:
-        own = items_file(file, loads(read_text(file), str(file))) if file.exists() else None
-    except UsageError:  # it is not known which are needed
-        return
-    of_label = re.compile(
-        rf"\.?{re.escape(file.stem)}(\.[0-9a-f]{{12}})?\.items\.parquet(\.[0-9a-f]{{16}}\.torn)?"
-    )
-    for path in file.parent.iterdir():
-        if path == own or not of_label.fullmatch(path.name):
-            continue
-        # It belongs to a label that ends like a digest, accepted before items were named by their digest.
-        other = path.with_name(f"{path.name.removesuffix('.items.parquet')}.json")
-        if files.is_torn(path):
-            files.remove_abandoned(path)
-        elif other == file or not other.exists():
-            path.unlink(missing_ok=True)
 
 
 class Content(Protocol):
@@ -222,6 +144,69 @@ class _WorkingTree:
 
     def __str__(self) -> str:
         return ""
+
+
+@dataclass(frozen=True)
+class MergeBase:
+    """The common commit of ``HEAD`` and a reference, seen from the project's folder."""
+
+    project: Path
+    ref: str
+    commit: str
+
+    @classmethod
+    def find(cls, project: Path, ref: str) -> MergeBase:
+        """Find the merge base.
+
+        Raises:
+            UsageError: no git, no repository, no such reference, or no common commit.
+        """
+        at = f"--baseline-ref {ref}"
+        repository = _git(project, "rev-parse", "--git-dir")
+        if repository.returncode:
+            problem = repository.stderr.decode(errors="replace").strip().partition("\n")[0]
+            raise UsageError(f"{at}: {project} is no repository that git can read ({problem})")
+        tip = _git(project, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        if tip.returncode:
+            raise UsageError(f"{at}: git knows no such commit, branch or tag (is it fetched?)")
+        base = _git(project, "merge-base", "HEAD", tip.stdout.decode().strip())
+        if base.returncode:
+            raise UsageError(f"{at}: nothing in common with HEAD; a shallow clone has to be deepened first")
+        return cls(project, ref, base.stdout.decode().strip())
+
+    def read(self, path: PurePosixPath) -> bytes | None:
+        """The content of a file, by its path below the project; None if it did not exist.
+
+        Large-file and line-end filters are applied, as in a checkout.
+        """
+        shown = _git(self.project, "cat-file", "--filters", f"{self.commit}:./{path}")
+        return None if shown.returncode else shown.stdout
+
+    def names(self, folder: PurePosixPath) -> list[str]:
+        """The names in a folder; empty if the folder did not exist."""
+        listed = _git(self.project, "ls-tree", "-z", "--name-only", self.commit, f"./{folder}/")
+        return [PurePosixPath(n.decode(errors="replace")).name for n in listed.stdout.split(b"\0") if n]
+
+    def files(self, *suffixes: str) -> list[PurePosixPath]:
+        """The paths below the project of all regular files that end in one of the suffixes, in order."""
+        listed = _git(self.project, "ls-tree", "-r", "-z", self.commit, "./")
+        found = []
+        for line in listed.stdout.split(b"\0"):
+            about, _, name = line.partition(b"\t")
+            path = PurePosixPath(name.decode(errors="replace"))
+            if about.startswith(b"100") and path.suffix in suffixes:
+                found.append(path)
+        return sorted(found)
+
+    def __str__(self) -> str:
+        return f"{self.commit[:10]} (merge base with {self.ref})"
+
+
+def _git(project: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(["git", "-C", str(project), *arguments], capture_output=True, check=False)
+    except FileNotFoundError:
+        raise UsageError("--baseline-ref needs git, which is not installed") from None
 
 
 def read_from(place: Content, suite: str, label: str) -> Baseline | None:
@@ -261,7 +246,7 @@ def _whole(
 
 
 def _check_digest(accepted: Accepted, text: str, items: bytes | None, where: str) -> None:
-    if accepted.digest != _digest(strict_json.loads(text, where), items):
+    if accepted.digest != digest_of(strict_json.loads(text, where), items):
         anew = f"accept a run anew: harness accept RUN --label {accepted.label} --new-protocol --reason …"
         raise UsageError(
             f"{where}: it or its items changed after it was accepted; restore it (git checkout) or {anew}"
@@ -284,62 +269,7 @@ def path_of(suite: str, label: str) -> PurePosixPath:
     return FOLDER / suite / f"{label}.json"
 
 
-def _check_acceptable(run: Run) -> None:
-    if run.accepted is not None:
-        raise UsageError(f"run {run.id} is already a baseline (label {run.accepted.label!r})")
-    if run.only:
-        raise UsageError(f"run {run.id} is partial (--only {', '.join(run.only)}); accept a whole one")
-    if run.is_calibration:
-        raise UsageError(
-            f"run {run.id} is one side of a calibration; accept a run of the suite (harness run)"
-        )
-    if run.failures:
-        first = run.failures[0]
-        message = (first.error or "no message").partition("\n")[0]
-        raise UsageError(
-            f"run {run.id}: {len(run.failures)} of its tasks failed, first {first.node}: {message}"
-        )
-    lacking = sorted({s.metric for s in run.scores if not s.complete})
-    if lacking or not run.scores:
-        raise UsageError(f"run {run.id}: no values of {', '.join(lacking) or 'any metric'}")
-
-
-def _check_protocol(run: Run, file: Path, label: str) -> None:
-    """Refuse to replace a score by one that means something else."""
-    if not file.exists():
-        return
-    replaces = "say --new-protocol to replace it"
-    try:
-        # Not ``find``: accepting a new run must still work if the old baseline's digest no longer matches.
-        before = loads(read_text(file), str(file))
-    except UsageError as e:
-        raise UsageError(f"{e}; {replaces}") from None
-    found = run_differences(run, before, match(run, before).pairs)
-    changed = list({d.field: d for d in reversed(found)}.values())[::-1]
-    if changed:
-        told = "; ".join(map(str, changed[:5]))
-        rest = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-        raise UsageError(f"the protocol differs from the baseline {label!r} ({told}{rest}); {replaces}")
-
-
-def trimmed(run: Run) -> Run:
-    scores = tuple(
-        replace(s, repeats=tuple(replace(r, details={}) for r in s.repeats))
-        for s in sorted(run.scores, key=lambda s: (s.metric, canonical(s.point)))
-    )
-    tasks = tuple(
-        TaskInfo(t.node, t.key, t.point, t.seeds, state="cached", wall_s=0.0)
-        for t in sorted(run.tasks, key=lambda t: (t.node, canonical(t.point), canonical(t.seeds)))
-        if t.node not in run.metrics
-    )
-    used = {run.environment, *(e for s in scores for r in s.repeats for e in r.environments)}
-    environments = {name: e for name, e in run.environments.items() if name in used}
-    digests = {e.get(DISTRIBUTIONS) for e in environments.values()}
-    distributions = {digest: listed for digest, listed in run.distributions.items() if digest in digests}
-    return replace(run, scores=scores, tasks=tasks, environments=environments, distributions=distributions)
-
-
-def _digest(body: Mapping[str, Any], items: bytes | None) -> str:
+def digest_of(body: Mapping[str, Any], items: bytes | None) -> str:
     """Digest of everything in a baseline except the digest itself, and of its items; layout is ignored."""
     unsigned = {**body, "accepted": {**body["accepted"], "digest": ""}}
     content: dict[str, Json] = {

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from harness.compare import stats
-from harness.compare.comparison import Finding, Verdict
+from harness.compare import Finding, Verdict, stats
 from harness.compare.evidence import Evidence
 
 MANY = 10.0

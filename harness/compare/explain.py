@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from harness.compare.comparison import Finding
+from harness.compare import Finding
 from harness.compare.evidence import gather
 from harness.compare.match import Pair, in_point, match
 from harness.compare.sample import SeedKey, Side, seeds_of

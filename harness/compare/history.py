@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from harness.compare import Difference
 from harness.compare import baseline as baselines
 from harness.compare.baseline import Baseline
-from harness.compare.comparison import Difference
 from harness.compare.match import Pair, differences, environment_differences, match, run_differences
 from harness.compare.sample import Side
 from harness.errors import UsageError

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.artifact import Json
-from harness.compare import stats
-from harness.compare.comparison import Comparison, Finding
+from harness.compare import Comparison, Finding, stats
 from harness.compare.contrast import Contrast, incomparable
 from harness.compare.decide import Judged, correct
 from harness.compare.match import Matching, Pair, in_point, match, point, run_differences

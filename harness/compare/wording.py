@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from harness.artifact import Json
-from harness.compare.comparison import Comparison, Estimate, Finding, Point, Verdict
+from harness.compare import Comparison, Estimate, Finding, Point, Verdict
 from harness.errors import Exit
 from harness.formats.escapes import visible
 from harness.formats.strict_json import canonical

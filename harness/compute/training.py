@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,63 @@ from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
-from transformers import get_scheduler
 
 from harness.artifact import Json
 from harness.compute.precisions import Precision
-from harness.compute.resume import Resume, Stateful, mixed
+from harness.compute.seeds import mixed
 from harness.errors import StageError
+
+
+class Stateful(Protocol):
+    """Anything with a state that training needs to continue: a network, an optimiser, a schedule."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Any, /) -> Any: ...
+
+
+class Resume:
+    """The state of a training, kept in one file.
+
+    The file holds no random state: what a step draws depends on seed and step alone.
+    """
+
+    SHARE = 0.1
+    """Largest share of the time spent on saving, so short trainings save often and large models seldom."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._file = scratch / "training.pt"
+        self._saved_at = time.monotonic()
+        self._took = 0.0
+        self._saved: dict[str, Any] | None = None
+        if self._file.exists():
+            self._saved = torch.load(self._file, weights_only=True, map_location="cpu")
+        self.told: dict[str, Any] = self._saved["told"] if self._saved else {}
+        """What was saved with the parts, such as the step and the history; empty without a save."""
+
+    def restore(self, parts: Mapping[str, Stateful]) -> None:
+        """Restore every part to the last save, if there is one; once, because it is then forgotten."""
+        if self._saved is not None:
+            for name, part in parts.items():
+                part.load_state_dict(self._saved["parts"][name])
+            self._saved = None
+
+    def save_if_due(self, parts: Mapping[str, Stateful], told: Mapping[str, Any]) -> None:
+        """Save, unless the last save is too recent.
+
+        Args:
+            parts: all that has a state: networks, the optimiser, the schedule.
+            told: what else is needed to continue: numbers, texts and tensors.
+        """
+        before = time.monotonic()
+        if before < self._saved_at + self._took / self.SHARE:
+            return
+        torn = self._file.with_suffix(".torn")
+        torch.save({"parts": {n: p.state_dict() for n, p in parts.items()}, "told": dict(told)}, torn)
+        torn.replace(self._file)
+        self._saved_at = time.monotonic()
+        self._took = self._saved_at - before
+
 
 ROWS, LOOKS = 100, 10
 """Maximum number of rows of the history, and of evaluations on held-out data."""
@@ -71,6 +123,8 @@ class Optimisation:
 
     def rate(self, optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
         """The learning rate of each step: it rises over ``warm_up`` steps, and then follows ``schedule``."""
+        from transformers import get_scheduler
+
         rate: torch.optim.lr_scheduler.LRScheduler = get_scheduler(
             self.schedule if self.schedule != "constant" else "constant_with_warmup",
             optimizer,

@@ -159,7 +159,7 @@ class WorkJob:
 def _is_out_of_memory(e: BaseException) -> bool:
     if "torch" not in sys.modules:  # torch is not loaded, so the error cannot be torch's
         return isinstance(e, MemoryError)
-    from harness.compute.arithmetic import is_out_of_memory
+    from harness.compute.device import is_out_of_memory
 
     return isinstance(e, MemoryError) or (
         isinstance(e, Exception) and bool(text_of(e)) and is_out_of_memory(e)  # it reads the text, too

@@ -18,8 +18,7 @@ from statistics import median
 from typing import Any
 
 from harness.artifact import Json
-from harness.engine.keys import identity, task_key
-from harness.engine.protocol import Bindings, Cell, Protocols
+from harness.engine.keys import Bindings, Cell, Protocols, identity, task_key
 from harness.errors import UsageError
 from harness.stage import Stage
 from harness.store.record import MetricInfo

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifact import Json
+from harness.engine.keys import defaults
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
-from harness.engine.protocol import defaults
 from harness.engine.runner import Outcome
 from harness.formats.escapes import visible
 from harness.formats.strict_json import canonical

@@ -1,4 +1,4 @@
-"""Whole-file reading, and atomic writing of files and folders.
+"""Whole-file reading, atomic writing of files and folders, and all files below a folder.
 
 A reader sees either all of the old content or all of the new. A full disk leaves the old content; a kill leaves at most
 one temporary, ``.<name>.<16 hex>.torn``, which the next write of the same name removes. A temporary is locked while its
@@ -15,7 +15,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -273,3 +273,41 @@ def _exchange(one: Path, other: Path) -> bool:
     """Swap two names in one step (Linux); returns False if the system or the file system cannot."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     return rename is not None and not rename(_HERE, bytes(one), _HERE, bytes(other), _EXCHANGE)
+
+
+Failed = Callable[[OSError], None]
+
+
+def files_below(folder: Path, failed: Failed) -> Iterator[Path]:
+    """The files below a folder. Each folder is entered once, so links cannot lead in a circle.
+
+    Links to folders are followed last: what can be named without a link is named so.
+
+    Args:
+        folder: where to begin.
+        failed: called for each folder that cannot be listed (also for ``folder``, if it does not exist), and for each
+            link that cannot be followed.
+    """
+    entered: set[tuple[int, int]] = set()
+    waiting = [folder]
+    for top in waiting:  # links are appended meanwhile
+        for place, inner, names in os.walk(top, onerror=failed):
+            status = _followed(place, failed)
+            if status is None or (status.st_dev, status.st_ino) in entered:
+                inner.clear()
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            inner.sort()
+            waiting += [Path(place, name) for name in inner if os.path.islink(os.path.join(place, name))]
+            for name in sorted(names):
+                path = Path(place, name)
+                if not path.is_symlink() or _followed(path, failed):
+                    yield path
+
+
+def _followed(path: str | Path, failed: Failed) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError as e:
+        failed(e)
+        return None

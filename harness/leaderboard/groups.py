@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from harness.artifact import Json
-from harness.compare.comparison import Difference, Finding
+from harness.compare import Difference, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
 from harness.compare.match import Fields, Pair, declared_differences, differences, value_at
 from harness.compare.sample import Side, lacks_timing
 from harness.formats.strict_json import canonical
-from harness.leaderboard.board import Column
+from harness.leaderboard import Column
 from harness.store.project import order
 from harness.store.record import Run, Score
 

@@ -12,7 +12,7 @@ from harness.compare.sample import NO_TIMING, Figure, lacks_timing
 from harness.compare.wording import point
 from harness.errors import UsageError, nearest
 from harness.formats.strict_json import canonical
-from harness.leaderboard.board import Column, Line, Origin, Table
+from harness.leaderboard import Column, Line, Origin, Table
 from harness.leaderboard.groups import (
     Entry,
     Name,

@@ -10,7 +10,7 @@ from typing import Literal
 from harness.artifact import Json
 from harness.compare.sample import Figure
 from harness.errors import SuiteError, UsageError, nearest
-from harness.leaderboard.board import Column, Line, Origin, Table
+from harness.leaderboard import Column, Line, Origin, Table
 from harness.suite.located_yaml import Entry, Map, Scalar, Tree, parse, read_file
 
 FIELDS = ("about", "source", "definition", "protocol", "metrics", "rows")

@@ -18,7 +18,7 @@ from harness.compare.evidence import Evidence, gather
 from harness.compare.match import Pair
 from harness.compare.sample import alone, lacks_timing
 from harness.compare.stats import ALPHA, Estimate, holm
-from harness.leaderboard.board import Ranks
+from harness.leaderboard import Ranks
 from harness.leaderboard.groups import Row, RowGroup, better_of
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree as ET
 
-from harness.compare.comparison import Comparison, Finding, Verdict
+from harness.compare import Comparison, Finding, Verdict
 from harness.compare.wording import (
     clean,
     counted,

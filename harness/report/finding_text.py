@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from harness.compare.comparison import Comparison, Difference, Finding, Verdict
+from harness.compare import Comparison, Difference, Finding, Verdict
 from harness.compare.explain import Explanation, Part, Place
-from harness.compare.interim_analyses import advised, told
+from harness.compare.planning import advised, told
 from harness.compare.stats import ALPHA, CONFIDENCE
 from harness.compare.wording import clean, counted, evidence, figures, margin, point, together
 from harness.store.record import Run

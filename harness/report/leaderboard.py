@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from harness.compare import wording
-from harness.compare.comparison import Difference, Finding
+from harness.compare import Difference, Finding, wording
 from harness.compare.sample import Figure
 from harness.compare.wording import clean
 from harness.formats.strict_json import canonical
-from harness.leaderboard.board import Board, Column, Line, Origin, Ranks, Table
-from harness.report.markup import escape, table_row
+from harness.leaderboard import Board, Column, Line, Origin, Ranks, Table
+from harness.report.markdown import escape, table_row
 
 
 @dataclass(frozen=True)

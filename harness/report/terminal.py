@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.compare import wording
-from harness.compare.comparison import Comparison, Finding, Verdict
+from harness.compare import Comparison, Finding, Verdict, wording
 from harness.compare.wording import (
     against,
     claims,

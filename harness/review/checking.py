@@ -13,8 +13,8 @@ from typing import Any
 from harness.compare import wording
 from harness.errors import UsageError
 from harness.formats import strict_json
+from harness.review import NO_TAG, TAGS, TRAIN, scales
 from harness.review.key import Key
-from harness.review.questions import NO_TAG, TAGS, TRAIN, scales
 from harness.review.rating_table import Answers, Rated
 
 SCHEMA = "harness.ratings/1"

@@ -15,7 +15,7 @@ from harness.artifact import Json
 from harness.errors import UsageError
 from harness.formats import files, strict_json
 from harness.formats.strict_json import checked
-from harness.review import questions
+from harness.review import digest
 from harness.review.choosing import Showing
 
 
@@ -142,6 +142,6 @@ def read(folder: Path) -> Key | None:
     except (KeyError, TypeError, ValueError) as e:
         raise UsageError(f"{file}: damaged ({type(e).__name__}: {e})") from None
     checked(key, str(file))
-    if key.questions != questions.digest():
+    if key.questions != digest():
         raise UsageError(f"{file}: this review asks other questions than this version of the harness")
     return key

@@ -20,12 +20,11 @@ from harness.artifact import Json
 from harness.errors import UsageError
 from harness.formats import files
 from harness.formats.strict_json import canonical
+from harness.review import NO_TAG, TAGS, TRAIN, digest, scales
 from harness.review import key as keys
-from harness.review import questions
 from harness.review.choosing import CONTROLS, Pool, asked_for, choose, pool
 from harness.review.key import Key, Shown
-from harness.review.levels import LEAST
-from harness.review.questions import NO_TAG, TAGS, TRAIN, scales
+from harness.review.rating_table import LEAST
 from harness.store.artifacts import Store
 from harness.store.record import Run
 
@@ -191,7 +190,7 @@ def make(run: Run, store: Store, wish: Wish, before: Key | None) -> Review:
             f"{run.id}: the store {store.root} has not the images that its review was made from; --replace begins "
             "another, and what was rated on the old page is then lost"
         )
-    key = Key(review, run.id, secret, wish.settings(), questions.digest(), there.asked, body["page"], shown)
+    key = Key(review, run.id, secret, wish.settings(), digest(), there.asked, body["page"], shown)
     return Review(key, render(body), there, encoded[:2])
 
 

@@ -17,11 +17,9 @@ from harness.compare.wording import counted, together
 from harness.errors import UsageError
 from harness.formats import files
 from harness.formats.strict_json import checked
-from harness.review import agreement, key, levels
+from harness.review import SCALES, TAGS, TRAIN, agreement, key, rating_table
 from harness.review.agreement import Alpha, Consistency, Correlation, correlations
-from harness.review.levels import Level
-from harness.review.questions import SCALES, TAGS, TRAIN
-from harness.review.rating_table import Rated, Ratings, of, units
+from harness.review.rating_table import Level, Rated, Ratings, of, units
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,9 @@ def summarise(ratings: Ratings, shares: Mapping[str, float], images: int, side: 
         images: number of different images on the page.
         side: the run, for its metrics.
     """
-    values = {scale: levels.centred(ratings.first, levels.answer(scale)) for scale in ratings.scales}
+    values = {
+        scale: rating_table.centred(ratings.first, rating_table.answer(scale)) for scale in ratings.scales
+    }
     pairs = {scale: _twice(ratings.rated, scale) for scale in ratings.scales}
     generated = [r for r in ratings.first if not r.shown.control]
     return Summary(
@@ -145,9 +145,9 @@ def _system(ratings: Ratings, name: str, values: Mapping[str, dict[tuple[str, st
     for scale, of_scale in values.items():
         ours = {(r.rater, r.image): of_scale[r.rater, r.image] for r in own}
         theirs = {(r.rater, r.image): of_scale[r.rater, r.image] for r in real}
-        scores[scale] = levels.level(ours)
+        scores[scale] = rating_table.level(ours)
         if theirs and not shown.control:
-            below[scale] = levels.difference(theirs, ours)
+            below[scale] = rating_table.difference(theirs, ours)
     return SystemSummary(
         name=name,
         control=shown.control,

@@ -17,9 +17,8 @@ from pathlib import Path, PurePosixPath
 from harness.errors import UsageError, nearest
 from harness.formats.files import put, write
 from harness.sources import snapshots
-from harness.sources.content import DigestCache, content_digest, files_of, without_card
+from harness.sources.content import DigestCache, content_digest, files_of, refuse_outside, without_card
 from harness.sources.hub import COMMIT, Found, Origin, Source
-from harness.sources.weight_files import refuse_outside
 
 REVISION = ".revision"
 """A file in a mirror's repository folder with the commit that the folder holds."""

@@ -16,10 +16,9 @@ from pathlib import Path
 from harness.artifact import Json
 from harness.errors import UsageError
 from harness.formats import strict_json
-from harness.formats.files import is_torn, read_bytes, write
+from harness.formats.files import Failed, files_below, is_torn, read_bytes, write
 from harness.store import locks
 from harness.store.artifacts import Store, listed
-from harness.store.walk import Failed, files_below
 
 GC = "gc.lock"
 """Lock that is held while entries are chosen and moved away, and briefly when a command registers what it needs."""

@@ -18,9 +18,8 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.formats import strict_json
 from harness.formats.escapes import is_utf8
-from harness.formats.files import is_torn
+from harness.formats.files import files_below, is_torn
 from harness.store.record import CALIBRATION
-from harness.store.walk import files_below
 
 NUMBERS = ".numbers"
 """Folder below ``reports/`` with the last reserved numbers."""

@@ -14,11 +14,9 @@ from pathlib import Path
 from harness.errors import Where
 from harness.store import project
 from harness.suite import extends, nodes, points, reach
-from harness.suite.gates import gates
-from harness.suite.located_yaml import Map, Read, Scalar, Tree, read_file
+from harness.suite.located_yaml import Map, Problems, Read, Scalar, Tree, closed, read_file
 from harness.suite.model import Axis, Gate, Margin, Node, Ref, Suite
-from harness.suite.points import Points, continued, parse_only
-from harness.suite.problems import Problems, closed
+from harness.suite.points import Points, continued, gates, parse_only
 
 __all__ = ["Axis", "Gate", "Margin", "Node", "Ref", "Suite", "build", "continued", "load", "parse_only"]
 

@@ -16,9 +16,8 @@ from harness.stage import REQUIRED, Input, Mark, Parameter, Stage
 from harness.suite import registry, typed
 from harness.suite.extends import STAGES
 from harness.suite.images import ImageName
-from harness.suite.located_yaml import Entry, List, Map, Scalar, Tree, shorten
+from harness.suite.located_yaml import Entry, List, Map, Problems, Scalar, Tree, closed, mapping, shorten
 from harness.suite.model import Axis, Node, Ref, sources
-from harness.suite.problems import Problems, closed, mapping
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 

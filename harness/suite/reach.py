@@ -23,10 +23,9 @@ from harness.artifact import (
 from harness.errors import SuiteError, Where
 from harness.stage import Mark
 from harness.store.record import Subject
-from harness.suite.located_yaml import Entry, List, Map, Scalar, Tree
+from harness.suite.located_yaml import Entry, List, Map, Problems, Scalar, Tree
 from harness.suite.model import Node, Suite
 from harness.suite.nodes import Fields
-from harness.suite.problems import Problems
 
 LEARNT: tuple[type[Artifact], ...] = (
     Classifier,

@@ -58,7 +58,7 @@ def project() -> Iterator[Path]:
 
 def harness(*arguments: str) -> tuple[int, str, str]:
     """A command in this process: exit code, and what it said."""
-    from harness.cli.main import main
+    from harness.cli.commands import main
 
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

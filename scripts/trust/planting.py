@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.cli.main import main
+from harness.cli.commands import main
 
 HERE = Path(__file__).parent
 PLANTED = HERE / "planted"

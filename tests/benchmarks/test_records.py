@@ -9,7 +9,7 @@ import pytest
 from compare.runs import repeats, run, score
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.compare.comparison import Comparison, Verdict
+from harness.compare import Comparison, Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.store.artifacts import Store

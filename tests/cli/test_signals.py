@@ -23,7 +23,7 @@ from pathlib import Path
 from imported_ahead import import_ahead
 import harness.cli.commands.run, harness.compare.baseline
 from harness.cli import signals
-from harness.cli.main import main
+from harness.cli.commands import main
 from harness.store.environment import environment
 from harness.suite.registry import find
 

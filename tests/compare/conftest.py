@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from compare.runs import itemised, stored
 
-from harness.compare import baseline
+from harness.compare import acceptance
 from harness.compare.sample import Side
 
 
@@ -14,5 +14,5 @@ def with_items(tmp_path: Path) -> tuple[Path, Side]:
     """A project with an accepted baseline, and the run that it was."""
     made = itemised(tmp_path / "run", [{f"i{n}": n / 10 for n in range(10)}])
     stored(tmp_path / "run", made.run)
-    baseline.accept(made.run, tmp_path / "run", tmp_path, "cpu", "first figures")
+    acceptance.accept(made.run, tmp_path / "run", tmp_path, "cpu", "first figures")
     return tmp_path, made

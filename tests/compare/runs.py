@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifact import Json
-from harness.compare import baseline
-from harness.compare.comparison import Comparison, Finding
+from harness.compare import Comparison, Finding, acceptance
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.stage import Items
@@ -170,4 +169,4 @@ def stored(folder: Path, made: Run) -> Path:
 def accepted(project: Path, made: Run, label: str = "cpu", **given: Any) -> Path:
     """Accept a run into a project; returns the baseline's file."""
     usual = {"reason": "first figures", **given}
-    return baseline.accept(made, stored(project / "run", made), project, label, **usual)
+    return acceptance.accept(made, stored(project / "run", made), project, label, **usual)

@@ -2,28 +2,22 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
-from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from compare.runs import HERE, accepted, gate, itemised, metric, repeats, run, score
-from disks import content, files_up_to
-from hypothesis import given
-from hypothesis import strategies as st
+from compare.runs import accepted, gate, itemised, repeats, run, score
 
-from harness.compare import baseline
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict, acceptance, baseline
+from harness.compare.baseline import MergeBase
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import UsageError
-from harness.store.record import Run, Score, TaskInfo
 from harness.store.record_file import items_file, load
 
 VALUES = [0.8, 0.82, 0.81]
-TASK = TaskInfo("m", "k0", {}, {}, "executed", 3.5, {"count": 420})
 
 
 def test_an_accepted_run_is_found_again_and_compares_as_unchanged(with_items: tuple[Path, Side]) -> None:
@@ -43,56 +37,6 @@ def test_a_label_without_a_baseline_is_none(tmp_path: Path) -> None:
     assert baseline.labels(tmp_path, "smoke/toy") == []
 
 
-def test_a_baseline_keeps_what_a_comparison_needs_and_reads_well_in_a_diff(tmp_path: Path) -> None:
-    detailed = score(tuple(replace(r, details={"confusion": [[1, 2]] * 50}) for r in repeats(VALUES)))
-    made = run(detailed, tasks=(TASK,), environments={"here": HERE, "unused": {"torch": "1.0"}})
-    text = accepted(tmp_path, made, reason="  two\nlines ").read_text()
-    kept = load(tmp_path / "baselines/smoke/toy/cpu.json")
-    assert [r.values for r in kept.scores[0].repeats] == [r.values for r in made.scores[0].repeats]
-    assert (kept.tasks, kept.scores[0].repeats[0].details, set(kept.environments)) == ((), {}, {"here"})
-    assert kept.accepted
-    assert kept.accepted.reason == "two lines"
-    assert '\n    "score": 0.82\n'.strip() in text
-    assert text.endswith("}\n")
-
-
-def test_a_baseline_keeps_where_the_artifacts_of_its_stages_are(tmp_path: Path) -> None:
-    images = [
-        TaskInfo("images", f"i{n}", {"m.k": 1}, {"s": n}, "executed", 3.5, {"count": 9}) for n in (1, 0)
-    ]
-    kept = load(accepted(tmp_path, run(score(repeats(VALUES)), tasks=(*images, TASK))))
-    assert kept.tasks == tuple(
-        TaskInfo("images", f"i{n}", {"m.k": 1}, {"s": n}, "cached", 0.0) for n in (0, 1)
-    )
-
-
-def test_accepting_equal_runs_in_another_order_changes_only_when_and_the_digest(tmp_path: Path) -> None:
-    points = [score(repeats(VALUES), {"m.k": k}) for k in range(3)]
-    one = accepted(tmp_path, run(*points)).read_text().splitlines()
-    two = accepted(tmp_path, run(*reversed(points))).read_text().splitlines()
-    differing = {a.split('"')[1] for a, b in zip(one, two, strict=True) if a != b}
-    assert differing <= {"at", "digest"}
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"only": {"m.k": [1]}}, "partial (--only m.k)"),
-        ({"tasks": (replace(TASK, state="failed", error="loss is nan\nlog"),)}, "first m: loss is nan"),
-        ({"scores": (score(repeats([0.8, 0.8, None])),)}, "no values of m"),
-        ({"scores": ()}, "no values of any metric"),
-        ({"suite": "../elsewhere"}, "not a name that a baseline"),
-        ({"suite": "/etc"}, "not a name that a baseline"),
-    ],
-)
-def test_what_is_no_whole_run_is_not_accepted(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        accepted(tmp_path, replace(run(score(repeats(VALUES))), **changes))
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "baselines").exists()
-
-
 @pytest.mark.parametrize("label", ["", "CPU", "a b", "../cpu", "a/b", ".hidden", "x" * 65, "cpu\n"])
 def test_a_label_is_a_plain_file_name(tmp_path: Path, label: str) -> None:
     with pytest.raises(UsageError, match="use small letters"):
@@ -102,41 +46,6 @@ def test_a_label_is_a_plain_file_name(tmp_path: Path, label: str) -> None:
 def test_a_bad_label_comes_with_the_nearest_good_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'nvidia-h100'"):
         baseline.find(tmp_path, "smoke/toy", "NVIDIA H100")
-
-
-@pytest.mark.parametrize("reason", ["", "  \n"])
-def test_a_reason_is_asked_for(tmp_path: Path, reason: str) -> None:
-    with pytest.raises(UsageError, match="--reason"):
-        accepted(tmp_path, run(score(repeats(VALUES))), reason=reason)
-
-
-def test_a_baseline_is_not_accepted_again(tmp_path: Path) -> None:
-    file = accepted(tmp_path, run(score(repeats(VALUES))))
-    with pytest.raises(UsageError, match="already a baseline"):
-        accepted(tmp_path, load(file), "other")
-
-
-def test_a_changed_protocol_has_to_be_said(tmp_path: Path) -> None:
-    def of(n: int) -> Run:
-        return run(score(repeats(VALUES), protocol={"real.n": n}))
-
-    before = accepted(tmp_path, of(250)).read_text()
-    with pytest.raises(UsageError, match=r"real\.n: 250 → 500.*--new-protocol"):
-        accepted(tmp_path, of(500))
-    assert (tmp_path / "baselines/smoke/toy/cpu.json").read_text() == before
-    accepted(tmp_path, of(500), "other")
-    accepted(tmp_path, of(500), new_protocol=True)
-    accepted(tmp_path, of(500))
-
-
-def test_a_direction_that_turned_has_to_be_said(tmp_path: Path) -> None:
-    turned = metric(fields={"score": {"better": "lower", "floor": 0.0}})
-    accepted(tmp_path, run(score(repeats(VALUES))))
-    now = run(score(repeats(VALUES)), metrics={"m": turned})
-    with pytest.raises(UsageError, match=r"m\.score\.better: higher → lower.*--new-protocol"):
-        accepted(tmp_path, now)
-    accepted(tmp_path, now, new_protocol=True)
-    accepted(tmp_path, now)
 
 
 def edit(change: Callable[[Any], Any]) -> Callable[[Path], None]:
@@ -198,7 +107,7 @@ def test_an_edited_torn_or_foreign_baseline_is_refused_in_one_line(
         baseline.find(project, "smoke/toy", "cpu")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
-    baseline.accept(made.run, project / "run", project, "cpu", "mended", new_protocol=True)
+    acceptance.accept(made.run, project / "run", project, "cpu", "mended", new_protocol=True)
     assert baseline.find(project, "smoke/toy", "cpu"), "accepting anew is the way out"
 
 
@@ -229,79 +138,6 @@ def test_a_baseline_is_read_by_its_file_and_checked(with_items: tuple[Path, Side
         baseline.read_file(file)
 
 
-def test_missing_items_of_a_run_are_not_accepted(with_items: tuple[Path, Side]) -> None:
-    project, made = with_items
-    (project / "run/items.parquet").unlink()
-    with pytest.raises(UsageError, match="items of this record cannot be read"):
-        baseline.accept(made.run, project / "run", project, "gpu", "why not")
-    assert baseline.labels(project, "smoke/toy") == ["cpu"]
-
-
-def test_items_that_are_no_longer_there_leave_with_their_baseline(with_items: tuple[Path, Side]) -> None:
-    project, _ = with_items
-    accepted(project, run(score(repeats(VALUES))), new_protocol=True)
-    assert sorted(p.name for p in (project / "baselines/smoke/toy").iterdir()) == ["cpu.json"]
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "baselines").write_text("a file where the folder should be")
-    with pytest.raises(UsageError, match="cannot be written"):
-        accepted(tmp_path, run(score(repeats(VALUES))))
-
-
-@given(st.lists(st.floats(-1e9, 1e9), min_size=3, max_size=6))
-def test_any_finite_figures_survive_acceptance(
-    tmp_path_factory: pytest.TempPathFactory, values: list[float]
-) -> None:
-    project = tmp_path_factory.mktemp("project")
-    accepted(project, run(score(repeats(values))))
-    found = baseline.find(project, "smoke/toy", "cpu")
-    assert found
-    assert [r.values["score"] for r in found.run.scores[0].repeats] == values
-
-
-def test_items_are_named_by_what_they_are(with_items: tuple[Path, Side]) -> None:
-    project, _ = with_items
-    file = project / "baselines/smoke/toy/cpu.json"
-    digest = sha256(rows_of(file).read_bytes()).hexdigest()
-    assert load(file).items == digest
-    assert sorted(p.name for p in file.parent.iterdir()) == [f"cpu.{digest[:12]}.items.parquet", "cpu.json"]
-
-
-def test_a_disk_that_fills_up_leaves_the_earlier_baseline(with_items: tuple[Path, Side]) -> None:
-    project, made = with_items
-    before = content(project)
-    for limit in (0, 500, 1500):  # in the items, and in the JSON
-        with files_up_to(limit), pytest.raises(UsageError, match=r"cannot be written \(File too large\)"):
-            baseline.accept(made.run, project / "run", project, "cpu", "again" * 1000)
-        assert content(project) == before
-
-
-def test_what_killed_writers_left_goes_with_the_next_acceptance(with_items: tuple[Path, Side]) -> None:
-    project, made = with_items
-    folder = project / "baselines/smoke/toy"
-    own = sorted(p.name for p in folder.iterdir())
-    stray = [
-        "cpu.0123456789ab.items.parquet",
-        "cpu.items.parquet",
-        ".cpu.0123456789ab.items.parquet.0123456789abcdef.torn",
-        ".cpu.json.0123456789abcdef.torn",
-        ".cpu.json.lock",
-    ]
-    others = [
-        "cpu.fast.items.parquet",
-        "cpu.fast.json",
-        "gpu.items.parquet",
-        "cpu.ba9876543210.json",
-        "notes.txt",
-    ]
-    others.append("cpu.ba9876543210.items.parquet")  # of a label that ends like a digest
-    for name in stray + others:
-        (folder / name).write_text("x")
-    baseline.accept(made.run, project / "run", project, "cpu", "again")
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*own, *others])
-
-
 def test_a_baseline_of_before_is_read(with_items: tuple[Path, Side]) -> None:
     """Its items have no digest in their name, and its own is of both."""
     project, made = with_items
@@ -309,12 +145,12 @@ def test_a_baseline_of_before_is_read(with_items: tuple[Path, Side]) -> None:
     rows_of(file).rename(file.with_name("cpu.items.parquet"))
     body = json.loads(file.read_text())
     del body["items"]
-    body["accepted"]["digest"] = baseline._digest(body, file.with_name("cpu.items.parquet").read_bytes())
+    body["accepted"]["digest"] = baseline.digest_of(body, file.with_name("cpu.items.parquet").read_bytes())
     file.write_text(json.dumps(body))
     found = baseline.find(project, "smoke/toy", "cpu")
     assert found
     assert found.items
-    baseline.accept(made.run, project / "run", project, "cpu", "again")
+    acceptance.accept(made.run, project / "run", project, "cpu", "again")
     assert not file.with_name("cpu.items.parquet").exists()
     assert baseline.find(project, "smoke/toy", "cpu")
 
@@ -337,12 +173,70 @@ def test_a_record_leads_to_no_label_elsewhere(with_items: tuple[Path, Side], lab
         baseline.read_file(file)
 
 
-def test_a_metric_of_time_whose_work_was_not_done_in_the_run_is_untimed() -> None:
-    def of(metric: str, *clocked: bool) -> Score:
-        given = repeats([1.0] * len(clocked))
-        parts = tuple(replace(r, clocked=c) for r, c in zip(given, clocked, strict=True))
-        return score(parts, metric=metric)
+def git(project: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", "-C", str(project), *who, *arguments], check=True, capture_output=True)
 
-    timed = run(of("zeit", True, False), of("m", False), of("fast", True, True), of("alt", False))
-    metrics = {n: replace(timed.metrics["m"], timed=n != "m") for n in ("zeit", "m", "fast", "alt")}
-    assert baseline.untimed(replace(timed, metrics=metrics)) == ["alt", "zeit"]
+
+@pytest.fixture
+def branch(with_items: tuple[Path, Side]) -> Path:
+    """A project in a folder of a repository, whose branch ``change`` accepted other figures."""
+    outer, _ = with_items
+    git(outer, "init")
+    git(outer, "add", "baselines")
+    git(outer, "commit", "-m", "first")
+    git(outer, "checkout", "-b", "change")
+    accepted(outer, run(score(repeats([0.1, 0.1, 0.1]))), new_protocol=True)
+    git(outer, "add", "-A", "baselines")
+    git(outer, "commit", "-m", "lower the bar")
+    return outer
+
+
+def test_a_change_cannot_approve_itself(branch: Path) -> None:
+    here = baseline.find(branch, "smoke/toy", "cpu")
+    there = baseline.read_at(branch, "main", "smoke/toy", "cpu")
+    assert here
+    assert there
+    assert here.run.scores[0].repeats[0].values == {"score": 0.1}
+    assert there.run.scores[0].repeats[0].values == {"score": pytest.approx(0.45)}
+    assert there.items
+    column = there.items.items("m", {}, {}, "score")
+    assert column
+    assert column.values[3] == 0.3
+    assert there.where.startswith("baselines/smoke/toy/cpu.json at ")
+    assert "(merge base with main)" in there.where
+
+
+def test_what_the_merge_base_does_not_have_is_none(branch: Path) -> None:
+    assert baseline.read_at(branch, "main", "smoke/toy", "gpu") is None
+    assert baseline.labels_at(branch, "main", "smoke/toy") == ["cpu"]
+    assert baseline.labels_at(branch, "main", "smoke/other") == []
+
+
+def test_a_project_below_the_repositorys_root_reads_its_own_files(branch: Path) -> None:
+    below = branch / "below"
+    below.mkdir()
+    accepted(below, run(score(repeats(VALUES))))
+    git(branch, "checkout", "main")
+    git(branch, "add", "below/baselines")
+    git(branch, "commit", "-m", "below")
+    found = baseline.read_at(below, "main", "smoke/toy", "cpu")
+    assert found
+    assert found.run.scores[0].repeats[1].values == {"score": 0.82}
+
+
+@pytest.mark.parametrize("ref", ["no-such-branch", "--all", "-h", ""])
+def test_an_unknown_reference_is_one_line(branch: Path, ref: str) -> None:
+    with pytest.raises(UsageError, match="no such commit, branch or tag"):
+        MergeBase.find(branch, ref)
+
+
+def test_unrelated_histories_and_no_repository_are_one_line(
+    branch: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    git(branch, "checkout", "--orphan", "other")
+    git(branch, "commit", "-m", "unrelated")
+    with pytest.raises(UsageError, match="nothing in common with HEAD"):
+        MergeBase.find(branch, "main")
+    with pytest.raises(UsageError, match="no repository that git can read"):
+        MergeBase.find(tmp_path_factory.mktemp("plain"), "main")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
+from harness.compare import Verdict
 from harness.compare.calibration import calibrate, proposed_margin, round_up
-from harness.compare.comparison import Verdict
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import UsageError

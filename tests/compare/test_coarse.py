@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from harness.compare import stats
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict, stats
 from harness.compare.decide import CLAIMS, decide
 from harness.compare.evidence import Evidence
 

@@ -9,8 +9,8 @@ import pytest
 from compare.runs import compared, score, seeded, shifted, side, single, stored
 from report.test_golden import COMPARISON, RUN
 
-from harness.compare import comparison as comparisons
-from harness.compare.comparison import Comparison
+from harness import compare as comparisons
+from harness.compare import Comparison
 from harness.errors import UsageError
 from harness.store.record import Run
 from harness.store.record_file import to_json

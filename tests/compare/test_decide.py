@@ -19,8 +19,7 @@ from compare.runs import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare import stats
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict, stats
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import Exit

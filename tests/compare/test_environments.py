@@ -8,8 +8,8 @@ import pytest
 from compare.runs import gate, metric, repeats, score, seeded, side, single
 from scipy import stats as reference
 
+from harness.compare import Verdict
 from harness.compare.calibration import across, round_up
-from harness.compare.comparison import Verdict
 from harness.compare.verdict import compare
 from harness.errors import UsageError
 

@@ -14,7 +14,7 @@ from drawing import draws
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare.comparison import Finding
+from harness.compare import Finding
 from harness.compare.evidence import gather
 from harness.compare.explain import Explanation, Part, explain, pairs_of, worst_values
 from harness.compare.match import match

@@ -9,7 +9,7 @@ import pytest
 from compare.runs import accepted, itemised, repeats, run, score, stored
 
 from harness.artifact import Json
-from harness.compare import baseline, history
+from harness.compare import acceptance, history
 from harness.errors import UsageError
 from harness.store.record import Run
 
@@ -86,7 +86,7 @@ def test_items_come_with_their_version(tmp_path: Path) -> None:
     for shift in (0.0, 1.0):
         one = itemised(tmp_path / "run", [{f"i{n}": n + shift for n in range(4)}])
         stored(tmp_path / "run", one.run)
-        baseline.accept(one.run, tmp_path / "run", tmp_path, "cpu", f"shift {shift}")
+        acceptance.accept(one.run, tmp_path / "run", tmp_path, "cpu", f"shift {shift}")
         commit(tmp_path, "accepted")
     columns = [
         s.items and s.items.items("m", {}, {}, "score")

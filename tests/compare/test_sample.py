@@ -22,8 +22,7 @@ from compare.runs import (
     single,
 )
 
-from harness.compare import stats
-from harness.compare.comparison import Finding, Verdict
+from harness.compare import Finding, Verdict, stats
 from harness.compare.sample import Figure, Side, alone, distinct, is_same, lacks_timing, outputs
 from harness.store.record import Repeat
 

@@ -17,7 +17,7 @@ from compare.runs import (
     side,
 )
 
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict
 from harness.compare.match import Fields
 from harness.compare.sample import Side
 from harness.compare.verdict import compare, within

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report.test_golden import COMPARISON, EMPTY, FINDINGS, NASTY, NO_BASELINE, RUN, estimate, finding
 
-from harness.compare import wording
-from harness.compare.comparison import Claim, Point, Verdict
+from harness.compare import Claim, Point, Verdict, wording
 from harness.errors import Exit
 from harness.store.record import Accepted
 

@@ -1,4 +1,4 @@
-"""The training loop on the smallest learner there is: its rows, its looks, and how it goes on after a kill."""
+"""The training loop on the smallest learner there is: its rows, its looks, its file, and going on after a kill."""
 
 from __future__ import annotations
 
@@ -13,12 +13,54 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.artifact import Json
-from harness.compute.arithmetic import enough_memory
-from harness.compute.resume import Stateful
-from harness.compute.training import LOOKS, ROWS, Optimisation, Trainable, train
-from harness.errors import ResourceError, StageError
+from harness.compute.training import LOOKS, ROWS, Optimisation, Resume, Stateful, Trainable, train
+from harness.errors import StageError
 
 pytestmark = pytest.mark.numeric
+
+
+def parts(seed: int) -> dict[str, torch.nn.Linear]:
+    torch.manual_seed(seed)
+    return {"one": torch.nn.Linear(2, 3), "two": torch.nn.Linear(3, 1)}
+
+
+def weights(of: dict[str, torch.nn.Linear]) -> list[torch.Tensor]:
+    return [p.detach().clone() for part in of.values() for p in part.parameters()]
+
+
+def test_there_is_nothing_to_restore_at_first(tmp_path: Path) -> None:
+    fresh = parts(0)
+    before = weights(fresh)
+    resume = Resume(tmp_path)
+    resume.restore(fresh)
+    assert resume.told == {}
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(fresh), strict=True))
+
+
+def test_parts_come_back_with_what_was_told(tmp_path: Path) -> None:
+    saved, other = parts(0), parts(1)
+    Resume(tmp_path).save_if_due(saved, {"step": 3, "history": [{"loss": 0.5}]})
+    resume = Resume(tmp_path)
+    resume.restore(other)
+    assert resume.told == {"step": 3, "history": [{"loss": 0.5}]}
+    assert all(torch.equal(a, b) for a, b in zip(weights(saved), weights(other), strict=True))
+
+
+def test_saving_takes_a_small_share_of_the_time(tmp_path: Path) -> None:
+    """The first save is always due; the next one only after ten times as long as it took."""
+    resume, saved = Resume(tmp_path), parts(0)
+    for step in range(1, 50):
+        resume.save_if_due(saved, {"step": step})
+    last = Resume(tmp_path).told["step"]
+    assert isinstance(last, int)
+    assert 1 <= last < 49
+
+
+def test_a_torn_save_does_not_hide_the_one_before(tmp_path: Path) -> None:
+    Resume(tmp_path).save_if_due(parts(0), {"step": 1})
+    (tmp_path / "training.torn").write_bytes(b"half")
+    assert Resume(tmp_path).told == {"step": 1}
+
 
 OPTIMISATION = Optimisation(
     epochs=3,
@@ -128,13 +170,3 @@ def test_the_rate_rises_and_falls() -> None:
         optimizer.step()
         rate.step()
     assert rates == pytest.approx([0, 0.05, 0.1, 0.075, 0.05, 0.025])
-
-
-def test_a_full_device_is_said_with_what_to_do() -> None:
-    with (
-        pytest.raises(ResourceError, match=r"^out of memory at batch_size 4$"),
-        enough_memory("at batch_size 4"),
-    ):
-        raise MemoryError
-    with pytest.raises(RuntimeError, match=r"^shapes$"), enough_memory("at batch_size 4"):
-        raise RuntimeError("shapes")

@@ -92,7 +92,6 @@ def test_only_stages_read_json_by_themselves() -> None:
         "formats/embedder.py",
         "sources/content.py",
         "sources/parquet_set.py",
-        "sources/weight_files.py",
     }
     own = {"report/finding_text.py", "store/entries.py", "store/items.py"}
     """They take apart what they, or a record that was checked, have put together."""

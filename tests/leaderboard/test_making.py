@@ -6,9 +6,9 @@ import pytest
 from compare.runs import gate, metric, repeats, run, score, single
 from leaderboard.board_runs import at, entries, subject, sweep
 
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict
 from harness.errors import UsageError
-from harness.leaderboard.board import Table
+from harness.leaderboard import Table
 from harness.leaderboard.making import tables
 from harness.store.record import Accepted, MetricInfo, Run
 

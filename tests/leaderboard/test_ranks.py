@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.compare.stats import Estimate, clustered, paired
-from harness.leaderboard.board import Ranks
+from harness.leaderboard import Ranks
 from harness.leaderboard.ranks import by_differences, by_intervals
 
 P_VALUES = st.integers(2, 6).flatmap(

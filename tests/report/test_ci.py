@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from report.test_golden import COMPARISON, EMPTY, EXAMPLES, FINDINGS, HOSTILE, NO_BASELINE, many
 from toy_suites import TOY, changed, write_suite
 
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict
 from harness.compare.wording import clean, first_line
 from harness.report.ci import junit, workflow_commands
 from harness.suite import load

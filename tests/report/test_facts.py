@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.report.facts import warned
 from harness.report.html import render
-from harness.report.html.sections.failures import warnings
+from harness.report.html.sections.tasks import warnings
 from harness.report.markdown import render as markdown
 from harness.report.terminal import print_comparison
 from harness.store.record import Run, TaskInfo

@@ -5,8 +5,8 @@ from dataclasses import replace
 from compare.runs import BASE, compared, gate, seeded, shifted
 
 from harness.artifact import Json
-from harness.compare.comparison import Comparison
-from harness.compare.interim_analyses import advised, declare
+from harness.compare import Comparison
+from harness.compare.planning import advised, declare
 from harness.report.finding_text import confidence, look, more_evidence
 from harness.store.record import Accepted, Run
 

@@ -14,7 +14,7 @@ from compare.runs import repeats, run, score
 from leaderboard.board_runs import HOSTILE, at, entries, subject, sweep
 from work import counted
 
-from harness.leaderboard.board import Board
+from harness.leaderboard import Board
 from harness.leaderboard.making import tables
 from harness.leaderboard.published import published
 from harness.report.html import leaderboard as page

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from report.test_golden import COMPARISON, RUN
 
-from harness.compare import comparison
+from harness import compare
 from harness.store import record, record_file
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "run-json.md"
@@ -30,7 +30,7 @@ def declared(module: ModuleType) -> list[type]:
     return [c for c in classes if c.__module__ == module.__name__]
 
 
-@pytest.mark.parametrize("kind", declared(record) + declared(comparison), ids=lambda c: c.__name__)
+@pytest.mark.parametrize("kind", declared(record) + declared(compare), ids=lambda c: c.__name__)
 def test_every_field_of_the_record_is_documented_where_it_belongs(kind: type) -> None:
     names = {f.name for f in fields(kind)}
     assert names

@@ -9,7 +9,7 @@ from report.test_golden import COMPARISON, EMPTY, EXAMPLES, FINDINGS, RUN, findi
 from rich.cells import cell_len
 from rich.console import Console
 
-from harness.compare.comparison import Point, Verdict
+from harness.compare import Point, Verdict
 from harness.report.terminal import print_comparison
 
 

@@ -10,10 +10,9 @@ from painted import GALLERY, ran
 
 from harness.errors import UsageError
 from harness.formats.image_folder import Row
-from harness.review import making
+from harness.review import CLASS_MATCH, making, scales
 from harness.review.choosing import Picture, System, asked_for, pool
 from harness.review.making import Wish
-from harness.review.questions import CLASS_MATCH, scales
 from harness.store.artifacts import Store
 from harness.store.record import Run
 

@@ -1,20 +1,30 @@
-"""Digests of what lies outside, and the cache that spares reading it again."""
+"""Digests of what lies outside, the cache that spares reading it again, and what is refused of it."""
+
+from __future__ import annotations
 
 import hashlib
 import json
 import mmap
 import multiprocessing
 import os
+import shlex
+import subprocess
+import sys
 import tarfile
 import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from harness.errors import UsageError
 from harness.sources import content
-from harness.sources.content import ALWAYS_READ, DigestCache, content_digest, files_of
+from harness.sources.content import ALWAYS_READ, DigestCache, content_digest, conversion, files_of
+from harness.sources.hub import Source
+from harness.sources.resolve import resolve
 
 CASE = Path(__file__).parents[1] / "cases" / "01"
 LONG_AGO = (1_600_000_000, 1_600_000_000)
@@ -203,3 +213,69 @@ def test_links_to_nowhere_and_in_circles_are_refused(tmp_path, target):
     (tmp_path / "link").symlink_to(target)
     with pytest.raises(UsageError, match="link"):
         files_of(tmp_path)
+
+
+def found(folder: Path) -> Source:
+    source = Source.from_text(f"path:{folder}")
+    return resolve(source, mirror=None, cache=DigestCache(folder.parent / "cache"), download=False)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    (folder / "unet").mkdir(parents=True)
+    (folder / "unet" / "part.safetensors").write_bytes(b"weights")
+    (tmp_path / "other").write_bytes(b"of somebody else")
+    return folder
+
+
+@pytest.mark.parametrize("named", ["../../other", "../../model2/x.safetensors", "/etc/hostname"])
+def test_shards_outside_are_refused(model: Path, named: str) -> None:
+    index = model / "unet" / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "part.safetensors", "b": named}}))
+    with pytest.raises(UsageError, match="which is outside of") as caught:
+        found(model)
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("named", ["part.safetensors", "../unet/part.safetensors", "not-downloaded.bin"])
+def test_shards_inside_are_not(model: Path, named: str) -> None:
+    index = model / "unet" / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": named}}))
+    assert found(model).found is not None
+
+
+def test_a_vocabulary_elsewhere_is_refused_where_there_is_one(model: Path, tmp_path: Path) -> None:
+    file = model / "tokenizer_config.json"
+    file.write_text(json.dumps({"vocab_file": "/home/author/vocab.json", "merges_file": None}))
+    assert found(model).found is not None
+    (model / "vocab.json").write_text("{}")
+    file.write_text(json.dumps({"vocab_file": str(model / "vocab.json")}))
+    assert found(model).found is not None
+    file.write_text(json.dumps({"vocab_file": str(tmp_path / "other")}))
+    with pytest.raises(UsageError, match="which is outside of"):
+        found(model)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"weight_map": 3}'])
+def test_damage_is_left_to_the_reader(model: Path, content: str) -> None:
+    (model / "model.safetensors.index.json").write_text(content)
+    assert found(model).found is not None
+
+
+LAYERS = {"conv.weight": torch.arange(6.0).reshape(2, 3).T, "conv.bias": torch.ones(2)}
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [LAYERS, {"state_dict": LAYERS, "epoch": 3, "optimizer": {"lr": 0.1}}],
+    ids=["bare", "wrapped"],
+)
+def test_the_command_writes_the_tensors_of_a_checkpoint(tmp_path: Path, checkpoint: dict[str, Any]) -> None:
+    torch.save(checkpoint, tmp_path / "model.pth")
+    python, *arguments = shlex.split(conversion("model.pth", "model.safetensors"))
+    assert python == "python"
+    subprocess.run([sys.executable, *arguments], cwd=tmp_path, check=True)
+    made = load_file(tmp_path / "model.safetensors")
+    assert made.keys() == LAYERS.keys()
+    assert all(torch.equal(made[name], tensor) for name, tensor in LAYERS.items())

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from harness.cli.baseline_choice import label_of
-from harness.compare.baseline import accept, untimed
+from harness.compare.acceptance import accept, untimed
 from harness.errors import Exit, UsageError
 from harness.report import streams
 from harness.store import project, record_file

@@ -11,15 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.baseline_choice import Against, judge, label_of, opponent, side
+from harness.compare import Comparison, Finding, Verdict
 from harness.compare import explain as explanations
-from harness.compare.comparison import Comparison, Finding, Verdict
 from harness.compare.explain import Explanation, Part
 from harness.compare.sample import Side
 from harness.compare.wording import against, clean, figures, label, together, worst_first
 from harness.errors import Exit, StageError, StoreError, UsageError, nearest
 from harness.report.console import ReportConsole
-from harness.report.depicted import Items, Shown
 from harness.report.finding_text import name, share, sum_up
+from harness.report.pictures import Items, Shown
 from harness.report.terminal import Lines
 from harness.store import project
 from harness.store.artifacts import Store

@@ -12,10 +12,10 @@ from typing import Any
 from harness.cli.baseline_choice import label_of
 from harness.cli.commands.run import Prepared, execute
 from harness.cli.executor_choice import executor
-from harness.compare.baseline import Baseline, check_place
-from harness.compare.interim_analyses import MOST_SEEDS
+from harness.compare.acceptance import check_place, renew
+from harness.compare.baseline import Baseline, named
 from harness.compare.match import declared_differences, differences, environment_differences
-from harness.compare.renewal import named, renew
+from harness.compare.planning import MOST_SEEDS
 from harness.compare.wording import counted, listed
 from harness.engine import from_record
 from harness.engine.executors import Executor

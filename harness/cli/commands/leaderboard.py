@@ -10,7 +10,7 @@ from harness.cli.baseline_choice import side
 from harness.compare import baseline as baselines
 from harness.errors import Exit, UsageError
 from harness.formats import files
-from harness.leaderboard.board import Board
+from harness.leaderboard import Board
 from harness.leaderboard.groups import Entry
 from harness.leaderboard.making import tables
 from harness.leaderboard.published import published

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from harness.cli.commands.run import prepare, requested
 from harness.compare import baseline as baselines
-from harness.compare.foresight import Outlook, outlooks
+from harness.compare.planning import Outlook, outlooks
 from harness.compare.sample import Side
 from harness.compare.wording import clean, counted, listed, number, point
 from harness.engine.plan import Plan, Task, expected_s

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from harness.artifact import Json
 from harness.cli.executor_choice import executor
-from harness.compare.baseline import Baseline, check_place
+from harness.compare.acceptance import check_place, renew
+from harness.compare.baseline import Baseline, named
 from harness.compare.match import declared_differences
-from harness.compare.renewal import named, renew
 from harness.compare.wording import clean, counted, listed, point, together
 from harness.engine import from_record
 from harness.engine.executors import Executor

@@ -20,9 +20,9 @@ from harness import suite as suites
 from harness.artifact import Json
 from harness.cli.baseline_choice import Against, Case, case, check, label_of, opponent, side
 from harness.cli.executor_choice import executor
-from harness.compare.comparison import Comparison, stored
+from harness.compare import Comparison, stored
 from harness.compare.history import accepted
-from harness.compare.interim_analyses import MOST_SEEDS, declare, is_open, useful
+from harness.compare.planning import MOST_SEEDS, declare, is_open, useful
 from harness.compare.sample import Side
 from harness.compare.wording import counted
 from harness.engine.executors import Executor

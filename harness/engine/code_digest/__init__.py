@@ -25,7 +25,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from harness.engine.code_digest import modules, spelling, tables
+from harness.engine.code_digest import hints, modules, spelling
 from harness.engine.code_digest.names import Definition
 from harness.engine.code_digest.spelling import Reference, Spelled, spelled
 
@@ -75,7 +75,7 @@ def edited(function: Callable[..., Any]) -> str | None:
 
 def forget() -> None:
     """Read source files anew from now on. Digests that were already computed stay as they are."""
-    for remembered in (modules.read, spelling.spelled, tables.entries, _digests):
+    for remembered in (modules.read, spelling.spelled, hints.entries, _digests):
         remembered.cache_clear()
 
 
@@ -86,14 +86,14 @@ def _known(function: Callable[..., Any]) -> _Known:
 
 def _read(function: Callable[..., Any]) -> _Known:
     root = Definition(function.__module__, function.__qualname__.partition(".")[0])
-    by = tables.chosen_by(root)
+    by = hints.chosen_by(root)
     chosen: dict[Definition, str] = {}
     for name, named in (*by.inputs.items(), *by.parameters.items()):
         for table in named:
             chosen[table] = f"{chosen[table]} or {name}" if table in chosen else name
     digests = _digests(tuple(chosen.items()))
     of_entries = {name: _entries(named, digests) for name, named in by.parameters.items()}
-    roots = [root, *(Definition(t.module, t.name, e) for t in chosen for e in tables.entries(t))]
+    roots = [root, *(Definition(t.module, t.name, e) for t in chosen for e in hints.entries(t))]
     reached = {d for r in roots for d in digests.reached(r)}
     names = {m for d in reached for m in spelling.spelled(d).modules}
     read = [m for n in sorted(names) if (m := modules.load(n)) is not None]
@@ -109,8 +109,8 @@ def _digests(chosen: tuple[tuple[Definition, str], ...]) -> Digests:
 def _entries(chosen: list[Definition], digests: Digests) -> dict[str, str]:
     """The digest of each entry; if a parameter chooses from several tables, equal names share one digest."""
     found: dict[str, str] = {}
-    for name in sorted({name for table in chosen for name in tables.entries(table)}):
-        parts = [digests.of(t._replace(entry=name)) for t in chosen if name in tables.entries(t)]
+    for name in sorted({name for table in chosen for name in hints.entries(table)}):
+        parts = [digests.of(t._replace(entry=name)) for t in chosen if name in hints.entries(t)]
         found[name] = sha256(f"harness/entry/1:{json.dumps(parts)}".encode()).hexdigest()
     return found
 

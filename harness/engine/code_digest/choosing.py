@@ -2,8 +2,9 @@
 
 A name or an attribute may be the key of a table if its annotation names that table: a function's parameter, a field
 of a class, a variable. A value passed to such a parameter or field must be declared in the same way, or be a literal.
-Otherwise the code depends on the whole table. Only the annotation of a variable is trusted without a check:
-``family: Annotated[str, FAMILIES] = …`` declares that this text, read from an input, is the chosen name.
+So signatures are read, too: parameters, fields, base classes and return types. Otherwise the code depends on the whole
+table. Only the annotation of a variable is trusted without a check: ``family: Annotated[str, FAMILIES] = …`` declares
+that this text, read from an input, is the chosen name.
 The parameters of methods and of nested functions are ignored, because their callers cannot be found.
 """
 
@@ -13,10 +14,133 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.engine.code_digest import names, signatures, tables
-from harness.engine.code_digest.modules import Module
+from harness.engine.code_digest import hints, names
+from harness.engine.code_digest.hints import aliased, of_dataclass, types
+from harness.engine.code_digest.modules import Function, Module, Scope, load
 from harness.engine.code_digest.names import Definition
-from harness.engine.code_digest.scopes import Function, Scope
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class of an own package, and the module that contains it."""
+
+    node: ast.ClassDef
+    module: Module
+
+
+@dataclass(frozen=True)
+class Place:
+    """A parameter or a field that an argument can fill."""
+
+    name: str
+    annotation: ast.expr | None
+    default: ast.expr | None
+    module: Module
+
+    @property
+    def tables(self) -> list[Definition]:
+        return hints.named(self.annotation, self.module)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arguments that a call may pass."""
+
+    by_position: list[Place]
+    by_name: list[Place]
+    """Keyword-only ones."""
+
+
+def asked_of(definition: Definition) -> list[Definition]:
+    """The tables that the parameters of a function, or the fields of a class, choose from."""
+    every = (p for s in of(definition) for p in (*s.by_position, *s.by_name))
+    return list(dict.fromkeys(table for place in every for table in place.tables))
+
+
+def of(definition: Definition) -> list[Signature]:
+    """The signatures of a function, or of the constructor of a class."""
+    module = load(definition.module)
+    found = []
+    for binding in module.bindings.get(definition.name, []) if module else []:
+        if module and isinstance(binding.bound, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append(_signature(binding.bound, module))
+        elif module and isinstance(binding.bound, ast.ClassDef):
+            found.append(constructor(Class(binding.bound, module)))
+    return found
+
+
+def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, module: Module, bound: int = 0) -> Signature:
+    positional = [*node.args.posonlyargs, *node.args.args]
+    without = len(positional) - len(node.args.defaults)
+    defaults = [None] * without + list(node.args.defaults)
+    by_position = [Place(a.arg, a.annotation, d, module) for a, d in zip(positional, defaults, strict=True)]
+    named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    return Signature(by_position[bound:], [Place(a.arg, a.annotation, d, module) for a, d in named])
+
+
+def constructor(own: Class) -> Signature:
+    """The signature of ``__init__``, if the class or a base class has one; otherwise it is made from the fields."""
+    for statement in own.node.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            return _signature(statement, own.module, bound=1)
+    for base in bases(own):
+        if any(isinstance(s, ast.FunctionDef) and s.name == "__init__" for s in base.node.body):
+            return constructor(base)
+    return Signature(list(fields(own).values()), [])
+
+
+def fields(own: Class) -> dict[str, Place]:
+    """The annotated variables of a class, with those of its own-package base classes first."""
+    found: dict[str, Place] = {}
+    for base in bases(own):
+        found |= fields(base)
+    for statement in own.node.body:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(name), annotation=hint, value=default):
+                if "ClassVar" not in of_dataclass(hint):
+                    found[name] = Place(name, hint, default, own.module)
+    return found
+
+
+def bases(own: Class) -> Iterator[Class]:
+    """The base classes of a class that are in own packages."""
+    for base in own.node.bases:
+        yield from (found for found in classes(base, own.module) if found.node is not own.node)
+
+
+def classes(
+    annotation: ast.expr | None, module: Module, seen: frozenset[Definition] = frozenset()
+) -> Iterator[Class]:
+    """The own-package classes that an annotation names, with aliases resolved."""
+    for dotted in types(annotation):
+        to = names.resolve(dotted, module).to
+        if isinstance(to, Definition) and to not in seen:
+            yield from classes_of(to, seen | {to})
+
+
+def returned(definition: Definition, rest: names.Chain) -> Iterator[Class]:
+    """The own-package classes that a call returns: the class itself, or the return type of a function or method."""
+    module = load(definition.module)
+    for binding in module.bindings.get(definition.name, []) if module else []:
+        match binding.bound, rest:
+            case ast.ClassDef(), ():
+                yield from classes_of(definition)
+            case ast.FunctionDef(returns=annotation), () if module:
+                yield from classes(annotation, module)
+            case ast.ClassDef(body=body), (name,) if module:
+                for method in body:
+                    if isinstance(method, ast.FunctionDef) and method.name == name:
+                        yield from classes(method.returns, module)
+
+
+def classes_of(definition: Definition, seen: frozenset[Definition] = frozenset()) -> Iterator[Class]:
+    """The class that a definition is, or the classes that an alias names."""
+    module = load(definition.module)
+    for binding in module.bindings.get(definition.name, []) if module else []:
+        if module and isinstance(binding.bound, ast.ClassDef):
+            yield Class(binding.bound, module)
+        elif module and (value := aliased(binding)) is not None:
+            yield from classes(value, module, seen)
 
 
 @dataclass(frozen=True)
@@ -35,7 +159,7 @@ class Site:
             if scope is None or self._is_unseen(node.id, scope):
                 return []
             if annotation := scope.annotations.get(node.id):
-                return tables.named(annotation, self.module)
+                return hints.named(annotation, self.module)
             if value := self._value(node.id, scope):
                 return self._following(node.id, scope).declared(value)
             return self._of_iterable(scope.loops.get(node.id), scope)
@@ -82,12 +206,12 @@ class Site:
         if isinstance(value, ast.Constant):
             name = value.value
             return [
-                t._replace(entry=name) for t in wanted if isinstance(name, str) and name in tables.entries(t)
+                t._replace(entry=name) for t in wanted if isinstance(name, str) and name in hints.entries(t)
             ]
         seen = self.declared(value)
         return [table for table in wanted if table not in seen]
 
-    def _filled(self, signature: signatures.Signature, call: ast.Call) -> Iterator[Definition]:
+    def _filled(self, signature: Signature, call: ast.Call) -> Iterator[Definition]:
         given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
         count = next((i for i, a in enumerate(call.args) if isinstance(a, ast.Starred)), len(call.args))
         given |= {p.name: a for p, a in zip(signature.by_position, call.args[:count], strict=False)}
@@ -102,21 +226,19 @@ class Site:
             elif place.default is not None:
                 yield from Site(place.module, ())._taken(place.default, place.tables)
 
-    def _called(self, call: ast.Call) -> Iterator[signatures.Signature]:
+    def _called(self, call: ast.Call) -> Iterator[Signature]:
         match call.func:
             case ast.Attribute(value=ast.Call(func=ast.Name("super")), attr="__init__"):
                 around = (s.node for s in reversed(self.scopes) if isinstance(s.node, ast.ClassDef))
-                for base in (
-                    b for node in around for b in signatures.bases(signatures.Class(node, self.module))
-                ):
-                    yield signatures.constructor(base)
+                for base in (b for node in around for b in bases(Class(node, self.module))):
+                    yield constructor(base)
             case ast.Name(name) if (scope := self._single(name)) is not None:
                 if self._is_first_of_method(name, scope):
-                    yield from (signatures.constructor(own) for own in self._types(call.func))
+                    yield from (constructor(own) for own in self._types(call.func))
             case _ if dotted := names.dotted(call.func):
                 for target in names.within(dotted, self.scopes, self.module):
                     if target and isinstance(target.to, Definition) and not target.rest:
-                        yield from signatures.of(target.to)
+                        yield from of(target.to)
 
     def _copied(self, call: ast.Call) -> Iterator[ast.expr]:
         """The argument ``x`` of ``replace(x, …)`` and ``x._replace(…)``."""
@@ -128,32 +250,28 @@ class Site:
 
     def _of_field(self, owner: ast.expr, name: str) -> list[Definition]:
         """The tables that a field names, for each class that the owner may be an instance of."""
-        of_classes = [
-            signatures.fields(own)[name].tables
-            for own in self._types(owner)
-            if name in signatures.fields(own)
-        ]
+        of_classes = [fields(own)[name].tables for own in self._types(owner) if name in fields(own)]
         return [t for t in (of_classes[0] if of_classes else []) if all(t in others for others in of_classes)]
 
-    def _types(self, node: ast.expr) -> Iterator[signatures.Class]:
+    def _types(self, node: ast.expr) -> Iterator[Class]:
         """The own-package classes that a name or an attribute is declared as."""
         if isinstance(node, ast.Name) and (scope := self._single(node.id)) is not None:
             if annotation := scope.annotations.get(node.id):
-                yield from signatures.classes(annotation, self.module)
+                yield from classes(annotation, self.module)
             elif value := self._value(node.id, scope):
                 yield from self._following(node.id, scope)._types(value)
             elif self._is_first_of_method(node.id, scope):
                 around = self._around(scope)[-1].node
                 assert isinstance(around, ast.ClassDef)
-                yield signatures.Class(around, self.module)
+                yield Class(around, self.module)
         elif isinstance(node, ast.Call) and (dotted := names.dotted(node.func)):
             for target in names.within(dotted, self.scopes, self.module):
                 if target and isinstance(target.to, Definition):
-                    yield from signatures.returned(target.to, target.rest)
+                    yield from returned(target.to, target.rest)
         elif isinstance(node, ast.Attribute):
             for own in self._types(node.value):
-                if place := signatures.fields(own).get(node.attr):
-                    yield from signatures.classes(place.annotation, place.module)
+                if place := fields(own).get(node.attr):
+                    yield from classes(place.annotation, place.module)
 
     def _single(self, name: str) -> Scope | None:
         """The function, class or comprehension that binds a name, if it binds the name exactly once."""

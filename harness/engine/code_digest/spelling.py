@@ -8,11 +8,23 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from harness.engine.code_digest import choosing, hints, names, scopes, signatures
-from harness.engine.code_digest.modules import Binding, Import, Module, imported, load, noting
+from harness.engine.code_digest import choosing, hints, names
+from harness.engine.code_digest.hints import entries, is_table
+from harness.engine.code_digest.modules import (
+    Binding,
+    Comprehension,
+    Function,
+    Import,
+    Module,
+    Scope,
+    imported,
+    load,
+    noting,
+    of_class,
+    of_comprehension,
+    of_function,
+)
 from harness.engine.code_digest.names import WHOLE, Definition, Target
-from harness.engine.code_digest.scopes import Scope
-from harness.engine.code_digest.tables import entries, is_table
 
 
 @dataclass(frozen=True)
@@ -156,7 +168,7 @@ class _Speller:
         """The tables of a function or class that is used as a value, because its later calls cannot be seen."""
         if target is None or target.rest or not isinstance(target.to, Definition) or target.to == self.of:
             return []
-        return signatures.asked_of(target.to)
+        return choosing.asked_of(target.to)
 
     def _on_tables(self, node: ast.AST, scopes_: _Scopes) -> list[Definition]:
         """The tables and table entries that a call or an assignment depends on, by the keys that it passes on."""
@@ -244,12 +256,12 @@ class _Speller:
 
 def _inner(node: ast.AST, outer: _Scopes) -> _Scopes:
     """The scopes inside a function, class or comprehension; for any other node, the scopes around it."""
-    if isinstance(node, scopes.Function):
-        return (*outer, scopes.of_function(node))
+    if isinstance(node, Function):
+        return (*outer, of_function(node))
     if isinstance(node, ast.ClassDef):
-        return (*outer, scopes.of_class(node))
-    if isinstance(node, scopes.Comprehension):
-        return (*outer, scopes.of_comprehension(node))
+        return (*outer, of_class(node))
+    if isinstance(node, Comprehension):
+        return (*outer, of_comprehension(node))
     return outer
 
 

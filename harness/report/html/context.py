@@ -1,4 +1,4 @@
-"""The inputs of a report's sections: run, comparison, details of scores, findings as rows of a table."""
+"""What a report's sections share: run, comparison, details of scores, findings as rows of a table and as marks."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from harness.artifact import Json
-from harness.compare import wording
-from harness.compare.comparison import Comparison, Difference, Finding, Verdict
-from harness.compare.declared import suite_changes
+from harness.compare import Comparison, Difference, Finding, Verdict, wording
 from harness.compare.history import Step
-from harness.compare.match import in_point, match
+from harness.compare.match import in_point, match, suite_changes
 from harness.compare.sample import Side
 from harness.compare.wording import figures, place
 from harness.errors import StoreError
 from harness.report.finding_text import confidence
 from harness.report.html.parts import Cell, Table, Tone
+from harness.report.html.svg import QUIET, mark
 from harness.store.artifacts import Store
 from harness.store.record import Repeat, Run, Score
 
@@ -134,6 +135,26 @@ def verdict_cell(finding: Finding) -> Cell:
     if finding.verdict is None:
         return Cell("not judged", tone="quiet", note=note)
     return Cell(str(finding.verdict), tone=TONES[finding.verdict], note=note)
+
+
+_VERDICTS = {
+    Verdict.REGRESSED: ("right", True),
+    Verdict.IMPROVED: ("left", True),
+    Verdict.UNCHANGED: ("circle", True),
+    Verdict.INCONCLUSIVE: ("diamond", False),
+    Verdict.INCOMPARABLE: ("cross", False),
+}
+"""Shape, and whether it is filled. Certain verdicts are filled and point in the metric's direction (right: worse)."""
+
+
+def verdict_colour(verdict: Verdict | None) -> str:
+    """Return a value for ``fill`` or ``stroke``; the quiet colour without a verdict."""
+    return QUIET if verdict is None else f"var(--{verdict})"
+
+
+def verdict_mark(x: str, y: float, verdict: Verdict | None, *, about: str = "") -> Markup:
+    shape, filled = ("square", False) if verdict is None else _VERDICTS[verdict]
+    return mark(x, y, shape, verdict_colour(verdict), filled=filled, about=about)
 
 
 def metric_cell(finding: Finding) -> Cell:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from harness.compare import wording
 from harness.compare.sample import Figure
 from harness.formats.strict_json import canonical
-from harness.leaderboard.board import Board, Column, Line, Table
+from harness.leaderboard import Board, Column, Line, Table
 from harness.report import leaderboard as words
 from harness.report.html.frame import page
 from harness.report.html.parts import Block, Cell, Chart, Listing, Section, Tone

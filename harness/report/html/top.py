@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.artifact import Json
-from harness.compare import wording
-from harness.compare.comparison import Finding, Verdict
-from harness.compare.declared import protocol_id, suite_id
+from harness.compare import Finding, Verdict, wording
+from harness.compare.match import protocol_id, suite_id
 from harness.formats.strict_json import canonical
 from harness.report.finding_text import confidence, look
 from harness.report.html.context import TONES, Context

@@ -13,13 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.artifact import CaptionedImages, Json
-from harness.compute.seeded_shuffle import drawn
+from harness.compute.seeds import drawn
 from harness.errors import StageError
 from harness.formats.pixels import Decoder, Resize
 from harness.sources.hub import Source
 from harness.sources.parquet_set import ParquetSet, Place, count, image_bytes, read, sentences
 from harness.stage import Count, Job, Reading, Seed, stage
-from harness.stages.data.folders.own import Encoded, write_decoded
+from harness.stages.data.folders import Encoded, write_decoded
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -152,7 +152,7 @@ def _dealt(vectors: Vectors, draw: int) -> Rows:
     """All rows in random order, by the images' names and the number of the draw."""
     import numpy as np
 
-    from harness.compute.seeded_shuffle import drawn
+    from harness.compute.seeds import drawn
 
     row = {item: i for i, item in enumerate(vectors.items)}
     return np.array([row[item] for item in drawn(vectors.items, draw)], dtype=np.int64)

@@ -37,7 +37,7 @@ def ngrams(train: Corpus, held_out: Corpus, *, n: Count = 13) -> OverlapScores:
         StageError: a corpus without rows.
     """
     from harness.formats.corpus import read
-    from harness.stages.data.corpus.splitting import by_row
+    from harness.stages.data.corpus import by_row
 
     learnt, asked = (read(corpus.path) for corpus in (train, held_out))
     if not learnt or not asked:

@@ -9,9 +9,8 @@ from typing import Literal
 from harness.artifact import Json, Ratings
 from harness.compute.influence import jackknife, rows
 from harness.errors import StageError, nearest
+from harness.review import CLASS_MATCH, SCALES, rating_table
 from harness.review import agreement as agreeing
-from harness.review import levels, rating_table
-from harness.review.questions import CLASS_MATCH, SCALES
 from harness.review.rating_table import Rated
 from harness.stage import Higher, HigherShare, Items, Scores, stage
 
@@ -191,7 +190,7 @@ def _of(found: rating_table.Ratings, system: str | None, over: str) -> list[Rate
 
 
 def _column(found: rating_table.Ratings, rated: Sequence[Rated], scale: str) -> list[float]:
-    centred = levels.centred(found.first, levels.answer(scale))
+    centred = rating_table.centred(found.first, rating_table.answer(scale))
     return [centred[r.rater, r.image] for r in rated]
 
 

@@ -188,7 +188,7 @@ def _at(bench: Bench, moment: str, *arguments: object) -> None:
         "        return real.now(tz) + shift\n"
         "import harness.engine.recording\n"
         "harness.engine.recording.datetime = Moved\n"
-        "from harness.cli.main import main\n"
+        "from harness.cli.commands import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     planted = str(Path(sys.modules["planting"].__file__ or "").parent / "planted")

@@ -9,7 +9,7 @@ import pytest
 from command_line import Project
 from compare.runs import accepted, gate, itemised, repeats, run, score, single, stored
 
-from harness.compare import baseline
+from harness.compare import acceptance
 from harness.store.record import Run
 
 CLUSTERS = {"a": "lake", "b": "lake", "c": "town", "d": "farm"}
@@ -19,7 +19,7 @@ def with_items(project: Project) -> Path:
     """A run whose items fell, and the baseline of it."""
     before = itemised(project.folder / "before", [dict.fromkeys("abcd", 0.9)], CLUSTERS).run
     stored(project.folder / "before", before)
-    baseline.accept(before, project.folder / "before", project.folder, "cpu", "first figures")
+    acceptance.accept(before, project.folder / "before", project.folder, "cpu", "first figures")
     after = itemised(project.folder / "after", [{"a": 0.1, "b": 0.9, "c": 0.7, "d": 0.9}], CLUSTERS).run
     return stored(project.folder / "after", after)
 

@@ -10,7 +10,7 @@ from copies import Copies
 from toy_evidence import EIGHT, SUITE, TEXT
 from toy_suites import write_suite
 
-from harness.compare.interim_analyses import advised
+from harness.compare.planning import advised
 
 UNTIL = ("--until-conclusive", "--max-seeds")
 

@@ -9,7 +9,7 @@ from moved_copy import Original
 from source_files import Toys, toys  # noqa: F401
 
 from harness.engine import code_digest
-from harness.engine.code_digest import modules, tables
+from harness.engine.code_digest import hints, modules
 
 STAGES = """
     from typing import Annotated, Literal
@@ -201,7 +201,7 @@ def test_only_these_places_of_the_package_take_a_choice_on_trust():
         if isinstance(function, ast.FunctionDef)
         for node in ast.walk(function)
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-        if (read := modules.read(module)) and tables.named(node.annotation, read)
+        if (read := modules.read(module)) and hints.named(node.annotation, read)
     }
     assert trusted == {
         "harness.stages.metrics.features.families: family",

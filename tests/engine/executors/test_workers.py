@@ -104,7 +104,8 @@ from harness.engine.executors.workers import Launch, WorkerExecutor, WorkerSlot,
 
 def executor(options: Options) -> WorkerExecutor:
     command = [*os.environ["PREFIX"].split(), sys.executable, "-m", "harness", "worker"]
-    return WorkerExecutor([WorkerSlot(frozenset(), Launch(command, os.environ, died)) for _ in range(options.jobs or 1)])
+    launch = Launch(command, os.environ, died)
+    return WorkerExecutor([WorkerSlot(frozenset(), launch) for _ in range(options.jobs or 1)])
 '''
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from report.test_golden import COMPARISON, RUN
 
-from harness.compare.comparison import Comparison
+from harness.compare import Comparison
 from harness.compare.history import Step
 from harness.compare.sample import Side
 from harness.report.html.context import Context

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from report.html.charts.drawn import across, is_filled, marks, parsed, texts
 
-from harness.compare.comparison import Verdict
+from harness.compare import Verdict
 from harness.report.html.sections.seeds import IN_TABLE, MOST, SEEDS, Row, dots
 
 BEFORE = {"seed=0": 0.80, "seed=1": 0.82, "seed=2": 0.81}

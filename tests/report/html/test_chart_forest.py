@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report.html.charts.drawn import across, is_filled, marks, parsed, texts, tips
 
-from harness.compare.comparison import Estimate, Finding, Verdict
+from harness.compare import Estimate, Finding, Verdict
 from harness.report.html.sections.verdicts import IN_TABLE, MOST, forest
 
 FINDING = Finding(

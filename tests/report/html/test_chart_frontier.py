@@ -14,8 +14,8 @@ from report.html.charts.drawn import across, is_filled, marks, parsed, texts, ti
 
 from harness.report.frontier import Frontier, Spot
 from harness.report.html.parts import Chart
-from harness.report.html.plot import LEFT, RIGHT
 from harness.report.html.sections.frontier import GROUPS, IN_TABLE, MOST_POINTS, along, quality_cost
+from harness.report.html.svg import LEFT, RIGHT
 
 
 def spot(group: str, step: int, value: float, *, half: float = 0.1, is_reference: bool = False) -> Spot:

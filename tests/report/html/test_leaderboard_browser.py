@@ -9,7 +9,7 @@ import pytest
 from browsing import patient
 from leaderboard.board_runs import HOSTILE, entries, subject, sweep
 
-from harness.leaderboard.board import Board
+from harness.leaderboard import Board
 from harness.leaderboard.making import tables
 from harness.report.html import leaderboard as page
 from harness.report.leaderboard import Places

@@ -8,7 +8,7 @@ from pathlib import Path
 from report.html.contexts import BASELINE, context
 from report.test_golden import COMPARISON, FINDINGS, RUN, estimate, finding
 
-from harness.compare.comparison import Claim, Verdict
+from harness.compare import Claim, Verdict
 from harness.report.html.context import Context
 from harness.report.html.top import top
 from harness.store.record import MetricInfo, Run

@@ -17,8 +17,7 @@ from harness.artifact import Scenes
 from harness.formats.image_folder import rows
 from harness.stages.data import scenes
 from harness.stages.data.scenes import REGIONS, world
-from harness.stages.data.scenes.canvas import Canvas
-from harness.stages.data.scenes.site import Drawn, Site, palette
+from harness.stages.data.scenes.canvas import Canvas, Drawn, Site, palette
 from harness.stages.data.scenes.world import CLASSES, captions, furnish
 
 scene = cache(world.scene)

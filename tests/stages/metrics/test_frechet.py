@@ -12,7 +12,7 @@ from feature_sets import features
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compute.seeded_shuffle import drawn
+from harness.compute.seeds import drawn
 from harness.errors import StageError
 from harness.formats.features import Writer
 from harness.stages.metrics import _gaussian, frechet

@@ -4,7 +4,7 @@ import pytest
 from corpora import corpus
 
 from harness.errors import StageError
-from harness.stages.data.corpus.splitting import count_overlap
+from harness.stages.data.corpus import count_overlap
 from harness.stages.metrics.overlap import ngrams
 
 TRAIN = ("The river flows south past the old mill.", "Nothing of it is elsewhere.")

@@ -7,8 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from harness.artifact import Json
-from harness.compare import wording
-from harness.compare.comparison import Finding, Verdict
+from harness.compare import Finding, Verdict, wording
 from harness.compare.match import in_point
 from harness.report.html.context import Context, Shown, baselines, details, shown, verdict_cell
 from harness.report.html.frame import MARKS

@@ -12,8 +12,18 @@ from harness.report.finding_text import confidence
 from harness.report.frontier import Frontier, Spot, against_cost, along_axis
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Chart, Section, Table
-from harness.report.html.plot import Plot, legend, scale
-from harness.report.html.svg import INK, QUIET, colour, drawing, element, percent, series_mark
+from harness.report.html.svg import (
+    INK,
+    QUIET,
+    Plot,
+    colour,
+    drawing,
+    element,
+    legend,
+    percent,
+    scale,
+    series_mark,
+)
 
 BESIDE = 0.011
 """Distance of two marks at the same cost, as a share of the width: about the width of a mark."""

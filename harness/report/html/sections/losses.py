@@ -10,8 +10,7 @@ from harness.compare import wording
 from harness.report.facts import Training, clock, losses, series, trainings
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Chart, Section, Table
-from harness.report.html.plot import Plot, legend, scale
-from harness.report.html.svg import QUIET, colour, drawing, mark, rule
+from harness.report.html.svg import QUIET, Plot, colour, drawing, legend, mark, rule, scale
 
 ROWS = 100
 """Maximum number of rows of a training kept for a line; rare ones (occasional validation) come in addition."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from harness.artifact import Json
-from harness.compare import wording
-from harness.compare.comparison import Finding, Verdict
+from harness.compare import Finding, Verdict, wording
 from harness.formats.strict_json import canonical
 from harness.report.html.context import TONES, Context
 from harness.report.html.parts import Block, Cell, Section, Table

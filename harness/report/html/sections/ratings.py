@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from harness.compare.wording import clean, counted
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Cell, Listing, Section, Table
-from harness.review import summary
+from harness.review import TAGS, summary
 from harness.review.agreement import Correlation
-from harness.review.questions import TAGS
 from harness.review.summary import Summary, SystemSummary
 
 MOST_REMARKS = 40

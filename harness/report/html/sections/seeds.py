@@ -9,24 +9,23 @@ from statistics import fmean
 
 from markupsafe import Markup
 
-from harness.compare import wording
-from harness.compare.comparison import Finding, Verdict
+from harness.compare import Finding, Verdict, wording
 from harness.compare.match import in_point
-from harness.report.html.context import Context, baselines
+from harness.report.html.context import Context, baselines, verdict_colour
 from harness.report.html.parts import Cell, Chart, Section, Table
-from harness.report.html.plot import Scale, scale
 from harness.report.html.svg import (
     INK,
     QUIET,
     RULE,
+    Scale,
     drawing,
     element,
     fitted,
     mark,
     percent,
     rule,
+    scale,
     text,
-    verdict_colour,
 )
 from harness.store.record import Score
 

@@ -8,16 +8,13 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from harness.compare import wording
-from harness.compare.comparison import Difference
-from harness.compare.declared import suite_changes
-from harness.compare.match import in_point, match, run_differences
+from harness.compare import Difference, wording
+from harness.compare.match import in_point, match, run_differences, suite_changes
 from harness.compare.sample import NO_TIMING, Figure, Side, lacks_timing
 from harness.report.finding_text import confidence
 from harness.report.html.context import Context
 from harness.report.html.parts import Cell, Chart, Section, Table
-from harness.report.html.plot import TOP, Plot, scale
-from harness.report.html.svg import ACCENT, INK, QUIET, drawing, mark, rule
+from harness.report.html.svg import ACCENT, INK, QUIET, TOP, Plot, drawing, mark, rule, scale
 from harness.store.record import GateInfo, Run, Score
 
 MOST_RUNS = 60

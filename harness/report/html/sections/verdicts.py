@@ -13,25 +13,19 @@ from itertools import accumulate
 
 from markupsafe import Markup
 
-from harness.compare import wording
-from harness.compare.comparison import Comparison, Difference, Finding, Point, Verdict
+from harness.compare import Comparison, Difference, Finding, Point, Verdict, wording
 from harness.formats.strict_json import canonical
 from harness.report.finding_text import confidence
-from harness.report.html.context import Context, metric_cell, table, verdict_cell
-from harness.report.html.parts import Block, Cell, Chart, Section, Table
-from harness.report.html.svg import (
-    QUIET,
-    RULE,
-    drawing,
-    element,
-    fitted,
-    mark,
-    percent,
-    rule,
-    text,
+from harness.report.html.context import (
+    Context,
+    metric_cell,
+    table,
+    verdict_cell,
     verdict_colour,
     verdict_mark,
 )
+from harness.report.html.parts import Block, Cell, Chart, Section, Table
+from harness.report.html.svg import QUIET, RULE, drawing, element, fitted, mark, percent, rule, text
 from harness.store.record import Run
 
 ROWS = 200

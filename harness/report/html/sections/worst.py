@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.compare.comparison import Finding, Verdict
+from harness.compare import Finding, Verdict
 from harness.compare.explain import Explanation, Part, Place, explain, pairs_of, worst_values
 from harness.compare.sample import Side
 from harness.compare.wording import clean, counted, first_line, label, together, worst_first
 from harness.errors import StageError, StoreError, UsageError
-from harness.report.depicted import Items, Shown
 from harness.report.finding_text import name, share, sum_up
 from harness.report.html.context import Context
 from harness.report.html.parts import Block, Cell, Listing, Section, Table, thumbnail
+from harness.report.pictures import Items, Shown
 from harness.store.artifacts import Store
 from harness.store.record import Score
 from harness.store.run_artifacts import Shelf

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from harness.artifact import Images, Json, LabelledImages
-from harness.compute.seeded_shuffle import drawn
+from harness.compute.seeds import drawn
 from harness.errors import StageError, nearest
 from harness.formats.image_folder import Row, Writer, rows
 from harness.sources.content import files_of

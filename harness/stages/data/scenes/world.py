@@ -8,11 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.stages.data.scenes import REGIONS, RegionName
-from harness.stages.data.scenes.canvas import Canvas, Grid, Picture, expose, paint
-from harness.stages.data.scenes.farms import crop_land, cultivated_vegetation
-from harness.stages.data.scenes.site import Drawn, Site, crowns, mix, palette
-from harness.stages.data.scenes.water import pour, snow_ice, water_body
-from harness.stages.data.scenes.wild import bare_land, natural_vegetation, woody_vegetation
+from harness.stages.data.scenes.canvas import (
+    Canvas,
+    Drawn,
+    Grid,
+    Picture,
+    Site,
+    crowns,
+    expose,
+    mix,
+    paint,
+    palette,
+)
+from harness.stages.data.scenes.ground import bare_land, pour, snow_ice, water_body
+from harness.stages.data.scenes.vegetation import (
+    crop_land,
+    cultivated_vegetation,
+    natural_vegetation,
+    woody_vegetation,
+)
 
 _LEAST = 0.006
 """Share of the scene that a thing must cover to be mentioned in a caption."""

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from harness.artifact import CaptionedImages, Json, Tokenizer
-from harness.compute.arithmetic import exact
+from harness.compute.device import exact
 from harness.errors import StageError
 from harness.formats.image_folder import Row
 from harness.formats.pixels import Decoder

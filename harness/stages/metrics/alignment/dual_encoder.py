@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 
-from harness.compute.arithmetic import exact
+from harness.compute.device import exact
 from harness.compute.weights import UNREADABLE, finite, one_line
 from harness.errors import StageError, nearest
-from harness.sources.weight_files import PICKLED, refusal
+from harness.sources.content import PICKLED, refusal
 
 TIE = 1e-6
 """Cosines of fp32 vectors that differ by less are treated as equal: their last digits depend on the batch size."""

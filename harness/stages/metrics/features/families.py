@@ -99,13 +99,13 @@ def _inception_layer(name: str | None) -> str:
 
 
 def _inception(layer: str, folder: Path | None) -> Network:
-    from harness.stages.metrics.features.inception import Inception
+    from harness.stages.metrics.features.foreign_networks import Inception
 
     return Network(Inception(layer))
 
 
 def _inception_fused(module: Any) -> None:
-    from harness.stages.metrics.features.inception import fuse
+    from harness.stages.metrics.features.foreign_networks import fuse
 
     fuse(module)
 
@@ -175,23 +175,23 @@ def _transformers_layer(name: str | None) -> str:
 
 
 def _transformers(layer: str, folder: Path | None) -> Network:
-    from harness.stages.metrics.features.transformer import empty
+    from harness.stages.metrics.features.foreign_networks import empty
 
     assert folder is not None
     return Network(empty(folder, layer))
 
 
 def _transformers_pretrained(layer: str, folder: Path, to: Path) -> nn.Module:
-    from harness.stages.metrics.features.transformer import pretrained
+    from harness.stages.metrics.features.foreign_networks import pretrained
 
     return pretrained(folder, layer, to)
 
 
 def _transformers_view(module: nn.Module, folder: Path | None) -> View:
-    from harness.stages.metrics.features import transformer
+    from harness.stages.metrics.features.foreign_networks import own_view
 
     assert folder is not None
-    return transformer.own_view(folder)
+    return own_view(folder)
 
 
 FAMILIES: Choices[Family] = Choices(

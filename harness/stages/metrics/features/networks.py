@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from harness.artifact import Extractor, Json
-from harness.compute.arithmetic import is_out_of_memory
+from harness.compute.device import is_out_of_memory
 from harness.compute.precisions import Precision, dtype_of
 from harness.errors import ResourceError, StageError
 from harness.stage import Job

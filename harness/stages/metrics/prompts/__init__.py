@@ -18,10 +18,10 @@ from harness.formats.embedder import EMBEDDER
 from harness.stage import Count, Fraction, HigherShare, Items, Job, Scores, stage
 from harness.stages.metrics.prompts.content import naming, patterns
 from harness.stages.metrics.prompts.diversity import variety
-from harness.stages.metrics.prompts.form import runs
+from harness.stages.metrics.prompts.language import runs
 from harness.stages.metrics.prompts.table import CHECKS, Answers, Limits, answers, details, share
 from harness.stages.metrics.prompts.words import Context
-from harness.stages.systems.prompt_writer.wording import INSTRUCT
+from harness.stages.systems.prompt_writer.drafting import INSTRUCT
 
 if TYPE_CHECKING:
     from harness.formats.prompts import Prompt

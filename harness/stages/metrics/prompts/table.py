@@ -20,8 +20,15 @@ from harness.stages.metrics.prompts.content import (
     unrepeated,
     vocabulary,
 )
-from harness.stages.metrics.prompts.form import class_kept, clean, fits, no_echo, present, varied
-from harness.stages.metrics.prompts.homonyms import unambiguous
+from harness.stages.metrics.prompts.language import (
+    class_kept,
+    clean,
+    fits,
+    no_echo,
+    present,
+    unambiguous,
+    varied,
+)
 from harness.stages.metrics.prompts.words import Context, Finding
 
 if TYPE_CHECKING:

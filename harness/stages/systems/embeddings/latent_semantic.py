@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from harness.errors import StageError
 from harness.formats.embedder import describe
-from harness.stages.systems.embeddings.embedder import normalised
+from harness.stages.systems.embeddings import normalised
 
 WORDS, WEIGHTS = "words.json", "model.safetensors"
 _WORD = re.compile(r"[^\W\d_]\w+")

@@ -5,20 +5,27 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from harness.artifact import Artifact, Classifier, Images, LabelledImages, Predictions
+from harness.artifact import Artifact, Classifier, Images, Json, LabelledImages, Predictions
 from harness.compute.precisions import Precision
 from harness.errors import StageError
 from harness.sources.hub import Source
 from harness.stage import Count, Execution, Fraction, Job, Positive, Seed, stage
-from harness.stages.systems.land_cover.seen import SEEN, among
 from harness.stages.systems.land_cover.weights import Weights
+
+if TYPE_CHECKING:
+    from harness.stages.systems.land_cover.loading import Item
 
 MODEL = "model.safetensors"
 DESCRIPTION = "classifier.json"
 HISTORY = "history.jsonl"
+SEEN = "seen.txt"
+"""File next to a classifier's weights: digests of the images that it was trained and selected on, one per line."""
+NAMED = 20
+"""Maximum number of test images that are named."""
 
 
 @stage(version=1, software=("torch", "torchvision", "torchgeo", "timm", "lightning", "torchmetrics"))
@@ -78,7 +85,6 @@ def train(
     from safetensors.torch import save_file
 
     from harness.stages.systems.land_cover import loading
-    from harness.stages.systems.land_cover import seen as noted
     from harness.stages.systems.land_cover.loading import (
         LandCoverData,
         Preparation,
@@ -110,7 +116,7 @@ def train(
     (folder / DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
     lines = "".join(json.dumps(epoch) + "\n" for epoch in trained.history)
     (folder / HISTORY).write_text(lines, encoding="utf-8")
-    noted.write(folder, [*seen, *watched])
+    write(folder, [*seen, *watched])
     return Classifier(
         folder,
         facts={
@@ -167,7 +173,7 @@ def predict(
     import pyarrow.parquet as pq
     import torch
 
-    from harness.compute.arithmetic import exact
+    from harness.compute.device import exact
     from harness.formats.strict_table import PLAIN
     from harness.stages.systems.land_cover import loading
     from harness.stages.systems.land_cover.loading import in_order, labelled_items
@@ -233,3 +239,37 @@ def _every_class(classes: Sequence[str], labels: Sequence[int]) -> None:
     absent = [name for i, name in enumerate(classes) if i not in set(labels)]
     if absent:
         raise StageError(f"no training image of class {', '.join(absent)}")
+
+
+def write(folder: Path, items: Sequence[Item]) -> None:
+    """Write the list of images that a classifier has seen."""
+    digests = sorted({_digest(item) for item in items})
+    (folder / SEEN).write_text("".join(f"{digest}\n" for digest in digests), encoding="utf-8")
+
+
+def among(folder: Path, items: Sequence[Item]) -> dict[str, Json]:
+    """Facts about test images that the classifier in ``folder`` has seen; empty if it has no list of seen images.
+
+    ``seen`` counts them. If there are any, ``seen_images`` names the first ones and ``warnings`` has a sentence.
+    """
+    if not (folder / SEEN).is_file():
+        return {}
+    known = set((folder / SEEN).read_text(encoding="utf-8").split())
+    found = [item.name for item in items if _digest(item) in known]
+    facts: dict[str, Json] = {"seen": len(found)}
+    if found:
+        facts["seen_images"] = list(found[:NAMED])
+        are = "image is" if len(found) == 1 else "images are"
+        facts["warnings"] = [
+            f"{len(found)} of {len(items)} test {are} among those that the classifier was trained or chosen on "
+            f"(the same pixels): {found[0]}{', …' if len(found) > 1 else ''}"
+        ]
+    return facts
+
+
+def _digest(item: Item) -> str:
+    """Digest of size and pixels, not of the file: the same picture may be stored in two ways."""
+    from harness.stages.systems.land_cover.loading import read
+
+    pixels = read(item.path)
+    return sha256(f"{tuple(pixels.shape)}".encode() + pixels.numpy().tobytes()).hexdigest()

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from harness.artifact import Json
-from harness.compute.arithmetic import exact
+from harness.compute.device import exact
 from harness.compute.precisions import PRECISIONS, Precision
-from harness.compute.resume import Resume
+from harness.compute.training import Resume
 from harness.errors import StageError
 from harness.stage import Job
 from harness.stages.systems.land_cover.loading import LandCoverData

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from harness.artifact import Json
 from harness.errors import StageError, nearest
+from harness.sources.content import PICKLED, conversion, refusal
 from harness.sources.hub import Source
-from harness.sources.weight_files import PICKLED, conversion, refusal
 
 if TYPE_CHECKING:
     from torch import Tensor

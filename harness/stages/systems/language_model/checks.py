@@ -23,10 +23,9 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from harness.compute.quiet import hushed
-from harness.compute.weights import UNREADABLE, complete, one_line
+from harness.compute.weights import UNREADABLE, complete, hushed, one_line
 from harness.errors import StageError
-from harness.sources.weight_files import PICKLED, refusal
+from harness.sources.content import PICKLED, refusal
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 ADAPTER = "adapter_config.json"

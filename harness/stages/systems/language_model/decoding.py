@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from harness.compute.arithmetic import exact
-from harness.compute.resume import mixed
+from harness.compute.device import exact
+from harness.compute.seeds import mixed
 from harness.errors import StageError
 from harness.stages.systems.language_model.opening import Opened
 

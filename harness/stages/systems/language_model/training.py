@@ -16,19 +16,22 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from harness.artifact import Corpus, Json, LanguageModel
-from harness.compute.arithmetic import enough_memory, exact
-from harness.compute.meter import Meter, Usage, total
+from harness.compute.device import Meter, Usage, enough_memory, exact, total
 from harness.compute.precisions import PRECISIONS, Precision, dtype_of
-from harness.compute.quiet import hushed
-from harness.compute.resume import Stateful, mixed
-from harness.compute.training import train
-from harness.compute.weights import finite
+from harness.compute.seeds import mixed
+from harness.compute.training import Stateful, train
+from harness.compute.weights import finite, hushed
 from harness.errors import StageError
 from harness.formats.corpus import read
 from harness.stage import Job
-from harness.stages.systems.language_model.opening import describe
+from harness.stages.systems.language_model.opening import (
+    Recipe,
+    Subject,
+    describe,
+    open_subject,
+    save_subject,
+)
 from harness.stages.systems.language_model.scorer import losses
-from harness.stages.systems.language_model.subject import Recipe, Subject, open_subject, save_subject
 
 Tokens = NDArray[np.int32]
 _AT_ONCE = 1000

@@ -20,14 +20,21 @@ from harness.formats import prompts as table
 from harness.formats.embedder import EMBEDDER
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Seed, stage
 from harness.stages.systems.prompt_writer.address import Address
-from harness.stages.systems.prompt_writer.drafting import Draft, Place, drafts
+from harness.stages.systems.prompt_writer.drafting import (
+    COMPLETE,
+    INSTRUCT,
+    Draft,
+    Instruction,
+    Phrase,
+    Place,
+    drafts,
+)
 from harness.stages.systems.prompt_writer.filed import from_file
 from harness.stages.systems.prompt_writer.selecting import from_captions, select
 from harness.stages.systems.prompt_writer.templates import from_templates
-from harness.stages.systems.prompt_writer.wording import COMPLETE, INSTRUCT, Instruction, Phrase
 
 if TYPE_CHECKING:
-    from harness.stages.systems.embeddings.embedder import Embedder
+    from harness.stages.systems.embeddings import Embedder
     from harness.stages.systems.prompt_writer.asking import Answering
     from harness.stages.systems.prompt_writer.collection import Retriever
     from harness.stages.systems.prompt_writer.passages import Held, Piece
@@ -224,7 +231,7 @@ def write(
         StageError: a class for which nothing is found or nothing written; a ``pool`` smaller than ``passages``;
             no room for passages; a model or index that does not open.
     """
-    from harness.compute.meter import Meter, total
+    from harness.compute.device import Meter, total
     from harness.stages.systems.language_model.decoding import Sampling
     from harness.stages.systems.prompt_writer.asking import Answering, Asker, open_writer
     from harness.stages.systems.prompt_writer.collection import open_index

@@ -12,18 +12,23 @@ from jinja2 import TemplateError
 from transformers.utils import logging as transformers_logging
 
 from harness.compute.precisions import Precision, dtype_of
-from harness.compute.quiet import hushed
-from harness.compute.seeded_shuffle import drawn
+from harness.compute.seeds import drawn
+from harness.compute.weights import hushed
 from harness.errors import StageError
 from harness.formats.prompts import Passage
 from harness.stage import Job
-from harness.stages.systems.language_model import checks, decoding
+from harness.stages.systems.language_model import checks, decoding, write_all
+from harness.stages.systems.language_model.adapters import Quantisation, quantised
 from harness.stages.systems.language_model.checks import fit, read_tokenizer
-from harness.stages.systems.language_model.generating import write_all
 from harness.stages.systems.language_model.opening import Opened, context_of, open_model
-from harness.stages.systems.language_model.quantising import Quantisation, quantised
-from harness.stages.systems.prompt_writer.drafting import Answer, Turn, continued, instructed, one_line
-from harness.stages.systems.prompt_writer.wording import Instruction
+from harness.stages.systems.prompt_writer.drafting import (
+    Answer,
+    Instruction,
+    Turn,
+    continued,
+    instructed,
+    one_line,
+)
 
 Style = Literal["instruct", "complete"]
 

@@ -28,8 +28,7 @@ from llama_index.vector_stores.chroma import ChromaVectorStore
 from numpy.typing import NDArray
 
 from harness.errors import StageError
-from harness.stages.systems.embeddings import open_embedder
-from harness.stages.systems.embeddings.embedder import Embedder
+from harness.stages.systems.embeddings import Embedder, open_embedder
 from harness.stages.systems.prompt_writer import passages
 from harness.stages.systems.prompt_writer.address import Address
 from harness.stages.systems.prompt_writer.passages import Held

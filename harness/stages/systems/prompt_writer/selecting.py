@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import count, islice
 
 from harness.artifact import Captions, Json, Prompts
-from harness.compute.seeded_shuffle import drawn
+from harness.compute.seeds import drawn
 from harness.errors import StageError, nearest
 from harness.formats import prompts as table
 from harness.formats.image_folder import rows

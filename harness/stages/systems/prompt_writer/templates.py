@@ -13,11 +13,11 @@ from itertools import combinations, product
 from typing import Annotated, NamedTuple
 
 from harness.artifact import Prompts
-from harness.compute.seeded_shuffle import drawn
+from harness.compute.seeds import drawn
 from harness.errors import StageError
 from harness.formats.prompts import Prompt, check_classes, count, name, write
 from harness.stage import Choices, Count, Job, Seed, stage
-from harness.stages.systems.prompt_writer.wording import Phrase, spoken
+from harness.stages.systems.prompt_writer.drafting import Phrase, spoken
 
 
 class Words(NamedTuple):

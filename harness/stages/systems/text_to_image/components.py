@@ -20,10 +20,9 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
 from harness.artifact import Pipeline
-from harness.compute.quiet import hushed
-from harness.compute.weights import UNREADABLE, complete, finite, one_line
+from harness.compute import weights as weight_files
+from harness.compute.weights import UNREADABLE, complete, finite, hushed, one_line
 from harness.errors import StageError, nearest
-from harness.stages.systems.text_to_image import weight_files
 
 INDEX = "model_index.json"
 

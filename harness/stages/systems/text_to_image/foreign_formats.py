@@ -12,10 +12,10 @@ from diffusers import StableDiffusionPipeline
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import load_file
 
-from harness.compute.weights import UNREADABLE, finite, header, one_line, stored_dtype
+from harness.compute.weights import UNREADABLE, finite, header, one_line, refuse_pickle, stored_dtype
 from harness.errors import StageError
-from harness.sources.weight_files import PICKLED
-from harness.stages.systems.text_to_image import components, weight_files
+from harness.sources.content import PICKLED
+from harness.stages.systems.text_to_image import components
 from harness.stages.systems.text_to_image.components import NETWORKS, assemble
 
 _PREFIXES = {
@@ -37,7 +37,7 @@ def read_single_file(file: Path, what: str, config: Path | None) -> StableDiffus
     Raises:
         StageError: a pickle, another layout, a configuration that is missing or of another model, a damaged file.
     """
-    weight_files.refuse_pickle(file, what)
+    refuse_pickle(file, what)
     names = header(file, what)
     if not any(name.startswith(_PREFIXES["unet"]) for name in names):
         raise StageError(f"{what}: {_instead(list(names))}; expected a pipeline with {_PREFIXES['unet']}…")
@@ -154,7 +154,7 @@ def _file(path: Path, usual: str, what: str) -> Path:
         found = sorted(path.glob("*.safetensors")) or sorted(p for p in path.iterdir() if p.suffix in PICKLED)
     if len(found) != 1:
         raise StageError(f"{what}: {len(found) or 'no'} files that may be the adapter; expected {usual}")
-    weight_files.refuse_pickle(found[0], what)
+    refuse_pickle(found[0], what)
     names = header(found[0], what)
     if any("dora_scale" in name or "lora_magnitude" in name for name in names):
         raise StageError(

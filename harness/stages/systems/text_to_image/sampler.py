@@ -15,8 +15,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from harness.artifact import EncodedPrompts, Pipeline
-from harness.compute.arithmetic import exact, is_out_of_memory
-from harness.compute.meter import Meter, Usage
+from harness.compute.device import Meter, Usage, exact, is_out_of_memory
 from harness.compute.precisions import PRECISIONS, Precision, dtype_of
 from harness.errors import StageError
 from harness.formats import image_folder

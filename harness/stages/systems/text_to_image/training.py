@@ -16,13 +16,13 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from harness.artifact import Artifact, FinetunedPipeline, Json, Pipeline
-from harness.compute.arithmetic import enough_memory
+from harness.compute.device import enough_memory
 from harness.compute.training import train
 from harness.errors import StageError
 from harness.stage import Job
-from harness.stages.systems.text_to_image.architectures import parameters
 from harness.stages.systems.text_to_image.components import quiet, read_pipeline
 from harness.stages.systems.text_to_image.denoising import DiffusionLearner
+from harness.stages.systems.text_to_image.pipelines import parameters
 from harness.stages.systems.text_to_image.recipe import BASE, CHECKPOINTS, RECIPE, Recipe, put_into
 from harness.stages.systems.text_to_image.training_data import prepare, prepared
 

@@ -11,7 +11,7 @@ from report.html.charts.drawn import is_filled, marks, parsed
 from report.html.sections.compared_runs import of, rows, written
 from report.test_golden import NASTY
 
-from harness.compare.comparison import Difference
+from harness.compare import Difference
 from harness.compare.history import Step
 from harness.compare.sample import Side
 from harness.report.html.context import Context

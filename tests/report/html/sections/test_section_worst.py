@@ -12,7 +12,7 @@ from compare.runs import compared, gate, itemised, repeats, run, score
 from painted import GALLERY, ran
 
 from harness.artifact import Images
-from harness.compare.comparison import Comparison
+from harness.compare import Comparison
 from harness.compare.sample import Side
 from harness.formats.image_folder import rows
 from harness.report.html.context import Context

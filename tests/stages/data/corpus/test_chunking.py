@@ -9,8 +9,7 @@ from harness.artifact import Corpus
 from harness.errors import StageError
 from harness.formats import corpus
 from harness.formats.corpus import Row
-from harness.stages.data.corpus import chunk
-from harness.stages.data.corpus.chunking import _chunks
+from harness.stages.data.corpus import _chunks, chunk
 
 PAGES = [
     Row("A lake is 3.5 km wide. It is", "a", 1, 0),

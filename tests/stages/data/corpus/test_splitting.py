@@ -11,8 +11,7 @@ from harness.artifact import Corpus
 from harness.errors import StageError
 from harness.formats import corpus
 from harness.formats.corpus import Row
-from harness.stages.data.corpus import split
-from harness.stages.data.corpus.splitting import Overlap, _taken, count_overlap
+from harness.stages.data.corpus import Overlap, _taken, count_overlap, split
 
 SIZES = {"a": 4, "b": 7, "c": 1, "d": 12, "e": 6, "f": 10}
 SENTENCE = "the lake and the town and the forest and the sea are here all of them"

@@ -18,9 +18,8 @@ from harness.errors import StageError
 from harness.formats.image_folder import rows
 from harness.stages.data import scenes
 from harness.stages.data.folders import hub, hub_captioned
-from harness.stages.data.synthetic import dataset, filter, join, read
+from harness.stages.data.synthetic import dataset, filter, join, read, size_category
 from harness.stages.data.synthetic.joining import Copy, Labelled, copy
-from harness.stages.data.synthetic.packing import size_category
 
 SAMPLING: Json = {"scheduler": "pndm", "steps": 50, "guidance": 7.5, "negative": "blurry | deformed"}
 

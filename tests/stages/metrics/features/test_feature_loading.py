@@ -18,8 +18,8 @@ from tiny_land_cover import folder, found, three_folders, train
 from harness.artifact import Classifier, Extractor, LabelledImages
 from harness.errors import StageError
 from harness.formats.features import read
+from harness.sources.content import conversion
 from harness.sources.hub import Found
-from harness.sources.weight_files import conversion
 from harness.stages.metrics import features
 from harness.stages.metrics.features.families import Architecture
 from harness.stages.metrics.features.networks import MODEL, Description, build

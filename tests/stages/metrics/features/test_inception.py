@@ -35,7 +35,7 @@ SIZES = [(512, 512), (300, 200), (64, 96)]
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
     """Random weights that keep a signal alive through all layers, as trained ones do."""
-    from harness.stages.metrics.features.inception import Inception
+    from harness.stages.metrics.features.foreign_networks import Inception
 
     network, generator = Inception("2048"), torch.Generator().manual_seed(0)
     for module in network.modules():

@@ -9,7 +9,7 @@ from harness.artifact import Tokenizer
 from harness.errors import StageError
 from harness.stages.metrics import prompts as metric
 from harness.stages.metrics.prompts.table import CHECKS
-from harness.stages.systems.prompt_writer.wording import INSTRUCT
+from harness.stages.systems.prompt_writer.drafting import INSTRUCT
 
 FARM = prompt("An aerial view of farmland with fields of wheat beside fields of maize.", name="farm")
 LAKE = prompt("A satellite image of a lake with clear water.", "Water Body", "lake")

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from harness.artifact import Corpus
 from harness.errors import StageError
 from harness.formats.corpus import Row, write
-from harness.stages.data.corpus.chunking import chunk
+from harness.stages.data.corpus import chunk
 from harness.stages.data.corpus.texts import docstrings
 from harness.stages.systems.embeddings import local, open_embedder
 from harness.stages.systems.embeddings.latent_semantic import LatentSemantic, features, learn

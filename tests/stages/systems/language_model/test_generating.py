@@ -14,9 +14,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from harness.artifact import LanguageModel
 from harness.errors import ResourceError, StageError
+from harness.stages.systems.language_model import generate
 from harness.stages.systems.language_model.checks import learn
 from harness.stages.systems.language_model.decoding import Choice, Prompt, Sampling, encoded
-from harness.stages.systems.language_model.generating import generate
 from harness.stages.systems.language_model.opening import open_model
 
 pytestmark = pytest.mark.numeric

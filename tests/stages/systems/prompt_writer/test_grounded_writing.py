@@ -14,8 +14,8 @@ from harness.errors import StageError
 from harness.formats.prompts import read
 from harness.stages.systems.embeddings import local
 from harness.stages.systems.prompt_writer import index, write
+from harness.stages.systems.prompt_writer.drafting import Instruction, Phrase
 from harness.stages.systems.prompt_writer.selecting import select
-from harness.stages.systems.prompt_writer.wording import Instruction, Phrase
 
 pytestmark = pytest.mark.numeric
 

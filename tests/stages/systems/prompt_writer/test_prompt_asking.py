@@ -9,7 +9,7 @@ from harness.errors import StageError
 from harness.formats.prompts import Passage
 from harness.stages.systems.language_model.opening import open_model
 from harness.stages.systems.prompt_writer.asking import Asker, open_writer
-from harness.stages.systems.prompt_writer.wording import Instruction
+from harness.stages.systems.prompt_writer.drafting import Instruction
 
 TOLD = Instruction("Notes:\n{passages}\nDraw {class}.")
 PASSAGES = [

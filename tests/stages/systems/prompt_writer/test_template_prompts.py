@@ -14,12 +14,10 @@ from harness.stages.metrics.prompts.content import (
     patterns,
     vocabulary,
 )
-from harness.stages.metrics.prompts.form import no_echo, runs, varied
-from harness.stages.metrics.prompts.homonyms import unambiguous
+from harness.stages.metrics.prompts.language import no_echo, runs, unambiguous, varied
 from harness.stages.metrics.prompts.words import Context
-from harness.stages.systems.prompt_writer.drafting import words
+from harness.stages.systems.prompt_writer.drafting import INSTRUCT, Phrase, spoken, words
 from harness.stages.systems.prompt_writer.templates import LAND_COVER, VIEWS, from_templates
-from harness.stages.systems.prompt_writer.wording import INSTRUCT, Phrase, spoken
 
 
 def texts(root, **parameters):

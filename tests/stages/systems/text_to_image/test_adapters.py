@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from harness.errors import StageError
 from harness.stages.systems.text_to_image.components import quiet, read_pipeline
 from harness.stages.systems.text_to_image.foreign_formats import merge_adapter
-from harness.stages.systems.text_to_image.loading import load
+from harness.stages.systems.text_to_image.pipelines import load
 
 pytestmark = pytest.mark.numeric
 

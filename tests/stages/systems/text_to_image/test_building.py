@@ -16,8 +16,8 @@ from harness.artifact import Tokenizer
 from harness.formats.image_folder import rows
 from harness.stages.data import scenes
 from harness.stages.systems.text_to_image import build
-from harness.stages.systems.text_to_image.architectures import DESIGNS, Architecture
 from harness.stages.systems.text_to_image.components import read_pipeline
+from harness.stages.systems.text_to_image.pipelines import DESIGNS, Architecture
 from harness.stages.systems.text_to_image.training_data import decode
 
 pytestmark = pytest.mark.numeric

@@ -12,7 +12,7 @@ from pipeline_files import WEIGHTS, rewrite, saved
 
 from harness.errors import StageError
 from harness.stages.systems.text_to_image.components import open_pipeline
-from harness.stages.systems.text_to_image.loading import load
+from harness.stages.systems.text_to_image.pipelines import load
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from harness.artifact import Captions
 from harness.errors import StageError
 from harness.formats.image_folder import rows
 from harness.stages.metrics import cost
+from harness.stages.systems.text_to_image import sample
 from harness.stages.systems.text_to_image.encoding import EMBEDDINGS, encode
-from harness.stages.systems.text_to_image.images import sample
-from harness.stages.systems.text_to_image.loading import cast
+from harness.stages.systems.text_to_image.pipelines import cast
 from harness.stages.systems.text_to_image.sampler import generator
 from harness.stages.systems.text_to_image.schedulers import Name, scheduler_for
 

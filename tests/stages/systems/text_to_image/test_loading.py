@@ -15,7 +15,7 @@ from harness.artifact import Pipeline
 from harness.errors import StageError
 from harness.sources.hub import Source
 from harness.stages.systems.text_to_image.components import open_pipeline, quiet
-from harness.stages.systems.text_to_image.loading import load
+from harness.stages.systems.text_to_image.pipelines import load
 
 ATTENTION = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 

@@ -31,8 +31,7 @@ from harness.stages.systems.text_to_image import (
     train_autoencoder,
 )
 from harness.stages.systems.text_to_image.components import read_pipeline
-from harness.stages.systems.text_to_image.normalisation import MARK, VAE_PIXELS, Pixels
-from harness.stages.systems.text_to_image.training_data import decode
+from harness.stages.systems.text_to_image.training_data import MARK, VAE_PIXELS, Pixels, decode
 
 pytestmark = pytest.mark.numeric
 

@@ -12,7 +12,7 @@ from harness.artifact import GeneratedImages
 from harness.errors import StageError
 from harness.formats.image_folder import rows
 from harness.stages.metrics import cost
-from harness.stages.systems.text_to_image.images import folder
+from harness.stages.systems.text_to_image import folder
 
 LINES = [
     {"prompt": "a lake", "short": "lake", "asks": "Water Body", "real": "r/7.png", "kind": "wet", "photo": "p/7.png"},

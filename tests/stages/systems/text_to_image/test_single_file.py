@@ -11,7 +11,7 @@ from pipeline_files import as_single_file, diffusers_adapter, peft_adapter, rewr
 from safetensors.torch import load_file
 
 from harness.errors import StageError
-from harness.stages.systems.text_to_image.loading import load
+from harness.stages.systems.text_to_image.pipelines import load
 
 UNET = "model.diffusion_model."
 

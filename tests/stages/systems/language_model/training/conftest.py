@@ -8,7 +8,7 @@ from jobs import FolderJob
 from tiny_language_model import FULL, LORA, QLORA, SENTENCES, tiny_model
 
 from harness.artifact import Corpus, LanguageModel
-from harness.stages.systems.language_model.finetuning import finetune
+from harness.stages.systems.language_model.models import finetune
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ from tiny_language_model import FULL, LORA, QLORA, RECIPE, far, history, tiny_mo
 from harness.artifact import Corpus, LanguageModel
 from harness.compute.training import train
 from harness.errors import ResourceError, StageError
-from harness.stages.systems.language_model.finetuning import finetune
-from harness.stages.systems.language_model.subject import open_subject
+from harness.stages.systems.language_model.models import finetune
+from harness.stages.systems.language_model.opening import open_subject
 from harness.stages.systems.language_model.training import LanguageLearner, read_rows
 
 pytestmark = pytest.mark.numeric

@@ -14,7 +14,7 @@ from jobs import FolderJob
 from tiny_language_model import FULL, LORA, QLORA, far, history
 
 from harness.artifact import Corpus, LanguageModel
-from harness.stages.systems.language_model.finetuning import finetune
+from harness.stages.systems.language_model.models import finetune
 
 pytestmark = pytest.mark.numeric
 
@@ -63,7 +63,7 @@ import json, os, signal, sys
 from pathlib import Path
 from jobs import FolderJob
 from harness.artifact import Corpus, LanguageModel
-from harness.stages.systems.language_model.finetuning import finetune
+from harness.stages.systems.language_model.models import finetune
 
 base, data, root, how = sys.argv[1:]
 

@@ -17,9 +17,8 @@ from tiny_language_model import FULL, RECIPE, SENTENCES, far, history, tiny_mode
 
 from harness.artifact import Corpus, LanguageModel
 from harness.compute.training import train
-from harness.stages.systems.language_model.finetuning import finetune
-from harness.stages.systems.language_model.opening import open_model
-from harness.stages.systems.language_model.subject import open_subject
+from harness.stages.systems.language_model.models import finetune
+from harness.stages.systems.language_model.opening import open_model, open_subject
 from harness.stages.systems.language_model.training import LanguageLearner, read_rows
 
 pytestmark = pytest.mark.numeric
