@@ -216,8 +216,6 @@ class Resources:
     """Memory that it is known to need, in GB of main memory; None if unknown."""
 
 
-NO_GPU = Resources(gpu="none")
-
 Idle = Callable[[Mapping[str, Any]], Mapping[str, str]]
 """Function from all parameters of a stage to those without effect given the others, each with the reason."""
 
@@ -267,7 +265,7 @@ def stage(
     version: int,
     software: tuple[str, ...] = (),
     idle: Idle = _none_idle,
-    resources: Resources = Resources(),
+    resources: Resources | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function as a stage.
 
@@ -275,14 +273,16 @@ def stage(
         version: increased by the author if the *meaning* of the result changes; part of the protocol.
         software: distributions (import names) whose versions the result may depend on; part of the key.
         idle: finds parameters without effect given the others, such as a seed if nothing is drawn.
-        resources: what it needs of the machine.
+        resources: what it needs of the machine. By default a stage that declares ``torch`` as software uses an
+            accelerator if there is one, and others use none.
 
     Raises:
         TypeError: the signature breaks the contract.
     """
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
-        function.__stage__ = _inspect(function, version, software, idle, resources)  # type: ignore[attr-defined]
+        needs = resources or Resources("one" if "torch" in software else "none")
+        function.__stage__ = _inspect(function, version, software, idle, needs)  # type: ignore[attr-defined]
         return function
 
     return declare

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, cast
 
@@ -52,8 +53,18 @@ TELL_EVERY_S = 30
 """Seconds between two plain lines about one task."""
 
 
+@dataclass
+class _Shown:
+    """A running task in the live view."""
+
+    bar: TaskID
+    begun: float
+    told: float
+    """When a plain line about it was last printed."""
+
+
 class RunProgress:
-    """Listens to a runner's events: ``with RunProgress(console, plan) as p: Runner(…, tell=p)``.
+    """Shows all running tasks: ``with RunProgress(console, plan) as p: Runner(…, tell=p)``.
 
     The console needs its own file, because ``sys.stderr`` is the task's log while a stage runs. ``settled`` of the
     plan's tasks are already done and are not reported again.
@@ -64,8 +75,7 @@ class RunProgress:
         self.total = len(plan.keys)
         self.settled = settled
         self.cached = 0
-        self._bar: TaskID | None = None
-        self._begun = self._told = time.monotonic()
+        self._running: dict[str, _Shown] = {}
         self._live = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -103,25 +113,28 @@ class RunProgress:
         handle(event)
 
     def _started(self, event: Event) -> None:
-        self._bar = self._live.add_task(label(event.task), total=1, what="")
-        self._begun = self._told = time.monotonic()
+        now = time.monotonic()
+        bar = self._live.add_task(label(event.task), total=1, what="")
+        self._running[event.task.key] = _Shown(bar, now, now)
 
     def _progress(self, event: Event) -> None:
-        if self._bar is not None:
-            self._live.update(self._bar, completed=event.done, total=event.total, what=event.what)
-        if not self.console.is_terminal and time.monotonic() - self._told > TELL_EVERY_S:
-            self._told = time.monotonic()
+        shown = self._running.get(event.task.key)
+        if shown is None:
+            return
+        self._live.update(shown.bar, completed=event.done, total=event.total, what=event.what)
+        if not self.console.is_terminal and time.monotonic() - shown.told > TELL_EVERY_S:
+            shown.told = time.monotonic()
             self._line(f"  {label(event.task)}: {event.done}/{event.total} {event.what}")
 
     def _finished(self, event: Event) -> None:
-        if self._bar is not None:
-            self._live.remove_task(self._bar)
-            self._bar = None
+        shown = self._running.pop(event.task.key, None)
+        if shown is not None:
+            self._live.remove_task(shown.bar)
         self.settled += 1
         mark = {"executed": "[green]✓[/green]", "failed": "[red]✗[/red]", "skipped": "[yellow]–[/yellow]"}[
             event.kind
         ]
-        took = f" {time.monotonic() - self._begun:.1f} s" if event.kind == "executed" else ""
+        took = f" {time.monotonic() - shown.begun:.1f} s" if event.kind == "executed" and shown else ""
         self.console.print(f"{mark} [dim]{self.settled}/{self.total}[/dim] ", end="", highlight=False)
         self._line(f"{label(event.task)}{took}{': ' if event.what else ''}{event.what}")
 
