@@ -2,7 +2,8 @@
 
     objects/<2 hex>/<key>/entry.json     what was made, how long it took, and a checksum of every file
     objects/<2 hex>/<key>/<output>/…     the artifacts' folders ("out" where a stage has one output)
-    work/<key>.<8 hex>/                  work in progress: outputs, log, and the scratch that survives a kill
+    work/<key>.<8 hex>/                  work in progress: call, outputs, log, and the scratch that survives a kill
+    images/<digest>.json                 code and software of the stages in a container image
     claims/<key>.lock                    lock while a key is being made, with its holder's name; freed with the holder
     running/<id>.keys, <id>.lock         what a running command needs; ``harness store gc`` leaves it alone
     projects/<digest>                    the folder of a project that uses the store and whose records are kept
