@@ -14,7 +14,7 @@ from importlib import metadata
 from typing import Any
 
 from harness.artifact import Json
-from harness.engine import code_digest
+from harness.engine import code_digest, extras
 from harness.errors import UsageError
 from harness.formats.strict_json import canonical
 from harness.stage import REQUIRED, Mark, Stage
@@ -80,7 +80,8 @@ def _version(distribution: str, stage: Stage) -> str:
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        raise UsageError(f"{stage.name} needs the package {distribution!r}, which is not installed") from None
+        told = f"{stage.name} needs the package {distribution!r}, which is not installed"
+        raise UsageError(told + extras.hint(stage.software)) from None
 
 
 Cell = tuple[int, ...]

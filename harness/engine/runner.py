@@ -193,10 +193,11 @@ class _Walk:
         while self._graph.is_active():
             for key in self._graph.get_ready():
                 heapq.heappush(self._ready, (self._place[key], key))
-            is_moved = self._start()
+            if self._start():
+                continue  # what was settled may have made others ready
             if self._running:
                 self._listen(None if not self._elsewhere else POLL_S)
-            elif not is_moved and self._ready:
+            else:  # all that is ready is being made by other processes
                 time.sleep(POLL_S)
 
     def _start(self) -> bool:

@@ -307,7 +307,7 @@ def test_an_entry_has_the_environment_of_who_made_it(tmp_path: Path) -> None:
     """The executor says it, for the process that computes may be another one."""
 
     class Elsewhere(InlineExecutor):
-        def open(self) -> list[Slot]:
+        def open(self, plan: Plan, store: Store) -> list[Slot]:
             return [ElsewhereSlot(lambda: False)]
 
     class ElsewhereSlot(InlineSlot):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,21 @@ def make(*, sign: Count, seed: Seed = 0, job: Job) -> Numbers:
     (job.scratch / "so-far").touch()
     if seed == 1:
         os.kill(os.getpid(), sign)
+    return Numbers(_write(job.folder(), [float(seed)]))
+"""
+
+
+GATED = """
+import time
+from pathlib import Path
+from harness.stage import Job, Seed, stage
+from toy import Numbers, _write
+@stage(version=1)
+def make(*, seed: Seed = 0, job: Job) -> Numbers:
+    gate = Path.cwd() / "gate"
+    (gate / f"begun-{seed}").touch()
+    while not (gate / str(seed)).exists():
+        time.sleep(0.02)
     return Numbers(_write(job.folder(), [float(seed)]))
 """
 
@@ -74,6 +90,55 @@ def test_a_worker_that_dies_fails_its_task_and_is_replaced(tmp_path: Path, sign:
     assert [states["n", seed] for seed in range(4)] == ["executed", "skipped", "executed", "executed"]
     kept = list((tmp_path / ".harness" / "work").glob("*/scratch/so-far"))
     assert len(kept) == (1 if sign == 9 else 0)  # a lack of memory is not the fault of the work
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux lists the children of a process")
+@pytest.mark.parametrize("begun", [1, 2, 4])
+def test_a_killed_driver_takes_its_workers_along_and_the_run_goes_on_from_there(
+    tmp_path: Path, begun: int
+) -> None:
+    """The driver is killed when this many tasks have begun. Nothing that was finished is made again."""
+    own = package(tmp_path / "site", "gated", GATED)
+    text = (
+        "suite: x\nstages:\n  it: {use: gated.make}\nmetrics:\n  n: {use: toy.size, data: it}\n"
+        "seeds:\n  it.seed: [0, 1, 2, 3, 4, 5]\n"
+    )
+    file = write_suite(tmp_path, text)
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    for seed in range(begun - 1):
+        (gate / str(seed)).touch()  # the tasks before the last one that has begun can finish
+    driver = start(tmp_path, "run", file, "--jobs", "2", packages=(own,))
+    while len(list(gate.glob("begun-*"))) < begun:
+        assert driver.poll() is None
+        time.sleep(0.02)
+    workers = children(driver.pid)
+    driver.kill()
+    driver.wait()
+    while any(map(is_running, workers)):
+        time.sleep(0.02)
+    for seed in range(6):
+        (gate / str(seed)).touch()
+    before = {p.name for p in (tmp_path / ".harness" / "objects").glob("*/*")}
+    said = run(tmp_path, "--jobs", "2", "--out", tmp_path / "out", packages=(own,))
+    assert said.code == 4, said.err
+    tasks = json.loads((tmp_path / "out" / "run.json").read_text())["tasks"]
+    assert {t["key"] for t in tasks if t["state"] == "cached"} == before
+    assert len(scores(tmp_path / "out")[0]["repeats"]) == 6
+    assert not list((tmp_path / ".harness" / "work").iterdir())
 
 
 def test_the_executor_of_a_project(tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""What the core does without torch and its kin: everything but running the stages that need them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fake_docker
+import pytest
+import thin_core
+from command_line import TOYS, Said
+from rated import exported, reviewed
+from toy_suites import TOY, write_suite
+
+Run = Callable[..., Said]
+SMOKE = thin_core.TREE / "suites" / "smoke"
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("core") / "site"
+    assert thin_core.install(folder) < 300_000_000
+    return folder
+
+
+@pytest.fixture
+def run(core: Path, tmp_path: Path) -> Run:
+    """Runs a command in the core's environment; the toys are a package without requirements."""
+
+    def command(*arguments: str | Path, **more: str) -> Said:
+        ran = subprocess.run(
+            [*thin_core.python(), "-m", "harness", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**thin_core.environment(core, TOYS), **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Said(ran.returncode, ran.stdout, ran.stderr)
+
+    return command
+
+
+def test_there_is_no_torch(core: Path) -> None:
+    for package in ("torch", "diffusers", "chromadb", "transformers", "pandas", "scipy"):
+        ran = subprocess.run(
+            [*thin_core.python(), "-c", f"import {package}"],
+            env=thin_core.environment(core),
+            capture_output=True,
+            check=False,
+        )
+        assert ran.returncode == 1, package
+
+
+@pytest.mark.parametrize(
+    ("suite", "extra"),
+    [
+        ("land-cover", "land-cover"),
+        ("text-to-image", "text-to-image"),
+        ("language-model", "land-cover"),  # its corpus is TorchGeo's documentation
+    ],
+)
+def test_a_stage_whose_extra_is_missing_says_so_when_the_suite_is_planned(
+    run: Run, suite: str, extra: str
+) -> None:
+    said = run("plan", SMOKE / f"{suite}.yaml")
+    assert said.code == 2
+    assert "needs the package" in said.error
+    assert f"pip install 'remote-sensing-harness[{extra}]'" in said.error
+
+
+def test_stages_are_listed_and_described(run: Run) -> None:
+    assert "land_cover.train" in run("stages").out
+    assert run("stages", "text_to_image.sample").code == 0
+    assert run("schema").json["title"] == "An evaluation suite"
+
+
+def test_a_run_to_its_verdict_and_what_reads_it(run: Run, tmp_path: Path) -> None:
+    file = write_suite(tmp_path, TOY)
+    assert run("run", file, "--jobs", "2").code == 4
+    assert run("accept", "toy/centre", "--reason", "first").code == 0
+    again = run("run", file)
+    assert again.code == 0, again.err
+    assert run("compare", "toy/centre").code == 0
+    assert run("compare", "toy/centre", "--against", "model.loss=square").code == 0
+    assert run("history", "toy/centre").code == 0
+    assert run("explain", "toy/centre", "fit").code == 0
+    assert run("leaderboard", "toy/centre").code == 0
+    assert (
+        run(
+            "export",
+            "toy/centre",
+            "model",
+            "--at",
+            "model.loss=square,model.rate=0.1,model.seed=0",
+            "--to",
+            "m",
+        ).code
+        == 0
+    )
+    assert run("store", "verify").code == 0
+    assert list((tmp_path / "reports").rglob("report.html"))
+
+
+def test_ratings_of_a_review_are_summed_up(run: Run, tmp_path: Path) -> None:
+    review = reviewed(tmp_path)
+    for rater in ("ada", "bob"):
+        body = exported(review.key, rater, lambda shown, scale: 3)
+        (tmp_path / f"{rater}.json").write_text(json.dumps(body))
+    said = run("review", "collect", review.folder, "ada.json", "bob.json", "--store", review.store.root)
+    assert said.code == 0, said.err
+
+
+def test_tasks_run_in_containers(run: Run, core: Path, tmp_path: Path) -> None:
+    image = f"h.io/all@sha256:{'a' * 64}"
+    inside = thin_core.environment(core, TOYS)["PYTHONPATH"]
+    docker = fake_docker.install(tmp_path / "docker", {image: ["sha256:" + "1" * 64, image]}, {image: inside})
+    file = write_suite(tmp_path, TOY.replace("subject: [model]", f"subject: [model]\nimage: '{image}'"))
+    said = run("run", file, "--executor", "container", "--out", "out", **docker)
+    assert said.code == 4, said.err
+    body: Any = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert {t["state"] for t in body["tasks"]} == {"executed"}
