@@ -53,6 +53,7 @@ COPY . /source
 RUN cd /source && python -m pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir /wheel .
 
 FROM shared AS land-cover
+ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock land-cover > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
@@ -60,6 +61,7 @@ RUN $UV pip install --no-deps /tmp/wheel/*.whl
 USER harness
 
 FROM shared AS text-to-image
+ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock text-to-image > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
@@ -67,6 +69,7 @@ RUN $UV pip install --no-deps /tmp/wheel/*.whl
 USER harness
 
 FROM shared AS language-model
+ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock language-model > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
@@ -74,6 +77,7 @@ RUN $UV pip install --no-deps /tmp/wheel/*.whl
 USER harness
 
 FROM shared AS prompts
+ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock prompts > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
@@ -83,6 +87,7 @@ USER harness
 # The same lock as everywhere, test tools included: the tests run in the very image that is shipped, and the tools
 # are under 2 % of it.
 FROM shared AS all
+ARG SSL_CERT_FILE
 RUN $UV pip sync --require-hashes /tmp/lock/requirements.lock
 COPY --chown=harness . .
 RUN $UV pip install --no-deps --no-build-isolation . \

@@ -1,122 +1,239 @@
 """Change the code of the verdict a little, in thousands of ways, and see whether the tests notice.
 
-    python scripts/mutants.py [--sample N] [MODULE…]
+    python scripts/mutants.py [--sample N] [--jobs N] [MODULE…]
 
-mutmut makes the changes (`[tool.mutmut]` in pyproject.toml says in which modules, and which tests may notice) and runs
-the tests that reach each. A table says how many were noticed. Those that were not and are listed as harmless, with the
-reason, in tests/mutants/harmless.toml are let be; the others are printed. The exit code is 0 only if in every module at
-least 95 of 100 were noticed and all others are listed. What is known from the last time is kept in mutants/.
-All mutants take hours; ``--sample N`` runs N of each module, drawn at random but always the same.
+tests/mutants/modules.toml has the modules and the tests that must notice: the quick ones about the module itself.
+The changes are mutmut's. For each module one process collects the tests once. For each mutant it forks, puts the
+changed code into the function, and runs the tests until one fails. (mutmut itself starts pytest for each mutant, which
+takes a second or two; this takes a few hundredths.)
+
+A table says how many were noticed. Those that were not and are listed as harmless, with the reason, in
+tests/mutants/harmless.toml are let be; the others are printed. The exit code is 0 only if in every module at least 95
+of 100 were noticed and all others are listed. ``--sample N`` runs N of each module, drawn at random but always the
+same.
 """
 
 from __future__ import annotations
+import __future__
 
 import argparse
+import ast
+import difflib
+import importlib
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
+import textwrap
 import tomllib
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-NOTICED = {"killed", "timeout", "segfault"}
-ALIVE = {"survived", "no tests", "suspicious"}
-"""In mutmut's words. The others were not run."""
 LEAST = 0.95
-FEW = "harness.engine.keys.x_*"
-"""Mutants of a few functions."""
+LONGEST_S = 300
+"""A mutant whose tests take this many seconds counts as noticed: it does not come to an end."""
+NOT_PUT = 99
+MODULES = Path("tests/mutants/modules.toml")
 HARMLESS = Path("tests/mutants/harmless.toml")
+OPTIONS = [
+    *("-q", "-p", "no:cacheprovider", "-p", "no:terminalreporter", "-p", "no:xdist"),
+    *("--hypothesis-profile", "mutants", "-o", "memory_limit_mb=100000"),
+]
 
 
 @dataclass(frozen=True)
 class Mutant:
     """One change of one function."""
 
-    name: str
-    module: str
-    noticed: bool
+    of: str
+    """The function, with its class, in its module."""
+    gone: str
+    come: str
+    code: str
+    """The whole changed function, under the name ``compiled``."""
+    compiled: str
 
     @property
     def change(self) -> tuple[str, str, str]:
-        """The function, the lines that went and those that came: what does not depend on the other mutants."""
-        from mutmut.mutation.diff_apply import get_diff_for_mutant
-
-        lines = get_diff_for_mutant(self.name).splitlines()
-        gone, come = (
-            "\n".join(line[1:].strip() for line in lines if line[:1] == sign and line[:3] != 3 * sign)
-            for sign in "-+"
-        )
-        mangled = self.name.partition("__mutmut_")[0].removeprefix(f"{self.module}.")
-        function = mangled.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
-        return f"{self.module}.{function}", gone, come
+        return self.of, self.gone, self.come
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description="Do the tests notice small changes of the code of the verdict?"
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sample", type=int, metavar="N", help="so many of each module, in place of all")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="modules at the same time"
+    )
+    parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("modules", nargs="*", metavar="MODULE")
     given = parser.parse_args()
-    modules: list[str] = given.modules
-    if given.sample is None:
-        _mutate([f"{module}.*" for module in modules])
-    else:
-        _mutate([FEW])  # which makes the mutants of all modules
-        _mutate(sorted(_drawn(modules, given.sample)))
+    tests: dict[str, list[str]] = tomllib.loads(MODULES.read_text(encoding="utf-8"))
+    if given.one:
+        return _one(given.one, tests[given.one], given.sample)
+    unknown = set(given.modules) - tests.keys()
+    if unknown:
+        parser.error(f"not in {MODULES}: {', '.join(sorted(unknown))}")
+    names = given.modules or list(tests)
+    with ThreadPoolExecutor(given.jobs) as pool:
+        results = dict(zip(names, pool.map(lambda name: _started(name, given.sample), names), strict=True))
+    return _told(results)
+
+
+def _started(module: str, sample: int | None) -> list[dict[str, Any]]:
+    """The results of one module, from a process of its own."""
+    command = [
+        sys.executable,
+        __file__,
+        "--one",
+        module,
+        *([] if sample is None else ["--sample", str(sample)]),
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise SystemExit(f"{module}: {ran.stderr[-2000:]}{ran.stdout[-2000:]}")
+    results: list[dict[str, Any]] = json.loads(ran.stdout.splitlines()[-1])
+    print(f"{module}: {len(results)}", file=sys.stderr, flush=True)
+    return results
+
+
+def _told(results: dict[str, list[dict[str, Any]]]) -> int:
     listed = tomllib.loads(HARMLESS.read_text(encoding="utf-8")).get("harmless", [])
     harmless = {(entry["of"], entry["gone"].strip(), entry["come"].strip()) for entry in listed}
-    by_module: dict[str, list[Mutant]] = defaultdict(list)
-    for mutant in _found(modules):
-        by_module[mutant.module].append(mutant)
-    unlisted: list[tuple[str, tuple[str, str, str]]] = []
-    low = False
-    print(f"{'module':32} {'mutants':>8} {'noticed':>8} {'share':>7} {'harmless':>9} {'neither':>8}")
-    for module, mutants in sorted(by_module.items()):
-        alive = [(m.name, m.change) for m in mutants if not m.noticed]
-        neither = [(name, change) for name, change in alive if change not in harmless]
-        share = 1 - len(alive) / len(mutants)
+    used: set[tuple[str, str, str]] = set()
+    low, neither = False, []
+    print("| module | mutants | noticed | | harmless |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for module, found in sorted(results.items()):
+        alive = [(f"{module}.{r['of']}", r["gone"], r["come"]) for r in found if not r["noticed"]]
+        known = [change for change in alive if change in harmless]
+        used |= set(known)
+        neither += [change for change in alive if change not in harmless]
+        share = 1 - len(alive) / max(1, len(found))
         low = low or share < LEAST
-        unlisted += neither
-        counts = f"{len(mutants):8} {len(mutants) - len(alive):8} {share:7.1%}"
-        print(f"{module:32} {counts} {len(alive) - len(neither):9} {len(neither):8}")
-    for name, (_, gone, come) in unlisted:
-        print(f"\n{name}\n- {gone}\n+ {come}")
-    return int(low or bool(unlisted) or not by_module)
+        print(f"| `{module}` | {len(found)} | {len(found) - len(alive)} | {share:.1%} | {len(known)} |")
+    for function, gone, come in neither:
+        print(f"\n{function}\n- {gone}\n+ {come}")
+    return int(low or bool(neither) or not results)
 
 
-def _mutate(names: list[str]) -> None:
-    """Run the mutants of these names, or all."""
-    subprocess.run([sys.executable, "-m", "mutmut", "run", "--max-children", "2", *names], check=True)
+def _one(module: str, tests: list[str], sample: int | None) -> int:
+    """Run the mutants of one module in this process; the results are the last line of what it prints."""
+    import pytest
+
+    found = list(mutants(module))
+    if sample is not None:
+        found = random.Random(module).sample(found, min(sample, len(found)))
+    runs = Runs(module, found)
+    code = pytest.main([*OPTIONS, *tests], plugins=[runs])
+    if not runs.done:
+        print(f"the tests of {module} do not pass without a change (pytest: {code})")
+        return 1
+    print(json.dumps(runs.done))
+    return 0
 
 
-def _drawn(modules: list[str], count: int) -> list[str]:
-    """So many mutants of each module, always the same."""
-    drawn = []
-    for module, codes in _made(modules).items():
-        names = sorted(codes)
-        drawn += random.Random(module).sample(names, min(count, len(names)))
-    return drawn
+def mutants(module: str) -> Iterator[Mutant]:
+    """What mutmut would change in a module."""
+    from mutmut.mutation.file_mutation import mutate_file_contents
+
+    sys.path.insert(0, str(Path.cwd()))  # this tree, also where another one is installed
+    file = Path(str(importlib.import_module(module).__file__))
+    text = mutate_file_contents(str(file.relative_to(Path.cwd())), file.read_text(encoding="utf-8")).code
+    lines = text.splitlines()
+    functions = {
+        node.name: lines[node.lineno - 1 : node.end_lineno]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef) and "__mutmut_" in node.name
+    }
+    for name, changed in functions.items():
+        base, _, number = name.rpartition("__mutmut_")
+        if number == "orig":
+            continue
+        before = [line.replace(f"{base}__mutmut_orig", base) for line in functions[f"{base}__mutmut_orig"]]
+        after = [line.replace(name, base) for line in changed]
+        gone, come = _differing(before, after)
+        of = base.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
+        yield Mutant(of, gone, come, textwrap.dedent("\n".join(after)), base)
 
 
-def _made(modules: list[str]) -> dict[str, dict[str, int | None]]:
-    """Module → name of each of its mutants → what its tests ended with, None where it was not run."""
-    made = {}
-    for file in Path("mutants").rglob("*.py.meta"):
-        module = ".".join(file.relative_to("mutants").with_suffix("").with_suffix("").parts)
-        module = module.removesuffix(".__init__")
-        if not modules or module in modules:
-            made[module] = json.loads(file.read_text(encoding="utf-8"))["exit_code_by_key"]
-    return made
+def _differing(before: list[str], after: list[str]) -> tuple[str, str]:
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=0))[2:]
+    gone, come = ("\n".join(line[1:].strip() for line in lines if line[0] == sign) for sign in "-+")
+    return gone, come
 
 
-def _found(modules: list[str]) -> list[Mutant]:
-    from mutmut.stats import status_by_exit_code as status
+class Runs:
+    """A pytest plugin that runs the tests once for each mutant, in forks of the process that has collected them."""
 
-    ended = [(n, module, status[c]) for module, codes in _made(modules).items() for n, c in codes.items()]
-    return [Mutant(name, module, s in NOTICED) for name, module, s in ended if s in NOTICED | ALIVE]
+    def __init__(self, module: str, found: list[Mutant]) -> None:
+        self.module = importlib.import_module(module)
+        self.mutants = found
+        self.done: list[dict[str, Any]] = []
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        if self._fails(session, None):
+            return True
+        for mutant in self.mutants:
+            noticed = self._fails(session, mutant)
+            self.done.append(
+                {
+                    **{k: v for k, v in asdict(mutant).items() if k in ("of", "gone", "come")},
+                    "noticed": noticed,
+                }
+            )
+        return True
+
+    def _fails(self, session: Any, mutant: Mutant | None) -> bool:
+        pid = os.fork()
+        if pid:
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            if code == NOT_PUT:
+                raise RuntimeError(f"cannot be put into {self.module.__name__}: {mutant}")
+            return code != 0
+        code = NOT_PUT
+        try:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            os.dup2(null, 2)
+            signal.alarm(LONGEST_S)
+            if mutant is not None:
+                self._put(mutant)
+            code = 1
+            code = int(_any_fails(session.items))
+        finally:
+            os._exit(code)
+
+    def _put(self, mutant: Mutant) -> None:
+        """Put the changed code into the function, wherever it was imported to."""
+        names = dict(vars(self.module))
+        flags = __future__.annotations.compiler_flag
+        exec(compile(mutant.code, str(self.module.__file__), "exec", flags, dont_inherit=True), names)
+        *outer, own = mutant.of.split(".")
+        holder: Any = self.module
+        for name in outer:
+            holder = getattr(holder, name)
+        old, new = (getattr(f, "__func__", f) for f in (vars(holder)[own], names[mutant.compiled]))
+        old.__code__, old.__defaults__, old.__kwdefaults__ = (
+            new.__code__,
+            new.__defaults__,
+            new.__kwdefaults__,
+        )
+
+
+def _any_fails(items: list[Any]) -> bool:
+    from _pytest.runner import runtestprotocol
+
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
+            return True
+    return False
 
 
 if __name__ == "__main__":
