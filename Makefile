@@ -15,12 +15,13 @@ OLD      := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INST
             OPENBLAS_CORETYPE=Nehalem OMP_NUM_THREADS=1
 SEED     := $(or $(SEED),$(shell date +%s))
 
-.PHONY: help setup demo example smoke test elsewhere fuzz mutants lint format environments trust bench lock clean
+.PHONY: help setup demo example smoke test test-container elsewhere fuzz mutants lint format environments trust bench lock clean
 
 help:
 	@echo "make demo    the main job: train, score, compare (unchanged), then break the subject (regressed)"
 	@echo "make test    the tests          make lint   ruff and mypy"
 	@echo "make fuzz    the property tests with new draws, ten times as many"
+	@echo "make test-container    the chain through the images of its four components"
 	@echo "make mutants small changes of the code of the verdict: the tests must notice"
 	@echo "make smoke   every smoke suite  make bench  speed and memory, side by side"
 	@echo "make trust   situations with a known answer, asked through the command line"
@@ -68,6 +69,10 @@ smoke: $(READY)
 test: $(READY)
 	@$(PARALLEL) $(PYTEST)
 
+# The chain through the images of its components; says so where no container engine runs.
+test-container: $(READY)
+	@.ci/components
+
 # The quick tests of arithmetic as an old processor computes: no AVX, one thread.
 elsewhere: $(READY)
 	@env $(OLD) $(PARALLEL) -m "numeric and not slow" $(PYTEST)
@@ -77,8 +82,7 @@ fuzz: $(READY)
 	@echo "make fuzz SEED=$(SEED) draws the same examples again"
 	@$(PARALLEL) -m hypothesis --hypothesis-profile fuzz --hypothesis-seed $(SEED) $(PYTEST)
 
-# Some hours; what was found is kept in mutants/. MODULES="harness.engine.plan harness.store.artifacts" are done alone,
-# MUTANTS="--sample 40" runs forty of each module.
+# MODULES="harness.engine.plan harness.store.artifacts" are done alone, MUTANTS="--sample 20" does that many of each.
 mutants: $(READY)
 	@$(BIN)/python scripts/mutants.py $(MUTANTS) $(MODULES)
 

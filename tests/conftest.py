@@ -34,12 +34,6 @@ settings.register_profile("mutants", settings.get_profile("fixed"), phases=[Phas
 settings.load_profile("fixed")
 
 
-def pytest_configure() -> None:
-    """While `make mutants` notes which test reaches what, the processes that tests start are ordinary ones."""
-    if os.environ.get("MUTANT_UNDER_TEST") == "stats":
-        del os.environ["MUTANT_UNDER_TEST"]
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of slow tests first: a worker that begins with one at the end would finish long after the others."""
     tests = Counter(item.path for item in items)

@@ -1,4 +1,4 @@
-"""Why ``engine/executors.py`` lets OpenMP's threads spin only briefly while they wait for one another.
+"""Why ``engine/execution.py`` lets OpenMP's threads spin only briefly while they wait for one another.
 
 Under ACTIVE they spin for long, which is the fastest on an idle machine and stalls as soon as a second process
 wants one of the cores: a spinning thread then keeps from its core the very thread that it waits for. Under PASSIVE
