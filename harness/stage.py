@@ -213,7 +213,8 @@ class Resources:
     gpu: Literal["none", "one", "all"] = "one"
     """``none``: it never uses an accelerator. ``one``: it uses one if there is one. ``all``: it uses every one."""
     memory_gb: float | None = None
-    """Memory that it is known to need, in GB of main memory; None if unknown."""
+    """Main memory that it is known to need, in GB; None if unknown. Tasks that together need more than the machine has
+    do not run at the same time."""
 
 
 Idle = Callable[[Mapping[str, Any]], Mapping[str, str]]

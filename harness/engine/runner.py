@@ -26,7 +26,7 @@ from harness.errors import StageError, StoreError, UsageError
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store, check_tree
 from harness.store.entries import ONLY, Entry
-from harness.store.environment import device_class
+from harness.store.environment import device_class, total_memory_gb
 from harness.store.needs import need
 from harness.suite.typed import to_json
 
@@ -179,6 +179,7 @@ class _Walk:
         self._messages: SimpleQueue[tuple[Slot, Message]] = SimpleQueue()
         self._thread = threading.get_ident()
         self._slots = runner.executor.open(plan, runner.store)
+        self._memory_gb = total_memory_gb()
 
     def __enter__(self) -> _Walk:
         return self
@@ -228,10 +229,17 @@ class _Walk:
 
     def _slot_for(self, task: Task) -> Slot | None:
         """The free slot with the fewest devices that suffice for a task."""
+        if self._running and not self._fits_memory(task):
+            return None
         wanted = task.stage.resources.gpu
         most = max(len(slot.devices) for slot in self._slots)
         least = {"none": 0, "one": min(1, most), "all": most}[wanted]
         return next((slot for slot in self._free() if len(slot.devices) >= least), None)
+
+    def _fits_memory(self, task: Task) -> bool:
+        """Whether the memory that a task is known to need is left beside what the running ones are known to need."""
+        tasks = [task, *(running.task for running in self._running.values())]
+        return sum(t.stage.resources.memory_gb or 0.0 for t in tasks) <= self._memory_gb
 
     def _failed_source(self, task: Task) -> tuple[Task, Outcome] | None:
         for source in task.sources:

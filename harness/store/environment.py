@@ -150,6 +150,14 @@ def _version(distribution: str) -> str | None:
         return None
 
 
+def total_memory_gb() -> float:
+    """The machine's main memory in GB; infinite if the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
 def cpu_name() -> str:
     names = re.findall(r"^model name\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
     return names[0] if names else platform.processor() or platform.machine()

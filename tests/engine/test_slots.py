@@ -123,6 +123,20 @@ def test_a_task_that_uses_all_gpus_has_them_alone(tmp_path: Path, monkeypatch: p
     assert [node for node, devices, _ in beside if devices] == ["n1"]
 
 
+def test_tasks_that_need_more_memory_than_there_is_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "total_memory_gb", lambda: 16.0)
+    executor = HeldExecutor((), (), ())
+    needs = {"n0": 10.0, "n1": 10.0, "n2": 6.0, "n3": 99.0}
+    walked(tmp_path, monkeypatch, executor, lambda node: Resources("none", needs.get(node)))
+    for together in executor.seen:
+        held = [needs.get(node, 0.0) for node, _, _ in together]
+        assert sum(held) <= 16 or len(held) == 1
+    assert {"n0", "n2"} <= {node for node, _, _ in executor.seen[0]}  # those that fit go together
+    assert any([node for node, _, _ in together] == ["n3"] for together in executor.seen)  # too large: alone
+
+
 @pytest.mark.parametrize("gpu", ["none", "one", "all"])
 def test_without_accelerators_every_task_runs_on_the_processor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: str
