@@ -328,7 +328,21 @@ def _storage(commands: Commands) -> None:
     verify.add_argument("--remove", action="store_true", help="remove what is damaged; a run makes it again")
     du = add_command(steps, "du", "show what takes the space, per suite, stage and kind", "store du")
     du.add_argument("--json", action="store_true", help="print it as JSON, sizes in bytes")
-    for command in (gc, verify, du):
+    records = "a run as for compare, or a baseline as SUITE/LABEL or file"
+    for step, about in (
+        ("push", "copy what runs or baselines need to the second tier of HARNESS_STORE"),
+        ("pull", "bring what runs or baselines need from the second tier"),
+    ):
+        command = add_command(steps, step, about, f"store {step}")
+        command.add_argument("records", nargs="+", metavar="RECORD", help=records)
+    export = add_command(
+        steps, "export", "write what runs or baselines need into one archive", "store export"
+    )
+    export.add_argument("records", nargs="+", metavar="RECORD", help=records)
+    export.add_argument("--to", type=Path, required=True, metavar="FILE", help="an archive, not there yet")
+    import_ = add_command(steps, "import", "put the entries of an archive into the store", "store import")
+    import_.add_argument("archive", type=Path, metavar="FILE")
+    for command in (gc, verify, du, export, import_):
         command.add_argument(
             "--store", type=Path, metavar="DIR", help="its folder (default: HARNESS_STORE, else .harness/)"
         )

@@ -37,6 +37,7 @@ from harness.formats.strict_json import canonical
 from harness.store import entries, locks
 from harness.store.entries import ENTRY, Entry
 from harness.store.environment import keep_installed
+from harness.store.remote import Remote
 
 
 class Store:
@@ -46,8 +47,12 @@ class Store:
         StoreError: the folder cannot be read or written.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, remote: Remote | None = None) -> None:
         self.root = root
+        self.remote = remote
+        """A second tier that other machines share: asked for what is not here, and given what was made here."""
+        self.not_pushed: list[str] = []
+        """Why entries that were made here could not be copied to the second tier."""
         self._verified: set[str] = set()
         self._begun: dict[str, Path] = {}
 
@@ -71,10 +76,19 @@ class Store:
 
     def has(self, key: str) -> bool:
         """Whether there is an entry, valid or not."""
-        return (self.folder(key) / ENTRY).exists()
+        return (self.folder(key) / ENTRY).exists() or (
+            self.remote is not None and self.remote.get(key) is not None
+        )
 
     def get(self, key: str) -> Entry | None:
-        """The entry, or None if there is none or it is damaged (edited, truncated, files missing)."""
+        """The entry, or None if there is none or it is damaged (edited, truncated, files missing).
+
+        The files of an entry of the second tier are brought by ``is_intact``.
+        """
+        entry = self._local(key)
+        return self.remote.get(key) if entry is None and self.remote is not None else entry
+
+    def _local(self, key: str) -> Entry | None:
         folder = self.folder(key)
         try:
             with opened(folder / ENTRY) as file:
@@ -98,8 +112,13 @@ class Store:
         return entry
 
     def is_intact(self, entry: Entry) -> bool:
-        """Whether the entry has its files with their checksums, and no others. Checked once per process."""
+        """Whether the entry has its files with their checksums, and no others. Checked once per process.
+
+        If they are in the second tier only, they are brought here.
+        """
         if entry.key not in self._verified:
+            if self.remote is not None and self._local(entry.key) is None:
+                self.pull(entry.key)
             folder = self.folder(entry.key)
             try:
                 intact = set(_files(folder)) == {*entry.files, ENTRY} and all(
@@ -111,6 +130,42 @@ class Store:
                 return False
             self._verified.add(entry.key)
         return True
+
+    def pull(self, key: str) -> bool:
+        """Bring an entry from the second tier. Returns whether it is here now."""
+        if self._local(key) is not None:
+            return True
+        if self.remote is None:
+            return False
+        with self.errors():
+            place = self.root / "work" / f".pull-{uuid.uuid4().hex}"
+            place.mkdir(parents=True)
+            try:
+                folder = self.remote.fetch(key, place)
+                return folder is not None and self.adopt(folder)
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
+
+    def adopt(self, folder: Path) -> bool:
+        """Make a checked folder, named by its key, an entry, unless there is one. Returns whether there is one now."""
+        target = self.folder(folder.name)
+        if self._local(folder.name) is None:
+            with self.errors():
+                for path in folder.rglob("*"):
+                    if path.is_file():
+                        sync(path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                put(folder, target)
+                sync(target.parent)
+        return self._local(folder.name) is not None
+
+    def push(self, key: str) -> None:
+        """Copy an entry to the second tier; a failure is noted in ``not_pushed``, since the entry itself is safe."""
+        if self.remote is not None:
+            try:
+                self.remote.offer(self.folder(key))
+            except StoreError as e:
+                self.not_pushed.append(str(e))
 
     def stored(self) -> Iterator[str]:
         """The keys of all entries, valid or not."""
@@ -198,6 +253,7 @@ class Store:
             sync(target.parent)
             shutil.rmtree(work, ignore_errors=True)
         self._verified.add(entry.key)
+        self.push(entry.key)
         return entry
 
     def note_timing(self, use: str, settings: Mapping[str, Json], device: str, wall_s: float) -> None:

@@ -130,12 +130,12 @@ def of(place: Path) -> Path:
 
 
 def store_root(given: Path | None, project: Path) -> Path:
-    """The store's folder: ``--store``, else ``HARNESS_STORE``, else ``.harness/`` in the project.
+    """The store's folder: ``--store``, else the folder of ``HARNESS_STORE``, else ``.harness/`` in the project.
 
     Raises:
         UsageError: the path exists and is not a folder, or is not UTF-8.
     """
-    named = os.environ.get("HARNESS_STORE")
+    named = os.environ.get("HARNESS_STORE", "").partition(",")[0]
     folder = given or (Path(named) if named else project / ".harness")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"store {folder}: not a folder")

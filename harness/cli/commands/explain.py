@@ -25,6 +25,7 @@ from harness.store import project
 from harness.store.artifacts import Store
 from harness.store.record import Run
 from harness.store.run_artifacts import Shelf
+from harness.store.tiers import open_store
 
 
 def main(o: Namespace) -> Exit:
@@ -60,7 +61,7 @@ def explain(run: str, metric: str, *, baseline: str | None, most: int) -> Exit:
     if other is None:
         print_why_not(console, metric, comparison.note)
         return Exit.INCOMPARABLE
-    store = Store(project.store_root(None, home))
+    store = open_store(None, home)
     shown = 0
     for finding in _findings(comparison, metric.partition(".")[0], fields):
         if finding.estimate is None or finding.verdict is Verdict.INCOMPARABLE:

@@ -16,6 +16,7 @@ from harness.store import project, record_file
 from harness.store.artifacts import Store
 from harness.store.entries import ONLY
 from harness.store.record import Run, TaskInfo
+from harness.store.tiers import open_store
 
 
 def main(o: Namespace) -> Exit:
@@ -29,7 +30,7 @@ def found(o: Namespace) -> tuple[Run, Stored]:
     """Return the run and the artifact that the arguments of ``export`` or ``publish`` name."""
     home = project.of(Path.cwd())
     run = record_file.load(project.find_run(o.run, home))
-    return run, find(run, Store(project.store_root(o.store, home)), o.stage, o.at)
+    return run, find(run, open_store(o.store, home), o.stage, o.at)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from harness.store import project as places
 from harness.store.artifacts import Store
 from harness.store.environment import device_class, environment
 from harness.store.record import Run, Score
+from harness.store.tiers import open_store
 from harness.suite import continued
 
 
@@ -101,7 +102,7 @@ def _prepare(
     store: Path | None,
     runs_tasks: Executor,
 ) -> Prepared:
-    kept = Store(places.store_root(store, project))
+    kept = open_store(store, project)
     suite, sources = from_record.suite_of(
         run, project, name, mirror=places.mirror(mirror), store=kept, download=True
     )

@@ -36,6 +36,7 @@ from harness.store.environment import environment
 from harness.store.items import ItemRows
 from harness.store.needs import note_project
 from harness.store.record import Repeat, Run, Score, environment_id
+from harness.store.tiers import open_store
 from harness.suite.typed import to_json
 
 
@@ -59,7 +60,7 @@ def rescore(
         raise UsageError("--accept: say in a few words why the new values are right")
     project = places.of(Path.cwd())
     before, file = named(baseline, project)
-    kept = Store(places.store_root(store, project))
+    kept = open_store(store, project)
     suite, _ = from_record.suite_of(
         before.run, project, baseline, mirror=places.mirror(mirror), store=kept, download=False
     )

@@ -20,7 +20,7 @@ from harness.review.rating_table import Ratings
 from harness.review.summary import FILE, lines, summarise, write
 from harness.store import project as places
 from harness.store import record_file
-from harness.store.artifacts import Store
+from harness.store.tiers import open_store
 
 PAGE = "review.html"
 
@@ -39,7 +39,7 @@ def make(run: str, wish: Wish, *, to: Path | None, replace: bool, store: Path | 
     folder = _folder(run, home)
     before = None if replace else keys.read(folder)
     record = record_file.load(folder)
-    review = making.make(record, Store(places.store_root(store, home)), wish, before)
+    review = making.make(record, open_store(store, home), wish, before)
     page = to or folder / PAGE
     making.write(review, folder, page)
     for line in making.described(review):
@@ -83,7 +83,7 @@ def collect(run: str, files: Sequence[Path], *, partial: bool, store: Path | Non
         raise UsageError(f"{e.filename}: the review cannot be written ({e.strerror})") from None
     for line in lines(summary):
         streams.say(line)
-    report = rewrite(folder, home, Store(places.store_root(store, home)))
+    report = rewrite(folder, home, open_store(store, home))
     streams.say(f"review: {folder / FILE}, for suites: {folder / rating_table.FILE}, report: {report}")
     return Exit.OK
 

@@ -44,6 +44,7 @@ from harness.store.environment import device_class, environment
 from harness.store.needs import note_project, note_run
 from harness.store.record import Looks, Run
 from harness.store.record_file import LABEL
+from harness.store.tiers import open_store
 from harness.store.upkeep import tidy
 from harness.suite import Suite, continued
 
@@ -99,7 +100,7 @@ def prepare(request: Request, *, download: bool) -> Prepared:
     suite = suites.load(request.suite, set_=request.set)
     only = suites.parse_only(suite, request.only)
     runs_tasks = executor(request.executor, request.jobs, suite.project)
-    store = Store(places.store_root(request.store, suite.project))
+    store = open_store(request.store, suite.project)
     suite, sources = resolve(suite, mirror=places.mirror(request.mirror), store=store, download=download)
     plan = make(suite, only=only, code=runs_tasks.code(suite, store))
     return Prepared(plan, store, runs_tasks, sources)
@@ -153,6 +154,8 @@ class Session:
         with RunProgress(self._console, plan, self._settled) as progress:
             self._runner.tell = progress
             outcomes = self._runner.run(plan)
+        for told in dict.fromkeys(self._runner.store.not_pushed):
+            streams.warn(f"what was made here is kept here alone: {told}")
         self._settled = len(plan.keys)
         wall_s = time.monotonic() - self._started
         run = assemble(plan, outcomes, self._invocation, wall_s, self._sources, self._runner.store)

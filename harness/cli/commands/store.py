@@ -1,20 +1,24 @@
-"""``harness store``: removes unneeded entries, checks entries, and shows disk usage."""
+"""``harness store``: removes unneeded entries, checks entries, shows disk usage, and copies entries elsewhere."""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
+import shutil
+import uuid
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.compare.wording import counted
 from harness.errors import Exit, UsageError
+from harness.formats.files import new_file
 from harness.report.console import ReportConsole
-from harness.store import needs
+from harness.store import archive, needs
 from harness.store import project as places
 from harness.store.artifacts import Store
+from harness.store.tiers import open_store
 from harness.store.upkeep import age_s, check, size, sweep, usage
 
 _SHOWN = 40
@@ -22,11 +26,17 @@ _SHOWN = 40
 
 
 def main(o: Namespace) -> Exit:
-    """``harness store gc``, ``verify`` and ``du``."""
+    """``harness store`` with its steps."""
     if o.command == "store gc":
         return gc(store=o.store, keep=o.keep, forget=o.forget, age=o.age, dry_run=o.dry_run)
     if o.command == "store verify":
         return verify(store=o.store, remove=o.remove)
+    if o.command in ("store push", "store pull"):
+        return transfer(o.records, store=_shared(), is_push=o.command == "store push")
+    if o.command == "store export":
+        return export(o.records, to=o.to, store=o.store)
+    if o.command == "store import":
+        return import_(o.archive, store=o.store)
     return du(store=o.store, as_json=o.json)
 
 
@@ -125,6 +135,101 @@ def du(*, store: Path | None, as_json: bool) -> Exit:
     entries, total = sum(r.entries for r in rows), sum(r.size for r in rows)
     console.out(f"{size(total):>9}  {entries:>5}  in all, {kept.root}", highlight=False)
     return Exit.OK
+
+
+def transfer(records: Sequence[str], *, store: Store, is_push: bool) -> Exit:
+    """Copy what records need to the second tier, or from it.
+
+    Raises:
+        UsageError: there is no second tier, or no such record.
+        StoreError: the second tier cannot be written.
+    """
+    keys = _needed(records)
+    here = [key for key in keys if (store.get(key) if is_push else store.pull(key))]
+    if is_push:
+        for key in here:
+            store.push(key)
+        if store.not_pushed:
+            raise UsageError(store.not_pushed[0])
+    console = ReportConsole()
+    where = "pushed to" if is_push else "here from"
+    url = store.remote.url if store.remote else ""
+    console.out(f"{_entries(len(here))} {where} {url}{_lacking(keys, here)}", highlight=False)
+    return Exit.OK
+
+
+def export(records: Sequence[str], *, to: Path, store: Path | None) -> Exit:
+    """Write what records need into one archive.
+
+    Raises:
+        UsageError: no such record; the archive exists or cannot be written.
+    """
+    _, kept = _opened(store)
+    if to.exists():
+        raise UsageError(f"--to {to}: it exists already")
+    keys = _needed(records)
+    sound = [key for key in keys if (entry := kept.get(key)) is not None and kept.is_intact(entry)]
+    try:
+        with new_file(to.absolute()) as file:
+            archive.pack([kept.folder(key) for key in sound], file)
+    except OSError as e:
+        raise UsageError(f"--to {to}: cannot be written ({e.strerror or e})") from None
+    told = f"{_entries(len(sound))} in {to}, {size(to.stat().st_size)}"
+    ReportConsole().out(f"{told}{_lacking(keys, sound)}", highlight=False)
+    return Exit.OK
+
+
+def import_(file: Path, *, store: Path | None) -> Exit:
+    """Put the entries of an archive into the store.
+
+    Raises:
+        UsageError: the archive cannot be read, or something in it is not what it says; nothing of it is kept then.
+    """
+    kept = Store(places.store_root(store, places.of(Path.cwd())))
+    kept.check_writable()
+    with kept.errors():
+        place = kept.root / "work" / f".import-{uuid.uuid4().hex}"
+        place.mkdir(parents=True)
+        try:
+            try:
+                found = list(archive.unpack(file, place))
+            except OSError as e:
+                raise UsageError(f"{file}: cannot be read ({e.strerror or e})") from None
+            for _, folder in found:
+                kept.adopt(folder)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    ReportConsole().out(f"{_entries(len(found))} from {file}", highlight=False)
+    return Exit.OK
+
+
+def _needed(records: Sequence[str]) -> list[str]:
+    """The keys behind runs and baselines."""
+    project = places.of(Path.cwd())
+    files = []
+    for text in records:
+        accepted = project / "baselines" / f"{text}.json"
+        path = accepted if accepted.is_file() else places.find_run(text, project)
+        files.append(path / "run.json" if path.is_dir() else path)
+    return sorted(set().union(*needs.by_suite([], files).values()))
+
+
+def _entries(count: int) -> str:
+    return f"{count:,} {'entry' if count == 1 else 'entries'}"
+
+
+def _lacking(keys: Sequence[str], here: Sequence[str]) -> str:
+    gone = len(keys) - len(here)
+    return f"; {_entries(gone)} not found" if gone else ""
+
+
+def _shared() -> Store:
+    store = open_store(None, places.of(Path.cwd()))
+    if store.remote is None:
+        raise UsageError(
+            "no second tier: HARNESS_STORE=FOLDER,URL names one, as in /store,s3://bucket/harness"
+        )
+    return store
 
 
 def _opened(store: Path | None) -> tuple[Path, Store]:
