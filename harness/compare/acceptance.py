@@ -162,7 +162,7 @@ def check_place(file: Path) -> None:
         UsageError: the baseline ``file`` cannot be written.
     """
     with locked(file), files.staging(file) as probe:
-        (probe / "probe").write_bytes(b"x" * 4096)
+        (probe / file.name).write_bytes(bytes(4096))
 
 
 @contextmanager

@@ -197,7 +197,7 @@ def _demoted(judged: Judged, comparisons: int, alpha: float) -> Finding:
         evidence.spread is not None
     )  # exact claims have p = 0 and are never demoted; all others have a spread
     assert finding.margin is not None
-    d = evidence.change * (1 if finding.better == "lower" else -1)
+    d = evidence.change if finding.better == "lower" else -evidence.change
     gap = finding.margin - d if finding.verdict is Verdict.UNCHANGED else abs(d)
     detectable, more = _needed(evidence.spread, gap, alpha / comparisons)
     reason = f"{finding.reason}: not sure enough among {comparisons} gated comparisons (p = {finding.p:.2g})"

@@ -259,16 +259,6 @@ def repeats_needed(
     return enough + 2 if enough + 2 <= most else None
 
 
-def average_nested(values: Sequence[float], groups: Sequence[K]) -> dict[K, float]:
-    """The mean of each outer group, in order of first appearance. ``groups`` are the outermost seeds.
-
-    Repeats inside a group are not independent, so only the means of groups may be counted as repeats.
-    """
-    if len(values) != len(groups):
-        raise ValueError(f"every value needs a group: {len(values)} values, {len(groups)} groups")
-    return {group: _mean(inner) for group, inner in _grouped(_finite(values, "values"), groups).items()}
-
-
 def margin_of(relative: float, baseline_mean: float, floor: float) -> float:
     """An absolute margin: the fraction ``relative`` of the baseline's magnitude, or of ``floor`` if that is larger.
 

@@ -139,18 +139,7 @@ def test_nested_repeats_count_once_where_all_of_their_inner_ones_are_the_same() 
 def test_where_the_seeds_repeat_nothing_the_items_take_over(tmp_path: Path) -> None:
     rows = {f"i{n}": n / 40 for n in range(40)}
     moved = {name: v - 0.1 + 0.01 * (n % 3) for n, (name, v) in enumerate(rows.items())}
-
-    def swept(name: str, values: dict[str, float]) -> Side:
-        from harness.stage import Items
-        from harness.store.items import ItemRows, ItemsReader, write_items
-
-        mean = sum(values.values()) / len(values)
-        made = tuple(replace(r, items=True) for r in repeats([mean] * 3))
-        items = Items(list(values), {"score": list(values.values())})
-        write_items(tmp_path / name, [ItemRows("m", {}, r.seeds, items) for r in made])
-        return Side(side(score(made)).run, ItemsReader(tmp_path / name))
-
-    found = against(swept("a", moved), swept("b", rows))
+    found = against(itemised(tmp_path / "a", [moved], seeds=3), itemised(tmp_path / "b", [rows], seeds=3))
     assert found.verdict is Verdict.REGRESSED
     assert "3 seeds gave the same bytes: one repeat" in found.beside
     assert found.estimate

@@ -180,7 +180,6 @@ def test_values_that_are_not_finite_are_refused_not_dropped(bad: float) -> None:
         lambda: stats.paired([bad, bad], [bad, bad]),
         lambda: stats.welch([1.0, bad], [1.0, 2.0]),
         lambda: stats.clustered([1.0, 2.0, bad], [0, 1, 1]),
-        lambda: stats.average_nested([1.0, bad], [0, 0]),
         lambda: stats.margin_of(bad, 1.0, 0.0),
         lambda: stats.margin_of(0.1, bad, 0.0),
         lambda: stats.margin_of(0.1, 1.0, bad),
@@ -209,8 +208,6 @@ def test_too_few_repeats_and_unequal_lengths_are_refused() -> None:
         stats.paired([1.0, 2.0], [1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="3 values, 2 clusters"):
         stats.clustered([1.0, 2.0, 3.0], ["a", "b"])
-    with pytest.raises(ValueError, match="2 values, 1 groups"):
-        stats.average_nested([1.0, 2.0], [0])
 
 
 def test_extreme_but_finite_values_neither_overflow_nor_vanish() -> None:
@@ -335,13 +332,6 @@ def test_the_repeats_needed_are_few_capped_or_impossible() -> None:
         stats.detectable(1.0, 1)
     with pytest.raises(ValueError, match="power must be at least"):
         stats.detectable(1.0, 5, power=1.0)
-
-
-def test_nested_repeats_are_averaged_within_their_outer_seed() -> None:
-    means = stats.average_nested([1.0, 10.0, 3.0, 20.0, 60.0], [7, 2, 7, 2, 2])
-    assert list(means.items()) == [(7, 2.0), (2, 30.0)]
-    assert stats.average_nested([0.1] * 3, [0] * 3) == {0: 0.1}  # 0.3 / 3 is not
-    assert stats.average_nested([], []) == {}
 
 
 def test_a_relative_margin_is_of_the_baseline_or_its_floor() -> None:
