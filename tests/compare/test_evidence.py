@@ -483,6 +483,18 @@ def test_times_count_where_both_sides_took_them_in_the_run_itself(
     )
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(True, True), (True, False), (False, True), (False, False)])
+def test_times_are_times_if_one_side_says_so(ours: bool, theirs: bool) -> None:
+    stored = score(tuple(replace(r, clocked=False) for r in repeats([1.0, 2.0, 3.0])))
+    sides = (side(stored, metrics={"m": metric(timed=timed)}) for timed in (ours, theirs))
+    assert gathered(*sides).unit == ("one" if ours or theirs else "exact")
+
+
+def test_what_is_exact_has_no_spread() -> None:
+    found = gathered(sweeping([1.0, 2.0, 3.0]), sweeping([1.0, 2.0, 3.0]))
+    assert (found.unit, found.spread, found.interval()) == ("exact", None, (0.0, 0.0))
+
+
 def few(n: int, by: float = 0.0) -> dict[str, float]:
     return {f"i{k}": k / 8 + by * (k + 1) for k in range(n)}
 
