@@ -373,7 +373,10 @@ def test_an_item_that_one_point_lacks_still_counts_at_the_others(tmp_path: Path)
 def test_the_side_that_has_too_few_repeats_is_named(ours: int, theirs: int, lacking: str) -> None:
     sides = (Side(run(score(apart([float(i) for i in range(n)])))) for n in (ours, theirs))
     found = only(compared(*sides))
-    assert f"{lacking} where a seed reaches the metric at least 3 are needed" in found.reason
+    assert found.reason == f"{lacking} where a seed reaches the metric at least 3 are needed"
+    assert found.estimate
+    assert (found.estimate.unit, found.estimate.paired) == ("seeds", False)
+    assert found.estimate.repeats == min(ours, theirs)
 
 
 def test_seeds_that_gave_two_different_outputs_vary_by_an_unknown_amount() -> None:
