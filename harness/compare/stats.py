@@ -146,9 +146,8 @@ def overlapping(
 
 def contributions(values: Mapping[K, float]) -> dict[K, float]:
     """By how much each item moves the mean of ``values``: (value - mean) / n."""
-    numbers = _finite(values.values(), "values")
-    mean = _mean(numbers)
-    return {item: (value - mean) / len(numbers) for item, value in zip(values, numbers, strict=True)}
+    mean = _mean(_finite(values.values(), "values"))
+    return {item: (value - mean) / len(values) for item, value in values.items()}
 
 
 def _pooled(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -238,6 +239,15 @@ def test_rounding_is_no_change() -> None:
     one = only(compared(side(score(single(0.1 + 0.2))), side(score(single(0.3)))))
     assert one.estimate
     assert one.estimate.change == 0
+
+
+def test_a_shift_of_all_repeats_is_told_where_it_is_more_than_rounding() -> None:
+    """The rounding of one value is nine times the distance to the next number: of 1.5, up to 13.5 steps."""
+    eps = sys.float_info.epsilon
+    theirs = side(score(apart([1.5] * 3, step=None)))
+    for steps, change in ((13, 0.0), (14, -14 * eps)):
+        found = gathered(side(score(apart([1.5 - steps * eps] * 3, step=None))), theirs)
+        assert (found.change, found.interval()) == (change, None)
 
 
 def drawn(n: int, seed: int, shift: float = 0.0, spread: float = 0.2) -> dict[str, float]:
