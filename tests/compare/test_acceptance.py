@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from compare.runs import BASE, HERE, accepted, metric, repeats, run, score, stored
 from compare.test_baseline import rows_of
-from disks import content, files_up_to
+from disks import content, files_up_to, read_only
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,6 +156,19 @@ def test_a_disk_that_fills_up_leaves_the_earlier_baseline(with_items: tuple[Path
         with files_up_to(limit), pytest.raises(UsageError, match=r"cannot be written \(File too large\)"):
             acceptance.accept(made.run, project / "run", project, "cpu", "again" * 1000)
         assert content(project) == before
+
+
+def test_whether_a_baseline_can_be_written_is_known_before_it_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "baselines/smoke/toy/cpu.json"
+    with files_up_to(4096):
+        acceptance.check_place(file)
+    assert list(file.parent.iterdir()) == []
+    with files_up_to(4095), pytest.raises(UsageError) as caught:
+        acceptance.check_place(file)
+    assert str(caught.value) == f"{file}: cannot be written (File too large)"
+    assert list(file.parent.iterdir()) == []
+    with read_only(file.parent), pytest.raises(UsageError, match="cannot be written"):
+        acceptance.check_place(file)
 
 
 def test_what_killed_writers_left_goes_with_the_next_acceptance(with_items: tuple[Path, Side]) -> None:
