@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ def test_a_baseline_keeps_what_a_comparison_needs_and_reads_well_in_a_diff(tmp_p
     made = run(detailed, tasks=(TASK,), environments={"here": HERE, "unused": {"torch": "1.0"}})
     text = accepted(tmp_path, made, reason="  two\nlines ").read_text()
     kept = load(tmp_path / "baselines/smoke/toy/cpu.json")
+    assert kept.accepted
+    assert datetime.fromisoformat(kept.accepted.at).tzinfo == UTC
     assert [r.values for r in kept.scores[0].repeats] == [r.values for r in made.scores[0].repeats]
     assert (kept.tasks, kept.scores[0].repeats[0].details, set(kept.environments)) == ((), {}, {"here"})
     assert kept.accepted
@@ -60,7 +63,18 @@ def test_accepting_equal_runs_in_another_order_changes_only_when_and_the_digest(
     ("changes", "words"),
     [
         ({"only": {"m.k": [1]}}, "partial (--only m.k)"),
-        ({"tasks": (replace(TASK, state="failed", error="loss is nan\nlog"),)}, "first m: loss is nan"),
+        (
+            {"tasks": (replace(TASK, state="failed", error="loss is nan\nlog"),)},
+            "failed, first m: loss is nan",
+        ),
+        (
+            {"tasks": (replace(TASK, state="failed", error="loss is nan\nlog\nmore"),)},
+            "failed, first m: loss is nan",
+        ),
+        (
+            {"tasks": (replace(TASK, state="failed"),)},
+            "run 20260304-101500-ab12: 1 of its tasks failed, first m: no message",
+        ),
         ({"scores": (score(repeats([0.8, 0.8, None])),)}, "no values of m"),
         ({"scores": ()}, "no values of any metric"),
         ({"suite": "../elsewhere"}, "not a name that a baseline"),
@@ -98,6 +112,42 @@ def test_a_changed_protocol_has_to_be_said(tmp_path: Path) -> None:
     accepted(tmp_path, of(500), "other")
     accepted(tmp_path, of(500), new_protocol=True)
     accepted(tmp_path, of(500))
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ("a", "real.a: 1 → 2"),
+        ("abc", "real.a: 1 → 2; real.b: 1 → 2; real.c: 1 → 2"),
+        ("abcde", "real.a: 1 → 2; real.b: 1 → 2; real.c: 1 → 2; real.d: 1 → 2; real.e: 1 → 2"),
+        ("abcdefg", "real.a: 1 → 2; real.b: 1 → 2; real.c: 1 → 2; real.d: 1 → 2; real.e: 1 → 2 and 2 more"),
+    ],
+)
+def test_the_first_changes_of_a_protocol_are_told_each_once(tmp_path: Path, fields: str, told: str) -> None:
+    def of(value: int) -> Run:
+        """At the second point all values are ten times as large."""
+        scale = {0: 1, 1: 10}
+        return run(
+            *(
+                score(repeats(VALUES), {"m.k": k}, protocol={f"real.{f}": value * scale[k] for f in fields})
+                for k in scale
+            )
+        )
+
+    accepted(tmp_path, of(1))
+    with pytest.raises(UsageError) as caught:
+        accepted(tmp_path, of(2))
+    expected = f"the protocol differs from the baseline 'cpu' ({told}); say --new-protocol to replace it"
+    assert str(caught.value) == expected
+
+
+def test_a_damaged_baseline_is_named_and_has_to_be_replaced_with_intent(tmp_path: Path) -> None:
+    file = accepted(tmp_path, run(score(repeats(VALUES))))
+    for damage in ("{", "[]", "{}"):
+        file.write_text(damage)
+        with pytest.raises(UsageError, match=f"^{file}.*; say --new-protocol to replace it$"):
+            accepted(tmp_path, run(score(repeats(VALUES))))
+    accepted(tmp_path, run(score(repeats(VALUES))), new_protocol=True)
 
 
 def test_a_direction_that_turned_has_to_be_said(tmp_path: Path) -> None:
