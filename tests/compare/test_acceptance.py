@@ -13,6 +13,7 @@ from disks import content, files_up_to, read_only
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.artifact import Json
 from harness.compare import acceptance, baseline
 from harness.compare.acceptance import renew
 from harness.compare.baseline import named
@@ -42,13 +43,24 @@ def test_a_baseline_keeps_what_a_comparison_needs_and_reads_well_in_a_diff(tmp_p
 
 
 def test_a_baseline_keeps_where_the_artifacts_of_its_stages_are(tmp_path: Path) -> None:
-    images = [
-        TaskInfo("images", f"i{n}", {"m.k": 1}, {"s": n}, "executed", 3.5, {"count": 9}) for n in (1, 0)
-    ]
+    def of(node: str, k: int, seed: int) -> TaskInfo:
+        return TaskInfo(node, f"{node}{k}{seed}", {"m.k": k}, {"s": seed}, "executed", 3.5, {"count": 9})
+
+    images = [of("images", 2, 0), of("images", 1, 1), of("images", 1, 0), of("a", 3, 3)]
     kept = load(accepted(tmp_path, run(score(repeats(VALUES)), tasks=(*images, TASK))))
     assert kept.tasks == tuple(
-        TaskInfo("images", f"i{n}", {"m.k": 1}, {"s": n}, "cached", 0.0) for n in (0, 1)
+        replace(of(*of_task), state="cached", wall_s=0.0, facts={})
+        for of_task in (("a", 3, 3), ("images", 1, 0), ("images", 1, 1), ("images", 2, 0))
     )
+
+
+def test_a_baseline_keeps_the_distributions_of_its_environments(tmp_path: Path) -> None:
+    here = {**HERE, "distributions": "abc"}
+    lists: dict[str, dict[str, Json]] = {"abc": {"torch": "2.15.0"}, "unused": {"torch": "1.0"}}
+    kept = load(
+        accepted(tmp_path, run(score(repeats(VALUES)), environments={"here": here}, distributions=lists))
+    )
+    assert (kept.environments, kept.distributions) == ({"here": here}, {"abc": lists["abc"]})
 
 
 def test_accepting_equal_runs_in_another_order_changes_only_when_and_the_digest(tmp_path: Path) -> None:
@@ -271,6 +283,21 @@ def test_what_is_none_names_those_there_are(text: str, tmp_path: Path) -> None:
         named(text, tmp_path)
 
 
+def test_at_most_eight_of_those_there_are_are_listed(tmp_path: Path) -> None:
+    def said() -> str:
+        with pytest.raises(UsageError) as caught:
+            named("quite/another", tmp_path)
+        return str(caught.value)
+
+    asked = "no baseline 'quite/another': expected SUITE/LABEL or a file; "
+    assert said() == f"{asked}there is none yet"
+    names = []
+    for label in "abcdefghi":
+        accepted(tmp_path, run(score(repeats(BASE))), label)
+        names.append(f"smoke/toy/{label}")
+        assert said() == f"{asked}there are {', '.join(names[:8])}"
+
+
 def test_it_keeps_its_label_and_is_signed_anew(with_items: tuple[Path, Side]) -> None:
     project, _ = with_items
     before, file = named("smoke/toy/cpu", project)
@@ -286,6 +313,25 @@ def test_it_keeps_its_label_and_is_signed_anew(with_items: tuple[Path, Side]) ->
     assert after.run.scores == before.run.scores
     assert after.items
     assert list(after.items.rows()) == list(before.items.rows())
+
+
+def test_one_without_items_is_renewed_without_items(tmp_path: Path) -> None:
+    file = accepted(tmp_path, run(score(repeats(BASE))))
+    before, _ = named("smoke/toy/cpu", tmp_path)
+    renew(before, file, before.run, (), reason="same", at="")
+    assert [p.name for p in file.parent.iterdir()] == ["cpu.json"]
+    after = baseline.find(tmp_path, "smoke/toy", "cpu")
+    assert after
+    assert (after.items, after.run.scores) == (None, before.run.scores)
+
+
+def test_one_that_was_damaged_meanwhile_is_named(tmp_path: Path) -> None:
+    file = accepted(tmp_path, run(score(repeats(BASE))))
+    before, _ = named("smoke/toy/cpu", tmp_path)
+    for damage in ("{", "[]"):
+        file.write_text(damage)
+        with pytest.raises(UsageError, match=f"^{file}"):
+            renew(before, file, before.run, (), reason="mine", at="")
 
 
 def test_one_that_was_written_meanwhile_is_left_alone(tmp_path: Path) -> None:
