@@ -30,15 +30,16 @@ TASK = TaskInfo("m", "k0", {}, {}, "executed", 3.5, {"count": 420})
 def test_a_baseline_keeps_what_a_comparison_needs_and_reads_well_in_a_diff(tmp_path: Path) -> None:
     detailed = score(tuple(replace(r, details={"confusion": [[1, 2]] * 50}) for r in repeats(VALUES)))
     made = run(detailed, tasks=(TASK,), environments={"here": HERE, "unused": {"torch": "1.0"}})
-    text = accepted(tmp_path, made, reason="  two\nlines ").read_text()
+    text = accepted(tmp_path, made, reason="  λ = 0.1,\nfrom now on ").read_text()
     kept = load(tmp_path / "baselines/smoke/toy/cpu.json")
     assert kept.accepted
     assert datetime.fromisoformat(kept.accepted.at).tzinfo == UTC
     assert [r.values for r in kept.scores[0].repeats] == [r.values for r in made.scores[0].repeats]
     assert (kept.tasks, kept.scores[0].repeats[0].details, set(kept.environments)) == ((), {}, {"here"})
-    assert kept.accepted
-    assert kept.accepted.reason == "two lines"
-    assert '\n    "score": 0.82\n'.strip() in text
+    assert kept.accepted.reason == "λ = 0.1, from now on"
+    assert "λ = 0.1, from now on" in text
+    assert '\n     "values": {\n      "score": 0.82\n     }\n' in text
+    assert text.startswith('{\n "about": "A toy.",\n "accepted": {\n  "at": ')
     assert text.endswith("}\n")
 
 
@@ -218,6 +219,15 @@ def test_a_disk_that_fills_up_leaves_the_earlier_baseline(with_items: tuple[Path
         with files_up_to(limit), pytest.raises(UsageError, match=r"cannot be written \(File too large\)"):
             acceptance.accept(made.run, project / "run", project, "cpu", "again" * 1000)
         assert content(project) == before
+
+
+def test_a_disk_that_fills_up_leaves_no_items_without_their_baseline(with_items: tuple[Path, Side]) -> None:
+    project, made = with_items
+    size = rows_of(project / "baselines/smoke/toy/cpu.json").stat().st_size
+    for limit in (0, size):
+        with files_up_to(limit), pytest.raises(UsageError, match=r"cannot be written \(File too large\)"):
+            acceptance.accept(made.run, project / "run", project, "gpu", "again" * 1000)
+        assert not [p.name for p in (project / "baselines/smoke/toy").iterdir() if "gpu" in p.name]
 
 
 def test_whether_a_baseline_can_be_written_is_known_before_it_is_there(tmp_path: Path) -> None:
