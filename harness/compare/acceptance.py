@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile
 
 from harness.compare.baseline import Baseline, digest_of, path_of
 from harness.compare.match import match, run_differences
@@ -142,10 +142,9 @@ def renew(before: Baseline, file: Path, run: Run, rows: Iterable[ItemRows], *, r
 
 
 def _bytes(rows: Iterable[ItemRows]) -> bytes:
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "items.parquet"
-        write_items(file, rows)
-        return file.read_bytes()
+    with NamedTemporaryFile() as file:
+        write_items(Path(file.name), rows)
+        return file.read()
 
 
 def untimed(run: Run) -> list[str]:
@@ -162,7 +161,7 @@ def check_place(file: Path) -> None:
         UsageError: the baseline ``file`` cannot be written.
     """
     with locked(file), files.staging(file) as probe:
-        (probe / "probe").write_bytes(b"x" * 4096)
+        (probe / file.name).write_bytes(bytes(4096))
 
 
 @contextmanager

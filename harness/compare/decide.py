@@ -27,8 +27,10 @@ def sees(spread: stats.Estimate | None, gates: int, alpha: float, repeats: int |
         alpha: level of all claims together.
         repeats: number of repeats; by default that of the baseline.
     """
-    n = repeats if repeats is not None else 0 if spread is None else spread.n
-    if spread is None or n < 2 or gates < 1:
+    if spread is None:
+        return None
+    n = spread.n if repeats is None else repeats
+    if n < 2 or gates < 1:
         return None
     return stats.detectable(math.sqrt(2) * spread.sd, n, alpha / gates)
 
@@ -172,11 +174,11 @@ def correct(judged: Sequence[Judged], alpha: float = stats.ALPHA) -> tuple[Findi
         for j, survives in zip(family, stats.holm(p_values, alpha), strict=True)
         if not survives and j.finding.verdict in CLAIMS
     }
-    seen = [_seen(j, len(family), alpha) if j.finding.gated else j for j in judged]
-    return tuple(
-        _demoted(s, len(family), alpha) if id(j) in fallen else s.finding
-        for j, s in zip(judged, seen, strict=True)
-    )
+    findings = []
+    for j in judged:
+        seen = _seen(j, len(family), alpha) if j.finding.gated else j
+        findings.append(_demoted(seen, len(family), alpha) if id(j) in fallen else seen.finding)
+    return tuple(findings)
 
 
 def _seen(judged: Judged, comparisons: int, alpha: float) -> Judged:
@@ -197,7 +199,7 @@ def _demoted(judged: Judged, comparisons: int, alpha: float) -> Finding:
         evidence.spread is not None
     )  # exact claims have p = 0 and are never demoted; all others have a spread
     assert finding.margin is not None
-    d = evidence.change * (1 if finding.better == "lower" else -1)
+    d = evidence.change if finding.better == "lower" else -evidence.change
     gap = finding.margin - d if finding.verdict is Verdict.UNCHANGED else abs(d)
     detectable, more = _needed(evidence.spread, gap, alpha / comparisons)
     reason = f"{finding.reason}: not sure enough among {comparisons} gated comparisons (p = {finding.p:.2g})"

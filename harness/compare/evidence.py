@@ -117,17 +117,17 @@ def _gathered(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side
     if timed and (cached := _from_the_cache(theirs, ours)):
         return Evidence(*values, "one", False, 1, None, silent=cached)
     same = is_same(theirs, ours) and not timed
+    note = ""
     if any((info.seeds, other.seeds)):
         found = _over_seeds(theirs, ours, field, other.seeds, info.seeds)
-        if same and not found.lacking:
-            means = found.baseline, found.candidate
-            return Evidence(*means, "exact", True, found.repeats, None, note=found.note, seeds=found.seeds)
-        if found.unit != "one":
-            return found
-        return _over_items(theirs, ours, field, baseline, candidate, note=found.note)
+        if isinstance(found, Evidence):
+            if not same or found.lacking:
+                return found
+            return replace(found, unit="exact", paired=True, spread=None, silent="")
+        note = found
     if same:
-        return Evidence(*values, "exact", True, 1, None)
-    return _over_items(theirs, ours, field, baseline, candidate)
+        return Evidence(*values, "exact", True, 1, None, note=note)
+    return _over_items(theirs, ours, field, baseline, candidate, note)
 
 
 def _from_the_cache(theirs: Sequence[Score], ours: Sequence[Score]) -> str:
@@ -150,8 +150,10 @@ def _over_seeds(
     field: str,
     their_order: Sequence[str],
     our_order: Sequence[str],
-) -> Evidence:
+) -> Evidence | str:
     """Paired on the seeds that both sides have, if these are enough; otherwise unpaired.
+
+    If the seeds gave one output a side, the sentence that says so: items can be used instead.
 
     Repeats with the same outermost seed (which share the training, for example) are averaged to one. Repeats with the
     same outputs on both sides as another repeat count once.
@@ -163,8 +165,10 @@ def _over_seeds(
     if len(groups) >= LEAST:
         kept = distinct({o: [(left_made[s], made[s]) for s in seeds] for o, seeds in groups.items()})
         note = _once(len(groups), len(kept))
+        if len(kept) == 1:
+            return note
         if len(kept) < LEAST:
-            return _unrepeated(theirs, ours, field, note, constant=len(kept) == 1)
+            return _of_two(theirs, ours, field, note)
         left, right = ([mean_of([side[s] for s in groups[o]]) for o in kept] for side in (before, after))
         grid = grid_of([*theirs, *ours], field, len(ours), groups)
         counted = frozenset(s for o in kept for s in groups[o])
@@ -186,9 +190,9 @@ def _unpaired(
     field: str,
     theirs_by: Mapping[int | None, Sequence[SeedKey]],
     ours_by: Mapping[int | None, Sequence[SeedKey]],
-) -> Evidence:
+) -> Evidence | str:
     """Compares two means with different seeds; a side that gives the same under every seed has no spread."""
-    sides, notes, constant = [], [], []
+    sides, notes = [], []
     for scores, groups, where in ((theirs, theirs_by, "in the baseline"), (ours, ours_by, "here")):
         values, made = by_seeds(scores, field), outputs(scores)
         kept = distinct({o: [made[s] for s in seeds] for o, seeds in groups.items()})
@@ -196,17 +200,16 @@ def _unpaired(
         grid = grid_of([*theirs, *ours], field, len(ours), groups)
         if len(kept) < len(groups):
             notes.append(f"{_once(len(groups), len(kept))} {where}")
-        constant.append(len(kept) == 1)
         if len(kept) == 1:
             sides.append((stats.Estimate(means[0], 0.0, 1.0, len(groups)), means))
         elif len(kept) < LEAST:
-            return _unrepeated(theirs, ours, field, "; ".join(notes), constant=False)
+            return _of_two(theirs, ours, field, "; ".join(notes))
         else:
             sides.append((stats.floored(stats.clustered(means), grid), means))
     note = "; ".join(notes)
-    if all(constant):
-        return _unrepeated(theirs, ours, field, note, constant=True)
     (left, before), (right, after) = sides
+    if len(before) == len(after) == 1:
+        return note
     return _judged(stats.apart(left, right), before, after, 0.0, paired=False, note=note)
 
 
@@ -227,19 +230,14 @@ def _judged(
     return Evidence(*means, "seeds", paired, spread.n, estimate, silent=silent, note=note, seeds=seeds)
 
 
-def _unrepeated(
-    theirs: Sequence[Score], ours: Sequence[Score], field: str, note: str, *, constant: bool
-) -> Evidence:
-    """Evidence for seeds that gave too few different outputs: it has no spread.
+def _of_two(theirs: Sequence[Score], ours: Sequence[Score], field: str, note: str) -> Evidence:
+    """Evidence for seeds that gave two different outputs: they vary, by an amount that two cannot show.
 
-    If they are ``constant``, which means one output a side, items can be used instead. Two outputs vary, by an amount
-    that two cannot show and items do not have.
+    Items cannot be used instead: they do not have it.
     """
+    few = f"{note}; at least {LEAST} different outputs are needed"
     values = value_of(theirs, field), value_of(ours, field)
-    if not constant:
-        few = f"{note}; at least {LEAST} different outputs are needed"
-        return Evidence(*values, "seeds", False, LEAST - 1, None, silent=few, note=note)
-    return Evidence(*values, "one", False, 1, None, silent=f"{note}; {ONE}", note=note)
+    return Evidence(*values, "seeds", False, LEAST - 1, None, silent=few, note=note)
 
 
 def _once(repeats: int, different: int) -> str:
@@ -266,9 +264,9 @@ def _over_items(
     field: str,
     baseline: Side,
     candidate: Side,
-    note: str = "",
+    note: str,
 ) -> Evidence:
-    """Over the union of both sides' items, those of one cluster together."""
+    """Over the union of both sides' items, those of one cluster together. ``note``: why not over seeds."""
     values = value_of(theirs, field), value_of(ours, field)
     before, after = rows_of(theirs, field, baseline.items), rows_of(ours, field, candidate.items)
     because = f"{note}; {ONE}" if note else ONE

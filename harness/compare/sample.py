@@ -187,7 +187,7 @@ def nested(
 
 def step_of(scores: Sequence[Score], field: str) -> float:
     """The smallest amount by which one item can change the field; 0 if the metric names none."""
-    return max((r.steps.get(field, 0.0) for s in scores for r in s.repeats), default=0.0)
+    return max(r.steps.get(field, 0.0) for s in scores for r in s.repeats)
 
 
 def grid_of(

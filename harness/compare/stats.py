@@ -146,9 +146,8 @@ def overlapping(
 
 def contributions(values: Mapping[K, float]) -> dict[K, float]:
     """By how much each item moves the mean of ``values``: (value - mean) / n."""
-    numbers = _finite(values.values(), "values")
-    mean = _mean(numbers)
-    return {item: (value - mean) / len(numbers) for item, value in zip(values, numbers, strict=True)}
+    mean = _mean(_finite(values.values(), "values"))
+    return {item: (value - mean) / len(values) for item, value in values.items()}
 
 
 def _pooled(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -257,16 +256,6 @@ def repeats_needed(
     in_range(most, most >= 2, "most must be at least 2")
     enough = bisect_left(range(2, most + 1), True, key=lambda n: detectable(sd, n, alpha, power) <= margin)
     return enough + 2 if enough + 2 <= most else None
-
-
-def average_nested(values: Sequence[float], groups: Sequence[K]) -> dict[K, float]:
-    """The mean of each outer group, in order of first appearance. ``groups`` are the outermost seeds.
-
-    Repeats inside a group are not independent, so only the means of groups may be counted as repeats.
-    """
-    if len(values) != len(groups):
-        raise ValueError(f"every value needs a group: {len(values)} values, {len(groups)} groups")
-    return {group: _mean(inner) for group, inner in _grouped(_finite(values, "values"), groups).items()}
 
 
 def margin_of(relative: float, baseline_mean: float, floor: float) -> float:

@@ -126,15 +126,20 @@ def itemised(
     columns: Sequence[Mapping[str, float]],
     clusters: Mapping[str, str] | None = None,
     content: object = None,
+    seeds: int = 0,
     **changes: Any,
 ) -> Side:
-    """A run without seeds: per point of an axis ``m.k`` the value of each item."""
+    """Per point of an axis ``m.k`` the value of each item; without seeds, or equal under each of ``seeds``."""
     scores, rows = [], []
     for k, values in enumerate(columns):
         at = {"m.k": k} if len(columns) > 1 else {}
-        scores.append(score(single(sum(values.values()) / len(values), items=True, content=content), at))
+        mean = sum(values.values()) / len(values)
+        swept = tuple(replace(r, items=True) for r in repeats([mean] * seeds))
+        made = swept or single(mean, items=True, content=content)
+        scores.append(score(made, at))
         cluster = [clusters[name] for name in values] if clusters else None
-        rows.append(ItemRows("m", at, {}, Items(list(values), {"score": list(values.values())}, cluster)))
+        items = Items(list(values), {"score": list(values.values())}, cluster)
+        rows += [ItemRows("m", at, r.seeds, items) for r in made]
     folder.mkdir(exist_ok=True)
     write_items(folder / "items.parquet", rows)
     return Side(run(*scores, **changes), ItemsReader(folder / "items.parquet"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 from compare.runs import BASE, HERE, accepted, metric, repeats, run, score, stored
 from compare.test_baseline import rows_of
-from disks import content, files_up_to
+from disks import content, files_up_to, read_only
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.artifact import Json
 from harness.compare import acceptance, baseline
 from harness.compare.acceptance import renew
 from harness.compare.baseline import named
@@ -28,24 +30,38 @@ TASK = TaskInfo("m", "k0", {}, {}, "executed", 3.5, {"count": 420})
 def test_a_baseline_keeps_what_a_comparison_needs_and_reads_well_in_a_diff(tmp_path: Path) -> None:
     detailed = score(tuple(replace(r, details={"confusion": [[1, 2]] * 50}) for r in repeats(VALUES)))
     made = run(detailed, tasks=(TASK,), environments={"here": HERE, "unused": {"torch": "1.0"}})
-    text = accepted(tmp_path, made, reason="  two\nlines ").read_text()
+    text = accepted(tmp_path, made, reason="  λ = 0.1,\nfrom now on ").read_text()
     kept = load(tmp_path / "baselines/smoke/toy/cpu.json")
+    assert kept.accepted
+    assert datetime.fromisoformat(kept.accepted.at).tzinfo == UTC
     assert [r.values for r in kept.scores[0].repeats] == [r.values for r in made.scores[0].repeats]
     assert (kept.tasks, kept.scores[0].repeats[0].details, set(kept.environments)) == ((), {}, {"here"})
-    assert kept.accepted
-    assert kept.accepted.reason == "two lines"
-    assert '\n    "score": 0.82\n'.strip() in text
+    assert kept.accepted.reason == "λ = 0.1, from now on"
+    assert "λ = 0.1, from now on" in text
+    assert '\n     "values": {\n      "score": 0.82\n     }\n' in text
+    assert text.startswith('{\n "about": "A toy.",\n "accepted": {\n  "at": ')
     assert text.endswith("}\n")
 
 
 def test_a_baseline_keeps_where_the_artifacts_of_its_stages_are(tmp_path: Path) -> None:
-    images = [
-        TaskInfo("images", f"i{n}", {"m.k": 1}, {"s": n}, "executed", 3.5, {"count": 9}) for n in (1, 0)
-    ]
+    def of(node: str, k: int, seed: int) -> TaskInfo:
+        return TaskInfo(node, f"{node}{k}{seed}", {"m.k": k}, {"s": seed}, "executed", 3.5, {"count": 9})
+
+    images = [of("images", 2, 0), of("images", 1, 1), of("images", 1, 0), of("a", 3, 3)]
     kept = load(accepted(tmp_path, run(score(repeats(VALUES)), tasks=(*images, TASK))))
     assert kept.tasks == tuple(
-        TaskInfo("images", f"i{n}", {"m.k": 1}, {"s": n}, "cached", 0.0) for n in (0, 1)
+        replace(of(*of_task), state="cached", wall_s=0.0, facts={})
+        for of_task in (("a", 3, 3), ("images", 1, 0), ("images", 1, 1), ("images", 2, 0))
     )
+
+
+def test_a_baseline_keeps_the_distributions_of_its_environments(tmp_path: Path) -> None:
+    here = {**HERE, "distributions": "abc"}
+    lists: dict[str, dict[str, Json]] = {"abc": {"torch": "2.15.0"}, "unused": {"torch": "1.0"}}
+    kept = load(
+        accepted(tmp_path, run(score(repeats(VALUES)), environments={"here": here}, distributions=lists))
+    )
+    assert (kept.environments, kept.distributions) == ({"here": here}, {"abc": lists["abc"]})
 
 
 def test_accepting_equal_runs_in_another_order_changes_only_when_and_the_digest(tmp_path: Path) -> None:
@@ -60,7 +76,18 @@ def test_accepting_equal_runs_in_another_order_changes_only_when_and_the_digest(
     ("changes", "words"),
     [
         ({"only": {"m.k": [1]}}, "partial (--only m.k)"),
-        ({"tasks": (replace(TASK, state="failed", error="loss is nan\nlog"),)}, "first m: loss is nan"),
+        (
+            {"tasks": (replace(TASK, state="failed", error="loss is nan\nlog"),)},
+            "failed, first m: loss is nan",
+        ),
+        (
+            {"tasks": (replace(TASK, state="failed", error="loss is nan\nlog\nmore"),)},
+            "failed, first m: loss is nan",
+        ),
+        (
+            {"tasks": (replace(TASK, state="failed"),)},
+            "run 20260304-101500-ab12: 1 of its tasks failed, first m: no message",
+        ),
         ({"scores": (score(repeats([0.8, 0.8, None])),)}, "no values of m"),
         ({"scores": ()}, "no values of any metric"),
         ({"suite": "../elsewhere"}, "not a name that a baseline"),
@@ -98,6 +125,42 @@ def test_a_changed_protocol_has_to_be_said(tmp_path: Path) -> None:
     accepted(tmp_path, of(500), "other")
     accepted(tmp_path, of(500), new_protocol=True)
     accepted(tmp_path, of(500))
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ("a", "real.a: 1 → 2"),
+        ("abc", "real.a: 1 → 2; real.b: 1 → 2; real.c: 1 → 2"),
+        ("abcde", "real.a: 1 → 2; real.b: 1 → 2; real.c: 1 → 2; real.d: 1 → 2; real.e: 1 → 2"),
+        ("abcdefg", "real.a: 1 → 2; real.b: 1 → 2; real.c: 1 → 2; real.d: 1 → 2; real.e: 1 → 2 and 2 more"),
+    ],
+)
+def test_the_first_changes_of_a_protocol_are_told_each_once(tmp_path: Path, fields: str, told: str) -> None:
+    def of(value: int) -> Run:
+        """At the second point all values are ten times as large."""
+        scale = {0: 1, 1: 10}
+        return run(
+            *(
+                score(repeats(VALUES), {"m.k": k}, protocol={f"real.{f}": value * scale[k] for f in fields})
+                for k in scale
+            )
+        )
+
+    accepted(tmp_path, of(1))
+    with pytest.raises(UsageError) as caught:
+        accepted(tmp_path, of(2))
+    expected = f"the protocol differs from the baseline 'cpu' ({told}); say --new-protocol to replace it"
+    assert str(caught.value) == expected
+
+
+def test_a_damaged_baseline_is_named_and_has_to_be_replaced_with_intent(tmp_path: Path) -> None:
+    file = accepted(tmp_path, run(score(repeats(VALUES))))
+    for damage in ("{", "[]", "{}"):
+        file.write_text(damage)
+        with pytest.raises(UsageError, match=f"^{file}.*; say --new-protocol to replace it$"):
+            accepted(tmp_path, run(score(repeats(VALUES))))
+    accepted(tmp_path, run(score(repeats(VALUES))), new_protocol=True)
 
 
 def test_a_direction_that_turned_has_to_be_said(tmp_path: Path) -> None:
@@ -158,6 +221,28 @@ def test_a_disk_that_fills_up_leaves_the_earlier_baseline(with_items: tuple[Path
         assert content(project) == before
 
 
+def test_a_disk_that_fills_up_leaves_no_items_without_their_baseline(with_items: tuple[Path, Side]) -> None:
+    project, made = with_items
+    size = rows_of(project / "baselines/smoke/toy/cpu.json").stat().st_size
+    for limit in (0, size):
+        with files_up_to(limit), pytest.raises(UsageError, match=r"cannot be written \(File too large\)"):
+            acceptance.accept(made.run, project / "run", project, "gpu", "again" * 1000)
+        assert not [p.name for p in (project / "baselines/smoke/toy").iterdir() if "gpu" in p.name]
+
+
+def test_whether_a_baseline_can_be_written_is_known_before_it_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "baselines/smoke/toy/cpu.json"
+    with files_up_to(4096):
+        acceptance.check_place(file)
+    assert list(file.parent.iterdir()) == []
+    with files_up_to(4095), pytest.raises(UsageError) as caught:
+        acceptance.check_place(file)
+    assert str(caught.value) == f"{file}: cannot be written (File too large)"
+    assert list(file.parent.iterdir()) == []
+    with read_only(file.parent), pytest.raises(UsageError, match="cannot be written"):
+        acceptance.check_place(file)
+
+
 def test_what_killed_writers_left_goes_with_the_next_acceptance(with_items: tuple[Path, Side]) -> None:
     project, made = with_items
     folder = project / "baselines/smoke/toy"
@@ -208,6 +293,21 @@ def test_what_is_none_names_those_there_are(text: str, tmp_path: Path) -> None:
         named(text, tmp_path)
 
 
+def test_at_most_eight_of_those_there_are_are_listed(tmp_path: Path) -> None:
+    def said() -> str:
+        with pytest.raises(UsageError) as caught:
+            named("quite/another", tmp_path)
+        return str(caught.value)
+
+    asked = "no baseline 'quite/another': expected SUITE/LABEL or a file; "
+    assert said() == f"{asked}there is none yet"
+    names = []
+    for label in "abcdefghi":
+        accepted(tmp_path, run(score(repeats(BASE))), label)
+        names.append(f"smoke/toy/{label}")
+        assert said() == f"{asked}there are {', '.join(names[:8])}"
+
+
 def test_it_keeps_its_label_and_is_signed_anew(with_items: tuple[Path, Side]) -> None:
     project, _ = with_items
     before, file = named("smoke/toy/cpu", project)
@@ -223,6 +323,25 @@ def test_it_keeps_its_label_and_is_signed_anew(with_items: tuple[Path, Side]) ->
     assert after.run.scores == before.run.scores
     assert after.items
     assert list(after.items.rows()) == list(before.items.rows())
+
+
+def test_one_without_items_is_renewed_without_items(tmp_path: Path) -> None:
+    file = accepted(tmp_path, run(score(repeats(BASE))))
+    before, _ = named("smoke/toy/cpu", tmp_path)
+    renew(before, file, before.run, (), reason="same", at="")
+    assert [p.name for p in file.parent.iterdir()] == ["cpu.json"]
+    after = baseline.find(tmp_path, "smoke/toy", "cpu")
+    assert after
+    assert (after.items, after.run.scores) == (None, before.run.scores)
+
+
+def test_one_that_was_damaged_meanwhile_is_named(tmp_path: Path) -> None:
+    file = accepted(tmp_path, run(score(repeats(BASE))))
+    before, _ = named("smoke/toy/cpu", tmp_path)
+    for damage in ("{", "[]"):
+        file.write_text(damage)
+        with pytest.raises(UsageError, match=f"^{file}"):
+            renew(before, file, before.run, (), reason="mine", at="")
 
 
 def test_one_that_was_written_meanwhile_is_left_alone(tmp_path: Path) -> None:

@@ -138,6 +138,53 @@ def test_a_baseline_is_read_by_its_file_and_checked(with_items: tuple[Path, Side
         baseline.read_file(file)
 
 
+def test_what_is_read_by_its_file_goes_by_its_path(with_items: tuple[Path, Side]) -> None:
+    project, _ = with_items
+    file = project / "baselines/smoke/toy/cpu.json"
+    for read, items in ((file, rows_of(file)), (project / "run/run.json", project / "run/items.parquet")):
+        found = baseline.read_file(read)
+        assert (found.where, found.items and found.items.name) == (str(read), str(items))
+    without = accepted(project, run(score(repeats(VALUES))), "gpu")
+    assert baseline.read_file(without).items is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (edit(value(0.99)), "it or its items changed after it was accepted"),
+        (lambda f: f.write_text("{"), "not JSON"),
+        (lambda f: f.write_text("[]"), "not a run or a baseline"),
+    ],
+)
+def test_a_fault_in_a_file_names_the_file(
+    with_items: tuple[Path, Side], fault: Callable[[Path], None], words: str
+) -> None:
+    project, _ = with_items
+    file = project / "baselines/smoke/toy/cpu.json"
+    fault(file)
+    with pytest.raises(UsageError, match=f"^{file}.*{words}"):
+        baseline.read_file(file)
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_anew(
+    with_items: tuple[Path, Side], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text is of before; its items have gone with it."""
+    project, _ = with_items
+    file = project / "baselines/smoke/toy/cpu.json"
+    before = file.read_text()
+    monkeypatch.setattr(baseline, "read_text", lambda path: before)
+    accepted(project, run(score(repeats(VALUES))), new_protocol=True)
+    found = baseline.read_file(file)
+    assert (found.items, found.run.scores[0].repeats[1].values) == (None, {"score": 0.82})
+    file.write_text("{")
+    with pytest.raises(UsageError, match=f"^{file}.*not JSON"):
+        baseline.read_file(file)
+    file.unlink()
+    with pytest.raises(UsageError, match=f"^{file}: it or its items changed"):
+        baseline.read_file(file)
+
+
 def test_a_baseline_of_before_is_read(with_items: tuple[Path, Side]) -> None:
     """Its items have no digest in their name, and its own is of both."""
     project, made = with_items

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from compare.runs import (
     compared,
     gate,
     itemised,
+    metric,
     only,
     read,
     repeats,
@@ -26,6 +28,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.compare import Verdict, sample, stats
+from harness.compare.evidence import NO_STEP, ONE, Evidence, gather
+from harness.compare.match import match
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import Exit
@@ -237,6 +241,15 @@ def test_rounding_is_no_change() -> None:
     assert one.estimate.change == 0
 
 
+def test_a_shift_of_all_repeats_is_told_where_it_is_more_than_rounding() -> None:
+    """The rounding of one value is nine times the distance to the next number: of 1.5, up to 13.5 steps."""
+    eps = sys.float_info.epsilon
+    theirs = side(score(apart([1.5] * 3, step=None)))
+    for steps, change in ((13, 0.0), (14, -14 * eps)):
+        found = gathered(side(score(apart([1.5 - steps * eps] * 3, step=None))), theirs)
+        assert (found.change, found.interval()) == (change, None)
+
+
 def drawn(n: int, seed: int, shift: float = 0.0, spread: float = 0.2) -> dict[str, float]:
     numbers = random.Random(seed)
     return {f"item-{i}": numbers.gauss(0.8, 0.1) + numbers.gauss(shift, spread) for i in range(n)}
@@ -370,7 +383,10 @@ def test_an_item_that_one_point_lacks_still_counts_at_the_others(tmp_path: Path)
 def test_the_side_that_has_too_few_repeats_is_named(ours: int, theirs: int, lacking: str) -> None:
     sides = (Side(run(score(apart([float(i) for i in range(n)])))) for n in (ours, theirs))
     found = only(compared(*sides))
-    assert f"{lacking} where a seed reaches the metric at least 3 are needed" in found.reason
+    assert found.reason == f"{lacking} where a seed reaches the metric at least 3 are needed"
+    assert found.estimate
+    assert (found.estimate.unit, found.estimate.paired) == ("seeds", False)
+    assert found.estimate.repeats == min(ours, theirs)
 
 
 def test_seeds_that_gave_two_different_outputs_vary_by_an_unknown_amount() -> None:
@@ -390,3 +406,153 @@ def test_seeds_that_gave_two_different_outputs_vary_by_an_unknown_amount() -> No
         )
     )
     assert only(compared(unpaired, base)).verdict is Verdict.INCONCLUSIVE
+
+
+def gathered(ours: Side, theirs: Side) -> Evidence:
+    return gather(match(ours.run, theirs.run).pairs, "score", ours, theirs)
+
+
+def said(ours: Side, theirs: Side) -> tuple[str, bool, int, str, str]:
+    """What was repeated, whether in pairs, how often; why nothing can be claimed; which repeats count once."""
+    found = gathered(ours, theirs)
+    return found.unit, found.paired, found.repeats, found.silent, found.note
+
+
+def sweeping(values: Sequence[float], first: int = 0) -> Side:
+    """Seeds from ``first``; equal values of two of them come of equal bytes."""
+    made = repeats(values)
+    return side(score(tuple(replace(r, seeds={"train.seed": first + i}) for i, r in enumerate(made))))
+
+
+SAME = "3 seeds gave the same bytes: one repeat"
+TWO = "3 seeds gave 2 different outputs: 2 repeats"
+FEW = "at least 3 different outputs are needed"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        (sweeping([2.0] * 3), sweeping([1.0] * 3), ("one", False, 1, f"{SAME}; {ONE}", SAME)),
+        (sweeping([1.0] * 3), sweeping([1.0] * 3), ("exact", True, 1, "", SAME)),
+        (sweeping([1.0] * 3), sweeping([1.0] * 3, first=3), (
+            "exact", True, 1, "", f"{SAME} in the baseline; {SAME} here")),
+        (sweeping([2.0] * 3), sweeping([1.0] * 3, first=3), (
+            "one", False, 1, f"{SAME} in the baseline; {SAME} here; {ONE}", f"{SAME} in the baseline; {SAME} here")),
+        (sweeping([2.0, 2.0, 3.0]), sweeping([1.0, 1.0, 2.5]), ("seeds", False, 2, f"{TWO}; {FEW}", TWO)),
+        (sweeping([2.0, 2.0, 3.0]), sweeping([2.0, 2.0, 3.0]), ("exact", True, 2, "", TWO)),
+        (sweeping([2.0, 2.0, 3.0], first=3), sweeping([1.0] * 3), (
+            "seeds", False, 2, f"{SAME} in the baseline; {TWO} here; {FEW}", f"{SAME} in the baseline; {TWO} here")),
+        (sweeping([1.0, 2.0, 3.0], first=3), sweeping([1.5] * 3), ("seeds", False, 3, "", f"{SAME} in the baseline")),
+        (sweeping([1.0, 2.0, 3.0], first=3), sweeping([1.0, 2.0, 4.0]), ("seeds", False, 3, "", "")),
+        (sweeping([1.0, 2.0, 3.0]), sweeping([1.0, 2.0, 4.0]), ("seeds", True, 3, "", "")),
+    ],
+)  # fmt: skip
+def test_seeds_that_gave_the_same_are_told_and_said_to_show_nothing(
+    ours: Side, theirs: Side, expected: tuple[object, ...]
+) -> None:
+    assert said(ours, theirs) == expected
+    found = gathered(ours, theirs)
+    assert (found.baseline, found.candidate) == (
+        pytest.approx(sum(r.values["score"] for r in theirs.run.scores[0].repeats) / 3),
+        pytest.approx(sum(r.values["score"] for r in ours.run.scores[0].repeats) / 3),
+    )
+
+
+def test_the_seeds_that_count_are_told_where_they_are_shared() -> None:
+    keys = [(("train.seed", n),) for n in range(4)]
+    assert gathered(sweeping([1.0, 2.0, 3.0, 1.0]), sweeping([0.0, 2.0, 4.0, 0.0])).seeds == {*keys[:3]}
+    assert gathered(sweeping([1.0, 2.0, 3.0], first=3), sweeping([0.0, 2.0, 4.0])).seeds is None
+
+
+def test_seeds_that_are_not_shared_are_no_surer_than_the_step_of_the_metric() -> None:
+    ours, theirs = ([0.50, 0.51, 0.52], [0.7, 0.71, 0.72])
+    moved = (replace(r, seeds={"train.seed": 3 + i}) for i, r in enumerate(repeats(ours, step=0.1)))
+    found = gathered(side(score(tuple(moved))), side(score(repeats(theirs, step=0.1))))
+    coarse = [stats.floored(stats.clustered(values), 0.1) for values in (theirs, ours)]
+    assert found.interval() == pytest.approx(stats.apart(*coarse).interval())
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "told"),
+    [
+        (True, True, ""),
+        (True, False, "the baseline"),
+        (False, True, "this run"),
+        (False, False, "the baseline or of this run"),
+    ],
+)
+def test_times_count_where_both_sides_took_them_in_the_run_itself(
+    ours: bool, theirs: bool, told: str
+) -> None:
+    def of(values: Sequence[float], clocked: bool) -> Side:
+        made = repeats(values)
+        timed = {"m": metric(timed=True)}
+        return side(score((*made[:2], replace(made[2], clocked=clocked))), metrics=timed)
+
+    how = "what was timed came from the store (run it with --fresh STAGE)"
+    expected = ("one", False, 1, f"no timing of {told}: {how}", "") if told else ("seeds", True, 3, "", "")
+    assert said(of([1.0, 2.0, 3.0], ours), of([1.0, 2.0, 3.0], theirs)) == expected, (
+        "nor are equal bytes equal times"
+    )
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(True, True), (True, False), (False, True), (False, False)])
+def test_times_are_times_if_one_side_says_so(ours: bool, theirs: bool) -> None:
+    stored = score(tuple(replace(r, clocked=False) for r in repeats([1.0, 2.0, 3.0])))
+    sides = (side(stored, metrics={"m": metric(timed=timed)}) for timed in (ours, theirs))
+    assert gathered(*sides).unit == ("one" if ours or theirs else "exact")
+
+
+def test_what_is_exact_has_no_spread() -> None:
+    found = gathered(sweeping([1.0, 2.0, 3.0]), sweeping([1.0, 2.0, 3.0]))
+    assert (found.unit, found.spread, found.interval()) == ("exact", None, (0.0, 0.0))
+
+
+def few(n: int, by: float = 0.0) -> dict[str, float]:
+    return {f"i{k}": k / 8 + by * (k + 1) for k in range(n)}
+
+
+def test_what_items_say(tmp_path: Path) -> None:
+    needed = "and at least 3 are needed"
+    noise = {name: v * (1 + 2e-16) for name, v in drawn(9, 1).items()}
+    moved = {name: v + 0.5 for name, v in few(8).items()}
+    other = {name.replace("i", "j"): v for name, v in moved.items()}
+    for n, (ours, theirs, seeds, expected) in enumerate(
+        [
+            (few(3, 0.1), few(3), 0, ("items", True, 3, "", "")),
+            (few(2, 0.1), few(2), 0, ("one", False, 1, f"only 2 independent items, {needed}", "")),
+            (few(1, 0.1), few(3), 0, ("one", False, 1, f"only 1 independent item, {needed}", "")),
+            (few(3, 0.1), few(2), 0, ("one", False, 1, f"only 2 independent items, {needed}", "")),
+            (few(2, 0.1), few(2), 3, ("one", False, 1, f"only 2 independent items, {needed}", SAME)),
+            (few(5, 0.1), few(4), 3, ("items", False, 4, "", SAME)),
+            (moved, few(8), 3, ("items", True, 8, f"all 8 items moved by the same, {NO_STEP}", SAME)),
+            (other, few(8), 0, ("items", False, 8, "", "")),
+            (few(7), few(7), 0, ("exact", True, 7, "", "")),
+            (noise, drawn(9, 1), 0, ("exact", True, 9, "", "")),
+            (noise, drawn(9, 1), 3, ("exact", True, 9, "", SAME)),
+        ]
+    ):
+        sides = (
+            with_step(itemised(tmp_path / f"{n}{name}", [rows], content=name, seeds=seeds), 0.0)
+            for name, rows in (("a", ours), ("b", theirs))
+        )
+        assert said(*sides) == expected, n
+
+
+def test_items_of_other_bytes_that_are_all_alike_are_exact_under_every_seed(tmp_path: Path) -> None:
+    ours, theirs = (itemised(tmp_path / name, [few(7)], seeds=3) for name in "ab")
+    (given,) = ours.run.scores
+    elsewhere = replace(given, repeats=tuple(replace(r, read=read("other")) for r in given.repeats))
+    assert said(replace(ours, run=replace(ours.run, scores=(elsewhere,))), theirs) == (
+        "exact",
+        True,
+        7,
+        "",
+        SAME,
+    )
+
+
+def test_items_on_one_side_alone_say_nothing(tmp_path: Path) -> None:
+    ours, theirs = itemised(tmp_path / "a", [few(5)], content="a"), side(score(single(0.3)))
+    for sides in ((ours, theirs), (theirs, ours)):
+        assert said(*sides) == ("one", False, 1, ONE, "")

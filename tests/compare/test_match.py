@@ -4,21 +4,28 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from compare.runs import repeats, run, score
+from compare.runs import metric, repeats, run, score
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.artifact import Json
-from harness.compare import Difference
+from harness.compare import Difference, Point
 from harness.compare.match import (
+    ABSENT,
     NAMED,
     declared_differences,
     differences,
     environment_differences,
+    in_point,
+    is_deselected,
     match,
+    merged,
+    point,
     protocol_id,
+    run_differences,
     suite_changes,
     suite_id,
+    value_at,
 )
 from harness.store.record import Repeat, Run, Score
 
@@ -55,7 +62,30 @@ def test_an_axis_that_one_side_does_not_know_has_the_other_sides_default() -> No
     unknown = score(ONE, settings={})
     found = match(run(at(10), at(25), defaults={"images.steps": 25}), run(unknown))
     assert [p.candidate.point for p in found.pairs] == [{"images.steps": 25}]
+    turned = match(run(unknown), run(at(10), at(25), defaults={"images.steps": 25}))
+    assert [p.baseline.point for p in turned.pairs] == [{"images.steps": 25}]
     assert not match(run(at(10), at(25)), run(unknown)).pairs
+    nothing = score(ONE, {"images.steps": None})
+    assert not match(run(nothing, at(10)), run(unknown)).pairs, "null is a value of its own"
+
+
+SWEPT, FIXED = score(ONE, {"images.steps": 25}, settings={}), score(ONE, settings={"images.steps": 25})
+
+
+@pytest.mark.parametrize("given", [SWEPT, FIXED], ids=["swept", "fixed"])
+def test_a_value_of_an_axis_is_that_of_the_point_or_of_the_settings(given: Score) -> None:
+    assert (value_at(given, "images.steps"), value_at(given, "images.size")) == (25, ABSENT)
+    assert [in_point(given, {"images.steps": n}) for n in (25, 10)] == [True, False]
+    assert not in_point(given, {"images.steps": 25, "images.size": 64})
+    assert in_point(given, {})
+    assert point(given) == Point("m", given.point)
+
+
+@pytest.mark.parametrize("given", [SWEPT, FIXED], ids=["swept", "fixed"])
+def test_a_score_at_a_value_that_was_not_selected_is_deselected(given: Score) -> None:
+    assert is_deselected(given, {"images.steps": [10, 50]})
+    assert is_deselected(given, {"images.steps": [25], "images.size": [64]}) is False
+    assert is_deselected(given, {"images.size": [64], "images.steps": [10]})
 
 
 def test_what_was_deselected_is_not_run_and_the_rest_is_missing() -> None:
@@ -162,6 +192,30 @@ def test_masked_fields_do_not_count() -> None:
     )
 
 
+def test_runs_differ_in_the_protocols_of_their_pairs_and_in_what_their_metrics_declare() -> None:
+    def of(n: int, better: str, *more: Score, **changes: Any) -> Run:
+        scores = (score(ONE, {"m.k": k}, protocol={"real.n": n}) for k in (0, 1))
+        declared = metric(fields={"score": {"better": better}})
+        return run(*scores, *more, metrics={"m": declared}, **changes)
+
+    ours, theirs = of(500, "higher", defaults={"real.a": 1}), of(250, "lower", defaults={"real.b": 2})
+    assert [*map(str, run_differences(ours, theirs, iter(match(ours, theirs).pairs)))] == [
+        "real.n: 250 → 500",
+        "m.score.better: lower → higher",
+    ]
+    assert run_differences(ours, theirs, ()) == ()
+    new, old = (score(ONE, metric="kid", protocol=p) for p in ({"real.a": 1, "real.b": 2}, {}))
+    for a, b in ((new, old), (old, new)):
+        first, other = (of(250, "lower", s, defaults={"real.a": 1, "real.b": 2}) for s in (a, b))
+        assert run_differences(first, other, match(first, other).pairs) == (), "kid declares nothing"
+
+
+def test_what_only_one_side_declares_is_no_difference() -> None:
+    told, untold = run(score(ONE)), run(score(ONE), metrics={})
+    for ours, theirs in ((told, untold), (untold, told), (untold, untold)):
+        assert run_differences(ours, theirs, match(ours, theirs).pairs) == ()
+
+
 def test_environments_differ_by_field_and_several_values_are_a_list() -> None:
     found = environment_differences(
         [{"torch": "2.15.0", "gpu": "H100"}, {"torch": "2.15.0", "gpu": "H200"}], [{"torch": "2.14.0"}], {}
@@ -209,6 +263,36 @@ def test_distributions_that_differ_are_named_where_both_lists_are_known() -> Non
     assert told(ours, ours, **lists) == []
 
 
+def test_several_lists_of_distributions_on_one_side_are_all_looked_up() -> None:
+    ours: list[dict[str, Json]] = [{"distributions": "first"}, {"distributions": "second", "cpu": "new"}]
+    theirs: list[dict[str, Json]] = [{"distributions": "third", "mkl": "2023"}]
+    lists: dict[str, dict[str, Json]] = {
+        "first": {"pip": "25", "mkl": "2024"},
+        "second": {"pip": "26", "mkl": "2024"},
+        "third": {"pip": "24", "mkl": "2023"},
+    }
+    assert told(ours, theirs, **lists) == [
+        "cpu: absent → new",
+        "pip: 24 → ['25', '26']",
+        "mkl: 2023 → absent",
+    ]
+    assert told(ours, theirs, first=lists["first"], third=lists["third"]) == [
+        "cpu: absent → new",
+        "distributions: third → ['first', 'second']",
+        "mkl: 2023 → absent",
+    ]
+
+
+def test_values_of_several_environments_are_in_one_order_whatever_their_sort() -> None:
+    several: list[dict[str, Json]] = [
+        {"gpu": "H100", "n": 9},
+        {"gpu": None, "n": 10},
+        {"gpu": "H100", "n": 9},
+    ]
+    for environments in (several, several[::-1]):
+        assert merged(environments) == {"gpu": ["H100", None], "n": [10, 9]}
+
+
 def test_of_many_distributions_the_first_are_named_and_the_digests_stand_for_the_rest() -> None:
     lists: dict[str, dict[str, Json]] = {
         side: {f"p{i:03d}": side for i in range(NAMED + 1)} for side in ("a", "b")
@@ -216,6 +300,10 @@ def test_of_many_distributions_the_first_are_named_and_the_digests_stand_for_the
     found = told([{"distributions": "a"}], [{"distributions": "b"}], **lists)
     assert len(found) == NAMED + 1
     assert (found[0], found[-1]) == ("p000: b → a", "distributions: b → a")
+    for versions in lists.values():
+        versions["p000"] = "the same"
+    found = told([{"distributions": "a"}], [{"distributions": "b"}], **lists)
+    assert found == [f"p{i:03d}: b → a" for i in range(1, NAMED + 1)], "all of as many as are named"
 
 
 def declared(epochs: Json, seeds: list[Json] | None = None, **more: Json) -> Run:
@@ -240,6 +328,23 @@ def test_axes_and_stages_count_as_changes_too() -> None:
     )
     names = [d.field for d in suite_changes(declared(1, [0, 1]), other)]
     assert names == ["seeds.train.seed", "subject", "train.epochs", "train.use"]
+
+
+def test_what_stands_behind_another_sort_of_entry_is_looked_at_too() -> None:
+    def of(n: int) -> Run:
+        stages: Json = {
+            "note": "a word",
+            "odd": {"use": "toy.odd", "inputs": None},
+            "train": {"use": "toy.train", "inputs": {"data": f"d{n}"}, "parameters": {"epochs": n}},
+        }
+        return run(score(ONE), declaration={"version": n, "stages": stages, "matrix": {"train.k": [n]}})
+
+    assert [*map(str, suite_changes(of(1), of(2)))] == [
+        "matrix.train.k: [2] → [1]",
+        "train.data: d2 → d1",
+        "train.epochs: 2 → 1",
+        "version: 2 → 1",
+    ]
 
 
 def coded(source: str, version: int = 1, **software: Json) -> Run:
@@ -268,11 +373,28 @@ def test_what_the_environment_names_is_not_named_twice_nor_what_an_older_record_
     assert suite_changes(coded("b", torch="2.15"), coded("b", torch="2.14")) == ()
     assert suite_changes(coded("b"), declared(1)) == ()
     assert suite_changes(replace(coded("b"), code={"train": "b"}), coded("b")) == ()
+    alike: dict[str, Json] = {"function": "toy.train", "version": 1, "source": "b" * 16}
+    for code in (alike, {**alike, "software": None}):
+        of_before = replace(declared(1), code={"train": code})
+        assert suite_changes(coded("b", diffusers="1"), of_before) == ()
+        assert suite_changes(of_before, coded("b", diffusers="1")) == ()
+
+
+def test_a_stage_that_only_one_side_has_hides_no_other() -> None:
+    ours, theirs = coded("beef"), coded("cafe")
+    more = replace(ours, code={"first": "b", **ours.code})
+    assert [d.field for d in suite_changes(more, theirs)] == ["train (code of toy.train)"]
 
 
 def test_equal_declarations_have_equal_ids_and_no_changes() -> None:
     assert suite_changes(declared(1), declared(1)) == ()
     assert suite_id(declared(1)) == suite_id(declared(1)) != suite_id(declared(2))
+
+
+def test_ids_stay_what_they_were() -> None:
+    """They are in reports that have been written."""
+    assert suite_id(declared(1)) == "3e52a68dcd1c"
+    assert protocol_id(run(score(repeats([0.5])))) == "759253be0293"
 
 
 def test_the_protocols_id_follows_the_protocol_and_not_the_values() -> None:

@@ -33,7 +33,9 @@ def test_a_gate_sees_what_two_independent_runs_of_the_baselines_spread_show() ->
     assert sees(spread, 3, 0.05) == pytest.approx(expected)
     assert sees(spread, 3, 0.05, 9) == pytest.approx(stats.detectable(math.sqrt(2) * spread.sd, 9, 0.05 / 3))
     assert sees(None, 3, 0.05) is None
+    assert sees(spread, 3, 0.05, 2) == pytest.approx(stats.detectable(math.sqrt(2) * spread.sd, 2, 0.05 / 3))
     assert sees(spread, 3, 0.05, 1) is None
+    assert sees(spread, 0, 0.05) is None
     found = only(compared(seeded(shifted([0.001, 0, 0, 0, 0])), seeded(BASE)))
     assert found.sees == pytest.approx(sees(spread, 1, 0.05))
 
@@ -44,6 +46,12 @@ def test_a_gate_sees_what_two_independent_runs_of_the_baselines_spread_show() ->
         (1.1, 0.5, SHARE, 0.1, "more than the whole range (0 to 1): the gate cannot fail"),
         (1.1, None, SHARE, None, "more than the whole range"),
         (1.0, None, SHARE, None, ""),
+        (1.5, None, {**SHARE, "low": -1.0}, None, ""),
+        (2.5, None, {**SHARE, "low": -1.0}, None, "more than the whole range (-1 to 1)"),
+        (0.3, 0.2, SHARE, 0.1, "from 0.2 it cannot get worse by that"),
+        (0.3, 0.2, {**SHARE, "better": "lower"}, 0.1, ""),
+        (0.3, 0.8, {**SHARE, "better": "lower"}, 0.1, "from 0.8 it cannot get worse by that"),
+        (0.3, 0.8, SHARE, 0.1, ""),
         (0.6, 0.5, SHARE, 0.1, "from 0.5 it cannot get worse by that"),
         (0.5, 0.5, SHARE, 0.1, ""),
         (0.6, 0.5, {**SHARE, "better": "lower"}, 0.1, "cannot get worse by that"),
@@ -51,9 +59,12 @@ def test_a_gate_sees_what_two_independent_runs_of_the_baselines_spread_show() ->
         (0.1, 0.0005, DISTANCE, None, "200 times the baseline's value"),
         (0.1, -0.0005, DISTANCE, 0.02, "200 times the baseline's value"),
         (0.1, 0.0005, DISTANCE, 0.2, ""),
+        (0.1, 0.0005, DISTANCE, 0.1, ""),
+        (5.0, 0.5, DISTANCE, None, ""),
         (0.1, 0.02, DISTANCE, 0.02, ""),
         (0.1, 1.0, DISTANCE, 0.001, "100 times the smallest change that it can see, 0.001"),
         (0.1, 1.0, DISTANCE, 0.02, ""),
+        (0.5, 1.0, DISTANCE, 0.05, ""),
         (0.1, 0.0, DISTANCE, None, ""),
         (0.1, 0.0, DISTANCE, 0.001, "100 times the smallest change"),
     ],

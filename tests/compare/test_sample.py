@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,20 @@ from compare.runs import (
 )
 
 from harness.compare import Finding, Verdict, stats
-from harness.compare.sample import Figure, Side, alone, distinct, is_same, lacks_timing, outputs
+from harness.compare.sample import (
+    Figure,
+    Side,
+    alone,
+    alone_over,
+    distinct,
+    is_same,
+    known_over_seeds,
+    lacks_timing,
+    mean_of,
+    outputs,
+    read_the_same,
+    rows_of,
+)
 from harness.store.record import Repeat
 
 
@@ -139,18 +153,7 @@ def test_nested_repeats_count_once_where_all_of_their_inner_ones_are_the_same() 
 def test_where_the_seeds_repeat_nothing_the_items_take_over(tmp_path: Path) -> None:
     rows = {f"i{n}": n / 40 for n in range(40)}
     moved = {name: v - 0.1 + 0.01 * (n % 3) for n, (name, v) in enumerate(rows.items())}
-
-    def swept(name: str, values: dict[str, float]) -> Side:
-        from harness.stage import Items
-        from harness.store.items import ItemRows, ItemsReader, write_items
-
-        mean = sum(values.values()) / len(values)
-        made = tuple(replace(r, items=True) for r in repeats([mean] * 3))
-        items = Items(list(values), {"score": list(values.values())})
-        write_items(tmp_path / name, [ItemRows("m", {}, r.seeds, items) for r in made])
-        return Side(side(score(made)).run, ItemsReader(tmp_path / name))
-
-    found = against(swept("a", moved), swept("b", rows))
+    found = against(itemised(tmp_path / "a", [moved], seeds=3), itemised(tmp_path / "b", [rows], seeds=3))
     assert found.verdict is Verdict.REGRESSED
     assert "3 seeds gave the same bytes: one repeat" in found.beside
     assert found.estimate
@@ -212,3 +215,124 @@ def test_a_failed_repeat_is_no_figure_rather_than_the_mean_of_the_rest() -> None
     given = side(score(repeats([1.0, None, 3.0])))
     assert Figure.of(given.run.scores, "score", given) is None
     assert Figure.of([], "score", given) is None
+
+
+def of_one(given: Side, field: str = "score") -> tuple[stats.Estimate, str] | None:
+    found = alone_over(given.run.scores, field, given)
+    figure = Figure.of(given.run.scores, field, given)
+    assert figure
+    assert (figure.low is None) == (found is None), "the figure has the interval of the estimate"
+    return found
+
+
+def nested_twice(values: Sequence[float], step: float) -> Side:
+    made = tuple(
+        Repeat(
+            {"train.seed": i // 2, "sample.seed": i % 2},
+            "k",
+            {"score": v},
+            read=read(i),
+            steps={"score": step},
+        )
+        for i, v in enumerate(values)
+    )
+    return side(score(made), metrics={"m": metric(("train.seed", "sample.seed"))})
+
+
+def test_seeds_of_one_side_are_no_surer_than_the_step_of_the_metric() -> None:
+    values = [0.50, 0.51, 0.52]
+    assert of_one(side(score(repeats(values, step=0.25)))) == (
+        stats.floored(stats.clustered(values), 0.25), "seeds"
+    )  # fmt: skip
+    twice = nested_twice([0.50, 0.52, 0.51, 0.53, 0.52, 0.54], 0.25)
+    found = of_one(twice)
+    assert found
+    assert found[0].sd == pytest.approx(1.5 * 0.25 / 2), "the mean of two moves by half a step"
+    coinciding = holding([0.5] * 3, "abc").run.scores[0]
+    unknown = tuple(replace(r, steps={}) for r in coinciding.repeats)
+    assert of_one(side(score(unknown))) is None
+
+
+def test_of_values_that_differ_by_rounding_alone_nothing_is_known() -> None:
+    eps = sys.float_info.epsilon
+    for se, known in ((8.9 * eps, False), (9.2 * eps, True)):
+        found = known_over_seeds(stats.Estimate(1.0, se, 2.0, 3), [-1.0, 0.5], 0.0)
+        assert (found is not None) is known
+
+
+def test_items_show_how_sure_one_side_is_where_its_seeds_gave_one_output(tmp_path: Path) -> None:
+    rows = {"a": 0.25, "b": 0.5, "c": 1.0}
+    swept = itemised(tmp_path / "swept", [rows], seeds=3)
+    found = of_one(swept)
+    assert found
+    assert (found[1], found[0].n, found[0].se) == (
+        "items",
+        3,
+        pytest.approx(stats.clustered(list(rows.values())).se),
+    )
+    (given,) = swept.run.scores
+    other = replace(given.repeats[2], read=read("other"))
+    two = replace(given, repeats=(*given.repeats[:2], other))
+    assert of_one(replace(swept, run=replace(swept.run, scores=(two,)))) is None, (
+        "two vary, by nobody knows how much"
+    )
+
+
+def test_items_of_one_side_count_by_their_clusters(tmp_path: Path) -> None:
+    rows = {f"i{n}": float(n % 5) for n in range(12)}
+    for many in (2, 3):
+        clusters = {name: f"document-{n % many}" for n, name in enumerate(rows)}
+        found = of_one(itemised(tmp_path / str(many), [rows], clusters))
+        if many == 2:
+            assert found is None
+        else:
+            assert found
+            expected = stats.clustered(list(rows.values()), list(clusters.values()))
+            assert (found[0].n, found[0].se) == (3, pytest.approx(expected.se))
+
+
+def test_items_of_one_side_that_are_all_alike_are_no_surer_than_the_step(tmp_path: Path) -> None:
+    given = itemised(tmp_path / "run", [{f"i{n}": 0.5 for n in range(4)}])
+    assert of_one(given) is None
+    (of,) = given.run.scores
+    told = replace(of, repeats=tuple(replace(r, steps={"score": 0.125}) for r in of.repeats))
+    found = of_one(replace(given, run=replace(given.run, scores=(told,))))
+    assert found
+    assert found[0].se == pytest.approx(stats.COARSE * 0.125 * 4**0.5), (
+        "the step moves the mean of four items"
+    )
+
+
+def test_rows_are_known_only_if_every_repeat_has_them(tmp_path: Path) -> None:
+    given = itemised(tmp_path / "run", [{"a": 0.5, "b": 1.0}], seeds=2)
+    (of,) = given.run.scores
+    assert rows_of([of], "score", given.items)
+    assert rows_of([of], "other", given.items) is None
+    assert rows_of([of], "score", None) is None
+    partly = replace(of, repeats=(of.repeats[0], replace(of.repeats[1], items=False)))
+    assert rows_of([partly], "score", given.items) is None
+
+
+def test_what_is_known_of_one_repeat_alone_is_not_known_to_be_the_same() -> None:
+    known, unknown = repeats([0.5])[0], replace(repeats([0.5])[0], read=None)
+    assert read_the_same(known, known)
+    assert not read_the_same(known, unknown)
+    assert not read_the_same(unknown, known)
+
+
+def test_each_score_has_its_counterpart() -> None:
+    one, other = seeded(BASE).run.scores[0], seeded(BASE[::-1]).run.scores[0]
+    for sides in (([one], [one, other]), ([one, other], [one])):
+        with pytest.raises(ValueError, match="zip"):
+            is_same(*sides)
+
+
+def test_a_side_that_no_seed_reaches_is_one_repeat() -> None:
+    found = against(seeded(BASE), side(score(single(0.5))))
+    assert found.reason.startswith("1 repeat in the baseline; where a seed reaches the metric")
+
+
+def test_the_mean_of_equal_values_is_that_value_to_the_last_bit() -> None:
+    assert sum([0.1] * 3) / 3 != 0.1
+    assert mean_of([0.1] * 3) == 0.1
+    assert mean_of([0.25, 0.5, 1.5]) == 0.75

@@ -36,6 +36,7 @@ def test_probabilities_out_of_range_are_refused(p: float) -> None:
         stats.holm([0.5], p)
 
 
+EXAMPLE = stats.Estimate(1.0, 0.5, 4.0, 5)
 BEFORE, AFTER = [0.81, 0.79, 0.83, 0.80, 0.78], [0.84, 0.80, 0.83, 0.85, 0.82]
 
 
@@ -175,22 +176,27 @@ def test_one_side_without_spread_leaves_the_degrees_of_freedom_of_the_other() ->
 
 @pytest.mark.parametrize("bad", BAD)
 def test_values_that_are_not_finite_are_refused_not_dropped(bad: float) -> None:
-    for call in (
-        lambda: stats.paired([1.0, 2.0], [bad, 2.0]),
-        lambda: stats.paired([bad, bad], [bad, bad]),
-        lambda: stats.welch([1.0, bad], [1.0, 2.0]),
-        lambda: stats.clustered([1.0, 2.0, bad], [0, 1, 1]),
-        lambda: stats.average_nested([1.0, bad], [0, 0]),
-        lambda: stats.margin_of(bad, 1.0, 0.0),
-        lambda: stats.margin_of(0.1, bad, 0.0),
-        lambda: stats.margin_of(0.1, 1.0, bad),
-        lambda: stats.detectable(bad, 5),
-        lambda: stats.repeats_needed(1.0, bad),
-        lambda: stats.repeats_needed(bad, 1.0),
-        lambda: stats.paired([1.0, 2.0], [2.0, 2.0]).p_at_most(bad),
-        lambda: stats.paired([1.0, 2.0], [2.0, 4.0]).p_at_least(bad),
+    for name, call in (
+        ("candidate", lambda: stats.paired([1.0, 2.0], [bad, 2.0])),
+        ("baseline", lambda: stats.paired([bad, bad], [bad, bad])),
+        ("values", lambda: stats.welch([1.0, bad], [1.0, 2.0])),
+        ("values", lambda: stats.clustered([1.0, 2.0, bad], [0, 1, 1])),
+        ("change", lambda: stats.overlapping(bad, {"a": 0.0}, {"b": 0.0})),
+        ("baseline", lambda: stats.overlapping(0.0, {"a": bad}, {"b": 0.0})),
+        ("candidate", lambda: stats.overlapping(0.0, {"a": 0.0}, {"b": bad})),
+        ("values", lambda: stats.contributions({"a": 1.0, "b": bad})),
+        ("step", lambda: stats.floored(EXAMPLE, bad)),
+        ("size", lambda: stats.without_rounding(EXAMPLE, bad, 1)),
+        ("relative margin", lambda: stats.margin_of(bad, 1.0, 0.0)),
+        ("baseline mean", lambda: stats.margin_of(0.1, bad, 0.0)),
+        ("floor", lambda: stats.margin_of(0.1, 1.0, bad)),
+        ("sd", lambda: stats.detectable(bad, 5)),
+        ("margin", lambda: stats.repeats_needed(1.0, bad)),
+        ("sd", lambda: stats.repeats_needed(bad, 1.0)),
+        ("delta", lambda: stats.paired([1.0, 2.0], [2.0, 2.0]).p_at_most(bad)),
+        ("delta", lambda: stats.paired([1.0, 2.0], [2.0, 4.0]).p_at_least(bad)),
     ):
-        with pytest.raises(ValueError, match="must be finite"):
+        with pytest.raises(ValueError, match=f"^{name} must be finite"):
             call()
     with pytest.raises(ValueError, match="p-value must lie between"):
         stats.holm([0.1, bad])
@@ -209,8 +215,6 @@ def test_too_few_repeats_and_unequal_lengths_are_refused() -> None:
         stats.paired([1.0, 2.0], [1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="3 values, 2 clusters"):
         stats.clustered([1.0, 2.0, 3.0], ["a", "b"])
-    with pytest.raises(ValueError, match="2 values, 1 groups"):
-        stats.average_nested([1.0, 2.0], [0])
 
 
 def test_extreme_but_finite_values_neither_overflow_nor_vanish() -> None:
@@ -335,13 +339,6 @@ def test_the_repeats_needed_are_few_capped_or_impossible() -> None:
         stats.detectable(1.0, 1)
     with pytest.raises(ValueError, match="power must be at least"):
         stats.detectable(1.0, 5, power=1.0)
-
-
-def test_nested_repeats_are_averaged_within_their_outer_seed() -> None:
-    means = stats.average_nested([1.0, 10.0, 3.0, 20.0, 60.0], [7, 2, 7, 2, 2])
-    assert list(means.items()) == [(7, 2.0), (2, 30.0)]
-    assert stats.average_nested([0.1] * 3, [0] * 3) == {0: 0.1}  # 0.3 / 3 is not
-    assert stats.average_nested([], []) == {}
 
 
 def test_a_relative_margin_is_of_the_baseline_or_its_floor() -> None:
