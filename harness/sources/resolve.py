@@ -94,6 +94,12 @@ def _revision(folder: Path) -> str | None:
     return text
 
 
+def _normal(place: Path) -> Path:
+    """The absolute path without ``..``: in a container the folders on the way need not be there."""
+    plain = Path(os.path.abspath(place))
+    return plain if plain.exists() and plain.samefile(place) else place.resolve()
+
+
 def _found(source: Source, root: Path, origin: Origin, commit: str | None, cache: DigestCache) -> Source:
     """``source`` with its path below ``root`` and the digest of its content."""
     place = root / source.inside if source.inside else root
@@ -102,7 +108,7 @@ def _found(source: Source, root: Path, origin: Origin, commit: str | None, cache
         names = [p.name for p in beside.iterdir()] if beside.is_dir() else []
         raise UsageError(f"{source.text}: no {place}{nearest(place.name, names)}")
     digest = _digest(source, place, root if origin == "mirror" else None, origin, cache)
-    return replace(source, found=Found(place.absolute(), digest, origin, commit))
+    return replace(source, found=Found(_normal(place), digest, origin, commit))
 
 
 def read_again(source: Source, cache: DigestCache) -> Source:

@@ -226,3 +226,28 @@ def test_the_variables_of_a_container() -> None:
     assert found["HF_HUB_OFFLINE"] == "1"
     assert found["CUDA_VISIBLE_DEVICES"] == "0,1"
     assert found["HARNESS_IMAGE_DIGEST"] == A.partition("@")[2]
+
+
+def test_a_source_s_path_needs_no_folder_on_the_way(tmp_path: Path, run: Run) -> None:
+    """``path:../data`` is mounted at its own place; the suite's folder is not in the container."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.json").write_text("[1, 2, 3]")
+    text = f"suite: x\nimage: '{A}'\nstages:\n  d: {{use: toy.gather, source: 'path:../data'}}\n"
+    file = write_suite(tmp_path, text + "metrics:\n  n: {use: toy.size, data: d}\n")
+    assert run("run", file, "--executor", "container", "--out", "out").code == 4
+    [worker] = [a for a in asked(tmp_path) if a[0] == "run" and a[-1] == "worker"]
+    data = tmp_path / "data"
+    assert f"--mount=type=bind,source={data},target={data},readonly" in worker
+
+
+def test_a_link_on_the_way_is_followed_before_the_step_back(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "elsewhere" / "suites").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "data").mkdir()
+    (tmp_path / "elsewhere" / "data" / "a.json").write_text("[1]")
+    (tmp_path / "suites").rmdir() if (tmp_path / "suites").exists() else None
+    (tmp_path / "suites").symlink_to(tmp_path / "elsewhere" / "suites")
+    text = f"suite: x\nimage: '{A}'\nstages:\n  d: {{use: toy.gather, source: 'path:../data'}}\n"
+    file = write_suite(tmp_path, text + "metrics:\n  n: {use: toy.size, data: d}\n")
+    assert run("run", file, "--executor", "container", "--out", "out").code == 4
+    [worker] = [a for a in asked(tmp_path) if a[0] == "run" and a[-1] == "worker"]
+    assert any(f"source={tmp_path / 'elsewhere' / 'data'}," in a for a in worker)
