@@ -138,8 +138,12 @@ def test_a_baseline_is_read_by_its_file_and_checked(with_items: tuple[Path, Side
     assert found.items.items("m", {}, {}, "score")
     assert baseline.read_file(project / "run" / "run.json").items, "a run is read the same way"
     edit(value(0.99))(file)
-    with pytest.raises(UsageError, match="changed after it was accepted"):
+    with pytest.raises(UsageError) as caught:
         baseline.read_file(file)
+    anew = "accept a run anew: harness accept RUN --label cpu --new-protocol --reason …"
+    assert str(caught.value) == (
+        f"{file}: it or its items changed after it was accepted; restore it (git checkout) or {anew}"
+    )
 
 
 def test_what_is_read_by_its_file_goes_by_its_path(with_items: tuple[Path, Side]) -> None:
