@@ -238,9 +238,11 @@ def _whole(
     """A baseline with its items. It is read again if another process replaces the baseline meanwhile."""
     while has_items(run):
         items = place.read(PurePosixPath(items_file(Path(path), run)))
-        now = text if items is not None else _text(place, path, where)
-        if items is not None or now is None or now == text:
+        if items is not None:
             return text, run, items
+        now = _text(place, path, where)
+        if now is None or now == text:
+            break
         text, run = now, loads(now, where)
     return text, run, None
 

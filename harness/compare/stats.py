@@ -124,12 +124,12 @@ def overlapping(
         _finite(baseline.values(), "baseline"),
         _finite(candidate.values(), "candidate"),
     )
+    named = clusters or {}
     moved: dict[tuple[bool, Hashable], list[float]] = {}
     sides: dict[tuple[bool, Hashable], set[int]] = {}
     for sign, side in ((-1, baseline), (1, candidate)):
         for item, contribution in side.items():
-            named = clusters is not None and item in clusters
-            cluster = (named, clusters[item] if clusters is not None and named else item)
+            cluster = (item in named, named.get(item, item))
             moved.setdefault(cluster, []).append(sign * contribution)
             sides.setdefault(cluster, set()).add(sign)
     groups: dict[frozenset[int], list[float]] = {}

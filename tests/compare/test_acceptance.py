@@ -133,6 +133,7 @@ def test_a_changed_protocol_has_to_be_said(tmp_path: Path) -> None:
         ("a", "real.a: 1 → 2"),
         ("abc", "real.a: 1 → 2; real.b: 1 → 2; real.c: 1 → 2"),
         ("abcde", "real.a: 1 → 2; real.b: 1 → 2; real.c: 1 → 2; real.d: 1 → 2; real.e: 1 → 2"),
+        ("abcdef", "real.a: 1 → 2; real.b: 1 → 2; real.c: 1 → 2; real.d: 1 → 2; real.e: 1 → 2 and 1 more"),
         ("abcdefg", "real.a: 1 → 2; real.b: 1 → 2; real.c: 1 → 2; real.d: 1 → 2; real.e: 1 → 2 and 2 more"),
     ],
 )

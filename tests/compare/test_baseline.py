@@ -4,7 +4,8 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ def test_an_accepted_run_is_found_again_and_compares_as_unchanged(with_items: tu
     assert found.run.accepted
     assert (found.run.accepted.label, found.run.accepted.reason) == ("cpu", "first figures")
     assert found.where == "baselines/smoke/toy/cpu.json"
+    assert found.items
+    assert found.items.name == f"baselines/smoke/toy/{rows_of(project / found.where).name}"
     assert baseline.labels(project, "smoke/toy") == ["cpu"]
     (finding,) = compare(made, found, (gate(0.02),)).findings
     assert (finding.verdict, finding.estimate and finding.estimate.unit) == (Verdict.UNCHANGED, "exact")
@@ -105,6 +108,7 @@ def test_an_edited_torn_or_foreign_baseline_is_refused_in_one_line(
     fault(project / "baselines/smoke/toy/cpu.json")
     with pytest.raises(UsageError) as caught:
         baseline.find(project, "smoke/toy", "cpu")
+    assert str(caught.value).startswith("baselines/smoke/toy/cpu.json:")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
     acceptance.accept(made.run, project / "run", project, "cpu", "mended", new_protocol=True)
@@ -134,8 +138,12 @@ def test_a_baseline_is_read_by_its_file_and_checked(with_items: tuple[Path, Side
     assert found.items.items("m", {}, {}, "score")
     assert baseline.read_file(project / "run" / "run.json").items, "a run is read the same way"
     edit(value(0.99))(file)
-    with pytest.raises(UsageError, match="changed after it was accepted"):
+    with pytest.raises(UsageError) as caught:
         baseline.read_file(file)
+    anew = "accept a run anew: harness accept RUN --label cpu --new-protocol --reason …"
+    assert str(caught.value) == (
+        f"{file}: it or its items changed after it was accepted; restore it (git checkout) or {anew}"
+    )
 
 
 def test_what_is_read_by_its_file_goes_by_its_path(with_items: tuple[Path, Side]) -> None:
@@ -183,6 +191,34 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_anew(
     file.unlink()
     with pytest.raises(UsageError, match=f"^{file}: it or its items changed"):
         baseline.read_file(file)
+
+
+@dataclass
+class Replaced:
+    """A place whose baseline is another one when it is read again; its items are gone."""
+
+    texts: list[bytes | None]
+
+    def read(self, path: PurePosixPath) -> bytes | None:
+        return self.texts.pop(0) if path.suffix == ".json" else None
+
+    def __str__(self) -> str:
+        return "some commit"
+
+
+def test_a_baseline_that_is_replaced_while_it_is_read_is_read_anew(with_items: tuple[Path, Side]) -> None:
+    project, _ = with_items
+    file = project / "baselines/smoke/toy/cpu.json"
+    before = file.read_bytes()
+    accepted(project, run(score(repeats(VALUES))), new_protocol=True)
+    after = file.read_bytes()
+    found = baseline.read_from(Replaced([before, after]), "smoke/toy", "cpu")
+    assert found
+    assert (found.items, found.where) == (None, "baselines/smoke/toy/cpu.json at some commit")
+    assert found.run.scores[0].repeats[1].values == {"score": 0.82}
+    for again, words in ((b"{", "not JSON"), (b"\xff", "not text"), (before, "changed"), (None, "changed")):
+        with pytest.raises(UsageError, match=f"^{found.where}:.*{words}"):
+            baseline.read_from(Replaced([before, again]), "smoke/toy", "cpu")
 
 
 def test_a_baseline_of_before_is_read(with_items: tuple[Path, Side]) -> None:

@@ -76,6 +76,13 @@ def test_a_cluster_with_items_of_both_sides_is_shared_whatever_their_names() -> 
     near(of_means(before, after, clusters), stats.paired(list(before.values()), list(after.values())))
 
 
+def test_items_without_a_cluster_are_one_of_their_own_even_under_the_name_of_another() -> None:
+    before, after = {"a": 1.0, "b": 2.0, "c": 4.0, "d": 3.0}, {"a": 2.0, "b": 2.5, "c": 4.0, "d": 5.0}
+    every = {"a": "first", "b": "first", "c": "second", "d": "third"}
+    assert of_means(before, after, {"a": "d", "b": "d"}) == of_means(before, after, every)
+    assert of_means(before, after, {}) == of_means(before, after)
+
+
 def test_too_few_items_and_numbers_that_are_none_are_refused() -> None:
     with pytest.raises(ValueError, match="at least two items"):
         stats.overlapping(0.0, {"a": 0.0}, {})

@@ -217,6 +217,41 @@ def test_too_few_repeats_and_unequal_lengths_are_refused() -> None:
         stats.clustered([1.0, 2.0, 3.0], ["a", "b"])
 
 
+def test_what_may_be_asked_ends_where_it_is_said_to() -> None:
+    largest = stats.LARGEST
+    assert stats.paired([0.0, 0.0], [largest, largest]).mean == largest
+    assert stats.repeats_needed(1.0, largest) == 2
+    assert stats.margin_of(0.0, 1.0, 0.0) == 0.0
+    assert stats.floored(EXAMPLE, 0.0) == stats.without_rounding(EXAMPLE, 0.0, 1) == EXAMPLE
+    assert stats.repeats_needed(1.0, 100.0, most=2) == 2
+    assert stats.repeats_needed(1.0, stats.detectable(1.0, 10_000)) == 10_000
+    assert stats.repeats_needed(1.0, stats.detectable(1.0, 10_001)) is None
+    assert stats.detectable(1.0, 5, power=0.5) == pytest.approx(scipy.stats.t.ppf(0.95, 4) / math.sqrt(5))
+    for words, call in (
+        ("most must be at least 2", lambda: stats.repeats_needed(1.0, 1.0, most=1)),
+        ("power must be at least 0.5 and below 1", lambda: stats.detectable(1.0, 5, power=0.49)),
+        ("power must be at least 0.5 and below 1", lambda: EXAMPLE.detectable(power=1.0)),
+        ("alpha must lie strictly between 0 and 1", lambda: stats.detectable(1.0, 5, alpha=1.0)),
+        ("alpha must lie strictly between 0 and 1", lambda: stats.repeats_needed(1.0, 1.0, alpha=0.0)),
+        ("sd must be finite and not negative", lambda: stats.detectable(-1.0, 5)),
+        ("step must be finite and not negative", lambda: stats.floored(EXAMPLE, -1e-9)),
+        ("n must be at least 2", lambda: stats.detectable(1.0, 1)),
+        ("a p-value must lie between 0 and 1", lambda: stats.holm([-0.1])),
+    ):
+        with pytest.raises(ValueError, match=f"^{words}; it is "):
+            call()
+    assert stats.holm([0.0, 1.0]) == [True, False]
+
+
+def test_the_level_and_the_power_are_those_asked_for() -> None:
+    expected = (scipy.stats.t.ppf(0.99, 4) + scipy.stats.t.ppf(0.9, 4)) / math.sqrt(5)
+    assert stats.detectable(2.0, 5, 0.01, 0.9) == pytest.approx(2 * expected)
+    assert EXAMPLE.detectable(0.01, 0.9) == pytest.approx(0.5 * math.sqrt(5) * expected)
+    needed = stats.repeats_needed(2.0, 2 * expected, 0.01, 0.9)
+    assert needed == 5
+    assert stats.repeats_needed(2.0, 1.99 * expected, 0.01, 0.9) == 6
+
+
 def test_extreme_but_finite_values_neither_overflow_nor_vanish() -> None:
     assert stats.paired([0.0, 0.0], [1e299, 3e299]).se == pytest.approx(1e299)
     assert stats.paired([0.0, 0.0], [1e-299, 3e-299]).se == pytest.approx(1e-299)
