@@ -69,7 +69,7 @@ class Store:
             with self.errors():
                 self.root.mkdir(parents=True, exist_ok=True)
                 probe = self.root / ".probe"
-                write(probe, b"x" * 4096)
+                write(probe, bytes(4096))
                 probe.unlink(missing_ok=True)
         except StoreError as e:
             raise UsageError(str(e)) from None
@@ -92,7 +92,7 @@ class Store:
         folder = self.folder(key)
         try:
             with opened(folder / ENTRY) as file:
-                text = file.read().decode("utf-8")
+                text = file.read().decode()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError, UnicodeDecodeError):
             return None
         except OSError as e:
@@ -244,7 +244,7 @@ class Store:
                 files[name] = (path.stat().st_size, _sha256(path))
                 sync(path)
             entry = replace(entry, files=files)
-            (made / ENTRY).write_text(entries.dumps(entry), encoding="utf-8")
+            (made / ENTRY).write_bytes(entries.dumps(entry).encode())
             sync(made / ENTRY)
             target = self.folder(entry.key)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -259,8 +259,8 @@ class Store:
     def note_timing(self, use: str, settings: Mapping[str, Json], device: str, wall_s: float) -> None:
         """Append the duration of an execution."""
         line = canonical({"use": use, "settings": settings, "device": device, "wall_s": round(wall_s, 3)})
-        with self.errors(), (self.root / "timings.jsonl").open("a", encoding="utf-8") as f:
-            f.write(line + "\n")
+        with self.errors(), (self.root / "timings.jsonl").open("ab") as f:
+            f.write(line.encode() + b"\n")
 
     def keep_distributions(self, listed: Mapping[str, Json]) -> None:
         """Store what was installed during an execution: environments refer to it by digest."""

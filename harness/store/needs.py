@@ -40,7 +40,7 @@ def need(store: Store, keys: Iterable[str]) -> None:
             file = folder / f"{name}.keys"
             held.enter_context(locks.held(folder / f"{name}.lock"))
             held.callback(file.unlink, missing_ok=True)
-            file.write_text(json.dumps(sorted(keys)), encoding="utf-8")
+            file.write_bytes(json.dumps(sorted(keys)).encode())
 
 
 def running(store: Store) -> set[str]:

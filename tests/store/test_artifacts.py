@@ -1,7 +1,10 @@
 """The store: atomic, checksummed, one writer per key, never a torn artifact."""
 
+import errno
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +16,7 @@ import pytest
 from harness.errors import StageError, StoreError, UsageError
 from harness.store.artifacts import Store, check_tree
 from harness.store.entries import ENTRY, Entry, Output, Result
+from harness.store.environment import installed_digest, kept_installed
 from harness.store.needs import projects
 
 KEY = "ab" + "0" * 62
@@ -42,6 +46,16 @@ def test_what_was_committed_is_read_back(store):
     assert store.is_intact(made)
     assert (store.folder(KEY) / "out" / "model.bin").read_bytes() == b"weights"
     assert list((store.root / "work").iterdir()) == []
+
+
+def test_entries_and_work_lie_where_the_head_of_the_module_says(store):
+    make(store)
+    make(store, "ab1" + "0" * 61)
+    assert list(store.stored()) == [KEY, "ab1" + "0" * 61]
+    assert store.folder(KEY) == store.root / "objects" / "ab" / KEY
+    work = store.begin(KEY)
+    assert work.parent == store.root / "work"
+    assert re.fullmatch(KEY + r"\.[0-9a-f]{8}", work.name)
 
 
 def test_an_unknown_key_is_none(store):
@@ -82,6 +96,69 @@ def test_same_size_damage_is_found_before_use(tmp_path, store):
     assert not again.is_intact(entry)
 
 
+def test_a_file_is_read_once_by_a_process_that_stored_or_checked_it(store):
+    made = make(store)
+    again = Store(store.root)
+    assert again.is_intact(made)
+    (store.folder(KEY) / "out" / "model.bin").write_bytes(b"weightz")
+    assert store.is_intact(made)
+    assert again.is_intact(made)
+    assert not Store(store.root).is_intact(made)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_is_no_entry(store, kind):
+    store.folder(KEY).mkdir(parents=True)
+    place = store.folder(KEY) / ENTRY
+    os.mkfifo(place) if kind == "pipe" else place.mkdir()
+    assert store.get(KEY) is None
+
+
+def test_an_entry_that_cannot_be_opened_stops_the_run(store):
+    """It may be as good as ever."""
+    store.folder(KEY).mkdir(parents=True)
+    (store.folder(KEY) / ENTRY).symlink_to(ENTRY)
+    with pytest.raises(StoreError, match="Too many levels of symbolic links"):
+        store.get(KEY)
+
+
+def test_what_is_made_in_the_place_of_a_discarded_entry_is_checked_anew(store):
+    made = make(store)
+    store.discard(KEY)
+    assert list((store.root / "work").iterdir()) == []
+    make(Store(store.root))
+    (store.folder(KEY) / "out" / "model.bin").write_bytes(b"weightz")
+    assert not store.is_intact(made)
+
+
+def test_what_is_not_there_is_discarded_without_a_word(store):
+    assert store.take(KEY) is None
+    store.discard(KEY)
+
+
+def test_an_entry_is_taken_to_where_leftovers_are_looked_for(store):
+    make(store)
+    taken = store.take(KEY)
+    assert taken is not None
+    assert taken.parent == store.root / "work"
+    assert taken.name.startswith(".trash-")
+    assert (taken / "out" / "model.bin").read_bytes() == b"weights"
+
+
+def test_another_process_may_be_faster_in_clearing_away(store, monkeypatch):
+    remove = shutil.rmtree
+
+    def faster(folder, **how):
+        remove(folder)
+        remove(folder, **how)
+
+    monkeypatch.setattr(shutil, "rmtree", faster)
+    store.begin(KEY)
+    make(store)
+    store.discard(KEY)
+    assert list((store.root / "work").iterdir()) == []
+
+
 def test_a_discarded_entry_can_be_made_again(store):
     make(store)
     store.discard(KEY)
@@ -101,6 +178,22 @@ def test_scratch_survives_a_try_and_outputs_do_not(store):
         assert list((work / "entry").iterdir()) == []
         work = store.begin(KEY, resume=False)
         assert list((work / "scratch").iterdir()) == []
+
+
+def test_of_several_tries_the_last_is_gone_on_with(store):
+    tries = [store.root / "work" / f"{KEY}.{n}" for n in ("1", "2", "3")]
+    for work, moment in zip(tries, (1e9, 3e9, 2e9), strict=True):
+        (work / "scratch").mkdir(parents=True)
+        (work / "scratch" / "checkpoint").write_text(work.name)
+        os.utime(work, (moment, moment))
+    work = store.begin(KEY)
+    assert (work / "scratch" / "checkpoint").read_text() == f"{KEY}.2"
+    assert list((store.root / "work").iterdir()) == [work]
+
+
+def test_a_try_that_was_killed_at_once_has_no_scratch(store):
+    (store.root / "work" / f"{KEY}.0123abcd").mkdir(parents=True)
+    assert list((store.begin(KEY) / "scratch").iterdir()) == []
 
 
 def test_a_key_is_made_by_one_process_and_a_killed_one_frees_it(store):
@@ -145,6 +238,40 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
         store.begin(KEY)
 
 
+def test_a_place_that_can_be_written_is_made_and_left_empty(tmp_path, monkeypatch):
+    store = Store(tmp_path / "on" / "a" / "disk")
+    for _ in range(2):
+        store.check_writable()
+        assert list(store.root.iterdir()) == []
+    monkeypatch.setattr("harness.store.artifacts.write", lambda probe, content: None)
+    store.check_writable()  # another process removes its probe, which has the same name
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "no space left on the device; free some, or set HARNESS_STORE to a larger place",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system"),
+            "read-only; set HARNESS_STORE to a place that can be written",
+        ),
+        (
+            OSError(errno.EACCES, "Permission denied"),
+            "no permission; set HARNESS_STORE to a place that can be written",
+        ),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError("not from the system"), "not from the system"),
+    ],
+)
+def test_an_error_of_the_disk_says_what_helps(store, error, told):
+    with pytest.raises(StoreError) as caught, store.errors():
+        raise error
+    assert str(caught.value) == f"store {store.root}: {told}"
+
+
 def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path, store):
     """The kernel's own full device stands in for a disk: the write fails with ENOSPC."""
     make(store)
@@ -157,12 +284,18 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path, store):
 
 def test_timings_leave_out_a_torn_line(store):
     store.root.mkdir()
-    store.note_timing("toy.train", {"epochs": 3}, "cpu", 1.25)
+    store.note_timing("toy.train", {"epochs": 3, "of": "Zürich"}, "cpu", 1.23456)
     with (store.root / "timings.jsonl").open("a") as f:
         f.write('{"use": "toy')
     assert store.timings() == [
-        {"use": "toy.train", "settings": {"epochs": 3}, "device": "cpu", "wall_s": 1.25}
+        {"use": "toy.train", "settings": {"epochs": 3, "of": "Zürich"}, "device": "cpu", "wall_s": 1.235}
     ]
+
+
+def test_what_was_installed_is_kept_by_its_digest(store):
+    store.keep_distributions({"numpy": "9.9"})
+    digest = installed_digest({"numpy": "9.9"})
+    assert kept_installed(store.root, [digest]) == {digest: {"numpy": "9.9"}}
 
 
 def test_an_entry_says_what_it_holds_to_a_person(store):
