@@ -258,7 +258,7 @@ class _Walk:
             return True
         assert slot is not None
         release = ExitStack()
-        holder = self._store.try_claim(task.key, release)
+        holder = release.enter_context(self._store.claim(task.key))
         if holder is not None:
             if task.key not in self._elsewhere:
                 self._elsewhere.add(task.key)

@@ -23,7 +23,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
@@ -192,19 +192,21 @@ class Store:
                 return None
         return trash
 
-    def try_claim(self, key: str, stack: ExitStack) -> str | None:
-        """Take a key, so that only one process at a time makes it; it is freed when ``stack`` closes.
+    @contextmanager
+    def claim(self, key: str) -> Iterator[str | None]:
+        """Hold the key, so that only one process at a time makes it.
 
-        Returns:
-            None, or the holder's name if another process holds the key.
+        Yields None, or the holder's name if another process holds the key.
         """
         with self.errors():
             lock = self.claims() / f"{key}.lock"
             release = locks.try_hold(lock)
-            if release is None:
-                return locks.holder(lock)
-        stack.callback(release)
-        return None
+            holder = locks.holder(lock) if release is None else None
+        try:
+            yield holder
+        finally:
+            if release is not None:
+                release()
 
     def begin(self, key: str, *, resume: bool = True) -> Path:
         """A work folder for a claimed key: ``scratch`` is taken over from a killed try, all else is new.

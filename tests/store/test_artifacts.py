@@ -214,17 +214,15 @@ def test_a_key_is_made_by_one_process_and_a_killed_one_frees_it(store):
     )
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
-    waited = []
-
-    def waiting(holder):
-        waited.append(True)
-        other.send_signal(signal.SIGKILL)
-
-    with store.claim(KEY, waiting=waiting):
-        assert waited == [True]
+    with store.claim(KEY) as holder:
+        assert holder is not None
+        assert holder.startswith(f"pid {other.pid} on ")
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    with store.claim(KEY) as holder:
+        assert holder is None
         make_inside = store.begin(KEY)
         assert make_inside.is_dir()
-    other.wait()
     other.stdin.close()
     other.stdout.close()
 
