@@ -33,6 +33,8 @@ from harness.engine import outcome as outcomes
 from harness.engine.execution import execute
 from harness.engine.outcome import CallOutcome
 from harness.errors import HarnessError
+from harness.formats import strict_json
+from harness.formats.escapes import visible
 
 ALIVE_S = 5.0
 """Seconds between two signs of life."""
@@ -104,12 +106,11 @@ class _Reporting:
             self._tell(event="progress", key=self._key, done=done, total=total, what=what)
 
     def log(self, line: str) -> None:
-        self._tell(event="log", key=self._key, line=line)
+        self._tell(event="log", key=self._key, line=visible(line))
 
 
 def _private_output() -> TextIO:
     """Standard output for events alone; from here on, what anything else prints there goes to standard error."""
-    sys.stdout.flush()
     private = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(private, "w", encoding="utf-8")
@@ -130,5 +131,5 @@ def _requests() -> Iterator[str]:
     threading.Thread(target=read, daemon=True).start()
     while (line := lines.get()) is not None:
         busy.set()
-        yield json.loads(line)
+        yield str(strict_json.loads(line, "standard input"))
         busy.clear()

@@ -21,6 +21,7 @@ from harness.engine.executors import Ended, Logged, Post, Progressed, Slot
 from harness.engine.outcome import CallOutcome
 from harness.engine.plan import Plan
 from harness.errors import HarnessError, StageError, UsageError
+from harness.formats import strict_json
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store
 from harness.suite import Suite
@@ -150,8 +151,8 @@ class WorkerSlot:
             line, separator, rest = self._left.partition(b"\n")
             if separator:
                 self._left = rest
-                with suppress(ValueError):
-                    event = json.loads(line)
+                with suppress(UsageError):
+                    event = strict_json.loads(line, "a worker")
                     if isinstance(event, dict):
                         return event
                 continue
