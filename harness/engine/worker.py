@@ -51,8 +51,15 @@ def serve(is_stopped: Callable[[], bool]) -> None:
     tell = Telling(_private_output())
     threading.Thread(target=tell.keep_alive, daemon=True).start()
     tell(event="ready")
-    for file in _requests():
-        work(Path(file), tell, is_stopped)
+    busy = threading.Event()
+    for file in _requests(busy):
+        busy.set()
+        outcome = work(Path(file), tell, is_stopped)
+        busy.clear()  # before the end is told: who asked may close the input at once
+        if outcome.error is None:
+            tell(event="finished", key=outcome.key)
+        else:
+            tell(event="failed", key=outcome.key, error=outcome.error)
 
 
 def work(file: Path, tell: Telling, is_stopped: Callable[[], bool]) -> CallOutcome:
@@ -65,10 +72,6 @@ def work(file: Path, tell: Telling, is_stopped: Callable[[], bool]) -> CallOutco
         tell(event="started", key=call.key)
         outcome = execute(call, _Reporting(call.key, tell), is_stopped)
     outcomes.write(outcome, file.parent)
-    if outcome.error is None:
-        tell(event="finished", key=outcome.key)
-    else:
-        tell(event="failed", key=outcome.key, error=outcome.error)
     return outcome
 
 
@@ -116,10 +119,9 @@ def _private_output() -> TextIO:
     return os.fdopen(private, "w", encoding="utf-8")
 
 
-def _requests() -> Iterator[str]:
+def _requests(busy: threading.Event) -> Iterator[str]:
     """The lines of standard input, read by a thread of its own. If the input ends during a call, the process ends."""
     lines: SimpleQueue[str | None] = SimpleQueue()
-    busy = threading.Event()
 
     def read() -> None:
         for line in sys.stdin:
@@ -130,6 +132,4 @@ def _requests() -> Iterator[str]:
 
     threading.Thread(target=read, daemon=True).start()
     while (line := lines.get()) is not None:
-        busy.set()
         yield str(strict_json.loads(line, "standard input"))
-        busy.clear()

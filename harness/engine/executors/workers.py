@@ -126,7 +126,9 @@ class WorkerSlot:
         return CallOutcome(call.key, error=told, cause="resources" if killed else "stage")
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            self._close()
+        if self._process is None:
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115
             self._left = b""
             try:
@@ -183,6 +185,15 @@ class WorkerSlot:
         lines = self._errors.read()[-4096:].decode("utf-8", "backslashreplace").strip().splitlines()
         return visible(f"{told}: {lines[-1]}" if lines else told)
 
+    def _close(self) -> None:
+        """Close the pipes of a worker that has ended."""
+        if self._process is not None:
+            for stream in (self._process.stdin, self._process.stdout, self._errors):
+                if stream is not None:
+                    with suppress(OSError):
+                        stream.close()
+        self._process = self._errors = None
+
     def ask_to_stop(self) -> None:
         """Ask the worker to end: an idle one by the end of its input, a busy one by a signal."""
         if self._process is not None and self._process.poll() is None:
@@ -200,7 +211,7 @@ class WorkerSlot:
             self._process.kill()
             self._process.wait()
         self._launch.clean()
-        self._process = None
+        self._close()
 
 
 def died(code: int) -> str:
