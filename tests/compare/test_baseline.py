@@ -46,9 +46,21 @@ def test_a_label_is_a_plain_file_name(tmp_path: Path, label: str) -> None:
         accepted(tmp_path, run(score(repeats(VALUES))), label)
 
 
-def test_a_bad_label_comes_with_the_nearest_good_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="did you mean 'nvidia-h100'"):
-        baseline.find(tmp_path, "smoke/toy", "NVIDIA H100")
+@pytest.mark.parametrize(
+    ("label", "hint"),
+    [
+        ("NVIDIA H100", "; did you mean 'nvidia-h100'?"),
+        ("_(NVIDIA)  H100.-", "; did you mean 'nvidia-h100'?"),
+        ("gpu_0.5/a", "; did you mean 'gpu_0.5-a'?"),
+        ("", ""),
+        ("???", ""),
+        ("x" * 65, ""),
+    ],
+)
+def test_a_bad_label_comes_with_the_nearest_good_one(tmp_path: Path, label: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        baseline.find(tmp_path, "smoke/toy", label)
+    assert str(caught.value) == f"label {label!r}: use small letters, digits and . _ - (at most 64){hint}"
 
 
 def edit(change: Callable[[Any], Any]) -> Callable[[Path], None]:
@@ -256,6 +268,18 @@ def test_a_record_leads_to_no_label_elsewhere(with_items: tuple[Path, Side], lab
         baseline.read_file(file)
 
 
+def test_digests_stay_what_they_were() -> None:
+    """They are in baselines that were accepted."""
+    body = {"suite": "smoke/toy", "accepted": {"label": "cpu", "digest": "of before"}}
+    assert (
+        baseline.digest_of(body, None) == "cef4ef34c1f0c933aaf5ace1e99ce4e400df08e69008a14db8365862b204f311"
+    )
+    assert (
+        baseline.digest_of(body, b"rows")
+        == "1b7668b7ddd538f888dd7cd27439ea71b146446db118c09696269e3403cd4afd"
+    )
+
+
 def git(project: Path, *arguments: str) -> None:
     who = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
     subprocess.run(["git", "-C", str(project), *who, *arguments], check=True, capture_output=True)
@@ -310,8 +334,10 @@ def test_a_project_below_the_repositorys_root_reads_its_own_files(branch: Path) 
 
 @pytest.mark.parametrize("ref", ["no-such-branch", "--all", "-h", ""])
 def test_an_unknown_reference_is_one_line(branch: Path, ref: str) -> None:
-    with pytest.raises(UsageError, match="no such commit, branch or tag"):
+    with pytest.raises(UsageError) as caught:
         MergeBase.find(branch, ref)
+    said = f"--baseline-ref {ref}: git knows no such commit, branch or tag (is it fetched?)"
+    assert str(caught.value) == said
 
 
 def test_unrelated_histories_and_no_repository_are_one_line(
@@ -319,7 +345,9 @@ def test_unrelated_histories_and_no_repository_are_one_line(
 ) -> None:
     git(branch, "checkout", "--orphan", "other")
     git(branch, "commit", "-m", "unrelated")
-    with pytest.raises(UsageError, match="nothing in common with HEAD"):
+    with pytest.raises(UsageError, match=r"^--baseline-ref main: nothing in common with HEAD"):
         MergeBase.find(branch, "main")
-    with pytest.raises(UsageError, match="no repository that git can read"):
-        MergeBase.find(tmp_path_factory.mktemp("plain"), "main")
+    plain = tmp_path_factory.mktemp("plain")
+    told = rf"^--baseline-ref main: {plain} is no repository that git can read \(fatal: .*\)$"
+    with pytest.raises(UsageError, match=told):
+        MergeBase.find(plain, "main")

@@ -243,6 +243,17 @@ def test_what_may_be_asked_ends_where_it_is_said_to() -> None:
     assert stats.holm([0.0, 1.0]) == [True, False]
 
 
+def test_a_coarse_field_has_at_least_the_deviation_of_its_steps_and_rounding_none() -> None:
+    assert stats.floored(EXAMPLE, 1.0) == stats.Estimate(1.0, 1.5 / math.sqrt(5), 4.0, 5)
+    assert stats.floored(EXAMPLE, 0.1) == EXAMPLE
+    eps = 2.0**-52
+    assert stats.rounding(-3.0, 4) == 30 * eps
+    for shift, kept in ((29.0, 0.0), (30.0, 0.0), (31.0, 31 * eps)):
+        for sign in (-1.0, 1.0):
+            tiny = stats.Estimate(sign * shift * eps, shift * eps, 4.0, 5)
+            assert stats.without_rounding(tiny, 3.0, 4) == stats.Estimate(sign * kept, kept, 4.0, 5)
+
+
 def test_the_level_and_the_power_are_those_asked_for() -> None:
     expected = (scipy.stats.t.ppf(0.99, 4) + scipy.stats.t.ppf(0.9, 4)) / math.sqrt(5)
     assert stats.detectable(2.0, 5, 0.01, 0.9) == pytest.approx(2 * expected)
