@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -172,6 +173,14 @@ def test_one_side_without_spread_leaves_the_degrees_of_freedom_of_the_other() ->
     e = stats.welch([0.5, 0.5, 0.5], AFTER)
     assert e.df == pytest.approx(4.0)
     assert e.se == pytest.approx(scipy.stats.sem(AFTER))
+
+
+def test_degrees_of_freedom_lie_between_one_and_those_of_both_sides_together() -> None:
+    assert stats.welch([0.0] * 7, [1.0] * 3).df == 8.0
+    assert stats.welch([0.0, 1.0, 2.0], [0.0, 1.0, 2.0]).df == pytest.approx(4.0)
+    one = stats.Estimate(0.0, 1.0, 1.0, 2)
+    for other in (0.0, 1e-9, 1e-3):
+        assert stats.apart(one, replace(one, se=other)).df == pytest.approx(1.0, abs=1e-5)
 
 
 @pytest.mark.parametrize("bad", BAD)
