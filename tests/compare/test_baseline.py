@@ -380,6 +380,18 @@ def test_a_folder_that_is_not_there_is_no_repository(tmp_path: Path) -> None:
     assert "no\ufffd" in said, "git's words, as far as they are text"
 
 
+def test_of_what_git_says_at_length_the_first_line_is_told(
+    branch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repository of another user, for which git explains how to trust it."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    with pytest.raises(UsageError, match=r"\(fatal: detected dubious ownership.*\)$") as caught:
+        MergeBase.find(branch, "main")
+    assert "\n" not in str(caught.value)
+
+
 def test_without_git_there_is_no_merge_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match=r"^--baseline-ref needs git, which is not installed$"):
