@@ -166,7 +166,7 @@ class MergeBase:
         if repository.returncode:
             problem = repository.stderr.decode(errors="replace").strip().partition("\n")[0]
             raise UsageError(f"{at}: {project} is no repository that git can read ({problem})")
-        tip = _git(project, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        tip = _git(project, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
         if tip.returncode:
             raise UsageError(f"{at}: git knows no such commit, branch or tag (is it fetched?)")
         base = _git(project, "merge-base", "HEAD", tip.stdout.decode().strip())

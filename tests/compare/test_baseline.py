@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -46,9 +47,21 @@ def test_a_label_is_a_plain_file_name(tmp_path: Path, label: str) -> None:
         accepted(tmp_path, run(score(repeats(VALUES))), label)
 
 
-def test_a_bad_label_comes_with_the_nearest_good_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="did you mean 'nvidia-h100'"):
-        baseline.find(tmp_path, "smoke/toy", "NVIDIA H100")
+@pytest.mark.parametrize(
+    ("label", "hint"),
+    [
+        ("NVIDIA H100", "; did you mean 'nvidia-h100'?"),
+        ("_(NVIDIA)  H100.-", "; did you mean 'nvidia-h100'?"),
+        ("gpu_0.5/a", "; did you mean 'gpu_0.5-a'?"),
+        ("", ""),
+        ("???", ""),
+        ("x" * 65, ""),
+    ],
+)
+def test_a_bad_label_comes_with_the_nearest_good_one(tmp_path: Path, label: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        baseline.find(tmp_path, "smoke/toy", label)
+    assert str(caught.value) == f"label {label!r}: use small letters, digits and . _ - (at most 64){hint}"
 
 
 def edit(change: Callable[[Any], Any]) -> Callable[[Path], None]:
@@ -256,9 +269,22 @@ def test_a_record_leads_to_no_label_elsewhere(with_items: tuple[Path, Side], lab
         baseline.read_file(file)
 
 
-def git(project: Path, *arguments: str) -> None:
+def test_digests_stay_what_they_were() -> None:
+    """They are in baselines that were accepted."""
+    body = {"suite": "smoke/toy", "accepted": {"label": "cpu", "digest": "of before"}}
+    assert (
+        baseline.digest_of(body, None) == "cef4ef34c1f0c933aaf5ace1e99ce4e400df08e69008a14db8365862b204f311"
+    )
+    assert (
+        baseline.digest_of(body, b"rows")
+        == "1b7668b7ddd538f888dd7cd27439ea71b146446db118c09696269e3403cd4afd"
+    )
+
+
+def git(project: Path, *arguments: str) -> str:
     who = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
-    subprocess.run(["git", "-C", str(project), *who, *arguments], check=True, capture_output=True)
+    command = ["git", "-C", str(project), *who, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -296,6 +322,105 @@ def test_what_the_merge_base_does_not_have_is_none(branch: Path) -> None:
     assert baseline.labels_at(branch, "main", "smoke/other") == []
 
 
+def test_the_merge_base_is_named_by_ten_digits_and_the_reference(branch: Path) -> None:
+    found = MergeBase.find(branch, "main")
+    first = git(branch, "rev-parse", "main").strip()
+    assert (found.project, found.ref, found.commit) == (branch, "main", first)
+    assert str(found) == f"{first[:10]} (merge base with main)"
+    below = baseline.read_at(branch, "main", "smoke/toy", "cpu")
+    assert below
+    assert below.where == f"baselines/smoke/toy/cpu.json at {found}"
+
+
+def test_the_files_of_the_merge_base_are_those_that_were_committed_there(branch: Path) -> None:
+    git(branch, "checkout", "main")
+    folder = branch / "suites"
+    odd = os.fsdecode(b"\xff")
+    for name in (
+        "b.yaml",
+        "a.yml",
+        "notes.md",
+        "deep/c d.yaml",
+        "new\nline.yaml",
+        f"{odd}.yaml",
+        f"{odd}.json",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_text("x")
+    (folder / "link.yaml").symlink_to("b.yaml")
+    git(branch, "add", "suites")
+    git(branch, "commit", "-m", "suites")
+    (folder / "later.yaml").write_text("x")
+    found = MergeBase.find(branch, "main")
+    unknown = "suites/\ufffd"
+    expected = ["a.yml", "b.yaml", "deep/c d.yaml", "new\nline.yaml", "\ufffd.yaml"]
+    assert [*map(str, found.files(".yaml", ".yml"))] == [f"suites/{name}" for name in expected]
+    assert [*map(str, found.files(".json")), *map(str, found.files(".none"))] == [
+        "baselines/smoke/toy/cpu.json",
+        f"{unknown}.json",
+    ]
+    names = found.names(PurePosixPath("suites"))
+    assert sorted(names) == sorted(
+        ["b.yaml", "a.yml", "deep", "link.yaml", "new\nline.yaml", "notes.md", "\ufffd.yaml", "\ufffd.json"]
+    )
+    assert found.names(PurePosixPath("none")) == []
+    below = MergeBase.find(folder, "main")
+    assert [*map(str, below.files(".yml"))] == ["a.yml"], "by their path below the project"
+    assert (below.read(PurePosixPath("a.yml")), below.read(PurePosixPath("later.yaml"))) == (b"x", None)
+
+
+def test_a_folder_that_is_not_there_is_no_repository(tmp_path: Path) -> None:
+    nowhere = tmp_path / os.fsdecode(b"no\xff")
+    with pytest.raises(UsageError) as caught:
+        MergeBase.find(nowhere, "main")
+    said = str(caught.value)
+    assert said.startswith(
+        f"--baseline-ref main: {nowhere} is no repository that git can read (fatal: cannot"
+    )
+    assert "no\ufffd" in said, "git's words, as far as they are text"
+
+
+def test_of_what_git_says_at_length_the_first_line_is_told(
+    branch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repository of another user, for which git explains how to trust it."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    with pytest.raises(UsageError, match=r"\(fatal: detected dubious ownership.*\)$") as caught:
+        MergeBase.find(branch, "main")
+    assert "\n" not in str(caught.value)
+
+
+def test_without_git_there_is_no_merge_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match=r"^--baseline-ref needs git, which is not installed$"):
+        MergeBase.find(tmp_path, "main")
+
+
+def test_what_cannot_be_read_as_a_file_is_named(tmp_path: Path) -> None:
+    place = tmp_path / "baselines/smoke/toy/cpu.json"
+    place.mkdir(parents=True)
+    with pytest.raises(UsageError) as caught:
+        baseline.find(tmp_path, "smoke/toy", "cpu")
+    assert str(caught.value) == f"{place}: cannot be read (Is a directory)"
+
+
+def test_labels_are_the_names_of_files_of_json_in_order(tmp_path: Path) -> None:
+    folder = tmp_path / "baselines/smoke/toy"
+    folder.mkdir(parents=True)
+    for name in (
+        "h100.json",
+        "cpu.json",
+        "cpu.0123456789ab.items.parquet",
+        "notes.txt",
+        "json",
+        "x.json.torn",
+    ):
+        (folder / name).write_text("")
+    assert baseline.labels(tmp_path, "smoke/toy") == ["cpu", "h100"]
+
+
 def test_a_project_below_the_repositorys_root_reads_its_own_files(branch: Path) -> None:
     below = branch / "below"
     below.mkdir()
@@ -310,8 +435,10 @@ def test_a_project_below_the_repositorys_root_reads_its_own_files(branch: Path) 
 
 @pytest.mark.parametrize("ref", ["no-such-branch", "--all", "-h", ""])
 def test_an_unknown_reference_is_one_line(branch: Path, ref: str) -> None:
-    with pytest.raises(UsageError, match="no such commit, branch or tag"):
+    with pytest.raises(UsageError) as caught:
         MergeBase.find(branch, ref)
+    said = f"--baseline-ref {ref}: git knows no such commit, branch or tag (is it fetched?)"
+    assert str(caught.value) == said
 
 
 def test_unrelated_histories_and_no_repository_are_one_line(
@@ -319,7 +446,9 @@ def test_unrelated_histories_and_no_repository_are_one_line(
 ) -> None:
     git(branch, "checkout", "--orphan", "other")
     git(branch, "commit", "-m", "unrelated")
-    with pytest.raises(UsageError, match="nothing in common with HEAD"):
+    with pytest.raises(UsageError, match=r"^--baseline-ref main: nothing in common with HEAD"):
         MergeBase.find(branch, "main")
-    with pytest.raises(UsageError, match="no repository that git can read"):
-        MergeBase.find(tmp_path_factory.mktemp("plain"), "main")
+    plain = tmp_path_factory.mktemp("plain")
+    told = rf"^--baseline-ref main: {plain} is no repository that git can read \(fatal: .*\)$"
+    with pytest.raises(UsageError, match=told):
+        MergeBase.find(plain, "main")

@@ -84,6 +84,7 @@ def test_items_without_a_cluster_are_one_of_their_own_even_under_the_name_of_ano
 
 
 def test_too_few_items_and_numbers_that_are_none_are_refused() -> None:
+    assert stats.overlapping(0.5, {"a": 0.0}, {"b": 0.0}) == stats.Estimate(0.5, 0.0, 2.0, 1)
     with pytest.raises(ValueError, match="at least two items"):
         stats.overlapping(0.0, {"a": 0.0}, {})
     for wrong in ((math.nan, {}, {}), (0.0, {"a": math.inf}, {}), (0.0, {}, {"a": math.nan})):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -174,6 +175,14 @@ def test_one_side_without_spread_leaves_the_degrees_of_freedom_of_the_other() ->
     assert e.se == pytest.approx(scipy.stats.sem(AFTER))
 
 
+def test_degrees_of_freedom_lie_between_one_and_those_of_both_sides_together() -> None:
+    assert stats.welch([0.0] * 7, [1.0] * 3).df == 8.0
+    assert stats.welch([0.0, 1.0, 2.0], [0.0, 1.0, 2.0]).df == pytest.approx(4.0)
+    one = stats.Estimate(0.0, 1.0, 1.0, 2)
+    for other in (0.0, 1e-9, 1e-3):
+        assert stats.apart(one, replace(one, se=other)).df == pytest.approx(1.0, abs=1e-5)
+
+
 @pytest.mark.parametrize("bad", BAD)
 def test_values_that_are_not_finite_are_refused_not_dropped(bad: float) -> None:
     for name, call in (
@@ -228,6 +237,7 @@ def test_what_may_be_asked_ends_where_it_is_said_to() -> None:
     assert stats.repeats_needed(1.0, stats.detectable(1.0, 10_001)) is None
     assert stats.detectable(1.0, 5, power=0.5) == pytest.approx(scipy.stats.t.ppf(0.95, 4) / math.sqrt(5))
     for words, call in (
+        ("margin must be finite and positive", lambda: stats.repeats_needed(1.0, 0.0)),
         ("most must be at least 2", lambda: stats.repeats_needed(1.0, 1.0, most=1)),
         ("power must be at least 0.5 and below 1", lambda: stats.detectable(1.0, 5, power=0.49)),
         ("power must be at least 0.5 and below 1", lambda: EXAMPLE.detectable(power=1.0)),
@@ -238,9 +248,20 @@ def test_what_may_be_asked_ends_where_it_is_said_to() -> None:
         ("n must be at least 2", lambda: stats.detectable(1.0, 1)),
         ("a p-value must lie between 0 and 1", lambda: stats.holm([-0.1])),
     ):
-        with pytest.raises(ValueError, match=f"^{words}; it is "):
+        with pytest.raises(ValueError, match=rf"^{words}; it is -?\d"):
             call()
     assert stats.holm([0.0, 1.0]) == [True, False]
+
+
+def test_a_coarse_field_has_at_least_the_deviation_of_its_steps_and_rounding_none() -> None:
+    assert stats.floored(EXAMPLE, 1.0) == stats.Estimate(1.0, 1.5 / math.sqrt(5), 4.0, 5)
+    assert stats.floored(EXAMPLE, 0.1) == EXAMPLE
+    eps = 2.0**-52
+    assert stats.rounding(-3.0, 4) == 30 * eps
+    for shift, kept in ((29.0, 0.0), (30.0, 0.0), (31.0, 31 * eps)):
+        for sign in (-1.0, 1.0):
+            tiny = stats.Estimate(sign * shift * eps, shift * eps, 4.0, 5)
+            assert stats.without_rounding(tiny, 3.0, 4) == stats.Estimate(sign * kept, kept, 4.0, 5)
 
 
 def test_the_level_and_the_power_are_those_asked_for() -> None:
