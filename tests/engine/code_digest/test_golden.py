@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -74,6 +75,12 @@ TEXTS = {
             b = {x: y async for x, y in y}
             return a, b, {x for x in y}, sum(y for y in y), [(z := x) for x in y], z
     """,
+    "what a comprehension and a default hide": """
+        from PKG.other import Base, helper
+        def train(x, helper=helper) -> Base:
+            def inner(Base=Base): return {Base: Base for Base in [Base]}
+            return [y for Base in Base() for y in Base], [0 for x[Base] in x], inner
+    """,
     "scopes": """
         x = 1
         def train():
@@ -145,7 +152,10 @@ TEXTS = {
         finally: A = 6
         with nullcontext(), nullcontext(1) as c: A = 7
         if __name__ == "__main__": A = 8
-        while A: A = 0
+        while A:
+            import os
+            from PKG import other
+            A = other = 0
         def train(): return A
     """,
     "changes": """
@@ -181,6 +191,11 @@ TEXTS = {
             x: Alias = a
             return x
     """,
+    "an alias of itself": """
+        from PKG.other import Base
+        Nested = dict[str, "Nested"] | list["Nested"] | Base
+        def train(x: Nested): return x
+    """,
     "each other": """
         def even(n): return n == 0 or odd(n - 1)
         def odd(n): return n != 0 and even(n - 1)
@@ -202,6 +217,9 @@ TEXTS = {
         def train(data: Images, *, kind: Kind) -> Images:
             return use(kind), kind in KINDS, KINDS["one"], "two" not in KINDS, SIZES[kind], use("two"), SIZES
     """,
+    "made at run time": """
+        exec("def train(): return 1")
+    """,
     "entries of two tables": """
         from PKG.tables import KINDS, SIZES, Both, Kind, use
         def train(data: Kind, *, kind: Both): return use(kind), SIZES[kind], [use, kind]
@@ -214,6 +232,7 @@ DIGESTS = {
     "statements": "ae15746f543d92c8",
     "match": "42ab609e7c7fe9c1",
     "comprehensions": "7ae7a2c130b27d94",
+    "what a comprehension and a default hide": "4dc99c24abe2c9b0",
     "scopes": "b1b9262e60119970",
     "an own function": "27115e1f57fcba8a",
     "an own module": "838a2a64ab2325e1",
@@ -222,13 +241,15 @@ DIGESTS = {
     "third parties": "38367c18ca1f39ff",
     "the contract": "c65958ac3a503847",
     "imports inside": "bb3c72c7382f0308",
-    "conditions": "e5c589faedf461b1",
+    "conditions": "4e5184f67e23e12a",
     "changes": "bf6f1f68cf4ab348",
     "a class": "465c964d7c2a84fb",
     "annotations": "28bf70a53c079590",
+    "an alias of itself": "f302195fd07b63be",
     "each other": "94d1994c80188d62",
     "a stage": "503dee67b1c924f4",
     "a chosen entry": "168f05ae50d961f7",
+    "made at run time": "edcdbf8c4dee2cf8",
     "entries of two tables": "769a473b2a4e73c9",
 }
 ENTRIES = {
@@ -246,6 +267,10 @@ def train(toys: Toys, name: str) -> Callable[..., Any]:  # noqa: F811
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_digest_is_what_it_was(toys, name):  # noqa: F811
     assert code_digest.digest(train(toys, name))[:16] == DIGESTS[name]
+
+
+def test_what_has_no_source_is_known_by_its_name() -> None:
+    assert code_digest.digest(math.sqrt)[:16] == "2e0a100ff12d0a22"
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -74,31 +74,32 @@ CHOOSES = {
         from typing import Annotated
         from harness.artifact import Images
         from harness.stage import stage
-        from PKG.late import KINDS
+        from PKG.late import KINDS, SIZES
 
         @stage(version=1)
-        def train(data: Images, *, kind: Annotated[str, KINDS], other: Annotated[str, KINDS]) -> Images:
+        def train(data: Images, *, kind: Annotated[str, KINDS], other: Annotated[str, SIZES]) -> Images:
             return KINDS[kind]
     """,
     "late": """
         from harness.stage import Choices
-        from PKG.far import two
-        KINDS = Choices({"one": 1, "two": two})
+        from PKG.far import second
+        KINDS = Choices({"one": 1, "two": second})
+        SIZES = Choices({"small": 1})
     """,
-    "far": "def two(): return 2",
+    "far": "def second(): return 2",
 }
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("late", "}", ', "three": 3}', None),
-        ("late", "Choices({", "Choices(  # all\n{", None),
+        ("late", "second}", 'second, "three": 3}', None),
+        ("late", "KINDS = Choices({", "KINDS = Choices(  # all\n{", None),
         ("late", '"one": 1', '"one": 2', "late.py"),
         ("late", '"one": 1, ', "", "late.py"),
-        ("late", '{"one": 1, "two": two}', "dict(one=1)", "late.py"),
+        ("late", '{"one": 1, "two": second}', "dict(one=1)", "late.py"),
         ("far", "return 2", "return 3", "far.py"),
-        ("stages", "other: Annotated[str, KINDS]", "other: str", "stages.py"),
+        ("stages", "other: Annotated[str, SIZES]", "other: str", "stages.py"),
     ],
     ids=["one more", "comment", "another", "one less", "no table", "what an entry calls", "chosen no longer"],
 )
