@@ -102,8 +102,8 @@ class Bindings:
         """Node → indices of the swept seeds upstream of it or on it."""
         self.is_wiring = [a.name in nodes[a.node].stage.inputs for a in axes]
         self._spelled_axes = [
-            [_spell_refs(v, nodes[a.node], a.name) if wiring else to_json(v) for v in a.values]
-            for a, wiring in zip(axes, self.is_wiring, strict=True)
+            [_spell_refs(v, nodes[a.node], a.name) if self.is_wiring[i] else to_json(v) for v in a.values]
+            for i, a in enumerate(axes)
         ]
         self._spelled = {n: {p: to_json(v) for p, v in node.parameters.items()} for n, node in nodes.items()}
 

@@ -287,9 +287,9 @@ def expected_s(task: Task, timings: Sequence[Mapping[str, Any]], device: str) ->
     if not known:
         return None
     wanted = {name: to_json(v) for name, v in task.parameters.items()}
-    agreement = [_agreement(wanted, t.get("settings", {})) for t in known]
-    best = max(agreement)
-    return float(median(t["wall_s"] for t, a in zip(known, agreement, strict=True) if a == best))
+    walls = [(_agreement(wanted, t["settings"]), t["wall_s"]) for t in known]
+    best = max(agreement for agreement, _ in walls)
+    return float(median(wall_s for agreement, wall_s in walls if agreement == best))
 
 
 def _agreement(wanted: Mapping[str, Json], settings: Mapping[str, Json]) -> int:

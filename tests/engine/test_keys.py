@@ -254,6 +254,21 @@ def test_the_entry_of_a_table_is_chosen_by_a_value_by_its_word_or_by_each_of_a_l
     assert chosen(entries, None) is None
 
 
+def test_the_axes_and_seeds_of_a_node_are_those_upstream_of_it(tmp_path: Path) -> None:
+    text = changed(
+        ("model.rate: [0.1, 0.2]", "numbers.shape: [gauss, uniform]\n  fit.power: [1, 2]"),
+        ("model.rate: 0.1}", "numbers.shape: gauss}"),
+        ("model.seed: [0, 1, 2]", "model.seed: [0, 1, 2]\n  numbers.seed: [5, 6, 7]"),
+    )
+    bindings = Bindings(load(write_suite(tmp_path, text)))
+    assert bindings.axes == {"numbers": [1], "parts": [1], "model": [0, 1], "fit": [0, 1, 2]}
+    assert bindings.own_axes == {"numbers": [1], "parts": [], "model": [0], "fit": [2]}
+    assert bindings.seeds == {"numbers": [1], "parts": [1], "model": [0, 1], "fit": [0, 1]}
+    assert bindings.point("model", (1, 1, 0)) == {"model.loss": "absolute", "numbers.shape": "uniform"}
+    assert bindings.parameters("model", (1, 1, 0))["loss"] == "absolute"
+    assert bindings.parameters("model", (0, 1, 0))["loss"] == "square"
+
+
 ONE_POINT = [
     ("matrix:\n  model.loss: [square, absolute]\n  model.rate: [0.1, 0.2]\n", ""),
     ("reference: {model.loss: square, model.rate: 0.1}\n", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -11,10 +12,10 @@ import pytest
 from drawing import draws
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_plans import all_keys, keys_of, planned, tasks_of
+from toy_plans import all_keys, keys_of, planned, tasks_of, with_stage
 from toy_suites import changed, write_suite
 
-from harness.artifact import Json
+from harness.artifact import Images, Json
 from harness.engine.plan import Plan, make
 from harness.errors import UsageError
 from harness.suite import Suite, load
@@ -63,6 +64,25 @@ def test_what_a_task_was_made_from_is_found_once_by_however_many_ways(tmp_path: 
     assert Counter(t.node for t in behind) == dict.fromkeys(
         ["fit", "model", "pooled", "others", "parts", "numbers"], 1
     )
+
+
+@pytest.mark.parametrize(
+    ("subject", "nodes"),
+    [
+        ("model", ["fit", "numbers", "parts"]),
+        ("parts", ["fit", "model", "others"]),
+        ("model.data", ["fit", "model", "numbers", "parts"]),
+        ("model.epochs", ["fit", "model", "numbers", "others", "parts"]),
+    ],
+)
+def test_what_a_task_was_made_from_can_be_cut_at_the_subject(
+    tmp_path: Path, subject: str, nodes: list[str]
+) -> None:
+    others = "  model: ", "  others: {use: toy.draw, count: 9}\n  model: "
+    plan = planned(tmp_path, others, ("data: parts.train", "data: others"), ("[model]", f"[{subject}]"))
+    fit = plan.scores[0].repeats[0].task
+    assert sorted(t.node for t in plan.behind(fit, protocol_only=True)) == nodes
+    assert sorted(t.node for t in plan.behind(fit)) == ["fit", "model", "numbers", "others", "parts"]
 
 
 OTHERS = [
@@ -148,6 +168,40 @@ def test_a_repeat_that_is_none_for_a_metric_is_left_out(tmp_path: Path) -> None:
     assert [dict(r.seeds) for r in count[0].repeats] == [{"numbers.seed": 5}, {"numbers.seed": 6}]
 
 
+def test_without_seeds_there_is_one_repeat(tmp_path: Path) -> None:
+    plan = planned(tmp_path, ("seeds:\n  model.seed: [0, 1, 2]\n", ""))
+    assert [dict(r.seeds) for r in plan.scores[0].repeats] == [{}]
+    assert len(tasks_of(plan, "model")) == 2 * 2
+
+
+def test_a_matrix_of_more_points_than_anyone_runs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.engine.plan.MOST_POINTS", 4)
+    assert len(planned(tmp_path).scores) == 4
+    six = "model.rate: [0.1, 0.2]", "model.rate: [0.1, 0.2, 0.3]"
+    with pytest.raises(UsageError, match=r"suite\.yaml: a matrix of 6 points; at most 4 are planned"):
+        planned(tmp_path, six)
+    assert len(planned(tmp_path, six, only=("model.rate=0.1,0.3",)).scores) == 4
+
+
+def test_a_score_has_its_meaning_with_it(tmp_path: Path) -> None:
+    scores = planned(tmp_path).scores
+    assert [s.settings["model.rate"] for s in scores] == [0.1, 0.2, 0.1, 0.2]
+    assert scores[0].settings["fit.data"] == scores[0].protocol["fit.data"] == "parts.test"
+    assert "model.rate" not in scores[0].protocol
+
+
+def test_a_metric_is_told_with_what_is_random_before_it_and_whether_it_takes_the_time(tmp_path: Path) -> None:
+    suite = load(write_suite(tmp_path))
+    fit = make(suite).metrics["fit"]
+    assert fit.subject.repeated == ("model",)
+    assert [make(with_stage(suite, "fit", timed=t)).metrics["fit"].timed for t in (False, True)] == [
+        False,
+        True,
+    ]
+
+
 def test_seeds_of_a_metric_are_listed_outermost_first(tmp_path: Path) -> None:
     seeds = "model.seed: [0, 1, 2]", "model.seed: [0, 1, 2]\n  numbers.seed: [5, 6, 7]"
     plan = planned(tmp_path, seeds)
@@ -158,6 +212,24 @@ def test_seeds_of_a_metric_are_listed_outermost_first(tmp_path: Path) -> None:
         "error": {"better": "lower", "floor": 0.0, "low": None, "high": None},
         "within": {"better": "higher", "floor": 0.0, "low": 0, "high": 1},
     }
+
+
+def test_pictures_that_no_score_needs_are_planned_at_every_point_for_the_first_repeat(tmp_path: Path) -> None:
+    text = changed(
+        ("model.rate: [0.1, 0.2]", "numbers.shape: [gauss, uniform]"),
+        ("model.rate: 0.1}", "numbers.shape: gauss}"),
+        ("model.seed: [0, 1, 2]", "numbers.seed: [5, 6, 7]"),
+    )
+    suite = load(write_suite(tmp_path, text))
+    parts = suite.nodes["parts"]
+    seen = replace(parts, name="seen", stage=replace(parts.stage, outputs={"": Images}))
+    plan = make(replace(suite, nodes={**suite.nodes, "seen": seen}))
+    pictures = [plan.tasks[task] for task in plan.pictures]
+    assert [(t.node, t.point, t.seeds) for t in pictures] == [
+        ("seen", {"numbers.shape": "gauss"}, {"numbers.seed": 5}),
+        ("seen", {"numbers.shape": "uniform"}, {"numbers.seed": 5}),
+    ]
+    assert make(suite).pictures == ()
 
 
 @few

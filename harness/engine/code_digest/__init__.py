@@ -141,7 +141,7 @@ class Digests:
     def _next(self, definition: Definition) -> list[Definition]:
         own = spelled(definition)
         taken = [r.to for r in own.references if not self._is_chosen(r)]
-        return [*taken, *sorted(own.types, key=lambda d: (d.module, d.name))]
+        return [*taken, *own.types]
 
     def _is_chosen(self, reference: Reference) -> bool:
         return reference.chooses and reference.to in self.chosen

@@ -70,6 +70,7 @@ CODE = """
     def take(kind: Kind): return KINDS[kind]
     def usually(kind: Kind = "two"): return KINDS[kind]
     def by(recipe: Recipe): return KINDS[recipe.kind]
+    def again(kind: Kind): return KINDS[kind], again
     def apply(function, x): return function(x)
 """
 SEEN = [
@@ -84,6 +85,8 @@ SEEN = [
     "Row(kind)",
     "Loop(Recipe(1, kind), kind).run()",
     "isinstance(other, Recipe)",
+    "issubclass(other, Recipe)",
+    "again(kind)",
 ]
 NOT_SEEN = [
     "KINDS[other]",
@@ -128,6 +131,7 @@ SEEN_BODIES = [
     "recipe: Recipe = other; return KINDS[recipe.kind]",
     "kinds: tuple[Kind, ...] = other; return [KINDS[each] for each in kinds]",
     "loop = Loop(Recipe(1, kind), kind); loop.kind = kind; return loop.run()",
+    "loop = Loop(Recipe(1, kind), kind); loop.kind: str = kind; return loop.run()",
 ]
 """The annotation of a variable is taken on trust."""
 NOT_SEEN_BODIES = [
@@ -137,6 +141,8 @@ NOT_SEEN_BODIES = [
     "name: Kind = kind; name += ''; return KINDS[name]",
     "recipe = Recipe(1, kind); recipe = other; return KINDS[recipe.kind]",
     "loop = Loop(Recipe(1, kind), kind); loop.kind = other; return loop.run()",
+    "loop = Loop(Recipe(1, kind), kind); loop.kind: Kind = other; return loop.run()",
+    "loop = Loop(Recipe(1, kind), kind); loop.kind += ''; return loop.run()",
     "loop = Loop(Recipe(1, kind), kind); loop.kind, data = other; return loop.run()",
     "return [KINDS[kind] for kind in other for other in kind]",
     "from PKG.code import other as kind; return KINDS[kind]",

@@ -194,3 +194,14 @@ def test_an_edited_helper_changes_exactly_the_functions_that_reach_it(toys):  # 
 
     same = [a == b for a, b in zip(digests(text), digests(after), strict=True)]
     assert same == [False, False, True]
+
+
+def test_a_method_counts_with_its_whole_class(toys):  # noqa: F811
+    text = "class Trainer:\n    epochs = 1\n    def train(self): return self.epochs"
+    more = text.replace("epochs = 1", "epochs = 2")
+    assert [
+        code_digest.digest(toys.function({"stages": t}, "stages.Trainer").train) for t in (text, text)
+    ] == [code_digest.digest(toys.function({"stages": text}, "stages.Trainer"))] * 2
+    assert code_digest.digest(toys.function({"stages": more}, "stages.Trainer").train) != code_digest.digest(
+        toys.function({"stages": text}, "stages.Trainer").train
+    )

@@ -10,7 +10,8 @@ from source_files import toys  # noqa: F401
 from harness.engine import code_digest
 
 STAGES = "def train(x):\n    from PKG.late import helper\n    return helper(x)\ndef other(): return 1"
-FILES = {"stages": STAGES, "late": "def helper(x): return x + 1\ndef unused(): return 1", "apart": "X = 1"}
+LATE = "from PKG.deep import below\ndef helper(x): return below(x + 1)\ndef unused(): return 1"
+FILES = {"stages": STAGES, "late": LATE, "deep": "def below(x): return x", "apart": "X = 1"}
 
 
 @pytest.mark.parametrize(
@@ -18,13 +19,23 @@ FILES = {"stages": STAGES, "late": "def helper(x): return x + 1\ndef unused(): r
     [
         ("late", "x + 1", "x + 2", "late.py"),
         ("late", "x + 1", "x +", "late.py"),
+        ("deep", "return x", "return -x", "deep.py"),
         ("stages", "helper(x)", "helper(-x)", "stages.py"),
-        ("late", "x + 1", "x + 1  # better", None),
+        ("late", "def helper", "# better\ndef helper", None),
         ("late", "unused(): return 1", "unused(): return 2", None),
         ("stages", "return 1", "return 2", None),
         ("apart", "X = 1", "X = 2", None),
     ],
-    ids=["helper", "not Python any more", "stage", "comment", "unreached", "sibling", "another module"],
+    ids=[
+        "helper",
+        "not Python any more",
+        "its helper",
+        "stage",
+        "comment",
+        "unreached",
+        "sibling",
+        "another module",
+    ],
 )
 def test_what_is_edited_after_the_digest_is_named(toys, file, old, new, expected):  # noqa: F811
     train = toys.function(FILES)
@@ -58,27 +69,43 @@ def test_what_only_passes_a_name_on_counts_too(toys):  # noqa: F811
     assert code_digest.edited(train) == "way.py"
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [("}", ', "three": 3}', None), ('"one": 1', '"one": 2', "late.py"), ('"one": 1, ', "", "late.py")],
-    ids=["one more", "another", "one less"],
-)
-def test_an_entry_may_be_added_to_a_table_meanwhile(toys, old, new, expected):  # noqa: F811
-    files = {
-        "stages": """
-            from typing import Annotated
-            from harness.artifact import Images
-            from harness.stage import stage
-            from PKG.late import KINDS
+CHOOSES = {
+    "stages": """
+        from typing import Annotated
+        from harness.artifact import Images
+        from harness.stage import stage
+        from PKG.late import KINDS, SIZES
 
-            @stage(version=1)
-            def train(data: Images, *, kind: Annotated[str, KINDS]) -> Images:
-                return KINDS[kind]
-        """,
-        "late": 'from harness.stage import Choices\nKINDS = Choices({"one": 1, "two": 2})',
-    }
-    train = toys.function(files)
+        @stage(version=1)
+        def train(data: Images, *, kind: Annotated[str, KINDS], other: Annotated[str, SIZES]) -> Images:
+            return KINDS[kind]
+    """,
+    "late": """
+        from harness.stage import Choices
+        from PKG.far import second
+        KINDS = Choices({"one": 1, "two": second})
+        SIZES = Choices({"small": 1})
+    """,
+    "far": "def second(): return 2",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("late", "second}", 'second, "three": 3}', None),
+        ("late", "KINDS = Choices({", "KINDS = Choices(  # all\n{", None),
+        ("late", '"one": 1', '"one": 2', "late.py"),
+        ("late", '"one": 1, ', "", "late.py"),
+        ("late", '{"one": 1, "two": second}', "dict(one=1)", "late.py"),
+        ("far", "return 2", "return 3", "far.py"),
+        ("stages", "other: Annotated[str, SIZES]", "other: str", "stages.py"),
+    ],
+    ids=["one more", "comment", "another", "one less", "no table", "what an entry calls", "chosen no longer"],
+)
+def test_an_entry_may_be_added_to_a_table_meanwhile(toys, file, old, new, expected):  # noqa: F811
+    train = toys.function(CHOOSES)
     assert code_digest.edited(train) is None
-    path = Path(train.__code__.co_filename).with_name("late.py")
+    path = Path(train.__code__.co_filename).with_name(f"{file}.py")
     path.write_text(path.read_text().replace(old, new))
     assert code_digest.edited(train) == expected

@@ -134,6 +134,18 @@ def test_two_tables_of_one_parameter_are_both_chosen_from(toys):  # noqa: F811
     assert key(toys, after, "train", "two") != before["two"]
 
 
+def test_which_parameters_choose_is_in_the_digest(toys):  # noqa: F811
+    def digest(kind: str, other: str) -> str:
+        signature = f"def train(data: Images, *, kind: {kind}, other: {other}, job: Job)"
+        text = STAGES.replace("def train(data: Images, *, kind: Kind, job: Job)", signature).replace(
+            "return use(kind)", "name: Kind = kind + other; return use(name)", 1
+        )
+        return code_digest.digest(toys.function({**FILES, "stages": text}))
+
+    assert len({digest("Kind", "str"), digest("str", "Kind"), digest("Kind", "Kind")}) == 3
+    assert digest("Kind", "str") == digest("Kind", "str")
+
+
 @pytest.mark.parametrize(
     "written", ["dict(one=one)", "{**{}}", "{1: one}", "{n: one for n in 'ab'}", "{'a': 1, 'a': 2}"]
 )
