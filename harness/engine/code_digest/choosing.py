@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from harness.engine.code_digest import hints, names
 from harness.engine.code_digest.hints import aliased, of_dataclass, types
-from harness.engine.code_digest.modules import Function, Module, Scope, load
+from harness.engine.code_digest.modules import Function, Module, Scope
 from harness.engine.code_digest.names import Definition
 
 
@@ -59,12 +59,11 @@ def asked_of(definition: Definition) -> list[Definition]:
 
 def of(definition: Definition) -> list[Signature]:
     """The signatures of a function, or of the constructor of a class."""
-    module = load(definition.module)
     found = []
-    for binding in module.bindings.get(definition.name, []) if module else []:
-        if module and isinstance(binding.bound, ast.FunctionDef | ast.AsyncFunctionDef):
+    for binding, module in names.bound(definition):
+        if isinstance(binding.bound, ast.FunctionDef | ast.AsyncFunctionDef):
             found.append(_signature(binding.bound, module))
-        elif module and isinstance(binding.bound, ast.ClassDef):
+        elif isinstance(binding.bound, ast.ClassDef):
             found.append(constructor(Class(binding.bound, module)))
     return found
 
@@ -120,14 +119,13 @@ def classes(
 
 def returned(definition: Definition, rest: names.Chain) -> Iterator[Class]:
     """The own-package classes that a call returns: the class itself, or the return type of a function or method."""
-    module = load(definition.module)
-    for binding in module.bindings.get(definition.name, []) if module else []:
+    for binding, module in names.bound(definition):
         match binding.bound, rest:
             case ast.ClassDef(), ():
                 yield from classes_of(definition)
-            case ast.FunctionDef(returns=annotation), () if module:
+            case ast.FunctionDef(returns=annotation), ():
                 yield from classes(annotation, module)
-            case ast.ClassDef(body=body), (name,) if module:
+            case ast.ClassDef(body=body), (name,):
                 for method in body:
                     if isinstance(method, ast.FunctionDef) and method.name == name:
                         yield from classes(method.returns, module)
@@ -135,11 +133,10 @@ def returned(definition: Definition, rest: names.Chain) -> Iterator[Class]:
 
 def classes_of(definition: Definition, seen: frozenset[Definition] = frozenset()) -> Iterator[Class]:
     """The class that a definition is, or the classes that an alias names."""
-    module = load(definition.module)
-    for binding in module.bindings.get(definition.name, []) if module else []:
-        if module and isinstance(binding.bound, ast.ClassDef):
+    for binding, module in names.bound(definition):
+        if isinstance(binding.bound, ast.ClassDef):
             yield Class(binding.bound, module)
-        elif module and (value := aliased(binding)) is not None:
+        elif (value := aliased(binding)) is not None:
             yield from classes(value, module, seen)
 
 

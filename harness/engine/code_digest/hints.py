@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from harness.engine.code_digest import names
-from harness.engine.code_digest.modules import Binding, Module, load
+from harness.engine.code_digest.modules import Binding, Module
 from harness.engine.code_digest.names import Chain, Definition, Target
 
 _DATACLASS_WORDS = frozenset({"ClassVar", "InitVar", "KW_ONLY"})
@@ -58,9 +58,8 @@ def extras(
     for dotted in types(node):
         to = names.resolve(dotted, module).to
         if isinstance(to, Definition) and to not in seen:
-            other = load(to.module)
-            for binding in other.bindings.get(to.name, []) if other else []:
-                if other and (value := aliased(binding)) is not None:
+            for binding, other in names.bound(to):
+                if (value := aliased(binding)) is not None:
                     found.update(dict.fromkeys(extras(value, other, seen | {to})))
     return list(found)
 
@@ -120,10 +119,9 @@ class Chosen:
 
 def chosen_by(function: Definition) -> Chosen:
     """The tables that the parameters and inputs of a stage function choose from."""
-    module = load(function.module)
     found = Chosen()
-    for binding in module.bindings.get(function.name, []) if module else []:
-        if module is None or not isinstance(binding.bound, ast.FunctionDef):
+    for binding, module in names.bound(function):
+        if not isinstance(binding.bound, ast.FunctionDef):
             continue
         arguments = binding.bound.args
         for place, listed in ((found.inputs, arguments.args), (found.parameters, arguments.kwonlyargs)):
@@ -134,11 +132,11 @@ def chosen_by(function: Definition) -> Chosen:
 
 
 def _call(definition: Definition) -> ast.Call | None:
-    module = load(definition.module)
-    bindings = module.bindings.get(definition.name, []) if module else []
-    if module is None or len(bindings) != 1 or bindings[0].guards or definition.entry is not None:
+    bindings = names.bound(definition)
+    if len(bindings) != 1 or definition.entry is not None:
         return None
-    value = getattr(bindings[0].bound, "value", None)
+    ((binding, module),) = bindings
+    value = None if binding.guards else getattr(binding.bound, "value", None)
     if isinstance(value, ast.Call):
         # ``Choices`` in ``Choices[Value]``.
         called = value.func.value if isinstance(value.func, ast.Subscript) else value.func

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from harness.engine.code_digest.modules import Import, Module, Scope, load
+from harness.engine.code_digest.modules import Binding, Import, Module, Scope, load
 from harness.engine.code_digest.modules import imported as brought
 
 Chain = tuple[str, ...]
@@ -25,6 +25,12 @@ class Definition(NamedTuple):
     module: str
     name: str
     entry: str | None = None
+
+
+def bound(definition: Definition) -> list[tuple[Binding, Module]]:
+    """The statements that bind the name of a definition, each with its module."""
+    module = load(definition.module)
+    return [(binding, module) for binding in module.bindings.get(definition.name, ())] if module else []
 
 
 @dataclass(frozen=True)

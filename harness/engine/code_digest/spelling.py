@@ -244,14 +244,12 @@ class _Speller:
         if definition in self._expanded:
             return
         self._expanded.add(definition)
-        module = load(definition.module)
-        values = [hints.aliased(b) for b in module.bindings.get(definition.name, [])] if module else []
-        if module is None or not values or None in values:
+        values = [(hints.aliased(binding), module) for binding, module in names.bound(definition)]
+        if not values or any(value is None for value, _ in values):
             self.types.add(definition)
             return
-        within = _Speller(module, types=self.types, _expanded=self._expanded)
-        for value in values:
-            within._annotation(value, ())
+        for value, module in values:
+            _Speller(module, types=self.types, _expanded=self._expanded)._annotation(value, ())
 
 
 def _inner(node: ast.AST, outer: _Scopes) -> _Scopes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from hashlib import sha256
 
 import pytest
 from moved_copy import Original
@@ -196,6 +197,16 @@ def test_a_literal_depends_on_its_entry_and_on_no_other(toys, body):  # noqa: F8
     before, added, changed = digests(toys, body, code)
     assert before == added
     assert before[0] != changed[0]
+
+
+def test_the_digests_of_all_of_these_are_what_they_were(toys):  # noqa: F811
+    """As in ``test_golden``."""
+    bodies = [*(f"return {call}" for call in (*SEEN, *NOT_SEEN)), *SEEN_BODIES, *NOT_SEEN_BODIES]
+    texts = [
+        STAGES.replace("BODY", body) for body in bodies if "PKG" not in body
+    ]  # which imports what is not there
+    digests = [code_digest.digest(toys.function({"stages": text, "code": CODE})) for text in texts]
+    assert sha256("".join(digests).encode()).hexdigest()[:16] == "72e1bdd793d06452"
 
 
 def test_only_these_places_of_the_package_take_a_choice_on_trust():

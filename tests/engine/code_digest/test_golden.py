@@ -34,6 +34,15 @@ TABLES = """
         if kind not in KINDS: raise ValueError(KINDS.names)
         return KINDS[kind]
 """
+MODULES = {
+    "other": OTHER,
+    "rules": RULES,
+    "tables": TABLES,
+    "pack/__init__": "from . import part\nfrom .part import thing\nfrom ..other import SIZE as rest",
+    "pack/part": "def thing(): return 1",
+    "one": "try:\n    from PKG.two import lost\nexcept ImportError: ...\nfrom PKG.two import *",
+    "two": "try:\n    from PKG.one import lost\nexcept ImportError: ...\nfrom PKG.one import *\nfound = 1",
+}
 TEXTS = {
     "arguments": """
         def train(a, /, b=1, *c, d: int, e=2, **f) -> int: return a, b, c, d, e, f
@@ -122,6 +131,21 @@ TEXTS = {
         from math import sqrt as r
         def train(x): return os.path.join(x), d.minidom, r(x), len(x)
     """,
+    "built-ins": """
+        def train(x): return str.join, int.real.imag, missing.a.b, x
+    """,
+    "a package": """
+        import PKG.pack.part as p
+        from PKG import pack
+        from PKG.pack import part, thing
+        def train(): return part.thing, thing, pack.part.thing, pack.thing.a, pack.missing, p, pack, pack.rest
+    """,
+    "modules that bring in each other": """
+        def train():
+            from PKG.one import lost
+            from PKG.two import found
+            return lost, found
+    """,
     "the contract": """
         from harness.stage import Job
         from PKG.rules import Items
@@ -143,6 +167,10 @@ TEXTS = {
         from contextlib import nullcontext
         from typing import TYPE_CHECKING
         if TYPE_CHECKING: A = 1
+        else: A = -1
+        import typing
+        if typing.TYPE_CHECKING: B = 1
+        if 1 == typing: B = 2
         if abs(1): A = 2
         elif len: A = 3
         else: A = 4
@@ -156,7 +184,7 @@ TEXTS = {
             import os
             from PKG import other
             A = other = 0
-        def train(): return A
+        def train(): return A, B
     """,
     "changes": """
         A = B = {}
@@ -190,6 +218,14 @@ TEXTS = {
         def train(a: Annotated[Alias, 1], b: "list[Base]", c: Literal["Base"], *, d: Base = 1) -> Base:
             x: Alias = a
             return x
+    """,
+    "annotations that name nothing": """
+        import typing
+        from PKG.other import Base
+        def train(a: "no type", b: "typing.Literal['Base'] | None", c: typing.Annotated[int, Base]):
+            x: a()[Base] = 1
+            y: "list[typing.Annotated[Base, a]]" = 2
+            return x, y
     """,
     "an alias of itself": """
         from PKG.other import Base
@@ -239,12 +275,16 @@ DIGESTS = {
     "a whole module": "8ad963c73b218a9c",
     "all names": "f386a5e851a17e7f",
     "third parties": "38367c18ca1f39ff",
+    "built-ins": "28dc0cc044cc2de2",
+    "a package": "4a9d41c9f5e3eb46",
+    "modules that bring in each other": "4c98a90015dce327",
     "the contract": "c65958ac3a503847",
     "imports inside": "bb3c72c7382f0308",
-    "conditions": "4e5184f67e23e12a",
+    "conditions": "ddc3c15fd144f2ab",
     "changes": "bf6f1f68cf4ab348",
     "a class": "465c964d7c2a84fb",
     "annotations": "28bf70a53c079590",
+    "annotations that name nothing": "f42dfb083ce4f5eb",
     "an alias of itself": "f302195fd07b63be",
     "each other": "94d1994c80188d62",
     "a stage": "503dee67b1c924f4",
@@ -261,7 +301,7 @@ ENTRIES = {
 
 
 def train(toys: Toys, name: str) -> Callable[..., Any]:  # noqa: F811
-    return toys.function({"stages": TEXTS[name], "other": OTHER, "rules": RULES, "tables": TABLES})
+    return toys.function({"stages": TEXTS[name], **MODULES})
 
 
 @pytest.mark.parametrize("name", TEXTS)
