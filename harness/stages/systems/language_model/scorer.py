@@ -21,8 +21,8 @@ from harness.compute.precisions import PRECISIONS, Precision
 from harness.errors import ResourceError, StageError
 from harness.formats.likelihoods import Likelihood
 from harness.stage import Job
-from harness.stages.systems.language_model.likelihood import Rule, Text, Window
 from harness.stages.systems.language_model.opening import keeps_positions
+from harness.stages.systems.language_model.windows import Rule, Text, Window
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -23,7 +23,7 @@ from harness.compute.precisions import Precision, dtype_of
 from harness.compute.seeds import mixed
 from harness.compute.training import Stateful, train
 from harness.stage import Job
-from harness.stages.systems.text_to_image.finetuning import ORIENTATIONS, Augment
+from harness.stages.systems.text_to_image.augmenting import ORIENTATIONS, Augment
 from harness.stages.systems.text_to_image.training_data import Frames, Pixels, oriented
 
 _SMALL = 0.1

@@ -21,8 +21,8 @@ from harness.compute.precisions import Precision, dtype_of
 from harness.compute.seeds import mixed
 from harness.compute.training import Stateful
 from harness.errors import StageError
+from harness.stages.systems.text_to_image.augmenting import ORIENTATIONS
 from harness.stages.systems.text_to_image.components import read_pipeline
-from harness.stages.systems.text_to_image.finetuning import ORIENTATIONS
 from harness.stages.systems.text_to_image.recipe import CHECKPOINTS, Recipe, trainable
 from harness.stages.systems.text_to_image.training_data import Latents, Prepared, Side
 

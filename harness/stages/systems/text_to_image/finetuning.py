@@ -9,14 +9,8 @@ from annotated_types import Ge
 from harness.artifact import CaptionedImages, FinetunedPipeline, GeneratedImages, Images, Json, Pipeline
 from harness.compute.precisions import PRECISIONS, Precision
 from harness.errors import StageError
-from harness.stage import Choices, Count, Execution, Fraction, Job, NonNegative, Positive, Seed, stage
-
-ORIENTATIONS: Choices[tuple[int, ...]] = Choices(
-    {"none": (0,), "flips": (0, 2, 4, 6), "dihedral": tuple(range(8))},
-)
-"""The orientations, out of eight flips and quarter turns, that an augmentation draws from; 0 is the original image."""
-
-Augment = Annotated[Literal["none", "flips", "dihedral"], ORIENTATIONS]
+from harness.stage import Count, Execution, Fraction, Job, NonNegative, Positive, Seed, stage
+from harness.stages.systems.text_to_image.augmenting import Augment
 
 
 @stage(version=1, software=("torch", "diffusers", "transformers"))

@@ -18,8 +18,8 @@ from harness.compute.precisions import Precision
 from harness.compute.training import Optimisation, Trainable
 from harness.errors import StageError
 from harness.stage import Job
+from harness.stages.systems.text_to_image.augmenting import Augment
 from harness.stages.systems.text_to_image.components import read_network, read_pipeline
-from harness.stages.systems.text_to_image.finetuning import Augment
 
 CHECKPOINTS, BASE, RECIPE = "checkpoints", "base", "recipe.json"
 _ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]

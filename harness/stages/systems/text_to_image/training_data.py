@@ -21,8 +21,8 @@ from harness.compute.precisions import PRECISIONS
 from harness.errors import StageError
 from harness.formats import image_folder
 from harness.stage import Job
+from harness.stages.systems.text_to_image.augmenting import ORIENTATIONS
 from harness.stages.systems.text_to_image.components import read_pipeline
-from harness.stages.systems.text_to_image.finetuning import ORIENTATIONS
 from harness.stages.systems.text_to_image.recipe import Recipe
 
 MARK = "_harness_pixels"

@@ -18,8 +18,8 @@ from harness.errors import StageError
 from harness.formats.image_folder import rows
 from harness.stages.data import scenes
 from harness.stages.systems.text_to_image import cast, reconstruct, train_autoencoder
+from harness.stages.systems.text_to_image.augmenting import ORIENTATIONS
 from harness.stages.systems.text_to_image.components import read_pipeline
-from harness.stages.systems.text_to_image.finetuning import ORIENTATIONS
 from harness.stages.systems.text_to_image.training_data import decode, oriented
 
 pytestmark = pytest.mark.numeric

@@ -18,7 +18,8 @@ from harness.formats.likelihoods import read
 from harness.stages.metrics import perplexity
 from harness.stages.systems.language_model.adapters import Identity, Quantisation, Training
 from harness.stages.systems.language_model.checks import learn
-from harness.stages.systems.language_model.likelihood import likelihood, windows
+from harness.stages.systems.language_model.likelihood import likelihood
+from harness.stages.systems.language_model.windows import windows
 
 pytestmark = pytest.mark.numeric
 

@@ -6,8 +6,8 @@ from rounding import rounded
 from transformers import BloomConfig, BloomForCausalLM
 
 from harness.errors import ResourceError, StageError
-from harness.stages.systems.language_model.likelihood import Window, windows
 from harness.stages.systems.language_model.scorer import Scorer, arranged
+from harness.stages.systems.language_model.windows import Window, windows
 
 pytestmark = pytest.mark.numeric
 

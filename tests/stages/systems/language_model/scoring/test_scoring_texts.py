@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerFast
 
 from harness.errors import StageError
 from harness.formats.corpus import Row
-from harness.stages.systems.language_model.likelihood import Rule, Text, rule, texts
+from harness.stages.systems.language_model.windows import Rule, Text, rule, texts
 
 ROWS = [Row("b", "one", 2, 1), Row("x", "two", 1, 0), Row("a", "one", 1, 0)]
 NO_PREFIX = Rule(context=8, stride=8, prefix=None, repeat=False, eos=None)
