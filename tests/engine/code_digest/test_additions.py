@@ -15,7 +15,7 @@ CHANGED = {
     f"{SYSTEMS}.text_to_image.schedulers": ('("DDIMScheduler", {})', '("DDIMScheduler", {"eta": 1})'),
     f"{SYSTEMS}.text_to_image.pipelines": ('"hidden_size": 96', '"hidden_size": 128'),
     f"{SYSTEMS}.text_to_image.autoencoding": ("_SMALL = 0.1", "_SMALL = 0.2"),
-    f"{SYSTEMS}.text_to_image.finetuning": ("(0, 2, 4, 6)", "(0, 2)"),
+    f"{SYSTEMS}.text_to_image.augmenting": ("(0, 2, 4, 6)", "(0, 2)"),
     f"{SYSTEMS}.language_model.models": ('"num_hidden_layers": 24', '"num_hidden_layers": 25'),
     f"{SYSTEMS}.prompt_writer.templates": ("a sandy desert", "a stony desert"),
     "harness.compute.precisions": ("rounding=0.1", "rounding=0.2"),
