@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -44,20 +46,24 @@ class Remote:
     @cached_property
     def _keys(self) -> set[str]:
         """The keys of all entries, read once."""
-        self._files.invalidate_cache()
-        try:
+        with self._errors():
+            self._files.invalidate_cache()
             found = self._files.find(self._root) if self._files.exists(self._root) else []
-        except Exception as e:  # each file system has errors of its own
-            raise StoreError(Path(self.url), described(e)) from None
         return {Path(name).stem for name in found if str(name).endswith(".json")}
 
     def get(self, key: str) -> Entry | None:
-        """The entry, without its files; None if there is none, or it was found damaged."""
+        """The entry, without its files; None if there is none, or it was found damaged.
+
+        Raises:
+            StoreError: the connection is lost, or nothing may be read.
+        """
         if key in self._bad or key not in self._keys:
             return None
         try:
-            entry = entries.loads(self._files.cat_file(self._path(key, "json")).decode("utf-8"))
-        except Exception:  # gone since, or the connection is
+            with self._errors():
+                content = self._files.cat_file(self._path(key, "json"))
+            entry = entries.loads(content.decode("utf-8"))
+        except (FileNotFoundError, UnicodeDecodeError):  # gone since, or damaged
             entry = None
         if entry is None or entry.key != key:
             self._bad.add(key)
@@ -69,13 +75,12 @@ class Remote:
         if key in self._bad or key not in self._keys:
             return None
         file = to / f"{key}.tar"
-        try:
-            self._files.get_file(self._path(key, "tar"), str(file))
-            [(entry, folder)] = archive.unpack(file, to)
-            if entry.key == key:
-                return folder
-        except Exception:  # a damaged archive is as none; so is a lost connection
-            pass
+        with suppress(FileNotFoundError, UsageError):  # gone since, or damaged: as none
+            with self._errors():
+                self._files.get_file(self._path(key, "tar"), str(file))
+            found = list(archive.unpack(file, to))
+            if [entry.key for entry, _ in found] == [key]:
+                return found[0][1]
         self._bad.add(key)
         return None
 
@@ -97,6 +102,16 @@ class Remote:
         except Exception as e:
             raise StoreError(Path(self.url), described(e)) from None
         self._keys.add(key)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn what a file system raises into one line; each has errors of its own. A file that is gone stays that."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except Exception as e:
+            raise StoreError(Path(self.url), described(e)) from None
 
     def _put(self, file: Path, to: str) -> None:
         """Copy a file; on file systems whose copies are not atomic, by a rename."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Project
+from fsspec.implementations.local import LocalFileSystem
 from toy_suites import TOY, write_suite
 
 from harness.errors import UsageError
@@ -93,6 +94,20 @@ def test_a_full_second_tier_loses_nothing_and_is_told(
     assert said.err.count("what was made here is kept here alone") == 1
     assert "No space left on device" in said.err
     assert project.states()["fit"] == {"executed"}
+
+
+@pytest.mark.parametrize("what", ["find", "cat_file", "get_file"])
+def test_a_lost_connection_is_one_line_and_not_an_empty_tier(
+    project: Project, shared: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def lost(self: object, *arguments: object, **more: object) -> None:
+        raise ConnectionError("connection lost")
+
+    monkeypatch.setattr(LocalFileSystem, what, lost)
+    said = project.harness("run", "suites/suite.yaml")
+    assert said.code == 5
+    assert f"{shared}: ConnectionError: connection lost" in said.error
+    assert not list((project.folder / "second").rglob("entry.json"))
 
 
 @pytest.mark.parametrize(
