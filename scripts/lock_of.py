@@ -2,6 +2,7 @@
 
     python scripts/lock_of.py EXTRA… > part.lock
     python scripts/lock_of.py --common EXTRA… > shared.lock     what all of these extras need
+    python scripts/lock_of.py > core.lock                       the core alone
     python scripts/lock_of.py --alone EXTRA… > tool.lock        without the core: for a tool beside the harness
 
 The lock says for each package by which others it is required ("via"), so nothing is resolved anew: versions and hashes
@@ -67,15 +68,15 @@ class Lock:
         return "".join(block for name, block in self.blocks.items() if name in kept)
 
 
-def direct(project: Any, extra: str, alone: bool = False) -> set[str]:
-    """The requirements of an extra, those of extras in it included, and of the core unless it is ``alone``.
+def direct(project: Any, extra: str | None, alone: bool = False) -> set[str]:
+    """The requirements of an extra (None: of none), those of extras in it, and of the core unless it is ``alone``.
 
     Raises:
         SystemExit: there is no such extra.
     """
-    extras = project["optional-dependencies"]
+    extras = project["optional-dependencies"] | {None: []}
     if extra not in extras:
-        raise SystemExit(f"no extra {extra!r}; there are {', '.join(sorted(extras))}")
+        raise SystemExit(f"no extra {extra!r}; there are {', '.join(sorted(filter(None, extras)))}")
     core = [] if alone else project["dependencies"]
     names = {_NAME.match(line)[0] for line in core}
     for line in extras[extra]:
@@ -101,11 +102,11 @@ def main() -> int:
     parser.add_argument(
         "--folder", type=Path, default=Path(), help="where pyproject.toml and requirements.lock are"
     )
-    parser.add_argument("extras", nargs="+")
+    parser.add_argument("extras", nargs="*")
     given = parser.parse_args()
     project = tomllib.loads((given.folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lock = Lock.parse((given.folder / "requirements.lock").read_text(encoding="utf-8"))
-    parts = [lock.closure(direct(project, extra, given.alone)) for extra in given.extras]
+    parts = [lock.closure(direct(project, extra, given.alone)) for extra in given.extras or [None]]
     sys.stdout.write(lock.text(set.intersection(*parts) if given.common else set.union(*parts)))
     return 0
 

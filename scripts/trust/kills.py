@@ -1,6 +1,6 @@
 """Kill runs at random instants and check what is left: ``python scripts/trust/kills.py --kills 200``.
 
-    python scripts/trust/kills.py [--kills N] [--seed N] [--executor NAME] [--of worker]
+    python scripts/trust/kills.py [--kills N] [--seed N] [--executor NAME] [--of VICTIM]
 
 A small suite whose run is a few dozen steps is started in an empty project and gets SIGINT, SIGTERM, SIGHUP or SIGKILL
 at an instant drawn at random between the moment from which the harness catches signals (read from the kernel; before,
@@ -10,7 +10,11 @@ traceback was printed and at most one line beside the progress, that no worker i
 undisturbed one, and that every value of its record is bit-equal to the undisturbed one's.
 
 With ``--of worker`` a worker gets SIGKILL in place of the driver. The run must then go on to its end. A task that the
-worker was doing has failed (exit code 5); if it was doing none, nothing has. Prints one line of JSON.
+worker was doing has failed (exit code 5); if it was doing none, nothing has. With ``--executor container --image NAME``
+tasks run in an image that has the harness, with tests/toy_package on its PYTHONPATH. A worker is then the engine's
+client, ``--of container`` kills a container, and after the second run no container may be left.
+
+Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ TOYS = ROOT / "tests" / "toy_package"
 SUITE = TOYS / "toy.yaml"
 NO_BASELINE = 4
 FAILED = 5
+OF_WORKERS = "name=^harness-[0-9a-f]{16}$"
+"""The engine's filter for the containers of workers, without those that ask an image for its code."""
 GONE_S = 15.0
 """Seconds after which no process of a killed driver may be left."""
 ENDS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -signal.SIGKILL}
@@ -57,6 +63,8 @@ class Way(NamedTuple):
     executor: tuple[str, ...] = ()
     """Arguments of ``harness run``."""
     of: str = "driver"
+    engine: str | None = None
+    """The command of the container engine, if tasks run in containers."""
 
 
 def run(way: Way, project: Path, number: signal.Signals | None = None, after_s: float = 0.0) -> Ended:
@@ -77,22 +85,53 @@ def run(way: Way, project: Path, number: signal.Signals | None = None, after_s: 
         try:
             process.wait(after_s)
         except subprocess.TimeoutExpired:
-            signalled = hit(process, number, way.of)
+            signalled = hit(process, number, way)
     out, err = process.communicate(timeout=300)
     return Ended(process.returncode, out, err, time.monotonic() - begun, signalled)
 
 
-def hit(process: subprocess.Popen[str], number: signal.Signals, of: str) -> bool:
-    """Send the signal to the driver, or SIGKILL to one of its children. False if it has none."""
-    if of == "driver":
+def hit(process: subprocess.Popen[str], number: signal.Signals, way: Way) -> bool:
+    """Send the signal to the driver, or kill one of its workers or containers as soon as it has one."""
+    if way.of == "driver":
         process.send_signal(number)
         return True
-    of_driver = children(process.pid)
-    if of_driver:
-        with suppress(ProcessLookupError):
-            os.kill(random.Random(process.pid).choice(of_driver), signal.SIGKILL)
-            return True
+    draw = random.Random(process.pid)
+    while process.poll() is None:
+        if way.of == "container":
+            if (there := containers(way, "--filter", OF_WORKERS)) and engine(
+                way, "kill", draw.choice(there)
+            ).returncode == 0:
+                return True
+        elif workers := [p for p in children(process.pid) if b"worker" in command_of(p)]:
+            with suppress(ProcessLookupError):
+                os.kill(draw.choice(workers), signal.SIGKILL)
+                return True
+        time.sleep(0.001)
     return False
+
+
+def command_of(process: int) -> list[bytes]:
+    """The words of a process's command line; none if it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def engine(way: Way, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One command of the container engine."""
+    assert way.engine is not None
+    return subprocess.run([way.engine, *arguments], capture_output=True, text=True, check=False)
+
+
+def is_there(name: str) -> bool:
+    """Whether a container engine answers."""
+    return subprocess.run([name, "info"], capture_output=True, check=False).returncode == 0
+
+
+def containers(way: Way, *options: str) -> list[str]:
+    """The containers of the harness that run; with ``--all`` those that have ended, too."""
+    return engine(way, "ps", "--quiet", "--filter", "label=harness.driver", *options).stdout.split()
 
 
 def children(process: int) -> list[int]:
@@ -120,8 +159,7 @@ def left(project: Path) -> list[int]:
 def is_worker(process: Path, project: Path) -> bool:
     """Whether a process is a worker that was started in the project."""
     try:
-        command = (process / "cmdline").read_bytes().split(b"\0")
-        return b"worker" in command and (process / "cwd").resolve() == project.resolve()
+        return b"worker" in command_of(int(process.name)) and (process / "cwd").resolve() == project.resolve()
     except OSError:
         return False
 
@@ -160,6 +198,8 @@ def problems(way: Way, killed: Ended, number: signal.Signals, project: Path, who
         found.append(f"{number.name}: the next run ended in {resumed.code}: {resumed.err.strip()[-200:]}")
     elif values(project) != whole:
         found.append(f"{number.name}: other values after the kill")
+    if way.engine is not None and (there := containers(way, "--all")):
+        found.append(f"{number.name}: {len(there)} containers are left")
     return found
 
 
@@ -168,14 +208,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kill runs at random instants and check what is left.")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--executor", choices=["inline", "local"], default="inline")
-    parser.add_argument("--of", choices=["driver", "worker"], default="driver")
+    parser.add_argument("--executor", choices=["inline", "local", "container"], default="inline")
+    parser.add_argument("--of", choices=["driver", "worker", "container"], default="driver")
+    parser.add_argument("--image", help="the image of the tasks, for --executor container")
     options = parser.parse_args()
     # A shell hands on to its background jobs that SIGINT is ignored, and nohup that SIGHUP is.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     several = ("--jobs", "2") if options.executor != "inline" else ()
-    way = Way(("--executor", options.executor, *several), options.of)
+    answers = (name for name in ("docker", "podman") if shutil.which(name) and is_there(name))
+    way = Way(
+        ("--executor", options.executor, *several),
+        options.of,
+        next(answers) if options.executor == "container" else None,
+    )
     draw = random.Random(options.seed)
     found: list[str] = []
     codes: Counter[str] = Counter()
@@ -183,7 +229,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
         (project / "suites").mkdir(parents=True)
-        shutil.copyfile(SUITE, project / "suites" / "suite.yaml")
+        text = SUITE.read_text(encoding="utf-8")
+        if options.image is not None:
+            text = text.replace("\nstages:", "\nimage: tasks\nstages:")
+            lock = [sys.executable, "-m", "harness", "image", "lock", f"tasks={options.image}"]
+            subprocess.run(
+                lock, cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, stdout=2
+            )
+        (project / "suites" / "suite.yaml").write_text(text, encoding="utf-8")
         longest = min(fresh(way, project).wall_s for _ in range(3))
         whole = values(project)
         for _ in range(options.kills):
