@@ -1,0 +1,135 @@
+"""Which arguments of a call fill a parameter or a field that chooses, and what the call then depends on."""
+
+from __future__ import annotations
+
+import pytest
+from source_files import Toys, toys  # noqa: F401
+
+from harness.engine import code_digest
+
+STAGES = """
+    from PKG.code import *
+
+    @stage(version=1)
+    def train(data: Images, *, kind: Kind, other: str, job: Job) -> Images:
+        BODY
+"""
+CODE = """
+    from dataclasses import dataclass
+    from typing import Annotated, ClassVar
+    from harness.artifact import Images
+    from harness.stage import Choices, Job, stage
+
+    KINDS = Choices({"one": 1, "two": 2})
+    Kind = Annotated[str, KINDS]
+"""
+NAMED = "def take(*, size=1, kind: Kind): return KINDS[kind]"
+NAMED_WITH_DEFAULT = 'def take(*, size=1, kind: Kind = "two"): return KINDS[kind]'
+BY_POSITION = "def take(size, kind: Kind, /): return KINDS[kind]"
+LAST_HAS_DEFAULT = 'def take(size, kind: Kind = "two"): return KINDS[kind]'
+CONSTRUCTOR = """class Taker:
+        def __init__(self, size, kind: Kind): self.result = KINDS[kind]
+        def method(self): ...
+"""
+INHERITED = f"{CONSTRUCTOR}    class Heir(Taker): ...\n"
+FIELDS = """@dataclass
+    class Sized:
+        size: int
+        def method(self): ...
+    @dataclass
+    class Taker(Sized):
+        kind: Kind
+        def take(self): return KINDS[self.kind]
+"""
+TWO_BASES = f"""{FIELDS}
+    @dataclass
+    class Named:
+        name: str
+    @dataclass
+    class Heir(Taker, Named): ...
+"""
+CLASS_VARIABLE = """@dataclass
+    class Taker:
+        count: ClassVar[int] = 0
+        kind: Kind
+        def take(self): return KINDS[self.kind]
+"""
+
+
+def depends_on(toys: Toys, code: str, body: str) -> str:  # noqa: F811
+    """What the stage depends on, of the table's entries that ``kind`` did not choose: none, "two", or all."""
+    written = ('"two": 2', '"two": 2, "three": 3', '"two": 22')
+    stages, code = STAGES.replace("BODY", body), f"{CODE}\n    {code}"
+    before, added, changed = (
+        code_digest.digest(toys.function({"stages": stages, "code": code.replace(written[0], two)}))
+        for two in written
+    )
+    if before != added:
+        return "all"
+    return "none" if before == changed else "two"
+
+
+@pytest.mark.parametrize(
+    ("code", "call", "expected"),
+    [
+        (NAMED, "take(kind=kind)", "none"),
+        (NAMED, "take(kind=other)", "all"),
+        (NAMED, "take(size=other, kind=kind)", "none"),
+        (NAMED, "take(**other)", "all"),
+        (NAMED, "take(*other, kind=kind)", "none"),
+        (NAMED_WITH_DEFAULT, "take(size=2)", "two"),
+        (NAMED_WITH_DEFAULT, "take(kind=kind)", "none"),
+        (BY_POSITION, "take(other, kind)", "none"),
+        (BY_POSITION, "take(kind, other)", "all"),
+        (BY_POSITION, "take(other, *data)", "all"),
+        (LAST_HAS_DEFAULT, "take(other)", "two"),
+        (LAST_HAS_DEFAULT, "take(other, kind)", "none"),
+        (LAST_HAS_DEFAULT, "take(other, kind=other)", "all"),
+        (LAST_HAS_DEFAULT, "take(kind=kind, size=other)", "none"),
+    ],
+)
+def test_a_parameter_is_filled_by_its_place_or_by_its_name(toys, code, call, expected):  # noqa: F811
+    assert depends_on(toys, code, f"return {call}") == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "call", "expected"),
+    [
+        (CONSTRUCTOR, "Taker(other, kind)", "none"),
+        (CONSTRUCTOR, "Taker(kind, other)", "all"),
+        (CONSTRUCTOR, "Taker(1, kind=other)", "all"),
+        (INHERITED, "Heir(other, kind)", "none"),
+        (INHERITED, "Heir(kind, other)", "all"),
+        (FIELDS, "Taker(other, kind).take()", "none"),
+        (FIELDS, "Taker(kind, other).take()", "all"),
+        (TWO_BASES, "Heir(size=1, kind=kind, name=other).take()", "none"),
+        (TWO_BASES, "Heir(size=1, kind=other, name=other).take()", "all"),
+        (CLASS_VARIABLE, "Taker(kind).take()", "none"),
+        (CLASS_VARIABLE, "Taker(other).take()", "all"),
+    ],
+)
+def test_a_constructor_is_the_written_one_or_is_made_from_the_fields(toys, code, call, expected):  # noqa: F811
+    assert depends_on(toys, code, f"return {call}") == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("kinds: list[Kind] = other\n        for each in kinds: return KINDS[each]", "none"),
+        ("kinds = other\n        for each in kinds: return KINDS[each]", "all"),
+        ("kinds: list[Kind] = other\n        return [KINDS[each] for each in kinds]", "none"),
+    ],
+)
+def test_what_an_annotated_iterable_has_is_chosen(toys, body, expected):  # noqa: F811
+    assert depends_on(toys, "", body) == expected
+
+
+def test_a_variable_that_an_inner_function_sets_may_be_something_else(toys):  # noqa: F811
+    body = """name = kind
+        def change():
+            nonlocal name
+            name = other
+        change()
+        return KINDS[name]
+    """
+    assert depends_on(toys, "", body) == "all"
