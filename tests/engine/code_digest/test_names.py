@@ -146,6 +146,8 @@ def test_a_module_in_a_package_of_the_contract_is_followed(toys, stages):  # noq
         "def train(): return C",
         "from PKG.other import helper\nclass C:\n    a = helper(1)\ndef train(): return C.a",
         "from PKG.other import helper\nclass C(helper(1) and object): ...\ndef train(): return C",
+        "from typing import Annotated\nfrom PKG.other import helper\nclass C:\n    def m(self): return helper(1)\n"
+        "def train(x: Annotated[C, 'metres']): return x.m()",
         "from PKG import other\ndef train(name): return getattr(other, name)",
         "from PKG.other import helper\nT = {}\nT['a'] = helper\ndef train(): return T",
         "from PKG.other import helper\nT = []\nT.append(helper)\ndef train(): return T",
@@ -371,3 +373,18 @@ def test_what_decides_how_a_dataclass_is_made_counts(toys, words):  # noqa: F811
     """
     digests = [code_digest.digest(toys.function({"stages": text.format(t)})) for t in ("int", "float", words)]
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("made", ["namedtuple('Row', '{}')", "type('Row', (), dict({}=1))"])
+def test_a_type_that_a_call_makes_counts_as_it_is_written(toys, made):  # noqa: F811
+    text = "from collections import namedtuple\nRow = " + made + "\ndef train(x: Row): return x"
+    digests = {
+        code_digest.digest(toys.function({"stages": text.format(field)})) for field in ("area", "size")
+    }
+    assert len(digests) == 2
+
+
+def test_an_annotation_that_python_never_evaluates_may_be_anything(toys):  # noqa: F811
+    text = "from __future__ import annotations\nfrom typing import Annotated\ndef train(x: {}): return x"
+    digests = {code_digest.digest(toys.function({"stages": text.format(t)})) for t in ("Annotated[int]", "0")}
+    assert len(digests) == 1
