@@ -183,6 +183,8 @@ RETURNING = f"""{FIELDS}
         ("unknown().kind", "all"),
         ("usual().size", "all"),
         ("Maker.sized().kind", "all"),
+        ("max(other).kind", "all"),
+        ("other().kind", "all"),
     ],
 )
 def test_what_a_function_returns_has_the_fields_of_its_type(toys, key, expected):  # noqa: F811
@@ -213,6 +215,28 @@ def test_what_an_input_says_of_itself_was_chosen_by_the_stage_that_made_it(toys)
 )
 def test_what_an_annotated_iterable_has_is_chosen(toys, body, expected):  # noqa: F811
     assert depends_on(toys, "", body) == expected
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["take = lambda self, kind: KINDS[kind]", "def take():\n            for each in []: KINDS[each.kind]"],
+    ids=["a lambda", "without parameters"],
+)
+def test_what_a_method_is_called_with_is_not_seen(toys, method):  # noqa: F811
+    assert depends_on(toys, f"class Taker:\n        {method}", "return Taker") == "all"
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("def look_up(taker)", "none"),
+        ("def look_up(self, taker)", "all"),
+        ("@staticmethod\n        def look_up(taker)", "all"),
+    ],
+)
+def test_only_the_first_parameter_of_a_method_is_an_instance(toys, method, expected):  # noqa: F811
+    code = f"{FIELDS}        {method}: return KINDS[taker.kind]"
+    assert depends_on(toys, code, "return Taker(1, kind)") == expected
 
 
 def test_variables_that_are_made_from_each_other_lead_nowhere(toys):  # noqa: F811
