@@ -12,7 +12,9 @@ undisturbed one, and that every value of its record is bit-equal to the undistur
 With ``--of worker`` a worker gets SIGKILL in place of the driver. The run must then go on to its end. A task that the
 worker was doing has failed (exit code 5); if it was doing none, nothing has. With ``--executor container --image NAME``
 tasks run in an image that has the harness, with tests/toy_package on its PYTHONPATH. A worker is then the engine's
-client, ``--of container`` kills a container, and after the second run no container may be left.
+client, ``--of container`` kills a container, and after the second run no container may be left. With
+``--executor ray --address A`` (a cluster of this machine) a worker or an actor is killed, and the run must end as if
+none had been: the call is begun again.
 
 Prints one line of JSON.
 """
@@ -98,16 +100,29 @@ def hit(process: subprocess.Popen[str], number: signal.Signals, way: Way) -> boo
     draw = random.Random(process.pid)
     while process.poll() is None:
         if way.of == "container":
-            if (there := containers(way, "--filter", OF_WORKERS)) and engine(
-                way, "kill", draw.choice(there)
+            if (boxes := containers(way, "--filter", OF_WORKERS)) and engine(
+                way, "kill", draw.choice(boxes)
             ).returncode == 0:
                 return True
-        elif workers := [p for p in children(process.pid) if b"worker" in command_of(p)]:
+        elif there := victims(process.pid, way):
             with suppress(ProcessLookupError):
-                os.kill(draw.choice(workers), signal.SIGKILL)
+                os.kill(draw.choice(there), signal.SIGKILL)
                 return True
         time.sleep(0.001)
     return False
+
+
+def victims(driver: int, way: Way) -> list[int]:
+    """The processes of which one is to be killed; those on a Ray cluster are no children of the driver."""
+    if way.of == "actor":
+        return [p for p in processes() if command_of(p)[:1] and command_of(p)[0].startswith(b"ray::Holder")]
+    there = processes() if "ray" in way.executor else children(driver)
+    return [p for p in there if b"worker" in command_of(p) and b"harness" in command_of(p)]
+
+
+def processes() -> list[int]:
+    """All processes of this machine."""
+    return [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
 
 
 def command_of(process: int) -> list[bytes]:
@@ -150,16 +165,18 @@ def left(project: Path) -> list[int]:
     """Worker processes of the project that are there when they should have ended."""
     until = time.monotonic() + GONE_S
     while True:
-        there = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and is_worker(p, project)]
+        there = [p for p in processes() if is_worker(p, project)]
         if not there or time.monotonic() > until:
             return there
         time.sleep(0.05)
 
 
-def is_worker(process: Path, project: Path) -> bool:
+def is_worker(process: int, project: Path) -> bool:
     """Whether a process is a worker that was started in the project."""
     try:
-        return b"worker" in command_of(int(process.name)) and (process / "cwd").resolve() == project.resolve()
+        return (
+            b"worker" in command_of(process) and Path(f"/proc/{process}/cwd").resolve() == project.resolve()
+        )
     except OSError:
         return False
 
@@ -185,6 +202,8 @@ def problems(way: Way, killed: Ended, number: signal.Signals, project: Path, who
     """What is wrong after a kill and after the run that follows it."""
     found = []
     ends = {ENDS[number] if way.of == "driver" else FAILED, NO_BASELINE}
+    if way.of != "driver" and "ray" in way.executor:  # the call is begun again
+        ends = {NO_BASELINE}
     if killed.code not in (ends if killed.was_signalled else {NO_BASELINE}):
         found.append(f"{number.name}: exit {killed.code}: {killed.err.strip()[-300:]}")
     if "Traceback" in killed.err + killed.out or "Exception ignored" in killed.err:
@@ -198,8 +217,8 @@ def problems(way: Way, killed: Ended, number: signal.Signals, project: Path, who
         found.append(f"{number.name}: the next run ended in {resumed.code}: {resumed.err.strip()[-200:]}")
     elif values(project) != whole:
         found.append(f"{number.name}: other values after the kill")
-    if way.engine is not None and (there := containers(way, "--all")):
-        found.append(f"{number.name}: {len(there)} containers are left")
+    if way.engine is not None and (boxes := containers(way, "--all")):
+        found.append(f"{number.name}: {len(boxes)} containers are left")
     return found
 
 
@@ -208,14 +227,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kill runs at random instants and check what is left.")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--executor", choices=["inline", "local", "container"], default="inline")
-    parser.add_argument("--of", choices=["driver", "worker", "container"], default="driver")
+    parser.add_argument("--executor", choices=["inline", "local", "container", "ray"], default="inline")
+    parser.add_argument("--of", choices=["driver", "worker", "container", "actor"], default="driver")
+    parser.add_argument("--address", help="of a Ray cluster of this machine, for --executor ray")
     parser.add_argument("--image", help="the image of the tasks, for --executor container")
     options = parser.parse_args()
     # A shell hands on to its background jobs that SIGINT is ignored, and nohup that SIGHUP is.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    several = ("--jobs", "2") if options.executor != "inline" else ()
+    several = () if options.executor == "inline" else ("--jobs", "2")
+    several += ("--address", options.address) if options.address else ()
     answers = (name for name in ("docker", "podman") if shutil.which(name) and is_there(name))
     way = Way(
         ("--executor", options.executor, *several),
