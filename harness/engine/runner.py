@@ -6,6 +6,7 @@ import heapq
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from harness.artifact import Artifact
 from harness.engine import call as calls
 from harness.engine import outcome as outcomes
 from harness.engine.call import Call, Given
-from harness.engine.executors import Ended, Executor, Message, Post, Progressed, Slot
+from harness.engine.executors import Ended, Executor, Lost, Message, Post, Progressed, Slot, Withdrawn
 from harness.engine.outcome import CallOutcome
 from harness.engine.plan import Plan, Task, TaskId
 from harness.engine.suite_sources import check_unchanged, digest_cache
@@ -26,10 +27,12 @@ from harness.errors import StageError, StoreError, UsageError
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store, check_tree
 from harness.store.entries import ONLY, Entry
-from harness.store.environment import device_class, total_memory_gb
+from harness.store.environment import device_class
 from harness.store.needs import need
 from harness.suite.typed import to_json
 
+ATTEMPTS = 3
+"""How often a call is begun whose worker is lost each time."""
 POLL_S = 0.2
 """Seconds between two looks at a key that another process is making."""
 
@@ -38,12 +41,15 @@ POLL_S = 0.2
 class Event:
     """Something to report during a run."""
 
-    kind: Literal["cached", "started", "progress", "executed", "failed", "skipped", "waiting", "damaged"]
+    kind: Literal[
+        "cached", "started", "progress", "executed", "failed", "skipped", "waiting", "damaged", "lost"
+    ]
     task: Task
     done: int = 0
     total: int = 0
     what: str = ""
-    """The unit of progress, the message of a failure, or the holder of the lock that is waited for."""
+    """The unit of progress, the message of a failure, the holder of the lock that is waited for, or why a worker was
+    lost (the call was begun ``done`` of at most ``total`` times)."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +184,10 @@ class _Walk:
         self._running: dict[Slot, _Running] = {}
         self._messages: SimpleQueue[tuple[Slot, Message]] = SimpleQueue()
         self._thread = threading.get_ident()
-        self._slots = runner.executor.open(plan, runner.store)
-        self._memory_gb = total_memory_gb()
+        self._slots = list(runner.executor.open(plan, runner.store))
+        self._memory_gb = runner.executor.memory_gb()
+        self._begun: Counter[str] = Counter()
+        """Key → how often its call was begun and its worker lost."""
 
     def __enter__(self) -> _Walk:
         return self
@@ -276,7 +284,8 @@ class _Walk:
         return True
 
     def _execute(self, task: Task, slot: Slot, release: ExitStack) -> None:
-        work = self._store.begin(task.key, resume=task.node not in self._runner.fresh)
+        resume = task.node not in self._runner.fresh or self._begun[task.key] > 0
+        work = self._store.begin(task.key, resume=resume)
         self._runner.tell(Event("started", task))
         call = self._call(task, slot, work)
         running = _Running(task, call, time.monotonic(), release)
@@ -310,10 +319,42 @@ class _Walk:
         if isinstance(message, Progressed):
             self._progressed(running.task, message)
         elif isinstance(message, Ended):
-            outcome = self._ended(running, message.outcome)
-            del self._running[slot]
-            running.release.close()
-            self._settle(running.task, outcome)
+            self._finish(slot, message.outcome)
+        elif isinstance(message, Lost):
+            self._begun[running.task.key] += 1
+            self._again(slot, message.why)
+        elif isinstance(message, Withdrawn):
+            self._withdraw(slot, message.why)
+
+    def _finish(self, slot: Slot, told: CallOutcome) -> None:
+        running = self._running[slot]
+        outcome = self._ended(running, told)
+        del self._running[slot]
+        running.release.close()
+        self._settle(running.task, outcome)
+
+    def _again(self, slot: Slot, why: str) -> None:
+        """Let a call be begun again, in a new work folder: a lost worker may live on, and write into its own."""
+        task = self._running[slot].task
+        begun = self._begun[task.key]
+        if begun >= ATTEMPTS:
+            why = f"{why}; begun {begun} times"
+            self._finish(slot, CallOutcome(task.key, error=why, cause="resources"))
+            return
+        self._runner.tell(Event("lost", task, begun, ATTEMPTS, why))
+        self._running.pop(slot).release.close()
+        heapq.heappush(self._ready, (self._place[task.key], task.key))
+
+    def _withdraw(self, slot: Slot, why: str) -> None:
+        """Go on without a slot.
+
+        Raises:
+            UsageError: no other one has as many accelerators.
+        """
+        self._slots.remove(slot)
+        if not any(len(other.devices) >= len(slot.devices) for other in self._slots):
+            raise UsageError(f"no place is left for tasks: {why}")
+        self._again(slot, why)
 
     def _progressed(self, task: Task, message: Progressed) -> None:
         self._runner.tell(Event("progress", task, message.done, message.total, message.what))

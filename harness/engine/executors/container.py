@@ -26,6 +26,7 @@ from harness.engine.plan import Plan
 from harness.engine.suite_sources import found_sources
 from harness.errors import UsageError
 from harness.store.artifacts import Store
+from harness.store.environment import total_memory_gb
 from harness.suite import Suite
 
 OUT_OF_MEMORY = 137
@@ -72,6 +73,9 @@ class ContainerExecutor:
                 for group in groups
             ]
         return self._slots
+
+    def memory_gb(self) -> float:
+        return total_memory_gb()
 
     def close(self) -> None:
         workers = [worker for slot in self._slots for worker in slot.workers.values()]

@@ -43,9 +43,15 @@ def launch(environment: Mapping[str, str], devices: Sequence[str], workers: int)
     return Launch([sys.executable, "-m", "harness", "worker"], variables, died)
 
 
-def threads(environment: Mapping[str, str], workers: int) -> dict[str, str]:
-    """The variables that give each of several workers its share of the cores, or what the user has set."""
-    share = str(max(1, cores() // workers))
+def threads(environment: Mapping[str, str], workers: int, among: int | None = None) -> dict[str, str]:
+    """The variables that give each of several workers its share of the cores, or what the user has set.
+
+    Args:
+        environment: variables of this process.
+        workers: how many share the cores.
+        among: how many cores they share; None for those of this process.
+    """
+    share = str(max(1, (among or cores()) // workers))
     return {name: environment.get(name, environment.get("OMP_NUM_THREADS", share)) for name in THREADS}
 
 

@@ -25,6 +25,7 @@ from harness.errors import HarnessError, StageError, UsageError
 from harness.formats import strict_json
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store
+from harness.store.environment import total_memory_gb
 from harness.suite import Suite
 
 SILENT_S = 120.0
@@ -81,6 +82,9 @@ class WorkerExecutor:
 
     def open(self, plan: Plan, store: Store) -> Sequence[Slot]:
         return self._slots
+
+    def memory_gb(self) -> float:
+        return total_memory_gb()
 
     def close(self) -> None:
         for slot in self._slots:
