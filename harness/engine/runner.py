@@ -49,7 +49,7 @@ class Event:
     total: int = 0
     what: str = ""
     """The unit of progress, the message of a failure, the holder of the lock that is waited for, or why a worker was
-    lost (the call was begun ``done`` of at most ``total`` times)."""
+    lost (the call was begun ``done`` of at most ``total`` times; 0 if its slot had no room for it)."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ class Runner:
     executor: Executor
     fresh: frozenset[str] = frozenset()
     tell: Callable[[Event], None] = lambda event: None
+    most_devices: int = field(default=0, init=False)
+    """The most accelerators that a slot has, or had before it was withdrawn."""
     _outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def run(self, plan: Plan) -> dict[TaskId, Outcome]:
@@ -186,6 +188,8 @@ class _Walk:
         self._thread = threading.get_ident()
         self._slots = list(runner.executor.open(plan, runner.store))
         self._memory_gb = runner.executor.memory_gb()
+        runner.most_devices = max([runner.most_devices, *(len(slot.devices) for slot in self._slots)])
+        self._check_places("it was withdrawn before")
         self._begun: Counter[str] = Counter()
         """Key → how often its call was begun and its worker lost."""
 
@@ -239,10 +243,13 @@ class _Walk:
         """The free slot with the fewest devices that suffice for a task."""
         if self._running and not self._fits_memory(task):
             return None
-        wanted = task.stage.resources.gpu
-        most = max(len(slot.devices) for slot in self._slots)
-        least = {"none": 0, "one": min(1, most), "all": most}[wanted]
+        least = self._devices(task)
         return next((slot for slot in self._free() if len(slot.devices) >= least), None)
+
+    def _devices(self, task: Task) -> int:
+        """How many accelerators a task has: as if no slot had been withdrawn, since results may depend on it."""
+        most = self._runner.most_devices
+        return {"none": 0, "one": min(1, most), "all": most}[task.stage.resources.gpu]
 
     def _fits_memory(self, task: Task) -> bool:
         """Whether the memory that a task is known to need is left beside what the running ones are known to need."""
@@ -341,20 +348,28 @@ class _Walk:
             why = f"{why}; begun {begun} times"
             self._finish(slot, CallOutcome(task.key, error=why, cause="resources"))
             return
-        self._runner.tell(Event("lost", task, begun, ATTEMPTS, why))
+        self._put_back(slot, Event("lost", task, begun, ATTEMPTS, why))
+
+    def _put_back(self, slot: Slot, event: Event) -> None:
+        self._runner.tell(event)
         self._running.pop(slot).release.close()
-        heapq.heappush(self._ready, (self._place[task.key], task.key))
+        heapq.heappush(self._ready, (self._place[event.task.key], event.task.key))
 
     def _withdraw(self, slot: Slot, why: str) -> None:
         """Go on without a slot.
 
         Raises:
-            UsageError: no other one has as many accelerators.
+            UsageError: a task is left for which no other one has accelerators enough.
         """
         self._slots.remove(slot)
-        if not any(len(other.devices) >= len(slot.devices) for other in self._slots):
-            raise UsageError(f"no place is left for tasks: {why}")
-        self._again(slot, why)
+        self._check_places(why)
+        self._put_back(slot, Event("lost", self._running[slot].task, what=why))
+
+    def _check_places(self, why: str) -> None:
+        most = max((len(slot.devices) for slot in self._slots), default=-1)
+        for task in self._tasks.values():
+            if self._runner.of(task) is None and self._devices(task) > most:
+                raise UsageError(f"no place is left for {task.node}: {why}; what is finished is kept")
 
     def _progressed(self, task: Task, message: Progressed) -> None:
         self._runner.tell(Event("progress", task, message.done, message.total, message.what))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -39,6 +40,8 @@ RESTARTS = 3
 """How often Ray starts an actor anew whose process was lost."""
 ROOM_S = 60.0
 """Seconds that a slot waits for room on its node; then it is withdrawn."""
+CONNECT_S = 10.0
+"""Seconds in which the head of a cluster must take a connection."""
 OBJECTS = 80 * 2**20
 """Bytes for the objects of a cluster that is started here: the least that Ray takes, since none are stored."""
 
@@ -234,17 +237,40 @@ def connected(address: str | None) -> Any:
         UsageError: the cluster does not answer, or not to us.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    os.environ.setdefault(
+        "RAY_DEDUP_LOGS_SKIP_REGEX", "."
+    )  # what Ray tells of lost workers is not for standard output
     import ray
     import ray.util.scheduling_strategies
 
     address = address or os.environ.get("RAY_ADDRESS") or "local"
+    check_answers(address)
     own = {"include_dashboard": False, "object_store_memory": OBJECTS} if address == "local" else {}
     try:
         with _signals_kept():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
     except (ray.exceptions.RayError, OSError, RuntimeError, ValueError, ImportError) as e:
-        raise UsageError(f"the Ray cluster {address!r} cannot be used: {reason(e)}") from None
+        raise UsageError(
+            f"the Ray cluster {address!r} cannot be used: {reason(e)} (its token and its version of Ray must be ours)"
+        ) from None
     return ray
+
+
+def check_answers(address: str) -> None:
+    """Check that something listens at an address: Ray itself would try for minutes.
+
+    Raises:
+        UsageError: nothing does, or it is no address.
+    """
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        raise UsageError(f"the address of a Ray cluster is HOST:PORT, auto or local, not {address!r}")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as e:
+        raise UsageError(f"no Ray cluster answers at {address} ({described(e)})") from None
 
 
 @contextmanager
