@@ -231,15 +231,6 @@ def test_workers_in_containers_run_the_stages_of_their_images(tmp_path: Path, cl
     assert IMAGE.partition("@")[2] in images
 
 
-def test_a_store_that_the_nodes_do_not_see(tmp_path: Path, surroundings: dict[str, str]) -> None:
-    from harness.engine.executors import Ended
-    from harness.engine.executors.holder import Held, Holder
-
-    [told] = Holder(Held({})).work(str(tmp_path / "work"), "k", None)
-    assert isinstance(told, Ended)
-    assert "is not there; the store must be on a file system that all nodes share" in str(told.outcome.error)
-
-
 def test_without_a_cluster_one_is_started_here_and_ends_with_the_run(
     tmp_path: Path, surroundings: dict[str, str]
 ) -> None:
