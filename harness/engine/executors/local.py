@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from harness.engine.executors import Options
 from harness.engine.executors.workers import Launch, WorkerExecutor, WorkerSlot, died
 
-MOVING = ("ATEN_", "ONEDNN_", "CUBLAS_")
+MOVING = ("ATEN_", "ONEDNN_", "CUBLAS_", "HARNESS_DEVICE")
 """Beginnings of the names of variables that move results."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _UUID = re.compile(r"UUID: ((?:GPU|MIG)-[\w/.-]+)")

@@ -31,7 +31,7 @@ from harness.engine.executors.workers import STOP_S
 from harness.engine.images import Image
 from harness.engine.outcome import CallOutcome
 from harness.engine.plan import Plan
-from harness.errors import UsageError, described
+from harness.errors import HarnessError, UsageError, described
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store
 from harness.suite import Suite
@@ -40,6 +40,11 @@ RESTARTS = 3
 """How often Ray starts an actor anew whose process was lost."""
 ROOM_S = 60.0
 """Seconds that a slot waits for room on its node; then it is withdrawn."""
+VARIABLES = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # what Ray tells of lost workers is not for standard output
+}
+"""Variables that Ray reads when it is imported, unless they are set."""
 CONNECT_S = 10.0
 """Seconds in which the head of a cluster must take a connection."""
 OBJECTS = 80 * 2**20
@@ -72,7 +77,8 @@ class RayExecutor:
         self._options = options
         self._images: dict[str, Image] = {}
         self._slots: list[RaySlot] = []
-        self._ray: Any = None
+        self.ray: Any = None
+        """Ray's module, connected; None before that."""
         self._memory_gb = 0.0
 
     def code(self, suite: Suite, store: Store) -> Mapping[str, Mapping[str, Json]] | None:
@@ -83,9 +89,9 @@ class RayExecutor:
         return code
 
     def open(self, plan: Plan, store: Store) -> Sequence[Slot]:
-        if self._ray is None:
-            self._ray = connected(self._options.address)
-            found = cluster.nodes(self._ray.nodes(), use_gpus=os.environ.get("HARNESS_DEVICE") != "cpu")
+        if self.ray is None:
+            self.ray = connected(self._options.address)
+            found = cluster.nodes(self.ray.nodes(), use_gpus=os.environ.get("HARNESS_DEVICE") != "cpu")
             self._memory_gb = sum(node.memory for node in found) / 1e9
             declared = [task.stage.resources.memory_gb or 0.0 for task in plan.tasks.values()]
             boxes = Boxes.of(plan.suite, store, self._options.memory) if self._options.inside else None
@@ -109,23 +115,19 @@ class RayExecutor:
                 other.close()
 
     def close(self) -> None:
-        if self._ray is None:
+        if self.ray is None:
             return
         stopping = [slot.stopping() for slot in self._slots]
-        with suppress(Exception):  # a cluster that is gone has stopped them
-            waited = [one for one in stopping if one is not None]
-            self._ray.wait(waited, num_returns=len(waited), timeout=STOP_S)
+        waited = [one for one in stopping if one is not None]
+        if waited:
+            with suppress(self.ray.exceptions.RayError):  # a cluster that is gone has stopped them
+                self.ray.wait(waited, num_returns=len(waited), timeout=STOP_S)
         for slot in self._slots:
             slot.close()
         for slot in self._slots:
             slot.join()
-        self._ray.shutdown()
-        self._ray, self._slots = None, []
-
-    @property
-    def ray(self) -> Any:
-        """Ray's module, connected."""
-        return self._ray
+        self.ray.shutdown()
+        self.ray, self._slots = None, []
 
 
 class RaySlot:
@@ -154,6 +156,8 @@ class RaySlot:
     def _serve(self, call: Call, post: Post) -> None:
         try:
             last = self._served(call, post)
+        except HarnessError as e:
+            last = Ended(CallOutcome(call.key, error=str(e), cause="system"))
         except Exception as e:  # a fault here must not leave the driver waiting
             last = Ended(CallOutcome(call.key, error=visible(described(e)), cause="system"))
         post(last)
@@ -161,13 +165,14 @@ class RaySlot:
     def _served(self, call: Call, post: Post) -> Message:
         """What a call ends in; other messages are posted."""
         ray = self._of.ray
-        actor = self._there()
-        try:
-            ray.get(actor.ready.remote(), timeout=ROOM_S)
-        except ray.exceptions.RayError as e:
+        was_there = self._actor is not None
+        why = self._problem()
+        if why and was_there:  # it was lost between two calls
+            why = self._problem()
+        if why:
             self.is_withdrawn = True
-            self.close()
-            return Withdrawn(f"no room for {self._place}: {reason(e)}")
+            return Withdrawn(f"no room for {self._place}: {why}")
+        actor = self._actor
         try:
             for told in actor.work.remote(str(call.work), call.key, self._of.image(call)):
                 message = ray.get(told)
@@ -183,6 +188,19 @@ class RaySlot:
         with suppress(UsageError):
             return Ended(outcomes.read(call.work))
         return Lost(f"the actor on {self._place.node.host} was lost: {why}")
+
+    def _problem(self) -> str | None:
+        """Why the actor does not answer, and is ended; None if it does. It is started if there is none."""
+        ray = self._of.ray
+        try:
+            ray.get(self._there().ready.remote(), timeout=ROOM_S)
+        except ray.exceptions.GetTimeoutError:
+            self.close()
+            return f"not in {ROOM_S:g} s"
+        except ray.exceptions.RayError as e:
+            self.close()
+            return reason(e)
+        return None
 
     def _there(self) -> Any:
         """The actor, started if there is none."""
@@ -223,9 +241,8 @@ class RaySlot:
 
 def held(place: Place, options: Options, boxes: Boxes | None, store: Store) -> Held:
     """How the workers of a place are started: with the variables of this process that move results."""
-    device = {name: os.environ[name] for name in ("HARNESS_DEVICE",) if name in os.environ}
-    own = {**moving(os.environ), **device, **threads(os.environ, 1, place.threads)}
-    return Held(own, len(place.gpus), boxes, options.engine, store.root.absolute() / "images")
+    variables = {**moving(os.environ), **threads(os.environ, 1, place.threads)}
+    return Held(variables, len(place.gpus), boxes, options.engine, store.root.absolute() / "images")
 
 
 def connected(address: str | None) -> Any:
@@ -236,10 +253,8 @@ def connected(address: str | None) -> Any:
     Raises:
         UsageError: the cluster does not answer, or not to us.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
-    os.environ.setdefault(
-        "RAY_DEDUP_LOGS_SKIP_REGEX", "."
-    )  # what Ray tells of lost workers is not for standard output
+    for name, value in VARIABLES.items():
+        os.environ.setdefault(name, value)
     import ray
     import ray.util.scheduling_strategies
 

@@ -74,6 +74,7 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str,
             patch.setenv(name, value)
         found = environment(own)
         patch.setenv("TRIAL", str(own))
+        patch.delenv("COLUMNS", raising=False)  # a log's lines are not broken
         yield found
 
 
@@ -169,6 +170,24 @@ def test_a_worker_or_its_actor_is_killed_and_the_results_are_those_of_a_run_inli
     assert not list((tmp_path / "store" / "work").iterdir())
 
 
+def test_an_actor_that_is_killed_between_two_tasks_is_replaced(tmp_path: Path, cluster: TwoNodes) -> None:
+    suite(tmp_path, "wait", seeds=4)
+    driver = begin(tmp_path, *on(cluster, "--store", "store"))
+    for seed in range(4):
+        await_begun(tmp_path, seed, 1, driver)
+    (tmp_path / "go.0").touch()
+    while len(list((tmp_path / "store" / "objects").glob("*/*/entry.json"))) < 2:  # seed 0, and its size
+        time.sleep(0.05)
+    [(_, actor)] = begun(tmp_path, 0)
+    os.kill(actor, signal.SIGKILL)
+    let_go(tmp_path, 4)
+    said = finish(driver)
+    assert said.code == 4, said.err
+    assert "goes elsewhere" not in said.err
+    assert [len(begun(tmp_path, seed)) for seed in range(4)] == [1, 1, 1, 1]
+    assert values(tmp_path / "out") == inline(tmp_path)
+
+
 def test_a_task_that_fails_is_not_begun_again(tmp_path: Path, cluster: TwoNodes) -> None:
     suite(tmp_path, "fail")
     said = finish(begin(tmp_path, *on(cluster)))
@@ -187,6 +206,18 @@ def test_a_worker_that_is_killed_every_time_fails_its_task_in_the_end(
     assert "; begun 3 times" in said.err
     assert len(begun(tmp_path, 1)) == 3
     assert len(begun(tmp_path, 0)) == 1
+
+
+def test_a_signal_ends_the_run_and_its_actors(tmp_path: Path, cluster: TwoNodes) -> None:
+    suite(tmp_path, "wait", seeds=2)
+    driver = begin(tmp_path, *on(cluster))
+    [(worker, actor)] = await_begun(tmp_path, 1, 1, driver)
+    driver.send_signal(signal.SIGTERM)
+    said = finish(driver)
+    assert said.code == 128 + signal.SIGTERM
+    assert said.err.splitlines()[-1].startswith("harness: terminated; what is finished is kept")
+    while is_running(worker) or is_running(actor):
+        time.sleep(0.05)
 
 
 def test_actors_end_with_their_driver_and_the_run_goes_on_from_there(
