@@ -75,7 +75,8 @@ class RayExecutor:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._images: dict[str, Image] = {}
+        self.images: dict[str, Image] = {}
+        """Node → its image; empty for workers outside of containers."""
         self._slots: list[RaySlot] = []
         self.ray: Any = None
         """Ray's module, connected; None before that."""
@@ -85,7 +86,7 @@ class RayExecutor:
         if self._options.inside is None:
             return None
         engine = find(self._options.engine, store.root / "images")
-        self._images, code = imaged(suite, store, engine)
+        self.images, code = imaged(suite, store, engine)
         return code
 
     def open(self, plan: Plan, store: Store) -> Sequence[Slot]:
@@ -103,10 +104,6 @@ class RayExecutor:
 
     def memory_gb(self) -> float:
         return self._memory_gb
-
-    def image(self, call: Call) -> Image | None:
-        """The image that a call needs; None outside of containers."""
-        return self._images.get(call.node)
 
     def make_room(self, slot: RaySlot) -> None:
         """End the actors of other slots with the same accelerators; the runner lets only one of them work."""
@@ -169,12 +166,12 @@ class RaySlot:
         why = self._problem()
         if why and was_there:  # it was lost between two calls
             why = self._problem()
-        if why:
+        if why is not None:
             self.is_withdrawn = True
             return Withdrawn(f"no room for {self._place}: {why}")
         actor = self._actor
         try:
-            for told in actor.work.remote(str(call.work), call.key, self._of.image(call)):
+            for told in actor.work.remote(str(call.work), call.key, self._of.images.get(call.node)):
                 message = ray.get(told)
                 if isinstance(message, Written):
                     return Ended(outcomes.read(call.work))
