@@ -53,6 +53,7 @@ def test_the_lines_are_the_lock_s_and_every_component_is_part_of_all() -> None:
         assert text.count("--hash=sha256:") > len(names(text))
         assert set(text.splitlines()) <= set(lock.splitlines())
         assert names(text) <= names(everything)
+        assert "ray" not in names(text)  # in no image
     for extra in COMPONENTS:
         assert names(shared) <= names(part(extra))
     assert "torch" in names(shared)
@@ -67,6 +68,14 @@ def test_a_tool_is_alone_without_the_core() -> None:
 def test_no_image_has_ray_or_the_tool_that_lists_packages() -> None:
     for extra in (*COMPONENTS, "all"):
         assert not {"cyclonedx-bom", "ray"} & names(part(extra))
+
+
+def test_ray_brings_its_core_alone() -> None:
+    found = names(part("ray"))
+    assert {"ray", "msgpack", "protobuf"} <= found
+    assert (
+        not {"torch", "opencensus", "aiohttp-cors", "prometheus-client"} & found
+    )  # the last three: its dashboard
 
 
 def test_an_extra_that_is_not_there() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import fake_docker
 import pytest
+import ray_cluster
 import thin_core
 from command_line import TOYS, Said
 from rated import exported, reviewed
@@ -45,7 +46,7 @@ def run(core: Path, tmp_path: Path) -> Run:
 
 
 def test_there_is_no_torch(core: Path) -> None:
-    for package in ("torch", "diffusers", "chromadb", "transformers", "pandas", "scipy"):
+    for package in ("torch", "diffusers", "chromadb", "transformers", "pandas", "scipy", "ray"):
         ran = subprocess.run(
             [*thin_core.python(), "-c", f"import {package}"],
             env=thin_core.environment(core),
@@ -112,6 +113,39 @@ def test_ratings_of_a_review_are_summed_up(run: Run, tmp_path: Path) -> None:
         (tmp_path / f"{rater}.json").write_text(json.dumps(body))
     said = run("review", "collect", review.folder, "ada.json", "bob.json", "--store", review.store.root)
     assert said.code == 0, said.err
+
+
+def test_ray_is_an_extra(run: Run, tmp_path: Path) -> None:
+    said = run("run", write_suite(tmp_path, TOY), "--executor", "ray")
+    assert said.code == 2
+    assert said.error == "--executor ray needs the package ray: pip install 'remote-sensing-harness[ray]'"
+
+
+@pytest.mark.slow
+def test_tasks_run_on_a_ray_cluster(tmp_path: Path) -> None:
+    """With the core, Ray's own core and nothing else."""
+    thin_core.install(tmp_path / "site", "ray")
+    said = subprocess.run(
+        [
+            *thin_core.python(),
+            "-m",
+            "harness",
+            "run",
+            write_suite(tmp_path, TOY),
+            "--executor",
+            "ray",
+            "--out",
+            "out",
+        ],
+        cwd=tmp_path,
+        env={**thin_core.environment(tmp_path / "site", TOYS), **ray_cluster.variables(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 4, said.stderr
+    body: Any = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert {t["state"] for t in body["tasks"]} == {"executed"}
 
 
 def test_tasks_run_in_containers(run: Run, core: Path, tmp_path: Path) -> None:

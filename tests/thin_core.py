@@ -17,12 +17,18 @@ from packaging.requirements import Requirement
 TREE = Path(__file__).parents[1]
 
 
-def install(folder: Path) -> int:
-    """Put the wheel of this tree and links to what it requires into a folder; returns its size in bytes."""
+def install(folder: Path, *extras: str) -> int:
+    """Put the wheel of this tree and links to what it requires into a folder; returns its size in bytes.
+
+    Args:
+        folder: not there yet.
+        extras: whose packages are put there, too.
+    """
     folder.mkdir()
     project: Any = tomllib.loads((TREE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     size = 0
-    for distribution in _closure(project["dependencies"]):
+    brought = [line for extra in extras for line in project["optional-dependencies"][extra]]
+    for distribution in _closure(project["dependencies"] + brought):
         for file in distribution.files or []:
             place = Path(str(distribution.locate_file(file)))
             if place.is_file():

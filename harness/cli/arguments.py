@@ -352,11 +352,23 @@ def _executor_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--executor",
         metavar="NAME",
-        help="where tasks run: inline, local, or another package's (default: harness.toml, else inline, or "
-        "local with an accelerator or --jobs)",
+        help="where tasks run: inline, local, container, ray, or another package's (default: harness.toml, else "
+        "inline, or local with an accelerator or --jobs)",
     )
     parser.add_argument(
         "--jobs", type=whole(), metavar="N", help="how many tasks run at the same time on the processor"
+    )
+    parser.add_argument(
+        "--address",
+        type=text,
+        metavar="HOST:PORT",
+        help="with --executor ray: the cluster (default: harness.toml, else RAY_ADDRESS, else one is started here)",
+    )
+    parser.add_argument(
+        "--inside",
+        type=text,
+        metavar="container",
+        help="with --executor ray: its workers run in the images that the suite names",
     )
 
 

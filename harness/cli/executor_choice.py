@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from argparse import Namespace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +15,59 @@ from harness.formats.files import read_text
 from harness.store.environment import device_class, environment
 
 FILE = "harness.toml"
-KEYS = ("executor", "jobs", "engine", "memory")
+WITHOUT_CLUSTER = ("inline", "local", "container")
+"""Executors for which the address of a cluster means nothing. A key in the file is for those that it concerns."""
+KEYS = ("executor", "jobs", "engine", "memory", "address", "inside")
 
 
-def executor(name: str | None, jobs: int | None, project: Path) -> Executor:
+@dataclass(frozen=True)
+class Wanted:
+    """What the arguments of a command say about where its tasks run; None where they say nothing."""
+
+    executor: str | None = None
+    jobs: int | None = None
+    address: str | None = None
+    inside: str | None = None
+
+    @classmethod
+    def of(cls, o: Namespace) -> Wanted:
+        """Read the arguments of a command."""
+        return cls(o.executor, o.jobs, o.address, o.inside)
+
+
+def executor(wanted: Wanted, project: Path) -> Executor:
     """The executor for a project.
 
     Without a choice tasks run in this process; with an accelerator or several jobs, in worker processes.
 
     Args:
-        name: ``--executor``.
-        jobs: ``--jobs``.
+        wanted: the arguments.
         project: the project's folder.
 
     Raises:
         UsageError: there is no such executor, it cannot be used here, or ``harness.toml`` has a mistake.
     """
     settings = read(project)
-    jobs = jobs if jobs is not None else settings.get("jobs")
-    name = name or settings.get("executor")
+    jobs = wanted.jobs if wanted.jobs is not None else settings.get("jobs")
+    name = wanted.executor or settings.get("executor")
     if name is None:
         several = jobs is not None and jobs > 1
         name = "local" if several or device_class(environment()) != "cpu" else "inline"
-    return choose(name, Options(jobs, settings.get("engine"), settings.get("memory"), signals.is_stopped))
+    if name in WITHOUT_CLUSTER:
+        for argument, value in (("address", wanted.address), ("inside", wanted.inside)):
+            if value is not None:
+                raise UsageError(
+                    f"--{argument} {value}: {name} runs on this machine; --executor ray takes it"
+                )
+    options = Options(
+        jobs,
+        settings.get("engine"),
+        settings.get("memory"),
+        wanted.address or settings.get("address"),
+        wanted.inside or settings.get("inside"),
+        signals.is_stopped,
+    )
+    return choose(name, options)
 
 
 def read(project: Path) -> dict[str, Any]:

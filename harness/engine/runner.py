@@ -6,6 +6,7 @@ import heapq
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from harness.artifact import Artifact
 from harness.engine import call as calls
 from harness.engine import outcome as outcomes
 from harness.engine.call import Call, Given
-from harness.engine.executors import Ended, Executor, Message, Post, Progressed, Slot
+from harness.engine.executors import Ended, Executor, Lost, Message, Post, Progressed, Slot, Withdrawn
 from harness.engine.outcome import CallOutcome
 from harness.engine.plan import Plan, Task, TaskId
 from harness.engine.suite_sources import check_unchanged, digest_cache
@@ -26,10 +27,12 @@ from harness.errors import StageError, StoreError, UsageError
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store, check_tree
 from harness.store.entries import ONLY, Entry
-from harness.store.environment import device_class, total_memory_gb
+from harness.store.environment import device_class
 from harness.store.needs import need
 from harness.suite.typed import to_json
 
+ATTEMPTS = 3
+"""How often a call is begun whose worker is lost each time."""
 POLL_S = 0.2
 """Seconds between two looks at a key that another process is making."""
 
@@ -38,12 +41,15 @@ POLL_S = 0.2
 class Event:
     """Something to report during a run."""
 
-    kind: Literal["cached", "started", "progress", "executed", "failed", "skipped", "waiting", "damaged"]
+    kind: Literal[
+        "cached", "started", "progress", "executed", "failed", "skipped", "waiting", "damaged", "lost"
+    ]
     task: Task
     done: int = 0
     total: int = 0
     what: str = ""
-    """The unit of progress, the message of a failure, or the holder of the lock that is waited for."""
+    """The unit of progress, the message of a failure, the holder of the lock that is waited for, or why a worker was
+    lost (the call was begun ``done`` of at most ``total`` times; 0 if its slot had no room for it)."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ class Runner:
     executor: Executor
     fresh: frozenset[str] = frozenset()
     tell: Callable[[Event], None] = lambda event: None
+    most_devices: int = field(default=0, init=False)
+    """The most accelerators that a slot has, or had before it was withdrawn."""
     _outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def run(self, plan: Plan) -> dict[TaskId, Outcome]:
@@ -178,8 +186,12 @@ class _Walk:
         self._running: dict[Slot, _Running] = {}
         self._messages: SimpleQueue[tuple[Slot, Message]] = SimpleQueue()
         self._thread = threading.get_ident()
-        self._slots = runner.executor.open(plan, runner.store)
-        self._memory_gb = total_memory_gb()
+        self._slots = list(runner.executor.open(plan, runner.store))
+        self._memory_gb = runner.executor.memory_gb()
+        runner.most_devices = max([runner.most_devices, *(len(slot.devices) for slot in self._slots)])
+        self._check_places("it was withdrawn before")
+        self._begun: Counter[str] = Counter()
+        """Key → how often its call was begun and its worker lost."""
 
     def __enter__(self) -> _Walk:
         return self
@@ -231,10 +243,13 @@ class _Walk:
         """The free slot with the fewest devices that suffice for a task."""
         if self._running and not self._fits_memory(task):
             return None
-        wanted = task.stage.resources.gpu
-        most = max(len(slot.devices) for slot in self._slots)
-        least = {"none": 0, "one": min(1, most), "all": most}[wanted]
+        least = self._devices(task)
         return next((slot for slot in self._free() if len(slot.devices) >= least), None)
+
+    def _devices(self, task: Task) -> int:
+        """How many accelerators a task has: as if no slot had been withdrawn, since results may depend on it."""
+        most = self._runner.most_devices
+        return {"none": 0, "one": min(1, most), "all": most}[task.stage.resources.gpu]
 
     def _fits_memory(self, task: Task) -> bool:
         """Whether the memory that a task is known to need is left beside what the running ones are known to need."""
@@ -276,7 +291,8 @@ class _Walk:
         return True
 
     def _execute(self, task: Task, slot: Slot, release: ExitStack) -> None:
-        work = self._store.begin(task.key, resume=task.node not in self._runner.fresh)
+        resume = task.node not in self._runner.fresh or self._begun[task.key] > 0
+        work = self._store.begin(task.key, resume=resume)
         self._runner.tell(Event("started", task))
         call = self._call(task, slot, work)
         running = _Running(task, call, time.monotonic(), release)
@@ -310,10 +326,50 @@ class _Walk:
         if isinstance(message, Progressed):
             self._progressed(running.task, message)
         elif isinstance(message, Ended):
-            outcome = self._ended(running, message.outcome)
-            del self._running[slot]
-            running.release.close()
-            self._settle(running.task, outcome)
+            self._finish(slot, message.outcome)
+        elif isinstance(message, Lost):
+            self._begun[running.task.key] += 1
+            self._again(slot, message.why)
+        elif isinstance(message, Withdrawn):
+            self._withdraw(slot, message.why)
+
+    def _finish(self, slot: Slot, told: CallOutcome) -> None:
+        running = self._running[slot]
+        outcome = self._ended(running, told)
+        del self._running[slot]
+        running.release.close()
+        self._settle(running.task, outcome)
+
+    def _again(self, slot: Slot, why: str) -> None:
+        """Let a call be begun again, in a new work folder: a lost worker may live on, and write into its own."""
+        task = self._running[slot].task
+        begun = self._begun[task.key]
+        if begun >= ATTEMPTS:
+            why = f"{why}; begun {begun} times"
+            self._finish(slot, CallOutcome(task.key, error=why, cause="resources"))
+            return
+        self._put_back(slot, Event("lost", task, begun, ATTEMPTS, why))
+
+    def _put_back(self, slot: Slot, event: Event) -> None:
+        self._runner.tell(event)
+        self._running.pop(slot).release.close()
+        heapq.heappush(self._ready, (self._place[event.task.key], event.task.key))
+
+    def _withdraw(self, slot: Slot, why: str) -> None:
+        """Go on without a slot.
+
+        Raises:
+            UsageError: a task is left for which no other one has accelerators enough.
+        """
+        self._slots.remove(slot)
+        self._check_places(why)
+        self._put_back(slot, Event("lost", self._running[slot].task, what=why))
+
+    def _check_places(self, why: str) -> None:
+        most = max((len(slot.devices) for slot in self._slots), default=-1)
+        for task in self._tasks.values():
+            if self._runner.of(task) is None and self._devices(task) > most:
+                raise UsageError(f"no place is left for {task.node}: {why}; what is finished is kept")
 
     def _progressed(self, task: Task, message: Progressed) -> None:
         self._runner.tell(Event("progress", task, message.done, message.total, message.what))

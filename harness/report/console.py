@@ -109,6 +109,7 @@ class RunProgress:
             "cached": self._was_cached,
             "waiting": self._waits,
             "damaged": self._was_damaged,
+            "lost": self._was_lost,
         }[event.kind]
         handle(event)
 
@@ -150,6 +151,17 @@ class RunProgress:
 
     def _waits(self, event: Event) -> None:
         self._line(f"{label(event.task)} is being made by another process; waiting for {event.what}")
+
+    def _was_lost(self, event: Event) -> None:
+        shown = self._running.pop(event.task.key, None)
+        if shown is not None:
+            self._live.remove_task(shown.bar)
+        then = (
+            f"is begun again, {event.done} of at most {event.total} times so far"
+            if event.done
+            else "goes elsewhere"
+        )
+        self._line(f"{label(event.task)} {then}: {event.what}")
 
     def _line(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)

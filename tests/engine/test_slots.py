@@ -126,8 +126,8 @@ def test_a_task_that_uses_all_gpus_has_them_alone(tmp_path: Path, monkeypatch: p
 def test_tasks_that_need_more_memory_than_there_is_take_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "total_memory_gb", lambda: 16.0)
     executor = HeldExecutor((), (), ())
+    monkeypatch.setattr(executor, "memory_gb", lambda: 16.0)
     needs = {"n0": 10.0, "n1": 10.0, "n2": 6.0, "n3": 99.0}
     walked(tmp_path, monkeypatch, executor, lambda node: Resources("none", needs.get(node)))
     for together in executor.seen:

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.cli.baseline_choice import label_of
 from harness.cli.commands.run import Prepared, execute
-from harness.cli.executor_choice import executor
+from harness.cli.executor_choice import Wanted, executor
 from harness.compare.acceptance import check_place, renew
 from harness.compare.baseline import Baseline, named
 from harness.compare.match import declared_differences, differences, environment_differences
@@ -35,7 +35,7 @@ from harness.suite import continued
 
 def main(o: Namespace) -> Exit:
     """``harness extend``."""
-    runs_tasks = executor(o.executor, o.jobs, places.of(Path.cwd()))
+    runs_tasks = executor(Wanted.of(o), places.of(Path.cwd()))
     return extend(o.baseline, runs_tasks, seeds=o.seeds, mirror=o.mirror, store=o.store)
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.artifact import Json
-from harness.cli.executor_choice import executor
+from harness.cli.executor_choice import Wanted, executor
 from harness.compare.acceptance import check_place, renew
 from harness.compare.baseline import Baseline, named
 from harness.compare.match import declared_differences
@@ -42,7 +42,7 @@ from harness.suite.typed import to_json
 
 def main(o: Namespace) -> Exit:
     """``harness rescore``."""
-    runs_tasks = executor(o.executor, o.jobs, places.of(Path.cwd()))
+    runs_tasks = executor(Wanted.of(o), places.of(Path.cwd()))
     return rescore(o.baseline, runs_tasks, accept=o.accept, mirror=o.mirror, store=o.store)
 
 

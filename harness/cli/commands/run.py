@@ -11,7 +11,7 @@ import time
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +19,7 @@ from rich.console import Console
 from harness import suite as suites
 from harness.artifact import Json
 from harness.cli.baseline_choice import Against, Case, case, check, label_of, opponent, side
-from harness.cli.executor_choice import executor
+from harness.cli.executor_choice import Wanted, executor
 from harness.compare import Comparison, stored
 from harness.compare.history import accepted
 from harness.compare.planning import MOST_SEEDS, declare, is_open, useful
@@ -69,7 +69,7 @@ def main(o: Namespace) -> Exit:
 
 def requested(o: Namespace) -> Request:
     """Turn the arguments of ``run``, ``plan`` or ``calibrate`` into a request."""
-    return Request(o.suite, tuple(o.set), tuple(o.only), o.mirror, o.store, o.executor, o.jobs)
+    return Request(o.suite, tuple(o.set), tuple(o.only), o.mirror, o.store, Wanted.of(o))
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,7 @@ class Request:
     only: tuple[str, ...] = ()
     mirror: Path | None = None
     store: Path | None = None
-    executor: str | None = None
-    jobs: int | None = None
+    where: Wanted = field(default_factory=Wanted)
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def prepare(request: Request, *, download: bool) -> Prepared:
     """Load, resolve and plan. Every mistake in the suite is found here, before anything runs."""
     suite = suites.load(request.suite, set_=request.set)
     only = suites.parse_only(suite, request.only)
-    runs_tasks = executor(request.executor, request.jobs, suite.project)
+    runs_tasks = executor(request.where, suite.project)
     store = open_store(request.store, suite.project)
     suite, sources = resolve(suite, mirror=places.mirror(request.mirror), store=store, download=download)
     plan = make(suite, only=only, code=runs_tasks.code(suite, store))

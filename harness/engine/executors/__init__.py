@@ -22,7 +22,7 @@ from harness.store.artifacts import Store
 from harness.suite import Suite
 
 GROUP = "harness.executors"
-_NO_EXECUTORS = {"workers", "engines"}
+_NO_EXECUTORS = {"workers", "engines", "cluster", "holder"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,22 @@ class Ended:
     outcome: CallOutcome
 
 
-Message = Progressed | Logged | Ended
+@dataclass(frozen=True)
+class Lost:
+    """A call has no worker any more, through no fault of the work: it is done again, a few times at most."""
+
+    why: str
+    """One line."""
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """A slot takes no calls any more; what it was given has not begun, and goes to another one."""
+
+    why: str
+
+
+Message = Progressed | Logged | Ended | Lost | Withdrawn
 Post = Callable[[Message], None]
 
 
@@ -62,7 +77,7 @@ class Slot(Protocol):
     def start(self, call: Call, post: Post) -> None:
         """Begin a call whose file is in its work folder.
 
-        Messages are posted from any thread, or during this method; the last is ``Ended``.
+        Messages are posted from any thread, or during this method; the last is ``Ended``, ``Lost`` or ``Withdrawn``.
         """
 
 
@@ -77,7 +92,14 @@ class Executor(Protocol):
         """
 
     def open(self, plan: Plan, store: Store) -> Sequence[Slot]:
-        """The slots, the same until ``close``. What they need is started when they first need it."""
+        """The slots, the same until ``close`` but for withdrawn ones. What they need is started when they need it.
+
+        Raises:
+            UsageError: there is no place for one.
+        """
+
+    def memory_gb(self) -> float:
+        """The main memory that the slots share, in GB."""
 
     def close(self) -> None:
         """End everything that was started; calls that are in progress are interrupted, and can be resumed."""
@@ -93,6 +115,10 @@ class Options:
     """The container engine; None for the first that answers."""
     memory: str | None = None
     """Limit of main memory for a container, such as ``16g``."""
+    address: str | None = None
+    """Of a cluster; None for the executor's own choice."""
+    inside: str | None = None
+    """``container`` if the workers of a cluster run in the images that the suite names."""
     is_stopped: Callable[[], bool] = lambda: False
     """Whether a signal has asked this process to stop."""
 

@@ -19,13 +19,14 @@ from harness.engine import images
 from harness.engine.call import Call
 from harness.engine.executors import Options, Post, Slot
 from harness.engine.executors.engines import Container, Engine, driver, find, is_gone, said
-from harness.engine.executors.local import accelerators, cores, threads
+from harness.engine.executors.local import accelerators, cores, moving, threads
 from harness.engine.executors.workers import Launch, WorkerSlot, died
 from harness.engine.images import Image
 from harness.engine.plan import Plan
 from harness.engine.suite_sources import found_sources
 from harness.errors import UsageError
 from harness.store.artifacts import Store
+from harness.store.environment import total_memory_gb
 from harness.suite import Suite
 
 OUT_OF_MEMORY = 137
@@ -50,33 +51,15 @@ class ContainerExecutor:
         self._slots: list[ContainerSlot] = []
 
     def code(self, suite: Suite, store: Store) -> Mapping[str, Mapping[str, Json]]:
-        engine = self._engine = self._engine or find(self._options.engine, store.root / "images")
-        locked = images.lock(suite.project)
-        code: dict[str, Mapping[str, Json]] = {}
-        for name, node in suite.nodes.items():
-            if node.image is None:
-                raise UsageError(
-                    f"{node.where}: {name!r} has no image; --executor container needs 'image' in the suite"
-                )
-            image = self._images[name] = images.find(node.image, locked)
-            images.check_there(image, engine)
-            stages = images.identities(image, engine, store)
-            found = stages.get(node.stage.name)
-            if not isinstance(found, Mapping) or "source" not in found:
-                told = f": {found}" if isinstance(found, str) else ""
-                raise UsageError(
-                    f"{node.where}: image {node.image.text} has no stage {node.stage.name}{told}"
-                )
-            code[name] = found
+        self._engine = self._engine or find(self._options.engine, store.root / "images")
+        self._images, code = imaged(suite, store, self._engine)
         return code
 
     def open(self, plan: Plan, store: Store) -> Sequence[Slot]:
         if not self._slots:
             assert self._engine is not None
             remove_leftovers(self._engine)
-            readable = [store.root / "objects", *mounts(found_sources(plan.suite))]
-            for folder in (store.root / "objects", store.root / "work"):
-                folder.mkdir(parents=True, exist_ok=True)
+            boxes = Boxes.of(plan.suite, store, self._options.memory)
             devices = accelerators(os.environ)
             jobs = self._options.jobs or (1 if devices else max(1, cores() // 2))
             groups: list[tuple[str, ...]] = [()] * jobs + [(d,) for d in devices]
@@ -85,11 +68,14 @@ class ContainerExecutor:
                 ContainerSlot(
                     frozenset(group),
                     self._images,
-                    self._starter(group, jobs + len(devices), readable, [store.root / "work"]),
+                    boxes.starter(self._engine, group, jobs + len(devices), os.environ),
                 )
                 for group in groups
             ]
         return self._slots
+
+    def memory_gb(self) -> float:
+        return total_memory_gb()
 
     def close(self) -> None:
         workers = [worker for slot in self._slots for worker in slot.workers.values()]
@@ -99,11 +85,40 @@ class ContainerExecutor:
             worker.stop()
         self._slots = []
 
-    def _starter(
-        self, gpus: tuple[str, ...], sharing: int, readable: Sequence[Path], writable: Sequence[Path]
+
+@dataclass(frozen=True)
+class Boxes:
+    """What containers see of the machine, and the memory that each may take."""
+
+    readable: Sequence[Path]
+    """Absolute paths."""
+    writable: Sequence[Path]
+    memory: str | None
+
+    @classmethod
+    def of(cls, suite: Suite, store: Store, memory: str | None) -> Boxes:
+        """For a suite: the store's finished entries and the sources, and the folder of tasks in progress.
+
+        Raises:
+            UsageError: a path that an engine's command line cannot name.
+        """
+        objects, work = (store.root / name for name in ("objects", "work"))
+        for folder in (objects, work):
+            folder.mkdir(parents=True, exist_ok=True)
+        readable = [objects, *mounts(found_sources(suite))]
+        return cls([p.absolute() for p in readable], [work.absolute()], memory)
+
+    def starter(
+        self, engine: Engine, gpus: Sequence[str], sharing: int, environment: Mapping[str, str]
     ) -> Callable[[Image], WorkerSlot]:
-        engine = self._engine
-        assert engine is not None
+        """What makes the worker of an image on this machine.
+
+        Args:
+            engine: of this machine.
+            gpus: the accelerators that the worker sees.
+            sharing: how many workers share the processor.
+            environment: variables of the driver.
+        """
 
         def start(image: Image) -> WorkerSlot:
             container = Container(
@@ -111,16 +126,42 @@ class ContainerExecutor:
                 ("harness", "worker"),
                 f"harness-{uuid.uuid4().hex[:16]}",
                 driver(),
-                [p.absolute() for p in readable],
-                [p.absolute() for p in writable],
-                variables(image, gpus, sharing, os.environ),
+                self.readable,
+                self.writable,
+                variables(image, gpus, sharing, environment),
                 gpus,
                 (os.getuid(), os.getgid()),
-                memory=self._options.memory,
+                memory=self.memory,
             )
             return WorkerSlot(frozenset(gpus), launch(engine, container))
 
         return start
+
+
+def imaged(
+    suite: Suite, store: Store, engine: Engine
+) -> tuple[dict[str, Image], dict[str, Mapping[str, Json]]]:
+    """Node → its image, and node → its stage's part of the keys in that image.
+
+    Raises:
+        UsageError: a node has no image, or its image is not on this machine or lacks the stage.
+    """
+    locked = images.lock(suite.project)
+    found: dict[str, Image] = {}
+    code: dict[str, Mapping[str, Json]] = {}
+    for name, node in suite.nodes.items():
+        if node.image is None:
+            raise UsageError(
+                f"{node.where}: {name!r} has no image; a run in containers needs 'image' in the suite"
+            )
+        image = found[name] = images.find(node.image, locked)
+        images.check_there(image, engine)
+        identity = images.identities(image, engine, store).get(node.stage.name)
+        if not isinstance(identity, Mapping) or "source" not in identity:
+            told = f": {identity}" if isinstance(identity, str) else ""
+            raise UsageError(f"{node.where}: image {node.image.text} has no stage {node.stage.name}{told}")
+        code[name] = identity
+    return found, code
 
 
 @dataclass
@@ -166,11 +207,8 @@ def variables(
     image: Image, gpus: Sequence[str], sharing: int, environment: Mapping[str, str]
 ) -> dict[str, str]:
     """The variables in a container: those that move results, those of its image, and no network for the hub."""
-    own = {
-        name: value for name, value in environment.items() if name.startswith(("ATEN_", "ONEDNN_", "CUBLAS_"))
-    }
     return {
-        **own,
+        **moving(environment),
         **threads(environment, sharing),
         "HOME": "/tmp",
         "HF_HOME": "/tmp/huggingface",

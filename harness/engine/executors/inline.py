@@ -11,7 +11,7 @@ from harness.engine.executors import Ended, Logged, Options, Post, Progressed, S
 from harness.engine.plan import Plan
 from harness.errors import UsageError
 from harness.store.artifacts import Store
-from harness.store.environment import device_class, environment
+from harness.store.environment import device_class, environment, total_memory_gb
 from harness.suite import Suite
 
 EVERY = "every device"
@@ -45,6 +45,9 @@ class InlineExecutor:
 
     def open(self, plan: Plan, store: Store) -> Sequence[Slot]:
         return [self._slot]
+
+    def memory_gb(self) -> float:
+        return total_memory_gb()
 
     def close(self) -> None:
         """Nothing was started."""

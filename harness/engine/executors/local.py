@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from harness.engine.executors import Options
 from harness.engine.executors.workers import Launch, WorkerExecutor, WorkerSlot, died
 
+MOVING = ("ATEN_", "ONEDNN_", "CUBLAS_", "HARNESS_DEVICE")
+"""Beginnings of the names of variables that move results."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _UUID = re.compile(r"UUID: ((?:GPU|MIG)-[\w/.-]+)")
 
@@ -41,10 +43,21 @@ def launch(environment: Mapping[str, str], devices: Sequence[str], workers: int)
     return Launch([sys.executable, "-m", "harness", "worker"], variables, died)
 
 
-def threads(environment: Mapping[str, str], workers: int) -> dict[str, str]:
-    """The variables that give each of several workers its share of the cores, or what the user has set."""
-    share = str(max(1, cores() // workers))
+def threads(environment: Mapping[str, str], workers: int, among: int | None = None) -> dict[str, str]:
+    """The variables that give each of several workers its share of the cores, or what the user has set.
+
+    Args:
+        environment: variables of this process.
+        workers: how many share the cores.
+        among: how many cores they share; None for those of this process.
+    """
+    share = str(max(1, (among or cores()) // workers))
     return {name: environment.get(name, environment.get("OMP_NUM_THREADS", share)) for name in THREADS}
+
+
+def moving(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that move results, for workers that do not have all of this process's."""
+    return {name: value for name, value in environment.items() if name.startswith(MOVING)}
 
 
 def accelerators(environment: Mapping[str, str]) -> list[str]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from harness.engine import outcome as outcomes
@@ -24,6 +25,7 @@ from harness.errors import HarnessError, StageError, UsageError
 from harness.formats import strict_json
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store
+from harness.store.environment import total_memory_gb
 from harness.suite import Suite
 
 SILENT_S = 120.0
@@ -45,6 +47,26 @@ class Launch:
     """Removes what outlives the process; called after its end."""
 
 
+@dataclass(frozen=True)
+class Death:
+    """The end of a worker in the middle of a call that left no outcome."""
+
+    told: str
+    """One line."""
+    code: int
+    """Its exit code; negative for a signal."""
+
+    @property
+    def is_kill(self) -> bool:
+        """Whether it was killed, as for a lack of memory."""
+        return self.code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+
+    @property
+    def is_by_signal(self) -> bool:
+        """Whether a signal has ended it, or the command that it was behind."""
+        return self.code < 0 or self.code - 128 in set(signal.Signals)
+
+
 class WorkerExecutor:
     """Slots that are worker processes.
 
@@ -60,6 +82,9 @@ class WorkerExecutor:
 
     def open(self, plan: Plan, store: Store) -> Sequence[Slot]:
         return self._slots
+
+    def memory_gb(self) -> float:
+        return total_memory_gb()
 
     def close(self) -> None:
         for slot in self._slots:
@@ -90,40 +115,45 @@ class WorkerSlot:
 
     def _serve(self, call: Call, post: Post) -> None:
         try:
-            outcome = self._executed(call, post)
+            told = self.work(call.work, post)
+            outcome = told if isinstance(told, CallOutcome) else _failed(call.key, told)
         except HarnessError as e:
             outcome = CallOutcome(call.key, error=str(e), cause="system")
         except Exception as e:  # a fault here must not leave the driver waiting
             outcome = CallOutcome(call.key, error=f"{type(e).__name__}: {e}", cause="system")
         post(Ended(outcome))
 
-    def _executed(self, call: Call, post: Post) -> CallOutcome:
+    def work(self, folder: Path, post: Post) -> CallOutcome | Death:
+        """Have the call in a work folder executed, on this thread; what happens meanwhile is posted.
+
+        Raises:
+            HarnessError: the worker cannot be started or is silent, or its outcome is damaged.
+        """
         process = self._running()
         assert process.stdin is not None
         try:
-            process.stdin.write(json.dumps(str(call.work / CALL)).encode() + b"\n")
+            process.stdin.write(json.dumps(str(folder / CALL)).encode() + b"\n")
             process.stdin.flush()
         except OSError:
             raise StageError(self._end_of(process)) from None
         while True:
             event = self._event(process)
             if event is None:
-                return self._after_death(process, call)
+                return self._after_death(process, folder)
             match event.get("event"):
                 case "progress":
                     post(Progressed(int(event["done"]), int(event["total"]), str(event["what"])))
                 case "log":
                     post(Logged(str(event["line"])))
                 case "finished" | "failed":
-                    return outcomes.read(call.work)
+                    return outcomes.read(folder)
 
-    def _after_death(self, process: subprocess.Popen[bytes], call: Call) -> CallOutcome:
-        """The outcome of a call whose worker has died: its own, if it was written before."""
+    def _after_death(self, process: subprocess.Popen[bytes], folder: Path) -> CallOutcome | Death:
+        """The outcome of a call whose worker has died, if it was written before."""
         told = self._end_of(process)
         with suppress(UsageError):
-            return outcomes.read(call.work)
-        killed = process.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
-        return CallOutcome(call.key, error=told, cause="resources" if killed else "stage")
+            return outcomes.read(folder)
+        return Death(told, process.returncode)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is not None:
@@ -212,6 +242,10 @@ class WorkerSlot:
             self._process.wait()
         self._launch.clean()
         self._close()
+
+
+def _failed(key: str, death: Death) -> CallOutcome:
+    return CallOutcome(key, error=death.told, cause="resources" if death.is_kill else "stage")
 
 
 def died(code: int) -> str:

@@ -120,7 +120,7 @@ def test_each_stage_in_its_image(tmp_path: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (ONE_POINT, "'numbers' has no image; --executor container needs 'image' in the suite"),
+        (ONE_POINT, "'numbers' has no image; a run in containers needs 'image' in the suite"),
         (
             IMAGED.replace(A, A.replace("/a@", "/c@")),
             "is not on this machine (docker); 'harness pull SUITE' fetches it",

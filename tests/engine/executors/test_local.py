@@ -144,12 +144,16 @@ def test_a_killed_driver_takes_its_workers_along_and_the_run_goes_on_from_there(
 def test_the_executor_of_a_project(tmp_path: Path) -> None:
     write_suite(tmp_path, changed(("[square, absolute]", "[square]")))
     for text, says in (
-        ('executor = "lokal"', "--executor lokal: none of container, inline, local; did you mean 'local'?"),
+        (
+            'executor = "lokal"',
+            "--executor lokal: none of container, inline, local, ray; did you mean 'local'?",
+        ),
         ("executor = 3", "executor: expected a text, not 3"),
         ("jobs = 0", "jobs: expected a whole number, at least 1, not 0"),
         (
             'executer = "local"',
-            "unknown key 'executer'; expected executor, jobs, engine, memory; did you mean 'executor'?",
+            "unknown key 'executer'; expected executor, jobs, engine, memory, address, inside; did you mean "
+            "'executor'?",
         ),
         ("executor =", "not TOML"),
         ('executor = "inline"\njobs = 2', "inline runs one task at a time"),
