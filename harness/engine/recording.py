@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifact import Json
+from harness.engine.attempt import Outcome
 from harness.engine.keys import defaults
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
-from harness.engine.runner import Outcome
 from harness.formats.escapes import visible
 from harness.formats.strict_json import canonical
 from harness.store.artifacts import Store

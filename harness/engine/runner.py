@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import shutil
 import threading
 import time
 from collections import Counter
@@ -11,25 +10,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Literal
 
 from harness.artifact import Artifact
-from harness.engine import call as calls
-from harness.engine import outcome as outcomes
-from harness.engine.call import Call, Given
+from harness.engine.attempt import Attempt, Outcome, call_of
 from harness.engine.executors import Ended, Executor, Lost, Message, Post, Progressed, Slot, Withdrawn
 from harness.engine.outcome import CallOutcome
 from harness.engine.plan import Plan, Task, TaskId
-from harness.engine.suite_sources import check_unchanged, digest_cache
-from harness.errors import StageError, StoreError, UsageError
-from harness.formats.escapes import visible
-from harness.store.artifacts import Store, check_tree
-from harness.store.entries import ONLY, Entry
-from harness.store.environment import device_class
+from harness.errors import StageError, UsageError
+from harness.store.artifacts import Store
+from harness.store.entries import ONLY
 from harness.store.needs import need
-from harness.suite.typed import to_json
 
 ATTEMPTS = 3
 """How often a call is begun whose worker is lost each time."""
@@ -50,18 +42,6 @@ class Event:
     what: str = ""
     """The unit of progress, the message of a failure, the holder of the lock that is waited for, or why a worker was
     lost (the call was begun ``done`` of at most ``total`` times; 0 if its slot had no room for it)."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of a task in this run."""
-
-    state: Literal["cached", "executed", "failed", "skipped"]
-    entry: Entry | None = None
-    error: str | None = None
-    log: Path | None = None
-    wall_s: float = 0.0
-    """Duration of a failed execution, in seconds; for other tasks the entry has it."""
 
 
 @dataclass
@@ -156,16 +136,6 @@ class Runner:
         return False
 
 
-@dataclass
-class _Running:
-    """A call in progress."""
-
-    task: Task
-    call: Call
-    began: float
-    release: ExitStack
-
-
 class _Walk:
     """Works through the tasks of a plan that have to be executed, as their inputs become ready and slots free."""
 
@@ -183,7 +153,7 @@ class _Walk:
         self._ready: list[tuple[int, str]] = []
         self._elsewhere: set[str] = set()
         """Keys that another process is making, as last seen."""
-        self._running: dict[Slot, _Running] = {}
+        self._running: dict[Slot, Attempt] = {}
         self._messages: SimpleQueue[tuple[Slot, Message]] = SimpleQueue()
         self._thread = threading.get_ident()
         self._slots = list(runner.executor.open(plan, runner.store))
@@ -294,17 +264,14 @@ class _Walk:
         resume = task.node not in self._runner.fresh or self._begun[task.key] > 0
         work = self._store.begin(task.key, resume=resume)
         self._runner.tell(Event("started", task))
-        call = self._call(task, slot, work)
-        running = _Running(task, call, time.monotonic(), release)
-        self._running[slot] = running
+        attempt = Attempt(self._store, task, call_of(task, self._plan, slot, work, self._stored), release)
+        self._running[slot] = attempt
         try:
-            self._check_unchanged(task, "since the run was planned")
-            with self._store.errors():
-                calls.write(call)
+            attempt.begin()
         except (StageError, UsageError) as e:
             self._messages.put((slot, Ended(CallOutcome(task.key, error=str(e), cause="stage"))))
             return
-        slot.start(call, self._post(slot, task))
+        slot.start(attempt.call, self._post(slot, task))
 
     def _post(self, slot: Slot, task: Task) -> Post:
         """Passes messages to this thread; progress that is told on this thread is told on at once."""
@@ -335,7 +302,7 @@ class _Walk:
 
     def _finish(self, slot: Slot, told: CallOutcome) -> None:
         running = self._running[slot]
-        outcome = self._ended(running, told)
+        outcome = running.end(told)
         del self._running[slot]
         running.release.close()
         self._settle(running.task, outcome)
@@ -378,62 +345,7 @@ class _Walk:
         self._runner.settle(task, outcome)
         self._graph.done(task.key)
 
-    def _ended(self, running: _Running, told: CallOutcome) -> Outcome:
-        """Commit what a call made, or keep its log.
-
-        Raises:
-            StoreError: a full disk: every further task would fail in the same way.
-        """
-        task, work = running.task, running.call.work
-        if told.cause == "storage":
-            raise StoreError(self._store.root, (told.error or "").rpartition(": ")[2])
-        try:
-            if told.error is not None:
-                raise StageError(told.error)
-            if told.key != task.key:
-                raise StageError(f"{task.stage.name}: the worker told of another key")
-            self._check_unchanged(task, "while it was read")
-            outcomes.check_kinds(told, task.stage)
-            check_tree(work / "entry")
-        except StageError as e:
-            if not told.keeps_progress:  # a retry after a fault of the work starts afresh
-                shutil.rmtree(work / "scratch", ignore_errors=True)
-            wall_s = round(time.monotonic() - running.began, 6)
-            return Outcome("failed", error=visible(str(e), lines=True), log=work / "log.txt", wall_s=wall_s)
-        self._store.keep_distributions(told.distributions)
-        wall_s = round(told.wall_s, 3)
-        entry = Entry(task.key, task.stage.name, told.outputs, told.result, wall_s, told.environment, {})
-        entry = self._store.commit(entry)
-        settings = {name: to_json(v) for name, v in task.parameters.items()}
-        self._store.note_timing(task.stage.name, settings, device_class(told.environment), entry.wall_s)
-        return Outcome("executed", entry)
-
-    def _check_unchanged(self, task: Task, when: str) -> None:
-        """Check that the task's key still matches what it reads: files may change during earlier tasks or this one."""
-        check_unchanged(task.parameters, task.keyed, digest_cache(self._store), when=when)
-
-    def _call(self, task: Task, slot: Slot, work: Path) -> Call:
-        inputs = {
-            name: tuple(
-                Given(key, output, self._artifact(self._plan.tasks[node, key], output))
-                for (node, key), output in taken
-            )
-            for name, taken in task.inputs.items()
-        }
-        uses_gpu = bool(slot.devices) and task.stage.resources.gpu != "none"
-        return Call(
-            task.node,
-            task.key,
-            task.stage,
-            self._plan.code[task.node],
-            task.parameters,
-            inputs,
-            "cuda" if uses_gpu else "cpu",
-            work,
-            slot.threads,
-        )
-
-    def _artifact(self, made: Task, output: str) -> Artifact:
+    def _stored(self, made: Task, output: str) -> Artifact:
         outcome = self._runner.of(made)
         assert outcome is not None
         assert outcome.entry is not None

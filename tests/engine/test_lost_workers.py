@@ -10,12 +10,13 @@ import pytest
 from toy_suites import write_suite
 
 from harness import suite
+from harness.engine.attempt import Outcome
 from harness.engine.call import Call
 from harness.engine.execution import execute
 from harness.engine.executors import Ended, Lost, Message, Post, Slot, Withdrawn
 from harness.engine.executors.inline import InlineExecutor
 from harness.engine.plan import Plan, make
-from harness.engine.runner import ATTEMPTS, Event, Outcome, Runner
+from harness.engine.runner import ATTEMPTS, Event, Runner
 from harness.errors import UsageError
 from harness.stage import Resources
 from harness.store.artifacts import Store
@@ -43,6 +44,7 @@ class FaultySlot:
     def __init__(self, instead: Instead, devices: frozenset[str] = frozenset()) -> None:
         self.instead = instead
         self.devices = devices
+        self.threads: int | None = None
         self.given: list[Call] = []
 
     def start(self, call: Call, post: Post) -> None:

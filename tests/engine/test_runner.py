@@ -13,11 +13,12 @@ from command_line import package
 from toy_suites import changed, write_suite
 
 from harness import suite
+from harness.engine.attempt import Outcome
 from harness.engine.call import Call
 from harness.engine.executors import Ended, Message, Post, Slot
 from harness.engine.executors.inline import InlineExecutor, InlineSlot
 from harness.engine.plan import Plan, make
-from harness.engine.runner import Event, Outcome, Runner
+from harness.engine.runner import Event, Runner
 from harness.formats.strict_json import canonical
 from harness.store.artifacts import Store
 from harness.store.environment import installed_digest, kept_installed

@@ -12,9 +12,10 @@ from toy_suites import write_suite
 
 from harness import suite
 from harness.engine import suite_sources
+from harness.engine.attempt import Outcome
 from harness.engine.executors.inline import InlineExecutor
 from harness.engine.plan import Plan, make
-from harness.engine.runner import Event, Outcome, Runner
+from harness.engine.runner import Event, Runner
 from harness.sources.hub import Source
 from harness.store.artifacts import Store
 

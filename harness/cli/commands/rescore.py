@@ -21,11 +21,12 @@ from harness.compare.baseline import Baseline, named
 from harness.compare.match import declared_differences
 from harness.compare.wording import clean, counted, listed, point, together
 from harness.engine import from_record
+from harness.engine.attempt import Outcome
 from harness.engine.executors import Executor
 from harness.engine.keys import task_key
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId, make
 from harness.engine.recording import declaration, distributions, item_rows
-from harness.engine.runner import Outcome, Runner
+from harness.engine.runner import Runner
 from harness.errors import Exit, UsageError
 from harness.formats.strict_json import canonical
 from harness.report import streams
