@@ -78,20 +78,24 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, module: Module, bou
 
 
 def constructor(own: Class) -> Signature:
-    """The signature of ``__init__``, if the class or a base class has one; otherwise it is made from the fields."""
+    """The signature of ``__init__``, if the class or a class above it has one; otherwise it is made from the fields."""
+    return _initialiser(own) or Signature(list(fields(own).values()), [])
+
+
+def _initialiser(own: Class) -> Signature | None:
     for statement in own.node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             return _signature(statement, own.module, bound=1)
-    for base in bases(own):
-        if any(isinstance(s, ast.FunctionDef) and s.name == "__init__" for s in base.node.body):
-            return constructor(base)
-    return Signature(list(fields(own).values()), [])
+    return next(filter(None, map(_initialiser, bases(own))), None)
 
 
 def fields(own: Class) -> dict[str, Place]:
-    """The annotated variables of a class, with those of its own-package base classes first."""
+    """The annotated variables of a class, with those of its own-package base classes first.
+
+    With several base classes the last comes first, as in a dataclass.
+    """
     found: dict[str, Place] = {}
-    for base in bases(own):
+    for base in reversed(list(bases(own))):
         found |= fields(base)
     for statement in own.node.body:
         match statement:
@@ -181,7 +185,10 @@ class Site:
         found = [d for s in self._called(call) for d in self._filled(s, call)]
         for owner in self._copied(call):
             for keyword in call.keywords:
-                found += self._taken(keyword.value, self._of_field(owner, keyword.arg or ""))
+                if keyword.arg is None:  # ``**`` may fill any field
+                    found += [t for own in self._types(owner) for p in fields(own).values() for t in p.tables]
+                else:
+                    found += self._taken(keyword.value, self._of_field(owner, keyword.arg))
         return found
 
     def assigned(self, target: ast.expr, value: ast.expr | None) -> list[Definition]:
@@ -229,13 +236,19 @@ class Site:
                 around = (s.node for s in reversed(self.scopes) if isinstance(s.node, ast.ClassDef))
                 for base in (b for node in around for b in bases(Class(node, self.module))):
                     yield constructor(base)
+            case (
+                ast.Call(func=ast.Name("type"), args=[instance])
+                | ast.Attribute(value=instance, attr="__class__")
+            ):
+                yield from (constructor(own) for own in self._types(instance))
             case ast.Name(name) if (scope := self._single(name)) is not None:
                 if self._is_first_of_method(name, scope):
                     yield from (constructor(own) for own in self._types(call.func))
             case _ if dotted := names.dotted(call.func):
                 for target in names.within(dotted, self.scopes, self.module):
-                    if target and isinstance(target.to, Definition) and not target.rest:
-                        yield from of(target.to)
+                    if target and isinstance(target.to, Definition) and target.rest in ((), ("__init__",)):
+                        first = [Place("self", None, None, self.module)] if target.rest else []
+                        yield from (Signature([*first, *s.by_position], s.by_name) for s in of(target.to))
 
     def _copied(self, call: ast.Call) -> Iterator[ast.expr]:
         """The argument ``x`` of ``replace(x, …)`` and ``x._replace(…)``."""

@@ -147,7 +147,7 @@ class _Speller:
 
     def _unused(self, node: ast.Import | ast.ImportFrom, scopes_: _Scopes) -> list[Target]:
         """What an import brings in only for its side effects."""
-        used = scopes_[-1].used if scopes_ else frozenset()
+        used = scopes_[-1].used - scopes_[-1].module_names if scopes_ else frozenset()
         found = []
         for alias, (bound, target) in zip(node.names, imported(node, self.module.package), strict=True):
             if bound not in used:
