@@ -429,7 +429,7 @@ class _Walk:
             task.parameters,
             inputs,
             "cuda" if uses_gpu else "cpu",
-            work,
+            work.absolute(),  # a worker may have another working folder
         )
 
     def _artifact(self, made: Task, output: str) -> Artifact:
@@ -437,5 +437,5 @@ class _Walk:
         assert outcome is not None
         assert outcome.entry is not None
         stored = outcome.entry.outputs[output or ONLY]
-        folder = self._store.folder(made.key) / (output or ONLY)
+        folder = self._store.folder(made.key).absolute() / (output or ONLY)
         return made.stage.outputs[output](folder, stored.facts, stored.conditions)
