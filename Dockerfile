@@ -24,6 +24,7 @@ RUN taken=$(getent passwd "$HARNESS_UID" | cut -d: -f1) \
 ENV VIRTUAL_ENV=/opt/venv \
     PATH=/opt/venv/bin:$PATH \
     UV=/opt/venv/setup/bin/uv \
+    SBOM=/opt/venv/sbom.cdx.json \
     UV_NO_CACHE=1 \
     UV_COMPILE_BYTECODE=1 \
     HARNESS_STORE=/store \
@@ -47,6 +48,14 @@ RUN python3 -m venv $VIRTUAL_ENV \
         > /tmp/lock/shared.lock \
     && $UV pip sync --require-hashes /tmp/lock/shared.lock
 
+# The tool that lists an image's packages (CycloneDX). It is mounted while images are built, and stays in none.
+FROM shared AS bill
+ARG PIP_CERT
+ARG SSL_CERT_FILE
+RUN python /tmp/lock/lock_of.py --folder /tmp/lock --alone sbom > /tmp/lock/bill.lock \
+    && python3 -m venv /opt/bill \
+    && $UV pip sync --python /opt/bill/bin/python --require-hashes /tmp/lock/bill.lock
+
 # The harness itself, without the tests. A changed source file installs no package again.
 FROM shared AS wheel
 COPY . /source
@@ -57,7 +66,9 @@ ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock land-cover > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
-RUN $UV pip install --no-deps /tmp/wheel/*.whl
+RUN --mount=type=bind,from=bill,source=/opt/bill,target=/opt/bill \
+    $UV pip install --no-deps /tmp/wheel/*.whl \
+    && /opt/bill/bin/cyclonedx-py environment --output-reproducible --output-file $SBOM $VIRTUAL_ENV
 USER harness
 
 FROM shared AS text-to-image
@@ -65,7 +76,9 @@ ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock text-to-image > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
-RUN $UV pip install --no-deps /tmp/wheel/*.whl
+RUN --mount=type=bind,from=bill,source=/opt/bill,target=/opt/bill \
+    $UV pip install --no-deps /tmp/wheel/*.whl \
+    && /opt/bill/bin/cyclonedx-py environment --output-reproducible --output-file $SBOM $VIRTUAL_ENV
 USER harness
 
 FROM shared AS language-model
@@ -73,7 +86,9 @@ ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock language-model > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
-RUN $UV pip install --no-deps /tmp/wheel/*.whl
+RUN --mount=type=bind,from=bill,source=/opt/bill,target=/opt/bill \
+    $UV pip install --no-deps /tmp/wheel/*.whl \
+    && /opt/bill/bin/cyclonedx-py environment --output-reproducible --output-file $SBOM $VIRTUAL_ENV
 USER harness
 
 FROM shared AS prompts
@@ -81,15 +96,19 @@ ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock prompts > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
-RUN $UV pip install --no-deps /tmp/wheel/*.whl
+RUN --mount=type=bind,from=bill,source=/opt/bill,target=/opt/bill \
+    $UV pip install --no-deps /tmp/wheel/*.whl \
+    && /opt/bill/bin/cyclonedx-py environment --output-reproducible --output-file $SBOM $VIRTUAL_ENV
 USER harness
 
-# The same lock as everywhere, test tools included: the tests run in the very image that is shipped, and the tools
-# are under 2 % of it.
+# All components, test tools included: the tests run in the very image that is shipped, and the tools are under 2 % of it.
 FROM shared AS all
 ARG SSL_CERT_FILE
-RUN $UV pip sync --require-hashes /tmp/lock/requirements.lock
+RUN python /tmp/lock/lock_of.py --folder /tmp/lock all dev fidelity trackers > /tmp/lock/part.lock \
+    && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --chown=harness . .
-RUN $UV pip install --no-deps --no-build-isolation . \
-    && rm -rf build ./*.egg-info
+RUN --mount=type=bind,from=bill,source=/opt/bill,target=/opt/bill \
+    $UV pip install --no-deps --no-build-isolation . \
+    && rm -rf build ./*.egg-info \
+    && /opt/bill/bin/cyclonedx-py environment --output-reproducible --output-file $SBOM $VIRTUAL_ENV
 USER harness

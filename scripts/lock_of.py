@@ -2,9 +2,11 @@
 
     python scripts/lock_of.py EXTRA… > part.lock
     python scripts/lock_of.py --common EXTRA… > shared.lock     what all of these extras need
+    python scripts/lock_of.py > core.lock                       the core alone
+    python scripts/lock_of.py --alone EXTRA… > tool.lock        without the core: for a tool beside the harness
 
 The lock says for each package by which others it is required ("via"), so nothing is resolved anew: versions and hashes
-are those of the lock. The core is always part of it. Only the standard library is needed.
+are those of the lock. The core is part of it, except with --alone. Only the standard library is needed.
 """
 
 from __future__ import annotations
@@ -66,20 +68,21 @@ class Lock:
         return "".join(block for name, block in self.blocks.items() if name in kept)
 
 
-def direct(project: Any, extra: str) -> set[str]:
-    """The requirements of the core and of an extra, those of extras in it included.
+def direct(project: Any, extra: str | None, alone: bool = False) -> set[str]:
+    """The requirements of an extra (None: of none), those of extras in it, and of the core unless it is ``alone``.
 
     Raises:
         SystemExit: there is no such extra.
     """
-    extras = project["optional-dependencies"]
+    extras = project["optional-dependencies"] | {None: []}
     if extra not in extras:
-        raise SystemExit(f"no extra {extra!r}; there are {', '.join(sorted(extras))}")
-    names = {_NAME.match(line)[0] for line in project["dependencies"]}  # type: ignore[index]
+        raise SystemExit(f"no extra {extra!r}; there are {', '.join(sorted(filter(None, extras)))}")
+    core = [] if alone else project["dependencies"]
+    names = {_NAME.match(line)[0] for line in core}
     for line in extras[extra]:
         inner = _SELF.match(line)
         if inner is not None:
-            names |= set().union(*(direct(project, name) for name in inner[1].split(",")))
+            names |= set().union(*(direct(project, name, alone) for name in inner[1].split(",")))
         else:
             names.add(_NAME.match(line)[0])  # type: ignore[index]
     return names
@@ -95,14 +98,15 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--common", action="store_true")
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument(
         "--folder", type=Path, default=Path(), help="where pyproject.toml and requirements.lock are"
     )
-    parser.add_argument("extras", nargs="+")
+    parser.add_argument("extras", nargs="*")
     given = parser.parse_args()
     project = tomllib.loads((given.folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lock = Lock.parse((given.folder / "requirements.lock").read_text(encoding="utf-8"))
-    parts = [lock.closure(direct(project, extra)) for extra in given.extras]
+    parts = [lock.closure(direct(project, extra, given.alone)) for extra in given.extras or [None]]
     sys.stdout.write(lock.text(set.intersection(*parts) if given.common else set.union(*parts)))
     return 0
 

@@ -26,6 +26,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import tomllib
 from collections.abc import Iterator
@@ -131,7 +132,8 @@ def _one(module: str, tests: list[str], sample: int | None) -> int:
     if sample is not None:
         found = random.Random(module).sample(found, min(sample, len(found)))
     runs = Runs(module, found)
-    code = pytest.main([*OPTIONS, *tests], plugins=[runs])
+    with tempfile.TemporaryDirectory() as folder:  # the same for every fork: each begins by emptying it
+        code = pytest.main([*OPTIONS, f"--basetemp={folder}/tests", *tests], plugins=[runs])
     if not runs.done:
         print(f"the tests of {module} do not pass without a change (pytest: {code})")
         return 1

@@ -87,13 +87,15 @@ def environment(*packages: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def start(project: Path, *arguments: str | Path, packages: tuple[Path, ...] = ()) -> subprocess.Popen[str]:
+def start(
+    project: Path, *arguments: str | Path, packages: tuple[Path, ...] = (), **variables: str
+) -> subprocess.Popen[str]:
     """A command in a process of its own, with its output piped."""
     command = [sys.executable, "-m", "harness", *map(str, arguments)]
     return subprocess.Popen(
         command,
         cwd=project,
-        env=environment(*packages),
+        env=environment(*packages) | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

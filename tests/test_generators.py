@@ -25,8 +25,9 @@ stages:
   unseen:  {{region: temperate, per_class: 20}}
   base:    null
   model:   {{use: text_to_image.load, source: "path:{BASE}"}}
-  drawn:   {{count: 42}}
+  drawn:   {{count: 28}}
   images:  {{steps: 6}}
+  classifier: {{epochs: 4}}
   closest: null
   words:   null
   judge:   null
@@ -132,7 +133,7 @@ def test_another_number_of_images_is_incomparable(accepted: Project) -> None:
     said, verdicts = run(accepted, "drawn.count=14")
     assert said.code == 4
     assert set(verdicts.values()) == {"incomparable"}
-    assert "drawn.count: 42 → 14" in said.out
+    assert "drawn.count: 28 → 14" in said.out
 
 
 def test_a_scheduler_that_is_added_costs_its_own_images_only(accepted: Project) -> None:

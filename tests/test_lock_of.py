@@ -59,6 +59,17 @@ def test_the_lines_are_the_lock_s_and_every_component_is_part_of_all() -> None:
     assert "torch" in names(shared)
 
 
+def test_a_tool_is_alone_without_the_core() -> None:
+    assert "cyclonedx-bom" in names(part("--alone", "sbom"))
+    assert not {"numpy", "rich", "filelock"} & names(part("--alone", "sbom"))
+    assert {"numpy", "cyclonedx-bom"} <= names(part("sbom"))
+
+
+def test_no_image_has_ray_or_the_tool_that_lists_packages() -> None:
+    for extra in (*COMPONENTS, "all"):
+        assert not {"cyclonedx-bom", "ray"} & names(part(extra))
+
+
 def test_ray_brings_its_core_alone() -> None:
     found = names(part("ray"))
     assert {"ray", "msgpack", "protobuf"} <= found
@@ -77,5 +88,12 @@ def test_every_target_of_the_dockerfile_is_an_extra() -> None:
     lines = (TREE / "Dockerfile").read_text(encoding="utf-8").splitlines()
     targets = {line.split(" AS ")[1] for line in lines if line.startswith("FROM ") and " AS " in line}
     assert {*COMPONENTS, "all"} <= targets
-    for extra in COMPONENTS:
+    for extra in (*COMPONENTS, "all dev fidelity trackers"):
         assert any(f"lock_of.py --folder /tmp/lock {extra} >" in line for line in lines)
+
+
+def test_every_image_is_written_with_its_bill_of_materials() -> None:
+    text = (TREE / "Dockerfile").read_text(encoding="utf-8")
+    for target in (*COMPONENTS, "all"):
+        built = text.partition(f" AS {target}\n")[2].partition("\nFROM ")[0]
+        assert "cyclonedx-py environment" in built

@@ -25,7 +25,7 @@ from harness.suite import registry
 from harness.suite.typed import to_json
 
 CALL = "call.json"
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Call:
     """The device of the computation. With ``cpu``, an accelerator is not used even if there is one."""
     work: Path
     """Work folder. It has ``scratch`` (kept from a killed attempt) and ``entry`` (empty; outputs go below it)."""
+    threads: int | None = None
+    """Threads that the libraries of its worker were given; None for as many as they take by themselves."""
 
     @property
     def artifacts(self) -> dict[str, Artifact | tuple[Artifact, ...]]:
@@ -90,6 +92,7 @@ def write(call: Call) -> Path:
             for name, all_ in call.inputs.items()
         },
         "device": call.device,
+        "threads": call.threads,
     }
     file = call.work / CALL
     files.write(file, json.dumps(body, indent=1, allow_nan=False))
@@ -112,7 +115,15 @@ def read(file: Path) -> Call:
         parameters = {n: _revived(stage, n, value) for n, value in body["parameters"].items()}
         inputs = {n: tuple(_given(one) for one in all_) for n, all_ in body["inputs"].items()}
         call = Call(
-            body["node"], body["key"], stage, then, parameters, inputs, body["device"], file.absolute().parent
+            body["node"],
+            body["key"],
+            stage,
+            then,
+            parameters,
+            inputs,
+            body["device"],
+            file.absolute().parent,
+            body["threads"],
         )
         if stage.parameters.keys() != parameters.keys() or not inputs.keys() <= stage.inputs.keys():
             raise UsageError(f"{stage.name} has other parameters here than in the plan")
@@ -120,6 +131,17 @@ def read(file: Path) -> Call:
         raise UsageError(f"{file}: damaged call ({e})") from None
     check(call)
     return call
+
+
+def threads(file: Path) -> int | None:
+    """The threads of a call in a file, before the module of its stage is imported.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    body = strict_json.read(file)
+    count = body.get("threads") if isinstance(body, dict) else None
+    return count if type(count) is int and count > 0 else None
 
 
 def check(call: Call) -> None:

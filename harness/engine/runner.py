@@ -430,6 +430,7 @@ class _Walk:
             inputs,
             "cuda" if uses_gpu else "cpu",
             work.absolute(),  # a worker may have another working folder
+            slot.threads,
         )
 
     def _artifact(self, made: Task, output: str) -> Artifact:

@@ -54,6 +54,8 @@ def run(stop_at, number=signal.SIGTERM):
             seen += 1
             if seen == stop_at:
                 os.kill(os.getpid(), number)
+                while True:  # the handler raises here, and not later in a callback that would swallow it
+                    pass
 
     child = os.fork()
     if child == 0:

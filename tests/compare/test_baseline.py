@@ -342,6 +342,7 @@ def test_the_files_of_the_merge_base_are_those_that_were_committed_there(branch:
         "notes.md",
         "deep/c d.yaml",
         "new\nline.yaml",
+        "tab\tstop.yaml",
         f"{odd}.yaml",
         f"{odd}.json",
     ):
@@ -353,7 +354,7 @@ def test_the_files_of_the_merge_base_are_those_that_were_committed_there(branch:
     (folder / "later.yaml").write_text("x")
     found = MergeBase.find(branch, "main")
     unknown = "suites/\ufffd"
-    expected = ["a.yml", "b.yaml", "deep/c d.yaml", "new\nline.yaml", "\ufffd.yaml"]
+    expected = ["a.yml", "b.yaml", "deep/c d.yaml", "new\nline.yaml", "tab\tstop.yaml", "\ufffd.yaml"]
     assert [*map(str, found.files(".yaml", ".yml"))] == [f"suites/{name}" for name in expected]
     assert [*map(str, found.files(".json")), *map(str, found.files(".none"))] == [
         "baselines/smoke/toy/cpu.json",
@@ -361,7 +362,17 @@ def test_the_files_of_the_merge_base_are_those_that_were_committed_there(branch:
     ]
     names = found.names(PurePosixPath("suites"))
     assert sorted(names) == sorted(
-        ["b.yaml", "a.yml", "deep", "link.yaml", "new\nline.yaml", "notes.md", "\ufffd.yaml", "\ufffd.json"]
+        [
+            "b.yaml",
+            "a.yml",
+            "deep",
+            "link.yaml",
+            "new\nline.yaml",
+            "notes.md",
+            "tab\tstop.yaml",
+            "\ufffd.yaml",
+            "\ufffd.json",
+        ]
     )
     assert found.names(PurePosixPath("none")) == []
     below = MergeBase.find(folder, "main")

@@ -70,6 +70,10 @@ def test_partly_shared_items_match_a_hand_worked_example() -> None:
     assert (e.mean, e.n) == (1.0, 3)
 
 
+def test_an_item_that_is_alone_does_not_move_its_mean() -> None:
+    assert stats.contributions({"a": 3.0}) == {"a": 0.0}
+
+
 def test_a_cluster_with_items_of_both_sides_is_shared_whatever_their_names() -> None:
     before, after = {"a1": 1.0, "b1": 2.0, "c1": 4.0}, {"a2": 3.0, "b2": 3.5, "c2": 7.0}
     clusters = {name: name[0] for name in (*before, *after)}

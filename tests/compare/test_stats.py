@@ -230,7 +230,7 @@ def test_what_may_be_asked_ends_where_it_is_said_to() -> None:
     largest = stats.LARGEST
     assert stats.paired([0.0, 0.0], [largest, largest]).mean == largest
     assert stats.repeats_needed(1.0, largest) == 2
-    assert stats.margin_of(0.0, 1.0, 0.0) == 0.0
+    assert stats.margin_of(0.0, 1.0, 0.0) == stats.margin_of(0.0, 1.0, largest) == 0.0
     assert stats.floored(EXAMPLE, 0.0) == stats.without_rounding(EXAMPLE, 0.0, 1) == EXAMPLE
     assert stats.repeats_needed(1.0, 100.0, most=2) == 2
     assert stats.repeats_needed(1.0, stats.detectable(1.0, 10_000)) == 10_000

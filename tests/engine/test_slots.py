@@ -40,6 +40,7 @@ class HeldSlot:
 
     def __init__(self, devices: Sequence[str], held: HeldExecutor) -> None:
         self.devices = frozenset(devices)
+        self.threads: int | None = None
         self.held = held
 
     def start(self, call: Call, post: Post) -> None:

@@ -45,9 +45,12 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_baseline() -> None:
 
 
 @pytest.mark.slow
-def test_runs_that_are_killed_at_any_instant_go_on_to_the_same_values() -> None:
+@pytest.mark.parametrize(
+    "way", [(), ("--executor", "local"), ("--executor", "local", "--of", "worker")], ids=" ".join
+)
+def test_runs_that_are_killed_at_any_instant_go_on_to_the_same_values(way: tuple[str, ...]) -> None:
     """The instants are drawn with a fixed seed; what is asserted holds at every instant."""
-    found = figures("kills.py", "--kills", "6", "--seed", "3")
+    found = figures("kills.py", "--kills", "4", "--seed", "3", *way)
     assert found["problems"] == []
-    assert (found["runs"], sum(found["ends"].values())) == (6, 6)
+    assert (found["runs"], sum(found["ends"].values())) == (4, 4)
     assert found["signalled"] > 0

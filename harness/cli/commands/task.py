@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from argparse import Namespace
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from harness.cli import signals
 from harness.engine import call as calls
 from harness.engine.call import CALL
 from harness.engine.execution import execute
+from harness.engine.executors.local import THREADS
 from harness.errors import Exit, StageError, UsageError
 from harness.report import streams
 
 
 def main(o: Namespace) -> Exit:
     """``harness task``. The work goes into a new folder: the call's own folder and the store stay as they are."""
+    _limit_threads(calls.threads(o.call))
     call = calls.read(o.call)
     work = _new_folder(o.to)
     try:
@@ -31,6 +36,13 @@ def main(o: Namespace) -> Exit:
         raise StageError(f"{call.node} ({call.stage.name}): {outcome.error}; log: {work / 'log.txt'}")
     streams.document({**asdict(outcome), "distributions": len(outcome.distributions), "work": str(work)})
     return Exit.OK
+
+
+def _limit_threads(count: int | None) -> None:
+    """Give the libraries as many threads as the call's worker gave them: sums in other parts have other last digits."""
+    if count is not None:
+        os.environ.update(dict.fromkeys(THREADS, str(count)))  # for what is loaded with the stage
+        threadpool_limits(count)  # for what is loaded already
 
 
 def _new_folder(to: Path | None) -> Path:

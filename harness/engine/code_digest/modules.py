@@ -21,7 +21,7 @@ class Scope:
     """The names that one scope binds."""
 
     node: ast.AST | None = None
-    """The function, class or comprehension."""
+    """The function or the class."""
     names: set[str] = field(default_factory=set)
     """Names bound by anything but an import."""
     imports: dict[str, list[ast.Import | ast.ImportFrom]] = field(default_factory=dict)
@@ -71,7 +71,7 @@ def of_class(node: ast.ClassDef) -> Scope:
 
 def of_comprehension(node: Comprehension) -> Scope:
     """The targets of a comprehension."""
-    scope = _collected([generator.target for generator in node.generators], Scope(node))
+    scope = _collected([generator.target for generator in node.generators], Scope())
     first = node.generators[0]
     if isinstance(first.target, ast.Name):
         scope.loops[first.target.id] = first.iter

@@ -74,6 +74,10 @@ class Slot(Protocol):
     def devices(self) -> frozenset[str]:
         """The accelerators that it uses. Slots that have one in common never work at the same time."""
 
+    @property
+    def threads(self) -> int | None:
+        """Threads of the libraries in its worker; None for as many as they take by themselves."""
+
     def start(self, call: Call, post: Post) -> None:
         """Begin a call whose file is in its work folder.
 

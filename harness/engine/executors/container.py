@@ -19,7 +19,7 @@ from harness.engine import images
 from harness.engine.call import Call
 from harness.engine.executors import Options, Post, Slot
 from harness.engine.executors.engines import Container, Engine, driver, find, is_gone, said
-from harness.engine.executors.local import accelerators, cores, moving, threads
+from harness.engine.executors.local import accelerators, cores, moving, thread_count, threads
 from harness.engine.executors.workers import Launch, WorkerSlot, died
 from harness.engine.images import Image
 from harness.engine.plan import Plan
@@ -64,11 +64,13 @@ class ContainerExecutor:
             jobs = self._options.jobs or (1 if devices else max(1, cores() // 2))
             groups: list[tuple[str, ...]] = [()] * jobs + [(d,) for d in devices]
             groups += [tuple(devices)] if len(devices) > 1 else []
+            sharing = jobs + len(devices)
             self._slots = [
                 ContainerSlot(
                     frozenset(group),
                     self._images,
-                    boxes.starter(self._engine, group, jobs + len(devices), os.environ),
+                    boxes.starter(self._engine, group, sharing, os.environ),
+                    thread_count(threads(os.environ, sharing)),
                 )
                 for group in groups
             ]
@@ -172,6 +174,7 @@ class ContainerSlot:
     images: Mapping[str, Image]
     """Node → its image."""
     begin: Callable[[Image], WorkerSlot]
+    threads: int | None
     workers: dict[Image, WorkerSlot] = field(default_factory=dict)
 
     def __hash__(self) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.engine.call import Call
 from harness.engine.execution import execute
 from harness.engine.executors import Ended, Logged, Options, Post, Progressed, Slot
+from harness.engine.executors.local import thread_count
 from harness.engine.plan import Plan
 from harness.errors import UsageError
 from harness.store.artifacts import Store
@@ -62,6 +64,10 @@ class InlineSlot:
     @property
     def devices(self) -> frozenset[str]:
         return frozenset() if device_class(environment()) == "cpu" else frozenset({EVERY})
+
+    @property
+    def threads(self) -> int | None:
+        return thread_count(os.environ)
 
     def start(self, call: Call, post: Post) -> None:
         post(Ended(execute(call, _Posting(post), self.is_stopped)))

@@ -40,7 +40,9 @@ def launch(environment: Mapping[str, str], devices: Sequence[str], workers: int)
         workers: how many share the processor; the number of threads that the user has set stays.
     """
     variables = {**environment, **threads(environment, workers), "CUDA_VISIBLE_DEVICES": ",".join(devices)}
-    return Launch([sys.executable, "-m", "harness", "worker"], variables, died)
+    return Launch(
+        [sys.executable, "-m", "harness", "worker"], variables, died, threads=thread_count(variables)
+    )
 
 
 def threads(environment: Mapping[str, str], workers: int, among: int | None = None) -> dict[str, str]:
@@ -53,6 +55,12 @@ def threads(environment: Mapping[str, str], workers: int, among: int | None = No
     """
     share = str(max(1, (among or cores()) // workers))
     return {name: environment.get(name, environment.get("OMP_NUM_THREADS", share)) for name in THREADS}
+
+
+def thread_count(variables: Mapping[str, str]) -> int | None:
+    """The number of threads that variables ask for; None if they leave it to the libraries."""
+    first = variables.get(THREADS[0], "").partition(",")[0].strip()  # the others are for nested regions
+    return int(first) if first.isdecimal() and int(first) > 0 else None
 
 
 def moving(environment: Mapping[str, str]) -> dict[str, str]:

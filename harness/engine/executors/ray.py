@@ -26,7 +26,7 @@ from harness.engine.executors.cluster import Place
 from harness.engine.executors.container import Boxes, imaged
 from harness.engine.executors.engines import find
 from harness.engine.executors.holder import Held, Holder, Written
-from harness.engine.executors.local import moving, threads
+from harness.engine.executors.local import moving, thread_count, threads
 from harness.engine.executors.workers import STOP_S
 from harness.engine.images import Image
 from harness.engine.outcome import CallOutcome
@@ -138,6 +138,7 @@ class RaySlot:
 
     def __init__(self, of: RayExecutor, place: Place, held: Held) -> None:
         self.devices = place.devices
+        self.threads = thread_count(held.variables)
         self.is_withdrawn = False
         self._of = of
         self._place = place

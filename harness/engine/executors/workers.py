@@ -45,6 +45,8 @@ class Launch:
     """Explains the exit code of a worker that ended in the middle of a call; negative for a signal."""
     clean: Callable[[], None] = lambda: None
     """Removes what outlives the process; called after its end."""
+    threads: int | None = None
+    """See ``Slot``."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,10 @@ class WorkerSlot:
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
         self._left = b""
+
+    @property
+    def threads(self) -> int | None:
+        return self._launch.threads
 
     def start(self, call: Call, post: Post) -> None:
         threading.Thread(target=self._serve, args=(call, post), daemon=True).start()

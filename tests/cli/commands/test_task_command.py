@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from command_line import Project
+import pytest
+from command_line import Project, finish, package, start
 from toy_suites import write_suite
 
 TEXT = """suite: x
@@ -45,6 +46,36 @@ def test_a_task_that_works_prints_its_outcome(project: Project) -> None:
     assert (project.folder / "again" / "entry" / "out" / "numbers.json").exists()
     refused = project.harness("task", other, "--to", project.folder / "again")
     assert (refused.code, "it exists already" in refused.error) == (2, True)
+
+
+STAGES = """
+import os
+import numpy
+from harness.artifact import Artifact
+from harness.stage import Job, stage
+from threadpoolctl import threadpool_info
+from toy import Numbers
+
+
+@stage(version=1)
+def threads(*, job: Job) -> Numbers:
+    raise ValueError(f"{os.environ.get('OMP_NUM_THREADS')} {[p['num_threads'] for p in threadpool_info()]}")
+"""
+THREADS = "suite: x\nstages:\n  t: {use: counted.threads}\nmetrics:\n  n: {use: toy.size, data: t}\n"
+
+
+def test_a_task_by_hand_has_the_threads_that_its_worker_had(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    site = package(tmp_path_factory.mktemp("site"), "counted", STAGES)
+    file = write_suite(project.folder, THREADS)
+    ran = start(project.folder, "run", file, "--executor", "local", packages=(site,), OMP_NUM_THREADS="1")
+    there = finish(ran)
+    assert (there.code, "ValueError: 1 [1]" in there.err) == (5, True), there
+    [call] = (project.folder / ".harness" / "work").glob("*/call.json")
+    assert json.loads(call.read_text())["threads"] == 1
+    again = finish(start(project.folder, "task", call, packages=(site,)))
+    assert "ValueError: 1 [1]" in again.err, again
 
 
 def test_what_is_no_call_is_refused(project: Project) -> None:

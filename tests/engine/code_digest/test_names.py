@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from source_files import Toys, toys  # noqa: F401
 
@@ -27,6 +29,7 @@ BROUGHT_IN = {
     "by the package": "import PKG.other\ndef train(): return PKG.other.helper(1)",
     "relatively": "from .other import helper\ndef train(): return helper(1)",
     "inside": "def train():\n    from PKG.other import helper\n    return helper(1)",
+    "inside, by the package": "def train():\n    import PKG.other\n    return PKG.other.helper(1)",
     "inside, under another name": "def train():\n    from PKG.other import helper as h\n    return h(1)",
     "with all names": "from PKG.other import *\ndef train(): return helper(1)",
 }
@@ -48,6 +51,13 @@ def test_a_helper_is_the_same_beside_the_function_and_elsewhere(toys):  # noqa: 
     deep = toys.function(
         {"stages": "from PKG.a.b.c import helper as h\ndef train(): return h(1)", "a/b/c": HELPER.format(1)}
     )
+    by_path, by_path_inside = (
+        toys.function({"stages": text, "a/b/c": HELPER.format(1)})
+        for text in (
+            "import PKG.a.b.c\ndef train(): return PKG.a.b.c.helper(1)",
+            "def train():\n    import PKG.a.b.c\n    return PKG.a.b.c.helper(1)",
+        )
+    )
     passed_on = toys.function(
         {
             "stages": "from PKG.a import f\ndef train(): return f(1)",
@@ -55,7 +65,69 @@ def test_a_helper_is_the_same_beside_the_function_and_elsewhere(toys):  # noqa: 
             "other": HELPER.format(1),
         }
     )
-    assert len({code_digest.digest(f) for f in (here, there, deep, passed_on)}) == 1
+    every = (here, there, deep, by_path, by_path_inside, passed_on)
+    assert len({code_digest.digest(f) for f in every}) == 1
+
+
+@pytest.mark.parametrize("way", ["from PKG.other import helper", "from PKG.other import *"])
+@pytest.mark.parametrize(
+    "stages",
+    [
+        "from PKG.way import helper\ndef train(): return helper(1)",
+        "from PKG.way import *\ndef train(): return helper(1)",
+        "from PKG import way\ndef train(): return way.helper(1)",
+        "import PKG.way as w\ndef train(): return w.helper(1)",
+        "import PKG.way\ndef train(): return PKG.way.helper(1)",
+    ],
+)
+def test_what_a_module_passes_on_is_the_same_as_brought_in_directly(toys, stages, way):  # noqa: F811
+    other = HELPER.format(1)
+    passed_on = code_digest.digest(toys.function({"stages": stages, "way": way, "other": other}))
+    directly = code_digest.digest(toys.function({"stages": BROUGHT_IN["from the module"], "other": other}))
+    assert passed_on == directly
+
+
+def test_a_helper_is_reached_through_modules_that_bring_in_each_other(toys):  # noqa: F811
+    around = {
+        "stages": "import PKG.a as o\ndef train(): return o.b.helper(1)",
+        "a": "import PKG.b as b\nfrom PKG.other import helper",
+        "b": "from PKG.a import *",
+        "other": HELPER.format(1),
+    }
+    directly = {"stages": BROUGHT_IN["from the module"], "other": HELPER.format(1)}
+    assert code_digest.digest(toys.function(around)) == code_digest.digest(toys.function(directly))
+
+
+def test_what_a_package_binds_hides_its_module_of_that_name(toys):  # noqa: F811
+    hiding = {
+        "stages": "from PKG import pack\ndef train(): return pack.helper(1)",
+        "pack/helper": "",
+        "pack/__init__": "import PKG.pack.helper\nfrom PKG.other import helper",
+        "other": HELPER.format(1),
+    }
+    directly = {"stages": BROUGHT_IN["from the module"], "other": HELPER.format(1)}
+    assert code_digest.digest(toys.function(hiding)) == code_digest.digest(toys.function(directly))
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        "from PKG import rules\ndef train(): return rules.part.helper(1)",
+        "from PKG.rules import part\ndef train(): return part.helper(1)",
+        "from PKG.rules.part import helper\ndef train(): return helper(1)",
+    ],
+)
+def test_a_module_in_a_package_of_the_contract_is_followed(toys, stages):  # noqa: F811
+    """Only the module that binds ``__contract__`` is not."""
+    found = {
+        code_digest.digest(toys.function({"stages": stages, "rules/__init__": rules, "rules/part": part}))
+        for rules, part in (
+            ("__contract__ = 1\nfrom . import part", HELPER.format(1)),
+            ("__contract__ = 2\nfrom . import part", HELPER.format(1)),
+            ("__contract__ = 1\nfrom . import part", HELPER.format(2)),
+        )
+    }
+    assert len(found) == 2
 
 
 @pytest.mark.parametrize(
@@ -74,6 +146,8 @@ def test_a_helper_is_the_same_beside_the_function_and_elsewhere(toys):  # noqa: 
         "def train(): return C",
         "from PKG.other import helper\nclass C:\n    a = helper(1)\ndef train(): return C.a",
         "from PKG.other import helper\nclass C(helper(1) and object): ...\ndef train(): return C",
+        "from typing import Annotated\nfrom PKG.other import helper\nclass C:\n    def m(self): return helper(1)\n"
+        "def train(x: Annotated[C, 'metres']): return x.m()",
         "from PKG import other\ndef train(name): return getattr(other, name)",
         "from PKG.other import helper\nT = {}\nT['a'] = helper\ndef train(): return T",
         "from PKG.other import helper\nT = []\nT.append(helper)\ndef train(): return T",
@@ -95,6 +169,8 @@ def test_a_helper_is_the_same_beside_the_function_and_elsewhere(toys):  # noqa: 
         "from PKG.other import helper\ndef train(x):\n    match x:\n        case 1 if helper(x): return 2",
         "from PKG.other import helper\ndef train(x): return f'{helper(x)}'",
         "from PKG.other import helper\nasync def f(): return helper\ndef train(): return f",
+        "def train():\n    from PKG.other import helper\n    def f():\n        nonlocal helper\n"
+        "        helper = helper(1)\n        return helper\n    return f",
     ],
 )
 def test_code_is_followed_wherever_it_stands(toys, stages):  # noqa: F811
@@ -113,6 +189,7 @@ def test_code_is_followed_wherever_it_stands(toys, stages):  # noqa: F811
         "from PKG.other import helper\ndef train():\n    for helper in 'ab': pass\n    return helper",
         "from PKG.other import helper\ndef train(): return [helper for helper in 'ab']",
         "from PKG.other import helper\ndef train(): return {helper: 1 for helper in 'ab'}",
+        "from PKG.other import helper\ndef train(): return {1: helper for helper in 'ab'}",
         "from PKG.other import helper\ndef train(): return (lambda helper: helper)(1)",
         "from PKG.other import helper\ndef train():\n    with open('x') as helper: return helper",
         "from PKG.other import helper\ndef train():\n    try: pass\n    except OSError as helper: return helper",
@@ -181,6 +258,33 @@ def test_swapped_conditional_imports_are_another_function(toys):  # noqa: F811
     assert one != two
 
 
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (
+            "from PKG.a import helper\nfrom PKG.b import helper",
+            "from PKG.b import helper\nfrom PKG.a import helper",
+        ),
+        ("if abs(1): from PKG.a import helper", "if abs(2): from PKG.a import helper"),
+        ("if abs(1): from PKG.a import helper", "from PKG.a import helper"),
+    ],
+    ids=["order", "another condition", "no condition"],
+)
+def test_when_a_module_brings_a_name_in_counts(toys, one, two):  # noqa: F811
+    files = {"a": HELPER.format(1), "b": HELPER.format(2)}
+    first, second = (
+        code_digest.digest(toys.function({"stages": f"{text}\ndef train(): return helper", **files}))
+        for text in (one, two)
+    )
+    assert first != second
+
+
+def test_a_statement_that_changes_what_a_call_returns_belongs_to_no_name(toys):  # noqa: F811
+    text = "class Box: ...\nBox().size = 1\ndef train(): return Box"
+    digests = [code_digest.digest(toys.function({"stages": t})) for t in (text, text.replace("= 1", "= 2"))]
+    assert digests[0] == digests[1]
+
+
 def test_things_of_third_parties_are_known_by_their_path(toys):  # noqa: F811
     texts = [
         "import os.path\ndef train(): return os.path.join('a')",
@@ -199,6 +303,19 @@ def test_things_of_third_parties_are_known_by_their_path(toys):  # noqa: F811
     ) != (code_digest.digest(toys.function({"stages": "def train():\n    import os\n    return 1"}))), (
         "an import that nothing uses has a purpose of its own"
     )
+
+
+def test_a_module_without_source_is_known_by_its_path(toys):  # noqa: F811
+    """An extension module of the own package, for example."""
+    files = {
+        "stages": "def train():\n    from PKG import native\n    return native.kernels.add(1)",
+        "named": "def train():\n    from PKG.native.kernels import add\n    return add(1)",
+        "another": "def train():\n    from PKG.native.kernels import multiply\n    return multiply(1)",
+    }
+    train = toys.function(files)
+    package = train.__module__.partition(".")[0]
+    named, another = (import_module(f"{package}.{name}").train for name in ("named", "another"))
+    assert code_digest.digest(named) == code_digest.digest(train) != code_digest.digest(another)
 
 
 def test_the_contract_is_known_by_name_and_not_followed(toys):  # noqa: F811
@@ -256,3 +373,18 @@ def test_what_decides_how_a_dataclass_is_made_counts(toys, words):  # noqa: F811
     """
     digests = [code_digest.digest(toys.function({"stages": text.format(t)})) for t in ("int", "float", words)]
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("made", ["namedtuple('Row', '{}')", "type('Row', (), dict({}=1))"])
+def test_a_type_that_a_call_makes_counts_as_it_is_written(toys, made):  # noqa: F811
+    text = "from collections import namedtuple\nRow = " + made + "\ndef train(x: Row): return x"
+    digests = {
+        code_digest.digest(toys.function({"stages": text.format(field)})) for field in ("area", "size")
+    }
+    assert len(digests) == 2
+
+
+def test_an_annotation_that_python_never_evaluates_may_be_anything(toys):  # noqa: F811
+    text = "from __future__ import annotations\nfrom typing import Annotated\ndef train(x: {}): return x"
+    digests = {code_digest.digest(toys.function({"stages": text.format(t)})) for t in ("Annotated[int]", "0")}
+    assert len(digests) == 1

@@ -121,6 +121,13 @@ def test_the_entries_are_named_with_their_digests(toys):  # noqa: F811
     assert code_digest.choices(toys.function(FILES, "stages.taken")) == {}
 
 
+def test_a_stage_chooses_although_its_name_was_bound_to_something_else_before(toys):  # noqa: F811
+    text = STAGES.replace(
+        "    @stage(version=1)\n    def train", "    train = None\n\n    @stage(version=1)\n    def train"
+    )
+    assert list(code_digest.choices(toys.function({**FILES, "stages": text}))) == ["kind"]
+
+
 def test_two_tables_of_one_parameter_are_both_chosen_from(toys):  # noqa: F811
     files = {
         "stages": STAGES,
@@ -162,11 +169,16 @@ def test_a_table_that_is_not_is_told_as_its_author_s_mistake(toys):  # noqa: F81
 
 
 @pytest.mark.parametrize(
-    "table", ["[Choices({'a': 1})][0]", "{'one': one}", "Choices({'a': 1}); KINDS.more = 1"]
+    "table",
+    ["[Choices({'a': 1})][0]", "{'one': one}", "dict({'one': one})", "Choices({'a': 1}); KINDS.more = 1"],
 )
 def test_anything_else_is_no_table_and_counts_whole(toys, table):  # noqa: F811
     files = changed('Choices({"one": one, "two": two})', table)
     assert code_digest.choices(toys.function(files)) == {}
+
+
+def test_a_table_that_is_made_under_a_condition_is_none_and_counts_whole(toys):  # noqa: F811
+    assert code_digest.choices(toys.function(changed("KINDS = Choices(", "if one: KINDS = Choices("))) == {}
 
 
 def test_a_table_knows_its_names_and_cannot_be_gone_through():

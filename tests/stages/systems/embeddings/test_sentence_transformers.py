@@ -10,8 +10,6 @@ from image_files import source
 from jobs import FolderJob
 from rounding import rounded
 from safetensors.torch import load_file, save_file
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
@@ -49,8 +47,17 @@ WORDS = [
 TEXTS = ["the lake with clear water.", "snow and ice", "a field of wheat", "a lake"]
 
 
+def library():
+    """The library, which brings in much: it is imported by the tests that need it, and not to collect them."""
+    import sentence_transformers
+
+    return sentence_transformers
+
+
 def build(folder, pooling="mean", prompts=None, normalise=True):
     """A BERT of 32 positions and some thousand weights, as its library saves it."""
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
     torch.manual_seed(0)
     words = {word: i for i, word in enumerate(SPECIAL + WORDS)}
     config = BertConfig(
@@ -68,7 +75,7 @@ def build(folder, pooling="mean", prompts=None, normalise=True):
         folder / "bert"
     )
     parts = [Transformer(str(folder / "bert")), Pooling(16, pooling)] + [Normalize()] * normalise
-    model = SentenceTransformer(modules=parts, device="cpu", prompts=prompts)
+    model = library().SentenceTransformer(modules=parts, device="cpu", prompts=prompts)
     model.save_pretrained(str(folder / "model"), create_model_card=False)
     return folder / "model"
 
@@ -107,8 +114,10 @@ def test_vectors_are_those_of_the_library_with_length_one(tmp_path, pooling, nor
     made = loaded(build(tmp_path, pooling, normalise=normalise), tmp_path)
     opened = open_embedder(made.path, "cpu")
     vectors = opened.embed(TEXTS)
-    plain = SentenceTransformer(str(tmp_path / "model"), device="cpu").encode(
-        TEXTS, normalize_embeddings=True
+    plain = (
+        library()
+        .SentenceTransformer(str(tmp_path / "model"), device="cpu")
+        .encode(TEXTS, normalize_embeddings=True)
     )
     assert vectors.dtype == np.float32
     assert np.abs(vectors - plain).max() < NEAR
@@ -188,7 +197,7 @@ def test_the_models_own_prompts_are_respected(tmp_path):
     made = loaded(build(tmp_path, prompts=prompts), tmp_path)
     opened, plain = (
         open_embedder(made.path, "cpu"),
-        SentenceTransformer(str(tmp_path / "model"), device="cpu"),
+        library().SentenceTransformer(str(tmp_path / "model"), device="cpu"),
     )
     assert made.facts["prompts"] == prompts
     for vectors, prefix in ((opened.embed_queries(TEXTS), "snow : "), (opened.embed(TEXTS), "ice : ")):
