@@ -127,6 +127,6 @@ def call_of(task: Task, plan: Plan, slot: Slot, work: Path, stored: Callable[[Ta
         task.parameters,
         inputs,
         "cuda" if uses_gpu else "cpu",
-        work,
+        work.absolute(),  # a worker may have another working folder
         slot.threads,
     )

@@ -350,5 +350,5 @@ class _Walk:
         assert outcome is not None
         assert outcome.entry is not None
         stored = outcome.entry.outputs[output or ONLY]
-        folder = self._store.folder(made.key) / (output or ONLY)
+        folder = self._store.folder(made.key).absolute() / (output or ONLY)
         return made.stage.outputs[output](folder, stored.facts, stored.conditions)

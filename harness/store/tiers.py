@@ -16,6 +16,6 @@ def open_store(given: Path | None, project: Path) -> Store:
     Raises:
         UsageError: the folder or the URL cannot be used.
     """
-    root = places.store_root(given, project).absolute()  # a worker may have another working folder
+    root = places.store_root(given, project)
     named = os.environ.get("HARNESS_STORE", "")
     return Store(root, None if given is not None else remote.of(named)[1])

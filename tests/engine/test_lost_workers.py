@@ -41,6 +41,8 @@ class Quiet:
 class FaultySlot:
     """A slot in this process whose worker may be lost."""
 
+    threads = None
+
     def __init__(self, instead: Instead, devices: frozenset[str] = frozenset()) -> None:
         self.instead = instead
         self.devices = devices
