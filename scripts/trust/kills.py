@@ -116,8 +116,9 @@ def victims(driver: int, way: Way) -> list[int]:
     """The processes of which one is to be killed; those on a Ray cluster are no children of the driver."""
     if way.of == "actor":
         return [p for p in processes() if command_of(p)[:1] and command_of(p)[0].startswith(b"ray::Holder")]
-    there = processes() if "ray" in way.executor else children(driver)
-    return [p for p in there if b"worker" in command_of(p) and b"harness" in command_of(p)]
+    if "ray" in way.executor:
+        return [p for p in processes() if command_of(p)[1:] == [b"-m", b"harness", b"worker", b""]]
+    return [p for p in children(driver) if b"worker" in command_of(p)]
 
 
 def processes() -> list[int]:
