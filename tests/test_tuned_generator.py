@@ -24,7 +24,6 @@ stages:
   model:   {{epochs: 2, validation: looked}}
   drawn:   {{count: 42, pipeline: base}}
   images:  {{steps: 6}}
-  classifier: {{epochs: 3}}        # as an extractor it is good enough
   predictions: null
   closest: null
   words:   null
