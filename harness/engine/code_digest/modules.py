@@ -11,7 +11,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from harness.engine.code_digest.touching import touched
+from harness.engine.code_digest.touching import TopLevel
 
 CONTRACT = "__contract__"
 """A module that binds this name defines how stages talk to the harness, not what they compute. It is never followed."""
@@ -107,7 +107,9 @@ def read(name: str) -> Module | None:
     is_package = spec.submodule_search_locations is not None
     module = Module(name, file, sha256(data).hexdigest(), is_package, {}, ())
     stars: list[str] = []
-    for statement, guards in _top_level(ast.parse(data).body, ()):
+    statements = list(_top_level(ast.parse(data).body, ()))
+    top = TopLevel.of(statement for statement, _ in statements)
+    for statement, guards in statements:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             for bound, target in imported(statement, module.package):
                 if target.name == "*":
@@ -115,7 +117,7 @@ def read(name: str) -> Module | None:
                 else:
                     module.bindings.setdefault(bound, []).append(Binding(target, guards))
         else:
-            for bound in touched(statement):
+            for bound in top.touched(statement):
                 module.bindings.setdefault(bound, []).append(Binding(statement, guards))
     return Module(name, file, module.content, is_package, module.bindings, tuple(stars))
 
@@ -136,11 +138,12 @@ def imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[
 def _top_level(
     body: list[ast.stmt], guards: tuple[ast.AST, ...]
 ) -> Iterator[tuple[ast.stmt, tuple[ast.AST, ...]]]:
-    """Statements at module level, including those under ``if``, ``try`` and ``with``, each with its conditions."""
+    """Statements at module level, those under ``if``, ``try`` and ``with`` on their own, each with its conditions."""
     for node in body:
         if isinstance(node, ast.If):
             if _is_script(node.test):
                 continue
+            yield ast.Assert(node.test), guards  # what a condition does is done whatever its value
             typing = _is_type_checking(node.test)
             other = ast.UnaryOp(ast.Not(), node.test)
             yield from _top_level(node.body, guards if typing else (*guards, node.test))
@@ -151,6 +154,7 @@ def _top_level(
                 caught = ast.ExceptHandler(handler.type, None, [])
                 yield from _top_level(handler.body, (*guards, caught))
         elif isinstance(node, ast.With):
+            yield ast.With(node.items, []), guards
             yield from _top_level(node.body, (*guards, *(item.context_expr for item in node.items)))
         else:
             yield node, guards
