@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from harness.engine.code_digest import hints, names
 from harness.engine.code_digest.hints import aliased, of_dataclass, types
-from harness.engine.code_digest.modules import Function, Module, Scope
+from harness.engine.code_digest.modules import Module
 from harness.engine.code_digest.names import Definition
+from harness.engine.code_digest.scopes import Function, Scope
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from harness.engine.code_digest.modules import Binding, Import, Module, Scope, load
+from harness.engine.code_digest.modules import Binding, Import, Module, load
 from harness.engine.code_digest.modules import imported as brought
+from harness.engine.code_digest.scopes import Scope
 
 Chain = tuple[str, ...]
 """``a.b.c`` as ``("a", "b", "c")``."""

@@ -10,21 +10,16 @@ from typing import Any
 
 from harness.engine.code_digest import choosing, hints, names
 from harness.engine.code_digest.hints import entries, is_table
-from harness.engine.code_digest.modules import (
-    Binding,
+from harness.engine.code_digest.modules import Binding, Import, Module, imported, load, noting
+from harness.engine.code_digest.names import WHOLE, Definition, Target
+from harness.engine.code_digest.scopes import (
     Comprehension,
     Function,
-    Import,
-    Module,
     Scope,
-    imported,
-    load,
-    noting,
     of_class,
     of_comprehension,
     of_function,
 )
-from harness.engine.code_digest.names import WHOLE, Definition, Target
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,115 @@
+"""What a module does to a name after binding it counts for the name, in whatever kind of statement it is done."""
+
+from __future__ import annotations
+
+import pytest
+from source_files import Toys, toys  # noqa: F401
+
+from harness.engine import code_digest
+
+
+def reaches(toys: Toys, statements: str) -> bool:  # noqa: F811
+    """Whether the digest of a function depends on ``helper`` of another module."""
+    stages = f"from PKG.other import helper\n{statements}"
+    one, two = (
+        code_digest.digest(toys.function({"stages": stages, "other": f"def helper(x): return x + {n}"}))
+        for n in (1, 2)
+    )
+    return one != two
+
+
+RETURNS_T = "\ndef train(): return T"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "T = []\n_ = T.append(helper)",
+        "T = {}\n_: object = T.setdefault('a', []).append(helper)",
+        "T = {'a': []}\n_ = T['a'].append(helper)",
+        "T = []\n_ = (T or None if T else T).append(helper)",
+        "T = []\n_ = [T.append(f) for f in (helper,)]",
+        "T = []\nassert not T.append(helper)",
+        "class T: ...\nT.made = []\n_ = T.made.append(helper)",
+        "T = {}\nif T.update(a=helper): pass",
+        "T = {}\nif not T: pass\nelif T.update(a=helper): pass",
+        "T = {}\nif T:\n    if T.update(a=helper): pass",
+        "T = []\nwhile T.append(helper): pass",
+        "T = []\nfor _ in T.append(helper) or (): pass",
+        "from contextlib import nullcontext\nT = []\nwith nullcontext(T.append(helper)): pass",
+        "from contextlib import nullcontext\nwith nullcontext(helper) as T: pass",
+        "if T := helper: pass",
+        "T = []\nif helper(1):\n    if T.append(1): pass",
+        "from contextlib import nullcontext\nT = []\nif helper(1):\n    with nullcontext(T.append(1)): pass",
+        "T = [[0]]\nT[0][0] = helper",
+        "class T:\n    class U: ...\nT.U.made = helper",
+        "T = [0]\nif helper(1): del T[0]",
+        "class T: made = 1\nif helper(1): del T.made",
+    ],
+)
+def test_a_change_inside_another_statement_counts(toys, statements):  # noqa: F811
+    assert reaches(toys, statements + RETURNS_T)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "T = []\n@T.append\ndef f(): return helper(1)",
+        "T = []\n@T.append\nasync def f(): return helper(1)",
+        "T = []\n@T.append\nclass C: made = helper(1)",
+        "T = {}\n@T.setdefault('a', lambda f: f)\ndef f(): return helper(1)",
+        "T = []\nclass C:\n    @T.append\n    def f(self): return helper(1)",
+        "T = []\nclass C:\n    T.append(helper)",
+        "T = [0]\nclass C:\n    T[0] = helper",
+        "T = []\nclass C:\n    class D:\n        T.append(helper)",
+        "T = []\nclass C(T.append(helper) or object): ...",
+        "T = []\nclass C(metaclass=T.append(helper) or type): ...",
+        "T = []\ndef f(x, y=T.append(helper)): ...",
+        "T = []\ndef f(x=1, *, y, z=T.append(helper)): ...",
+        "T = []\nasync def f(x=T.append(helper)): ...",
+    ],
+)
+def test_a_change_where_a_function_or_class_is_defined_counts(toys, statements):  # noqa: F811
+    assert reaches(toys, statements + RETURNS_T)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "T = []\ndef fill(): T.append(helper)\nfill()",
+        "T = []\ndef fill(x):\n    global T\n    T = helper\nprint(fill(1))",
+        "T = []\ndef fill(): T.append(helper)\ndef both(): fill()\ndef call(): both()\ncall()",
+        "T = []\ndef a(n): n and b(n - 1)\ndef b(n):\n    T.append(helper)\n    a(n)\na(1)",
+        "T = []\ndef a(): T.append(helper)\ndef b(): ...\ndef call(): return a(), b()\ncall()",
+        "T = []\ndef a(): ...\ndef b(): T.append(helper)\ndef call(): return a(), b()\ncall()",
+        "T = []\nif T:\n    def fill(): ...\nelse:\n    def fill(): T.append(helper)\nfill()",
+        "T = []\nif not T:\n    def fill(): T.append(helper)\nelse:\n    def fill(): ...\nfill()",
+        "T = []\nclass Fill:\n    def __init__(self): T.append(helper)\nFill()",
+        "T = []\nclass Fill:\n    @staticmethod\n    def all(): T.append(helper)\nFill.all()",
+        "T = []\ndef fill(): T.append(helper)\nfor _ in 'ab': fill()",
+        "T = []\nclass C:\n    def fill(to): to.append(helper)\n    fill(T)",
+    ],
+)
+def test_a_change_by_a_function_that_the_module_calls_counts(toys, statements):  # noqa: F811
+    assert reaches(toys, statements + RETURNS_T)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "T = []\ndef fill(): T.append(helper)" + RETURNS_T,
+        "T = []\nclass C:\n    def fill(self): T.append(helper)" + RETURNS_T,
+        "T = []\ndef fill(): T.append(helper)\nprint(fill)" + RETURNS_T,
+        "T = []\nU = [helper]\nV = []\nV.append(1)\nT.append(V)" + RETURNS_T,
+        "T = []\ndef f(): return helper(1)\nf()" + RETURNS_T,
+        "import re\nX = re.escape(str(helper))\ndef train(): return re",
+        "import functools\n@functools.cache\ndef f(): return helper(1)\ndef train(): return functools",
+        "def own(f): return f\n@own\ndef f(): return helper(1)\ndef train(): return own",
+        "def own(): return lambda f: f\n@own()\ndef f(): return helper(1)\ndef train(): return own",
+        "class C:\n    print(helper)\ndef train(): return print",
+        "class C:\n    len = []\n    len.append(helper)\ndef train(): return len",
+        "def f():\n    len('')\n    helper(1)\nf()\ndef train(): return len",
+    ],
+)
+def test_what_cannot_change_a_name_does_not_count(toys, statements):  # noqa: F811
+    assert not reaches(toys, statements)
