@@ -72,7 +72,7 @@ class StoreError(HarnessError):
 
     exit = Exit.FAILED
 
-    def __init__(self, path: Path, problem: str) -> None:
+    def __init__(self, path: Path | str, problem: str) -> None:
         super().__init__(f"store {path}: {problem}")
 
 

@@ -356,7 +356,10 @@ def _executor_arguments(parser: argparse.ArgumentParser) -> None:
         "inline, or local with an accelerator or --jobs)",
     )
     parser.add_argument(
-        "--jobs", type=whole(), metavar="N", help="how many tasks run at the same time on the processor"
+        "--jobs",
+        type=whole(least=1),
+        metavar="N",
+        help="how many tasks run at the same time on the processor",
     )
     parser.add_argument(
         "--address",

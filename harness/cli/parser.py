@@ -41,7 +41,7 @@ MOST = 100_000
 """Largest count accepted on the command line: no machine gets through more seeds, images or rows."""
 
 
-def whole(most: int = MOST) -> Callable[[str], int]:
+def whole(most: int = MOST, least: int | None = None) -> Callable[[str], int]:
     """Return a parser of whole numbers, written as in a suite."""
 
     def read(text: str) -> int:
@@ -49,6 +49,8 @@ def whole(most: int = MOST) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"expected a whole number, not {text[:40]!r}")
         if len(text) > 20 or int(text) > most:
             raise argparse.ArgumentTypeError(f"{text[:40]} is more than {most:,}")
+        if least is not None and int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
         return int(text)
 
     return read

@@ -125,12 +125,27 @@ def read(file: Path) -> Call:
             file.absolute().parent,
             body["threads"],
         )
+        if not _is_sound(call):
+            raise ValueError("a value of another type than a call has")
         if stage.parameters.keys() != parameters.keys() or not inputs.keys() <= stage.inputs.keys():
             raise UsageError(f"{stage.name} has other parameters here than in the plan")
     except (KeyError, TypeError, AttributeError, ValueError) as e:
         raise UsageError(f"{file}: damaged call ({e})") from None
     check(call)
     return call
+
+
+def _is_sound(call: Call) -> bool:
+    """Whether what was read as it stands is of the types that a call has."""
+    given = [one for all_ in call.inputs.values() for one in all_]
+    records = [record for one in given for record in (one.artifact.facts, one.artifact.conditions)]
+    return (
+        isinstance(call.node, str)
+        and call.device in ("cpu", "cuda")
+        and (call.threads is None or (type(call.threads) is int and call.threads > 0))
+        and all(isinstance(one.key, str) and isinstance(one.output, str) for one in given)
+        and all(isinstance(record, dict) for record in records)
+    )
 
 
 def threads(file: Path) -> int | None:

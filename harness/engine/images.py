@@ -18,7 +18,7 @@ from harness.errors import UsageError, nearest
 from harness.formats import files, strict_json
 from harness.formats.strict_json import checked
 from harness.store.artifacts import Store
-from harness.suite.images import ImageName
+from harness.suite.images import DIGEST, ImageName
 
 LOCK = "images.lock"
 SCHEMA = 1
@@ -61,9 +61,26 @@ def lock(project: Path) -> dict[str, Image]:
     except (KeyError, TypeError, AttributeError):
         raise UsageError(f"{file}: not as 'harness image lock' writes it") from None
     for name, image in found.items():
-        if not image.runs_as:
-            raise UsageError(f"{file}: {name}: neither a reference nor a configuration")
+        _check_pinned(image, f"{file}: {name}")
     return found
+
+
+def _check_pinned(image: Image, where: str) -> None:
+    """Check that digests say which image is meant: a tag can be moved.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if not image.runs_as:
+        raise UsageError(f"{where}: neither a reference nor a configuration")
+    if image.config is not None and not DIGEST.fullmatch(image.config):
+        raise UsageError(f"{where}: {image.config!r} is not sha256: and 64 hex digits")
+    try:
+        is_full = image.reference is None or ImageName.from_text(image.reference).digest is not None
+    except ValueError as e:
+        raise UsageError(f"{where}: {e}") from None
+    if not is_full:
+        raise UsageError(f"{where}: {image.reference!r} is not HOST/NAME@sha256:<64 hex digits>")
 
 
 def write_lock(project: Path, images: Mapping[str, Image]) -> None:
@@ -108,6 +125,8 @@ def described(reference: str, engine: Engine) -> Image:
     Raises:
         UsageError: the engine does not know it.
     """
+    if reference.startswith("-"):
+        raise UsageError(f"image {reference}: not the name of an image")
     config, *references = said(engine.describe(reference), f"image {reference}").split()
     own = [
         r
@@ -115,9 +134,11 @@ def described(reference: str, engine: Engine) -> Image:
         if r.partition("@")[0].startswith(reference.partition("@")[0].rpartition(":")[0] or reference)
     ]
     is_built_here = all(r.startswith("localhost/") for r in references)
-    return Image(
+    image = Image(
         None if is_built_here else (own or references)[0], f"sha256:{config.removeprefix('sha256:')}"
     )
+    _check_pinned(image, f"image {reference}")
+    return image
 
 
 def identities(image: Image, engine: Engine, store: Store) -> Mapping[str, Mapping[str, Json]]:

@@ -43,6 +43,8 @@ def _storable(stage: Stage, returned: Any, made: Path) -> tuple[dict[str, Output
         value = getattr(returned, name) if name else returned
         if not isinstance(value, kind) or value.path != made / (name or ONLY):
             raise StageError(f"{stage.name} did not return {kind.__name__} in job.folder({name!r})")
+        if not value.path.is_dir():
+            raise StageError(f"{stage.name} returned {kind.__name__}, but job.folder({name!r}) is gone")
         outputs[name or ONLY] = Output(kind.__name__, _safe(value.facts), _safe(value.conditions))
     return outputs, None
 

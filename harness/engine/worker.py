@@ -30,9 +30,10 @@ from typing import TextIO
 
 from harness.engine import call as calls
 from harness.engine import outcome as outcomes
+from harness.engine.call import CALL
 from harness.engine.execution import execute
 from harness.engine.outcome import CallOutcome
-from harness.errors import HarnessError
+from harness.errors import HarnessError, described
 from harness.formats import strict_json
 from harness.formats.escapes import visible
 
@@ -63,7 +64,9 @@ def serve(is_stopped: Callable[[], bool]) -> None:
 
 
 def work(file: Path, tell: Telling, is_stopped: Callable[[], bool]) -> CallOutcome:
-    """Execute the call in a file and write its outcome beside it."""
+    """Execute the call in a file and write its outcome beside it; beside any other file nothing is written."""
+    if file.name != CALL:
+        return CallOutcome("", error=visible(f"{file}: not a {CALL}"), cause="system")
     try:
         call = calls.read(file)
     except HarnessError as e:
@@ -71,7 +74,10 @@ def work(file: Path, tell: Telling, is_stopped: Callable[[], bool]) -> CallOutco
     else:
         tell(event="started", key=call.key)
         outcome = execute(call, _Reporting(call.key, tell), is_stopped)
-    outcomes.write(outcome, file.parent)
+    try:
+        outcomes.write(outcome, file.parent)
+    except OSError as e:
+        return CallOutcome(outcome.key, error=visible(f"{file.parent}: {described(e)}"), cause="system")
     return outcome
 
 

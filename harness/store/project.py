@@ -133,9 +133,13 @@ def store_root(given: Path | None, project: Path) -> Path:
     """The store's folder: ``--store``, else the folder of ``HARNESS_STORE``, else ``.harness/`` in the project.
 
     Raises:
-        UsageError: the path exists and is not a folder, or is not UTF-8.
+        UsageError: the path is a URL, exists and is not a folder, or is not UTF-8.
     """
     named = os.environ.get("HARNESS_STORE", "").partition(",")[0]
+    if given is None and named and ("://" in named or named.startswith("ro:") or not named.strip()):
+        raise UsageError(
+            f"HARNESS_STORE={named}: expected FOLDER or FOLDER,URL, as in /store,s3://bucket/harness"
+        )
     folder = given or (Path(named) if named else project / ".harness")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"store {folder}: not a folder")

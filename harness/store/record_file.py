@@ -138,6 +138,10 @@ def _check_shape(run: Run, where: str) -> None:
         wrong.append("items")
     if run.accepted is not None and not LABEL.fullmatch(run.accepted.label):
         wrong.append("accepted.label")
+    for section in ("matrix", "seeds"):
+        swept = run.declaration.get(section, {})
+        if not isinstance(swept, dict) or not all(isinstance(values, list) for values in swept.values()):
+            wrong.append(f"declaration.{section}")
     wrong += [f"gates[{i}].margin" for i, g in enumerate(run.gates) if not 0.0 <= g.margin <= LARGEST]
     for name, info in run.metrics.items():
         wrong += [f"metrics.{name}.fields.{f}" for f, d in info.fields.items() if d and not _is_direction(d)]
@@ -183,6 +187,8 @@ def _repeat(body: Mapping[str, Any], drawn: Mapping[str, Any]) -> Repeat:
 
 def _score(body: Mapping[str, Any], tables: Mapping[str, Any]) -> Score:
     repeats = tuple(_repeat(r, tables.get("drawn", {})) for r in body["repeats"])
+    if not repeats:
+        raise ValueError(f"{body['metric']}: no repeats")
     tabled = {
         "settings": tables["settings"][body["settings"]],
         "protocol": tables["protocols"][body["protocol"]],

@@ -3,7 +3,9 @@
     <URL>/<2 hex>/<key>.tar     an archive of one entry (``store/archive.py``)
     <URL>/<2 hex>/<key>.json    its ``entry.json``, written last: an entry is there if this is
 
-The first record wins: what is there is never replaced. A URL needs the package that fsspec names for it (s3fs, gcsfs).
+The first record wins: one that is there when another machine offers the same key is not replaced. If two machines
+offer it at the same time, an archive of the one beside the record of the other counts as damaged. A URL needs the
+package that fsspec names for it (s3fs, gcsfs).
 """
 
 from __future__ import annotations
@@ -40,16 +42,18 @@ class Remote:
             from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
             self._files, self._root = url_to_fs(self.url)
-        except (ImportError, ValueError, OSError) as e:
+        except Exception as e:  # each file system has errors of its own
             raise UsageError(f"store {self.url}: cannot be used ({described(e)})") from None
 
     @cached_property
     def _keys(self) -> set[str]:
         """The keys of all entries, read once."""
-        with self._errors():
+        with suppress(FileNotFoundError), self._errors():
             self._files.invalidate_cache()
-            found = self._files.find(self._root) if self._files.exists(self._root) else []
-        return {Path(name).stem for name in found if str(name).endswith(".json")}
+            self._files.ls(self._root)  # `exists` and `find` take a lost connection for an empty folder
+            found = self._files.find(self._root)
+            return {Path(name).stem for name in found if str(name).endswith(".json")}
+        return set()
 
     def get(self, key: str) -> Entry | None:
         """The entry, without its files; None if there is none, or it was found damaged.
@@ -79,7 +83,7 @@ class Remote:
             with self._errors():
                 self._files.get_file(self._path(key, "tar"), str(file))
             found = list(archive.unpack(file, to))
-            if [entry.key for entry, _ in found] == [key]:
+            if [entry for entry, _ in found] == [self.get(key)]:  # not of two machines that made it at once
                 return found[0][1]
         self._bad.add(key)
         return None
@@ -91,7 +95,7 @@ class Remote:
             StoreError: it cannot be written.
         """
         key = folder.name
-        if not self.is_writable or key in self._keys:
+        if not self.is_writable or key in self._keys or self._has(key):
             return
         try:
             with tempfile.TemporaryDirectory() as place:
@@ -100,8 +104,17 @@ class Remote:
                 self._put(file, self._path(key, "tar"))
                 self._put(folder / ENTRY, self._path(key, "json"))
         except Exception as e:
-            raise StoreError(Path(self.url), described(e)) from None
+            raise StoreError(self.url, described(e)) from None
         self._keys.add(key)
+
+    def _has(self, key: str) -> bool:
+        """Whether there is an entry now: another machine may have made it since the keys were read."""
+        with suppress(FileNotFoundError), self._errors():
+            self._files.invalidate_cache()
+            self._files.info(self._path(key, "json"))
+            self._keys.add(key)
+            return True
+        return False
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -111,7 +124,7 @@ class Remote:
         except FileNotFoundError:
             raise
         except Exception as e:
-            raise StoreError(Path(self.url), described(e)) from None
+            raise StoreError(self.url, described(e)) from None
 
     def _put(self, file: Path, to: str) -> None:
         """Copy a file; on file systems whose copies are not atomic, by a rename."""
@@ -131,6 +144,6 @@ def of(named: str) -> tuple[str, Remote | None]:
         UsageError: the URL cannot be used.
     """
     folder, comma, url = named.partition(",")
-    if comma and "://" not in url:
+    if comma and not all(url.removeprefix(READ_ONLY).partition("://")[1:]):
         raise UsageError(f"HARNESS_STORE={named}: expected FOLDER,URL, as in /store,s3://bucket/harness")
     return folder, Remote(url) if comma else None

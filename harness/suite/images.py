@@ -9,7 +9,7 @@ _SHORT = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _FULL = re.compile(
     r"(?P<host>[^/@\s]+)/(?P<path>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>\S*))?"
 )
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ImageName:
             raise ValueError(f"{text!r}: the registry is missing, as in docker.io/{text}")
         if not found["digest"]:
             raise ValueError(f"{text!r}: a tag can be moved; pin the image: {host}/{found['path']}@sha256:…")
-        if not _DIGEST.fullmatch(found["digest"]):
+        if not DIGEST.fullmatch(found["digest"]):
             raise ValueError(f"{text!r}: {found['digest']!r} is not sha256: and 64 hex digits")
         return cls(text)
 

@@ -98,6 +98,10 @@ def test_other_parameters_are_another_key(call: Call) -> None:
         (("schema",), 99, "not a call of schema"),
         (("identity",), {"function": "toy.nothing"}, "no stage 'toy.nothing'"),
         (("identity", "function"), None, "damaged call"),
+        (("device",), "::error::x", "damaged call"),
+        (("threads",), "x", "damaged call"),
+        (("threads",), 0, "damaged call"),
+        (("node",), 3, "damaged call"),
     ],
 )
 def test_a_call_that_does_not_fit_is_refused_in_a_line(
@@ -106,6 +110,16 @@ def test_a_call_that_does_not_fit_is_refused_in_a_line(
     with pytest.raises(UsageError, match=says) as refused:
         calls.read(rewritten(call, *path, value=value))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("part", ["facts", "conditions"])
+def test_what_is_said_of_an_input_is_a_record(call: Call, part: str) -> None:
+    file = calls.write(call)
+    body = json.loads(file.read_text())
+    body["inputs"]["data"][0][part] = 3
+    file.write_text(json.dumps(body))
+    with pytest.raises(UsageError, match="damaged call"):
+        calls.read(file)
 
 
 def test_the_message_names_what_differs_in_code_and_software(call: Call) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.artifact import Artifact
 from harness.engine.call import Call
 from harness.engine.execution import execute
 from harness.engine.outcome import CallOutcome, Cause
@@ -110,6 +111,17 @@ def test_the_machine_s_limits_keep_their_meaning(tmp_path: Path, error: BaseExce
     outcome = executed(tmp_path, raising(error))
     assert outcome.cause == cause
     assert outcome.keeps_progress == (cause != "stage")
+
+
+def test_a_folder_that_is_gone_is_no_output(tmp_path: Path) -> None:
+    def stage_function() -> Artifact:
+        return Artifact(tmp_path / "entry" / "out")
+
+    stage = Stage("own.work", stage_function, 1, (), {}, {}, {"": Artifact}, None, takes_job=False)
+    (tmp_path / "entry").mkdir()
+    outcome = execute(Call("work", "0" * 64, stage, {}, {}, {}, "cpu", tmp_path), Unheard())
+    assert outcome.error is not None
+    assert "is gone" in outcome.error
 
 
 def test_a_signal_is_no_failure_of_the_task(tmp_path: Path) -> None:

@@ -112,6 +112,19 @@ def test_events_are_the_only_lines_and_the_outcome_lies_beside_the_call(tmp_path
     assert err.count('{"event": "failed"}') == 4
 
 
+def test_what_is_no_call_is_answered_and_nothing_is_written_beside_it(tmp_path: Path, own: Path) -> None:
+    worker = Worker(own)
+    (tmp_path / "other").mkdir()
+    for asked in (tmp_path / "other" / "suite.yaml", Path("3"), tmp_path / "nowhere" / "call.json"):
+        worker.ask(asked)
+        last = worker.events()[-1]
+        assert (last["event"], str(asked.parent) in last["error"]) == ("failed", True)
+    assert list((tmp_path / "other").iterdir()) == []
+    call = call_for(tmp_path, "of_a_worker.noisy", "first")
+    worker.ask(calls.write(call))
+    assert worker.events()[-1] == {"event": "finished", "key": call.key}
+
+
 def test_a_worker_with_other_code_than_the_plan_refuses(tmp_path: Path, own: Path) -> None:
     call = call_for(tmp_path, "of_a_worker.noisy", "work")
     other = package(tmp_path / "other", "of_a_worker", SLOW.replace("[1.0]", "[2.0]"))

@@ -97,3 +97,25 @@ def test_one_odd_value_anywhere_in_a_record(recorded: tuple[Project, Any]) -> No
         assert said.code in MEANT, (at, odd, use, said.err)
         codes.add(said.code)
     assert codes > {0, 2}
+
+
+@pytest.mark.parametrize(
+    ("at", "odd", "says"),
+    [
+        (("scores", 0, "repeats"), [], "no repeats"),
+        (("declaration", "seeds"), {"model.seed": 1.5}, "declaration.seeds"),
+        (("declaration", "matrix"), {"model.loss": True}, "declaration.matrix"),
+    ],
+)
+def test_what_a_comparison_would_stumble_over_is_refused(
+    recorded: tuple[Project, Any], at: tuple[Any, ...], odd: Any, says: str
+) -> None:
+    project, body = recorded
+    spoiled = copy.deepcopy({n: v for n, v in body.items() if n not in ("digest", "comparison")})
+    inner = spoiled
+    for name in at[:-1]:
+        inner = inner[name]
+    inner[at[-1]] = odd
+    (project.folder / "spoiled" / "run.json").write_text(json.dumps(record_file.sealed(spoiled)))
+    said = project.harness("compare", "spoiled")
+    assert (said.code, "damaged record" in said.error, says in said.error) == (2, True, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from fsspec.implementations.local import LocalFileSystem
 from toy_suites import TOY, write_suite
 
 from harness.errors import UsageError
+from harness.store.artifacts import Store
+from harness.store.entries import Entry, Output
 from harness.store.remote import Remote, of
 
 
@@ -116,11 +119,68 @@ def test_a_lost_connection_is_one_line_and_not_an_empty_tier(
         ("/store,bucket", "expected FOLDER,URL"),
         ("/store,nosuch://bucket", "cannot be used"),
         ("/store,", "expected FOLDER,URL"),
+        ("/store,file://", "expected FOLDER,URL"),
+        ("/store,github://x", "cannot be used"),
+        ("/store,reference://x", "cannot be used"),
     ],
 )
 def test_a_tier_that_cannot_be_named_so(named: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         of(named)
+
+
+@pytest.mark.parametrize("named", ["s3://bucket/harness", "file:///shared", "ro:/shared", " "])
+def test_a_url_in_place_of_the_folder_makes_no_folder(
+    project: Project, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setenv("HARNESS_STORE", named)
+    said = project.harness("run", write_suite(project.folder, TOY))
+    assert (said.code, "expected FOLDER or FOLDER,URL" in said.error) == (2, True)
+    assert {p.name for p in project.folder.iterdir()} == {"suites"}
+
+
+def test_a_server_that_does_not_answer_is_not_an_empty_tier(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:  # bound, and not listening
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/x"
+        monkeypatch.setenv("HARNESS_STORE", f"{project.folder / 'first'},{address}")
+        said = project.harness("run", write_suite(project.folder, TOY))
+    assert (said.code, address in said.error) == (5, True), said.err
+    assert not list((project.folder / "first").rglob("entry.json"))
+
+
+def entry_of(folder: Path, value: float) -> Path:
+    """A stored entry whose one output has this value; its key is the same for every value."""
+    store = Store(folder)
+    key = "0" * 64
+    work = store.begin(key, resume=False)
+    (work / "entry" / "out").mkdir()
+    (work / "entry" / "out" / "value").write_text(str(value))
+    store.commit(Entry(key, "x.y", {"out": Output("Artifact", {}, {})}, None, value, {}, {}))
+    return store.folder(key)
+
+
+def test_what_another_machine_offered_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:
+    slow, fast = (Remote(url(tmp_path / "tier")) for _ in range(2))
+    first, second = entry_of(tmp_path / "a", 1.0), entry_of(tmp_path / "b", 2.0)
+    assert slow.get(first.name) is None  # it has read which keys there are
+    fast.offer(first)
+    slow.offer(second)
+    found = Remote(url(tmp_path / "tier")).get(first.name)
+    assert found is not None
+    assert found.wall_s == 1.0
+
+
+def test_an_archive_beside_the_record_of_another_is_as_none(tmp_path: Path) -> None:
+    for name, value in (("a", 1.0), ("b", 2.0)):
+        Remote(url(tmp_path / name / "tier")).offer(entry_of(tmp_path / name, value))
+    [one], [other] = ((tmp_path / name / "tier").rglob("*.tar") for name in "ab")
+    one.write_bytes(other.read_bytes())
+    tier = Remote(url(tmp_path / "a" / "tier"))
+    (tmp_path / "to").mkdir()
+    assert tier.fetch("0" * 64, tmp_path / "to") is None
 
 
 def test_one_tier_has_no_second() -> None:

@@ -80,7 +80,14 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, module: Module, bou
 
 def constructor(own: Class) -> Signature:
     """The signature of ``__init__``, if the class or a class above it has one; otherwise it is made from the fields."""
-    return _initialiser(own) or Signature(list(fields(own).values()), [])
+    return (None if _is_dataclass(own) else _initialiser(own)) or Signature(list(fields(own).values()), [])
+
+
+def _is_dataclass(own: Class) -> bool:
+    """Whether a class has an ``__init__`` of its own fields, which hides that of a base class."""
+    marks = (d.func if isinstance(d, ast.Call) else d for d in own.node.decorator_list)
+    own_init = any(isinstance(s, ast.FunctionDef) and s.name == "__init__" for s in own.node.body)
+    return not own_init and any((names.dotted(mark) or ("",))[-1] == "dataclass" for mark in marks)
 
 
 def _initialiser(own: Class) -> Signature | None:

@@ -29,6 +29,10 @@ CODE = """
         def run(self): return KINDS[self.kind]
         EXTRA
     class B(A): ...
+    @dataclass
+    class OfFields(A):
+        kind: Kind
+        size: int
     class C(B): ...
 
     @dataclass
@@ -47,6 +51,7 @@ CODE = """
     ("extra", "call"),
     [
         ("", "B(1, other).run()"),
+        ("", "OfFields(other, 1).run()"),
         ("", "C(1, other).run()"),
         ("", "C(1, which=other).run()"),
         ("", "Both(1, other).run()"),

@@ -166,6 +166,7 @@ def test_names_are_pinned_by_the_lock(tmp_path: Path, run: Run) -> None:
         ("mine", "expected NAME=IMAGE"),
         ("a/b=c", "expected NAME=IMAGE"),
         ("x=h.io/no", "No such image"),
+        ("x=--help", "not the name of an image"),
     ):
         said = run("image", "lock", wrong)
         assert (said.code, says in said.error) == (2, True)
@@ -174,6 +175,25 @@ def test_names_are_pinned_by_the_lock(tmp_path: Path, run: Run) -> None:
         "not as 'harness image lock' writes it"
         in run("plan", "suites/suite.yaml", "--executor", "container").error
     )
+
+
+@pytest.mark.parametrize(
+    ("reference", "config", "says"),
+    [
+        ("h.io/a:latest", None, "a tag can be moved"),
+        ("a", None, "is not HOST/NAME@sha256"),
+        (None, "thin", "is not sha256: and 64 hex digits"),
+        (None, None, "neither a reference nor a configuration"),
+    ],
+)
+def test_a_lock_that_does_not_pin_is_refused(
+    tmp_path: Path, run: Run, reference: str | None, config: str | None, says: str
+) -> None:
+    body = {"schema": 1, "images": {"mine": {"reference": reference, "config": config}}}
+    (tmp_path / "images.lock").write_text(json.dumps(body))
+    said = run("run", write_suite(tmp_path, IMAGED.replace(A, "mine")), "--executor", "container")
+    assert (said.code, says in said.error) == (2, True)
+    assert not (tmp_path / ".harness" / "objects").exists()
 
 
 def test_pull_fetches_what_is_not_there(tmp_path: Path, run: Run) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Said, finish, package, start
-from toy_suites import changed, write_suite
+from command_line import Project, Said, finish, package, start
+from toy_suites import TOY, changed, write_suite
 
 from harness.engine.executors.local import accelerators, launch, listed
 from harness.engine.executors.workers import died
@@ -191,3 +191,10 @@ def test_how_an_end_is_told() -> None:
     assert died(3) == "the worker ended with exit code 3"
     assert died(-9) == "the worker was ended by SIGKILL (often a lack of memory)"
     assert died(-250) == "the worker was ended by signal 250"
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1"])
+def test_there_is_at_least_one_job(project: Project, jobs: str) -> None:
+    said = project.harness("run", write_suite(project.folder, TOY), "--executor", "local", "--jobs", jobs)
+    assert (said.code, f"{jobs} is less than 1" in said.err) == (2, True)
+    assert not (project.folder / ".harness").exists()
