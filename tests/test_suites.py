@@ -17,7 +17,8 @@ from toy_suites import write_suite
 
 from harness import suite as suites
 from harness.compare import baseline
-from harness.compare.match import declared_differences, differences, in_point
+from harness.compare.differences import declared_differences, differences
+from harness.compare.match import in_point
 from harness.engine.keys import defaults
 from harness.engine.plan import Plan, make
 from harness.engine.recording import gate_infos

@@ -84,15 +84,18 @@ def case(folder: Path, project: Path, against: Against, suite_file: Path | None 
     """
     candidate = side(folder)
     run = candidate.run
-    gates, reference = run.gates, run.reference
+    gates, reference, seeds = run.gates, run.reference, {}
     if against.ref is not None:
         approved = _approved(project, against.ref, run.suite, suite_file)
         if approved is not None and suite_file is not None:
             gates, reference = _declared(approved, suite_file, run)
+            seeds = {axis.field: axis.values for axis in approved.seeds}
     label = against.baseline or label_of(run)
     found, name = opponent(project, against, run.suite, label)
     note = "" if found else _no_baseline(run, folder, project, label, against.ref)
-    compared = verdict.compare(candidate, found, gates, reference=reference, name=name, note=note)
+    compared = verdict.compare(
+        candidate, found, gates, reference=reference, seeds=seeds, name=name, note=note
+    )
     return Case(compared, candidate, found)
 
 

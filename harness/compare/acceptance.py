@@ -16,7 +16,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from harness.compare.baseline import Baseline, digest_of, path_of
-from harness.compare.match import match, run_differences
+from harness.compare.differences import run_differences
+from harness.compare.match import match
 from harness.errors import UsageError
 from harness.formats import files
 from harness.formats.files import read_text

@@ -55,7 +55,7 @@ class Evidence:
     silent: str = ""
     """Why no claim can be made about the change; empty if one can be made."""
     note: str = ""
-    """Which of the repeats gave the same output as another; empty if all outputs differ."""
+    """Which repeats gave the same output as another, and how many seeds are shared if too few; empty if all count."""
     seeds: frozenset[SeedKey] | None = None
     """The seeds that count, if seeds are the unit."""
     pairs: Sequence[Pair] = ()
@@ -210,6 +210,9 @@ def _unpaired(
     (left, before), (right, after) = sides
     if len(before) == len(after) == 1:
         return note
+    shared = len(by_seeds(theirs, field).keys() & by_seeds(ours, field).keys())
+    told = f"{shared} of the baseline's {len(by_seeds(theirs, field))} seeds are shared: they are not paired"
+    note = "; ".join(filter(None, [note, told]))
     return _judged(stats.apart(left, right), before, after, 0.0, paired=False, note=note)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from harness.compare import Difference
 from harness.compare import baseline as baselines
 from harness.compare.baseline import Baseline
-from harness.compare.match import Pair, differences, environment_differences, match, run_differences
+from harness.compare.differences import differences, environment_differences, run_differences
+from harness.compare.match import Pair, match
 from harness.compare.sample import Side
 from harness.errors import UsageError
 from harness.store.items import ItemsReader

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from harness.compare import Comparison, Finding, Verdict, stats
-from harness.compare.contrast import planned
+from harness.compare.claim import planned
 from harness.compare.decide import sees, too_wide
 from harness.compare.match import in_point
 from harness.compare.sample import LEAST, NO_TIMING, Side, alone_over, lacks_timing

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from harness.artifact import Json
-from harness.compare import Comparison, Finding, stats
-from harness.compare.contrast import Contrast, incomparable
+from harness.compare import Comparison, Difference, Finding, Verdict, stats
+from harness.compare.contrast import Contrast, incomparable, measured_otherwise, other_code
 from harness.compare.decide import Judged, correct
-from harness.compare.match import Matching, Pair, in_point, match, point, run_differences
+from harness.compare.differences import run_differences
+from harness.compare.match import Matching, Pair, in_point, match, point
 from harness.compare.sample import Side
 from harness.formats.strict_json import canonical
 from harness.store.record import GateInfo, Run, Score
@@ -26,6 +28,7 @@ def compare(
     gates: Sequence[GateInfo],
     *,
     reference: Mapping[str, Json] | None = None,
+    seeds: Mapping[str, Sequence[int]] | None = None,
     name: str | None = None,
     note: str = "",
 ) -> Comparison:
@@ -36,6 +39,7 @@ def compare(
         baseline: an accepted run, or any other; None if there is none.
         gates: gates to judge: the run's own, or those of the merge base.
         reference: reference point of these gates, by default the run's own.
+        seeds: seeds of the merge base's suite, ``node.field`` → values: a run that lacks some cannot pass a gate.
         name: name of the baseline in messages; by default the id of its run.
         note: why there is no baseline, and the command that makes one.
     """
@@ -56,6 +60,8 @@ def compare(
         inner = [_as_accepted(j, matching, run, baseline.run) for j in inner]
     contrast = Contrast(candidate, baseline, alpha=alpha)
     judged = [*_gated(contrast, matching, gates), *_ungated(contrast, matching, gates), *inner]
+    if lacking := _lacking(seeds or {}, run):
+        judged = [_with_fewer_seeds(j, lacking, run) for j in judged]
     findings = correct(judged, alpha)
     return Comparison(
         suite=run.suite,
@@ -104,8 +110,35 @@ def _as_accepted(judged: Judged, matching: Matching, run: Run, baseline: Run) ->
     if not finding.gated:
         return judged
     pairs = [p for p in matching.pairs if p.candidate.metric == finding.metric]
-    changed = run_differences(run, baseline, pairs)
-    return Judged(incomparable(finding, changed)) if changed else judged
+    if changed := run_differences(run, baseline, pairs):
+        return Judged(incomparable(finding, changed))
+    changed = measured_otherwise(run, baseline, pairs)
+    return Judged(other_code(finding, changed)) if changed else judged
+
+
+def _lacking(seeds: Mapping[str, Sequence[int]], run: Run) -> dict[str, Difference]:
+    """The seeds of which the run lacks some values: name → the values there and here."""
+    declared = run.declaration.get("seeds")
+    here: Mapping[str, Any] = declared if isinstance(declared, Mapping) else {}
+    return {
+        name: Difference(f"seeds.{name}", list(values), here.get(name))
+        for name, values in seeds.items()
+        if not set(values) <= set(here.get(name, ()))
+    }
+
+
+def _with_fewer_seeds(judged: Judged, lacking: Mapping[str, Difference], run: Run) -> Judged:
+    """The gated finding; incomparable if seeds of its metric are missing, unless it has regressed all the same.
+
+    Other seeds are not paired with the baseline's, so that a change which shows with its seeds may not show with them.
+    """
+    finding = judged.finding
+    if not finding.gated or finding.verdict in (Verdict.REGRESSED, Verdict.INCOMPARABLE):
+        return judged
+    changed = [lacking[name] for name in run.metrics[finding.metric].seeds if name in lacking]
+    if not changed:
+        return judged
+    return Judged(incomparable(finding, changed, "the run lacks seeds of the merge base's suite:"))
 
 
 def _named(reference: Mapping[str, Json]) -> str:

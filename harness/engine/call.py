@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from harness.artifact import Artifact, Json
-from harness.engine.keys import chosen, identity, task_key
+from harness.engine.keys import identity, task_key
 from harness.errors import UsageError
 from harness.formats import files, strict_json
 from harness.stage import Stage
+from harness.store.record import chosen
 from harness.suite import registry
 from harness.suite.typed import to_json
 

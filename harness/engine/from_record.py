@@ -14,14 +14,14 @@ from typing import Any
 
 from harness import suite as suites
 from harness.artifact import Json
-from harness.engine.keys import chosen, task_key
+from harness.engine.keys import task_key
 from harness.engine.plan import Plan, Task, TaskId
 from harness.engine.recording import declaration
 from harness.engine.suite_sources import resolve
 from harness.errors import SuiteError, UsageError, Where
 from harness.formats.strict_json import canonical
 from harness.store.artifacts import Store
-from harness.store.record import Run
+from harness.store.record import Run, chosen
 from harness.suite import Suite, located_yaml
 from harness.suite.located_yaml import Entry, List, Map, Scalar, Tree
 

@@ -18,6 +18,7 @@ from harness.engine import code_digest, extras
 from harness.errors import UsageError
 from harness.formats.strict_json import canonical
 from harness.stage import REQUIRED, Mark, Stage
+from harness.store.record import chosen
 from harness.suite import Node, Ref, Suite
 from harness.suite.typed import to_json
 
@@ -39,13 +40,6 @@ def task_key(
         parts["choices"] = {name: chosen(entries, parameters.get(name)) for name, entries in tables.items()}
     body = canonical(parts)
     return sha256(f"harness/task/1:{body}".encode()).hexdigest()
-
-
-def chosen(entries: Mapping[str, Json], value: Json) -> Json:
-    """The table entry chosen by a value, or by its word before the colon; for a list, an entry for each element."""
-    if isinstance(value, list | tuple):
-        return [chosen(entries, one) for one in value]
-    return entries.get(value, entries.get(value.partition(":")[0])) if isinstance(value, str) else None
 
 
 def identity(stage: Stage) -> dict[str, Json]:

@@ -15,7 +15,8 @@ from harness.artifact import Json
 from harness.compare import Difference, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
-from harness.compare.match import Fields, Pair, declared_differences, differences, value_at
+from harness.compare.differences import Fields, declared_differences, differences
+from harness.compare.match import Pair, value_at
 from harness.compare.sample import Side, lacks_timing
 from harness.formats.strict_json import canonical
 from harness.leaderboard import Column

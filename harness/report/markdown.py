@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.artifact import Json
 from harness.compare import Comparison, Difference, Finding, Verdict, wording
-from harness.compare.match import merged
+from harness.compare.differences import merged
 from harness.errors import UsageError
 from harness.formats.strict_json import canonical
 from harness.report import finding_text

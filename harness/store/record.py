@@ -238,3 +238,13 @@ class Run:
 
 def environment_id(environment: Mapping[str, Json]) -> str:
     return sha256(canonical(environment).encode()).hexdigest()[:12]
+
+
+def chosen(entries: Mapping[str, Json], value: Json) -> Json:
+    """The entry of a table of ``choices`` (in ``Run.code``) chosen by a value, or by its word before the colon.
+
+    For a list: an entry for each element.
+    """
+    if isinstance(value, list | tuple):
+        return [chosen(entries, one) for one in value]
+    return entries.get(value, entries.get(value.partition(":")[0])) if isinstance(value, str) else None

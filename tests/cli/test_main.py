@@ -362,6 +362,19 @@ def test_the_gate_is_that_of_the_suites_name_wherever_its_file_is_now(
     assert verdicts(in_git)["fit.error"] == "regressed"
 
 
+@pytest.mark.parametrize("seeds", ["[0, 1, 3]", "[10, 11, 12, 13]"], ids=["one", "all"])
+def test_a_change_cannot_choose_the_seeds_that_judge_it(in_git: Project, seeds: str) -> None:
+    """Seeds that the baseline does not have are not paired with it: what its seeds show may not show."""
+    write_suite(in_git.folder, changed(("[0, 1, 2]", seeds), text=WITH_OTHERS))
+    said = in_git.harness("run", SUITE, "--baseline-ref", "main")
+    assert said.code == 4, said.out
+    told = " ".join(said.out.split())
+    assert f"seeds.model.seed: [0, 1, 2] → {seeds}" in told
+    assert in_git.harness("run", SUITE, *WORSE, "--baseline-ref", "main").code == 6, "that shows all the same"
+    write_suite(in_git.folder, changed(("[0, 1, 2]", "[0, 1, 2, 3]"), text=WITH_OTHERS))
+    assert in_git.harness("run", SUITE, "--baseline-ref", "main").code == 0, "more seeds do no harm"
+
+
 def test_a_link_in_the_place_of_the_suite_does_not_lead_to_another_gate(in_git: Project) -> None:
     loose = write_suite(in_git.folder, changed(*LOOSE, text=WITH_OTHERS), "loose.yaml")
     (in_git.folder / SUITE).unlink()

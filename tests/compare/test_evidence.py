@@ -426,6 +426,7 @@ def sweeping(values: Sequence[float], first: int = 0) -> Side:
 
 SAME = "3 seeds gave the same bytes: one repeat"
 TWO = "3 seeds gave 2 different outputs: 2 repeats"
+UNSHARED = "0 of the baseline's 3 seeds are shared: they are not paired"
 FEW = "at least 3 different outputs are needed"
 
 
@@ -442,8 +443,8 @@ FEW = "at least 3 different outputs are needed"
         (sweeping([2.0, 2.0, 3.0]), sweeping([2.0, 2.0, 3.0]), ("exact", True, 2, "", TWO)),
         (sweeping([2.0, 2.0, 3.0], first=3), sweeping([1.0] * 3), (
             "seeds", False, 2, f"{SAME} in the baseline; {TWO} here; {FEW}", f"{SAME} in the baseline; {TWO} here")),
-        (sweeping([1.0, 2.0, 3.0], first=3), sweeping([1.5] * 3), ("seeds", False, 3, "", f"{SAME} in the baseline")),
-        (sweeping([1.0, 2.0, 3.0], first=3), sweeping([1.0, 2.0, 4.0]), ("seeds", False, 3, "", "")),
+        (sweeping([1.0, 2.0, 3.0], first=3), sweeping([1.5] * 3), ("seeds", False, 3, "", f"{SAME} in the baseline; {UNSHARED}")),
+        (sweeping([1.0, 2.0, 3.0], first=3), sweeping([1.0, 2.0, 4.0]), ("seeds", False, 3, "", UNSHARED)),
         (sweeping([1.0, 2.0, 3.0]), sweeping([1.0, 2.0, 4.0]), ("seeds", True, 3, "", "")),
     ],
 )  # fmt: skip

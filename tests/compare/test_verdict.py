@@ -18,7 +18,7 @@ from compare.runs import (
 )
 
 from harness.compare import Verdict
-from harness.compare.match import Fields
+from harness.compare.differences import Fields
 from harness.compare.sample import Side
 from harness.compare.verdict import compare, within
 from harness.errors import Exit
@@ -52,6 +52,69 @@ def test_differing_protocols_are_incomparable_and_named() -> None:
     assert comparison.exit() is Exit.INCOMPARABLE
     ungated = only(compare(changed, seeded(BASE), ()))
     assert (ungated.verdict, ungated.gated) == (Verdict.INCOMPARABLE, False)
+
+
+def coded(values: list[float], code: str, node: str = "m", **changes: object) -> Side:
+    """A run that measures with this code of a stage; equal values come of equal bytes."""
+    protocol = {"m.use": "toy.m@1", "read.use": "toy.read@1"}
+    at = score(repeats(values), settings=protocol, protocol=protocol)
+    entry = {"function": f"toy.{node}", "version": 1, "source": code, "software": {}}
+    return side(at, **{"code": {node: entry}, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("moved", [-0.1, 0.001, 0.1])
+@pytest.mark.parametrize(
+    ("node", "advice"),
+    [
+        ("m", "harness rescore computes the baseline's values anew"),
+        ("read", "a baseline of this code can show what changed"),
+    ],
+)
+def test_a_change_measured_with_other_code_is_incomparable_and_the_code_is_named(
+    node: str, advice: str, moved: float
+) -> None:
+    values = [b + moved + 0.0001 * i for i, b in enumerate(BASE)]
+    comparison = compared(coded(values, "new", node), coded(BASE, "old", node))
+    found = only(comparison)
+    assert (found.verdict, found.p) == (Verdict.INCOMPARABLE, None)
+    named = f"{node} (code of toy.{node}@1)"
+    assert found.reason == (
+        f"the code that measures differs in {named}, which may be why the values differ; {advice}"
+    )
+    assert [str(d) for d in found.differences] == [f"{named}: old → new"]
+    assert comparison.exit() is Exit.INCOMPARABLE
+    assert only(compared(coded(values, "old", node), coded(BASE, "old", node))).verdict is not found.verdict
+
+
+@pytest.mark.parametrize("node", ["m", "read"])
+def test_other_code_that_gives_equal_values_of_equal_bytes_changes_nothing(node: str) -> None:
+    found = only(compared(coded(BASE, "new", node), coded(BASE, "old", node)))
+    assert (found.verdict, found.differences) == (Verdict.UNCHANGED, ())
+
+
+def test_a_gate_of_the_merge_base_against_a_reference_is_incomparable_where_the_metrics_code_changed() -> (
+    None
+):
+    """Both of its sides are of the run under review: new code that gives one value always would pass."""
+    gates = (gate(0.02, against_reference=True),)
+
+    def swept(values: list[float], code: str) -> Side:
+        use = {"m.use": "toy.m@1"}
+        points = [
+            score(repeats(values), {"m.k": k}, settings={**use, "m.k": k}, protocol=use) for k in (0, 1)
+        ]
+        entry = {"function": "toy.m", "version": 1, "source": code, "software": {}}
+        return side(*points, reference={"m.k": 0}, code={"m": entry})
+
+    others = [b + 0.5 for b in BASE]
+    for values, code, verdict in (
+        (others, "old", Verdict.UNCHANGED),
+        (others, "new", Verdict.INCOMPARABLE),
+        (BASE, "new", Verdict.UNCHANGED),
+    ):
+        judged = compare(swept(values, code), swept(BASE, "old"), gates, reference={"m.k": 0})
+        (found,) = [f for f in judged.findings if f.gated]
+        assert found.verdict is verdict, code
 
 
 @pytest.mark.parametrize(
@@ -235,3 +298,22 @@ def test_comparing_imports_nothing_heavy() -> None:
     code += "print(*sorted({'torch', 'pandas', 'scipy', 'numpy', 'pyarrow'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_a_gate_does_not_pass_without_the_seeds_of_the_merge_base() -> None:
+    others = tuple(replace(r, seeds={"train.seed": i + 2}) for i, r in enumerate(repeats(BASE)))
+    ran = side(score(others), declaration={"seeds": {"train.seed": [2, 3, 4, 5, 6]}})
+    gates = (gate(0.02), gate(0.02, field="other"))
+    wanted = {"train.seed": [0, 1, 2], "more.seed": [7]}
+    found, absent = compare(ran, seeded(BASE), gates, seeds=wanted).findings
+    assert (found.verdict, found.p) == (Verdict.INCOMPARABLE, None)
+    assert found.reason == "the run lacks seeds of the merge base's suite: seeds.train.seed"
+    assert [str(d) for d in found.differences] == ["seeds.train.seed: [0, 1, 2] → [2, 3, 4, 5, 6]"]
+    assert absent.reason == "the run has no m.other"
+    enough = compare(ran, seeded(BASE), (gate(0.5),), seeds={"train.seed": [4, 3]})
+    assert only(enough).verdict is Verdict.UNCHANGED
+    assert only(compare(ran, seeded(BASE), (), seeds=wanted)).verdict is None, "not gated"
+    worse = side(score(repeats([b - 0.5 for b in BASE])), declaration={"seeds": "none"})
+    assert only(compare(worse, seeded(BASE), (gate(0.02),), seeds=wanted)).verdict is Verdict.REGRESSED
+    better = side(score(repeats([b + 0.5 for b in BASE])), declaration={"seeds": {"train.seed": [0]}})
+    assert only(compare(better, seeded(BASE), (gate(0.02),), seeds=wanted)).verdict is Verdict.INCOMPARABLE

@@ -23,9 +23,10 @@ from toy_suites import TOY, changed, write_suite
 from harness.artifact import Json
 from harness.cli.commands.run import Request, execute, prepare
 from harness.engine import code_digest
-from harness.engine.keys import Bindings, chosen, defaults
+from harness.engine.keys import Bindings, defaults
 from harness.engine.plan import Plan, make
 from harness.errors import UsageError
+from harness.store.record import chosen
 from harness.suite import load
 
 few = draws(25)
@@ -147,7 +148,7 @@ import os, sys
 from pathlib import Path
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from harness.engine.keys import chosen
+from harness.store.record import chosen
 from harness.engine.plan import make
 from harness.suite import load
 print(*make(load(Path(sys.argv[1]))).keys)
@@ -189,7 +190,7 @@ PLANNED = """\
 import json, sys
 from importlib import metadata
 from pathlib import Path
-from harness.engine.keys import chosen
+from harness.store.record import chosen
 from harness.engine.plan import make
 from harness.suite import load
 plan = make(load(Path(sys.argv[1])))

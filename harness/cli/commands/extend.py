@@ -14,7 +14,7 @@ from harness.cli.commands.run import Prepared, execute
 from harness.cli.executor_choice import Wanted, executor
 from harness.compare.acceptance import check_place, renew
 from harness.compare.baseline import Baseline, named
-from harness.compare.match import declared_differences, differences, environment_differences
+from harness.compare.differences import declared_differences, differences, environment_differences
 from harness.compare.planning import MOST_SEEDS
 from harness.compare.wording import counted, listed
 from harness.engine import from_record

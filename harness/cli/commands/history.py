@@ -16,8 +16,8 @@ from rich.text import Text
 
 from harness.compare import Comparison, Difference, Finding, verdict, wording
 from harness.compare import baseline as baselines
+from harness.compare.differences import suite_changes
 from harness.compare.history import Step, read
-from harness.compare.match import suite_changes
 from harness.compare.sample import NO_TIMING, Figure, lacks_timing
 from harness.errors import Exit, UsageError, nearest
 from harness.report import streams

@@ -18,7 +18,7 @@ from harness.artifact import Json
 from harness.cli.executor_choice import Wanted, executor
 from harness.compare.acceptance import check_place, renew
 from harness.compare.baseline import Baseline, named
-from harness.compare.match import declared_differences
+from harness.compare.differences import declared_differences
 from harness.compare.wording import clean, counted, listed, point, together
 from harness.engine import from_record
 from harness.engine.attempt import Outcome

@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from harness.artifact import Json
 from harness.compare import Comparison, Difference, Finding, Verdict, wording
+from harness.compare.differences import suite_changes
 from harness.compare.history import Step
-from harness.compare.match import in_point, match, suite_changes
+from harness.compare.match import in_point, match
 from harness.compare.sample import Side
 from harness.compare.wording import figures, place
 from harness.errors import StoreError

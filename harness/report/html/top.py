@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from harness.artifact import Json
 from harness.compare import Finding, Verdict, wording
-from harness.compare.match import protocol_id, suite_id
+from harness.compare.differences import protocol_id, suite_id
 from harness.formats.strict_json import canonical
 from harness.report.finding_text import confidence, look
 from harness.report.html.context import TONES, Context

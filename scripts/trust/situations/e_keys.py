@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 import tarfile
 from io import BytesIO
 from pathlib import Path
 
-from planting import Answer, Bench, situation
+from planting import Answer, Bench, situation, threshold
 
 FILE = """\
 suite: planted/file
@@ -109,8 +111,6 @@ def _(bench: Bench) -> Answer:
 
 
 def _state(bench: Bench, run: str, node: str) -> str:
-    import json
-
     record = json.loads((bench.folder / run / "run.json").read_text())
     return str(next(t["state"] for t in record["tasks"] if t["node"] == node))
 
@@ -126,8 +126,6 @@ def _(bench: Bench) -> Answer:
         .replace("subject: [texts]", "subject: [texts, first]")
     )
     ran = bench.harness("run", bench.suite(text), "--out", "run")
-    import json
-
     tasks = json.loads((bench.folder / "run" / "run.json").read_text())["tasks"]
     state = next(t["state"] for t in tasks if t["node"] == "texts")
     told = f"exit code {ran.code}, {'nothing stored' if state == 'failed' else state}"
@@ -219,3 +217,28 @@ def _(bench: Bench) -> Answer:
         f"exit code {code}, {'nothing stored' if state == 'failed' else state}",
         "no other tool asked looks again",
     )
+
+
+@situation("a metric's code is edited beside the model, under --baseline-ref", "incomparable")
+def _(bench: Bench) -> Answer:
+    home = _owned(bench)
+    package = home / "owned"
+    stages = package / "stages.py"
+    stages.write_text(stages.read_text().replace("return Read(value=", "return Read(value=1.0 * "))
+    assert _run_owned(bench, home, "one")[0] == 4
+    accepted = bench.start("accept", "one", "--reason", "planted", PYTHONPATH=str(home))
+    assert accepted.wait(timeout=300) == 0, accepted.communicate()
+    for arguments in (["init", "-q"], ["add", "suites", "baselines"], ["commit", "-qm", "base"]):
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", *who, *arguments], cwd=bench.folder, check=True)
+    helper = package / "owned_helper.py"
+    helper.write_text(helper.read_text().replace("0.5", "0.4"))
+    stages.write_text(stages.read_text().replace("1.0 *", "2.0 *"))
+    process = bench.start(
+        "run", bench.suite(SUITE), "--baseline-ref", "HEAD", "--out", "two", PYTHONPATH=str(home)
+    )
+    process.communicate(timeout=300)
+    compared = json.loads((bench.folder / "two" / "run.json").read_text())["comparison"]
+    (found,) = [f for f in compared["findings"] if f["gated"]]
+    change = found["estimate"]["candidate"] - found["estimate"]["baseline"]
+    return Answer(found["verdict"], f"a threshold: {threshold(change, 0.1)}")

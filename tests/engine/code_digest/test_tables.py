@@ -6,9 +6,10 @@ import pytest
 from source_files import Files, Toys, toys  # noqa: F401
 
 from harness.engine import code_digest, keys
-from harness.engine.keys import chosen, identity, task_key
+from harness.engine.keys import identity, task_key
 from harness.errors import UsageError
 from harness.stage import Choices, Stage
+from harness.store.record import chosen
 
 STAGES = """
     from typing import Annotated

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.artifact import Json
 from harness.compare import Verdict, wording
-from harness.compare.match import merged
+from harness.compare.differences import merged
 from harness.compare.wording import worst_first
 from harness.formats.strict_json import canonical
 from harness.report.facts import HISTORY, summary

@@ -9,7 +9,8 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from harness.compare import Difference, wording
-from harness.compare.match import in_point, match, run_differences, suite_changes
+from harness.compare.differences import run_differences, suite_changes
+from harness.compare.match import in_point, match
 from harness.compare.sample import NO_TIMING, Figure, Side, lacks_timing
 from harness.report.finding_text import confidence
 from harness.report.html.context import Context

@@ -97,7 +97,7 @@ def _differences(findings: Sequence[Finding]) -> Iterator[Table]:
             protocol.setdefault(str(d), (d, []))[1].append(f.name)
     if protocol:
         yield differences_table(
-            "The protocols differ: what makes the scores incomparable",
+            "What makes the scores incomparable",
             [
                 (d, wording.listed(list(dict.fromkeys(names)), 3))
                 for d, names in list(protocol.values())[:ROWS]

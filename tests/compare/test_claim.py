@@ -9,7 +9,7 @@ import pytest
 from compare.runs import BASE, compared, metric, only, repeats, score, side
 
 from harness.compare import Finding, Verdict
-from harness.compare.contrast import named, planned
+from harness.compare.claim import named, planned
 from harness.compare.sample import Side
 from harness.store.record import Made, Subject
 

@@ -1,0 +1,144 @@
+"""What a finding is about: which random stages were repeated, and what one run of another cannot prove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+
+from harness.compare import Claim
+from harness.compare.match import Pair
+from harness.compare.sample import read_the_same
+from harness.store.record import MetricInfo, Repeat, Score, Subject
+
+
+def claim_of(pairs: Sequence[Pair], ours: MetricInfo, theirs: MetricInfo) -> Claim:
+    """What a finding over ``pairs`` is about; all pairs are of one metric.
+
+    Args:
+        pairs: at least one pair.
+        ours: the metric in the candidate.
+        theirs: the metric in the baseline.
+    """
+    chances = _Chances(pairs)
+    subject = ours.subject
+    once = dict(subject.once)
+    once |= {n: theirs.subject.once[n] for n in subject.repeated if n in theirs.subject.once}
+    idle = [n for n in subject.repeated if n not in once and chances.repeats_nothing(n)]
+    repeated = tuple(n for n in subject.repeated if n not in once and n not in idle)
+    anew = tuple(n for n in (*once, *idle) if chances.is_anew(n))
+    learnt = {*subject.learnt, *theirs.subject.learnt}
+    parts = [f"the recipe of {named(repeated)}"] if repeated else []
+    parts += [_once(n, "training" if n in learnt else "run", two=chances.are_two(n)) for n in once]
+    parts += [f"the one output of `{n}`, whose seeds gave the same bytes" for n in idle]
+    text = ", ".join(parts) or subject.fixed
+    if not repeated and not idle and ours.seeds:
+        swept = dict.fromkeys(s.partition(".")[0] for s in ours.seeds)
+        text += f" (only {named(swept)} was repeated)"
+    return Claim(text, repeated, once, anew)
+
+
+def beside(pairs: Sequence[Pair], claim: Claim, *, gated: bool) -> Iterator[str]:
+    """Notes about random stages to show next to a verdict, one sentence each."""
+    if gated and claim.once:
+        yield left_to_chance(claim.once, "was run once", "were run once")
+    chances = _Chances(pairs)
+    for name in chances.names:
+        if name not in claim.once and name not in claim.repeated and chances.is_anew(name):
+            yield f"`{name}` was executed anew and came out differently: a likely cause, and not under test"
+
+
+def planned(subject: Subject) -> str:
+    """What a plan reports about a gate before anything runs; empty if every random stage is repeated."""
+    return left_to_chance(subject.once, "runs once", "run once") if subject.once else ""
+
+
+def left_to_chance(once: Mapping[str, str], one: str, several: str) -> str:
+    """A sentence on which stages are not repeated, and how to repeat them."""
+    does, them = (one, "it") if len(once) == 1 else (several, "them")
+    return f"{named(once)} {does}: no claim about the recipe of {them}; to repeat: {how(once.values())}"
+
+
+def how(seeds: Iterable[str]) -> str:
+    """The lines of a suite that repeat stages."""
+    return "seeds: {" + ", ".join(f"{seed}: [0, 1, 2]" for seed in seeds) + "}"
+
+
+def unproven(claim: Claim) -> str:
+    """Why a difference cannot be attributed to the subject; empty if it can be."""
+    if not claim.anew:
+        return ""
+    what = f"{named(claim.anew)} {'has' if len(claim.anew) == 1 else 'have'} the same recipe on both sides"
+    seeds = [claim.once[n] for n in claim.anew if n in claim.once]
+    advice = f"; to repeat: {how(seeds)}" if seeds else ""
+    return f"{what}, executed anew, and came out differently, which one run each cannot judge{advice}"
+
+
+def named(names: Iterable[str]) -> str:
+    """``"`a`, `b` and `c`"``."""
+    quoted = [f"`{n}`" for n in names]
+    return " and ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
+
+
+def _once(name: str, word: str, *, two: bool) -> str:
+    return f"these two {word}s of `{name}`" if two else f"this one {word} of `{name}`"
+
+
+class _Chances:
+    """The outputs of the random stages on both sides of some pairs."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self._pairs = pairs
+        self.names = sorted(
+            {n for p in pairs for s in (p.candidate, p.baseline) for r in s.repeats for n in r.drawn}
+        )
+
+    def repeats_nothing(self, name: str) -> bool:
+        """Whether every seed gave the same bytes, on both sides and at each point."""
+        return all(
+            len(made) > 1 and len(set(made.values())) == 1 and "" not in made.values()
+            for pair in self._pairs
+            for made in (_made(pair.candidate, name), _made(pair.baseline, name))
+        )
+
+    def are_two(self, name: str) -> bool:
+        """Whether the sides have different executions of it."""
+        return self.is_anew(name) or any(
+            _made(p.candidate, name).keys() != _made(p.baseline, name).keys() for p in self._pairs
+        )
+
+    def is_anew(self, name: str) -> bool:
+        """Whether it has the same key on both sides but different outputs."""
+        return any(_is_anew(pair, name) for pair in self._pairs)
+
+
+def _is_anew(pair: Pair, name: str) -> bool:
+    ours, theirs = _contents(pair.candidate, name), _contents(pair.baseline, name)
+    for key in ours.keys() & theirs.keys():
+        if "" in ours[key] | theirs[key]:  # no longer stored: compare what was made from it
+            if any(a.key == b.key and not read_the_same(a, b) for a, b in _repeats_of(pair, name, key)):
+                return True
+        elif ours[key] != theirs[key]:
+            return True
+    return False
+
+
+def _repeats_of(pair: Pair, name: str, key: str) -> Iterator[tuple[Repeat, Repeat]]:
+    """Every repeat of one side with every repeat of the other, among those made from this execution of the stage."""
+    ours, theirs = (
+        [r for r in score.repeats if name in r.drawn and r.drawn[name].key == key]
+        for score in (pair.candidate, pair.baseline)
+    )
+    return product(ours, theirs)
+
+
+def _made(score: Score, name: str) -> dict[str, str]:
+    return {r.drawn[name].key: r.drawn[name].content for r in score.repeats if name in r.drawn}
+
+
+def _contents(score: Score, name: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for repeat in score.repeats:
+        if name in repeat.drawn:
+            made = repeat.drawn[name]
+            found.setdefault(made.key, set()).add(made.content)
+    return found
