@@ -443,7 +443,8 @@ FEW = "at least 3 different outputs are needed"
         (sweeping([2.0, 2.0, 3.0]), sweeping([2.0, 2.0, 3.0]), ("exact", True, 2, "", TWO)),
         (sweeping([2.0, 2.0, 3.0], first=3), sweeping([1.0] * 3), (
             "seeds", False, 2, f"{SAME} in the baseline; {TWO} here; {FEW}", f"{SAME} in the baseline; {TWO} here")),
-        (sweeping([1.0, 2.0, 3.0], first=3), sweeping([1.5] * 3), ("seeds", False, 3, "", f"{SAME} in the baseline; {UNSHARED}")),
+        (sweeping([1.0, 2.0, 3.0], first=3), sweeping([1.5] * 3), (
+            "seeds", False, 3, "", f"{SAME} in the baseline; {UNSHARED}")),
         (sweeping([1.0, 2.0, 3.0], first=3), sweeping([1.0, 2.0, 4.0]), ("seeds", False, 3, "", UNSHARED)),
         (sweeping([1.0, 2.0, 3.0]), sweeping([1.0, 2.0, 4.0]), ("seeds", True, 3, "", "")),
     ],

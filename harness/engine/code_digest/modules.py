@@ -151,6 +151,9 @@ def _top_level(
         elif isinstance(node, ast.Try | ast.TryStar):
             yield from _top_level([*node.body, *node.orelse, *node.finalbody], guards)
             for handler in node.handlers:
+                if handler.name:
+                    alone = ast.ExceptHandler(handler.type, handler.name, [])
+                    yield ast.Try(node.body, [alone], [], []), guards
                 caught = ast.ExceptHandler(handler.type, None, [])
                 yield from _top_level(handler.body, (*guards, caught))
         elif isinstance(node, ast.With):

@@ -97,11 +97,114 @@ def test_a_change_by_a_function_that_the_module_calls_counts(toys, statements): 
 @pytest.mark.parametrize(
     "statements",
     [
+        "X = {}\nT = X\nT['a'] = helper",
+        "X = {}\nY = X\nY['a'] = helper\nT = X",
+        "T = []\nfor q in [T]: q.append(helper)",
+        "T = []\nfor q in (T,):\n    q.append(helper)",
+        "try: raise ValueError(helper)\nexcept ValueError as e: T = e.args",
+        "try: raise ValueError(helper)\nexcept ValueError as T: X = T",
+        "X = []\nY = X\nY.append(helper)\nT = X",
+        "(X := []).append(helper)\nT = X",
+        "T = []\nmatch T:\n    case x: x.append(helper)",
+        "match helper:\n    case T: pass",
+        "X = Y = []\nY.append(helper)\nT = X",
+    ],
+)
+def test_a_change_by_another_name_counts(toys, statements):  # noqa: F811
+    assert reaches(toys, statements + RETURNS_T)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "def fill():\n    global T\n    T = helper\nfill()",
+        "def fill():\n    global T\n    T = helper\n_ = fill()",
+        "X = []\ndef fill(): X.append(helper)\nfill()\nT = X[0]",
+        "from functools import singledispatch\n"
+        "@singledispatch\n"
+        "def T(x): return x\n"
+        "@T.register\n"
+        "def _(x: int): return helper(x)",
+        "from functools import singledispatch\n"
+        "@singledispatch\n"
+        "def T(x): return x\n"
+        "@T.register(int)\n"
+        "def _(x): return helper(x)",
+        "from functools import singledispatch\n@singledispatch\ndef T(x): return x\nT.register(int, helper)",
+        "class B: ...\nclass C(B):\n    def go(self): return helper(1)\ndef T(): return B.__subclasses__()",
+        "TABLE = {}\n"
+        "def reg(name):\n"
+        "    def inner(f):\n"
+        "        TABLE[name] = f\n"
+        "        return f\n"
+        "    return inner\n"
+        "@reg('a')\n"
+        "def g(): return helper(1)\n"
+        "T = TABLE",
+        "class T:\n"
+        "    @classmethod\n"
+        "    def __init_subclass__(cls): T.kinds = [cls]\n"
+        "class C(T):\n"
+        "    x = helper",
+        "def f():\n    def g():\n        global T\n        T = helper\n    g()\nf()",
+        "class M:\n"
+        "    def __enter__(self): T.append(helper)\n"
+        "    def __exit__(self, *a): ...\n"
+        "T = []\n"
+        "with M(): pass",
+        "class K:\n    def fill(self): T.append(helper)\nT = []\nK().fill()",
+        "T = []\nfill = lambda: T.append(helper)\nfill()",
+        "T = []\nn = (lambda: T.append(helper))()",
+        "T = []\nn = sorted([1], key=lambda x: T.append(helper) or 1)",
+        "T = []\nlist(map(T.append, [helper]))",
+        "T = []\nn = list(map(T.append, [helper]))",
+        "T = []\ndef fill(x): x.append(helper)\nn = fill(T)",
+        "T = []\ndef fill(): T.append(helper)\nn = fill()",
+        "def reg(f):\n"
+        "    TABLE[f.__name__] = f\n"
+        "    return f\n"
+        "TABLE = {}\n"
+        "@reg\n"
+        "def g(): return helper(1)\n"
+        "T = TABLE",
+    ],
+)
+def test_a_change_by_what_a_statement_calls_passes_on_or_derives_from_counts(toys, statements):  # noqa: F811
+    assert reaches(toys, statements + RETURNS_T)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "from contextlib import nullcontext\nwith nullcontext(helper) as T: pass",
+        "X = [helper]\nT = X.pop(0)",
+        "X = [helper, 1]\nT = X.pop(0)",
+        "globals()['T'] = helper",
+        "T: list = []\nT.extend(x for x in [helper])",
+        "import functools\nT = functools.partial(helper, 1)",
+        "import operator\nX = {}\noperator.setitem(X, 'a', helper)\nT = X",
+        "import sys\nsys.modules[__name__].T = helper",
+        "T = [0]\nT[0], X = helper, 1",
+        "T = [0]\nfor T[0] in [helper]: pass",
+    ],
+)
+def test_a_change_in_any_other_way_counts(toys, statements):  # noqa: F811
+    assert reaches(toys, statements + RETURNS_T)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
         "T = []\ndef fill(): T.append(helper)" + RETURNS_T,
         "T = []\nclass C:\n    def fill(self): T.append(helper)" + RETURNS_T,
         "T = []\ndef fill(): T.append(helper)\nprint(fill)" + RETURNS_T,
         "T = []\nU = [helper]\nV = []\nV.append(1)\nT.append(V)" + RETURNS_T,
         "T = []\ndef f(): return helper(1)\nf()" + RETURNS_T,
+        "T = [1]\ndef read(): return T[0], len(T)\nX = read(), helper" + RETURNS_T,
+        "T = [1]\ndef read(x): return [n for n in x]\nX = read(T), helper" + RETURNS_T,
+        "T = [1]\ndef read():\n    print(1)\n    return T\nX = read(), helper" + RETURNS_T,
+        "T = [1]\nfor x in T:\n    y = x, helper" + RETURNS_T,
+        "class T: ...\nclass C(T):\n    x = helper" + RETURNS_T,
         "import re\nX = re.escape(str(helper))\ndef train(): return re",
         "import functools\n@functools.cache\ndef f(): return helper(1)\ndef train(): return functools",
         "def own(f): return f\n@own\ndef f(): return helper(1)\ndef train(): return own",
