@@ -6,10 +6,9 @@ Separate from the commands, so that ``--help`` and a mistyped argument need no s
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from harness import __version__
-from harness.cli.parser import EXIT_CODES, Commands, Parser, add_command, shard, text, whole
+from harness.cli.parser import EXIT_CODES, Commands, Parser, add_command, path, shard, text, whole
 
 RUN = "a run's folder, its id, or a suite's name for its latest run"
 
@@ -37,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="where the run's folder goes (default: reports/<suite>/ in the project)",
     )
@@ -111,14 +110,14 @@ def parser() -> argparse.ArgumentParser:
     )
     calibrate.add_argument(
         "--environments",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="run nothing; compare the suite's runs below DIR, each made in another environment",
     )
 
     fetch = add_command(commands, "fetch", "bring what suites name outside themselves")
-    fetch.add_argument("suites", nargs="+", type=Path, metavar="SUITE")
-    fetch.add_argument("--to", type=Path, metavar="DIR", help="fill this mirror")
+    fetch.add_argument("suites", nargs="+", type=path, metavar="SUITE")
+    fetch.add_argument("--to", type=path, metavar="DIR", help="fill this mirror")
     fetch.add_argument(
         "--pin", action="store_true", help="write the current commit in place of every @unpinned"
     )
@@ -126,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
     export = add_command(commands, "export", "copy what a stage made out of the store")
     _artifact_arguments(export)
     export.add_argument(
-        "--to", type=Path, required=True, metavar="DIR", help="a folder that is not there yet"
+        "--to", type=path, required=True, metavar="DIR", help="a folder that is not there yet"
     )
 
     publish = add_command(
@@ -147,13 +146,13 @@ def parser() -> argparse.ArgumentParser:
     _storage(commands)
 
     task = add_command(commands, "task", "execute one task again from its call.json, as for debugging")
-    task.add_argument("call", type=Path, metavar="CALL", help="call.json in the task's work folder")
+    task.add_argument("call", type=path, metavar="CALL", help="call.json in the task's work folder")
     task.add_argument(
-        "--to", type=Path, metavar="DIR", help="work folder, not there yet (default: a temporary one)"
+        "--to", type=path, metavar="DIR", help="work folder, not there yet (default: a temporary one)"
     )
     pull = add_command(commands, "pull", "fetch the container images that suites name")
-    pull.add_argument("suites", nargs="+", type=Path, metavar="SUITE")
-    pull.add_argument("--store", type=Path, metavar="DIR", help="as for run")
+    pull.add_argument("suites", nargs="+", type=path, metavar="SUITE")
+    pull.add_argument("--store", type=path, metavar="DIR", help="as for run")
     image = commands.add_parser("image", help="pin the names of container images")
     lock = add_command(
         image.add_subparsers(title="commands", metavar="COMMAND", required=True),
@@ -179,8 +178,8 @@ def _more_evidence(commands: Commands) -> None:
         "--seeds", type=whole(), required=True, metavar="N", help="how many seeds the baseline shall have"
     )
     _executor_arguments(extend)
-    extend.add_argument("--mirror", type=Path, metavar="DIR", help="as for run")
-    extend.add_argument("--store", type=Path, metavar="DIR", help="as for run")
+    extend.add_argument("--mirror", type=path, metavar="DIR", help="as for run")
+    extend.add_argument("--store", type=path, metavar="DIR", help="as for run")
 
     rescore = add_command(
         commands, "rescore", "compute a baseline's metrics anew from its stored artifacts, old beside new"
@@ -193,8 +192,8 @@ def _more_evidence(commands: Commands) -> None:
         help="put the new values in the place of the old ones, for this reason",
     )
     _executor_arguments(rescore)
-    rescore.add_argument("--mirror", type=Path, metavar="DIR", help="as for run")
-    rescore.add_argument("--store", type=Path, metavar="DIR", help="as for run")
+    rescore.add_argument("--mirror", type=path, metavar="DIR", help="as for run")
+    rescore.add_argument("--store", type=path, metavar="DIR", help="as for run")
 
     explain = add_command(commands, "explain", "show the items that moved a metric most")
     explain.add_argument("run", metavar="RUN", help=RUN)
@@ -221,7 +220,7 @@ def _for_people(commands: Commands) -> None:
         "runs", nargs="+", metavar="RUN", help=f"{RUN}; a baseline as SUITE/LABEL or file"
     )
     leaderboard.add_argument(
-        "--to", type=Path, metavar="DIR", help="where it goes (default: reports/leaderboard in the project)"
+        "--to", type=path, metavar="DIR", help="where it goes (default: reports/leaderboard in the project)"
     )
     leaderboard.add_argument(
         "--paired",
@@ -230,7 +229,7 @@ def _for_people(commands: Commands) -> None:
     )
     leaderboard.add_argument(
         "--published",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="rows of the literature (default: baselines/published.yaml)",
     )
@@ -254,7 +253,7 @@ def _for_people(commands: Commands) -> None:
     )
     make.add_argument("run", metavar="RUN", help=RUN)
     make.add_argument(
-        "--to", type=Path, metavar="FILE", help="the page (default: review.html in the run's folder)"
+        "--to", type=path, metavar="FILE", help="the page (default: review.html in the run's folder)"
     )
     make.add_argument(
         "--images",
@@ -277,19 +276,19 @@ def _for_people(commands: Commands) -> None:
         help="of the choice and the order (default: 0)",
     )
     make.add_argument(
-        "--store", type=Path, metavar="DIR", help="where the artifacts are (default: HARNESS_STORE)"
+        "--store", type=path, metavar="DIR", help="where the artifacts are (default: HARNESS_STORE)"
     )
     make.add_argument(
         "--replace", action="store_true", help="begin another review; what was rated on the old page is lost"
     )
     collect = add_command(steps, "collect", "check and sum up what reviewers exported", "review collect")
     collect.add_argument("run", metavar="RUN", help=RUN)
-    collect.add_argument("ratings", nargs="+", type=Path, metavar="JSON", help="what reviewers exported")
+    collect.add_argument("ratings", nargs="+", type=path, metavar="JSON", help="what reviewers exported")
     collect.add_argument(
         "--partial", action="store_true", help="take files that are less than half full, too"
     )
     collect.add_argument(
-        "--store", type=Path, metavar="DIR", help="where the run's pictures are, as for make"
+        "--store", type=path, metavar="DIR", help="where the run's pictures are, as for make"
     )
 
 
@@ -309,7 +308,7 @@ def _storage(commands: Commands) -> None:
     gc.add_argument(
         "--keep",
         action="append",
-        type=Path,
+        type=path,
         default=[],
         metavar="DIR|FILE",
         help="keep what these records need, too (a project's baselines/, reports/ and --out always count)",
@@ -317,7 +316,7 @@ def _storage(commands: Commands) -> None:
     gc.add_argument(
         "--forget",
         action="append",
-        type=Path,
+        type=path,
         default=[],
         metavar="DIR",
         help="a project, or a run's --out, that has used the store and no longer counts",
@@ -339,12 +338,12 @@ def _storage(commands: Commands) -> None:
         steps, "export", "write what runs or baselines need into one archive", "store export"
     )
     export.add_argument("records", nargs="+", metavar="RECORD", help=records)
-    export.add_argument("--to", type=Path, required=True, metavar="FILE", help="an archive, not there yet")
+    export.add_argument("--to", type=path, required=True, metavar="FILE", help="an archive, not there yet")
     import_ = add_command(steps, "import", "put the entries of an archive into the store", "store import")
-    import_.add_argument("archive", type=Path, metavar="FILE")
+    import_.add_argument("archive", type=path, metavar="FILE")
     for command in (gc, verify, du, export, import_):
         command.add_argument(
-            "--store", type=Path, metavar="DIR", help="its folder (default: HARNESS_STORE, else .harness/)"
+            "--store", type=path, metavar="DIR", help="its folder (default: HARNESS_STORE, else .harness/)"
         )
 
 
@@ -385,13 +384,13 @@ def _artifact_arguments(parser: argparse.ArgumentParser) -> None:
         help="which point or seed, where the stage was run at several",
     )
     parser.add_argument(
-        "--store", type=Path, metavar="DIR", help="where the artifacts are (default: HARNESS_STORE)"
+        "--store", type=path, metavar="DIR", help="where the artifacts are (default: HARNESS_STORE)"
     )
 
 
 def _suite_arguments(parser: argparse.ArgumentParser) -> None:
     _executor_arguments(parser)
-    parser.add_argument("suite", type=Path, metavar="SUITE", help="a suite file")
+    parser.add_argument("suite", type=path, metavar="SUITE", help="a suite file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NODE.FIELD=VALUE", help="change one field of the suite"
     )
@@ -404,13 +403,13 @@ def _suite_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--mirror",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="a local folder laid out like the model hub (default: HARNESS_MIRROR)",
     )
     parser.add_argument(
         "--store",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="where artifacts are kept (default: HARNESS_STORE, else .harness/ in the project)",
     )

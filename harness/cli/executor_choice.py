@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
 from argparse import Namespace
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli import signals
-from harness.engine.executors import Executor, Options, choose
+from harness.engine.executors import Executor, Options, choose, engines
 from harness.errors import UsageError, nearest
 from harness.formats.files import read_text
 from harness.store.environment import device_class, environment
@@ -77,7 +79,7 @@ def read(project: Path) -> dict[str, Any]:
         UsageError: the file is not TOML, or has an unknown key or a value of another type.
     """
     file = project / FILE
-    if not file.exists():
+    if not os.path.lexists(file):
         return {}
     try:
         settings = tomllib.loads(read_text(file))
@@ -88,6 +90,11 @@ def read(project: Path) -> dict[str, Any]:
             raise UsageError(f"{file}: unknown key {name!r}; expected {', '.join(KEYS)}{nearest(name, KEYS)}")
         if name != "jobs" and not (isinstance(value, str) and value):
             raise UsageError(f"{file}: {name}: expected a text, not {value!r}")
+        if name == "engine" and value not in engines.NAMES:
+            known = ", ".join(engines.NAMES)
+            raise UsageError(f"{file}: engine {value!r}: none of {known}{nearest(value, engines.NAMES)}")
+        if name == "memory" and not re.fullmatch(r"[1-9][0-9]*[bkmgBKMG]?", value):
+            raise UsageError(f"{file}: memory: expected an amount such as 16g, not {value!r}")
         if name == "jobs" and not (type(value) is int and value >= 1):
             raise UsageError(f"{file}: jobs: expected a whole number, at least 1, not {value!r}")
     return settings

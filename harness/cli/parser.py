@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from harness.engine.shard import Shard
 from harness.errors import Exit
 from harness.formats.escapes import is_utf8, visible
+from harness.formats.files import expanded
 from harness.report import streams
 
 if TYPE_CHECKING:
@@ -29,6 +31,12 @@ class Parser(argparse.ArgumentParser):
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         (file or streams.out()).write(self.format_help())
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> object:
+        """Refuse an empty value: no argument means anything then, and as a path it would be the working folder."""
+        if not arg_string.strip() and not isinstance(action, argparse._SubParsersAction):
+            raise argparse.ArgumentError(action, "expected a value, not an empty one")
+        return super()._get_value(action, arg_string)
 
     def error(self, message: str) -> NoReturn:
         for line in self.format_usage().rstrip().splitlines():
@@ -69,6 +77,11 @@ def text(given: str) -> str:
     if not is_utf8(given):
         raise argparse.ArgumentTypeError(f"not text in UTF-8: '{visible(given)}'")
     return given
+
+
+def path(given: str) -> Path:
+    """Return a path; shells leave ``~`` as it is in ``--store=~/store``."""
+    return expanded(Path(given))
 
 
 def add_command(commands: Commands, name: str, about: str, full: str = "") -> argparse.ArgumentParser:

@@ -137,7 +137,9 @@ def _watch(pipe: int) -> None:
 
 def _next(pipe: int, timeout_s: float | None) -> signal.Signals | None:
     """Wait for the next signal that should end the process; None after ``timeout_s``."""
-    while select.select([pipe], [], [], timeout_s)[0]:
+    waiting = select.poll()  # unlike select, for any number of open files
+    waiting.register(pipe, select.POLLIN)
+    while waiting.poll(None if timeout_s is None else 1000 * timeout_s):
         number = os.read(pipe, 1)[0]  # one byte at a time: the next call reads the rest
         if number in NUMBERS:
             return signal.Signals(number)

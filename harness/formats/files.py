@@ -11,6 +11,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
 import time
@@ -171,6 +172,14 @@ def put(new: Path, place: Path) -> None:
             aside.rename(new)
 
 
+def expanded(path: Path) -> Path:
+    """The path with ``~`` at its beginning replaced by the home folder, if there is one."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def is_torn(path: Path) -> bool:
     """Whether a path is a temporary, or is inside one."""
     return any(part.startswith(".") and part.endswith(".torn") for part in path.parts)
@@ -178,10 +187,19 @@ def is_torn(path: Path) -> bool:
 
 def remove_torn(place: Path) -> None:
     """Remove the temporaries that killed writers of ``place`` left next to it, as far as possible."""
-    ahead, length = f".{place.name}.", len(place.name) + len("..0123456789abcdef.torn")
+    _remove_left(place.parent, re.escape(place.name))
+
+
+def remove_all_torn(folder: Path) -> None:
+    """Remove the temporaries that killed writers of anything in ``folder`` left there, as far as possible."""
+    _remove_left(folder, ".+")
+
+
+def _remove_left(folder: Path, name: str) -> None:
+    torn = re.compile(rf"\.{name}\.[0-9a-f]{{16}}\.torn", re.DOTALL)
     with suppress(OSError):
-        for path in list(place.parent.iterdir()):
-            if path.name.startswith(ahead) and path.name.endswith(".torn") and len(path.name) == length:
+        for path in list(folder.iterdir()):
+            if torn.fullmatch(path.name):
                 remove_abandoned(path)
 
 

@@ -13,6 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
 
+from harness.compare.wording import first_line
 from harness.formats.escapes import visible
 from harness.report import streams
 
@@ -137,7 +138,8 @@ class RunProgress:
         ]
         took = f" {time.monotonic() - shown.begun:.1f} s" if event.kind == "executed" and shown else ""
         self.console.print(f"{mark} [dim]{self.settled}/{self.total}[/dim] ", end="", highlight=False)
-        self._line(f"{label(event.task)}{took}{': ' if event.what else ''}{event.what}")
+        what = first_line(event.what) if event.what else ""
+        self._line(f"{label(event.task)}{took}{': ' if what else ''}{what}")
 
     def _was_cached(self, event: Event) -> None:
         self.settled += 1
@@ -164,7 +166,7 @@ class RunProgress:
         self._line(f"{label(event.task)} {then}: {event.what}")
 
     def _line(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(text.replace("\n", " "), markup=False, highlight=False)
 
 
 def label(task: Task) -> str:

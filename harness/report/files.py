@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.engine.recording import item_rows
 from harness.errors import Exit, HarnessError, UsageError
-from harness.formats.files import is_torn, new_folder, staging, sync, write
+from harness.formats.files import is_torn, new_folder, remove_all_torn, staging, sync, write
 from harness.report import ci, markdown
 from harness.store.artifacts import Store
 from harness.store.items import write_items
@@ -102,6 +102,7 @@ def write_run(run: Run, folder: Path, store: Store, logs: Mapping[str, Path]) ->
                 _take(staged, folder)
         else:
             folder.parent.mkdir(parents=True, exist_ok=True)
+            remove_all_torn(folder.parent)  # a killed run's folder has a name that no other run will have
             with new_folder(folder) as staged:
                 run = _fill(staged, run, store, logs)
     except OSError as e:

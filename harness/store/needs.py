@@ -47,9 +47,7 @@ def running(store: Store) -> set[str]:
     """The keys that running commands have registered; those of killed commands are removed."""
     keys: set[str] = set()
     with store.errors():
-        for file in listed(store.root / "running"):
-            if file.suffix != ".keys":
-                continue
+        for file in {path.with_suffix(".keys") for path in map(locks.of, listed(store.root / "running"))}:
             free = locks.try_hold(file.with_suffix(".lock"))
             if free is not None:
                 file.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.formats import strict_json
 from harness.formats.escapes import is_utf8
-from harness.formats.files import files_below, is_torn
+from harness.formats.files import expanded, files_below, is_torn
 from harness.store.record import CALIBRATION
 
 NUMBERS = ".numbers"
@@ -140,7 +140,7 @@ def store_root(given: Path | None, project: Path) -> Path:
         raise UsageError(
             f"HARNESS_STORE={named}: expected FOLDER or FOLDER,URL, as in /store,s3://bucket/harness"
         )
-    folder = given or (Path(named) if named else project / ".harness")
+    folder = given or (expanded(Path(named)) if named else project / ".harness")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"store {folder}: not a folder")
     if not is_utf8(str(folder.absolute())):  # the libraries of most stages cannot write to other paths
@@ -157,7 +157,7 @@ def mirror(given: Path | None) -> Path | None:
         UsageError: the named path is not a folder.
     """
     named = os.environ.get("HARNESS_MIRROR")
-    folder = given or (Path(named) if named else None)
+    folder = given or (expanded(Path(named)) if named else None)
     if folder is not None and not folder.is_dir():
         raise UsageError(f"mirror {folder}: no such folder")
     return folder

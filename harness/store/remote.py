@@ -44,6 +44,9 @@ class Remote:
             self._files, self._root = url_to_fs(self.url)
         except Exception as e:  # each file system has errors of its own
             raise UsageError(f"store {self.url}: cannot be used ({described(e)})") from None
+        place = self.url.partition("://")[2]
+        if "file" in self._files.protocol and not os.path.isabs(os.path.expanduser(place)):
+            raise UsageError(f"store {self.url}: expected a whole path, as in file:///shared/store")
 
     @cached_property
     def _keys(self) -> set[str]:

@@ -590,7 +590,7 @@ def test_the_plan_says_what_would_run_and_runs_nothing(accepted: Project) -> Non
         (("run", SUITE, "--baseline", "no/such.json"), "no baseline 'no/such.json': not a label"),
         (("compare", "none"), "no run 'none': not a run's folder, an id or a suite with runs"),
         (("compare", "toy/centre", "cpu", "--against", "model.rate=1"), "either a BASELINE or --against"),
-        (("accept", "toy/centre", "--reason", " "), "--reason: say in a few words"),
+        (("accept", "toy/centre", "--reason", " "), "argument --reason: expected a value, not an empty one"),
         (("accept", "toy/centre", "--reason", "x", "--label", "My GPU"), "did you mean 'my-gpu'?"),
         (("stages", "toy.trian"), "did you mean 'toy.train'?"),
         (("fetch", SUITE), "fetch: say --to DIR"),
@@ -664,3 +664,26 @@ def test_a_place_that_the_terminal_cannot_spell_is_told_in_its_letters(tmp_path:
     assert ran.returncode == 4  # no baseline yet
     assert "harness: " not in ran.stderr
     assert "fjord-\\xf8" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", SUITE, "--store", ""),
+        ("run", SUITE, "--store="),
+        ("run", SUITE, "--executor", " "),
+        ("run", SUITE, "--baseline", ""),
+        ("run", ""),
+        ("compare", "toy/centre", ""),
+        ("plan", SUITE, "--mirror", "\t"),
+        ("plan", SUITE, "--set", ""),
+        ("accept", "toy/centre", "--reason", ""),
+        ("store", "gc", "--keep", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_value_is_refused_and_means_nothing(accepted: Project, arguments: tuple[str, ...]) -> None:
+    before = set(accepted.folder.rglob("*"))
+    said = accepted.harness(*arguments)
+    assert (said.code, said.error.endswith("expected a value, not an empty one")) == (2, True), said.err
+    assert set(accepted.folder.rglob("*")) == before

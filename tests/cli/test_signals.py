@@ -137,6 +137,7 @@ import os, signal, sys, time
 from harness.cli import signals
 signals.catch()
 signals.GRACE_S, signals.ECHO_S = {grace}, 0.0
+{before}
 signals.start_watchdog()
 """
 # os.write: a signal inside of print() may leave its text in the buffer, to be written twice.
@@ -154,6 +155,12 @@ os.write(1, b"ready\\n")
 while True:
     time.sleep(60)
 """
+MANY_FILES = """
+import resource
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, hard), hard))
+opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+"""
 FORKED = """
 print("ready", flush=True)
 child = os.fork()
@@ -164,9 +171,9 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def begin(code: str, grace: float) -> subprocess.Popen[str]:
+def begin(code: str, grace: float, before: str = "") -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", START.format(grace=grace) + code],
+        [sys.executable, "-c", START.format(grace=grace, before=before) + code],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -204,6 +211,15 @@ def test_a_library_with_a_handler_of_its_own_is_ended_too() -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_process_with_thousands_of_open_files_is_ended_too() -> None:
+    process = begin(DEAF, grace=0.2, before=MANY_FILES)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert err.startswith("harness: terminated; ")
+    assert "Traceback" not in err
 
 
 def test_a_forked_child_answers_as_any_process_does() -> None:

@@ -122,8 +122,13 @@ def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> N
     assert done.returncode == -signal.SIGKILL
     [torn] = names(tmp_path)
     assert files.is_torn(Path(torn))
+    left = (tmp_path / torn).read_bytes()
     files.write(file, "whole")
     assert content(tmp_path) == {"page.html": b"whole"}
+    (tmp_path / torn).write_bytes(left)
+    with files.new_folder(tmp_path / "run") as mine:
+        files.remove_all_torn(tmp_path)
+        assert names(tmp_path) == sorted([mine.name, "page.html"])
 
 
 def test_what_another_is_writing_is_left_alone(tmp_path: Path) -> None:
@@ -146,7 +151,14 @@ def test_somebodys_own_files_are_no_temporaries(tmp_path: Path) -> None:
     for name in own:
         (tmp_path / name).write_text("mine")
     files.write(tmp_path / "page.html", "x")
+    files.remove_all_torn(tmp_path)
     assert names(tmp_path) == sorted([*own, "page.html"])
+
+
+def test_a_home_folder_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    for given, whole in (("~/x", "/home/me/x"), ("a/~", "a/~"), ("~nobody-of-this-name/x",) * 2):
+        assert files.expanded(Path(given)) == Path(whole)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP], ids=os.strerror)

@@ -54,3 +54,15 @@ def test_a_log_has_no_right_margin(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             Event("failed", next(iter(plan.tasks.values())), what="it broke, " * 30 + "as one line says")
         )
     assert len(said.getvalue().splitlines()) == 1
+
+
+def test_an_error_of_several_lines_is_one_line(tmp_path: Path) -> None:
+    plan = make(suite.load(write_suite(tmp_path)))
+    task = next(iter(plan.tasks.values()))
+    said = io.StringIO()
+    with RunProgress(ReportConsole(file=said, width=80), plan) as progress:
+        for kind in ("started", "lost", "failed"):
+            progress(Event(kind, task, what="first\n::error::second\n\nthird"))  # type: ignore[arg-type]
+    lost, failed = said.getvalue().splitlines()
+    assert lost.endswith("first ::error::second  third")
+    assert failed.endswith(": first")

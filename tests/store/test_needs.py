@@ -80,6 +80,7 @@ def test_what_killed_commands_needed_is_removed_and_nothing_else(store: Store) -
     written(store.root / "running" / "0", "somebody's own")
     written(store.root / "running" / "0.keys", [B])
     written(store.root / "running" / "g.keys", [C])
+    written(store.root / "running" / "h.lock", "killed before it said what it needs")
     assert needs.running(store) == {A}
     assert names(store.root / "running") == ["0", *there]
 

@@ -82,7 +82,7 @@ def test_a_tier_that_cannot_be_written_loses_nothing_and_is_told(project: Projec
     shared.chmod(0o500)
     said = project.harness("run", "suites/suite.yaml", "--set", "fit.power=2")
     shared.chmod(0o700)
-    assert "what was made here is kept here alone" in said.err
+    assert "made here is kept here alone" in said.err
     assert project.states()["fit"] == {"executed"}
 
 
@@ -94,7 +94,7 @@ def test_a_full_second_tier_loses_nothing_and_is_told(
 
     monkeypatch.setattr(Remote, "_put", full)
     said = project.harness("run", "suites/suite.yaml", "--set", "fit.power=2")
-    assert said.err.count("what was made here is kept here alone") == 1
+    assert said.err.count("made here is kept here alone") == 1
     assert "No space left on device" in said.err
     assert project.states()["fit"] == {"executed"}
 
@@ -137,6 +137,25 @@ def test_a_url_in_place_of_the_folder_makes_no_folder(
     said = project.harness("run", write_suite(project.folder, TOY))
     assert (said.code, "expected FOLDER or FOLDER,URL" in said.error) == (2, True)
     assert {p.name for p in project.folder.iterdir()} == {"suites"}
+
+
+@pytest.mark.parametrize("tier", ["file://tier", "local://tier/x", "ro:file://./tier"])
+def test_a_tier_on_a_disk_is_named_by_its_whole_path(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tier: str
+) -> None:
+    monkeypatch.setenv("HARNESS_STORE", f"{project.folder / 'first'},{tier}")
+    said = project.harness("run", write_suite(project.folder, TOY))
+    assert (said.code, "expected a whole path" in said.error) == (2, True)
+    assert {p.name for p in project.folder.iterdir()} == {"suites"}
+
+
+def test_a_home_folder_may_hold_the_store(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(project.folder / "home"))
+    monkeypatch.setenv("HARNESS_STORE", "~/store,file://~/tier")
+    assert project.harness("run", write_suite(project.folder, TOY)).code == 4
+    assert {p.name for p in (project.folder / "home").iterdir()} == {"store", "tier"}
+    assert project.harness("plan", "suites/suite.yaml", "--store=~/mine").code == 0
+    assert {p.name for p in project.folder.iterdir()} == {"home", "reports", "suites"}
 
 
 def test_a_server_that_does_not_answer_is_not_an_empty_tier(

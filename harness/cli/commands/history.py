@@ -129,6 +129,8 @@ def _named(suite: str) -> tuple[Path, str]:
 def _nothing(home: Path, suite: str, label: str, notes: Sequence[str]) -> str:
     """Explain why there is no history, and name the nearest one that exists."""
     labels = baselines.labels(home, suite)
+    if label in labels:
+        return f"nothing that was accepted for {suite} as {label!r} can be read ({'; '.join(notes)})"
     if labels:
         known = f"; its labels are {', '.join(labels)}{nearest(label, labels)}"
     else:

@@ -24,7 +24,7 @@ from harness.compare import Comparison, stored
 from harness.compare.history import accepted
 from harness.compare.planning import MOST_SEEDS, declare, is_open, useful
 from harness.compare.sample import Side
-from harness.compare.wording import counted
+from harness.compare.wording import clean, counted
 from harness.engine.executors import Executor
 from harness.engine.plan import Plan, make
 from harness.engine.recording import Invocation, assemble, failure_logs, gate_infos
@@ -153,8 +153,8 @@ class Session:
         with RunProgress(self._console, plan, self._settled) as progress:
             self._runner.tell = progress
             outcomes = self._runner.run(plan)
-        for told in dict.fromkeys(self._runner.store.not_pushed):
-            streams.warn(f"what was made here is kept here alone: {told}")
+        if lost := self._runner.store.not_pushed:
+            streams.warn(f"{counted(len(lost), 'result')} made here is kept here alone: {clean(lost[0])}")
         self._settled = len(plan.keys)
         wall_s = time.monotonic() - self._started
         run = assemble(plan, outcomes, self._invocation, wall_s, self._sources, self._runner.store)

@@ -114,6 +114,15 @@ def test_a_version_that_cannot_be_read_is_a_note(grown: Project) -> None:
     )
 
 
+def test_where_no_version_can_be_read_nothing_else_is_offered(project: Project) -> None:
+    accepted(project.folder, made(0.5))
+    Path("baselines/smoke/toy/cpu.json").write_text("{")
+    said = project.harness("history", "smoke/toy", "--label", "cpu")
+    assert said.code == 2
+    assert said.error.startswith("nothing that was accepted for smoke/toy as 'cpu' can be read (")
+    assert "did you mean" not in said.error
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

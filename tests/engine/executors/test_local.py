@@ -156,14 +156,20 @@ def test_the_executor_of_a_project(tmp_path: Path) -> None:
             "'executor'?",
         ),
         ("executor =", "not TOML"),
+        ('engine = "poodman"', "engine 'poodman': none of docker, podman, apptainer; did you mean 'podman'?"),
+        ('memory = "16x"', "memory: expected an amount such as 16g, not '16x'"),
+        ('memory = "g"', "memory: expected an amount such as 16g, not 'g'"),
         ('executor = "inline"\njobs = 2', "inline runs one task at a time"),
     ):
         (tmp_path / "harness.toml").write_text(text)
         said = run(tmp_path)
         assert said.code == 2
         assert says in said.error
-    (tmp_path / "harness.toml").write_text('executor = "local"\njobs = 2\n')
+    (tmp_path / "harness.toml").write_text('executor = "local"\njobs = 2\nmemory = "16G"\n')
     assert run(tmp_path).code == 4
+    (tmp_path / "harness.toml").rename(tmp_path / "other.toml")
+    (tmp_path / "harness.toml").symlink_to("gone.toml")
+    assert run(tmp_path).code == 2, "a link to nothing is not the absence of settings"
 
 
 def test_the_devices_of_workers() -> None:
