@@ -15,11 +15,11 @@ OLD      := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INST
             OPENBLAS_CORETYPE=Nehalem OMP_NUM_THREADS=1
 SEED     := $(or $(SEED),$(shell date +%s))
 
-.PHONY: help setup demo example smoke test test-container elsewhere fuzz mutants lint format environments trust bench lock clean
+.PHONY: help setup demo example smoke test slow test-container elsewhere fuzz mutants lint format environments trust bench lock clean
 
 help:
 	@echo "make demo    the main job: train, score, compare (unchanged), then break the subject (regressed)"
-	@echo "make test    the tests          make lint   ruff and mypy"
+	@echo "make test    the quick tests    make slow   the slow ones     make lint   ruff and mypy"
 	@echo "make fuzz    the property tests with new draws, ten times as many"
 	@echo "make test-container    the chain through the images of its four components"
 	@echo "make mutants small changes of the code of the verdict: the tests must notice"
@@ -67,7 +67,10 @@ smoke: $(READY)
 	@for suite in suites/smoke/*.yaml; do $(BIN)/harness run $$suite || exit $$?; done
 
 test: $(READY)
-	@$(PARALLEL) $(PYTEST)
+	@$(PARALLEL) -m "not slow" $(PYTEST)
+
+slow: $(READY)
+	@$(PARALLEL) -m slow $(PYTEST)
 
 # The chain through the images of its components; says so where no container engine runs.
 test-container: $(READY)
