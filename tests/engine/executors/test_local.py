@@ -141,6 +141,34 @@ def test_a_killed_driver_takes_its_workers_along_and_the_run_goes_on_from_there(
     assert not list((tmp_path / ".harness" / "work").iterdir())
 
 
+def test_two_drivers_on_one_store_make_no_task_twice(tmp_path: Path) -> None:
+    """Each has two workers. The tasks are held until both drivers have begun all that they can."""
+    own = package(tmp_path / "site", "gated", GATED.replace("touch()", "open('a').write('x')"))
+    text = (
+        "suite: x\nstages:\n  it: {use: gated.make}\nmetrics:\n  n: {use: toy.size, data: it}\n"
+        "seeds:\n  it.seed: [0, 1, 2, 3, 4, 5, 6, 7]\n"
+    )
+    file = write_suite(tmp_path, text)
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    drivers = [
+        start(tmp_path, "run", file, "--jobs", "2", "--out", out, packages=(own,)) for out in ("one", "two")
+    ]
+    while len(list(gate.glob("begun-*"))) < 4:
+        assert all(driver.poll() is None for driver in drivers)
+        time.sleep(0.02)
+    for seed in range(8):
+        (gate / str(seed)).touch()
+    assert [finish(driver).code for driver in drivers] == [4, 4]
+    assert [(gate / f"begun-{seed}").read_text() for seed in range(8)] == ["x"] * 8
+    records = [json.loads((tmp_path / out / "run.json").read_text()) for out in ("one", "two")]
+    made = [t["key"] for r in records for t in r["tasks"] if t["state"] == "executed"]
+    assert sorted(made) == sorted({t["key"] for t in records[0]["tasks"]})
+    assert [[r["values"] for r in record["scores"][0]["repeats"]] for record in records] == [
+        [{"numbers": 1.0}] * 8
+    ] * 2
+
+
 def test_the_executor_of_a_project(tmp_path: Path) -> None:
     write_suite(tmp_path, changed(("[square, absolute]", "[square]")))
     for text, says in (
