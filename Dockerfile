@@ -40,21 +40,13 @@ CMD ["--help"]
 FROM base AS shared
 ARG PIP_CERT
 ARG SSL_CERT_FILE
-COPY pyproject.toml requirements.setup requirements.lock scripts/lock_of.py /tmp/lock/
+COPY pyproject.toml requirements.setup requirements.lock scripts/lock_of.py scripts/bill_of_materials.sh /tmp/lock/
 RUN python3 -m venv $VIRTUAL_ENV \
     && python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes \
         --target $VIRTUAL_ENV/setup --requirement /tmp/lock/requirements.setup \
     && python /tmp/lock/lock_of.py --folder /tmp/lock --common land-cover text-to-image language-model prompts \
         > /tmp/lock/shared.lock \
     && $UV pip sync --require-hashes /tmp/lock/shared.lock
-
-# The tool that lists an image's packages (CycloneDX). It is mounted while images are built, and stays in none.
-FROM shared AS bill
-ARG PIP_CERT
-ARG SSL_CERT_FILE
-RUN python /tmp/lock/lock_of.py --folder /tmp/lock --alone sbom > /tmp/lock/bill.lock \
-    && python3 -m venv /opt/bill \
-    && $UV pip sync --python /opt/bill/bin/python --require-hashes /tmp/lock/bill.lock
 
 # The harness itself, without the tests. A changed source file installs no package again.
 FROM shared AS wheel
@@ -66,9 +58,7 @@ ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock land-cover > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
-RUN --mount=type=bind,from=bill,source=/opt/bill,target=/opt/bill \
-    $UV pip install --no-deps /tmp/wheel/*.whl \
-    && /opt/bill/bin/cyclonedx-py environment --output-reproducible --output-file $SBOM $VIRTUAL_ENV
+RUN $UV pip install --no-deps /tmp/wheel/*.whl && /tmp/lock/bill_of_materials.sh
 USER harness
 
 FROM shared AS text-to-image
@@ -76,9 +66,7 @@ ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock text-to-image > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
-RUN --mount=type=bind,from=bill,source=/opt/bill,target=/opt/bill \
-    $UV pip install --no-deps /tmp/wheel/*.whl \
-    && /opt/bill/bin/cyclonedx-py environment --output-reproducible --output-file $SBOM $VIRTUAL_ENV
+RUN $UV pip install --no-deps /tmp/wheel/*.whl && /tmp/lock/bill_of_materials.sh
 USER harness
 
 FROM shared AS language-model
@@ -86,9 +74,7 @@ ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock language-model > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
-RUN --mount=type=bind,from=bill,source=/opt/bill,target=/opt/bill \
-    $UV pip install --no-deps /tmp/wheel/*.whl \
-    && /opt/bill/bin/cyclonedx-py environment --output-reproducible --output-file $SBOM $VIRTUAL_ENV
+RUN $UV pip install --no-deps /tmp/wheel/*.whl && /tmp/lock/bill_of_materials.sh
 USER harness
 
 FROM shared AS prompts
@@ -96,9 +82,7 @@ ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock prompts > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --from=wheel /wheel /tmp/wheel
-RUN --mount=type=bind,from=bill,source=/opt/bill,target=/opt/bill \
-    $UV pip install --no-deps /tmp/wheel/*.whl \
-    && /opt/bill/bin/cyclonedx-py environment --output-reproducible --output-file $SBOM $VIRTUAL_ENV
+RUN $UV pip install --no-deps /tmp/wheel/*.whl && /tmp/lock/bill_of_materials.sh
 USER harness
 
 # All components, test tools included: the tests run in the very image that is shipped, and the tools are under 2 % of it.
@@ -107,8 +91,7 @@ ARG SSL_CERT_FILE
 RUN python /tmp/lock/lock_of.py --folder /tmp/lock all dev fidelity trackers > /tmp/lock/part.lock \
     && $UV pip sync --require-hashes /tmp/lock/part.lock
 COPY --chown=harness . .
-RUN --mount=type=bind,from=bill,source=/opt/bill,target=/opt/bill \
-    $UV pip install --no-deps --no-build-isolation . \
+RUN $UV pip install --no-deps --no-build-isolation . \
     && rm -rf build ./*.egg-info \
-    && /opt/bill/bin/cyclonedx-py environment --output-reproducible --output-file $SBOM $VIRTUAL_ENV
+    && /tmp/lock/bill_of_materials.sh
 USER harness
