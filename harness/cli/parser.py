@@ -32,11 +32,12 @@ class Parser(argparse.ArgumentParser):
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         (file or streams.out()).write(self.format_help())
 
-    def _get_value(self, action: argparse.Action, arg_string: str) -> object:
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> object:
         """Refuse an empty value: no argument means anything then, and as a path it would be the working folder."""
-        if not arg_string.strip() and not isinstance(action, argparse._SubParsersAction):
+        is_command = isinstance(action, argparse._SubParsersAction)  # it is given all that follows
+        if not is_command and not all(map(str.strip, arg_strings)):
             raise argparse.ArgumentError(action, "expected a value, not an empty one")
-        return super()._get_value(action, arg_string)
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         for line in self.format_usage().rstrip().splitlines():
