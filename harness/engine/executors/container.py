@@ -19,7 +19,7 @@ from harness.engine import images
 from harness.engine.call import Call
 from harness.engine.executors import Options, Post, Slot
 from harness.engine.executors.engines import Container, Engine, driver, find, is_gone, said
-from harness.engine.executors.local import accelerators, cores, moving, thread_count, threads
+from harness.engine.executors.local import moving, places, thread_count, threads
 from harness.engine.executors.workers import Launch, WorkerSlot, died
 from harness.engine.images import Image
 from harness.engine.plan import Plan
@@ -60,19 +60,14 @@ class ContainerExecutor:
             assert self._engine is not None
             remove_leftovers(self._engine)
             boxes = Boxes.of(plan.suite, store, self._options.memory)
-            devices = accelerators(os.environ)
-            jobs = self._options.jobs or (1 if devices else max(1, cores() // 2))
-            groups: list[tuple[str, ...]] = [()] * jobs + [(d,) for d in devices]
-            groups += [tuple(devices)] if len(devices) > 1 else []
-            sharing = jobs + len(devices)
             self._slots = [
                 ContainerSlot(
-                    frozenset(group),
+                    frozenset(devices),
                     self._images,
-                    boxes.starter(self._engine, group, sharing, os.environ),
+                    boxes.starter(self._engine, devices, sharing, os.environ),
                     thread_count(threads(os.environ, sharing)),
                 )
-                for group in groups
+                for devices, sharing in places(self._options.jobs)
             ]
         return self._slots
 

@@ -22,13 +22,25 @@ def executor(options: Options) -> WorkerExecutor:
 
     Without an accelerator and without ``--jobs`` there is one slot for every two cores.
     """
+    return WorkerExecutor(
+        [
+            WorkerSlot(frozenset(devices), launch(os.environ, devices, sharing))
+            for devices, sharing in places(options.jobs)
+        ]
+    )
+
+
+def places(jobs: int | None) -> list[tuple[tuple[str, ...], int]]:
+    """The slots of this machine: the accelerators of each, and how many workers share the processor with it.
+
+    Args:
+        jobs: number of slots on processors; None for one beside accelerators, else one for every two cores.
+    """
     devices = accelerators(os.environ)
-    jobs = options.jobs or (1 if devices else max(1, cores() // 2))
-    slots = [WorkerSlot(frozenset(), launch(os.environ, (), jobs)) for _ in range(jobs)]
-    slots += [WorkerSlot(frozenset({d}), launch(os.environ, (d,), jobs + len(devices))) for d in devices]
-    if len(devices) > 1:
-        slots.append(WorkerSlot(frozenset(devices), launch(os.environ, devices, jobs + 1)))
-    return WorkerExecutor(slots)
+    jobs = jobs or (1 if devices else max(1, cores() // 2))
+    found: list[tuple[tuple[str, ...], int]] = [((), jobs)] * jobs
+    found += [((device,), jobs + len(devices)) for device in devices]
+    return found + ([(tuple(devices), jobs + 1)] if len(devices) > 1 else [])
 
 
 def launch(environment: Mapping[str, str], devices: Sequence[str], workers: int) -> Launch:
