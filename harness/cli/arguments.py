@@ -324,7 +324,9 @@ def _storage(commands: Commands) -> None:
     verify = add_command(
         steps, "verify", "check every file of every entry; 5 where one is damaged", "store verify"
     )
-    verify.add_argument("--remove", action="store_true", help="remove what is damaged; a run makes it again")
+    verify.add_argument(
+        "--remove", action="store_true", help="remove what is damaged; a run makes what it needs again"
+    )
     du = add_command(steps, "du", "show what takes the space, per suite, stage and kind", "store du")
     du.add_argument("--json", action="store_true", help="print it as JSON, sizes in bytes")
     records = "a run as for compare, or a baseline as SUITE/LABEL or file"

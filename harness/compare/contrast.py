@@ -203,7 +203,7 @@ def incomparable(
     """A finding whose sides mean different things."""
     names = list(dict.fromkeys(d.field for d in changed))
     rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    reason = f"{what} {', '.join(names[:NAMED])}{rest}"
+    reason = f"{what} {', '.join(names[:NAMED])}{rest}".rstrip()
     return replace(finding, verdict=Verdict.INCOMPARABLE, reason=reason, differences=tuple(changed), p=None)
 
 

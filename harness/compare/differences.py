@@ -144,7 +144,7 @@ def _code_of(code: Json, score: Score, node: str) -> Json:
     if not isinstance(code, Mapping) or "source" not in code:
         return None
     tables = code.get("choices")
-    entries = tables.items() if isinstance(tables, Mapping) else ()
+    entries = sorted(tables.items()) if isinstance(tables, Mapping) else ()  # records differ in their order
     taken = [chosen(t, value_at(score, f"{node}.{name}")) for name, t in entries if isinstance(t, Mapping)]
     return [code["source"], *taken] if taken else code["source"]
 

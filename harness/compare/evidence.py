@@ -277,6 +277,10 @@ def _over_items(
         return Evidence(*values, "one", False, 1, None, silent=because, note=note)
     fewest = min(before.independent, after.independent)
     shared = before.moves.keys() == after.moves.keys()
+    if before.moves.keys() - after.moves.keys():
+        both = len(before.moves.keys() & after.moves.keys())
+        told = f"{both} of the baseline's {len(before.moves)} items are shared"
+        note = "; ".join(filter(None, [note, told]))
     if before.values == after.values:
         return Evidence(*values, "exact", True, fewest, None, note=note)
     if fewest < LEAST:

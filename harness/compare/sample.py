@@ -112,7 +112,8 @@ def lacks_timing(scores: Sequence[Score], side: Side) -> bool:
 
 
 def outputs(scores: Sequence[Score]) -> dict[SeedKey, Hashable]:
-    """Seeds → what the metric read and its values, over all points; equal only if known to be equal.
+    """Seeds → what the metric read and its values, over all points. Two are equal if they are known to be equal, and if
+    what was read is not known and the values are equal.
 
     The values are included: a metric may have a swept seed of its own, or read more than the files.
     """
@@ -124,7 +125,9 @@ def outputs(scores: Sequence[Score]) -> dict[SeedKey, Hashable]:
 
 
 def _output(repeat: Repeat) -> Hashable:
-    if repeat.read is None or not repeat.read.files:
+    if repeat.read is None:  # equal values may come of equal bytes, and then repeat nothing
+        return "not known", tuple(sorted(repeat.values.items()))
+    if not repeat.read.files:
         return id(repeat)
     return repeat.read.files, tuple(sorted(repeat.values.items()))
 
@@ -151,7 +154,8 @@ def _is_same(before: Score, after: Score) -> bool:
     if left.keys() == right.keys():
         return all(read_the_same(left[s], right[s]) for s in left)
     every = {_output(r) for r in (*before.repeats, *after.repeats)}
-    return len(every) == 1  # the seeds differ, but they change nothing
+    known = all(r.read is not None for r in (*before.repeats, *after.repeats))
+    return known and len(every) == 1  # the seeds differ, but they change nothing
 
 
 def read_the_same(a: Repeat, b: Repeat) -> bool:

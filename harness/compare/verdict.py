@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from harness.artifact import Json
-from harness.compare import Comparison, Difference, Finding, Verdict, stats
+from harness.compare import Comparison, Difference, Finding, Point, Verdict, stats
 from harness.compare.contrast import Contrast, incomparable, measured_otherwise, other_code
 from harness.compare.decide import Judged, correct
 from harness.compare.differences import run_differences
 from harness.compare.match import Matching, Pair, in_point, match, point
-from harness.compare.sample import Side
+from harness.compare.sample import Side, seeds_of
 from harness.formats.strict_json import canonical
 from harness.store.record import GateInfo, Run, Score
 
@@ -39,7 +38,7 @@ def compare(
         baseline: an accepted run, or any other; None if there is none.
         gates: gates to judge: the run's own, or those of the merge base.
         reference: reference point of these gates, by default the run's own.
-        seeds: seeds of the merge base's suite, ``node.field`` → values: a run that lacks some cannot pass a gate.
+        seeds: seeds of the merge base's suite, ``node.field`` → values: a run that lacks repeats cannot pass.
         name: name of the baseline in messages; by default the id of its run.
         note: why there is no baseline, and the command that makes one.
     """
@@ -60,9 +59,9 @@ def compare(
         inner = [_as_accepted(j, matching, run, baseline.run) for j in inner]
     contrast = Contrast(candidate, baseline, alpha=alpha)
     judged = [*_gated(contrast, matching, gates), *_ungated(contrast, matching, gates), *inner]
-    if lacking := _lacking(seeds or {}, run):
-        judged = [_with_fewer_seeds(j, lacking, run) for j in judged]
-    findings = correct(judged, alpha)
+    if reference is not None:
+        judged = [_with_fewer_seeds(_with_other_items(j), seeds or {}, run, baseline.run) for j in judged]
+    findings = _corrected(judged, alpha, matching if reference is not None else None)
     return Comparison(
         suite=run.suite,
         run=run.id,
@@ -116,29 +115,60 @@ def _as_accepted(judged: Judged, matching: Matching, run: Run, baseline: Run) ->
     return Judged(other_code(finding, changed)) if changed else judged
 
 
-def _lacking(seeds: Mapping[str, Sequence[int]], run: Run) -> dict[str, Difference]:
-    """The seeds of which the run lacks some values: name → the values there and here."""
-    declared = run.declaration.get("seeds")
-    here: Mapping[str, Any] = declared if isinstance(declared, Mapping) else {}
-    return {
-        name: Difference(f"seeds.{name}", list(values), here.get(name))
-        for name, values in seeds.items()
-        if not set(values) <= set(here.get(name, ()))
-    }
+def _corrected(judged: Sequence[Judged], alpha: float, matching: Matching | None) -> tuple[Finding, ...]:
+    """Holm's correction; with a ``matching`` separately for points of a sweep that the baseline does not have.
+
+    Otherwise a change could add points until a claim about the accepted ones is not sure enough any more.
+    """
+    new = [point(s) for s in matching.new] if matching is not None else []
+    added = [
+        j for j in judged if j.finding.against is not None and Point(j.finding.metric, j.finding.at) in new
+    ]
+    accepted = [j for j in judged if j not in added]
+    corrected = (
+        (id(j), f)
+        for family in (accepted, added)
+        for j, f in zip(family, correct(family, alpha), strict=True)
+    )
+    found = dict(corrected)
+    return tuple(found[id(j)] for j in judged)
 
 
-def _with_fewer_seeds(judged: Judged, lacking: Mapping[str, Difference], run: Run) -> Judged:
-    """The gated finding; incomparable if seeds of its metric are missing, unless it has regressed all the same.
+def _with_other_items(judged: Judged) -> Judged:
+    """The gated finding; incomparable if it rests on items that are not the baseline's, unless it has regressed anyway.
 
-    Other seeds are not paired with the baseline's, so that a change which shows with its seeds may not show with them.
+    A change could rename its items, so that they are not paired and less can be shown.
+    """
+    finding = judged.finding
+    if not finding.gated or finding.against is not None or finding.estimate is None:
+        return judged
+    paired = finding.estimate.unit != "items" or finding.estimate.paired
+    if paired or finding.verdict in (Verdict.REGRESSED, Verdict.INCOMPARABLE):
+        return judged
+    return Judged(incomparable(finding, (), "the run has other items than the baseline"))
+
+
+def _with_fewer_seeds(judged: Judged, seeds: Mapping[str, Sequence[int]], run: Run, baseline: Run) -> Judged:
+    """The gated finding; incomparable if repeats of the merge base's suite are missing, unless it has regressed anyway.
+
+    Repeats with other seeds are not paired with the baseline's, so that a change may not show that does with them.
     """
     finding = judged.finding
     if not finding.gated or finding.verdict in (Verdict.REGRESSED, Verdict.INCOMPARABLE):
         return judged
-    changed = [lacking[name] for name in run.metrics[finding.metric].seeds if name in lacking]
-    if not changed:
+    swept = {n for side in (run, baseline) for n in side.metrics[finding.metric].seeds}
+    names = [n for n in seeds if n in swept]
+    wanted = {
+        tuple(sorted(zip(names, row, strict=True))) for row in zip(*(seeds[n] for n in names), strict=True)
+    }
+    scores = [s for s in run.scores if s.metric == finding.metric]
+    if not names or all(wanted <= {seeds_of(r) for r in s.repeats} for s in scores):
         return judged
-    return Judged(incomparable(finding, changed, "the run lacks seeds of the merge base's suite:"))
+    declared = run.declaration.get("seeds")
+    here: Mapping[str, Json] = declared if isinstance(declared, Mapping) else {}
+    fields = {n: (list(seeds[n]) if n in seeds else None, here.get(n)) for n in sorted(swept)}
+    changed = [Difference(f"seeds.{n}", *values) for n, values in fields.items()]
+    return Judged(incomparable(finding, changed, "the run lacks repeats of the merge base's suite:"))
 
 
 def _named(reference: Mapping[str, Json]) -> str:

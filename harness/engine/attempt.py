@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,8 +21,9 @@ from harness.engine.suite_sources import check_unchanged, digest_cache
 from harness.errors import StageError, StoreError
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store, check_tree
-from harness.store.entries import Entry
+from harness.store.entries import ONLY, Entry, read_of
 from harness.store.environment import device_class
+from harness.store.record import Read
 from harness.suite.typed import to_json
 
 
@@ -91,11 +92,22 @@ class Attempt:
             return Outcome("failed", error=visible(str(e), lines=True), log=work / "log.txt", wall_s=wall_s)
         self.store.keep_distributions(told.distributions)
         wall_s = round(told.wall_s, 3)
-        entry = Entry(task.key, task.stage.name, told.outputs, told.result, wall_s, told.environment, {})
+        result = None if told.result is None else replace(told.result, read=self._read())
+        entry = Entry(task.key, task.stage.name, told.outputs, result, wall_s, told.environment, {})
         entry = self.store.commit(entry)
         settings = {name: to_json(v) for name, v in task.parameters.items()}
         self.store.note_timing(task.stage.name, settings, device_class(told.environment), entry.wall_s)
         return Outcome("executed", entry)
+
+    def _read(self) -> Read | None:
+        """What the task read, by the entries of its inputs; None if one of them is gone already."""
+        inputs: dict[str, list[tuple[Entry, str]]] = {}
+        for name, given in self.call.inputs.items():
+            entries = [(self.store.get(one.key), one.output or ONLY) for one in given]
+            inputs[name] = [(entry, output) for entry, output in entries if entry is not None]
+            if len(inputs[name]) < len(entries):
+                return None
+        return read_of(inputs)
 
     def _check_unchanged(self, when: str) -> None:
         """Check that the key still matches what the task reads: files may change during earlier tasks or this one."""

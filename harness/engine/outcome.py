@@ -69,7 +69,7 @@ def read(work: Path) -> CallOutcome:
             **{
                 **body,
                 "outputs": {name: Output(**o) for name, o in body["outputs"].items()},
-                "result": Result(**body["result"]) if body["result"] else None,
+                "result": Result.from_json(body["result"]) if body["result"] else None,
             }
         )
     except (TypeError, KeyError, AttributeError):

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,14 @@ from harness.engine.attempt import Outcome
 from harness.engine.keys import defaults
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
 from harness.formats.escapes import visible
-from harness.formats.strict_json import canonical
 from harness.store.artifacts import Store
-from harness.store.entries import ITEMS, ONLY, Entry
+from harness.store.entries import CONTENT_DIGITS, ITEMS, ONLY, Entry, content_digest, files_of, read_of
 from harness.store.environment import DISTRIBUTIONS, environment, installed, installed_digest, kept_installed
 from harness.store.items import ItemRows, read_stored_items
 from harness.store.project import new_id
 from harness.store.record import GateInfo, Made, Read, Repeat, Run, Score, TaskInfo, environment_id
 from harness.suite import Suite
 from harness.suite.typed import to_json
-
-ID = 16
-"""Hexadecimal digits of the content digests in a record: 64 bits, used only to test equality."""
 
 
 @dataclass(frozen=True)
@@ -180,17 +175,17 @@ def _repeat(
 
 
 def _read(task: Task, outcomes: Mapping[TaskId, Outcome]) -> Read | None:
-    """Digests of what a metric's task read from its inputs."""
-    files: dict[str, Json] = {}
-    facts: dict[str, Json] = {}
+    """What a metric's task read; None if it is not known."""
+    entry = outcomes[task.id].entry
+    if entry is not None and entry.result is not None and entry.result.read is not None:
+        return entry.result.read
+    inputs: dict[str, list[tuple[Entry, str]]] = {}
     for name, taken in task.inputs.items():
         entries = [(outcomes[source].entry, output or ONLY) for source, output in taken]
-        if any(entry is None for entry, _ in entries):
+        inputs[name] = [(entry, output) for entry, output in entries if entry is not None]
+        if len(inputs[name]) < len(entries):
             return None
-        files[name] = [_files(entry, output) for entry, output in entries if entry]
-        outputs = [entry.outputs[output] for entry, output in entries if entry]
-        facts[name] = [[output.facts, output.conditions] for output in outputs]
-    return Read(_digest("files", files) if files else "", _digest("facts", facts))
+    return read_of(inputs)
 
 
 def _drawn(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> dict[str, Made]:
@@ -202,20 +197,10 @@ def _drawn(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> di
             content = (
                 ""
                 if entry is None
-                else _digest("files", [_files(entry, name) for name in sorted(entry.outputs)])
+                else content_digest("files", [files_of(entry, name) for name in sorted(entry.outputs)])
             )
-            drawn[task.node] = Made(task.key[:ID], content)
+            drawn[task.node] = Made(task.key[:CONTENT_DIGITS], content)
     return drawn
-
-
-def _files(entry: Entry, output: str) -> Json:
-    """The checksums of an artifact's files, by path in its folder."""
-    inside = f"{output}/"
-    return {n.removeprefix(inside): digest for n, (_, digest) in entry.files.items() if n.startswith(inside)}
-
-
-def _digest(tag: str, value: Json) -> str:
-    return sha256(f"harness/{tag}/1:{canonical(value)}".encode()).hexdigest()[:ID]
 
 
 def _task(task: Task, outcome: Outcome) -> TaskInfo:

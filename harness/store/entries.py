@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -19,11 +19,15 @@ from harness.artifact import Json
 from harness.errors import UsageError
 from harness.formats import strict_json
 from harness.formats.strict_json import canonical
+from harness.store.record import Read
 
 ENTRY = "entry.json"
 ITEMS = "items.parquet"
 ONLY = "out"
 """The folder of the artifact of a stage that has one unnamed output."""
+
+CONTENT_DIGITS = 16
+"""Hexadecimal digits of the content digests in a record: 64 bits."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -47,6 +51,18 @@ class Result:
     items: bool
     steps: Mapping[str, float] = field(default_factory=dict)
     """See ``stage.Scores.steps``."""
+    read: Read | None = None
+    """What the metric read. It is kept here because its inputs may be removed or damaged later; None if not known."""
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Result:
+        """Read a result.
+
+        Raises:
+            TypeError: it has other fields.
+        """
+        read = body.get("read")
+        return cls(**{**body, "read": None if read is None else Read(**read)})
 
 
 @dataclass(frozen=True)
@@ -83,7 +99,7 @@ def loads(text: str) -> Entry | None:
             **{
                 **body,
                 "outputs": {name: Output(**o) for name, o in body["outputs"].items()},
-                "result": Result(**body["result"]) if body["result"] else None,
+                "result": Result.from_json(body["result"]) if body["result"] else None,
                 "files": {name: (size, digest) for name, (size, digest) in body["files"].items()},
             }
         )
@@ -105,6 +121,7 @@ def _is_sound(entry: Entry) -> bool:
         result = entry.result
         mappings += [result.values, result.conditions, result.details, result.steps]
         numbers += [*result.values.values(), *result.steps.values()]
+        texts += [] if result.read is None else [result.read.files, result.read.facts]
     return (
         all(isinstance(text, str) for text in texts)
         and all(isinstance(mapping, dict) for mapping in mappings)
@@ -116,6 +133,29 @@ def _is_sound(entry: Entry) -> bool:
             for name, (size, digest) in entry.files.items()
         )
     )
+
+
+def read_of(inputs: Mapping[str, Sequence[tuple[Entry, str]]]) -> Read:
+    """Digests of what a metric reads.
+
+    Args:
+        inputs: input → the entries that it is given, each with the name of the output.
+    """
+    files: Json = {name: [files_of(*one) for one in given] for name, given in inputs.items()}
+    outputs = {name: [entry.outputs[output] for entry, output in given] for name, given in inputs.items()}
+    facts: Json = {name: [[o.facts, o.conditions] for o in given] for name, given in outputs.items()}
+    return Read(content_digest("files", files) if files else "", content_digest("facts", facts))
+
+
+def files_of(entry: Entry, output: str) -> Json:
+    """The checksums of an artifact's files, by path in its folder."""
+    inside = f"{output}/"
+    return {n.removeprefix(inside): digest for n, (_, digest) in entry.files.items() if n.startswith(inside)}
+
+
+def content_digest(tag: str, value: Json) -> str:
+    """A digest for a record, used only to test equality."""
+    return sha256(f"harness/{tag}/1:{canonical(value)}".encode()).hexdigest()[:CONTENT_DIGITS]
 
 
 def _is_inside(name: str) -> bool:

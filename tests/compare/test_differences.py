@@ -366,3 +366,10 @@ def test_of_a_table_only_the_entry_that_was_chosen_is_code_that_measures() -> No
     before, after = change.rpartition(": ")[2].split(" → ")
     assert before != after
     assert len(before) == len(after) == CODE
+
+
+def test_the_order_of_tables_in_a_record_does_not_matter() -> None:
+    tables: dict[str, Json] = {"scale": {"two": "a"}, "odd": {"x": "b"}}
+    ours = measured(BASE, read={"source": "s", "choices": tables})
+    theirs = measured(BASE, read={"source": "s", "choices": dict(reversed(tables.items()))})
+    assert changes(ours, theirs) == []

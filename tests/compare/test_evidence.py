@@ -516,6 +516,7 @@ def few(n: int, by: float = 0.0) -> dict[str, float]:
 
 def test_what_items_say(tmp_path: Path) -> None:
     needed = "and at least 3 are needed"
+    shared = "{} of the baseline's {} items are shared"
     noise = {name: v * (1 + 2e-16) for name, v in drawn(9, 1).items()}
     moved = {name: v + 0.5 for name, v in few(8).items()}
     other = {name.replace("i", "j"): v for name, v in moved.items()}
@@ -523,12 +524,17 @@ def test_what_items_say(tmp_path: Path) -> None:
         [
             (few(3, 0.1), few(3), 0, ("items", True, 3, "", "")),
             (few(2, 0.1), few(2), 0, ("one", False, 1, f"only 2 independent items, {needed}", "")),
-            (few(1, 0.1), few(3), 0, ("one", False, 1, f"only 1 independent item, {needed}", "")),
+            (
+                few(1, 0.1),
+                few(3),
+                0,
+                ("one", False, 1, f"only 1 independent item, {needed}", shared.format(1, 3)),
+            ),
             (few(3, 0.1), few(2), 0, ("one", False, 1, f"only 2 independent items, {needed}", "")),
             (few(2, 0.1), few(2), 3, ("one", False, 1, f"only 2 independent items, {needed}", SAME)),
             (few(5, 0.1), few(4), 3, ("items", False, 4, "", SAME)),
             (moved, few(8), 3, ("items", True, 8, f"all 8 items moved by the same, {NO_STEP}", SAME)),
-            (other, few(8), 0, ("items", False, 8, "", "")),
+            (other, few(8), 0, ("items", False, 8, "", shared.format(0, 8))),
             (few(7), few(7), 0, ("exact", True, 7, "", "")),
             (noise, drawn(9, 1), 0, ("exact", True, 9, "", "")),
             (noise, drawn(9, 1), 3, ("exact", True, 9, "", SAME)),

@@ -125,10 +125,12 @@ def test_equal_bytes_of_which_the_metric_made_different_values_are_repeats() -> 
 
 def test_what_is_not_known_is_never_taken_for_the_same() -> None:
     unknown = tuple(replace(r, read=None) for r in repeats([0.5] * 3))
-    found = against(side(score(unknown)), side(score(unknown)))
-    assert found.estimate
-    assert (found.estimate.unit, found.estimate.repeats) == ("seeds", 3)
-    assert not is_same([score(unknown)], [score(unknown)])
+    others = tuple(replace(r, seeds={"train.seed": i + 9}) for i, r in enumerate(unknown))
+    for ours, theirs in ((unknown, unknown), (unknown, others)):
+        found = against(side(score(ours)), side(score(theirs)))
+        assert (found.verdict, found.estimate and found.estimate.unit) == (Verdict.INCONCLUSIVE, "one")
+        assert not is_same([score(theirs)], [score(ours)])
+    assert len(set(outputs([score(unknown)]).values())) == 1, "nor for repeats, where the values are equal"
     nothing = tuple(replace(r, read=replace(read(0), files="")) for r in repeats([0.5] * 3))
     assert not is_same([score(nothing)], [score(nothing)]), "a metric without inputs reads something else"
     assert len(set(outputs([score(nothing)]).values())) == 3

@@ -59,13 +59,15 @@ def find(run: Run, store: Store, stage: str, at: str) -> Stored:
     task = _task(run, node, at)
     entry = store.get(task.key)
     if entry is None:
-        raise UsageError(f"{node}: not in the store ({store.root}); run the suite again")
+        raise UsageError(f"{node}: not in the store ({store.root}); run the suite again with --fresh {node}")
     folder = output or ONLY
     if folder not in entry.outputs:
         names = [node if name == ONLY else f"{node}.{name}" for name in sorted(entry.outputs)]
         raise UsageError(f"{stage}: no such output; it has {', '.join(names) or 'none: it is a metric'}")
     if not store.is_intact(entry):
-        raise UsageError(f"{node}: its files in the store are damaged; run the suite again")
+        raise UsageError(
+            f"{node}: its files in the store are damaged; run the suite again with --fresh {node}"
+        )
     return Stored(stage, entry.outputs[folder].kind, store.folder(task.key) / folder)
 
 

@@ -105,7 +105,11 @@ def verify(*, store: Path | None, remove: bool) -> Exit:
             left += 1
         done = "; removed" if remove else ""
         console.out(f"{checked.use or 'entry'} {checked.key}: {checked.problem}{done}", highlight=False)
-    again = "; `harness store verify --remove` removes what is damaged, a run makes it again" if left else ""
+    again = (
+        "; `harness store verify --remove` removes what is damaged; a run makes what it needs again"
+        if left
+        else ""
+    )
     console.out(f"{sound} sound, {damaged} damaged{again}", highlight=False)
     return Exit.FAILED if left else Exit.OK
 

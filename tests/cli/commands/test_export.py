@@ -72,7 +72,9 @@ def test_nothing_is_overwritten_and_nothing_lost_is_invented(ran: Project) -> No
         file.chmod(0o644)
         file.write_bytes(bytes(len(file.read_bytes())))
     said = ran.harness("export", "toy/centre", "numbers", "--to", "out")
-    assert said.error == "numbers: its files in the store are damaged; run the suite again"
+    assert (
+        said.error == "numbers: its files in the store are damaged; run the suite again with --fresh numbers"
+    )
 
 
 def test_seeds_that_move_together_are_told_apart_by_one_of_them(project: Project) -> None:
