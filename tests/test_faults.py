@@ -583,7 +583,17 @@ def test_edited_figures_are_compared_under_protest(accepted: Project) -> None:
     assert accepted.harness("run", SUITE, "--out", "edited").code == 0
     file = accepted.folder / "edited" / "run.json"
     file.write_text(file.read_text().replace('"about": "', '"about": "Edited. ', 1))
-    assert accepted.harness("compare", "edited").error.endswith("somebody edited its figures")
+    assert accepted.harness("run", SUITE, "--out", "whole").code == 0
+    for arguments in (
+        ("compare", "edited"),
+        ("compare", "whole", "edited"),
+        ("compare", "edited", "--against", "model.rate=0.1"),
+        ("explain", "edited", "fit"),
+        ("run", SUITE, "--baseline", "edited"),
+    ):
+        said = accepted.harness(*arguments)
+        assert said.err.count("somebody edited its figures") == 1, arguments
+    assert "somebody edited" not in accepted.harness("compare", "whole").err
 
 
 def test_an_unknown_device_is_refused(accepted: Project) -> None:

@@ -25,6 +25,7 @@ from harness.engine.suite_sources import with_absolute_paths
 from harness.errors import SuiteError, UsageError, nearest
 from harness.formats.files import text_of
 from harness.formats.strict_json import canonical
+from harness.report import streams
 from harness.store import project as places
 from harness.store import record_file
 from harness.store.environment import device_class, environment
@@ -65,6 +66,13 @@ def side(path: Path) -> Side:
     return Side(run, None if items is None else ItemsReader(items, name))
 
 
+def warn_of_edits(path: Path) -> None:
+    """Warn if a run's record is not as the harness wrote it; a baseline that was edited is refused when it is read."""
+    file = path / "run.json" if path.is_dir() else path
+    if file.name == "run.json" and not record_file.is_sealed(file):
+        streams.warn(f"{path}: not as the harness wrote it; somebody edited its figures")
+
+
 def judge(folder: Path, project: Path, against: Against, suite_file: Path | None = None) -> Comparison:
     """Like ``case``, but return only the comparison."""
     return case(folder, project, against, suite_file).comparison
@@ -83,6 +91,7 @@ def case(folder: Path, project: Path, against: Against, suite_file: Path | None 
         UsageError: what ``against`` names does not exist or is not a baseline.
     """
     candidate = side(folder)
+    warn_of_edits(folder)
     run = candidate.run
     gates, reference, seeds = run.gates, run.reference, {}
     if against.ref is not None:
@@ -92,6 +101,8 @@ def case(folder: Path, project: Path, against: Against, suite_file: Path | None 
             seeds = {axis.field: axis.values for axis in approved.seeds}
     label = against.baseline or label_of(run)
     found, name = opponent(project, against, run.suite, label)
+    if found is not None and found.run.accepted is None:
+        warn_of_edits(Path(name))
     note = "" if found else _no_baseline(run, folder, project, label, against.ref)
     compared = verdict.compare(
         candidate, found, gates, reference=reference, seeds=seeds, name=name, note=note
@@ -148,6 +159,7 @@ def within(folder: Path, against: Mapping[str, Json]) -> Comparison:
         UsageError: an axis or a value that the run does not have.
     """
     candidate = side(folder)
+    warn_of_edits(folder)
     run = candidate.run
     axes: dict[str, list[Json]] = {}
     for score in run.scores:

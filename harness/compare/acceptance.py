@@ -87,7 +87,7 @@ def _check_protocol(run: Run, file: Path, label: str) -> None:
         # Not ``find``: accepting a new run must still work if the old baseline's digest no longer matches.
         before = loads(read_text(file), str(file))
     except UsageError as e:
-        raise UsageError(f"{e}; {replaces}") from None
+        raise UsageError(str(e) if file.is_dir() else f"{e}; {replaces}") from None
     found = run_differences(run, before, match(run, before).pairs)
     changed = list({d.field: d for d in reversed(found)}.values())[::-1]
     if changed:

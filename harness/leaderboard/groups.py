@@ -15,7 +15,7 @@ from harness.artifact import Json
 from harness.compare import Difference, Finding
 from harness.compare.contrast import Contrast
 from harness.compare.decide import Judged, correct
-from harness.compare.differences import Fields, declared_differences, differences
+from harness.compare.differences import Fields, declared_differences, differences, measuring_changes
 from harness.compare.match import Pair, value_at
 from harness.compare.sample import Side, lacks_timing
 from harness.formats.strict_json import canonical
@@ -195,10 +195,17 @@ def grouped(rows: Sequence[Row], by: Name | None = None) -> list[RowGroup]:
 def between(
     ours: Score, our_row: Row, theirs: Score, their_row: Row, masked: Collection[str]
 ) -> tuple[Difference, ...]:
-    """Return where two protocols differ. Conditions are ignored if a score failed, since it has not observed them."""
+    """Return where two protocols, or the code that measures, differ.
+
+    Conditions are ignored if a score failed, since it has not observed them.
+    """
     if not (ours.complete and theirs.complete):
         ours, theirs = _without_conditions(ours), _without_conditions(theirs)
-    return differences(theirs, ours, their_row.entry.run.defaults, our_row.entry.run.defaults, masked)
+    left, right = their_row.entry.run, our_row.entry.run
+    return (
+        *differences(theirs, ours, left.defaults, right.defaults, masked),
+        *measuring_changes(left, right, [Pair(theirs, ours)]),
+    )
 
 
 def _without_conditions(score: Score) -> Score:
@@ -240,7 +247,8 @@ def _alike(row: Row) -> str:
     }
     whole = {m: s.whole_protocol() if s.complete else s.protocol for m, s in row.scores.items()}
     masked: dict[str, Json] = {m: {k: v for k, v in p.items() if k not in row.axes} for m, p in whole.items()}
-    return canonical([masked, fields])
+    code = {n: c for n, c in row.entry.run.code.items() if any(f"{n}.use" in p for p in whole.values())}
+    return canonical([masked, fields, code])
 
 
 def paired_with(

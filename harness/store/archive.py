@@ -60,6 +60,8 @@ def unpack(file: Path, to: Path) -> Iterator[tuple[Entry, Path]]:
                 archive.extract(member, to, filter="data")
     except (tarfile.TarError, EOFError) as e:
         raise UsageError(f"{file}: not an archive of entries ({e})") from None
+    if not keys:
+        raise UsageError(f"{file}: not an archive of entries (it is empty)")
     for key in keys:
         yield _entry(to / key, str(file)), to / key
 

@@ -29,7 +29,7 @@ from harness.store.record import (
 )
 
 SCHEMA = "harness.run/2"
-LABEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+LABEL = re.compile(r"(?!.*\.(?:json|parquet)$)[a-z0-9][a-z0-9._-]{0,63}")
 """Form of a baseline's label: a plain file name."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -138,6 +138,8 @@ def _check_shape(run: Run, where: str) -> None:
         wrong.append("items")
     if run.accepted is not None and not LABEL.fullmatch(run.accepted.label):
         wrong.append("accepted.label")
+    for name, table in run.environments.items():
+        wrong += [f"environments.{name}.{n}" for n, v in table.items() if isinstance(v, dict | list)]
     for section in ("matrix", "seeds"):
         swept = run.declaration.get(section, {})
         if not isinstance(swept, dict) or not all(isinstance(values, list) for values in swept.values()):

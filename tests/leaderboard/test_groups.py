@@ -30,6 +30,18 @@ def test_what_keeps_two_tables_apart_is_named() -> None:
     assert [*map(str, apart(one, other))] == ["m.n: 10 → 20"]
 
 
+def test_rows_that_were_measured_with_other_code_are_in_another_table() -> None:
+    def coded(value: float, name: int, **sources: str) -> Run:
+        code = {n: {"function": f"toy.{n}", "version": 1, "source": s} for n, s in sources.items()}
+        return subject(value, name, code=code)
+
+    one = coded(0.5, 1, m="a", images="x"), coded(0.6, 2, m="b", images="x"), coded(0.7, 3, m="a", images="y")
+    for order in itertools.permutations(one):
+        groups = groups_of(*order)
+        assert sorted(map(sorted, ids(groups))) == [["run-1", "run-3"], ["run-2"]], "images are under test"
+        assert {d.field for d in apart(*groups)} == {"m (code of m@1)"}
+
+
 def test_a_field_that_is_declared_otherwise_is_in_another_table_whatever_the_order() -> None:
     turned = {"m": metric(("images.seed",), fields={"score": {"better": "lower", "floor": 0.0}})}
     runs = subject(0.5, 1), subject(0.6, 2, metrics=turned), subject(0.7, 3), subject(0.4, 4, metrics=turned)

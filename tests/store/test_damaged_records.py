@@ -105,6 +105,8 @@ def test_one_odd_value_anywhere_in_a_record(recorded: tuple[Project, Any]) -> No
         (("scores", 0, "repeats"), [], "no repeats"),
         (("declaration", "seeds"), {"model.seed": 1.5}, "declaration.seeds"),
         (("declaration", "matrix"), {"model.loss": True}, "declaration.matrix"),
+        (("environments", "HERE", "distributions"), {}, "environments."),
+        (("environments", "HERE", "torch"), ["a", None], "environments."),
     ],
 )
 def test_what_a_comparison_would_stumble_over_is_refused(
@@ -114,7 +116,7 @@ def test_what_a_comparison_would_stumble_over_is_refused(
     spoiled = copy.deepcopy({n: v for n, v in body.items() if n not in ("digest", "comparison")})
     inner = spoiled
     for name in at[:-1]:
-        inner = inner[name]
+        inner = inner[body["environment"] if name == "HERE" else name]
     inner[at[-1]] = odd
     (project.folder / "spoiled" / "run.json").write_text(json.dumps(record_file.sealed(spoiled)))
     said = project.harness("compare", "spoiled")

@@ -82,7 +82,7 @@ def test_a_tier_that_cannot_be_written_loses_nothing_and_is_told(project: Projec
     shared.chmod(0o500)
     said = project.harness("run", "suites/suite.yaml", "--set", "fit.power=2")
     shared.chmod(0o700)
-    assert "made here is kept here alone" in said.err
+    assert "kept on this machine alone" in said.err
     assert project.states()["fit"] == {"executed"}
 
 
@@ -94,7 +94,7 @@ def test_a_full_second_tier_loses_nothing_and_is_told(
 
     monkeypatch.setattr(Remote, "_put", full)
     said = project.harness("run", "suites/suite.yaml", "--set", "fit.power=2")
-    assert said.err.count("made here is kept here alone") == 1
+    assert said.err.count("kept on this machine alone") == 1
     assert "No space left on device" in said.err
     assert project.states()["fit"] == {"executed"}
 

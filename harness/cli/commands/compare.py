@@ -21,8 +21,6 @@ def main(o: Namespace) -> Exit:
     home = project.of(Path.cwd())
     folder = project.find_run(o.run, home)
     run = record_file.load(folder)
-    if (folder / "run.json").is_file() and not record_file.is_sealed(folder):
-        streams.warn(f"{folder}: not as the harness wrote it; somebody edited its figures")
     comparison = (
         within(folder, parse_against(o.against, run))
         if o.against

@@ -154,7 +154,7 @@ class Session:
             self._runner.tell = progress
             outcomes = self._runner.run(plan)
         if lost := self._runner.store.not_pushed:
-            streams.warn(f"{counted(len(lost), 'result')} made here is kept here alone: {clean(lost[0])}")
+            streams.warn(f"kept on this machine alone: {counted(len(lost), 'result')} ({clean(lost[0])})")
         self._settled = len(plan.keys)
         wall_s = time.monotonic() - self._started
         run = assemble(plan, outcomes, self._invocation, wall_s, self._sources, self._runner.store)
