@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import pkgutil
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib.util import resolve_name
 from typing import Any
 
 from harness.engine.code_digest import choosing, hints, names
@@ -61,14 +64,22 @@ def _spelled(definition: Definition) -> Spelled:
     if module is None:
         return Spelled(json.dumps(["no source", definition.name]), (), frozenset())
     if definition.name == WHOLE:
-        everything = (Reference(Definition(module.name, name)) for name in sorted(module.bindings))
-        return Spelled('["module"]', tuple(everything), frozenset())
+        parts = [*(Definition(module.name, name) for name in sorted(module.bindings)), *submodules(module)]
+        return Spelled('["module"]', tuple(map(Reference, parts)), frozenset())
     speller = _Speller(module, definition)
     if definition.entry is not None:
         text = speller.spell(entries(definition._replace(entry=None))[definition.entry], ())
     else:
         text = [speller.binding(b) for b in module.bindings.get(definition.name, [])] or definition.name
     return Spelled(json.dumps(text), tuple(speller.references), frozenset(speller.types))
+
+
+def submodules(package: Module) -> list[Definition]:
+    """The modules of a package, which are its attributes when they are loaded; none of a plain module."""
+    if not package.is_package:
+        return []
+    inside = sorted(info.name for info in pkgutil.iter_modules([str(package.file.parent)]))
+    return [Definition(f"{package.name}.{name}", WHOLE) for name in inside]
 
 
 _Scopes = tuple[Scope, ...]
@@ -111,6 +122,8 @@ class _Speller:
         fields: dict[str, Any] = {}
         if depends := self._on_tables(node, outer):
             fields["tables"] = [self._target(Target(table)) for table in depends]
+        if module := self._loaded_by_name(node, outer):
+            fields["module"] = self._target(module)
         for name, value in ast.iter_fields(node):
             if name in ("annotation", "returns"):
                 self._annotation(value, outer)
@@ -183,6 +196,25 @@ class _Speller:
             case ast.AugAssign(target=target):
                 return site.assigned(target, None)
         return []
+
+    def _loaded_by_name(self, node: ast.AST, scopes_: _Scopes) -> Target | None:
+        """The own module of ``import_module("a.b")``, ``__import__("a.b")`` or ``sys.modules["a.b"]``, as a whole."""
+        match node:
+            case ast.Call(func=by, args=[ast.Constant(value=str(name)), *_]):
+                ways: tuple[str, ...] = ("importlib.import_module", "__import__")
+            case ast.Subscript(value=by, slice=ast.Constant(value=str(name))):
+                ways = ("sys.modules",)
+            case _:
+                return None
+        chain = names.dotted(by)
+        found = self._lookup(chain, scopes_) if chain else []
+        if not any(t and isinstance(t.to, str) and ".".join((t.to, *t.rest)) in ways for t in found):
+            return None
+        with suppress(ImportError):  # a relative name that leads out of its package
+            whole = resolve_name(name, self.module.package) if name.startswith(".") else name
+            target = names.imported(Import(whole, None), (), self.module)
+            return target if isinstance(target.to, Definition) else None
+        return None
 
     def _target(self, target: Target, *, chooses: bool = False) -> Any:
         if isinstance(target.to, Definition):

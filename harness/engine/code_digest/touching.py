@@ -36,7 +36,7 @@ class TopLevel:
     parameters: dict[str, set[str]] = field(default_factory=dict)
     """Function or class → the parameters in it."""
     aliases: dict[str, set[str]] = field(default_factory=dict)
-    """Name → names that may be the same thing or a part of it."""
+    """Name → names that may be the same thing, a part of it, or what made it."""
     listing: set[str] = field(default_factory=set)
     """The classes with ``__init_subclass__``; all classes if the module's code asks for ``__subclasses__``."""
 
@@ -55,7 +55,7 @@ class TopLevel:
         for statement in statements:
             if not isinstance(statement, _Definition):
                 for one, others in _aliases(statement):
-                    found._alias(one, others)
+                    found.aliases.setdefault(one, set()).update(others)
         for statement in statements:
             for name, code in _code(statement):
                 parameters = {n.arg for n in ast.walk(code) if isinstance(n, ast.arg)}
@@ -69,7 +69,7 @@ class TopLevel:
         """The names that a statement binds or may change: ``x = …``, ``x[…] = …``, ``f(x)``, ``n = x.pop()``."""
         changed = {name for node in _run(statement) for name in self._changed(node)}
         changed.update(*(self._by_calling(node) for node in _run(statement) if isinstance(node, ast.Call)))
-        changed.update(*(self.aliases.get(name, ()) for name in changed))
+        changed |= self._behind(changed) - self.uses.keys()
         if isinstance(statement, ast.ClassDef):
             bases = {n for base in statement.bases for n in _names(base)} & self.listing
             changed.update(bases, *(self.changes[base] for base in bases))
@@ -78,11 +78,15 @@ class TopLevel:
             changed.update(*(n.names for n in ast.walk(statement) if isinstance(n, ast.Global)))
         return sorted(of_statement(statement).names | changed)
 
-    def _alias(self, one: str, others: set[str]) -> None:
-        group = {one, *others} | self.aliases.get(one, set())
-        group.update(*(self.aliases.get(o, ()) for o in others))
-        for name in group:
-            self.aliases[name] = group
+    def _behind(self, given: set[str]) -> set[str]:
+        """The names that these may stand for."""
+        found: set[str] = set()
+        waiting = set(given)
+        while waiting:
+            new = self.aliases.get(waiting.pop(), set()) - found
+            found |= new
+            waiting |= new
+        return found
 
     def _changed(self, node: ast.AST) -> set[str]:
         """What a node may change where it runs at module level; a statement may change all that it names."""
@@ -125,7 +129,7 @@ class TopLevel:
     def _used(self, called: set[str]) -> set[str]:
         """The module's own names that these functions use, and those that these use."""
         found: set[str] = set()
-        waiting = called & self.uses.keys()
+        waiting = (called | self._behind(called)) & self.uses.keys()
         while waiting:
             new = (self.uses[waiting.pop()] & self.own) - found
             found |= new
@@ -134,7 +138,8 @@ class TopLevel:
 
     def _by_calling(self, call: ast.Call) -> set[str]:
         """The own names that a call may change in the module's own functions: what these change, and its arguments."""
-        called = _names(call.func) & self.changes.keys()
+        named = _names(call.func)
+        called = (named | self._behind(named)) & self.changes.keys()
         reached = called | (self._used(called) & self.changes.keys())
         changed = {name for function in reached for name in self.changes[function]}
         given = {n for a in (*call.args, *call.keywords) for n in _names(a)}
@@ -152,16 +157,16 @@ def _code(statement: ast.stmt) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _aliases(statement: ast.stmt) -> Iterator[tuple[str, set[str]]]:
-    """Pairs of a name and names that it may be the same as, or a part of."""
+    """Pairs of a name and the names in what it is bound to."""
     for node in ast.walk(statement):
         match node:
             case ast.Assign(targets=targets, value=value):
-                bound = [t.id for t in targets if isinstance(t, ast.Name)]
-                others = {value.id} if isinstance(value, ast.Name) else set()
-                if bound and (others or len(bound) > 1):
-                    yield bound[0], {*bound[1:], *others}
-            case ast.NamedExpr(target=ast.Name(name), value=ast.Name(other)):
-                yield name, {other}
+                bound = {n for t in targets for n in _names(t)}
+                yield from ((name, (bound - {name}) | _names(value)) for name in bound)
+            case ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value):
+                yield name, _names(value)
+            case ast.NamedExpr(target=ast.Name(name), value=value):
+                yield name, _names(value)
             case ast.For(target=target, iter=source) | ast.comprehension(target=target, iter=source):
                 yield from ((name, _names(source)) for name in _names(target))
             case ast.withitem(context_expr=source, optional_vars=ast.expr() as target):

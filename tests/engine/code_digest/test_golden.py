@@ -276,7 +276,7 @@ DIGESTS = {
     "all names": "f386a5e851a17e7f",
     "third parties": "38367c18ca1f39ff",
     "built-ins": "28dc0cc044cc2de2",
-    "a package": "4a9d41c9f5e3eb46",
+    "a package": "d8e9d07fec67a99e",
     "modules that bring in each other": "4c98a90015dce327",
     "the contract": "c65958ac3a503847",
     "imports inside": "bb3c72c7382f0308",

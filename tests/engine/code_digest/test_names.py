@@ -388,3 +388,33 @@ def test_an_annotation_that_python_never_evaluates_may_be_anything(toys):  # noq
     text = "from __future__ import annotations\nfrom typing import Annotated\ndef train(x: {}): return x"
     digests = {code_digest.digest(toys.function({"stages": text.format(t)})) for t in ("Annotated[int]", "0")}
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'importlib.import_module("PKG.deep.inner").helper(1)',
+        'load("PKG.deep.inner").helper(1)',
+        'load(".deep.inner", __package__).helper(1)',
+        '__import__("PKG.deep.inner").deep.inner.helper(1)',
+        'sys.modules["PKG.deep.inner"].helper(1)',
+        'getattr(deep, "inner").helper(1)',
+        "[getattr(m, 'inner') for m in (deep,)]",
+    ],
+)
+def test_a_module_of_the_package_counts_whatever_way_it_is_named(toys, body):  # noqa: F811
+    stages = (
+        "import importlib, sys\nfrom importlib import import_module as load\nimport PKG.deep.inner\n"
+        f"from PKG import deep\ndef train(): return {body}"
+    )
+    one, two = (
+        code_digest.digest(toys.function({"stages": stages, "deep/inner": f"def helper(x): return x + {n}"}))
+        for n in (1, 2)
+    )
+    assert one != two
+
+
+@pytest.mark.parametrize("name", ["json", "....nowhere", "nowhere.at.all"])
+def test_a_module_of_others_is_its_name(toys, name):  # noqa: F811
+    stages = f'import importlib\ndef train(): return importlib.import_module("{name}", __package__)'
+    assert code_digest.digest(toys.function({"stages": stages}))

@@ -195,6 +195,22 @@ def test_a_change_in_any_other_way_counts(toys, statements):  # noqa: F811
 @pytest.mark.parametrize(
     "statements",
     [
+        "T = [0]\nU = T if T else None\nU.append(helper)",
+        "T = []\nALL = {'t': T}\nALL['t'].append(helper)",
+        "T = []\nclass K: made = T\nx: list = K.made\nx.append(helper)",
+        "T = []\nx, y = T, 1\nx.append(helper)",
+        "from functools import partial\nT = []\ndef put(x): x.append(helper)\nq = partial(put, T)\nq()",
+        "T = {}\nclass Registry:\n    def add(self, x): T['x'] = x\nregistry = Registry()\nregistry.add(helper)",
+        "T = {}\nclass Registry:\n    def add(self, x): T['x'] = x\nr = Registry()\nn = r.add(helper)",
+    ],
+)
+def test_a_change_through_what_was_made_of_a_name_counts(toys, statements):  # noqa: F811
+    assert reaches(toys, statements + RETURNS_T)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
         "T = []\ndef fill(): T.append(helper)" + RETURNS_T,
         "T = []\nclass C:\n    def fill(self): T.append(helper)" + RETURNS_T,
         "T = []\ndef fill(): T.append(helper)\nprint(fill)" + RETURNS_T,
