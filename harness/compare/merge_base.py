@@ -1,0 +1,148 @@
+"""What a change under review cannot do to the gates of its merge base: exchange what they are judged on.
+
+Gates, margins, reference and seeds are those of the merge base. If the run lacks repeats or items that they are judged
+on, or the metric measures something else, a gate does not pass. What differs from the file is said beside the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from harness.artifact import Json
+from harness.compare import Difference, Finding, Verdict
+from harness.compare.contrast import incomparable, measured_otherwise, other_code
+from harness.compare.decide import Judged, correct
+from harness.compare.differences import run_differences
+from harness.compare.match import Matching
+from harness.compare.sample import seeds_of
+from harness.formats.strict_json import canonical
+from harness.store.record import GateInfo, Run
+
+
+def noting_reference(judged: Judged, file: Mapping[str, Json]) -> Judged:
+    """The finding against a reference, with an added sentence if the suite as it was run has another one."""
+    finding = judged.finding
+    if finding.against is None or finding.against == file:
+        return judged
+    told = (
+        f"judged against {_named(finding.against)} of the merge base, not against {_named(file)} of the file"
+    )
+    return replace(judged, finding=replace(finding, beside=(*finding.beside, told)))
+
+
+def as_accepted(judged: Judged, matching: Matching, run: Run, baseline: Run) -> Judged:
+    """The finding against a reference; incomparable if a gate of the merge base now measures something else.
+
+    Both of its sides are of the run under review, so that they cannot show it.
+    """
+    finding = judged.finding
+    if not finding.gated:
+        return judged
+    pairs = [p for p in matching.pairs if p.candidate.metric == finding.metric]
+    if changed := run_differences(run, baseline, pairs):
+        return Judged(incomparable(finding, changed))
+    changed = measured_otherwise(run, baseline, pairs)
+    return Judged(other_code(finding, changed)) if changed else judged
+
+
+def with_other_items(judged: Judged) -> Judged:
+    """The gated finding; incomparable if it rests on items that are not the baseline's, unless it has regressed anyway.
+
+    A change could rename its items, so that they are not paired and less can be shown.
+    """
+    finding = judged.finding
+    if not finding.gated or finding.against is not None or finding.estimate is None:
+        return judged
+    paired = finding.estimate.unit != "items" or finding.estimate.paired
+    if paired or finding.verdict in (Verdict.REGRESSED, Verdict.INCOMPARABLE):
+        return judged
+    return Judged(incomparable(finding, (), "the run has other items than the baseline"))
+
+
+def with_fewer_seeds(judged: Judged, seeds: Mapping[str, Sequence[int]], run: Run, baseline: Run) -> Judged:
+    """The gated finding; incomparable if repeats of the merge base's suite are missing, unless it has regressed anyway.
+
+    Repeats with other seeds are not paired with the baseline's, so that a change may not show that does with them.
+    """
+    finding = judged.finding
+    if not finding.gated or finding.verdict in (Verdict.REGRESSED, Verdict.INCOMPARABLE):
+        return judged
+    swept = {n for side in (run, baseline) for n in side.metrics[finding.metric].seeds}
+    names = [n for n in seeds if n in swept]
+    wanted = {
+        tuple(sorted(zip(names, row, strict=True))) for row in zip(*(seeds[n] for n in names), strict=True)
+    }
+    scores = [s for s in run.scores if s.metric == finding.metric]
+    if not names or all(wanted <= {seeds_of(r) for r in s.repeats} for s in scores):
+        return judged
+    declared = run.declaration.get("seeds")
+    here: Mapping[str, Json] = declared if isinstance(declared, Mapping) else {}
+    fields = {n: (list(seeds[n]) if n in seeds else None, here.get(n)) for n in sorted(swept)}
+    changed = [Difference(f"seeds.{n}", *values) for n, values in fields.items()]
+    return Judged(incomparable(finding, changed, "the run lacks repeats of the merge base's suite:"))
+
+
+def corrected(judged: Sequence[Judged], alpha: float, matching: Matching | None) -> tuple[Finding, ...]:
+    """Holm's correction; with a ``matching`` separately for points of a sweep that the baseline does not have.
+
+    Otherwise a change could add points until a claim about the accepted ones is not sure enough any more.
+    """
+    new = {_place(s.metric, s.point) for s in matching.new} if matching is not None else set()
+    families: tuple[list[Judged], list[Judged]] = [], []
+    for j in judged:
+        is_new = j.finding.against is not None and _place(j.finding.metric, j.finding.at) in new
+        families[is_new].append(j)
+    found = {
+        id(j): finding
+        for family in families
+        for j, finding in zip(family, correct(family, alpha), strict=True)
+    }
+    return tuple(found[id(j)] for j in judged)
+
+
+def _place(metric: str, at: Mapping[str, Json]) -> tuple[str, str]:
+    return metric, canonical(at)
+
+
+def noting_margin(
+    finding: Finding, used: Sequence[GateInfo], file: Sequence[GateInfo], accepted: Sequence[GateInfo]
+) -> Finding:
+    """The finding, with an added sentence if the gates of different sources disagree on its margin.
+
+    Args:
+        finding: finding of a comparison with a baseline.
+        used: the gates that were judged; those of the merge base under ``--baseline-ref``.
+        file: the gates of the suite as it was run.
+        accepted: the gates that the baseline was accepted with.
+    """
+    mine, files, theirs = (_margin_of(finding, gates) for gates in (used, file, accepted))
+    told = []
+    if mine != files:
+        told.append(f"judged with {_said(mine)} of the merge base, not with {_said(files)} of the file")
+    elif mine is not None and theirs is not None and mine != theirs:
+        told.append(f"judged with {_said(mine)}; the baseline was accepted with {_said(theirs)}")
+    return replace(finding, beside=(*finding.beside, *told))
+
+
+def _margin_of(finding: Finding, gates: Sequence[GateInfo]) -> tuple[float, bool] | None:
+    """The margin and whether it is relative; None if no gate is about this finding."""
+    for gate in gates:
+        at = dict(finding.at) if finding.gated and finding.against is None else {}
+        is_here = (gate.metric, gate.field) == (finding.metric, finding.field)
+        if is_here and dict(gate.at) == at and gate.against_reference == (finding.against is not None):
+            return gate.margin, gate.relative
+    return None
+
+
+def _said(margin: tuple[float, bool] | None) -> str:
+    if margin is None:
+        return "no margin"
+    value, relative = margin
+    return f"the margin {100 * value:g} %" if relative else f"the margin {value:g}"
+
+
+def _named(reference: Mapping[str, Json]) -> str:
+    if not reference:
+        return "no reference"
+    return f"the reference {', '.join(f'{axis}={value}' for axis, value in reference.items())}"
