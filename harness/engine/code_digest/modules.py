@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from harness.engine.code_digest.scopes import of_statement
 from harness.engine.code_digest.touching import TopLevel
 
 CONTRACT = "__contract__"
@@ -45,8 +46,8 @@ class Module:
     """sha256 of the file when it was read."""
     is_package: bool
     bindings: dict[str, list[Binding]]
-    stars: tuple[str, ...]
-    """Modules from which it imports all names (``*``)."""
+    stars: Mapping[str, frozenset[str]]
+    """Modules from which it imports all names (``*``), in order → the names bound before that and not after it."""
 
     @property
     def top(self) -> str:
@@ -105,21 +106,29 @@ def read(name: str) -> Module | None:
     file = Path(spec.origin)
     data = file.read_bytes()
     is_package = spec.submodule_search_locations is not None
-    module = Module(name, file, sha256(data).hexdigest(), is_package, {}, ())
-    stars: list[str] = []
+    module = Module(name, file, sha256(data).hexdigest(), is_package, {}, {})
+    stars: dict[str, frozenset[str]] = {}
     statements = list(_top_level(ast.parse(data).body, ()))
     top = TopLevel.of(statement for statement, _ in statements)
     for statement, guards in statements:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             for bound, target in imported(statement, module.package):
                 if target.name == "*":
-                    stars.append(target.module)
+                    stars.pop(target.module, None)
+                    stars[target.module] = frozenset(module.bindings)
                 else:
                     module.bindings.setdefault(bound, []).append(Binding(target, guards))
+                    stars = _bound_since(stars, [bound])
         else:
             for bound in top.touched(statement):
                 module.bindings.setdefault(bound, []).append(Binding(statement, guards))
-    return Module(name, file, module.content, is_package, module.bindings, tuple(stars))
+            stars = _bound_since(stars, of_statement(statement).names)
+    return Module(name, file, module.content, is_package, module.bindings, stars)
+
+
+def _bound_since(stars: dict[str, frozenset[str]], names: Iterable[str]) -> dict[str, frozenset[str]]:
+    """The star imports, without names that were bound again after them."""
+    return {star: before.difference(names) for star, before in stars.items()}
 
 
 def imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, Import]]:
@@ -142,6 +151,7 @@ def _top_level(
     for node in body:
         if isinstance(node, ast.If):
             if _is_script(node.test):
+                yield from _top_level(node.orelse, guards)
                 continue
             yield ast.Assert(node.test), guards  # what a condition does is done whatever its value
             typing = _is_type_checking(node.test)
@@ -168,4 +178,8 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 
 def _is_script(test: ast.expr) -> bool:
-    return any(isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(test))
+    """Whether a condition is ``__name__ == "__main__"``."""
+    match test:
+        case ast.Compare(left=ast.Name("__name__"), ops=[ast.Eq()], comparators=[ast.Constant("__main__")]):
+            return True
+    return False

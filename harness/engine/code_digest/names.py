@@ -29,9 +29,19 @@ class Definition(NamedTuple):
 
 
 def bound(definition: Definition) -> list[tuple[Binding, Module]]:
-    """The statements that bind the name of a definition, each with its module."""
+    """The statements that bind the name of a definition, each with its module.
+
+    Functions and classes of another name, which may change it when they are defined, are left out.
+    """
     module = load(definition.module)
-    return [(binding, module) for binding in module.bindings.get(definition.name, ())] if module else []
+    if module is None:
+        return []
+    others = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return [
+        (binding, module)
+        for binding in module.bindings.get(definition.name, ())
+        if not isinstance(binding.bound, others) or binding.bound.name == definition.name
+    ]
 
 
 @dataclass(frozen=True)
@@ -87,22 +97,39 @@ def imported(target: Import, rest: Chain, by: Module) -> Target:
 
 
 def _in_module(chain: Chain, module: Module, seen: frozenset[Import]) -> Target | None:
+    return _bound_in(chain, module, seen) or _brought_in(chain, module, seen)
+
+
+def _bound_in(chain: Chain, module: Module, seen: frozenset[Import]) -> Target | None:
+    """What a name is bound to in a module, or in an own one whose names it brings in; the last of them wins."""
     name, *rest = chain
     if module.is_contract and name in module.bindings:
         return Target(f"contract:{'.'.join(chain)}")
-    if name in module.bindings:
-        target = module.alias(name)
-        if target is None or target in seen:
-            return Target(Definition(module.name, name), tuple(rest))
-        return _imported(target, tuple(rest), module, seen | {target})
+    for star, replaced in [*module.stars.items()][::-1]:
+        is_later = name in replaced and not name.startswith("_")
+        if is_later or name not in module.bindings:
+            everything = Import(star, "*")
+            other = load(star) if _is_own(star, module) and everything not in seen else None
+            if other and (found := _bound_in(chain, other, seen | {everything})):
+                return found
+    if name not in module.bindings:
+        return None
+    target = module.alias(name)
+    if target is None or target in seen:
+        return Target(Definition(module.name, name), tuple(rest))
+    return _imported(target, tuple(rest), module, seen | {target})
+
+
+def _brought_in(chain: Chain, module: Module, seen: frozenset[Import]) -> Target | None:
+    """The name as one of those that a third-party module may bring in, here or in an own module."""
+    foreign = [star for star in module.stars if not _is_own(star, module)]
+    if foreign and not hasattr(builtins, chain[0]):
+        return Target(".".join((*foreign, "*", *chain)))
     for star in module.stars:
         everything = Import(star, "*")
         other = load(star) if _is_own(star, module) and everything not in seen else None
-        if other and (found := _in_module(chain, other, seen | {everything})):
+        if other and (found := _brought_in(chain, other, seen | {everything})):
             return found
-    foreign = [star for star in module.stars if not _is_own(star, module)]
-    if foreign and not hasattr(builtins, name):
-        return Target(".".join((*foreign, "*", *chain)))
     return None
 
 
@@ -125,6 +152,8 @@ def _submodule(path: str, rest: Chain, seen: frozenset[Import]) -> Target:
     """Resolve what follows a module's name: ``package.module.function``."""
     module = load(path)
     if module is None:
+        if rest and load(f"{path}.{rest[0]}") is not None:  # a package without ``__init__.py``
+            return _submodule(f"{path}.{rest[0]}", rest[1:], seen)
         return Target(".".join((path, *rest)))
     if not rest:
         return Target("contract:") if module.is_contract else Target(Definition(path, WHOLE))

@@ -65,6 +65,7 @@ def _spelled(definition: Definition) -> Spelled:
         return Spelled(json.dumps(["no source", definition.name]), (), frozenset())
     if definition.name == WHOLE:
         parts = [*(Definition(module.name, name) for name in sorted(module.bindings)), *submodules(module)]
+        parts += [Definition(star, WHOLE) for star in sorted(module.stars) if load(star) is not None]
         return Spelled('["module"]', tuple(map(Reference, parts)), frozenset())
     speller = _Speller(module, definition)
     if definition.entry is not None:
@@ -198,12 +199,27 @@ class _Speller:
         return []
 
     def _loaded_by_name(self, node: ast.AST, scopes_: _Scopes) -> Target | None:
-        """The own module of ``import_module("a.b")``, ``__import__("a.b")`` or ``sys.modules["a.b"]``, as a whole."""
+        """The own module of ``import_module("a.b")``, ``__import__("a.b")``, ``sys.modules["a.b"]``, as a whole.
+
+        ``globals()`` and ``sys.modules[__name__]`` are the module itself.
+        """
+        package, name = self.module.package, self.module.name
         match node:
-            case ast.Call(func=by, args=[ast.Constant(value=str(name)), *_]):
-                ways: tuple[str, ...] = ("importlib.import_module", "__import__")
+            case ast.Call(func=by, args=[], keywords=[]):
+                ways: tuple[str, ...] = ("globals",)
+            case ast.Subscript(value=by, slice=ast.Name("__name__")):
+                ways = ("sys.modules",)
             case ast.Subscript(value=by, slice=ast.Constant(value=str(name))):
                 ways = ("sys.modules",)
+            case ast.Call(func=by):
+                given = [*node.args, *(k.value for k in node.keywords if k.arg in ("name", "package"))]
+                words = [g.value if isinstance(g, ast.Constant) else None for g in given]
+                if not words or not isinstance(words[0], str):
+                    return None
+                name = words[0]
+                if len(words) > 1 and isinstance(words[1], str):
+                    package = words[1]
+                ways = ("importlib.import_module", "__import__")
             case _:
                 return None
         chain = names.dotted(by)
@@ -211,7 +227,7 @@ class _Speller:
         if not any(t and isinstance(t.to, str) and ".".join((t.to, *t.rest)) in ways for t in found):
             return None
         with suppress(ImportError):  # a relative name that leads out of its package
-            whole = resolve_name(name, self.module.package) if name.startswith(".") else name
+            whole = resolve_name(name, package) if name.startswith(".") else name
             target = names.imported(Import(whole, None), (), self.module)
             return target if isinstance(target.to, Definition) else None
         return None

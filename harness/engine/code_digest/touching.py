@@ -38,7 +38,9 @@ class TopLevel:
     aliases: dict[str, set[str]] = field(default_factory=dict)
     """Name → names that may be the same thing, a part of it, or what made it."""
     listing: set[str] = field(default_factory=set)
-    """The classes with ``__init_subclass__``; all classes if the module's code asks for ``__subclasses__``."""
+    """The metaclasses and the classes with ``__init_subclass__``; all if the code asks for ``__subclasses__``."""
+    bases: dict[str, set[str]] = field(default_factory=dict)
+    """Class → the names in its bases and in its metaclass."""
 
     @classmethod
     def of(cls, statements: Iterable[ast.stmt]) -> TopLevel:
@@ -51,7 +53,11 @@ class TopLevel:
                 found.uses.setdefault(name, set()).update(_names(code))
         asked = any(_has(s, "__subclasses__") for s in statements)
         classes = [s for s in statements if isinstance(s, ast.ClassDef)]
-        found.listing = {c.name for c in classes if asked or _has(c, "__init_subclass__")}
+        metaclasses = {
+            n for c in classes for k in c.keywords if k.arg == "metaclass" for n in _names(k.value)
+        }
+        found.listing = {c.name for c in classes if asked or _has(c, "__init_subclass__")} | metaclasses
+        found.bases = {c.name: {n for b in (*c.bases, *c.keywords) for n in _names(b)} for c in classes}
         for statement in statements:
             if not isinstance(statement, _Definition):
                 for one, others in _aliases(statement):
@@ -71,8 +77,12 @@ class TopLevel:
         changed.update(*(self._by_calling(node) for node in _run(statement) if isinstance(node, ast.Call)))
         changed |= self._behind(changed) - self.uses.keys()
         if isinstance(statement, ast.ClassDef):
-            bases = {n for base in statement.bases for n in _names(base)} & self.listing
-            changed.update(bases, *(self.changes[base] for base in bases))
+            above = self._above(statement.name) & self.listing
+            changed.update(above, *(self.changes[base] for base in above))
+        if isinstance(statement, _Definition):
+            called = (d.func if isinstance(d, ast.Call) else d for d in statement.decorator_list)
+            decorators = {n for decorator in called for n in _names(decorator)}
+            changed |= (decorators | self._behind(decorators)) - self.uses.keys()
         if isinstance(statement, _Definition):
             changed &= self.own
             changed.update(*(n.names for n in ast.walk(statement) if isinstance(n, ast.Global)))
@@ -84,6 +94,16 @@ class TopLevel:
         waiting = set(given)
         while waiting:
             new = self.aliases.get(waiting.pop(), set()) - found
+            found |= new
+            waiting |= new
+        return found
+
+    def _above(self, name: str) -> set[str]:
+        """The module's own classes that a class derives from, and their metaclasses."""
+        found: set[str] = set()
+        waiting = {name}
+        while waiting:
+            new = (self.bases.get(waiting.pop(), set()) & self.uses.keys()) - found
             found |= new
             waiting |= new
         return found
@@ -116,6 +136,8 @@ class TopLevel:
                 while isinstance(root, ast.Attribute | ast.Subscript):
                     root = root.value
                 return {root.id} if isinstance(root, ast.Name) else set()
+            case ast.AugAssign(target=ast.Name(name)):
+                return {name} & known
             case ast.Call(func=ast.Name("setattr" | "delattr"), args=[changed, *_]):
                 return _names(changed) & known
             case ast.Call(func=ast.Name(name)) if name in _ANYTHING:

@@ -281,7 +281,7 @@ DIGESTS = {
     "the contract": "c65958ac3a503847",
     "imports inside": "bb3c72c7382f0308",
     "conditions": "ddc3c15fd144f2ab",
-    "changes": "6acf5de48aed3396",
+    "changes": "7b76d88dd6fb1a49",
     "a class": "465c964d7c2a84fb",
     "annotations": "28bf70a53c079590",
     "annotations that name nothing": "f42dfb083ce4f5eb",

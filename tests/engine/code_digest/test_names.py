@@ -400,6 +400,11 @@ def test_an_annotation_that_python_never_evaluates_may_be_anything(toys):  # noq
         'sys.modules["PKG.deep.inner"].helper(1)',
         'getattr(deep, "inner").helper(1)',
         "[getattr(m, 'inner') for m in (deep,)]",
+        'importlib.import_module(name="PKG.deep.inner").helper(1)',
+        'importlib.import_module(".inner", "PKG.deep").helper(1)',
+        "globals()['de' + 'ep']",
+        "sys.modules[__name__].deep",
+        "getattr(sys.modules[__name__], 'deep')",
     ],
 )
 def test_a_module_of_the_package_counts_whatever_way_it_is_named(toys, body):  # noqa: F811
@@ -418,3 +423,25 @@ def test_a_module_of_the_package_counts_whatever_way_it_is_named(toys, body):  #
 def test_a_module_of_others_is_its_name(toys, name):  # noqa: F811
     stages = f'import importlib\ndef train(): return importlib.import_module("{name}", __package__)'
     assert code_digest.digest(toys.function({"stages": stages}))
+
+
+@pytest.mark.parametrize(
+    ("stages", "last"),
+    [
+        ("from PKG.one import *\nfrom PKG.two import *", "two"),
+        ("from PKG.two import *\nfrom PKG.one import *", "one"),
+        ("def helper(x): return x\nfrom PKG.two import *", "two"),
+        ("from PKG.two import *\ndef helper(x): return x", ""),
+        ("from PKG.one import *\nif str: from PKG.two import helper", "two"),
+        ("from PKG.one import *\nfrom PKG.two import *\nfrom PKG.one import *", "one"),
+        ("import PKG.bare.two\nhelper = PKG.bare.two.helper", "bare/two"),
+    ],
+)
+def test_of_several_modules_that_bring_in_a_name_the_last_one_counts(toys, stages, last):  # noqa: F811
+    def digest(changed: str) -> str:
+        files = {n: f"def helper(x): return x + {1 + (n == changed)}" for n in ("one", "two", "bare/two")}
+        made = toys.function({"stages": f"{stages}\ndef train(): return helper(1)", **files})
+        return code_digest.digest(made)
+
+    changes = {name for name in ("one", "two", "bare/two") if digest(name) != digest("")}
+    assert changes == ({last} if last else set())

@@ -211,6 +211,26 @@ def test_a_change_through_what_was_made_of_a_name_counts(toys, statements):  # n
 @pytest.mark.parametrize(
     "statements",
     [
+        "class Reg(dict):\n    def __call__(self, f): self['f'] = f\nT = Reg()\n@T\ndef g(): return helper(1)",
+        "class Reg(dict):\n    def __call__(self, n): return lambda f: self.update(f=f)\nT = Reg()\n@T('a')\n"
+        "def g(): return helper(1)",
+        "T = []\nclass B:\n    def __init_subclass__(cls): T.append(cls)\nclass M(B): ...\nclass A(M): x = helper",
+        "T = []\nclass M(type):\n    def __init__(cls, *a): T.append(cls)\nclass B(metaclass=M): ...\n"
+        "class A(B): x = helper",
+        "class T: ...\nclass M(T): ...\nclass A(M): x = helper\ndef of(): return T.__subclasses__()",
+        "T = []\nY = T\nY += [helper]",
+        "T = []\nfor g in (T, []): g += [helper]",
+        "if __name__ != '__main__': T = helper",
+        "if __name__ == '__main__': T = 1\nelse: T = helper",
+    ],
+)
+def test_a_change_by_an_instance_a_metaclass_or_an_operator_counts(toys, statements):  # noqa: F811
+    assert reaches(toys, statements + RETURNS_T)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
         "T = []\ndef fill(): T.append(helper)" + RETURNS_T,
         "T = []\nclass C:\n    def fill(self): T.append(helper)" + RETURNS_T,
         "T = []\ndef fill(): T.append(helper)\nprint(fill)" + RETURNS_T,
@@ -221,6 +241,8 @@ def test_a_change_through_what_was_made_of_a_name_counts(toys, statements):  # n
         "T = [1]\ndef read():\n    print(1)\n    return T\nX = read(), helper" + RETURNS_T,
         "T = [1]\nfor x in T:\n    y = x, helper" + RETURNS_T,
         "class T: ...\nclass C(T):\n    x = helper" + RETURNS_T,
+        "T = 1\nif __name__ == '__main__': T = helper" + RETURNS_T,
+        "T = [1]\ndef deco(x): return lambda f: f\n@deco(T)\ndef f(): return helper(1)" + RETURNS_T,
         "import re\nX = re.escape(str(helper))\ndef train(): return re",
         "import functools\n@functools.cache\ndef f(): return helper(1)\ndef train(): return functools",
         "def own(f): return f\n@own\ndef f(): return helper(1)\ndef train(): return own",
