@@ -205,6 +205,14 @@ def _approved(project: Path, ref: str, name: str, suite_file: Path | None) -> Su
     return suite_at(project, ref, name, suite_file)
 
 
+def gates_of(bound: Suite, against: Against, suite_file: Path) -> tuple[GateInfo, ...]:
+    """The gates that will be judged: the suite's own, or under a reference those of the merge base."""
+    if against.ref is None:
+        return gate_infos(bound)
+    approved = _approved(bound.project, against.ref, bound.name, suite_file)
+    return gate_infos(bound if approved is None else with_absolute_paths(approved))
+
+
 def _declared(approved: Suite, suite_file: Path, run: Run) -> tuple[tuple[GateInfo, ...], Mapping[str, Json]]:
     """Return gates and reference of a suite at the merge base, with their points in the values of the run.
 
@@ -238,6 +246,11 @@ def _no_baseline(run: Run, folder: Path, project: Path, label: str, ref: str | N
     )
     place = f" at the merge base with {ref}" if ref else ""
     others = f"; there are: {', '.join(known)} (--baseline LABEL compares with one)" if known else ""
+    if ref is not None:
+        return (
+            f"no baseline {label!r} for {run.suite}{place}{others}: nothing there says what is right, so nothing is "
+            "judged; a baseline that this branch adds counts once it is merged"
+        )
     short = places.reports(places.of(Path.cwd()), run.suite) / run.id
     named = run.id if short.resolve() == folder.resolve() else shlex.quote(str(folder))
     option = "" if label == label_of(run) else f" --label {label}"
@@ -280,6 +293,12 @@ class _Reader:
             several = ", ".join(map(str, named))
             raise UsageError(f"{here}: at {self.base} several files have the name {name!r}: {several}")
         if named:
+            other = self._name(here) if here in known else None
+            if other is not None and any(self._labels(other)):
+                raise UsageError(
+                    f"{here}: at {self.base} this file is the suite {other!r}, which has a baseline; as {name!r} it "
+                    f"would be judged by the gates of {named[0]}: run that file, or give this one its name again"
+                )
             return self._load(named[0])
         if labels := sorted(self._labels(name)):
             raise UsageError(

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from harness.compare.baseline import Baseline, digest_of, path_of
+from harness.compare.claim import mixed, mixture
 from harness.compare.differences import run_differences
 from harness.compare.match import match
 from harness.errors import UsageError
@@ -185,8 +186,11 @@ def write(file: Path, run: Run, items: bytes | None) -> None:
     """Sign an accepted run and write it as the baseline ``file``, with its items next to it. The caller holds its lock.
 
     Raises:
+        UsageError: its repeats rest on different executions of one stage.
         OSError: the files cannot be written; the previous baseline is unchanged.
     """
+    if names := mixed(run.scores):
+        raise UsageError(f"not accepted: {mixture(names, 'the run')}")
     run = replace(run, items=None if items is None else sha256(items).hexdigest())
     body = to_json(run)
     body["accepted"]["digest"] = digest_of(body, items)

@@ -166,6 +166,14 @@ class MergeBase:
         if repository.returncode:
             problem = repository.stderr.decode(errors="replace").strip().partition("\n")[0]
             raise UsageError(f"{at}: {project} is no repository that git can read ({problem})")
+        refs = [f"refs/{kind}/{ref}" for kind in ("tags", "heads", "remotes")]
+        meant = (
+            _git(project, "for-each-ref", "--format=%(refname)", *refs)
+            .stdout.decode(errors="replace")
+            .split()
+        )
+        if len(several := [m for m in meant if m in refs]) > 1:
+            raise UsageError(f"{at}: may be {' or '.join(several)}; write one of them")
         tip = _git(project, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
         if tip.returncode:
             raise UsageError(f"{at}: git knows no such commit, branch or tag (is it fetched?)")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
+from harness.artifact import Json
 from harness.compare import Claim
 from harness.compare.match import Pair
-from harness.compare.sample import read_the_same
+from harness.compare.sample import read_the_same, seeds_of
 from harness.store.record import MetricInfo, Repeat, Score, Subject
 
 
@@ -71,6 +72,48 @@ def unproven(claim: Claim) -> str:
     seeds = [claim.once[n] for n in claim.anew if n in claim.once]
     advice = f"; to repeat: {how(seeds)}" if seeds else ""
     return f"{what}, executed anew, and came out differently, which one run each cannot judge{advice}"
+
+
+def mixed(scores: Iterable[Score]) -> list[str]:
+    """The stages behind scores of one run that were executed more than once with different results.
+
+    Then some repeats rest on one execution and some on another, as after an artifact was lost and made again.
+    """
+    found: dict[tuple[str, str], set[str]] = {}
+    for score in scores:
+        for repeat in score.repeats:
+            for name, made in repeat.drawn.items():
+                if made.content:
+                    found.setdefault((name, made.key), set()).add(made.content)
+    return sorted({name for (name, _), contents in found.items() if len(contents) > 1})
+
+
+def mixture(names: Sequence[str], where: str) -> str:
+    """Why nothing can be claimed about repeats that rest on several executions of one recipe."""
+    fresh = " ".join(f"--fresh {n}" for n in names)
+    return (
+        f"{where} rests on several executions of {named(names)}, which came out differently; "
+        f"harness run {fresh} makes {'it' if len(names) == 1 else 'them'} anew"
+    )
+
+
+def same_subject(pairs: Sequence[Pair], subject: Json) -> bool:
+    """Whether all of the subject before the metric gave the same bytes on both sides, in every shared repeat."""
+    names = [n for n in subject if isinstance(n, str)] if isinstance(subject, list) else []
+    checked = 0
+    for pair in pairs:
+        before = [n for n in names if f"{n.partition('.')[0]}.use" in pair.candidate.settings]
+        theirs = {seeds_of(r): r for r in pair.baseline.repeats}
+        for repeat in pair.candidate.repeats:
+            other = theirs.get(seeds_of(repeat))
+            if other is None or not before:
+                return False
+            for n in before:
+                ours, then = repeat.drawn.get(n), other.drawn.get(n)
+                if ours is None or then is None or not ours.content or ours.content != then.content:
+                    return False
+            checked += 1
+    return checked > 0
 
 
 def named(names: Iterable[str]) -> str:

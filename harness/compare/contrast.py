@@ -8,8 +8,8 @@ from typing import Literal
 
 from harness.artifact import Json
 from harness.compare import Difference, Estimate, Finding, Verdict, stats
-from harness.compare.claim import beside, claim_of, unproven
-from harness.compare.decide import Judged, Judgement, decide
+from harness.compare.claim import beside, claim_of, mixed, mixture, same_subject, unproven
+from harness.compare.decide import CLAIMS, Judged, Judgement, decide
 from harness.compare.differences import (
     declared_differences,
     differences,
@@ -82,6 +82,8 @@ class Contrast:
         judgement = decide(evidence, finding.better, finding.margin, same_environment=same, alpha=self.alpha)
         if judgement.verdict in (Verdict.REGRESSED, Verdict.IMPROVED) and (why := unproven(claim)):
             judgement = Judgement(Verdict.INCONCLUSIVE, f"{judgement.reason}: {why}")
+        if judgement.verdict in CLAIMS and (why := self._no_claim(usable, judgement.verdict)):
+            judgement = Judgement(Verdict.INCONCLUSIVE, f"{judgement.reason}: {why}")
         finding = replace(
             finding,
             verdict=judgement.verdict,
@@ -92,6 +94,20 @@ class Contrast:
         )
         before = alone([p.baseline for p in usable], name, self.baseline) if gated else None
         return Judged(finding, evidence, before, self.baseline.run.metrics[metric].fields[name] or {})
+
+    def _no_claim(self, pairs: Sequence[Pair], verdict: Verdict) -> str:
+        """Why these repeats allow no claim about the subject, whatever their values say; empty if they do."""
+        for scores, where in (
+            ([p.candidate for p in pairs], "the run"),
+            ([p.baseline for p in pairs], "the baseline"),
+        ):
+            if names := mixed(scores):
+                return mixture(names, where)
+        if verdict is not Verdict.UNCHANGED and same_subject(
+            pairs, self.candidate.run.declaration.get("subject")
+        ):
+            return "what is under test came out the same on both sides, so that the difference is not its own"
+        return ""
 
     def unjudged(
         self,

@@ -14,6 +14,7 @@ from harness.compare import stats
 from harness.compare.match import Pair
 from harness.compare.sample import (
     LEAST,
+    Rows,
     SeedKey,
     Side,
     by_seeds,
@@ -58,6 +59,8 @@ class Evidence:
     """Which repeats gave the same output as another, and how many seeds are shared if too few; empty if all count."""
     seeds: frozenset[SeedKey] | None = None
     """The seeds that count, if seeds are the unit."""
+    alike: bool = True
+    """If items are the unit: whether both sides have the same items in the same clusters."""
     pairs: Sequence[Pair] = ()
     """The scores with those repeats that count, and their equals: what else is said about the change is of these."""
 
@@ -88,11 +91,11 @@ def gather(pairs: Sequence[Pair], field: str, candidate: Side, baseline: Side) -
     Every score of ``pairs`` is complete and has the field.
     """
     metric = pairs[0].candidate.metric
-    counted = _counting(pairs, candidate.run.metrics[metric].seeds)
+    counted = counting(pairs, candidate.run.metrics[metric].seeds)
     return replace(_gathered(counted, field, candidate, baseline), pairs=counted)
 
 
-def _counting(pairs: Sequence[Pair], order: Sequence[str]) -> Sequence[Pair]:
+def counting(pairs: Sequence[Pair], order: Sequence[str]) -> Sequence[Pair]:
     """The pairs with the repeats of shared seeds only, if these are enough; otherwise as they are."""
     scores = [s for p in pairs for s in (p.candidate, p.baseline)]
     have = [{seeds_of(r) for r in s.repeats} for s in scores]
@@ -272,15 +275,23 @@ def _over_items(
     """Over the union of both sides' items, those of one cluster together. ``note``: why not over seeds."""
     values = value_of(theirs, field), value_of(ours, field)
     before, after = rows_of(theirs, field, baseline.items), rows_of(ours, field, candidate.items)
-    because = f"{note}; {ONE}" if note else ONE
     if before is None or after is None:
+        because = f"{note}; {ONE}" if note else ONE
         return Evidence(*values, "one", False, 1, None, silent=because, note=note)
-    fewest = min(before.independent, after.independent)
     shared = before.moves.keys() == after.moves.keys()
     if before.moves.keys() - after.moves.keys():
         both = len(before.moves.keys() & after.moves.keys())
         told = f"{both} of the baseline's {len(before.moves)} items are shared"
-        note = "; ".join(filter(None, [note, told]))
+    else:
+        told = "the items are in other clusters" if shared and before.clusters != after.clusters else ""
+    note = "; ".join(filter(None, [note, told]))
+    found = _of_rows(before, after, values, step_of([*theirs, *ours], field), note)
+    return replace(found, alike=shared and before.clusters == after.clusters)
+
+
+def _of_rows(before: Rows, after: Rows, values: tuple[float, float], step: float, note: str) -> Evidence:
+    fewest = min(before.independent, after.independent)
+    shared = before.moves.keys() == after.moves.keys()
     if before.values == after.values:
         return Evidence(*values, "exact", True, fewest, None, note=note)
     if fewest < LEAST:
@@ -290,7 +301,7 @@ def _over_items(
     clusters = {**before.clusters, **after.clusters}
     spread = stats.overlapping(change, before.moves, after.moves, clusters)
     size, n = max(before.size, after.size), max(len(before.moves), len(after.moves))
-    known = known_over_items(spread, size, n, step_of([*theirs, *ours], field))
+    known = known_over_items(spread, size, n, step)
     if known is None and shared and stats.without_rounding(spread, size, n).mean == 0.0:
         return Evidence(*values, "exact", True, fewest, None, note=note)
     silent = "" if known else f"all {spread.n} items moved by the same, {NO_STEP}"

@@ -14,6 +14,7 @@ from harness.compare import Difference, Finding, Verdict
 from harness.compare.contrast import incomparable, measured_otherwise, other_code
 from harness.compare.decide import Judged, correct
 from harness.compare.differences import run_differences
+from harness.compare.evidence import counting
 from harness.compare.match import Matching
 from harness.compare.sample import seeds_of
 from harness.formats.strict_json import canonical
@@ -39,25 +40,40 @@ def as_accepted(judged: Judged, matching: Matching, run: Run, baseline: Run) -> 
     finding = judged.finding
     if not finding.gated:
         return judged
-    pairs = [p for p in matching.pairs if p.candidate.metric == finding.metric]
+    order = run.metrics[finding.metric].seeds if finding.metric in run.metrics else ()
+    pairs = counting([p for p in matching.pairs if p.candidate.metric == finding.metric], order)
     if changed := run_differences(run, baseline, pairs):
         return Judged(incomparable(finding, changed))
     changed = measured_otherwise(run, baseline, pairs)
     return Judged(other_code(finding, changed)) if changed else judged
 
 
-def with_other_items(judged: Judged) -> Judged:
-    """The gated finding; incomparable if it rests on items that are not the baseline's, unless it has regressed anyway.
+def with_other_items(judged: Judged, before: Mapping[Place, bool]) -> Judged:
+    """The gated finding; incomparable if its items or clusters are exchanged, unless it has regressed anyway.
 
     A change could rename its items, so that they are not paired and less can be shown.
+
+    Args:
+        judged: the finding.
+        before: finding against the reference → whether both of its sides have the same items in the baseline.
     """
-    finding = judged.finding
-    if not finding.gated or finding.against is not None or finding.estimate is None:
+    finding, evidence = judged.finding, judged.evidence
+    if not finding.gated or evidence is None or evidence.alike:
         return judged
-    paired = finding.estimate.unit != "items" or finding.estimate.paired
-    if paired or finding.verdict in (Verdict.REGRESSED, Verdict.INCOMPARABLE):
+    is_new = finding.against is not None and not before.get(place_of(finding), False)
+    if is_new or finding.verdict in (Verdict.REGRESSED, Verdict.INCOMPARABLE):
         return judged
-    return Judged(incomparable(finding, (), "the run has other items than the baseline"))
+    return Judged(
+        incomparable(finding, (), "the run has other items, or in other clusters, than the baseline")
+    )
+
+
+Place = tuple[str, str, str]
+"""Metric, field and point."""
+
+
+def place_of(finding: Finding) -> Place:
+    return finding.metric, finding.field, canonical(finding.at)
 
 
 def with_fewer_seeds(judged: Judged, seeds: Mapping[str, Sequence[int]], run: Run, baseline: Run) -> Judged:
@@ -88,10 +104,10 @@ def corrected(judged: Sequence[Judged], alpha: float, matching: Matching | None)
 
     Otherwise a change could add points until a claim about the accepted ones is not sure enough any more.
     """
-    new = {_place(s.metric, s.point) for s in matching.new} if matching is not None else set()
+    new = {(s.metric, canonical(s.point)) for s in matching.new} if matching is not None else set()
     families: tuple[list[Judged], list[Judged]] = [], []
     for j in judged:
-        is_new = j.finding.against is not None and _place(j.finding.metric, j.finding.at) in new
+        is_new = j.finding.against is not None and (j.finding.metric, canonical(j.finding.at)) in new
         families[is_new].append(j)
     found = {
         id(j): finding
@@ -99,10 +115,6 @@ def corrected(judged: Sequence[Judged], alpha: float, matching: Matching | None)
         for j, finding in zip(family, correct(family, alpha), strict=True)
     }
     return tuple(found[id(j)] for j in judged)
-
-
-def _place(metric: str, at: Mapping[str, Json]) -> tuple[str, str]:
-    return metric, canonical(at)
 
 
 def noting_margin(

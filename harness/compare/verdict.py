@@ -19,6 +19,7 @@ from harness.compare.merge_base import (
     corrected,
     noting_margin,
     noting_reference,
+    place_of,
     with_fewer_seeds,
     with_other_items,
 )
@@ -66,7 +67,10 @@ def compare(
     contrast = Contrast(candidate, baseline, alpha=alpha)
     judged = [*_gated(contrast, matching, gates), *_ungated(contrast, matching, gates), *inner]
     if reference is not None:
-        judged = [with_fewer_seeds(with_other_items(j), seeds or {}, run, baseline.run) for j in judged]
+        then = _within(baseline, declared, gates, is_declared=True)
+        alike = {place_of(j.finding): j.evidence is not None and j.evidence.alike for j in then}
+        judged = [with_other_items(j, alike) for j in judged]
+        judged = [with_fewer_seeds(j, seeds or {}, run, baseline.run) for j in judged]
     findings = corrected(judged, alpha, matching if reference is not None else None)
     return Comparison(
         suite=run.suite,

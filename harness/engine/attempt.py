@@ -21,7 +21,7 @@ from harness.engine.suite_sources import check_unchanged, digest_cache
 from harness.errors import StageError, StoreError
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store, check_tree
-from harness.store.entries import ONLY, Entry, read_of
+from harness.store.entries import ONLY, Entry, content_of, read_of
 from harness.store.environment import device_class
 from harness.store.record import Read
 from harness.suite.typed import to_json
@@ -93,7 +93,9 @@ class Attempt:
         self.store.keep_distributions(told.distributions)
         wall_s = round(told.wall_s, 3)
         result = None if told.result is None else replace(told.result, read=self._read())
-        entry = Entry(task.key, task.stage.name, told.outputs, result, wall_s, told.environment, {})
+        entry = Entry(
+            task.key, task.stage.name, told.outputs, result, wall_s, told.environment, {}, self._made_from()
+        )
         entry = self.store.commit(entry)
         settings = {name: to_json(v) for name, v in task.parameters.items()}
         self.store.note_timing(task.stage.name, settings, device_class(told.environment), entry.wall_s)
@@ -108,6 +110,11 @@ class Attempt:
             if len(inputs[name]) < len(entries):
                 return None
         return read_of(inputs)
+
+    def _made_from(self) -> dict[str, str]:
+        """Key → content of what the task was given, as far as it is still there."""
+        given = {one.key: self.store.get(one.key) for several in self.call.inputs.values() for one in several}
+        return {key: content_of(entry) for key, entry in given.items() if entry is not None}
 
     def _check_unchanged(self, when: str) -> None:
         """Check that the key still matches what the task reads: files may change during earlier tasks or this one."""

@@ -16,7 +16,7 @@ from harness.engine.keys import defaults
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store
-from harness.store.entries import CONTENT_DIGITS, ITEMS, ONLY, Entry, content_digest, files_of, read_of
+from harness.store.entries import CONTENT_DIGITS, ITEMS, ONLY, Entry, content_digest, content_of, read_of
 from harness.store.environment import DISTRIBUTIONS, environment, installed, installed_digest, kept_installed
 from harness.store.items import ItemRows, read_stored_items
 from harness.store.project import new_id
@@ -189,17 +189,20 @@ def _read(task: Task, outcomes: Mapping[TaskId, Outcome]) -> Read | None:
 
 
 def _drawn(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> dict[str, Made]:
-    """The outputs of those stages behind a metric that a seed affects."""
+    """The outputs of those stages behind a metric that a seed affects, as they were when they were used."""
+    behind = sorted(plan.behind(metric), key=lambda t: t.node)
+    used: dict[str, set[str]] = {}
+    for task in behind:
+        entry = outcomes[task.id].entry
+        for key, content in (entry.made_from if entry else {}).items():
+            used.setdefault(key, set()).add(content)
     drawn: dict[str, Made] = {}
-    for task in sorted(plan.behind(metric), key=lambda t: t.node):
+    for task in behind:
         if task.id != metric and task.stage.draws(task.parameters):
             entry = outcomes[task.id].entry
-            content = (
-                ""
-                if entry is None
-                else content_digest("files", [files_of(entry, name) for name in sorted(entry.outputs)])
-            )
-            drawn[task.node] = Made(task.key[:CONTENT_DIGITS], content)
+            contents = sorted(used.get(task.key, ())) or ([content_of(entry)] if entry else [""])
+            whole = contents[0] if len(contents) == 1 else content_digest("several", list(contents))
+            drawn[task.node] = Made(task.key[:CONTENT_DIGITS], whole)
     return drawn
 
 

@@ -77,6 +77,8 @@ class Entry:
     environment: Mapping[str, Json]
     files: Mapping[str, tuple[int, str]]
     """Relative path → size in bytes and sha256."""
+    made_from: Mapping[str, str] = field(default_factory=dict)
+    """Key of each task whose output was an input → the content of that task's outputs then. It may be made again."""
 
     @property
     def size(self) -> int:
@@ -115,7 +117,11 @@ def _digest(body: Mapping[str, Any]) -> str:
 def _is_sound(entry: Entry) -> bool:
     """Check every type: the digest only shows that someone computed it."""
     texts = [entry.key, entry.use, *(o.kind for o in entry.outputs.values())]
-    mappings = [entry.environment, *(m for o in entry.outputs.values() for m in (o.facts, o.conditions))]
+    mappings = [
+        entry.environment,
+        entry.made_from,
+        *(m for o in entry.outputs.values() for m in (o.facts, o.conditions)),
+    ]
     numbers: list[Any] = [entry.wall_s]
     if entry.result is not None:
         result = entry.result
@@ -127,6 +133,7 @@ def _is_sound(entry: Entry) -> bool:
         and all(isinstance(mapping, dict) for mapping in mappings)
         and all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
         and (entry.result is None or type(entry.result.items) is bool)
+        and all(isinstance(content, str) for content in entry.made_from.values())
         and all(_is_inside(name) and name.isprintable() and "/" not in name for name in entry.outputs)
         and all(
             _is_inside(name) and type(size) is int and _SHA256.fullmatch(digest) is not None
@@ -151,6 +158,11 @@ def files_of(entry: Entry, output: str) -> Json:
     """The checksums of an artifact's files, by path in its folder."""
     inside = f"{output}/"
     return {n.removeprefix(inside): digest for n, (_, digest) in entry.files.items() if n.startswith(inside)}
+
+
+def content_of(entry: Entry) -> str:
+    """A digest of the files of all outputs."""
+    return content_digest("files", [files_of(entry, name) for name in sorted(entry.outputs)])
 
 
 def content_digest(tag: str, value: Json) -> str:

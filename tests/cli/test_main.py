@@ -375,6 +375,37 @@ def test_a_change_cannot_choose_the_seeds_that_judge_it(in_git: Project, seeds: 
     assert in_git.harness("run", SUITE, "--baseline-ref", "main").code == 0, "more seeds do no harm"
 
 
+def test_a_file_that_takes_the_name_of_another_suite_does_not_leave_its_gate(in_git: Project) -> None:
+    git(in_git.folder, "switch", "-q", "main")
+    other = changed(("toy/centre", "toy/loose"), *UNGATED, text=WITH_OTHERS)
+    write_suite(in_git.folder, other, "loose.yaml")
+    git(in_git.folder, "add", "-A")
+    git(in_git.folder, "-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-qm", "Another suite")
+    git(in_git.folder, "switch", "-qc", "taken")
+    write_suite(in_git.folder, other)
+    said = in_git.harness("run", SUITE, *WORSE, "--baseline-ref", "main")
+    assert said.code == 2
+    assert (
+        "this file is the suite 'toy/centre', which has a baseline; as 'toy/loose' it would be" in said.error
+    )
+
+
+def test_a_change_cannot_choose_the_gates_that_seeds_are_added_for(in_git: Project) -> None:
+    write_suite(in_git.folder, changed(*UNGATED, text=WITH_OTHERS))
+    said = in_git.harness(
+        "run", SUITE, *WORSE, "--baseline-ref", "main", "--until-conclusive", "--max-seeds", "3"
+    )
+    assert said.code == 6
+    assert "nothing gated depends" not in said.out + said.err
+
+
+def test_a_reference_that_two_refs_have_is_written_out(in_git: Project) -> None:
+    git(in_git.folder, "tag", "main")
+    said = in_git.harness("run", SUITE, "--baseline-ref", "main")
+    assert said.error == "--baseline-ref main: may be refs/heads/main or refs/tags/main; write one of them"
+    assert in_git.harness("run", SUITE, "--baseline-ref", "refs/heads/main").code == 0
+
+
 def test_a_link_in_the_place_of_the_suite_does_not_lead_to_another_gate(in_git: Project) -> None:
     loose = write_suite(in_git.folder, changed(*LOOSE, text=WITH_OTHERS), "loose.yaml")
     (in_git.folder / SUITE).unlink()

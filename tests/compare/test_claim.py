@@ -9,7 +9,7 @@ import pytest
 from compare.runs import BASE, compared, metric, only, repeats, score, side
 
 from harness.compare import Finding, Verdict
-from harness.compare.claim import named, planned
+from harness.compare.claim import mixed, named, planned
 from harness.compare.sample import Side
 from harness.store.record import Made, Subject
 
@@ -154,3 +154,44 @@ def test_a_plan_says_what_will_be_run_once() -> None:
         "to repeat: seeds: {a.seed: [0, 1, 2], b.seed: [0, 1, 2]}"
     )
     assert named(["a", "b", "c"]) == "`a`, `b` and `c`"
+
+
+def test_repeats_that_rest_on_two_executions_of_one_recipe_allow_no_claim() -> None:
+    """The checkpoint was lost after three of the samplings, and made again elsewhere."""
+    two = made(WORSE, {"painter": [HERE, HERE, THERE]})
+    for ours, theirs in (
+        (two, made(BASE, {"painter": [HERE]})),
+        (made(WORSE, {"painter": [HERE]}), two),
+    ):
+        found = against(ours, theirs)
+        assert (found.verdict, found.p) == (Verdict.INCONCLUSIVE, None)
+    moved = made([b + 0.001 * (-1) ** i for i, b in enumerate(BASE)], {"painter": [HERE, HERE, THERE]})
+    found = against(moved, made(BASE, {"painter": [OTHER]}))
+    assert found.verdict is Verdict.INCONCLUSIVE, "nor that it is unchanged"
+    assert (
+        "the run rests on several executions of `painter`, which came out differently; "
+        "harness run --fresh painter makes it anew" in found.reason
+    )
+    lost = made(WORSE, {"painter": [HERE, Made("k", "")]})
+    assert mixed(lost.run.scores) == [], "what is not known is not different"
+    assert mixed([*made(BASE, {"b": [HERE, OTHER], "a": [HERE, THERE]}).run.scores]) == ["a"]
+
+
+def test_a_subject_that_came_out_the_same_is_not_what_changed() -> None:
+    def of(values: Sequence[float], measuring: str, painter: str = "here", **more: object) -> Side:
+        whole = made(values, {"painter": [Made("k", painter)], "measure": [Made("c", measuring)]})
+        (one,) = whole.run.scores
+        settings = {**one.settings, "painter.use": "toy.paint@1", "measure.use": "toy.c@1"}
+        scores = (replace(one, settings=settings),)
+        return Side(replace(whole.run, scores=scores, declaration={"subject": ["painter"], **more}))
+
+    found = against(of(WORSE, "x"), of(BASE, "y"))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.reason.endswith(
+        "what is under test came out the same on both sides, so that the difference is not its own"
+    )
+    changed = against(of(WORSE, "x", painter="there"), of(BASE, "y"))
+    assert "came out the same" not in changed.reason
+    unknown = against(of(WORSE, "x", subject=["painter", "measure.k"]), of(BASE, "y"))
+    assert unknown.verdict is Verdict.REGRESSED, "a part of the subject is not among what was recorded"
+    assert against(of(WORSE, "x", subject="painter"), of(BASE, "y")).verdict is Verdict.REGRESSED

@@ -95,6 +95,9 @@ def test_a_gate_does_not_pass_with_another_seed_swept_nor_with_seeds_in_another_
     )
 
 
+OTHER = "the run has other items, or in other clusters, than the baseline"
+
+
 def test_a_gate_does_not_pass_with_other_items_than_the_baseline_has(tmp_path: Path) -> None:
     values = {f"i{n}": 0.5 + 0.01 * (n % 7) for n in range(40)}
     base = itemised(tmp_path / "base", [values])
@@ -105,7 +108,7 @@ def test_a_gate_does_not_pass_with_other_items_than_the_baseline_has(tmp_path: P
     found = only(compare(renamed, base, (gate(0.5),), reference={}))
     assert (found.verdict, found.reason) == (
         Verdict.INCOMPARABLE,
-        "the run has other items than the baseline",
+        OTHER,
     )
     worse = itemised(tmp_path / "worse", [{f"j{n}": v - 0.4 for n, v in values.items()}], content="worse")
     assert only(compare(worse, base, (gate(0.1),), reference={})).verdict is Verdict.REGRESSED
@@ -128,3 +131,54 @@ def test_points_that_a_change_adds_do_not_weaken_a_gate_against_the_reference() 
     assert at_one(swept(0)) is Verdict.REGRESSED
     assert at_one(swept(30)) is Verdict.INCONCLUSIVE, "all of these are gates of the run's own suite"
     assert at_one(swept(30), reference={"m.k": 0}) is Verdict.REGRESSED
+
+
+def test_a_gate_does_not_pass_with_its_items_in_other_clusters(tmp_path: Path) -> None:
+    values = {f"i{n}": 0.5 + 0.01 * (n % 7) for n in range(40)}
+    close = {name: v + 0.001 * (n % 3) for n, (name, v) in enumerate(values.items())}
+    base = itemised(tmp_path / "base", [values], {name: name for name in values})
+    two = itemised(tmp_path / "two", [close], {name: name[-1] for name in values}, content="two")
+    plain = only(compare(two, base, (gate(0.5),)))
+    assert (plain.verdict, plain.beside[0]) == (Verdict.UNCHANGED, "the items are in other clusters")
+    found = only(compare(two, base, (gate(0.5),), reference={}))
+    assert (found.verdict, found.reason) == (Verdict.INCOMPARABLE, OTHER)
+
+
+def test_nor_does_a_gate_against_the_reference_if_its_items_were_the_same_before(tmp_path: Path) -> None:
+    gates = (gate(0.5, against_reference=True),)
+    values = {f"i{n}": 0.5 + 0.01 * (n % 7) for n in range(40)}
+    close = {name: v + 0.001 * (n % 3) for n, (name, v) in enumerate(values.items())}
+    apart = {name.replace("i", "j"): v for name, v in close.items()}
+
+    def ran(name: str, second: dict[str, float]) -> Side:
+        return itemised(tmp_path / name, [values, second], reference={"m.k": 0}, gates=gates)
+
+    for first, then, verdict in (
+        (close, close, Verdict.UNCHANGED),
+        (close, apart, Verdict.INCOMPARABLE),
+        (apart, apart, Verdict.UNCHANGED),
+    ):
+        judged = compare(ran("new", then), ran("base", first), gates, reference={"m.k": 0})
+        assert [f.verdict for f in judged.findings if f.gated] == [verdict]
+
+
+def test_one_more_seed_and_other_code_of_the_metric_on_equal_bytes_do_no_harm() -> None:
+    gates = (gate(0.02, against_reference=True),)
+
+    def swept(values: list[float], code: str) -> Side:
+        use = {"m.use": "toy.m@1"}
+        points = [
+            score(repeats(values), {"m.k": k}, settings={**use, "m.k": k}, protocol=use) for k in (0, 1)
+        ]
+        entry = {"function": "toy.m", "version": 1, "source": code, "software": {}}
+        seeds = {"train.seed": list(range(len(values)))}
+        return side(*points, reference={"m.k": 0}, code={"m": entry}, declaration={"seeds": seeds})
+
+    judged = compare(
+        swept([*BASE, 0.84], "new"),
+        swept(BASE, "old"),
+        gates,
+        reference={"m.k": 0},
+        seeds={"train.seed": [0, 1, 2, 3, 4]},
+    )
+    assert [f.verdict for f in judged.findings if f.gated] == [Verdict.UNCHANGED]

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from harness import suite as suites
 from harness.artifact import Json
-from harness.cli.baseline_choice import Against, Case, case, check, label_of, opponent, side
+from harness.cli.baseline_choice import Against, Case, case, check, gates_of, label_of, opponent, side
 from harness.cli.executor_choice import Wanted, executor
 from harness.compare import Comparison, stored
 from harness.compare.history import accepted
@@ -27,7 +27,7 @@ from harness.compare.sample import Side
 from harness.compare.wording import clean, counted
 from harness.engine.executors import Executor
 from harness.engine.plan import Plan, make
-from harness.engine.recording import Invocation, assemble, failure_logs, gate_infos
+from harness.engine.recording import Invocation, assemble, failure_logs
 from harness.engine.runner import Runner
 from harness.engine.shard import Shard
 from harness.engine.suite_sources import resolve
@@ -199,7 +199,7 @@ def evaluate(
     suite, project = prepared.plan.suite, prepared.plan.suite.project
     check(project, against, suite.name, request.suite)
     check_writable(places.reports(project, suite.name)) if out is None else check_free(out)
-    looks = None if most_seeds is None else looks_of(prepared.plan, against, most_seeds)
+    looks = None if most_seeds is None else looks_of(prepared.plan, against, most_seeds, request.suite)
     progress = ReportConsole(streams.err())
     with Session(prepared, progress, fresh) as session:
         for plan, look in [(prepared.plan, None)] if looks is None else plans(prepared.plan, looks):
@@ -275,7 +275,7 @@ def _other(comparison: Comparison, project: Path) -> Side | None:
     return found if found is not None and found.run.accepted == comparison.accepted else None
 
 
-def looks_of(plan: Plan, against: Against, most: int) -> Looks:
+def looks_of(plan: Plan, against: Against, most: int, suite_file: Path) -> Looks:
     """Choose the looks of a run from what is known before it begins.
 
     There is no look beyond the baseline's seeds, since further seeds would have no pair. A look without new evidence
@@ -293,7 +293,9 @@ def looks_of(plan: Plan, against: Against, most: int) -> Looks:
     label = against.baseline or device_class(environment())
     side, name = opponent(suite.project, against, suite.name, label)
     values = {axis.field: axis.values for axis in continued(suite, most).seeds}
-    reach = useful(values, plan.metrics, gate_infos(suite), None if side is None else side.run)
+    reach = useful(
+        values, plan.metrics, gates_of(suite, against, suite_file), None if side is None else side.run
+    )
     kept = max(own, reach)
     if kept == most or side is None:
         return declare(own, kept)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 from planting import Answer, Bench, situation
 
 RECIPE = """\
@@ -237,3 +240,16 @@ def _(bench: Bench) -> Answer:
         "refused before anything runs" if refused else f"exit code {said.code}",
         "transformers: five equal texts",
     )
+
+
+@situation("a generator and two of its samplings are lost and made again on another machine", "inconclusive")
+def _(bench: Bench) -> Answer:
+    text = ONCE.format(skill=0.8, luck=0.1)
+    bench.accept(text)
+    record = json.loads((bench.folder / "baseline-run" / "run.json").read_text())
+    for task in record["tasks"]:
+        if task["node"] == "painter" or task["seeds"].get("images.seed", 0) > 2:
+            key = task["key"]
+            shutil.rmtree(bench.folder / ".harness" / "objects" / key[:2] / key, ignore_errors=True)
+    compared = bench.compare(text, PLANTED_MACHINE="f")
+    return Answer(compared.verdict(ACCURACY), f"a threshold: {compared.threshold(ACCURACY)}")
