@@ -23,7 +23,6 @@ from harness.formats.escapes import visible
 from harness.store.artifacts import Store, check_tree
 from harness.store.entries import ONLY, Entry, content_of, read_of
 from harness.store.environment import device_class
-from harness.store.record import Read
 from harness.suite.typed import to_json
 
 
@@ -92,29 +91,19 @@ class Attempt:
             return Outcome("failed", error=visible(str(e), lines=True), log=work / "log.txt", wall_s=wall_s)
         self.store.keep_distributions(told.distributions)
         wall_s = round(told.wall_s, 3)
-        result = None if told.result is None else replace(told.result, read=self._read())
+        given = {
+            name: [(self.store.get(one.key), one.output or ONLY) for one in several]
+            for name, several in self.call.inputs.items()
+        }
+        made_from = {e.key: content_of(e) for several in given.values() for e, _ in several if e is not None}
+        result = None if told.result is None else replace(told.result, read=read_of(given))
         entry = Entry(
-            task.key, task.stage.name, told.outputs, result, wall_s, told.environment, {}, self._made_from()
+            task.key, task.stage.name, told.outputs, result, wall_s, told.environment, {}, made_from
         )
         entry = self.store.commit(entry)
         settings = {name: to_json(v) for name, v in task.parameters.items()}
         self.store.note_timing(task.stage.name, settings, device_class(told.environment), entry.wall_s)
         return Outcome("executed", entry)
-
-    def _read(self) -> Read | None:
-        """What the task read, by the entries of its inputs; None if one of them is gone already."""
-        inputs: dict[str, list[tuple[Entry, str]]] = {}
-        for name, given in self.call.inputs.items():
-            entries = [(self.store.get(one.key), one.output or ONLY) for one in given]
-            inputs[name] = [(entry, output) for entry, output in entries if entry is not None]
-            if len(inputs[name]) < len(entries):
-                return None
-        return read_of(inputs)
-
-    def _made_from(self) -> dict[str, str]:
-        """Key → content of what the task was given, as far as it is still there."""
-        given = {one.key: self.store.get(one.key) for several in self.call.inputs.values() for one in several}
-        return {key: content_of(entry) for key, entry in given.items() if entry is not None}
 
     def _check_unchanged(self, when: str) -> None:
         """Check that the key still matches what the task reads: files may change during earlier tasks or this one."""

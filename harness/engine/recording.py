@@ -16,7 +16,7 @@ from harness.engine.keys import defaults
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store
-from harness.store.entries import CONTENT_DIGITS, ITEMS, ONLY, Entry, content_digest, content_of, read_of
+from harness.store.entries import CONTENT_DIGITS, ITEMS, ONLY, content_digest, content_of, read_of
 from harness.store.environment import DISTRIBUTIONS, environment, installed, installed_digest, kept_installed
 from harness.store.items import ItemRows, read_stored_items
 from harness.store.project import new_id
@@ -179,13 +179,12 @@ def _read(task: Task, outcomes: Mapping[TaskId, Outcome]) -> Read | None:
     entry = outcomes[task.id].entry
     if entry is not None and entry.result is not None and entry.result.read is not None:
         return entry.result.read
-    inputs: dict[str, list[tuple[Entry, str]]] = {}
-    for name, taken in task.inputs.items():
-        entries = [(outcomes[source].entry, output or ONLY) for source, output in taken]
-        inputs[name] = [(entry, output) for entry, output in entries if entry is not None]
-        if len(inputs[name]) < len(entries):
-            return None
-    return read_of(inputs)
+    return read_of(
+        {
+            name: [(outcomes[source].entry, output or ONLY) for source, output in taken]
+            for name, taken in task.inputs.items()
+        }
+    )
 
 
 def _drawn(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> dict[str, Made]:

@@ -142,15 +142,21 @@ def _is_sound(entry: Entry) -> bool:
     )
 
 
-def read_of(inputs: Mapping[str, Sequence[tuple[Entry, str]]]) -> Read:
-    """Digests of what a metric reads.
+def read_of(inputs: Mapping[str, Sequence[tuple[Entry | None, str]]]) -> Read | None:
+    """Digests of what a metric reads; None if one of the entries is not there.
 
     Args:
         inputs: input → the entries that it is given, each with the name of the output.
     """
-    files: Json = {name: [files_of(*one) for one in given] for name, given in inputs.items()}
-    outputs = {name: [entry.outputs[output] for entry, output in given] for name, given in inputs.items()}
-    facts: Json = {name: [[o.facts, o.conditions] for o in given] for name, given in outputs.items()}
+    files: dict[str, Json] = {}
+    facts: dict[str, Json] = {}
+    for name, given in inputs.items():
+        there = [(entry, output) for entry, output in given if entry is not None]
+        if len(there) < len(given):
+            return None
+        files[name] = [files_of(entry, output) for entry, output in there]
+        outputs = [entry.outputs[output] for entry, output in there]
+        facts[name] = [[o.facts, o.conditions] for o in outputs]
     return Read(content_digest("files", files) if files else "", content_digest("facts", facts))
 
 

@@ -406,6 +406,14 @@ def test_a_reference_that_two_refs_have_is_written_out(in_git: Project) -> None:
     assert in_git.harness("run", SUITE, "--baseline-ref", "refs/heads/main").code == 0
 
 
+def test_without_a_reference_of_git_a_run_may_have_other_seeds_than_the_baseline(in_git: Project) -> None:
+    """What a change must not exchange is asked of changes only."""
+    write_suite(in_git.folder, changed(("[0, 1, 2]", "[10, 11, 12]"), text=WITH_OTHERS))
+    said = in_git.harness("run", SUITE)
+    assert "incomparable" not in verdicts(in_git).values(), said.out
+    assert "0 of the baseline's 3 seeds are shared" in said.out
+
+
 def test_a_link_in_the_place_of_the_suite_does_not_lead_to_another_gate(in_git: Project) -> None:
     loose = write_suite(in_git.folder, changed(*LOOSE, text=WITH_OTHERS), "loose.yaml")
     (in_git.folder / SUITE).unlink()

@@ -22,19 +22,20 @@ from harness.compare.sample import Side
 from harness.compare.verdict import compare
 
 
+def swept(values: list[float], code: str) -> Side:
+    """A run with a reference point, whose metric has this code, and whose two points have the same values."""
+    use = {"m.use": "toy.m@1"}
+    points = [score(repeats(values), {"m.k": k}, settings={**use, "m.k": k}, protocol=use) for k in (0, 1)]
+    entry = {"function": "toy.m", "version": 1, "source": code, "software": {}}
+    seeds = {"train.seed": list(range(len(values)))}
+    return side(*points, reference={"m.k": 0}, code={"m": entry}, declaration={"seeds": seeds})
+
+
 def test_a_gate_of_the_merge_base_against_a_reference_is_incomparable_where_the_metrics_code_changed() -> (
     None
 ):
     """Both of its sides are of the run under review: new code that gives one value always would pass."""
     gates = (gate(0.02, against_reference=True),)
-
-    def swept(values: list[float], code: str) -> Side:
-        use = {"m.use": "toy.m@1"}
-        points = [
-            score(repeats(values), {"m.k": k}, settings={**use, "m.k": k}, protocol=use) for k in (0, 1)
-        ]
-        entry = {"function": "toy.m", "version": 1, "source": code, "software": {}}
-        return side(*points, reference={"m.k": 0}, code={"m": entry})
 
     others = [b + 0.5 for b in BASE]
     for values, code, verdict in (
@@ -164,15 +165,6 @@ def test_nor_does_a_gate_against_the_reference_if_its_items_were_the_same_before
 
 def test_one_more_seed_and_other_code_of_the_metric_on_equal_bytes_do_no_harm() -> None:
     gates = (gate(0.02, against_reference=True),)
-
-    def swept(values: list[float], code: str) -> Side:
-        use = {"m.use": "toy.m@1"}
-        points = [
-            score(repeats(values), {"m.k": k}, settings={**use, "m.k": k}, protocol=use) for k in (0, 1)
-        ]
-        entry = {"function": "toy.m", "version": 1, "source": code, "software": {}}
-        seeds = {"train.seed": list(range(len(values)))}
-        return side(*points, reference={"m.k": 0}, code={"m": entry}, declaration={"seeds": seeds})
 
     judged = compare(
         swept([*BASE, 0.84], "new"),
