@@ -18,7 +18,8 @@ from rich.console import Console
 
 from harness import suite as suites
 from harness.artifact import Json
-from harness.cli.baseline_choice import Against, Case, case, check, gates_of, label_of, opponent, side
+from harness.cli.approved_suite import gates_of
+from harness.cli.baseline_choice import Against, Case, case, check, label_of, opponent, side
 from harness.cli.executor_choice import Wanted, executor
 from harness.compare import Comparison, stored
 from harness.compare.history import accepted
@@ -294,7 +295,7 @@ def looks_of(plan: Plan, against: Against, most: int, suite_file: Path) -> Looks
     side, name = opponent(suite.project, against, suite.name, label)
     values = {axis.field: axis.values for axis in continued(suite, most).seeds}
     reach = useful(
-        values, plan.metrics, gates_of(suite, against, suite_file), None if side is None else side.run
+        values, plan.metrics, gates_of(suite, against.ref, suite_file), None if side is None else side.run
     )
     kept = max(own, reach)
     if kept == most or side is None:

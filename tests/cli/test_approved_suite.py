@@ -9,7 +9,7 @@ from compare.runs import accepted, repeats, run, score
 from compare.test_baseline import git
 from toy_suites import changed, write_suite
 
-from harness.cli.baseline_choice import suite_at
+from harness.cli.approved_suite import suite_at
 from harness.errors import UsageError
 from harness.suite import Suite
 
