@@ -15,7 +15,7 @@ from typing import Any
 from harness import suite
 from harness.artifact import Json
 from harness.compare import baseline as baselines
-from harness.compare.baseline import MergeBase
+from harness.compare.baseline import Commit
 from harness.engine.recording import gate_infos, reference_json
 from harness.engine.suite_sources import with_absolute_paths
 from harness.errors import SuiteError, UsageError
@@ -45,7 +45,7 @@ def suite_at(project: Path, ref: str, name: str, file: Path | None) -> Suite | N
     """
     if file is None:
         raise UsageError("--baseline-ref needs the suite's file: use it with harness run")
-    base = MergeBase.find(project, ref)
+    base = Commit.merge_base(project, ref)
     here = _below(project, file)
     if here is None:
         raise UsageError(f"{file}: not in the project {project}, so not at {base}")
@@ -86,7 +86,7 @@ def declared(approved: Suite, suite_file: Path, run: Run) -> tuple[tuple[GateInf
 class _Reader:
     """Reads suites of a project at the merge base."""
 
-    def __init__(self, project: Path, base: MergeBase) -> None:
+    def __init__(self, project: Path, base: Commit) -> None:
         self.project = project
         self.base = base
 

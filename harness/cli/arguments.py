@@ -51,6 +51,12 @@ def parser() -> argparse.ArgumentParser:
         help="take baseline, gate and reference from the merge base with this git ref",
     )
     run.add_argument(
+        "--no-proposals",
+        action="store_true",
+        help="with --baseline-ref: a baseline that the change brings excuses nothing (default: if it is that of this "
+        "run, the outcome is *proposed*, exit code 0)",
+    )
+    run.add_argument(
         "--until-conclusive",
         action="store_true",
         help="add seeds while a gate is inconclusive, judged at looks that are declared beforehand",

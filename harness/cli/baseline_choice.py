@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.artifact import Json
 from harness.cli.approved_suite import declared, suite_at
 from harness.compare import Comparison, verdict
 from harness.compare import baseline as baselines
+from harness.compare.baseline import Baseline, Commit
+from harness.compare.proposal import propose
 from harness.compare.sample import Side
 from harness.errors import UsageError, nearest
 from harness.formats.strict_json import canonical
@@ -29,6 +31,8 @@ class Against:
     baseline: str | None = None
     ref: str | None = None
     """Use the label, the gate and the reference as of the merge base with this git reference."""
+    proposals: bool = True
+    """Whether a baseline that the change brings may count as a proposal."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,32 @@ def case(folder: Path, project: Path, against: Against, suite_file: Path | None 
     compared = verdict.compare(
         candidate, found, gates, reference=reference, seeds=seeds, name=name, note=note
     )
+    if against.ref is not None and (brought := _brought(project, run.suite, label, found)):
+        declared_there = run.reference if reference is None else reference
+        by = Commit.head(project).last_change(
+            Commit.merge_base(project, against.ref), baselines.path_of(run.suite, label)
+        )
+        proposal = propose(candidate, brought, found, compared, gates, declared_there, by=by)
+        if not against.proposals:
+            proposal = replace(proposal, withheld=("--no-proposals was given", *proposal.withheld))
+        compared = replace(compared, proposal=proposal)
     return Case(compared, candidate, found)
+
+
+def _brought(project: Path, suite_name: str, label: str, base: Side | None) -> Baseline | None:
+    """Return the baseline at the tip of a change if it is not that of the merge base."""
+    there = None if base is None else base.run.accepted
+    try:
+        here = baselines.find(project, suite_name, label)
+        found = baselines.read_from(Commit.head(project), suite_name, label)
+    except UsageError as e:
+        streams.warn(f"the change proposes no baseline: {e}")
+        return None
+    tip = None if found is None else found.run.accepted
+    if here is not None and here.run.accepted not in (tip, there):
+        path = baselines.path_of(suite_name, label)
+        streams.warn(f"{path}: accepted but not committed; the change proposes it once it is committed")
+    return found if tip is not None and tip != there else None
 
 
 def check(project: Path, against: Against, suite_name: str, suite_file: Path) -> None:
@@ -194,7 +223,7 @@ def _no_baseline(run: Run, folder: Path, project: Path, label: str, ref: str | N
     if ref is not None:
         return (
             f"no baseline {label!r} for {run.suite}{place}{others}: nothing there says what is right, so nothing is "
-            "judged; a baseline that this branch adds counts once it is merged"
+            "judged; a baseline of this run that is accepted and committed on this branch is shown as a proposal"
         )
     short = places.reports(places.of(Path.cwd()), run.suite) / run.id
     named = run.id if short.resolve() == folder.resolve() else shlex.quote(str(folder))

@@ -135,6 +135,45 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Proposed:
+    """A gated figure of a proposed baseline, beside the one that it would replace."""
+
+    metric: str
+    field: str
+    at: Mapping[str, Json]
+    before: float | None
+    """Mean over the repeats (and points) of the baseline at the merge base; None if that has no such score."""
+    after: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.metric}.{self.field}"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An accepted baseline that a change under review brings. It approves nothing: the reviewer's merge does."""
+
+    accepted: Accepted
+    by: str
+    """Who committed it, and the commit."""
+    figures: tuple[Proposed, ...]
+    """The gated figures that differ from those of the merge base."""
+    gates: tuple[str, ...]
+    """What changed in gates, margins, reference and scores, one sentence each."""
+    worse: tuple[str, ...]
+    """The gated fields that regressed against the merge base."""
+    open: tuple[str, ...] = ()
+    """The gated fields that are inconclusive by the gates of the change itself."""
+    withheld: tuple[str, ...] = ()
+    """Why it does not count, one sentence each; empty if it does."""
+
+    @property
+    def counts(self) -> bool:
+        return not self.withheld
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A run compared with a baseline (or with another run, or with a point of its own)."""
 
@@ -153,12 +192,16 @@ class Comparison:
     failures: tuple[TaskInfo, ...] = ()
     looks: Looks | None = None
     """The looks of the candidate, which set the levels of its verdicts; None for one look at the usual level."""
+    proposal: Proposal | None = None
+    """None if the change brings no baseline, or nothing was asked of a merge base."""
 
     def exit(self, *, strict: bool = False) -> Exit:
         """The exit code: the first that applies, in the order of ``Exit``."""
         gated = {f.verdict for f in self.findings if f.gated}
         if self.failures:
             return Exit.FAILED
+        if self.proposal is not None and self.proposal.counts:
+            return Exit.INCONCLUSIVE if strict and self.proposal.open else Exit.OK
         if Verdict.REGRESSED in gated:
             return Exit.REGRESSED
         if Verdict.INCOMPARABLE in gated or self.missing or self.baseline is None:
@@ -188,11 +231,20 @@ def stored(folder: Path, run: Run) -> Comparison | None:
             "accepted": None if body["accepted"] is None else Accepted(**body["accepted"]),
             "findings": tuple(_finding(f) for f in body["findings"]),
             "failures": tuple(TaskInfo(**t) for t in body["failures"]),
+            "proposal": _proposal(body.get("proposal")),
         }
         comparison = Comparison(**{**fields, **points, **own, "looks": run.looks})
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise UsageError(f"{folder / 'run.json'}: damaged comparison ({type(e).__name__}: {e})") from None
     return checked(comparison, f"{folder / 'run.json'}: comparison")
+
+
+def _proposal(body: Mapping[str, Any] | None) -> Proposal | None:
+    if body is None:
+        return None
+    told = {name: tuple(body[name]) for name in ("gates", "worse", "open", "withheld")}
+    figures = tuple(Proposed(**f) for f in body["figures"])
+    return Proposal(**{**body, **told, "accepted": Accepted(**body["accepted"]), "figures": figures})
 
 
 def _claim(body: Mapping[str, Any]) -> Claim:

@@ -54,7 +54,7 @@ def read_at(project: Path, ref: str, suite: str, label: str) -> Baseline | None:
     Raises:
         UsageError: as for ``find``; or git has no such reference or no common commit.
     """
-    return read_from(MergeBase.find(project, ref), suite, label)
+    return read_from(Commit.merge_base(project, ref), suite, label)
 
 
 def read_file(file: Path) -> Baseline:
@@ -110,7 +110,7 @@ def labels(project: Path, suite: str) -> list[str]:
 
 def labels_at(project: Path, ref: str, suite: str) -> list[str]:
     """As ``labels``, at the merge base."""
-    return _labels(MergeBase.find(project, ref), suite)
+    return _labels(Commit.merge_base(project, ref), suite)
 
 
 class Content(Protocol):
@@ -147,16 +147,22 @@ class _WorkingTree:
 
 
 @dataclass(frozen=True)
-class MergeBase:
-    """The common commit of ``HEAD`` and a reference, seen from the project's folder."""
+class Commit:
+    """A commit, seen from the project's folder."""
 
     project: Path
-    ref: str
     commit: str
+    name: str
+    """What it is: ``"merge base with main"``."""
 
     @classmethod
-    def find(cls, project: Path, ref: str) -> MergeBase:
-        """Find the merge base.
+    def head(cls, project: Path) -> Commit:
+        """The commit that is checked out, in a repository in which ``merge_base`` found one."""
+        return cls(project, _git(project, "rev-parse", "HEAD").stdout.decode().strip(), "HEAD")
+
+    @classmethod
+    def merge_base(cls, project: Path, ref: str) -> Commit:
+        """Find the common commit of ``HEAD`` and a reference.
 
         Raises:
             UsageError: no git, no repository, no such reference, or no common commit.
@@ -180,7 +186,13 @@ class MergeBase:
         base = _git(project, "merge-base", "HEAD", tip.stdout.decode().strip())
         if base.returncode:
             raise UsageError(f"{at}: nothing in common with HEAD; a shallow clone has to be deepened first")
-        return cls(project, ref, base.stdout.decode().strip())
+        return cls(project, base.stdout.decode().strip(), f"merge base with {ref}")
+
+    def last_change(self, since: Commit, path: PurePosixPath) -> str:
+        """Author and short id of the last commit after ``since`` that changed a file: ``"Ada Lovelace (1a2b3c4d)"``."""
+        span = f"{since.commit}..{self.commit}"
+        shown = _git(self.project, "log", "-1", "--format=%aN (%h)", span, "--", f"./{path}")
+        return shown.stdout.decode(errors="replace").strip()
 
     def read(self, path: PurePosixPath) -> bytes | None:
         """The content of a file, by its path below the project; None if it did not exist.
@@ -207,7 +219,7 @@ class MergeBase:
         return sorted(found)
 
     def __str__(self) -> str:
-        return f"{self.commit[:10]} (merge base with {self.ref})"
+        return f"{self.commit[:10]} ({self.name})"
 
 
 def _git(project: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from harness.artifact import Json
-from harness.compare import Comparison, Estimate, Finding, Point, Verdict
+from harness.compare import Comparison, Estimate, Finding, Point, Proposal, Proposed, Verdict
 from harness.errors import Exit
 from harness.formats.escapes import visible
 from harness.formats.strict_json import canonical
@@ -234,7 +234,8 @@ class Outcome:
     """The result of the whole comparison, as a word and a sentence."""
 
     word: str
-    """A verdict's word, ``"failed"``, ``"missing"``, ``"no baseline"`` or ``"not gated"``."""
+    """A verdict's word, ``"failed"``, ``"missing"``, ``"no baseline"``, ``"not gated"``, ``"proposed"``, or ``"worse"``
+    (a proposal for the worse)."""
     sentence: str
     exit: Exit
 
@@ -244,8 +245,11 @@ def outcome(comparison: Comparison) -> Outcome:
     gated = [f for f in comparison.findings if f.gated]
     verdicts = {f.verdict for f in gated}
     code = comparison.exit()
+    proposal = comparison.proposal if comparison.proposal and comparison.proposal.counts else None
     if code is Exit.FAILED:
         word = "failed"
+    elif proposal:
+        word = "worse" if proposal.worse else "proposed"
     elif code is Exit.INCOMPARABLE and comparison.baseline is None:
         word = "no baseline"
     elif code is Exit.INCOMPARABLE and Verdict.INCOMPARABLE not in verdicts:
@@ -255,11 +259,42 @@ def outcome(comparison: Comparison) -> Outcome:
         word = next((str(v) for v in order if v in verdicts), "not gated")
     silent = "nothing is gated" if comparison.baseline else "nothing to compare with"
     parts = [f"{len(gated):,} gated: {tally(gated)}" if gated else silent]
+    if proposal and code is not Exit.FAILED:
+        told = f'{"proposed: " if proposal.worse else ""}{_figures(proposal)}, reason "{proposal.accepted.reason}", '
+        parts.insert(0, clean(f"{told}by {proposal.by}"))
     if comparison.failures:
         parts.append(f"{counted(len(comparison.failures), 'task')} failed")
     if comparison.missing:
         parts.append(f"{counted(len(comparison.missing), 'score')} missing")
     return Outcome(word, "; ".join(parts), code)
+
+
+def _figures(proposal: Proposal) -> str:
+    """The figures that would be accepted, the first few: ``"classes.accuracy 0.540 → 0.612 and 2 more"``."""
+    if not proposal.figures:
+        return "the same figures"
+    worse = [f for f in proposal.figures if f.name in proposal.worse]
+    return listed([_replaced(f) for f in (*worse, *(f for f in proposal.figures if f not in worse))], 2)
+
+
+def _replaced(figure: Proposed) -> str:
+    values = [v for v in (figure.before, figure.after) if v is not None]
+    shown = together(values)
+    where = f" ({point(figure.at)})" if figure.at else ""
+    return f"{figure.name}{where} {' → '.join(shown) if len(shown) > 1 else f'{shown[0]} (new)'}"
+
+
+def proposed(proposal: Proposal) -> list[str]:
+    """What merging a change would accept, one sentence each, and why it does not count if it does not."""
+    about = f"by {proposal.by}: {proposal.accepted.reason}"
+    kind = "for the worse, " if proposal.worse else ""
+    lines = [f"a new baseline [{proposal.accepted.label}] {kind}{about}"]
+    lines += [_replaced(f) for f in proposal.figures] or ["no gated figure changes"]
+    lines += proposal.gates
+    lines += [f"does not count: {reason}" for reason in proposal.withheld]
+    return (
+        lines if proposal.withheld else [*lines, "merging this change accepts it; nothing is accepted before"]
+    )
 
 
 def against(run: Run, comparison: Comparison) -> str:

@@ -4,6 +4,8 @@ In JUnit XML each gated finding is a test case. Regressed is a failure and a fai
 inconclusive and missing are skipped, with the reason. Without a baseline, one skipped case explains how to accept one.
 Ungated findings are not test cases.
 
+A baseline that the change proposes is a test case of its own. If it counts, the findings are no failures.
+
 Annotations are workflow commands, which GitHub reads from a step's output. Regressed and failed are errors;
 incomparable, inconclusive, missing and no baseline are warnings; improved is a notice; unchanged has no annotation.
 Each annotation is at the line of its gate, or of its stage, in the suite's file.
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree as ET
 
-from harness.compare import Comparison, Finding, Verdict
+from harness.compare import Comparison, Finding, Proposal, Verdict
 from harness.compare.wording import (
     clean,
     counted,
@@ -28,6 +30,7 @@ from harness.compare.wording import (
     outcome,
     place,
     point,
+    proposed,
     worst_first,
 )
 from harness.errors import Where
@@ -48,13 +51,16 @@ ELEMENTS = {
 
 def junit(comparison: Comparison) -> str:
     """Render an XML document with one test suite, worst first."""
+    excused = is_proposed(comparison)
     cases = [_failed_case(task, comparison.suite) for task in comparison.failures]
-    cases += [_judged_case(f, comparison.suite) for f in worst_first(comparison.findings) if f.gated]
+    if comparison.proposal is not None:
+        cases.append(_proposal_case(comparison.proposal, comparison.suite))
+    cases += [_judged_case(f, comparison.suite, excused) for f in worst_first(comparison.findings) if f.gated]
     for score in comparison.missing:
         case = _case(comparison.suite, score.metric, point(score.point) or score.metric)
         _outcome(case, "skipped", "missing", "only in the baseline: this run has no such score")
         cases.append(case)
-    if comparison.baseline is None:
+    if comparison.baseline is None and not excused:
         case = _case(comparison.suite, "baseline", "baseline")
         _outcome(case, "skipped", "no baseline", comparison.note or "there is no baseline")
         cases.append(case)
@@ -95,12 +101,27 @@ def _outcome(case: ET.Element, element: str, kind: str, text: str) -> None:
     child.text = "\n".join((first, *rest))
 
 
-def _judged_case(finding: Finding, suite: str) -> ET.Element:
+def is_proposed(comparison: Comparison) -> bool:
+    """Whether the change brings a baseline that counts."""
+    return comparison.proposal is not None and comparison.proposal.counts
+
+
+def _proposal_case(proposal: Proposal, suite: str) -> ET.Element:
+    case = _case(suite, "baseline", "proposed baseline")
+    text = "\n".join(proposed(proposal))
+    if proposal.withheld:
+        _outcome(case, "skipped", "proposal withheld", text)
+    else:
+        ET.SubElement(case, "system-out").text = clean(text, lines=True, most=20_000)
+    return case
+
+
+def _judged_case(finding: Finding, suite: str, excused: bool = False) -> ET.Element:
     where = place(finding)
     if finding.against is not None:
         where = f"{where} against {point(finding.against)}".strip()
     case = _case(suite, finding.metric, f"{finding.field} ({where})" if where else finding.field)
-    element = ELEMENTS.get(finding.verdict) if finding.verdict else None
+    element = ELEMENTS.get(finding.verdict) if finding.verdict and not excused else None
     text = "\n".join(finding_lines(finding))
     if element:
         _outcome(case, element, str(finding.verdict), text)
@@ -156,7 +177,12 @@ def workflow_commands(comparison: Comparison, suite: Suite | None = None, root: 
         suite: suite with the lines of its gates and stages; None: annotations without a line.
         root: root of the repository, which file paths are relative to.
     """
-    found = [*_failed(comparison, suite), *_judged(comparison, suite), *_absent(comparison)]
+    found = [
+        *_failed(comparison, suite),
+        *_judged(comparison, suite),
+        *_absent(comparison),
+        *_proposed(comparison),
+    ]
     lines = []
     for level in LEVELS:
         of_level = [each for each in found if each.level == level]
@@ -179,7 +205,10 @@ def _judged(comparison: Comparison, suite: Suite | None) -> Iterator[Annotation]
         if comparison.baseline is None and finding.against is None:
             continue  # a single annotation reports the missing baseline
         title = f"{finding.verdict}: {label(finding)}"
-        yield Annotation(VERDICTS[finding.verdict], title, finding_lines(finding), _gate(finding, suite))
+        level = VERDICTS[finding.verdict]
+        if level == "error" and is_proposed(comparison):
+            level = "warning"
+        yield Annotation(level, title, finding_lines(finding), _gate(finding, suite))
 
 
 def _absent(comparison: Comparison) -> Iterator[Annotation]:
@@ -187,8 +216,18 @@ def _absent(comparison: Comparison) -> Iterator[Annotation]:
         yield Annotation(
             "warning", f"missing: {label(score)}", ["only in the baseline: this run has no such score"]
         )
-    if comparison.baseline is None:
+    if comparison.baseline is None and not is_proposed(comparison):
         yield Annotation("warning", "no baseline", (comparison.note or "there is no baseline").split("\n"))
+
+
+def _proposed(comparison: Comparison) -> Iterator[Annotation]:
+    if (proposal := comparison.proposal) is None:
+        return
+    word = "worse: " if proposal.worse and proposal.counts else ""
+    title = f"{word}proposed baseline{'' if proposal.counts else ', which does not count'}"
+    yield Annotation(
+        "warning" if proposal.worse or proposal.withheld else "notice", title, proposed(proposal)
+    )
 
 
 def _rest(level: Level, left_out: Sequence[Annotation]) -> Annotation:

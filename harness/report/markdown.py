@@ -130,6 +130,8 @@ MARKS = {
     Verdict.INCONCLUSIVE: "🟡",
     Verdict.UNCHANGED: "⚪",
     Verdict.IMPROVED: "🟢",
+    "proposed": "🔵",
+    "worse": "🟠",
     "failed": "❌",
     "missing": "🟠",
     "no baseline": "🟠",
@@ -236,6 +238,9 @@ def _sections(run: Run, comparison: Comparison, changes: Sequence[Difference]) -
     yield Section(wording.counted(len(failed), "failed task"), errors)
     told = [f"- **{escape(w.who)}**: {escape(w.sentence)}\n" for w in warned(run)]
     yield Section(wording.counted(len(told), "warning"), told)
+    if comparison.proposal is not None:
+        lines = [f"- {escape(line)}\n" for line in wording.proposed(comparison.proposal)]
+        yield Section("The change proposes", lines)
     stored = [f for f in findings if f.against is None]
     yield _verdicts("Verdicts", [f for f in stored if f.gated], "baseline")
     yield Section("Why", _reasons(findings))

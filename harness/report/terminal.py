@@ -53,6 +53,8 @@ MARKS: dict[str, tuple[str, str, str]] = {
     Verdict.INCONCLUSIVE: ("?", "?", "yellow"),
     Verdict.UNCHANGED: ("=", "=", "green"),
     Verdict.IMPROVED: ("✓", "+", "bold green"),
+    "proposed": ("»", ">", "bold cyan"),
+    "worse": ("»", ">", "bold yellow"),
     "failed": ("✗", "x", "bold red"),
     "missing": ("≠", "#", "magenta"),
     "no baseline": ("≠", "#", "magenta"),
@@ -77,6 +79,7 @@ def print_comparison(console: Console, run: Run, comparison: Comparison, *, stri
         page.heading(f"within the run, against {point(reference)}")
         page.verdicts([f for f in within if f.against == reference], "reference")
     page.values(run, comparison)
+    page.proposal(comparison)
     page.reasons(findings)
     page.beside(findings)
     page.more(more_evidence(run, comparison))
@@ -199,6 +202,17 @@ class _Page(Lines):
         self.console.print(table)
         if len(rows) > ROWS:
             self.line(f"and {len(rows) - ROWS:,} more in run.json", "dim")
+
+    def proposal(self, comparison: Comparison) -> None:
+        """Print the baseline that the change brings, if it brings one."""
+        if comparison.proposal is None:
+            return
+        self.heading("the change proposes")
+        lines = wording.proposed(comparison.proposal)
+        for line in lines[:ROWS]:
+            self.line(f"  {clean(line)}")
+        if len(lines) > ROWS:
+            self.line(f"  and {len(lines) - ROWS:,} more in run.json", "dim")
 
     def reasons(self, findings: Sequence[Finding]) -> None:
         """Print the reason for each verdict that is not *unchanged*; findings with the same reason share a line."""

@@ -13,7 +13,7 @@ import pytest
 from compare.runs import accepted, gate, itemised, repeats, run, score
 
 from harness.compare import Verdict, acceptance, baseline
-from harness.compare.baseline import MergeBase
+from harness.compare.baseline import Commit
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import UsageError
@@ -323,7 +323,7 @@ def test_what_the_merge_base_does_not_have_is_none(branch: Path) -> None:
 
 
 def test_the_merge_base_is_named_by_ten_digits_and_the_reference(branch: Path) -> None:
-    found = MergeBase.find(branch, "main")
+    found = Commit.merge_base(branch, "main")
     first = git(branch, "rev-parse", "main").strip()
     assert (found.project, found.ref, found.commit) == (branch, "main", first)
     assert str(found) == f"{first[:10]} (merge base with main)"
@@ -352,7 +352,7 @@ def test_the_files_of_the_merge_base_are_those_that_were_committed_there(branch:
     git(branch, "add", "suites")
     git(branch, "commit", "-m", "suites")
     (folder / "later.yaml").write_text("x")
-    found = MergeBase.find(branch, "main")
+    found = Commit.merge_base(branch, "main")
     unknown = "suites/\ufffd"
     expected = ["a.yml", "b.yaml", "deep/c d.yaml", "new\nline.yaml", "tab\tstop.yaml", "\ufffd.yaml"]
     assert [*map(str, found.files(".yaml", ".yml"))] == [f"suites/{name}" for name in expected]
@@ -375,7 +375,7 @@ def test_the_files_of_the_merge_base_are_those_that_were_committed_there(branch:
         ]
     )
     assert found.names(PurePosixPath("none")) == []
-    below = MergeBase.find(folder, "main")
+    below = Commit.merge_base(folder, "main")
     assert [*map(str, below.files(".yml"))] == ["a.yml"], "by their path below the project"
     assert (below.read(PurePosixPath("a.yml")), below.read(PurePosixPath("later.yaml"))) == (b"x", None)
 
@@ -383,7 +383,7 @@ def test_the_files_of_the_merge_base_are_those_that_were_committed_there(branch:
 def test_a_folder_that_is_not_there_is_no_repository(tmp_path: Path) -> None:
     nowhere = tmp_path / os.fsdecode(b"no\xff")
     with pytest.raises(UsageError) as caught:
-        MergeBase.find(nowhere, "main")
+        Commit.merge_base(nowhere, "main")
     said = str(caught.value)
     assert said.startswith(
         f"--baseline-ref main: {nowhere} is no repository that git can read (fatal: cannot"
@@ -399,14 +399,14 @@ def test_of_what_git_says_at_length_the_first_line_is_told(
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
     with pytest.raises(UsageError, match=r"\(fatal: detected dubious ownership.*\)$") as caught:
-        MergeBase.find(branch, "main")
+        Commit.merge_base(branch, "main")
     assert "\n" not in str(caught.value)
 
 
 def test_without_git_there_is_no_merge_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match=r"^--baseline-ref needs git, which is not installed$"):
-        MergeBase.find(tmp_path, "main")
+        Commit.merge_base(tmp_path, "main")
 
 
 def test_what_cannot_be_read_as_a_file_is_named(tmp_path: Path) -> None:
@@ -447,7 +447,7 @@ def test_a_project_below_the_repositorys_root_reads_its_own_files(branch: Path) 
 @pytest.mark.parametrize("ref", ["no-such-branch", "--all", "-h", ""])
 def test_an_unknown_reference_is_one_line(branch: Path, ref: str) -> None:
     with pytest.raises(UsageError) as caught:
-        MergeBase.find(branch, ref)
+        Commit.merge_base(branch, ref)
     said = f"--baseline-ref {ref}: git knows no such commit, branch or tag (is it fetched?)"
     assert str(caught.value) == said
 
@@ -458,8 +458,8 @@ def test_unrelated_histories_and_no_repository_are_one_line(
     git(branch, "checkout", "--orphan", "other")
     git(branch, "commit", "-m", "unrelated")
     with pytest.raises(UsageError, match=r"^--baseline-ref main: nothing in common with HEAD"):
-        MergeBase.find(branch, "main")
+        Commit.merge_base(branch, "main")
     plain = tmp_path_factory.mktemp("plain")
     told = rf"^--baseline-ref main: {plain} is no repository that git can read \(fatal: .*\)$"
     with pytest.raises(UsageError, match=told):
-        MergeBase.find(plain, "main")
+        Commit.merge_base(plain, "main")

@@ -21,7 +21,7 @@ import pytest
 from rich.console import Console
 
 from harness.artifact import Json
-from harness.compare import Claim, Comparison, Difference, Estimate, Finding, Point, Verdict
+from harness.compare import Claim, Comparison, Difference, Estimate, Finding, Point, Proposal, Proposed, Verdict
 from harness.report import ci, markdown
 from harness.report.terminal import print_comparison
 from harness.store.record import Accepted, GateInfo, MetricInfo, Repeat, Run, Score, TaskInfo
@@ -278,7 +278,22 @@ def many(n: int) -> Comparison:
     )
 
 
+PROPOSAL = Proposal(
+    replace(ACCEPTED, reason="A smaller encoder: a tenth of the cost", at="2026-03-03T12:00:00+00:00"),
+    "Ada Lovelace (1a2b3c4)",
+    (Proposed("scores", "overall_accuracy", {}, 0.812, 0.781), Proposed("kid", "distance", {}, None, 0.04)),
+    ("gate added: kid.distance (margin 0.002)", "margin of scores.overall_accuracy: 0.02 → 0.03"),
+    ("scores.overall_accuracy",),
+)
+
 EXAMPLES = {
+    "proposed": replace(COMPARISON, failures=(), proposal=replace(PROPOSAL, worse=())),
+    "proposed-worse": replace(COMPARISON, failures=(), proposal=PROPOSAL),
+    "proposed-in-vain": replace(
+        COMPARISON,
+        failures=(),
+        proposal=replace(PROPOSAL, withheld=("it was accepted with other gates than the suite has now",)),
+    ),
     "full": COMPARISON,
     "no-baseline": NO_BASELINE,
     "empty": EMPTY,

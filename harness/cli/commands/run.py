@@ -56,7 +56,9 @@ def main(o: Namespace) -> Exit:
         raise UsageError(
             "run: --until-conclusive and --max-seeds N go together: the looks are fixed beforehand"
         )
-    against = Against(o.baseline, o.baseline_ref)
+    if o.no_proposals and o.baseline_ref is None:
+        raise UsageError("run: --no-proposals goes with --baseline-ref")
+    against = Against(o.baseline, o.baseline_ref, proposals=not o.no_proposals)
     if o.shard is not None:
         if o.out or o.baseline or o.baseline_ref or o.until_conclusive or o.strict:
             raise UsageError(

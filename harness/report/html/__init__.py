@@ -31,6 +31,7 @@ BESIDE = "report-files"
 """The folder next to the page for the pictures that do not fit in it."""
 
 SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
+    verdicts.proposal,
     verdicts.verdicts,
     verdicts.reasons,
     tasks.warnings,

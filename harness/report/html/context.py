@@ -126,6 +126,8 @@ TONES: dict[str, Tone] = {
     "unchanged": "unchanged",
     "not gated": "unchanged",
     "improved": "improved",
+    "proposed": "proposed",
+    "worse": "inconclusive",
 }
 """Word of a verdict or an outcome → its tone."""
 

@@ -171,6 +171,7 @@ MARKS = {
     "inconclusive": "?",
     "unchanged": "=",
     "improved": "✓",
+    "proposed": "»",
 }
 """Tone → symbol shown next to its word, so that nothing depends on colour alone."""
 

@@ -18,7 +18,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from PIL import Image
 
-Tone = Literal["", "regressed", "incomparable", "inconclusive", "unchanged", "improved", "quiet"]
+Tone = Literal["", "regressed", "incomparable", "inconclusive", "unchanged", "improved", "proposed", "quiet"]
 """Colour of a mark, as for a verdict; always shown together with its word."""
 REFERENCE = "★"
 """Marker before the name of the reference point."""

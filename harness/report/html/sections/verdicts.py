@@ -13,7 +13,7 @@ from itertools import accumulate
 
 from markupsafe import Markup
 
-from harness.compare import Comparison, Difference, Finding, Point, Verdict, wording
+from harness.compare import Comparison, Difference, Finding, Point, Proposal, Proposed, Verdict, wording
 from harness.formats.strict_json import canonical
 from harness.report.finding_text import confidence
 from harness.report.html.context import (
@@ -44,6 +44,42 @@ def verdicts(context: Context) -> Section | None:
         blocks.append(table("Gated metrics, worst first", gated, "baseline", ROWS))
     lead = f"Verdicts are {claims}." if (claims := wording.claims(gated)) else ""
     return Section("verdicts", "Verdicts", tuple(blocks), lead)
+
+
+def proposal(context: Context) -> Section | None:
+    """Show the baseline that the change brings, old beside new; None if it brings none."""
+    brought = context.comparison.proposal
+    if brought is None:
+        return None
+    return Section("proposal", "The change proposes", tuple(_proposal(brought)))
+
+
+def _proposal(brought: Proposal) -> Iterator[Block]:
+    accepted = brought.accepted
+    about = (
+        ("label", accepted.label),
+        ("reason", accepted.reason),
+        ("by", brought.by),
+        ("accepted", accepted.at),
+    )
+    yield Table("The proposed baseline", ("", ""), tuple((Cell(k), Cell(v)) for k, v in about))
+    rows = tuple(map(_replaced, brought.figures[:ROWS]))
+    left_out = max(len(brought.figures) - ROWS, 0)
+    if rows:
+        columns = ("gated metric", "at the merge base", "proposed")
+        yield Table("Figures that it would replace", columns, rows, left_out=left_out)
+    for caption, lines in (
+        ("Changes of gates, margins, reference and scores", brought.gates),
+        ("Why it does not count", brought.withheld),
+    ):
+        if lines:
+            yield Table(caption, ("",), tuple((Cell(line),) for line in lines[:ROWS]))
+
+
+def _replaced(figure: Proposed) -> tuple[Cell, ...]:
+    shown = wording.together([v for v in (figure.before, figure.after) if v is not None])
+    before = shown[0] if len(shown) > 1 else "none"
+    return Cell(figure.name, note=wording.point(figure.at)), Cell(before), Cell(shown[-1])
 
 
 def reasons(context: Context) -> Section | None:
