@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from harness.artifact import Json
 from harness.engine.attempt import Outcome
@@ -69,7 +68,7 @@ def assemble(
         environment=environment_id(here),
         distributions=distributions(seen, store),
         sources=tuple(sources),
-        only={name: [_axis_json(suite, name, v) for v in values] for name, values in plan.only.items()},
+        only={name: [suite.shown(name, v) for v in values] for name, values in plan.only.items()},
         provenance={**provenance(suite.project), "command": command_line(suite.project)},
         code=plan.code,
     )
@@ -230,7 +229,7 @@ def gate_infos(suite: Suite) -> tuple[GateInfo, ...]:
             g.field,
             g.margin.value,
             g.margin.relative,
-            {name: _axis_json(suite, name, v) for name, v in g.at.items()},
+            {name: suite.shown(name, v) for name, v in g.at.items()},
             g.against_reference,
         )
         for g in suite.gates
@@ -239,7 +238,7 @@ def gate_infos(suite: Suite) -> tuple[GateInfo, ...]:
 
 def reference_json(suite: Suite) -> dict[str, Json]:
     """The reference point of a suite as a record has it."""
-    return {name: _axis_json(suite, name, v) for name, v in suite.reference.items()}
+    return {name: suite.shown(name, v) for name, v in suite.reference.items()}
 
 
 def declaration(suite: Suite) -> dict[str, Json]:
@@ -251,22 +250,20 @@ def declaration(suite: Suite) -> dict[str, Json]:
         nodes[name] = {"use": node.stage.name, "inputs": inputs, "parameters": parameters}
         if node.image is not None:
             nodes[name]["image"] = node.image.text
+    matrix = {a.field: [suite.spelled(a.field, v) for v in a.values] for a in suite.matrix}
+    named: dict[str, Json] = {
+        a.field: shown
+        for a in suite.matrix
+        if (shown := [suite.shown(a.field, v) for v in a.values]) != matrix[a.field]
+    }
     return {
         "stages": nodes,
         "subject": list(suite.subject),
-        "matrix": {a.field: [_axis_json(suite, a.field, v) for v in a.values] for a in suite.matrix},
+        "matrix": matrix,
+        **({"names": named} if named else {}),
         "seeds": {a.field: list(a.values) for a in suite.seeds},
-        "exclude": [{n: _axis_json(suite, n, v) for n, v in e.items()} for e in suite.exclude],
+        "exclude": [{n: suite.spelled(n, v) for n, v in e.items()} for e in suite.exclude],
     }
-
-
-def _axis_json(suite: Suite, name: str, value: Any) -> Json:
-    node, _, parameter = name.partition(".")
-    spec = suite.nodes[node].stage.inputs.get(parameter)
-    if spec is None:
-        return to_json(value)
-    refs: list[Json] = [str(r) for r in value]
-    return refs if spec.many else refs[0]
 
 
 def failure_logs(outcomes: Mapping[TaskId, Outcome]) -> dict[str, Path]:

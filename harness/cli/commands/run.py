@@ -97,13 +97,19 @@ class Prepared:
     sources: list[dict[str, Json]]
 
 
-def prepare(request: Request, *, download: bool) -> Prepared:
-    """Load, resolve and plan. Every mistake in the suite is found here, before anything runs."""
+def prepare(request: Request, *, download: bool, most_seeds: int | None = None) -> Prepared:
+    """Load, resolve and plan. Every mistake in the suite is found here, before anything runs.
+
+    With ``most_seeds`` the sources of that many repeats are looked up, where each repeat has its own.
+    """
     suite = suites.load(request.suite, set_=request.set)
     only = suites.parse_only(suite, request.only)
     runs_tasks = executor(request.where, suite.project)
     store = open_store(request.store, suite.project)
-    suite, sources = resolve(suite, mirror=places.mirror(request.mirror), store=store, download=download)
+    own = len(suite.seeds[0].values) if suite.seeds else 0
+    wider = continued(suite, most_seeds) if most_seeds is not None and most_seeds > own else suite
+    found, sources = resolve(wider, mirror=places.mirror(request.mirror), store=store, download=download)
+    suite = replace(found, seeds=suite.seeds)
     plan = make(suite, only=only, code=runs_tasks.code(suite, store))
     return Prepared(plan, store, runs_tasks, sources)
 
@@ -198,7 +204,7 @@ def evaluate(
 
     With ``most_seeds``, seeds are added until no gate is inconclusive or that number is reached.
     """
-    prepared = prepare(request, download=True)
+    prepared = prepare(request, download=True, most_seeds=most_seeds)
     suite, project = prepared.plan.suite, prepared.plan.suite.project
     check(project, against, suite.name, request.suite)
     check_writable(places.reports(project, suite.name)) if out is None else check_free(out)
