@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -169,6 +169,7 @@ def _repeat(
         result.steps,
         read=_read(plan.tasks[planned.task], outcomes),
         drawn=_drawn(plan, planned.task, outcomes),
+        tested=_tested(plan, planned.task, outcomes),
         clocked=all(outcomes[s].state == "executed" for s in plan.tasks[planned.task].sources),
     )
 
@@ -189,19 +190,35 @@ def _read(task: Task, outcomes: Mapping[TaskId, Outcome]) -> Read | None:
 def _drawn(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> dict[str, Made]:
     """The outputs of those stages behind a metric that a seed affects, as they were when they were used."""
     behind = sorted(plan.behind(metric), key=lambda t: t.node)
+    contents = _contents(behind, outcomes)
+    return {
+        task.node: Made(task.key[:CONTENT_DIGITS], contents[task.key])
+        for task in behind
+        if task.id != metric and task.stage.draws(task.parameters)
+    }
+
+
+def _tested(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> dict[str, str]:
+    """The outputs of the stages of the subject behind a metric, as they were when they were used."""
+    behind = sorted(plan.behind(metric), key=lambda t: t.node)
+    contents = _contents(behind, outcomes)
+    subject = {name.partition(".")[0] for name in plan.suite.subject}
+    return {task.node: contents[task.key] for task in behind if task.node in subject}
+
+
+def _contents(behind: Sequence[Task], outcomes: Mapping[TaskId, Outcome]) -> dict[str, str]:
+    """Key → digest of the output as the tasks after it used it; empty text if it is not known."""
     used: dict[str, set[str]] = {}
     for task in behind:
         entry = outcomes[task.id].entry
         for key, content in (entry.made_from if entry else {}).items():
             used.setdefault(key, set()).add(content)
-    drawn: dict[str, Made] = {}
+    found: dict[str, str] = {}
     for task in behind:
-        if task.id != metric and task.stage.draws(task.parameters):
-            entry = outcomes[task.id].entry
-            contents = sorted(used.get(task.key, ())) or ([content_of(entry)] if entry else [""])
-            whole = contents[0] if len(contents) == 1 else content_digest("several", list(contents))
-            drawn[task.node] = Made(task.key[:CONTENT_DIGITS], whole)
-    return drawn
+        entry = outcomes[task.id].entry
+        contents = sorted(used.get(task.key, ())) or ([content_of(entry)] if entry else [""])
+        found[task.key] = contents[0] if len(contents) == 1 else content_digest("several", list(contents))
+    return found
 
 
 def _task(task: Task, outcome: Outcome) -> TaskInfo:
