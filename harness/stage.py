@@ -132,7 +132,7 @@ class Items:
     """The cluster of each row, if items are not independent (chunks of one document)."""
 
 
-LARGEST = 1e300
+LARGEST = 1e150
 """Largest absolute value of a score. Beyond it, deviations cannot be squared and values cannot be compared."""
 
 

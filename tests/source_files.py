@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -24,14 +24,20 @@ class Toys:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def function(self, files: Files, name: str = "stages.train") -> Callable[..., Any]:
-        """A function of a new package with these modules: ``stages.train``, ``deep/inner.helper``."""
+    def function(
+        self, files: Files, name: str = "stages.train", bare: Collection[str] = ()
+    ) -> Callable[..., Any]:
+        """A function of a new package with these modules: ``stages.train``, ``deep/inner.helper``.
+
+        ``bare``: folders that get no ``__init__.py``.
+        """
         package = f"toys_{next(_NUMBERS)}"
         for module, text in {"__init__": "", **files}.items():
             file = self.folder / package / f"{module}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
             for parent in file.relative_to(self.folder / package).parents:
-                (self.folder / package / parent / "__init__.py").touch()
+                if str(parent) not in bare:
+                    (self.folder / package / parent / "__init__.py").touch()
             file.write_text(dedent(text).replace("PKG", package), encoding="utf-8")
         importlib.invalidate_caches()
         module, _, function = name.rpartition(".")

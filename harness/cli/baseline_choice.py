@@ -35,6 +35,10 @@ class Against:
     """Whether a baseline that the change brings may count as a proposal."""
 
 
+Opponent = tuple[Side | None, str]
+"""The other side of a comparison, None if there is none, and its name."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A comparison and its two sides."""
@@ -67,7 +71,13 @@ def judge(folder: Path, project: Path, against: Against, suite_file: Path | None
     return case(folder, project, against, suite_file).comparison
 
 
-def case(folder: Path, project: Path, against: Against, suite_file: Path | None = None) -> Case:
+def case(
+    folder: Path,
+    project: Path,
+    against: Against,
+    suite_file: Path | None = None,
+    settled: Opponent | None = None,
+) -> Case:
     """Compare the run in ``folder`` with what ``against`` names.
 
     Args:
@@ -75,9 +85,10 @@ def case(folder: Path, project: Path, against: Against, suite_file: Path | None 
         project: project folder that holds the baselines.
         against: what to compare with.
         suite_file: file of the suite; its gate and its reference are read at ``against.ref``.
+        settled: the other side, as it was before the run was written: a suite's name means its latest run.
 
     Raises:
-        UsageError: what ``against`` names does not exist or is not a baseline.
+        UsageError: what ``against`` names does not exist, is not a baseline, or is the run itself.
     """
     candidate = side(folder)
     warn_of_edits(folder)
@@ -90,9 +101,11 @@ def case(folder: Path, project: Path, against: Against, suite_file: Path | None 
             gates, reference = declared(approved, suite_file, run)
             seeds = {axis.field: axis.values for axis in approved.seeds}
     label = against.baseline or label_of(run)
-    found, name = opponent(project, against, run.suite, label)
-    if found is not None and found.run.accepted is None:
+    found, name = settled or opponent(project, against, run.suite, label)
+    if settled is None and found is not None and found.run.accepted is None:
         warn_of_edits(Path(name))
+        if Path(name).resolve() in (folder.resolve(), (folder / "run.json").resolve()):
+            raise UsageError(f"{name}: this is the run itself; name another run or a baseline")
     note = "" if found else _no_baseline(run, folder, project, label, against.ref)
     compared = verdict.compare(
         candidate, found, gates, reference=reference, seeds=seeds, name=name, note=note
@@ -125,18 +138,34 @@ def _brought(project: Path, suite_name: str, label: str, base: Side | None) -> B
     return found if tip is not None and tip != there else None
 
 
-def check(project: Path, against: Against, suite_name: str, suite_file: Path) -> None:
-    """Check before anything runs whether ``judge`` will work.
+def settle(
+    project: Path, against: Against, suite_name: str, suite_file: Path, out: Path | None
+) -> Opponent | None:
+    """Read the other side before anything runs, and check that ``judge`` will work.
+
+    Returns:
+        The other side, or None for the default label: it depends on where the run will have run.
 
     Raises:
-        UsageError: as ``judge`` would.
+        UsageError: as ``judge`` would; or the run would replace what it is compared with.
     """
     if against.ref is not None:
         suite_at(project, against.ref, suite_name, suite_file)
-    opponent(project, against, suite_name, against.baseline or device_class(environment()))
+    found, name = opponent(project, against, suite_name, against.baseline or device_class(environment()))
+    if against.baseline is None:
+        return None
+    if found is not None and found.run.accepted is None:
+        warn_of_edits(Path(name))
+        if (
+            out is not None
+            and out.exists()
+            and Path(name).resolve() in (out.resolve(), (out / "run.json").resolve())
+        ):
+            raise UsageError(f"--out {out}: is what --baseline names; name another folder")
+    return found, name
 
 
-def opponent(project: Path, against: Against, suite_name: str, label: str) -> tuple[Side | None, str]:
+def opponent(project: Path, against: Against, suite_name: str, label: str) -> Opponent:
     """Return the other side and its name: the baseline with the label, else the file or the run.
 
     Raises:

@@ -195,18 +195,21 @@ class Comparison:
     proposal: Proposal | None = None
     """None if the change brings no baseline, or nothing was asked of a merge base."""
 
-    def exit(self, *, strict: bool = False) -> Exit:
+    strict: bool = False
+    """Whether an inconclusive verdict has an exit code of its own."""
+
+    def exit(self) -> Exit:
         """The exit code: the first that applies, in the order of ``Exit``."""
         gated = {f.verdict for f in self.findings if f.gated}
         if self.failures:
             return Exit.FAILED
         if self.proposal is not None and self.proposal.counts:
-            return Exit.INCONCLUSIVE if strict and self.proposal.open else Exit.OK
+            return Exit.INCONCLUSIVE if self.strict and self.proposal.open else Exit.OK
         if Verdict.REGRESSED in gated:
             return Exit.REGRESSED
         if Verdict.INCOMPARABLE in gated or self.missing or self.baseline is None:
             return Exit.INCOMPARABLE
-        if strict and Verdict.INCONCLUSIVE in gated:
+        if self.strict and Verdict.INCONCLUSIVE in gated:
             return Exit.INCONCLUSIVE
         return Exit.OK
 

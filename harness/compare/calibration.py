@@ -33,6 +33,7 @@ from typing import Literal
 
 from harness.artifact import Json
 from harness.compare import stats
+from harness.compare.claim import planned
 from harness.compare.evidence import Evidence, gather
 from harness.compare.match import Pair, in_point, match
 from harness.compare.sample import NO_TIMING, Side, alone, lacks_timing
@@ -77,13 +78,13 @@ class Calibration:
     """The proposed margin of a relative gate, as a fraction of |mean| or of the metric's floor."""
     silent: str = ""
     """Why nothing can be said about a margin; empty if something can."""
+    once: str = ""
+    """Which random stages were not repeated, so that the spread lacks theirs; empty if all were."""
 
     @property
     def is_wide_enough(self) -> bool | None:
         """Whether the declared margin is at least the proposed one; None if nothing can be said."""
-        if self.proposed is not None:
-            return self.margin >= self.proposed
-        return None if self.silent else self.margin >= abs(self.change)
+        return None if self.proposed is None else self.margin >= self.proposed
 
 
 def calibrate(a: Side, b: Side, gates: Sequence[GateInfo]) -> tuple[Calibration, ...]:
@@ -172,15 +173,16 @@ def _row_of(a: Side, b: Side, gate: GateInfo, pairs: Sequence[Pair], gates: int)
         silent=_silent(evidence, [a, b], [[p.baseline for p in pairs], [p.candidate for p in pairs]])
         if proposed is None
         else "",
+        once=planned(a.run.metrics[gate.metric].subject),
     )
 
 
 def _silent(evidence: Evidence, sides: Sequence[Side], scores: Sequence[Sequence[Score]]) -> str:
-    """Why evidence says nothing about a margin; empty if it is exact."""
+    """Why evidence says nothing about a margin."""
     if any(map(lacks_timing, scores, sides)):
         return f"{NO_TIMING}: only in an empty --store everything is timed"
     if evidence.exact:
-        return ""
+        return "both sides are of equal bytes, so that nothing was repeated"
     return evidence.silent or "nothing is repeated on either side by itself"
 
 

@@ -150,9 +150,8 @@ def same_subject(pairs: Sequence[Pair], subject: Json) -> bool:
 
 def _output(repeat: Repeat, name: str) -> str:
     """Digest of what a stage of the subject left; empty if it is not known."""
-    if name in repeat.tested:
-        return repeat.tested[name]
-    return repeat.drawn[name].content if name in repeat.drawn else ""
+    made = repeat.tested.get(name) or repeat.drawn.get(name)
+    return made.content if made else ""
 
 
 def named(names: Iterable[str]) -> str:

@@ -51,7 +51,7 @@ class Contrast:
         finding = replace(
             self.unjudged(pairs[0].candidate.metric, name, at, gate, gated=gated), points=len(usable)
         )
-        obstacle = self._obstacle(finding, usable)
+        obstacle = self._obstacle(finding, usable) or (_lost(pairs) if gated else "")
         if obstacle:
             return Judged(replace(finding, reason=obstacle))
         evidence = gather(usable, name, self.candidate, self.baseline)
@@ -178,6 +178,14 @@ class Contrast:
                 {**self.candidate.run.distributions, **self.baseline.run.distributions},
             )
         return self._causes[ours, theirs]
+
+
+def _lost(pairs: Sequence[Pair]) -> str:
+    """Why a mean over the points cannot be judged; empty if the baseline has values at all of them."""
+    lost = [p.baseline for p in pairs if p.candidate.complete and not p.baseline.complete]
+    if not lost:
+        return ""
+    return f"the baseline has failed repeats at {len(lost)} of {len(pairs)} points"
 
 
 def _ids(scores: Iterable[Score]) -> frozenset[str]:

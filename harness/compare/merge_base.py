@@ -99,6 +99,34 @@ def with_fewer_seeds(judged: Judged, seeds: Mapping[str, Sequence[int]], run: Ru
     return Judged(incomparable(finding, changed, "the run lacks repeats of the merge base's suite:"))
 
 
+def with_new_axes(judged: Judged, matching: Matching) -> Judged:
+    """The gated finding; incomparable if the change sweeps a field that was fixed, unless it has regressed anyway.
+
+    The old value could be kept as one point of the sweep, beside the one that is really used.
+    """
+    finding = judged.finding
+    if (
+        not finding.gated
+        or finding.against is not None
+        or finding.verdict in (Verdict.REGRESSED, Verdict.INCOMPARABLE)
+    ):
+        return judged
+    before = {
+        axis for p in matching.pairs if p.baseline.metric == finding.metric for axis in p.baseline.point
+    }
+    added = {
+        axis: None
+        for s in matching.new
+        if s.metric == finding.metric
+        for axis in s.point
+        if axis not in before and axis not in finding.at
+    }
+    if not added:
+        return judged
+    reason = f"the change sweeps {', '.join(added)}, which the merge base does not: its other points are not judged"
+    return Judged(incomparable(finding, (), reason))
+
+
 def corrected(judged: Sequence[Judged], alpha: float, matching: Matching | None) -> tuple[Finding, ...]:
     """Holm's correction; with a ``matching`` separately for points of a sweep that the baseline does not have.
 
@@ -130,6 +158,14 @@ def noting_margin(
     """
     mine, files, theirs = (_margin_of(finding, gates) for gates in (used, file, accepted))
     told = []
+    if not finding.gated and mine is None and files is None and theirs is None:
+        here = [g for g in accepted if (g.metric, g.field) == (finding.metric, finding.field)]
+        lost = [g for g in here if not g.against_reference]
+        told += [
+            f"not gated; the baseline was accepted with {_said((g.margin, g.relative))}{_at(g)}" for g in lost
+        ]
+    elif mine is None and files is None and theirs is not None:
+        told.append(f"not gated; the baseline was accepted with {_said(theirs)}")
     if mine != files:
         told.append(f"judged with {_said(mine)} of the merge base, not with {_said(files)} of the file")
     elif mine is not None and theirs is not None and mine != theirs:
@@ -145,6 +181,10 @@ def _margin_of(finding: Finding, gates: Sequence[GateInfo]) -> tuple[float, bool
         if is_here and dict(gate.at) == at and gate.against_reference == (finding.against is not None):
             return gate.margin, gate.relative
     return None
+
+
+def _at(gate: GateInfo) -> str:
+    return f" at {', '.join(f'{axis}={value}' for axis, value in gate.at.items())}" if gate.at else ""
 
 
 def _said(margin: tuple[float, bool] | None) -> str:

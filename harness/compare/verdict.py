@@ -21,6 +21,7 @@ from harness.compare.merge_base import (
     noting_reference,
     place_of,
     with_fewer_seeds,
+    with_new_axes,
     with_other_items,
 )
 from harness.compare.sample import Side
@@ -65,12 +66,18 @@ def compare(
     if reference is not None:
         inner = [as_accepted(j, matching, run, baseline.run) for j in inner]
     contrast = Contrast(candidate, baseline, alpha=alpha)
-    judged = [*_gated(contrast, matching, gates), *_ungated(contrast, matching, gates), *inner]
+    is_change = reference is not None
+    judged = [
+        *_gated(contrast, matching, gates, is_change=is_change),
+        *_ungated(contrast, matching, gates),
+        *inner,
+    ]
     if reference is not None:
         then = _within(baseline, declared, gates, is_declared=True)
         alike = {place_of(j.finding): j.evidence is not None and j.evidence.alike for j in then}
         judged = [with_other_items(j, alike) for j in judged]
         judged = [with_fewer_seeds(j, seeds or {}, run, baseline.run) for j in judged]
+        judged = [with_new_axes(j, matching) for j in judged]
     findings = corrected(judged, alpha, matching if reference is not None else None)
     return Comparison(
         suite=run.suite,
@@ -111,16 +118,21 @@ def _without_baseline(candidate: Side, gates: Sequence[GateInfo]) -> Iterator[Ju
         yield Judged(contrast.unjudged(g.metric, g.field, g.at, g, gated=True, reason=reason))
 
 
-def _gated(contrast: Contrast, matching: Matching, gates: Sequence[GateInfo]) -> Iterator[Judged]:
-    """A finding per gate, except gates whose scores are all new or deselected."""
+def _gated(
+    contrast: Contrast, matching: Matching, gates: Sequence[GateInfo], *, is_change: bool
+) -> Iterator[Judged]:
+    """A finding per gate, except gates whose scores are all new or deselected.
+
+    A change under review does not get rid of a gate by points that are all new.
+    """
     run = contrast.candidate.run
     for gate in _stored(gates):
         pairs = [p for p in matching.pairs if _is_at(p.candidate, gate)]
         if pairs:
             yield contrast.judge(pairs, gate.field, gate.at, gate, gated=True)
-        elif not any(_is_at(s, gate) for s in (*matching.new, *matching.not_run)) and not _deselected(
-            gate, run.only
-        ):
+        elif not any(
+            _is_at(s, gate) for s in (*(() if is_change else matching.new), *matching.not_run)
+        ) and not _deselected(gate, run.only):
             reason = "the run has no such score"
             yield Judged(contrast.unjudged(gate.metric, gate.field, gate.at, gate, gated=True, reason=reason))
 

@@ -20,7 +20,7 @@ from harness.engine.recording import declaration
 from harness.engine.suite_sources import resolve
 from harness.errors import SuiteError, UsageError, Where
 from harness.formats.strict_json import canonical
-from harness.sources.hub import SEED
+from harness.sources.by_seed import SEED
 from harness.stage import Mark
 from harness.store.artifacts import Store
 from harness.store.record import Run, axis_values, chosen

@@ -20,6 +20,7 @@ from typing import Any
 from harness.artifact import Json
 from harness.engine.keys import Bindings, Cell, Protocols, identity, task_key
 from harness.errors import UsageError
+from harness.sources.by_seed import BySeed
 from harness.sources.hub import Source
 from harness.stage import Mark, Stage
 from harness.store.record import MetricInfo
@@ -239,7 +240,7 @@ class _Planner:
             tuple(self.suite.seeds[j].values[repeat] for j in swept),
         )
 
-    def _member(self, node: Node, source: Source, parameters: Mapping[str, Any]) -> Source:
+    def _member(self, node: Node, source: BySeed, parameters: Mapping[str, Any]) -> Source:
         """The file or folder of one repeat."""
         [seed, *_] = [p for p, spec in node.stage.parameters.items() if spec.mark is Mark.SEED]
         value = parameters[seed]
@@ -258,7 +259,7 @@ class _Planner:
             if seed.node == name:
                 parameters[seed.name] = spelled[seed.name] = seed.values[repeat]
         for parameter, value in parameters.items():
-            if isinstance(value, Source) and value.members:
+            if isinstance(value, BySeed):
                 one = self._member(node, value, parameters)
                 parameters[parameter], spelled[parameter] = one, to_json(one)
         inputs = {

@@ -15,11 +15,21 @@ from harness.engine.keys import defaults
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store
-from harness.store.entries import CONTENT_DIGITS, ITEMS, ONLY, content_digest, content_of, read_of
+from harness.store.entries import ITEMS, ONLY, content_digest, content_of, read_of
 from harness.store.environment import DISTRIBUTIONS, environment, installed, installed_digest, kept_installed
 from harness.store.items import ItemRows, read_stored_items
 from harness.store.project import new_id
-from harness.store.record import GateInfo, Made, Read, Repeat, Run, Score, TaskInfo, environment_id
+from harness.store.record import (
+    KEY_DIGITS,
+    GateInfo,
+    Made,
+    Read,
+    Repeat,
+    Run,
+    Score,
+    TaskInfo,
+    environment_id,
+)
 from harness.suite import Suite
 from harness.suite.typed import to_json
 
@@ -192,18 +202,20 @@ def _drawn(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> di
     behind = sorted(plan.behind(metric), key=lambda t: t.node)
     contents = _contents(behind, outcomes)
     return {
-        task.node: Made(task.key[:CONTENT_DIGITS], contents[task.key])
+        task.node: Made(task.key[:KEY_DIGITS], contents[task.key])
         for task in behind
         if task.id != metric and task.stage.draws(task.parameters)
     }
 
 
-def _tested(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> dict[str, str]:
+def _tested(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> dict[str, Made]:
     """The outputs of the stages of the subject behind a metric, as they were when they were used."""
     behind = sorted(plan.behind(metric), key=lambda t: t.node)
     contents = _contents(behind, outcomes)
     subject = {name.partition(".")[0] for name in plan.suite.subject}
-    return {task.node: contents[task.key] for task in behind if task.node in subject}
+    return {
+        task.node: Made(task.key[:KEY_DIGITS], contents[task.key]) for task in behind if task.node in subject
+    }
 
 
 def _contents(behind: Sequence[Task], outcomes: Mapping[TaskId, Outcome]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from harness import suite as suites
 from harness.artifact import Json
 from harness.engine import keys
 from harness.errors import StageError, SuiteError, UsageError
+from harness.sources.by_seed import by_seed, is_by_seed
 from harness.sources.content import DigestCache
 from harness.sources.hub import Source
 from harness.sources.resolve import fetch, pin, read_again
@@ -132,27 +133,38 @@ def with_absolute_paths(suite: Suite) -> Suite:
 
 
 def _by_seed(suite: Suite) -> Suite:
-    """The suite whose sources by seed have a member for each seed of the stage that reads them."""
+    """The suite in which each source by seed has a member for each seed of the stage that reads it."""
     swept = {axis.field: axis.values for axis in suite.seeds}
 
     def members(name: str, value: Any) -> Any:
-        if not isinstance(value, Source) or not value.by_seed:
+        if not isinstance(value, Source) or not is_by_seed(value):
             return value
         node = suite.nodes[name]
-        seeds = [p for p, spec in node.stage.parameters.items() if spec.mark is Mark.SEED]
-        if not seeds:
-            raise SuiteError(
-                node.where, f"{name}: {value.text}: {node.stage.name} has no seed to take a file by"
-            )
-        values = swept.get(f"{name}.{seeds[0]}", (node.parameters[seeds[0]],))
-        return replace(value, members={seed: value.of_seed(seed) for seed in values})
+        seed = next((p for p, spec in node.stage.parameters.items() if spec.mark is Mark.SEED), None)
+        if seed is None:
+            told = f"{name}: {value.text}: {node.stage.name} has no seed, by which a file could be taken"
+            raise SuiteError(node.where, told)
+        try:
+            return by_seed(value, swept.get(f"{name}.{seed}", (node.parameters[seed],)))
+        except UsageError as e:
+            raise SuiteError(node.where, f"{name}: {e}") from None
 
     nodes = {
         name: replace(node, parameters={p: members(name, v) for p, v in node.parameters.items()})
         for name, node in suite.nodes.items()
     }
+    def point(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {field: members(field.partition(".")[0], v) for field, v in values.items()}
+
     matrix = tuple(replace(a, values=tuple(members(a.node, v) for v in a.values)) for a in suite.matrix)
-    return replace(suite, nodes=nodes, matrix=matrix)
+    return replace(
+        suite,
+        nodes=nodes,
+        matrix=matrix,
+        exclude=tuple(map(point, suite.exclude)),
+        reference=point(suite.reference),
+        gates=tuple(replace(g, at=point(g.at)) for g in suite.gates),
+    )
 
 
 def _replaced(suite: Suite, change: Callable[[Source], Source]) -> Suite:
@@ -175,8 +187,7 @@ def _value(value: Any, change: Callable[[Source], Source]) -> Any:
     A value that contains no source is returned as it is.
     """
     if isinstance(value, Source):
-        found = {seed: change(member) for seed, member in value.members.items()}
-        return replace(value, members=found) if found else change(value)
+        return change(value)
     if type(value) is tuple:
         new = tuple(_value(v, change) for v in value)
         return new if any(n is not v for n, v in zip(new, value, strict=True)) else value

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from harness.compare.claim import claim_of, mixed, named, unproven
 from harness.compare.evidence import Evidence, gather
 from harness.compare.match import Pair
 from harness.compare.sample import alone, lacks_timing
@@ -111,12 +113,20 @@ def ranked(group: RowGroup) -> tuple[dict[int, Ranks], str]:
         method = INTERVALS.format(n=len(rows))
     if all(r == (1, len(rows)) for r in ranks):
         method += ALL_TIED
+    once = dict.fromkeys(n for row in rows for n in row.entry.run.metrics[metric].subject.once)
+    if once:
+        method += f" Not repeated, so that ranks are of these executions of it: {named(once)}."
     return {id(row): r for row, r in zip(rows, ranks, strict=True)}, method
 
 
 def _evidence(ours: Row, theirs: Row, metric: str, field: str) -> Evidence:
     pair = Pair(ours.scores[metric], theirs.scores[metric])
-    return gather([pair], field, ours.entry.side, theirs.entry.side)
+    found = gather([pair], field, ours.entry.side, theirs.entry.side)
+    claim = claim_of(found.pairs, *(row.entry.run.metrics[metric] for row in (ours, theirs)))
+    several = [mixed([s]) for p in found.pairs for s in (p.candidate, p.baseline)]
+    if why := unproven(claim) or ("rests on several executions" if any(several) else ""):
+        return replace(found, silent=why)
+    return found
 
 
 def _p_higher(evidence: Evidence, *, is_candidate: bool) -> float:

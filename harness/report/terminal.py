@@ -63,7 +63,7 @@ MARKS: dict[str, tuple[str, str, str]] = {
 """Word → symbol, ASCII replacement, and style."""
 
 
-def print_comparison(console: Console, run: Run, comparison: Comparison, *, strict: bool = False) -> None:
+def print_comparison(console: Console, run: Run, comparison: Comparison) -> None:
     """Print verdicts worst first, reasons, other differences, failures and counts, and the outcome as the last line."""
     page = _Page(console)
     page.heading(f"{run.suite}  run {run.id}")
@@ -87,7 +87,7 @@ def print_comparison(console: Console, run: Run, comparison: Comparison, *, stri
     page.failures(comparison)
     page.warnings(run)
     page.counts(comparison)
-    page.outcome(run, comparison, comparison.exit(strict=strict))
+    page.outcome(run, comparison, comparison.exit())
 
 
 class Lines:

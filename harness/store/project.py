@@ -129,6 +129,13 @@ def of(place: Path) -> Path:
     return Path.cwd()
 
 
+def of_run(run: Path) -> Path:
+    """The project that a run's folder is in; if it is in none, that of the working folder."""
+    start = run.resolve()
+    found = next((p for p in (start, *start.parents) if (p / "suites").is_dir()), None)
+    return found or of(Path.cwd())
+
+
 def store_root(given: Path | None, project: Path) -> Path:
     """The store's folder: ``--store``, else the folder of ``HARNESS_STORE``, else ``.harness/`` in the project.
 

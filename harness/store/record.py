@@ -21,6 +21,10 @@ CALIBRATION = "calibration"
 """Name in the provenance of a run that ``harness calibrate`` made: which side it is, ``a`` or ``b``."""
 
 
+KEY_DIGITS = 16
+"""Digits of a key in ``Made``."""
+
+
 @dataclass(frozen=True)
 class Made:
     """The output of one execution of a stage."""
@@ -66,8 +70,8 @@ class Repeat:
     """None if it is not known."""
     drawn: Mapping[str, Made] = field(default_factory=dict)
     """For each stage behind this score that a seed affects: stage → its output."""
-    tested: Mapping[str, str] = field(default_factory=dict)
-    """Stage of the subject behind this score → digest of the files of its output; empty text if it is not known."""
+    tested: Mapping[str, Made] = field(default_factory=dict)
+    """For each stage of the subject behind this score: stage → its output."""
     clocked: bool = False
     """Whether all inputs of the metric were made in this run: only then are its times those of this run."""
     error: str | None = None

@@ -64,6 +64,7 @@ def to_json(run: Run) -> dict[str, Any]:
                     **vars(r),
                     "read": None if r.read is None else dict(vars(r.read)),
                     "drawn": interned("drawn", {n: dict(vars(made)) for n, made in r.drawn.items()}),
+                    "tested": interned("drawn", {n: dict(vars(made)) for n, made in r.tested.items()}),
                 }
                 for r in s.repeats
             ),
@@ -182,7 +183,10 @@ def _repeat(body: Mapping[str, Any], drawn: Mapping[str, Any]) -> Repeat:
         **body,
         "environments": tuple(body["environments"]),
         "read": None if read is None else Read(**read),
-        "drawn": {n: Made(**made) for n, made in drawn[body["drawn"]].items()} if "drawn" in body else {},
+        **{
+            name: {n: Made(**made) for n, made in drawn[body[name]].items()} if name in body else {}
+            for name in ("drawn", "tested")
+        },
     }
     return Repeat(**given)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from harness.artifact import Artifact, Json
 from harness.formats.strict_json import canonical
 from harness.store.artifacts import Store
-from harness.store.record import Repeat, Run, Score, TaskInfo
+from harness.store.entries import content_of
+from harness.store.record import KEY_DIGITS, Repeat, Run, Score, TaskInfo
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,28 @@ class Made:
         return self.kind in _names(kind)
 
 
+@dataclass(frozen=True)
+class Used:
+    """The outputs that the scores of a run were made from, as far as they are known."""
+
+    contents: Mapping[str, frozenset[str]]
+    """Shortened key → digests of the files."""
+
+    @classmethod
+    def by(cls, run: Run) -> Used:
+        found: dict[str, set[str]] = {}
+        for repeat in (r for score in run.scores for r in score.repeats):
+            for made in (*repeat.drawn.values(), *repeat.tested.values()):
+                if made.content:
+                    found.setdefault(made.key, set()).add(made.content)
+        return cls({key: frozenset(contents) for key, contents in found.items()})
+
+    def is_another(self, key: str, content: str) -> bool:
+        """Whether an output is known to be of another execution than the run used."""
+        known = self.contents.get(key[:KEY_DIGITS])
+        return known is not None and content not in known
+
+
 class Shelf:
     """The artifacts of a run's stages that are still in the store.
 
@@ -51,8 +74,11 @@ class Shelf:
         self.run = run
         self._made: dict[str, list[Made]] = {}
         """Node → its artifacts, in the plan's order."""
+        used = Used.by(run)
         for task in run.tasks:
             entry = None if task.node in run.metrics else store.get(task.key)
+            if entry is not None and used.is_another(task.key, content_of(entry)):
+                continue  # what was made again is not what the run was scored on
             for folder, output in entry.outputs.items() if entry else ():
                 name = "" if folder == "out" else folder
                 made = Made(task, name, output.kind, store.folder(task.key) / folder)

@@ -10,7 +10,7 @@ from itertools import count, islice, product
 from typing import Any
 
 from harness.errors import SuiteError, Where, nearest
-from harness.stage import Stage
+from harness.stage import LARGEST, Stage
 from harness.suite import located_yaml
 from harness.suite.located_yaml import (
     Entry,
@@ -31,6 +31,8 @@ from harness.suite.typed import parse, shown
 Point = Mapping[str, Any]
 """Axis → value; an axis that is left out may have any value."""
 
+MOST_PERCENT = 1_000_000.0
+"""Largest margin relative to the baseline: more is no limit, and its product with a baseline could overflow."""
 _VALUE_NAME = re.compile(r"[\w.+-]+")
 _BEFORE_AXIS = re.compile(r",(?=\s*[^\s.=,\[\]{}'\"]+\.[^\s.=,\[\]{}'\"]+\s*=)")
 
@@ -268,6 +270,7 @@ def gates(
 ) -> tuple[Gate, ...]:
     """The gates of a suite; an invalid gate is noted as a problem and left out."""
     found: list[Gate] = []
+    of_point: list[Gate] = []
     if entry is None:
         return ()
     with problems.collect():
@@ -277,12 +280,18 @@ def gates(
                 if isinstance(one.value, List):
                     listed(one.value, f"gate {name}")
                 for tree in one.value.items if isinstance(one.value, List) else (one.value,):
-                    gate = _gate(metric, field, tree, points, exclude, problems)
+                    gate, reduced = _gate(metric, field, tree, points, exclude, problems)
                     if gate.against_reference and not reference:
                         raise SuiteError(tree.where, f"gate {name}: the suite has no 'reference'")
-                    if any(_same(gate, other) for other in found):
+                    same = [other for other in found if _same(gate, other)]
+                    if same and not reduced and same[0] not in of_point:
                         raise SuiteError(one.key_where, f"gate {metric}.{field} stands twice")
+                    if same and not reduced:
+                        continue  # --set has left the one point that another gate names, which is the more specific
+                    found = [other for other in found if other not in same]
+                    _apart(gate, found)
                     found.append(gate)
+                    of_point += [gate] if reduced else []
     return tuple(found)
 
 
@@ -308,16 +317,18 @@ def _target(name: str, entry: Entry, nodes: Mapping[str, Node]) -> tuple[str, st
 
 def _gate(
     metric: str, field: str, tree: Tree, points: Points, exclude: Sequence[Point], problems: Problems
-) -> Gate:
+) -> tuple[Gate, bool]:
+    """A gate, and whether ``--set`` has reduced an axis that it names."""
     name = f"gate {metric}.{field}"
     if not isinstance(tree, Map):
-        return Gate(metric, field, _margin(tree, name), {}, False, tree.where)
+        return Gate(metric, field, _margin(tree, name), {}, False, tree.where), False
     closed(tree.entries, ("margin", "at", "against"), name, problems)
     if "margin" not in tree.entries:
         raise SuiteError(tree.where, f"{name} has no 'margin'")
     margin = _margin(tree.entries["margin"].value, name)
     against = _against(tree.entries.get("against"), name)
     at: dict[str, Any] = {}
+    gone: dict[str, Any] = {}
     if "at" in tree.entries:
         place = tree.entries["at"]
         at, gone = points.point(mapping(place, f"{name}: at"), f"{name}: at")
@@ -325,7 +336,30 @@ def _gate(
             if points.fixed.get(axis) != value:
                 raise SuiteError(place.key_where, f"{name}: --set {axis} has left no such point")
         points.kept(at, exclude, place.key_where, name)
-    return Gate(metric, field, margin, at, against == "reference", tree.where)
+    return Gate(metric, field, margin, at, against == "reference", tree.where), bool(gone)
+
+
+def _apart(gate: Gate, others: Sequence[Gate]) -> None:
+    """Refuse two gates against the reference of which each would judge some of the same points.
+
+    A gate at more axes is the more specific one and takes precedence; of two at different axes, none is.
+
+    Raises:
+        SuiteError: there is such a gate.
+    """
+    for other in others:
+        same = (gate.metric, gate.field) == (other.metric, other.field)
+        if not (same and gate.against_reference and other.against_reference):
+            continue
+        apart = any(name in other.at and other.at[name] != value for name, value in gate.at.items())
+        nested = gate.at.keys() <= other.at.keys() or other.at.keys() <= gate.at.keys()
+        if not apart and not nested:
+            axes = " and ".join(f"{', '.join(g.at)}" for g in (other, gate))
+            raise SuiteError(
+                gate.where,
+                f"gate {gate.metric}.{gate.field}: two gates against the reference, at {axes}, judge some of the same "
+                "points; name all of these axes in one of them",
+            )
 
 
 def _margin(tree: Tree, name: str) -> Margin:
@@ -338,6 +372,9 @@ def _margin(tree: Tree, name: str) -> Margin:
             tree.where, f"{name}: expected a margin of at least 0, such as 0.002 or 2%, not {tree}"
         )
     value: float = parse(float, Scalar(tree.where, number), name)
+    if value > (MOST_PERCENT if relative else LARGEST):
+        most = f"{MOST_PERCENT:,.0f} %" if relative else f"{LARGEST:g}"
+        raise SuiteError(tree.where, f"{name}: a margin is at most {most}, not {tree}")
     return Margin(value / 100 if relative else value, relative)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from compare.runs import FIELDS, gate, itemised, metric, repeats, score, seeded, side, single
+from compare.runs import BASE, FIELDS, gate, itemised, metric, repeats, score, seeded, side, single
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
@@ -16,7 +16,7 @@ from harness.compare.calibration import calibrate, proposed_margin, round_up
 from harness.compare.sample import Side
 from harness.compare.verdict import compare
 from harness.errors import UsageError
-from harness.store.record import MetricInfo
+from harness.store.record import MetricInfo, Subject
 
 A, B = [0.80, 0.82, 0.81, 0.79, 0.83], [0.811, 0.80, 0.84, 0.82, 0.804]
 
@@ -93,7 +93,17 @@ def test_what_is_never_repeated_gets_no_proposal() -> None:
     fixed = side(score(single(0.8)))
     (row,) = calibrate(fixed, fixed, (gate(0.0),))
     assert (row.unit, row.sd, row.proposed, row.repeats_needed, row.change) == ("exact", None, None, None, 0)
-    assert row.is_wide_enough
+    assert (row.is_wide_enough, row.silent) == (
+        None,
+        "both sides are of equal bytes, so that nothing was repeated",
+    )
+
+
+def test_what_was_not_repeated_is_named_beside_the_margin() -> None:
+    once = Subject(once={"painter": "painter.seed"}, learnt=("painter",))
+    ours, theirs = (side(score(repeats(v)), metrics={"m": metric(subject=once)}) for v in (BASE, BASE[::-1]))
+    (row,) = calibrate(theirs, ours, (gate(0.5),))
+    assert row.once.startswith("`painter` runs once: no claim about the recipe of it")
 
 
 def test_items_are_repeats_where_no_seed_is(tmp_path: Path) -> None:

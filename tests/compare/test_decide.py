@@ -220,7 +220,7 @@ def test_a_claim_that_is_not_sure_enough_among_many_gates_is_inconclusive() -> N
     assert crowd.findings[0].more_repeats
     spread = stats.paired(BASE, shifted(barely))
     assert crowd.findings[0].detectable == pytest.approx(spread.detectable(0.05 / 8))
-    assert crowd.exit(strict=True) is Exit.INCONCLUSIVE
+    assert replace(crowd, strict=True).exit() is Exit.INCONCLUSIVE
 
 
 def judged(verdict: Verdict, p: float | None, *, gated: bool = True, margin: float | None = 0.25) -> Judged:

@@ -567,3 +567,20 @@ def test_items_on_one_side_alone_say_nothing(tmp_path: Path) -> None:
     ours, theirs = itemised(tmp_path / "a", [few(5)], content="a"), side(score(single(0.3)))
     for sides in ((ours, theirs), (theirs, ours)):
         assert said(*sides) == ("one", False, 1, ONE, "")
+
+
+def test_items_are_alike_if_they_are_the_same_in_the_same_clusters(tmp_path: Path) -> None:
+    rows = {f"i{n}": n / 10 for n in range(8)}
+    moved = {name: v + 0.1 + n / 100 for n, (name, v) in enumerate(rows.items())}
+    by_two = {name: str(n // 2) for n, name in enumerate(rows)}
+    by_four = {name: str(n // 4) for n, name in enumerate(rows)}
+    base = itemised(tmp_path / "base", [rows], by_two)
+    same = gathered(itemised(tmp_path / "same", [moved], by_two), base)
+    assert (same.alike, same.note) == (True, "")
+    other = gathered(itemised(tmp_path / "other", [moved], by_four), base)
+    assert (other.alike, other.note) == (False, "the items are in other clusters")
+    more = gathered(itemised(tmp_path / "more", [{**moved, "new": 0.5}], {**by_two, "new": "9"}), base)
+    assert (more.alike, more.note) == (False, ""), "none of the baseline's is missing"
+    fewer = dict(list(moved.items())[:6])
+    less = gathered(itemised(tmp_path / "less", [fewer], {n: by_two[n] for n in fewer}), base)
+    assert (less.alike, less.note) == (False, "6 of the baseline's 8 items are shared")

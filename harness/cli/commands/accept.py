@@ -14,9 +14,15 @@ from harness.store import project, record_file
 
 def main(o: Namespace) -> Exit:
     """``harness accept``."""
-    home = project.of(Path.cwd())
-    folder = project.find_run(o.run, home)
+    folder = project.find_run(o.run, project.of(Path.cwd()))
+    home = project.of_run(folder)
     run = record_file.load(folder)
+    words = run.provenance.get("command")
+    changed = [w for w in words if str(w).startswith("--set")] if isinstance(words, list | tuple) else []
+    if changed and o.run == run.suite:
+        raise UsageError(
+            f"{o.run}: its latest run, {run.id}, was made with --set; to accept it all the same, name the run"
+        )
     if not record_file.is_sealed(folder):
         raise UsageError(f"{folder}: not as the harness wrote it; run the suite again and accept that run")
     path = accept(run, folder, home, o.label or label_of(run), o.reason, o.new_protocol)

@@ -157,9 +157,15 @@ def _print(console: Console, rows: tuple[Calibration, ...]) -> None:
         console.print(
             f"  A/A change {change}, 90 % interval {low} to {high}; detectable {detectable}", highlight=False
         )
-        console.print(f"  margin {margin} is {verdict}; proposed {proposed}{percent}\n", highlight=False)
-    console.print(
-        "At the proposed margin an unchanged subject ends 'unchanged' with 95 % probability.",
-        style="dim",
-        highlight=False,
-    )
+        console.print(f"  margin {margin} is {verdict}; proposed {proposed}{percent}", highlight=False)
+        if row.once:
+            told = "of what was repeated only: another execution of the rest may be further away"
+            console.print(f"  ! {told} ({escape(row.once)})", style="yellow", highlight=False)
+        console.print("")
+    if any(row.proposed is not None for row in rows):
+        repeated = "" if not any(row.once for row in rows) else ", as far as its stages were repeated,"
+        console.print(
+            f"At the proposed margin an unchanged subject{repeated} ends 'unchanged' with 95 % probability.",
+            style="dim",
+            highlight=False,
+        )

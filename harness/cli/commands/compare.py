@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from harness.cli.baseline_choice import Against, judge, parse_against, within
@@ -18,17 +19,18 @@ def main(o: Namespace) -> Exit:
     """``harness compare``."""
     if o.against is not None and o.baseline is not None:
         raise UsageError("compare: either a BASELINE or --against, not both")
-    home = project.of(Path.cwd())
-    folder = project.find_run(o.run, home)
+    folder = project.find_run(o.run, project.of(Path.cwd()))
+    home = project.of_run(folder)
     run = record_file.load(folder)
     comparison = (
         within(folder, parse_against(o.against, run))
         if o.against
         else judge(folder, home, Against(o.baseline))
     )
+    comparison = replace(comparison, strict=o.strict)
     if o.json:
         streams.document(comparison.to_json())
     else:
-        print_comparison(ReportConsole(), run, comparison, strict=o.strict)
+        print_comparison(ReportConsole(), run, comparison)
         annotate(comparison)
-    return comparison.exit(strict=o.strict)
+    return comparison.exit()

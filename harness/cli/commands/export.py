@@ -14,8 +14,9 @@ from harness.formats import files
 from harness.report import streams
 from harness.store import project, record_file
 from harness.store.artifacts import Store
-from harness.store.entries import ONLY
+from harness.store.entries import ONLY, content_of
 from harness.store.record import Run, TaskInfo
+from harness.store.run_artifacts import Used
 from harness.store.tiers import open_store
 
 
@@ -28,9 +29,9 @@ def main(o: Namespace) -> Exit:
 
 def found(o: Namespace) -> tuple[Run, Stored]:
     """Return the run and the artifact that the arguments of ``export`` or ``publish`` name."""
-    home = project.of(Path.cwd())
-    run = record_file.load(project.find_run(o.run, home))
-    return run, find(run, open_store(o.store, home), o.stage, o.at)
+    folder = project.find_run(o.run, project.of(Path.cwd()))
+    run = record_file.load(folder)
+    return run, find(run, open_store(o.store, project.of_run(folder)), o.stage, o.at)
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,10 @@ def find(run: Run, store: Store, stage: str, at: str) -> Stored:
     entry = store.get(task.key)
     if entry is None:
         raise UsageError(f"{node}: not in the store ({store.root}); run the suite again with --fresh {node}")
+    if Used.by(run).is_another(task.key, content_of(entry)):
+        raise UsageError(
+            f"{node}: the store ({store.root}) has it from another execution than run {run.id} was scored on"
+        )
     folder = output or ONLY
     if folder not in entry.outputs:
         names = [node if name == ONLY else f"{node}.{name}" for name in sorted(entry.outputs)]

@@ -33,6 +33,7 @@ from harness.report import streams
 from harness.report.console import ReportConsole, RunProgress, label
 from harness.store import project as places
 from harness.store.artifacts import Store
+from harness.store.entries import ONLY, read_of
 from harness.store.environment import environment
 from harness.store.items import ItemRows
 from harness.store.needs import note_project
@@ -74,7 +75,7 @@ def rescore(
     if not plan.scores:
         streams.say(f"{baseline}: no metric has changed, only what runs before them")
         return Exit.OK
-    _check_stored(plan, kept, baseline)
+    _check_stored(before.run, plan, kept, baseline)
     if accept is not None:
         check_place(file)
     runner = Runner(kept, runs_tasks)
@@ -132,8 +133,11 @@ def _plan(run: Run, today: Plan, then: Mapping[TaskId, str]) -> Plan:
     return replace(today, tasks=tasks, scores=tuple(scores), pictures=())
 
 
-def _check_stored(plan: Plan, store: Store, name: str) -> None:
-    """Check that the store has everything that the metrics read, since only metrics are run."""
+def _check_stored(run: Run, plan: Plan, store: Store, name: str) -> None:
+    """Check that the store has everything that the metrics read, since only metrics are run.
+
+    It must be what they read: a stage that was executed anew since may have left other files under the same key.
+    """
     gone = []
     for source in dict.fromkeys(s for task in plan.tasks.values() for s in task.sources):
         entry = store.get(source[1])
@@ -144,6 +148,26 @@ def _check_stored(plan: Plan, store: Store, name: str) -> None:
             f"{name}: no longer in the store {store.root}: {listed(gone, 5)}; "
             "rescore where the baseline ran (--store), or accept a run anew"
         )
+    others = list(_of_another_execution(run, plan, store))
+    if others:
+        raise UsageError(
+            f"{name}: the store {store.root} has other files than were scored, from another execution: "
+            f"{listed(list(dict.fromkeys(others)), 5)}; rescore where the baseline ran (--store), or accept a run anew"
+        )
+
+
+def _of_another_execution(run: Run, plan: Plan, store: Store) -> Iterator[str]:
+    """The inputs of metrics in the store whose files are not those that the recorded values are of."""
+    then = {(s.metric, canonical(s.point), canonical(r.seeds)): r.read for s in run.scores for r in s.repeats}
+    for score in plan.scores:
+        for repeat in score.repeats:
+            task = plan.tasks[repeat.task]
+            read = then.get((score.metric, canonical(score.point), canonical(repeat.seeds)))
+            now = read_of(
+                {n: [(store.get(s[1]), output or ONLY) for s, output in t] for n, t in task.inputs.items()}
+            )
+            if read is not None and now is not None and read.files != now.files:
+                yield from (label(plan.tasks[s]) for s in task.sources)
 
 
 @dataclass(frozen=True)

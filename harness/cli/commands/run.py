@@ -19,7 +19,7 @@ from rich.console import Console
 from harness import suite as suites
 from harness.artifact import Json
 from harness.cli.approved_suite import gates_of
-from harness.cli.baseline_choice import Against, Case, case, check, label_of, opponent, side
+from harness.cli.baseline_choice import Against, Case, case, label_of, opponent, settle, side
 from harness.cli.executor_choice import Wanted, executor
 from harness.compare import Comparison, stored
 from harness.compare.history import accepted
@@ -206,7 +206,7 @@ def evaluate(
     """
     prepared = prepare(request, download=True, most_seeds=most_seeds)
     suite, project = prepared.plan.suite, prepared.plan.suite.project
-    check(project, against, suite.name, request.suite)
+    settled = settle(project, against, suite.name, request.suite, out)
     check_writable(places.reports(project, suite.name)) if out is None else check_free(out)
     looks = None if most_seeds is None else looks_of(prepared.plan, against, most_seeds, request.suite)
     progress = ReportConsole(streams.err())
@@ -217,14 +217,15 @@ def evaluate(
             folder = out or places.reports(project, run.suite) / run.id
             write_run(run, folder, prepared.store, logs)
             note_run(prepared.store, folder, project)
-            held = case(folder, project, against, request.suite)
+            held = case(folder, project, against, request.suite, settled)
+            held = replace(held, comparison=replace(held.comparison, strict=strict))
             comparison = held.comparison
             if look is None or look.taken == len(look.seeds) or not is_open(comparison):
                 break
             told = f"look {look.taken} of {len(look.seeds)}, {look.seeds[look.taken - 1]} seeds: still open"
             progress.print(told, markup=False, highlight=False)
     console = ReportConsole()
-    print_comparison(console, run, comparison, strict=strict)  # before the pages, which may fail
+    print_comparison(console, run, comparison)  # before the pages, which may fail
     ci.annotate(comparison, suite)
     told_of = context(held, folder, project, prepared.store)
     write_reports(told_of)
@@ -236,7 +237,7 @@ def evaluate(
     console.print(
         f"report: {folder / 'report.html'}", style="dim", markup=False, highlight=False, soft_wrap=True
     )
-    return comparison.exit(strict=strict)
+    return comparison.exit()
 
 
 def rewrite(folder: Path, project: Path, store: Store) -> Path:

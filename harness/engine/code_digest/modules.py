@@ -95,6 +95,16 @@ def content_of(file: Path) -> str | None:
 
 
 @cache
+def is_package(name: str) -> bool:
+    """Whether there is such a package, also one without ``__init__.py``."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and spec.submodule_search_locations is not None
+
+
+@cache
 def read(name: str) -> Module | None:
     """Cached implementation of ``load``."""
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from harness.engine.code_digest.modules import Binding, Import, Module, load
+from harness.engine.code_digest.modules import Binding, Import, Module, is_package, load
 from harness.engine.code_digest.modules import imported as brought
 from harness.engine.code_digest.scopes import Scope
 
@@ -152,7 +152,7 @@ def _submodule(path: str, rest: Chain, seen: frozenset[Import]) -> Target:
     """Resolve what follows a module's name: ``package.module.function``."""
     module = load(path)
     if module is None:
-        if rest and load(f"{path}.{rest[0]}") is not None:  # a package without ``__init__.py``
+        if rest and is_package(path):  # one without ``__init__.py``
             return _submodule(f"{path}.{rest[0]}", rest[1:], seen)
         return Target(".".join((path, *rest)))
     if not rest:
@@ -161,7 +161,7 @@ def _submodule(path: str, rest: Chain, seen: frozenset[Import]) -> Target:
     own = Import(path, rest[0])
     if rest[0] in module.bindings and module.alias(rest[0]) != own:
         found = _in_module(rest, module, seen)
-    elif module.is_package and load(below) is not None:
+    elif module.is_package and (load(below) is not None or is_package(below)):
         found = _submodule(below, rest[1:], seen)
     else:
         found = _in_module(rest, module, seen)

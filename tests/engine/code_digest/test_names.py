@@ -445,3 +445,32 @@ def test_of_several_modules_that_bring_in_a_name_the_last_one_counts(toys, stage
 
     changes = {name for name in ("one", "two", "bare/two") if digest(name) != digest("")}
     assert changes == ({last} if last else set())
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "import PKG.bare.one\ndef train(): return PKG.bare.one.helper(1)",
+        "import PKG.bare.deep.one\ndef train(): return PKG.bare.deep.one.helper(1)",
+        "from PKG.bare import one\ndef train(): return one.helper(1)",
+        "from PKG.bare.deep import one\ndef train(): return one.helper(1)",
+        "from PKG.bare.deep.one import helper\ndef train(): return helper(1)",
+        "from PKG.bare import deep\nimport PKG.bare.deep.one\ndef train(): return deep.one.helper(1)",
+        "def train():\n    import PKG.bare.deep.one as one\n    return one.helper(1)",
+    ],
+)
+def test_a_module_of_a_package_without_init_is_reached(toys, way):  # noqa: F811
+    def digest(n: int) -> str:
+        files = {"stages": way, "bare/one": HELPER.format(n), "bare/deep/one": HELPER.format(n)}
+        return code_digest.digest(toys.function(files, bare=("bare", "bare/deep")))
+
+    assert digest(1) != digest(2)
+    assert digest(1) == digest(1)
+
+
+def test_a_star_import_does_not_bring_in_a_private_name(toys):  # noqa: F811
+    def digest(n: int) -> str:
+        stages = "def _f(): return 1\nfrom PKG.one import *\ndef train(): return _f()"
+        return code_digest.digest(toys.function({"stages": stages, "one": f"def _f(): return {n}"}))
+
+    assert digest(1) == digest(2)

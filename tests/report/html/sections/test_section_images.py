@@ -225,7 +225,10 @@ def rewritten(painted: Painted, target: Path, lines: Sequence[dict[str, object]]
     }
     shutil.copytree(found / "out", copy.begin(task.key) / "entry" / "out")
     copy.commit(replace(made, files=sizes))
-    return context(run, copy)
+    unknown = [
+        replace(s, repeats=tuple(replace(r, drawn={}, tested={}) for r in s.repeats)) for s in run.scores
+    ]
+    return context(replace(run, scores=tuple(unknown)), copy)
 
 
 HOSTILE = "<script>alert(1)</script> \u202eغابة 🛰️\x00"
