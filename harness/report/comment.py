@@ -104,7 +104,7 @@ def render(
     room = limit_bytes - len(text.encode()) - len(end.encode()) - 512  # for the last line
     left_out = 0
     for each in ordered:
-        for body in _suite(each, room // 2, pictures):
+        for body in _suite(each, room // 2, pictures, alone=len(ordered) == 1):
             size = len(body.encode())
             if size > room:
                 left_out += 1
@@ -119,7 +119,7 @@ def render(
 def inert(text: str, most: int = 300) -> str:
     """Escape external text so that a host makes nothing of it: no heading, link, mention or reference to an issue."""
     text = escape(text, most).lstrip()
-    text = re.sub(r"^(\d*)(?=[#+=.)-])", r"\1\\", text)  # what begins a heading or a list
+    text = re.sub(r"^(?=[#+=-])|^(\d+)(?=[.)](?:\s|$))", r"\1\\", text)  # what begins a heading or a list
     text = re.sub(r"(?<=[#!%])(?=\d)|(?<=\bgh)(?=-\d)", "<!-- -->", text, flags=re.IGNORECASE)
     return re.sub(r"(?<=[a-z])(?=://)|(?<=\bwww)(?=\.)|(?<=\w)(?=@\w)", "<!-- -->", text, flags=re.IGNORECASE)
 
@@ -144,14 +144,14 @@ def _called(judged: Judged) -> str:
     return judged.file if judged.run is None else judged.run.suite
 
 
-def _suite(judged: Judged, room: int, pictures: str) -> Iterator[str]:
+def _suite(judged: Judged, room: int, pictures: str, *, alone: bool) -> Iterator[str]:
     """Yield the parts about a suite, the most useful first; each fits into ``room``."""
     run, comparison = judged.run, judged.comparison
+    head = "" if alone else f"\n### {_mark(judged.word)} {judged.word}: {inert(_called(judged), 80)}\n\n"
     if run is None or comparison is None:
-        yield f"\n### {_mark('error')} error: {inert(judged.file, 80)}\n\n{inert(judged.problem, 400)}\n"
+        yield f"{head}{inert(judged.problem, 400)}\n"
         return
-    result = wording.outcome(comparison)
-    yield f"\n### {_mark(result.word)} {result.word}: {inert(run.suite, 80)}\n\n{inert(result.sentence, 600)}.\n"
+    yield f"{head}{inert(wording.outcome(comparison).sentence, 600)}.\n"
     gated = wording.worst_first(f for f in comparison.findings if f.gated)
     broken = [f for f in gated if f.verdict in _DID_NOT_HOLD]
     held = [f for f in gated if f.verdict not in _DID_NOT_HOLD]
@@ -183,6 +183,11 @@ def _sections(
     yield Section("Missing: only in the baseline", gone)
     if comparison.note:
         yield Section("No baseline", [f"{inert(comparison.note, 600)}\n"])
+    values = [
+        table_row((inert(name), inert(wording.point(at)), inert(", ".join(wording.together(v)))))
+        for name, at, v in (wording.uncompared(run, comparison) if comparison.baseline is None else ())
+    ]
+    yield Section("Values", values, ("metric", "point", "one value per repeat"), folded=True)
     commands = more_evidence(run, comparison)
     if commands:
         yield Section("For more evidence", [_fenced("sh", commands)])
