@@ -120,8 +120,8 @@ def inert(text: str, most: int = 300) -> str:
     """Escape external text so that a host makes nothing of it: no heading, link, mention or reference to an issue."""
     text = escape(text, most).lstrip()
     text = re.sub(r"^(?=[#+=-])|^(\d+)(?=[.)](?:\s|$))", r"\1\\", text)  # what begins a heading or a list
-    text = re.sub(r"(?<=[#!%])(?=\d)|(?<=\bgh)(?=-\d)", "<!-- -->", text, flags=re.IGNORECASE)
-    return re.sub(r"(?<=[a-z])(?=://)|(?<=\bwww)(?=\.)|(?<=\w)(?=@\w)", "<!-- -->", text, flags=re.IGNORECASE)
+    text = re.sub(r"(?<=[#!%])(?=\d)|(?<=gh)(?=-\d)", "<!-- -->", text, flags=re.IGNORECASE)
+    return re.sub(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=\w)", "<!-- -->", text, flags=re.IGNORECASE)
 
 
 def _mark(word: str) -> str:
