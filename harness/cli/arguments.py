@@ -334,6 +334,7 @@ def _for_ci(commands: Commands) -> None:
         metavar="DIR",
         help="where the folders of the runs go; empty or not there (default: a new one below reports/gates/)",
     )
+    gate.add_argument("--pull", action="store_true", help="first fetch the container images that suites name")
     _executor_arguments(gate)
     gate.add_argument("--mirror", type=path, metavar="DIR", help="as for run")
     comment = add_command(steps, "comment", "render the comment on a change, or post it", "ci comment")

@@ -21,6 +21,7 @@ done <<< "${IMAGE:-}"
 
 gate=(--out "$out" "--fail-on=$FAIL_ON")
 [ -z "${EXECUTOR:-}" ] || gate+=("--executor=$EXECUTOR")
+[ "${EXECUTOR:-}" != container ] || gate+=(--pull)
 [ -z "${JOBS:-}" ] || gate+=("--jobs=$JOBS")
 [ -z "${LABEL:-}" ] || gate+=("--label=$LABEL")
 [ -z "${STORE:-}" ] || gate+=("--shared-store=$STORE")

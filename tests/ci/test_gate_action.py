@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import fake_docker
 import pytest
 from ci.hosted import ACTION, TEXT, WORSE, Hosted
 
@@ -171,6 +172,24 @@ def test_a_push_is_compared_with_the_baselines_it_has(hosted: Hosted) -> None:
     ended = hosted.push().run(ACTION, **USUAL)
     assert (ended.ok, ended.outputs["verdict"]) == (True, "unchanged"), ended.log
     assert "--baseline-ref" not in _record(ended.outputs["run"])["provenance"]["command"]
+
+
+def test_the_images_of_a_container_are_pinned_and_pulled(
+    hosted: Hosted, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("engine") / "docker"
+    docker = fake_docker.install(folder, {})
+    reference = f"registry.example/box@sha256:{'c' * 64}"
+    hosted.write("one", TEXT.replace("subject:", "image: box\nsubject:"))
+    runner = hosted.pull_request()
+    runner.variables |= {**docker, "PATH": f"{folder}:{runner.variables['PATH']}", "HOME": str(folder)}
+    ended = runner.run(ACTION, **USUAL, executor="container", image=f"box={reference}")
+    assert (ended.ok, ended.outputs["verdict"]) == (True, "unchanged"), ended.log
+    assert f"box: {reference}" in ended.log
+    asked = [json.loads(line) for line in (folder / "asked.jsonl").read_text().splitlines()]
+    assert ["pull", "--quiet", reference] in asked
+    environments = _record(ended.outputs["run"])["environments"].values()  # type: ignore[attr-defined]
+    assert any(e.get("image") == f"sha256:{'c' * 64}" for e in environments)
 
 
 def _record(folder: str) -> dict[str, list[dict[str, str]]]:

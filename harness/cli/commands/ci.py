@@ -79,7 +79,8 @@ def gate(o: Namespace) -> Exit:
         streams.say(f"suite {number} of {len(suites)}: {suite}")
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", suite.removesuffix(Path(suite).suffix)).strip("-.")
         folder = f"{number:02}-{name[-80:].strip('-.')}".rstrip("-")
-        code = _run([suite, *options, "--out", str(out / folder)], environment)
+        code = _harness(["pull", suite], environment) if o.pull else 0
+        code = code or _harness(["run", suite, *options, "--out", str(out / folder)], environment)
         done.append(_done(suite, out, folder, code, words))
         gate_file.write(out, [each.entry for each in done])  # each: a job that is stopped has what it did
     return _concluded(done, out, words)
@@ -139,10 +140,10 @@ def _store(shared: str | None, project: Path, *, may_write: bool) -> dict[str, s
     return {"HARNESS_STORE": f"{folder},{READ_ONLY if only_reads else ''}{url}"}
 
 
-def _run(arguments: Sequence[str], environment: dict[str, str]) -> int:
-    """Run ``harness run``; its output is ours. A signal to this process ends it as well."""
+def _harness(arguments: Sequence[str], environment: dict[str, str]) -> int:
+    """Run a command by a process of its own; its output is ours. A signal to this process ends it as well."""
     streams.flush()
-    process = subprocess.Popen([sys.executable, "-m", "harness", "run", *arguments], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "harness", *arguments], env=environment)
     try:
         return process.wait()
     except BaseException:
