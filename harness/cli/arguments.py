@@ -349,7 +349,12 @@ def _for_ci(commands: Commands) -> None:
         "--name", default="harness", help="tells the comments of several gates apart (default: harness)"
     )
     comment.add_argument("--link", default="", metavar="URL", help="where reports and log are")
-    comment.add_argument("--pictures", default="", metavar="URL", help="a picture that the host may show")
+    comment.add_argument(
+        "--pictures",
+        default="",
+        metavar="URL",
+        help="address of DIR's copy, where the host shows pictures from",
+    )
     comment.add_argument(
         "--author",
         default="github-actions[bot]",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from harness.compare import stored
@@ -18,6 +18,7 @@ from harness.report.comment import Judged
 from harness.store import record_file
 
 FILE = "gate.json"
+SHEET = "pictures.png"
 SCHEMA = "harness.gate/1"
 MOST_SUITES = 200
 MOST_BYTES = 200_000_000
@@ -95,7 +96,9 @@ def _judged(folder: Path, entry: Entry) -> Judged:
     if not _FOLDER.fullmatch(entry.folder):
         raise UsageError(f"{folder / FILE}: {entry.folder!r} is not the name of a run's folder")
     try:
-        return judged(entry.suite, folder / entry.folder)
+        found = judged(entry.suite, folder / entry.folder)
+        sheet = f"{entry.folder}/{SHEET}"  # a plain name: nothing in it needs to be encoded
+        return replace(found, picture=sheet) if (folder / sheet).is_file() else found
     except UsageError as e:
         return Judged(entry.suite, problem=str(e).replace(f"{folder}/", ""))
 

@@ -51,6 +51,8 @@ class Judged:
     comparison: Comparison | None = None
     problem: str = ""
     """Why it has no verdict; empty if it has one."""
+    picture: str = ""
+    """Path of its sheet of pictures, below the folder of the gate and percent-encoded; empty if there is none."""
 
     @property
     def word(self) -> str:
@@ -89,7 +91,7 @@ def render(
         name: distinguishes the comments of several gates.
         notes: sentences below the headline.
         link: where reports and log are; an address that the host itself has told.
-        pictures: address of the folder of runs, where the host of the comment may load pictures from.
+        pictures: address under which the host of the comment finds the folder of the gate; empty: it shows no pictures.
         limit_bytes: maximum size, at least ``LEAST_BYTES``.
 
     Raises:
@@ -160,8 +162,9 @@ def _suite(judged: Judged, room: int, pictures: str, *, alone: bool) -> Iterator
             yield body
     if drawing := forest((*broken, *held)[:20]):
         yield _block("The gates, worse to the right", "text", drawing)
-    if pictures:
-        yield f"\n![pictures of {inert(run.suite, 80)}]({pictures})\n"
+    if pictures and judged.picture:
+        told = "the items that got worse most: the baseline's to the left where they differ"
+        yield f"\n![{told}]({pictures.rstrip('/')}/{judged.picture})\n"
     if command := reproduces(run):
         yield _block("To reproduce", "sh", [command])
     yield f"\n{inert(_origin(run, comparison), 400)}\n"

@@ -21,12 +21,13 @@ from harness.cli import ci_system, gate_file
 from harness.cli.gate_file import Entry
 from harness.compare import blocking
 from harness.compare.wording import clean, counted, outcome
-from harness.errors import Exit, UsageError
+from harness.errors import Exit, HarnessError, UsageError
 from harness.formats import files
 from harness.report import comment, streams
 from harness.report.comment import Judged
 from harness.store import project as places
 from harness.store.remote import READ_ONLY
+from harness.store.tiers import open_store
 
 VERDICTS = (Exit.OK, Exit.INCONCLUSIVE, Exit.INCOMPARABLE, Exit.REGRESSED, Exit.FAILED)
 """Exit codes of a run that left a verdict."""
@@ -63,7 +64,7 @@ def gate(o: Namespace) -> Exit:
     change = ci_system.change()
     out = _out(o.out)
     project = places.of(Path(suites[0]).parent)
-    environment = {**os.environ, **_store(o.shared_store, project, may_write=change.may_write)}
+    os.environ.update(_store(o.shared_store, project, may_write=change.may_write))
     ref = o.baseline_ref or change.base
     options = [
         *(["--baseline-ref", ref] if ref else []),
@@ -79,8 +80,8 @@ def gate(o: Namespace) -> Exit:
         streams.say(f"suite {number} of {len(suites)}: {suite}")
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", suite.removesuffix(Path(suite).suffix)).strip("-.")
         folder = f"{number:02}-{name[-80:].strip('-.')}".rstrip("-")
-        code = _harness(["pull", suite], environment) if o.pull else 0
-        code = code or _harness(["run", suite, *options, "--out", str(out / folder)], environment)
+        code = _harness(["pull", suite]) if o.pull else 0
+        code = code or _harness(["run", suite, *options, "--out", str(out / folder)])
         done.append(_done(suite, out, folder, code, words))
         gate_file.write(out, [each.entry for each in done])  # each: a job that is stopped has what it did
     return _concluded(done, out, words)
@@ -140,10 +141,10 @@ def _store(shared: str | None, project: Path, *, may_write: bool) -> dict[str, s
     return {"HARNESS_STORE": f"{folder},{READ_ONLY if only_reads else ''}{url}"}
 
 
-def _harness(arguments: Sequence[str], environment: dict[str, str]) -> int:
+def _harness(arguments: Sequence[str]) -> int:
     """Run a command by a process of its own; its output is ours. A signal to this process ends it as well."""
     streams.flush()
-    process = subprocess.Popen([sys.executable, "-m", "harness", *arguments], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "harness", *arguments])
     try:
         return process.wait()
     except BaseException:
@@ -158,6 +159,7 @@ def _done(suite: str, out: Path, folder: str, code: int, words: Sequence[str]) -
             found = gate_file.judged(suite, out / folder)
             assert found.comparison is not None
             blocks = blocking.exit_code(found.comparison, words)
+            _picture(suite, out / folder)
             return Done(Entry(suite, folder, found.word, code), found, blocks)
         except UsageError as e:
             problem = f"no verdict: {e}" if code in (Exit.OK, Exit.REGRESSED) else "no verdict"
@@ -165,6 +167,20 @@ def _done(suite: str, out: Path, folder: str, code: int, words: Sequence[str]) -
     blocks = Exit.USAGE if code == Exit.USAGE else Exit.INTERNAL
     problem = f"no verdict: exit code {code}"
     return Done(Entry(suite, folder, "error", code), Judged(suite, problem=problem), blocks)
+
+
+def _picture(suite: str, folder: Path) -> None:
+    """Leave a sheet of the pictures that the verdict rests on, for comments; the verdict holds without it."""
+    from harness.cli.commands.run import picture
+    from harness.report.html.sheet import FILE
+
+    project = places.of(Path(suite).parent)
+    try:
+        content = picture(folder, project, open_store(None, project))
+        if content is not None:
+            files.write(folder / FILE, content)
+    except (HarnessError, OSError) as e:
+        streams.warn(f"no sheet of pictures of {suite}: {clean(str(e))}")
 
 
 def _concluded(done: Sequence[Done], out: Path, words: Sequence[str]) -> Exit:
