@@ -20,6 +20,7 @@ from harness.store import record_file
 FILE = "gate.json"
 SHEET = "pictures.png"
 SCHEMA = "harness.gate/1"
+REMOVED = "the change removes this suite, which the merge base has"
 MOST_SUITES = 200
 MOST_BYTES = 200_000_000
 """Largest record that is read."""
@@ -33,7 +34,7 @@ class Entry:
     suite: str
     """Its file."""
     folder: str
-    """Name of the run's folder."""
+    """Name of the run's folder; empty if the change removes the suite."""
     word: str
     """The outcome in a word; ``error`` if the run left no verdict."""
     exit: int
@@ -91,6 +92,8 @@ def judged(suite: str, folder: Path) -> Judged:
 
 
 def _judged(folder: Path, entry: Entry) -> Judged:
+    if entry.word == "missing" and not entry.folder:
+        return Judged(entry.suite, problem=REMOVED, without="missing")
     if entry.word == "error":
         return Judged(entry.suite, problem=f"no verdict: exit code {entry.exit}; the log says why")
     if not _FOLDER.fullmatch(entry.folder):

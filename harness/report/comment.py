@@ -51,12 +51,14 @@ class Judged:
     comparison: Comparison | None = None
     problem: str = ""
     """Why it has no verdict; empty if it has one."""
+    without: str = "error"
+    """The outcome of a suite that has no verdict: ``error``, or ``missing`` if the change removes it."""
     picture: str = ""
     """Path of its sheet of pictures, below the folder of the gate and percent-encoded; empty if there is none."""
 
     @property
     def word(self) -> str:
-        return "error" if self.comparison is None else wording.outcome(self.comparison).word
+        return self.without if self.comparison is None else wording.outcome(self.comparison).word
 
 
 def worst_first(judged: Sequence[Judged]) -> list[Judged]:

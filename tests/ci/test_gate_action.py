@@ -9,6 +9,9 @@ import fake_docker
 import pytest
 from ci.hosted import ACTION, TEXT, WORSE, Hosted
 
+from harness.cli import gate_file
+from harness.report.comment import render
+
 USUAL = {"suite": "suites/gates/one.yaml", "version": "none"}
 
 
@@ -95,6 +98,22 @@ def test_suites_of_a_pattern_all_run_and_the_worst_is_the_verdict(hosted: Hosted
     assert ended.summary.count("## ⚪ unchanged: toy/one") == 1
     assert ended.summary.count("## 🔴 regressed: toy/two") == 1
     assert "2 suites" in ended.log
+
+
+def test_a_suite_cannot_be_removed_from_the_gate_but_moved(hosted: Hosted) -> None:
+    gates = hosted.author.folder / "suites" / "gates"
+    (gates / "labels.yaml").write_text("not: a suite\n")
+    hosted.push()
+    (gates / "labels.yaml").unlink()
+    (gates / "two.yaml").unlink()
+    (gates / "one.yaml").rename(gates / "first.yaml")
+    inputs = {"suite": "suites/gates/*.yaml", "version": "none"}
+    ended = hosted.pull_request().run(ACTION, **inputs)
+    assert (ended.ok, ended.outputs["verdict"]) == (False, "missing"), ended.log
+    assert "blocks: suites/gates/two.yaml: missing: the change removes this suite" in ended.log
+    assert "passes: suites/gates/first.yaml: unchanged" in ended.log
+    [shown] = [w for w in gate_file.read(Path(ended.outputs["runs"])) if w.word == "missing"]
+    assert "missing: suites/gates/two.yaml" in render([shown])
 
 
 @pytest.mark.slow

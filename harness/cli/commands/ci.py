@@ -19,6 +19,7 @@ from pathlib import Path
 
 from harness.cli import ci_system, gate_file
 from harness.cli.gate_file import Entry
+from harness.cli.removed_suites import removed
 from harness.compare import blocking
 from harness.compare.wording import clean, counted, outcome
 from harness.errors import Exit, HarnessError, UsageError
@@ -75,7 +76,8 @@ def gate(o: Namespace) -> Exit:
         *(["--inside", o.inside] if o.inside else []),
         *(["--mirror", str(o.mirror)] if o.mirror else []),
     ]
-    done: list[Done] = []
+    gone = list(removed(o.suites, suites, project, ref)) if ref else []
+    done = [_gone(suite, words) for suite in gone]
     for number, suite in enumerate(suites, start=1):
         streams.say(f"suite {number} of {len(suites)}: {suite}")
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", suite.removesuffix(Path(suite).suffix)).strip("-.")
@@ -151,6 +153,12 @@ def _harness(arguments: Sequence[str]) -> int:
         process.terminate()
         process.wait()
         raise
+
+
+def _gone(suite: str, words: Sequence[str]) -> Done:
+    blocks = Exit.INCOMPARABLE if "missing" in words else Exit.OK
+    told = Judged(suite, problem=gate_file.REMOVED, without="missing")
+    return Done(Entry(suite, "", "missing", int(Exit.INCOMPARABLE)), told, blocks)
 
 
 def _done(suite: str, out: Path, folder: str, code: int, words: Sequence[str]) -> Done:
