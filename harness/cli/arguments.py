@@ -150,6 +150,7 @@ def parser() -> argparse.ArgumentParser:
     _more_evidence(commands)
     _for_people(commands)
     _storage(commands)
+    _for_ci(commands)
 
     task = add_command(commands, "task", "execute one task again from its call.json, as for debugging")
     task.add_argument("call", type=path, metavar="CALL", help="call.json in the task's work folder")
@@ -295,6 +296,70 @@ def _for_people(commands: Commands) -> None:
     )
     collect.add_argument(
         "--store", type=path, metavar="DIR", help="where the run's pictures are, as for make"
+    )
+
+
+def _for_ci(commands: Commands) -> None:
+    ci = commands.add_parser("ci", help="what a CI job does: gate a change, comment on it (docs/ci.md)")
+    steps = ci.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    gate = add_command(steps, "gate", "run suites, and end in an error where an outcome blocks", "ci gate")
+    gate.add_argument(
+        "suites", nargs="+", metavar="SUITE", help="a suite file or a pattern, as 'gates/*.yaml'"
+    )
+    gate.add_argument(
+        "--fail-on",
+        default="regressed,incomparable,missing,no-baseline",
+        metavar="WORDS",
+        help="which outcomes block, of: regressed, incomparable, missing, no-baseline, inconclusive, worse (a "
+        "proposed baseline for the worse), proposed, none (default: regressed,incomparable,missing,no-baseline); "
+        "a failed task blocks always",
+    )
+    gate.add_argument(
+        "--baseline-ref",
+        metavar="REF",
+        help="as for run (default: the base of the pull request or merge request; on pushes none)",
+    )
+    gate.add_argument(
+        "--label", type=text, help="compare with this label of the baselines, as run --baseline"
+    )
+    gate.add_argument(
+        "--shared-store",
+        type=text,
+        metavar="PLACE",
+        help="a folder or URL of finished work that machines share; only the default branch writes it",
+    )
+    gate.add_argument(
+        "--out",
+        type=path,
+        metavar="DIR",
+        help="where the folders of the runs go; empty or not there (default: a new one below reports/gates/)",
+    )
+    gate.add_argument("--pull", action="store_true", help="first fetch the container images that suites name")
+    _executor_arguments(gate)
+    gate.add_argument("--mirror", type=path, metavar="DIR", help="as for run")
+    comment = add_command(steps, "comment", "render the comment on a change, or post it", "ci comment")
+    comment.add_argument("folder", type=path, metavar="DIR", help="what ci gate wrote by --out")
+    comment.add_argument("--to", type=path, metavar="FILE", help="write it there (default: print it)")
+    comment.add_argument(
+        "--post",
+        action="store_true",
+        help="post it on the pull request of GitHub's event, in the place of an earlier one; needs GITHUB_TOKEN",
+    )
+    comment.add_argument(
+        "--name", default="harness", help="tells the comments of several gates apart (default: harness)"
+    )
+    comment.add_argument("--link", default="", metavar="URL", help="where reports and log are")
+    comment.add_argument(
+        "--pictures",
+        default="",
+        metavar="URL",
+        help="address of DIR's copy, where the host shows pictures from",
+    )
+    comment.add_argument(
+        "--author",
+        default="github-actions[bot]",
+        metavar="LOGIN",
+        help="with --post: the account of the token; comments of others are left alone",
     )
 
 

@@ -43,6 +43,7 @@ OWN = {
     "report-files",
     "report.md",
     "junit.xml",
+    "pictures.png",
     "logs",
 }
 """Names of the files in a run's folder."""
@@ -164,7 +165,7 @@ def _take(staged: Path, folder: Path) -> None:
         file.replace(place)
     sync(folder)
     kept = {file.name for file in files}
-    for name in ("items.parquet", "report.html", "report.md", "junit.xml"):
+    for name in ("items.parquet", "report.html", "report.md", "junit.xml", "pictures.png"):
         if name not in kept:
             (folder / name).unlink(missing_ok=True)
 

@@ -108,6 +108,13 @@ def _run(run: Run) -> str:
     return shlex.join(kept)
 
 
+def reproduces(run: Run) -> str:
+    """The command of the run, its words quoted for a shell; empty if the record has none of ``harness run``."""
+    command: Any = run.provenance.get("command") or []
+    is_run = isinstance(command, list | tuple) and list(command[:2]) == ["harness", "run"]
+    return shlex.join(map(str, command)) if is_run else ""
+
+
 def name(place: Place) -> str:
     """Return the name of an item, cluster, repeat or point: ``"00017.png (seed=1)"``, ``"seed=1"``."""
     where = point({**json.loads(place.point or "{}"), **dict(place.seeds or ())})

@@ -258,6 +258,17 @@ def rewrite(folder: Path, project: Path, store: Store) -> Path:
     return folder / "report.html"
 
 
+def picture(folder: Path, project: Path, store: Store) -> bytes | None:
+    """Draw the sheet of pictures of the run in ``folder``, a PNG; None if its gates rest on no pictures.
+
+    Raises:
+        HarnessError, OSError: the record or its evidence cannot be read.
+    """
+    from harness.report.html.sheet import sheet
+
+    return sheet(context(_case(folder, project), folder, project, store))
+
+
 def context(held: Case, folder: Path, project: Path, store: Store) -> Context:
     """Collect what a report is made from: both sides, the places of their evidence, and earlier accepted runs."""
     run, before = held.candidate.run, held.comparison.accepted
