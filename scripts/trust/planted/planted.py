@@ -23,13 +23,22 @@ class Skill(Artifact):
 
 
 @stage(version=1)
-def train(*, skill: float, luck: NonNegative = 0.0, deaf: bool = False, seed: Seed = 0, job: Job) -> Skill:
+def train(
+    *,
+    skill: float,
+    luck: NonNegative = 0.0,
+    deaf: bool = False,
+    collapsed: tuple[int, ...] = (),
+    seed: Seed = 0,
+    job: Job,
+) -> Skill:
     """A training that ends at ``skill``, give or take the luck of its seed and of the machine.
 
     Args:
         skill: the recipe's expected outcome.
         luck: standard deviation of one training.
         deaf: ignore the seed, as a stage with a fault in it does.
+        collapsed: seeds under which it ends at 0.2, whatever the recipe.
         seed: of the training.
         job: who runs this.
     """
@@ -38,7 +47,17 @@ def train(*, skill: float, luck: NonNegative = 0.0, deaf: bool = False, seed: Se
     machine = sum(os.environ.get(MACHINE, "").encode())
     rng = np.random.default_rng([machine, 0 if deaf else seed])
     folder = job.folder()
-    (folder / "skill.json").write_text(json.dumps({"skill": skill + luck * float(rng.normal())}))
+    ended = 0.2 if seed in collapsed else skill + luck * float(rng.normal())
+    (folder / "skill.json").write_text(json.dumps({"skill": ended}))
+    return Skill(folder)
+
+
+@stage(version=1)
+def blend(first: Skill, second: Skill, *, job: Job) -> Skill:
+    """As good as the mean of two trained parts."""
+    folder = job.folder()
+    mean = (_skill(first) + _skill(second)) / 2
+    (folder / "skill.json").write_text(json.dumps({"skill": mean}))
     return Skill(folder)
 
 
@@ -235,6 +254,12 @@ class Worth(Scores):
 def worth(model: Skill) -> Worth:
     """One value without items: nothing says how far another would be."""
     return Worth(value=_skill(model), lateness=1 - _skill(model))
+
+
+@stage(version=1)
+def judged(model: Skill, judge: Skill) -> Worth:
+    """How good a trained judge finds something."""
+    return Worth(value=_skill(model) + _skill(judge), lateness=0.0)
 
 
 @stage(version=1)

@@ -253,3 +253,87 @@ def _(bench: Bench) -> Answer:
             shutil.rmtree(bench.folder / ".harness" / "objects" / key[:2] / key, ignore_errors=True)
     compared = bench.compare(text, PLANTED_MACHINE="f")
     return Answer(compared.verdict(ACCURACY), f"a threshold: {compared.threshold(ACCURACY)}")
+
+
+@situation(
+    "ten seeds, of which six collapse to one output on both sides; a mean worse by 0.03 (margin 0.05)",
+    "inconclusive",
+)
+def _(bench: Bench) -> Answer:
+    before, after = (
+        recipe(skill, luck=0.02, margin=0.05, seeds=10).replace(
+            "deaf: false", "deaf: false, collapsed: [0, 1, 2, 3, 4, 5]"
+        )
+        for skill in (0.75, 0.675)
+    )
+    answer = _compared(bench, before, after)
+    record = json.loads((bench.folder / "run-1" / "run.json").read_text())
+    values = [r["values"]["overall_accuracy"] for r in record["scores"][0]["repeats"]]
+    (told,) = [f["estimate"] for f in record["comparison"]["findings"] if f["gated"]]
+    is_mean = abs(told["candidate"] - sum(values) / 10) < 1e-9
+    return answer if is_mean else answer._replace(harness="another mean than that of the ten seeds")
+
+
+@situation(
+    "two trainings are blended, five seeds of one and one seed of the other, on another machine",
+    "inconclusive",
+)
+def _(bench: Bench) -> Answer:
+    text = (
+        "suite: planted/blend\nabout: Two parts, of which one is repeated.\nsubject: [a, b]\nstages:\n"
+        "  a: {use: planted.train, skill: 0.8, luck: 0.01}\n  b: {use: planted.train, skill: 0.8, luck: 0.15}\n"
+        "  both: {use: planted.blend, first: a, second: b}\n"
+        "  said: {use: planted.predict, model: both, items: 400}\nmetrics:\n"
+        "  scores: {use: classification.scores, predictions: said}\n"
+        "seeds:\n  a.seed: [0, 1, 2, 3, 4]\n  b.seed: [0, 0, 0, 0, 0]\ngate:\n  scores.overall_accuracy: 0.05\n"
+    )
+    return _compared(bench, text, text, machine="b")
+
+
+@situation(
+    "a recipe of luck (0.1) against the same with a fault: it ignores its seed (margin 0.02)", "inconclusive"
+)
+def _(bench: Bench) -> Answer:
+    before, after = (recipe(0.8, luck=0.1, margin=0.02, deaf=deaf) for deaf in (False, True))
+    return _compared(bench, before, after, machine="c")
+
+
+@situation(
+    "a checkpoint of equal bytes, judged by a judge that was trained anew on another machine", "inconclusive"
+)
+def _(bench: Bench) -> Answer:
+    text = (
+        "suite: planted/judge\nabout: A judge is trained once.\nsubject: [model.skill]\nstages:\n"
+        "  model: {use: planted.load, skill: 0.9}\n  judge: {use: planted.train, skill: 0.8, luck: 0.1}\n"
+        "metrics:\n  judged: {use: planted.judged, model: model, judge: judge}\n"
+        "seeds:\n  judge.seed: [0, 1, 2]\ngate:\n  judged.value: 0.02\n"
+    )
+    bench.accept(text, PLANTED_MACHINE="a")
+    compared = bench.compare(text, store="store-b", PLANTED_MACHINE="b")
+    return Answer(compared.verdict("judged.value"), f"a threshold: {compared.threshold('judged.value')}")
+
+
+@situation("the stages behind a baseline are executed anew, and its metrics are then scored again", "refused")
+def _(bench: Bench) -> Answer:
+    text = recipe(0.8, luck=0.1)
+    bench.accept(text, PLANTED_MACHINE="a")
+    bench.harness("run", bench.suite(text), "--fresh", "model", "--out", "again", PLANTED_MACHINE="b")
+    file = next((bench.folder / "baselines").rglob("cpu.json"))
+    record = json.loads(file.read_text())
+    said = bench.harness("export", "baseline-run", "model", "--at", "model.seed=0", "--to", "weights")
+    assert record["accepted"]["label"] == "cpu"
+    told = (
+        "refused" if said.code == 2 and "another execution" in said.err else "other weights, under its name"
+    )
+    return Answer(told, "a file name: other weights, under its name")
+
+
+@situation("a run is compared with the suite's latest run, and the model was made worse", "regressed")
+def _(bench: Bench) -> Answer:
+    assert bench.harness("run", bench.suite(recipe(0.8))).code == 4
+    assert bench.harness(
+        "run", bench.suite(recipe(0.5)), "--baseline", "planted/recipe", "--out", "worse"
+    ).code in (0, 6)
+    comparison = json.loads((bench.folder / "worse" / "run.json").read_text())["comparison"]
+    (found,) = [f for f in comparison["findings"] if f["gated"]]
+    return Answer(str(found["verdict"]), "a threshold: regressed")

@@ -103,6 +103,24 @@ def _approves_itself(bench: Bench, name: str) -> Answer:
     )
 
 
+@situation("a change makes the model worse and keeps the good one as a point of a sweep", "incomparable")
+def _(bench: Bench) -> Answer:
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=A", "-c", "user.email=a@b.c")
+        subprocess.run(["git", *who, *arguments], check=True, capture_output=True)
+
+    git("init", "--initial-branch=trunk")
+    bench.accept(recipe(0.8))
+    git("add", "suites", "baselines")
+    git("commit", "-m", "before")
+    git("switch", "-c", "change")
+    path = bench.suite(recipe(0.5) + "matrix:\n  model.skill: [0.5, 0.8]\n")
+    bench.harness("run", path, "--baseline-ref", "trunk", "--out", "run")
+    comparison = json.loads((bench.folder / "run" / "run.json").read_text())["comparison"]
+    (found,) = [f for f in comparison["findings"] if f["gated"]]
+    return Answer(str(found["verdict"]), "a threshold on the old point: unchanged")
+
+
 @situation("the suite is calibrated after a run, and its newest run is accepted", "the seeds of the suite")
 def _(bench: Bench) -> Answer:
     path = bench.suite(recipe(0.8, seeds=[0, 1, 2]))
