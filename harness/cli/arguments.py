@@ -10,7 +10,8 @@ import argparse
 from harness import __version__
 from harness.cli.parser import EXIT_CODES, Commands, Parser, add_command, path, shard, text, whole
 
-RUN = "a run's folder, its id, or a suite's name for its latest run"
+RUN = "a run's folder, its id, or a suite's name or file for its latest run"
+SUITE = "a suite's file, or its name in the project"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,7 +26,14 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--version", action="version", version=f"harness {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    run = add_command(commands, "run", "run a suite and compare it with its baseline")
+    run = add_command(commands, "run", "run suites and compare each with its baseline")
+    run.add_argument(
+        "suites",
+        nargs="+",
+        type=path,
+        metavar="SUITE",
+        help=f"{SUITE}; or a folder, for all suites below it; several run one after another",
+    )
     _suite_arguments(run)
     run.add_argument(
         "--fresh",
@@ -74,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--strict", action="store_true", help="an inconclusive verdict ends in exit code 3")
 
     plan = add_command(commands, "plan", "show the tasks, what is cached and how long the rest will take")
+    _suite_argument(plan)
     _suite_arguments(plan)
     plan.add_argument("--all", action="store_true", help="every task on its own line")
 
@@ -110,6 +119,7 @@ def parser() -> argparse.ArgumentParser:
         "calibrate",
         "run A/A: how far do equal subjects differ, and which margins can be told apart",
     )
+    _suite_argument(calibrate)
     _suite_arguments(calibrate)
     calibrate.add_argument(
         "--repeats", type=whole(), metavar="N", help="seeds on each side (default: as many as the suite has)"
@@ -122,7 +132,7 @@ def parser() -> argparse.ArgumentParser:
     )
 
     fetch = add_command(commands, "fetch", "bring what suites name outside themselves")
-    fetch.add_argument("suites", nargs="+", type=path, metavar="SUITE")
+    fetch.add_argument("suites", nargs="+", type=path, metavar="SUITE", help=SUITE)
     fetch.add_argument("--to", type=path, metavar="DIR", help="fill this mirror")
     fetch.add_argument(
         "--pin", action="store_true", help="write the current commit in place of every @unpinned"
@@ -157,7 +167,7 @@ def parser() -> argparse.ArgumentParser:
         "--to", type=path, metavar="DIR", help="work folder, not there yet (default: a temporary one)"
     )
     pull = add_command(commands, "pull", "fetch the container images that suites name")
-    pull.add_argument("suites", nargs="+", type=path, metavar="SUITE")
+    pull.add_argument("suites", nargs="+", type=path, metavar="SUITE", help=SUITE)
     pull.add_argument("--store", type=path, metavar="DIR", help="as for run")
     image = commands.add_parser("image", help="pin the names of container images")
     lock = add_command(
@@ -210,7 +220,7 @@ def _more_evidence(commands: Commands) -> None:
     history = add_command(
         commands, "history", "show what was accepted when, and the changes that caused steps"
     )
-    history.add_argument("suite", metavar="SUITE", help="a suite's name or its file")
+    history.add_argument("suite", metavar="SUITE", help="a suite's name or file")
     history.add_argument("--label", help="of the baseline (default: the label of this device class)")
     history.add_argument(
         "--metric", metavar="METRIC", help="a metric or metric.field (default: what is gated)"
@@ -396,9 +406,12 @@ def _artifact_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _suite_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("suite", type=path, metavar="SUITE", help=SUITE)
+
+
 def _suite_arguments(parser: argparse.ArgumentParser) -> None:
     _executor_arguments(parser)
-    parser.add_argument("suite", type=path, metavar="SUITE", help="a suite file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NODE.FIELD=VALUE", help="change one field of the suite"
     )

@@ -21,7 +21,17 @@ import pytest
 from rich.console import Console
 
 from harness.artifact import Json
-from harness.compare import Claim, Comparison, Difference, Estimate, Finding, Point, Proposal, Proposed, Verdict
+from harness.compare import (
+    Claim,
+    Comparison,
+    Difference,
+    Estimate,
+    Finding,
+    Point,
+    Proposal,
+    Proposed,
+    Verdict,
+)
 from harness.report import ci, markdown
 from harness.report.terminal import print_comparison
 from harness.store.record import Accepted, GateInfo, MetricInfo, Repeat, Run, Score, TaskInfo

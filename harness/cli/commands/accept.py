@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from harness.cli.baseline_choice import label_of
 from harness.compare.acceptance import accept, untimed
 from harness.errors import Exit, UsageError
+from harness.evaluation.baseline_choice import label_of
+from harness.evaluation.record_choice import run_folder
 from harness.report import streams
 from harness.store import project, record_file
 
@@ -15,7 +16,7 @@ from harness.store import project, record_file
 def main(o: Namespace) -> Exit:
     """``harness accept``."""
     home = project.of(Path.cwd())
-    folder = project.find_run(o.run, home)
+    folder = run_folder(o.run, home)
     run = record_file.load(folder)
     if not record_file.is_sealed(folder):
         raise UsageError(f"{folder}: not as the harness wrote it; run the suite again and accept that run")

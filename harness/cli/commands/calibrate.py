@@ -11,13 +11,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from harness.cli.baseline_choice import side
-from harness.cli.commands.run import Request, execute, prepare, requested
+from harness.cli.requested import requested
 from harness.compare.calibration import Across, Calibration, across, calibrate
 from harness.compare.wording import counted, together
 from harness.engine.plan import make
 from harness.engine.recording import gate_infos
 from harness.errors import Exit, UsageError
+from harness.evaluation.baseline_choice import side
+from harness.evaluation.preparing import Request, prepare
+from harness.evaluation.session import execute
 from harness.report import streams
 from harness.report.console import ReportConsole
 from harness.report.files import check_writable, write_run

@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from harness.cli.baseline_choice import Against, judge, parse_against, within
 from harness.errors import Exit, UsageError
+from harness.evaluation.baseline_choice import Against, judge, parse_against, within
+from harness.evaluation.record_choice import run_folder
 from harness.report import streams
 from harness.report.ci import annotate
 from harness.report.console import ReportConsole
@@ -19,7 +20,7 @@ def main(o: Namespace) -> Exit:
     if o.against is not None and o.baseline is not None:
         raise UsageError("compare: either a BASELINE or --against, not both")
     home = project.of(Path.cwd())
-    folder = project.find_run(o.run, home)
+    folder = run_folder(o.run, home)
     run = record_file.load(folder)
     comparison = (
         within(folder, parse_against(o.against, run))

@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.baseline_choice import Against, judge, label_of, opponent, side
 from harness.compare import Comparison, Finding, Verdict
 from harness.compare import explain as explanations
 from harness.compare.explain import Explanation, Part
 from harness.compare.sample import Side
 from harness.compare.wording import against, clean, figures, label, together, worst_first
 from harness.errors import Exit, StageError, StoreError, UsageError, nearest
+from harness.evaluation.baseline_choice import Against, judge, label_of, opponent, side
+from harness.evaluation.record_choice import run_folder
 from harness.report.console import ReportConsole
 from harness.report.finding_text import name, share, sum_up
 from harness.report.pictures import Items, Shown
@@ -52,7 +53,7 @@ def explain(run: str, metric: str, *, baseline: str | None, most: int) -> Exit:
     if most < 1:
         raise UsageError(f"--most {most}: at least 1")
     home = project.of(Path.cwd())
-    folder = project.find_run(run, home)
+    folder = run_folder(run, home)
     candidate = side(folder)
     fields = _fields(candidate.run, metric)
     comparison = judge(folder, home, Against(baseline))

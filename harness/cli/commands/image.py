@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from harness.cli.executor_choice import read
 from harness.engine import images
 from harness.engine.executors.engines import find
 from harness.errors import Exit, UsageError
+from harness.evaluation.executor_choice import read
 from harness.report import streams
 from harness.store import project as places
 from harness.suite.images import ImageName

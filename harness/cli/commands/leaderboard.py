@@ -6,9 +6,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cli.baseline_choice import side
-from harness.compare import baseline as baselines
 from harness.errors import Exit, UsageError
+from harness.evaluation.baseline_choice import side
+from harness.evaluation.record_choice import record
 from harness.formats import files
 from harness.leaderboard import Board
 from harness.leaderboard.groups import Entry
@@ -71,8 +71,7 @@ def _entries(runs: Sequence[str], home: Path) -> tuple[list[Entry], list[str]]:
     called: dict[str, str] = {}
     notes: list[str] = []
     for text in runs:
-        accepted = home / baselines.FOLDER / f"{text}.json"
-        path = accepted if accepted.is_file() else places.find_run(text, home)
+        path = record(text, home)
         entry = Entry(side(path), path)
         if entry.run.id in found:
             notes.append(f"{text} is the same run as {called[entry.run.id]}, and is on the board once")

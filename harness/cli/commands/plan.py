@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.commands.run import prepare, requested
+from harness.cli.requested import requested
 from harness.compare import baseline as baselines
 from harness.compare.planning import Outlook, outlooks
 from harness.compare.sample import Side
@@ -18,6 +18,7 @@ from harness.compare.wording import clean, counted, listed, number, point
 from harness.engine.plan import Plan, Task, expected_s
 from harness.engine.recording import gate_infos
 from harness.errors import Exit, UsageError
+from harness.evaluation.preparing import prepare
 from harness.report.console import ReportConsole, label
 from harness.store.artifacts import Store
 from harness.store.environment import device_class, environment

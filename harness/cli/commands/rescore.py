@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.artifact import Json
-from harness.cli.executor_choice import Wanted, executor
+from harness.cli.requested import wanted
 from harness.compare.acceptance import check_place, renew
 from harness.compare.baseline import Baseline, named
 from harness.compare.differences import declared_differences
@@ -28,6 +28,7 @@ from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId,
 from harness.engine.recording import declaration, distributions, item_rows
 from harness.engine.runner import Runner
 from harness.errors import Exit, UsageError
+from harness.evaluation.executor_choice import executor
 from harness.formats.strict_json import canonical
 from harness.report import streams
 from harness.report.console import ReportConsole, RunProgress, label
@@ -43,7 +44,7 @@ from harness.suite.typed import to_json
 
 def main(o: Namespace) -> Exit:
     """``harness rescore``."""
-    runs_tasks = executor(Wanted.of(o), places.of(Path.cwd()))
+    runs_tasks = executor(wanted(o), places.of(Path.cwd()))
     return rescore(o.baseline, runs_tasks, accept=o.accept, mirror=o.mirror, store=o.store)
 
 

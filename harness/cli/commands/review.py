@@ -7,10 +7,11 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cli.baseline_choice import side as side_of
-from harness.cli.commands.run import rewrite
 from harness.compare.wording import counted
 from harness.errors import Exit, UsageError
+from harness.evaluation.baseline_choice import side as side_of
+from harness.evaluation.record_choice import run_folder
+from harness.evaluation.reporting import rewrite
 from harness.report import streams
 from harness.review import key as keys
 from harness.review import making, rating_table
@@ -89,7 +90,7 @@ def collect(run: str, files: Sequence[Path], *, partial: bool, store: Path | Non
 
 
 def _folder(run: str, home: Path) -> Path:
-    folder = places.find_run(run, home)
+    folder = run_folder(run, home)
     if not folder.is_dir():
         raise UsageError(f"{folder}: a review needs a run's folder, and this is a file")
     return folder

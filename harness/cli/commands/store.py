@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.compare.wording import counted
 from harness.errors import Exit, UsageError
+from harness.evaluation.record_choice import record
 from harness.formats.files import new_file
 from harness.report.console import ReportConsole
 from harness.store import archive, needs
@@ -212,8 +213,7 @@ def _needed(records: Sequence[str]) -> list[str]:
     project = places.of(Path.cwd())
     files = []
     for text in records:
-        accepted = project / "baselines" / f"{text}.json"
-        path = accepted if accepted.is_file() else places.find_run(text, project)
+        path = record(text, project)
         files.append(path / "run.json" if path.is_dir() else path)
     return sorted(set().union(*needs.by_suite([], files).values()))
 
