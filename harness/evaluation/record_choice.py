@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.compare import baseline as baselines
-from harness.errors import UsageError, nearest
-from harness.evaluation.suite_choice import is_spelled_as_file, names, suite_name
+from harness.errors import UsageError
+from harness.evaluation.suite_choice import is_spelled_as_file, suite_name
 from harness.store import project as places
 
 
@@ -18,10 +18,7 @@ def run_folder(given: str, project: Path) -> Path:
     """
     if is_spelled_as_file(given):
         return places.find_run(suite_name(given)[1], project)
-    try:
-        return places.find_run(given, project)
-    except UsageError as e:
-        raise UsageError(f"{e}{nearest(given, names(project))}") from None
+    return places.find_run(given, project)
 
 
 def record(given: str, project: Path) -> Path:
