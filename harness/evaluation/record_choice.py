@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from harness.compare import baseline as baselines
@@ -29,7 +30,7 @@ def record(given: str, project: Path) -> Path:
     """
     accepted = project / baselines.FOLDER / f"{given}.json"
     try:
-        return accepted if accepted.is_file() else run_folder(given, project)
+        return accepted if os.path.isfile(accepted) else run_folder(given, project)
     except UsageError as e:
         suite = given.rpartition("/")[0]
         labels = baselines.labels(project, suite) if baselines.SUITE.fullmatch(suite) else []

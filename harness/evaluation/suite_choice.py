@@ -12,7 +12,7 @@ from harness.errors import SuiteError, UsageError, nearest
 from harness.formats.files import read_bytes
 from harness.store import project as places
 from harness.suite import extends
-from harness.suite.located_yaml import Map, Scalar, load
+from harness.suite.located_yaml import Map, Scalar, load, shorten
 
 SUFFIXES = (".yaml", ".yml")
 FOLDER = "suites"
@@ -89,7 +89,7 @@ def _named(name: str, project: Path) -> Path | None:
     """The file of a name. The one at the place that the name suggests is looked at first, and saves the search."""
     for suffix in SUFFIXES:
         there = project / FOLDER / f"{name}{suffix}"
-        if there.is_file() and _own_name(there) == name:
+        if os.path.isfile(there) and _own_name(there) == name:
             return _shown(there)
     files = names(project).get(name, [])
     if len(files) > 1:
@@ -102,7 +102,7 @@ def _nothing(given: str, project: Path) -> Path:
     known = sorted(names(project))
     there = f"there are {', '.join(known[:8])}{', …' if len(known) > 8 else ''}" if known else "there is none"
     raise UsageError(
-        f"no suite {given!r}: neither a file nor a name in {project / FOLDER} ({there}){nearest(given, known)}"
+        f"no suite {shorten(given)!r}: neither a file nor a name in {project / FOLDER} ({there}){nearest(given, known)}"
     )
 
 

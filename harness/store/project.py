@@ -177,9 +177,9 @@ def find_run(text: str, project: Path) -> Path:
         UsageError: there is no such run.
     """
     path = Path(text)
-    if path.is_file():
+    if os.path.isfile(path):
         return path.parent if path.name == "run.json" else path
-    if (path / "run.json").is_file():
+    if os.path.isfile(path / "run.json"):
         return path
     found = folders(reports(project))
     named = [r for r in found if r.name == text]

@@ -6,9 +6,10 @@ import os
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.artifact import Json
 from harness.cli.requested import requested
 from harness.compare.wording import counted, outcome
 from harness.engine.shard import Shard
@@ -33,7 +34,8 @@ def main(o: Namespace) -> Exit:
         )
     if o.no_proposals and o.baseline_ref is None:
         raise UsageError("run: --no-proposals goes with --baseline-ref")
-    if o.shard is not None and (o.out or o.baseline or o.baseline_ref or o.until_conclusive or o.strict):
+    verdict_only = (o.out, o.baseline, o.baseline_ref, o.until_conclusive, o.strict, o.json)
+    if o.shard is not None and any(verdict_only):
         raise UsageError("run: --shard gives no verdict; leave that to a run without it on the same store")
     files = suite_files(o.suites)
     if len(files) > 1:
@@ -48,9 +50,49 @@ def main(o: Namespace) -> Exit:
         o.out, tuple(o.fresh), Against(o.baseline, o.baseline_ref, proposals=not o.no_proposals), o.max_seeds
     )
     with all_ready(requests, goal) as ready:
-        if len(ready) == 1:
+        if len(ready) == 1 and not o.json:
             return _told(ready[0], strict=o.strict).comparison.exit(strict=o.strict)
-        return _one_after_another(ready, strict=o.strict)
+        ends = [_end(one, strict=o.strict, silent=o.json, several=len(ready) > 1) for one in ready]
+    code = worst([end.code for end in ends])
+    if o.json:
+        streams.document({"schema": SCHEMA, "exit": int(code), "runs": [end.to_json() for end in ends]})
+        return code
+    streams.say(f"{counted(len(ends), 'suite')}, exit {code:d}")
+    for end in ends:
+        streams.say(f"  {end.ready.suite.name}: {end.told} (exit {end.code:d})")
+    return code
+
+
+SCHEMA = "harness.runs/1"
+
+
+@dataclass(frozen=True)
+class _End:
+    """What became of one of the suites."""
+
+    ready: Ready
+    judged: Judged | None
+    """None if it ended in an error."""
+    code: Exit
+    error: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        return self.error[0] if self.judged is None else outcome(self.judged.comparison).word
+
+    def to_json(self) -> dict[str, Json]:
+        judged = self.judged
+        return {
+            "suite": self.ready.suite.name,
+            "file": str(self.ready.request.suite),
+            "exit": int(self.code),
+            "outcome": None if judged is None else outcome(judged.comparison).word,
+            "error": list(self.error),
+            "run": None if judged is None else judged.run.id,
+            "folder": None if judged is None else str(judged.folder),
+            "report": None if judged is None else str(judged.folder / "report.html"),
+            "comparison": None if judged is None else judged.comparison.to_json(),
+        }
 
 
 def _check_options_of_several(o: Namespace) -> None:
@@ -73,37 +115,30 @@ def run_shard(prepared: Prepared, shard: Shard, fresh: Sequence[str]) -> Exit:
     return Exit.FAILED if done["failed"] else Exit.OK
 
 
-def _one_after_another(ready: Sequence[Ready], *, strict: bool) -> Exit:
-    """Run several suites. One that ends in an error does not keep the others from running."""
-    codes, lines = [], []
-    for one in ready:
-        try:
-            judged = _told(one, strict=strict, arguments=_arguments(one, strict=strict))
-        except HarnessError as e:
-            streams.warn(*e.lines)
-            code, told = e.exit, e.lines[0]
-        else:
-            code, told = judged.comparison.exit(strict=strict), outcome(judged.comparison).word
-        codes.append(code)
-        lines.append(f"  {one.suite.name}: {told} (exit {code:d})")
-    streams.say(f"{counted(len(ready), 'suite')}, exit {worst(codes):d}")
-    for line in lines:
-        streams.say(line)
-    return worst(codes)
+def _end(ready: Ready, *, strict: bool, silent: bool, several: bool) -> _End:
+    """Run one of several suites. If it ends in an error, the others still run."""
+    arguments = None
+    if several:  # the record of a suite does not name the others
+        arguments = as_arguments(ready.request, ready.goal) + (["--strict"] if strict else [])
+    try:
+        judged = _told(ready, strict=strict, arguments=arguments, silent=silent)
+    except HarnessError as e:
+        streams.warn(*e.lines)
+        return _End(ready, None, e.exit, e.lines)
+    return _End(ready, judged, judged.comparison.exit(strict=strict))
 
 
-def _arguments(ready: Ready, *, strict: bool) -> list[str]:
-    """The arguments of the command that runs this suite alone: its record does not name the others."""
-    return as_arguments(ready.request, ready.goal) + (["--strict"] if strict else [])
-
-
-def _told(ready: Ready, *, strict: bool, arguments: Sequence[str] | None = None) -> Judged:
-    """Run a suite to its verdict, print it, and write the reports."""
+def _told(
+    ready: Ready, *, strict: bool, arguments: Sequence[str] | None = None, silent: bool = False
+) -> Judged:
+    """Run a suite to its verdict, print it unless ``silent``, and write the reports."""
     judged = evaluate(ready, ReportConsole(streams.err()), arguments)
     run, comparison = judged.run, judged.comparison
     console = ReportConsole()
+    console.quiet = silent
     print_comparison(console, run, comparison, strict=strict)  # before the pages, which may fail
-    ci.annotate(comparison, ready.suite)
+    if not silent:
+        ci.annotate(comparison, ready.suite)
     told_of = judged.report()
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:
