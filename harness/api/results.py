@@ -12,6 +12,7 @@ from harness.api import frames
 from harness.api.artifacts import Artifact
 from harness.artifact import Json
 from harness.compare import Finding, Proposal, verdict
+from harness.compare import baseline as baselines
 from harness.compare.sample import Side
 from harness.compare.wording import outcome
 from harness.errors import Exit, UsageError
@@ -165,13 +166,16 @@ class Result:
         """Compare with another record.
 
         Args:
-            other: a run or a baseline, or what ``harness.load`` takes; None: the baseline of the run's device class.
+            other: a run or a baseline; a label of a baseline of the suite, or what ``harness.load`` takes; None: the
+                baseline of the run's device class.
 
         Raises:
             UsageError: there is no such record.
         """
         if isinstance(other, str | Path):
-            other = Result.read(record_choice.record(str(other), self.project), self.project)
+            labelled = self.project / baselines.FOLDER / self.suite / f"{other}.json"
+            path = labelled if labelled.is_file() else record_choice.record(str(other), self.project)
+            other = Result.read(path, self.project)
         if other is not None:
             name = other.label or other.id
             return Comparison(verdict.compare(self.side, other.side, self.record.gates, name=name))

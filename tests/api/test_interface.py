@@ -277,7 +277,7 @@ def test_comparisons(toy: Project) -> None:
     toy.accept()
     after = harness.run("toy/centre", set={"model.epochs": 1})
     judged = toy.harness("compare", after.id, "--json").json
-    for other in (None, "toy/centre/cpu", harness.load("toy/centre/cpu"), before, before.id):
+    for other in (None, "cpu", "toy/centre/cpu", harness.load("toy/centre/cpu"), before, before.id):
         comparison = after.compare(other)
         assert comparison.exit == judged["exit"]
         assert [f.verdict for f in comparison.findings] == [f["verdict"] for f in judged["findings"]]
