@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from harness import __version__
+from harness.cli.completion import SHELLS
 from harness.cli.parser import EXIT_CODES, Commands, Parser, add_command, path, shard, text, whole
 
 RUN = "a run's folder, its id, or a suite's name or file for its latest run"
@@ -184,6 +185,10 @@ def parser() -> argparse.ArgumentParser:
     _json_argument(lock)
     add_command(commands, "identify", "print the code and software of every stage as keys have them")
     add_command(commands, "worker", "execute calls named on standard input; executors start this")
+    completion = add_command(
+        commands, "completion", "print the code with which a shell completes commands, suites and runs"
+    )
+    completion.add_argument("shell", choices=SHELLS, help="the shell that reads it")
     add_command(commands, "schema", "print the JSON Schema of a suite file, for editors")
     stages = add_command(commands, "stages", "list stages and metrics with their parameters")
     stages.add_argument("name", nargs="?", help="one stage in full, e.g. land_cover.train")
