@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from command_line import Project, Said
 from fake_docker import install
+from rated import exported, reviewed
 from toy_suites import changed, write_suite
 
 from harness.formats import strict_json
@@ -161,6 +163,32 @@ def test_a_board_is_the_file_that_it_wrote(judged: Project) -> None:
     body = strict(judged.harness("leaderboard", "toy/centre", "--json"))
     file = Path(body.pop("folder")) / "leaderboard.json"
     assert strict_json.read(file) == body
+
+
+def test_a_review_is_the_file_that_it_wrote(project: Project) -> None:
+    review = reviewed(project.folder)
+    for rater, answer in (("ada", 3), ("bob", 4)):
+        body = exported(review.key, rater, lambda shown, scale, answer=answer: answer)
+        (project.folder / f"{rater}.json").write_text(json.dumps(body))
+    (project.folder / "other.json").write_text("{}")
+    said = project.harness(
+        *("review", "collect", review.folder, "ada.json", "bob.json", "other.json"),
+        *("--store", review.store.root, "--json"),
+    )
+    assert said.code == 0, said.err
+    body = strict(said)
+    assert Path(body.pop("report")).is_file()
+    assert [line.partition(":")[0] for line in body.pop("left_out")] == ["other.json"]
+    assert body.pop("in_part") == []
+    assert strict_json.read(review.folder / "review.json") == body
+
+
+def test_a_calibration_over_environments_names_the_runs(judged: Project) -> None:
+    judged.harness("run", "toy/centre")
+    body = strict(judged.harness("calibrate", "toy/centre", "--environments", "reports", "--json"))
+    assert set(body) == documented("calibrate")
+    assert [Path(run).name for run in body["runs"]] == [folder.name for folder in judged.runs]
+    assert all(gate["largest"] >= 0 for gate in body["gates"])
 
 
 def test_what_images_are_locked(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
