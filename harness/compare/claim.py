@@ -8,7 +8,7 @@ from itertools import product
 from harness.artifact import Json
 from harness.compare import Claim
 from harness.compare.match import Pair
-from harness.compare.sample import read_the_same, seeds_of
+from harness.compare.sample import LEAST, read_the_same, seeds_of
 from harness.store.record import MetricInfo, Repeat, Score, Subject
 
 
@@ -24,12 +24,19 @@ def claim_of(pairs: Sequence[Pair], ours: MetricInfo, theirs: MetricInfo) -> Cla
     subject = ours.subject
     once = dict(subject.once)
     once |= {n: theirs.subject.once[n] for n in subject.repeated if n in theirs.subject.once}
+    once |= {n: seed for n in subject.repeated if (seed := _too_few(pairs, ours.seeds, n))}
     idle = [n for n in subject.repeated if n not in once and chances.repeats_nothing(n)]
     repeated = tuple(n for n in subject.repeated if n not in once and n not in idle)
-    anew = tuple(n for n in (*once, *idle) if chances.is_anew(n))
+    several = [n for n in once if chances.ran_several_times(n)]
+    own = {seed.rpartition(".")[0] for seed in ours.seeds}
+    # With a fixed seed it comes out differently because what it takes does; with too few seeds, also by its own chance.
+    may_be = [n for n in (*once, *idle) if n not in several or n in own]
+    anew = tuple(n for n in may_be if chances.is_anew(n))
     learnt = {*subject.learnt, *theirs.subject.learnt}
     parts = [f"the recipe of {named(repeated)}"] if repeated else []
-    parts += [_once(n, "training" if n in learnt else "run", two=chances.are_two(n)) for n in once]
+    for n in once:
+        word = "training" if n in learnt else "run"
+        parts.append(f"too few seeds of `{n}`" if n in several else _once(n, word, two=chances.are_two(n)))
     parts += [f"the one output of `{n}`, whose seeds gave the same bytes" for n in idle]
     text = ", ".join(parts) or subject.fixed
     if not repeated and not idle and ours.seeds:
@@ -40,9 +47,14 @@ def claim_of(pairs: Sequence[Pair], ours: MetricInfo, theirs: MetricInfo) -> Cla
 
 def beside(pairs: Sequence[Pair], claim: Claim, *, gated: bool) -> Iterator[str]:
     """Notes about random stages to show next to a verdict, one sentence each."""
-    if gated and claim.once:
-        yield left_to_chance(claim.once, "was run once", "were run once")
     chances = _Chances(pairs)
+    if gated:
+        several = {n: seed for n, seed in claim.once.items() if chances.ran_several_times(n)}
+        once = {n: seed for n, seed in claim.once.items() if n not in several}
+        yield from _left(once, "was run once", "were run once")
+        yield from _left(
+            several, "was run with too few seeds of its own", "were run with too few seeds of their own"
+        )
     for name in chances.names:
         if name not in claim.once and name not in claim.repeated and chances.is_anew(name):
             yield f"`{name}` was executed anew and came out differently: a likely cause, and not under test"
@@ -50,7 +62,26 @@ def beside(pairs: Sequence[Pair], claim: Claim, *, gated: bool) -> Iterator[str]
 
 def planned(subject: Subject) -> str:
     """What a plan reports about a gate before anything runs; empty if every random stage is repeated."""
-    return left_to_chance(subject.once, "runs once", "run once") if subject.once else ""
+    once = {n: seed for n, seed in subject.once.items() if n not in subject.few}
+    few = {n: seed for n, seed in subject.once.items() if n in subject.few}
+    told = [
+        *_left(once, "runs once", "run once"),
+        *_left(few, "runs with too few seeds of its own", "run with too few seeds of their own"),
+    ]
+    return "; ".join(told)
+
+
+def _too_few(pairs: Sequence[Pair], seeds: Sequence[str], name: str) -> str:
+    """The seed of a stage if the repeats have too few values of it, and enough of another; else empty."""
+    table = [dict(seeds_of(r)) for p in pairs for r in p.candidate.repeats]
+    counts = {seed: len({row.get(seed) for row in table}) for seed in seeds}
+    own = next((seed for seed in seeds if seed.rpartition(".")[0] == name), "")
+    return own if own and counts[own] < LEAST <= max(counts.values()) else ""
+
+
+def _left(once: Mapping[str, str], one: str, several: str) -> Iterator[str]:
+    if once:
+        yield left_to_chance(once, one, several)
 
 
 def left_to_chance(once: Mapping[str, str], one: str, several: str) -> str:
@@ -99,21 +130,29 @@ def mixture(names: Sequence[str], where: str) -> str:
 
 def same_subject(pairs: Sequence[Pair], subject: Json) -> bool:
     """Whether all of the subject before the metric gave the same bytes on both sides, in every shared repeat."""
-    names = [n for n in subject if isinstance(n, str)] if isinstance(subject, list) else []
+    named = [n.partition(".")[0] for n in subject if isinstance(n, str)] if isinstance(subject, list) else []
+    names = list(dict.fromkeys(named))
     checked = 0
     for pair in pairs:
-        before = [n for n in names if f"{n.partition('.')[0]}.use" in pair.candidate.settings]
+        before = [n for n in names if f"{n}.use" in pair.candidate.settings]
         theirs = {seeds_of(r): r for r in pair.baseline.repeats}
         for repeat in pair.candidate.repeats:
             other = theirs.get(seeds_of(repeat))
             if other is None or not before:
                 return False
             for n in before:
-                ours, then = repeat.drawn.get(n), other.drawn.get(n)
-                if ours is None or then is None or not ours.content or ours.content != then.content:
+                ours, then = _output(repeat, n), _output(other, n)
+                if not ours or ours != then:
                     return False
             checked += 1
     return checked > 0
+
+
+def _output(repeat: Repeat, name: str) -> str:
+    """Digest of what a stage of the subject left; empty if it is not known."""
+    if name in repeat.tested:
+        return repeat.tested[name]
+    return repeat.drawn[name].content if name in repeat.drawn else ""
 
 
 def named(names: Iterable[str]) -> str:
@@ -142,6 +181,11 @@ class _Chances:
             for pair in self._pairs
             for made in (_made(pair.candidate, name), _made(pair.baseline, name))
         )
+
+    def ran_several_times(self, name: str) -> bool:
+        """Whether one of the sides ran it more than once at a point, though its seed repeats nothing."""
+        scores = [s for p in self._pairs for s in (p.candidate, p.baseline)]
+        return any(len(_made(score, name)) > 1 for score in scores)
 
     def are_two(self, name: str) -> bool:
         """Whether the sides have different executions of it."""

@@ -21,6 +21,7 @@ from harness.compare.sample import (
     distinct,
     grid_of,
     is_same,
+    known_outputs,
     known_over_items,
     known_over_seeds,
     mean_of,
@@ -102,7 +103,7 @@ def counting(pairs: Sequence[Pair], order: Sequence[str]) -> Sequence[Pair]:
     shared = frozenset.intersection(*map(frozenset, have))
     if all(len(seeds) == len(shared) for seeds in have):
         return pairs
-    if len(nested(dict.fromkeys(shared, 0.0), sorted(shared), order)) < LEAST:
+    if len(nested(sorted(shared), order)) < LEAST:
         return pairs
     return [Pair(_only(p.candidate, shared), _only(p.baseline, shared)) for p in pairs]
 
@@ -158,28 +159,36 @@ def _over_seeds(
 
     If the seeds gave one output a side, the sentence that says so: items can be used instead.
 
-    Repeats with the same outermost seed (which share the training, for example) are averaged to one. Repeats with the
-    same outputs on both sides as another repeat count once.
+    Repeats with the same value of the seed that repeats (which share the training, for example) are averaged to one.
+    Repeats with the same output as another on either side are one repeat: a side that gave one output for all seeds
+    does not show how far another would be.
     """
     before, after = by_seeds(theirs, field), by_seeds(ours, field)
-    made, left_made = outputs(ours), outputs(theirs)
     shared = [seeds for seeds in before if seeds in after]
-    groups = nested(after, shared, our_order)
+    groups = nested(shared, our_order)
     if len(groups) >= LEAST:
-        kept = distinct({o: [(left_made[s], made[s]) for s in seeds] for o, seeds in groups.items()})
-        note = _once(len(groups), len(kept))
-        if len(kept) == 1:
+        left_made, made = outputs(theirs), outputs(ours)
+        both = distinct({o: [(left_made[s], made[s]) for s in seeds] for o, seeds in groups.items()})
+        by_side = [
+            distinct({o: [known[s] for s in seeds] for o, seeds in groups.items()})
+            for known in (known_outputs(theirs), known_outputs(ours))
+        ]
+        kept = min(both, *by_side, key=len)
+        note = _repeated(len(groups), len(both), *map(len, by_side))
+        if len(both) == 1:
             return note
         if len(kept) < LEAST:
             return _of_two(theirs, ours, field, note)
-        left, right = ([mean_of([side[s] for s in groups[o]]) for o in kept] for side in (before, after))
+        left, right = (
+            [mean_of([mean_of([side[s] for s in groups[o]]) for o in outers]) for outers in kept]
+            for side in (before, after)
+        )
+        weights = [len(outers) for outers in kept]
+        spread = stats.weighted([b - a for a, b in zip(left, right, strict=True)], weights)
+        means = _mean_of(left, weights), _mean_of(right, weights)
         grid = grid_of([*theirs, *ours], field, len(ours), groups)
-        counted = frozenset(s for o in kept for s in groups[o])
-        return _judged(stats.paired(left, right), left, right, grid, paired=True, note=note, seeds=counted)
-    theirs_by, ours_by = (
-        nested(before, list(before), their_order),
-        nested(after, list(after), our_order),
-    )
+        return _judged(spread, means, [*left, *right], grid, paired=True, note=note, seeds=frozenset(shared))
+    theirs_by, ours_by = nested(list(before), their_order), nested(list(after), our_order)
     if min(len(theirs_by), len(ours_by)) < LEAST:
         lacking = _too_few(len(theirs_by), len(ours_by))
         values = value_of(theirs, field), value_of(ours, field)
@@ -194,56 +203,69 @@ def _unpaired(
     theirs_by: Mapping[int | None, Sequence[SeedKey]],
     ours_by: Mapping[int | None, Sequence[SeedKey]],
 ) -> Evidence | str:
-    """Compares two means with different seeds; a side that gives the same under every seed has no spread."""
-    sides, notes = [], []
+    """Compares two means with different seeds."""
+    sides, notes, counts = [], [], []
     for scores, groups, where in ((theirs, theirs_by, "in the baseline"), (ours, ours_by, "here")):
         values, made = by_seeds(scores, field), outputs(scores)
         kept = distinct({o: [made[s] for s in seeds] for o, seeds in groups.items()})
-        means = [mean_of([values[s] for s in groups[o]]) for o in kept]
-        grid = grid_of([*theirs, *ours], field, len(ours), groups)
+        means = [mean_of([mean_of([values[s] for s in groups[o]]) for o in outers]) for outers in kept]
+        weights = [len(outers) for outers in kept]
         if len(kept) < len(groups):
             notes.append(f"{_once(len(groups), len(kept))} {where}")
-        if len(kept) == 1:
-            sides.append((stats.Estimate(means[0], 0.0, 1.0, len(groups)), means))
-        elif len(kept) < LEAST:
-            return _of_two(theirs, ours, field, "; ".join(notes))
-        else:
-            sides.append((stats.floored(stats.clustered(means), grid), means))
+        counts.append(len(kept))
+        if len(kept) >= LEAST:
+            spread = stats.weighted(means, weights)
+            floored = stats.floored(spread, grid_of([*theirs, *ours], field, len(ours), groups))
+            sides.append((floored, _mean_of(means, weights), means))
     note = "; ".join(notes)
-    (left, before), (right, after) = sides
-    if len(before) == len(after) == 1:
+    if max(counts) == 1:
         return note
+    if min(counts) < LEAST:
+        return _of_two(theirs, ours, field, note)
+    (left, before, lefts), (right, after, rights) = sides
     shared = len(by_seeds(theirs, field).keys() & by_seeds(ours, field).keys())
     told = f"{shared} of the baseline's {len(by_seeds(theirs, field))} seeds are shared: they are not paired"
     note = "; ".join(filter(None, [note, told]))
-    return _judged(stats.apart(left, right), before, after, 0.0, paired=False, note=note)
+    return _judged(stats.apart(left, right), (before, after), [*lefts, *rights], 0.0, paired=False, note=note)
+
+
+def _mean_of(values: Sequence[float], weights: Sequence[int]) -> float:
+    """Exact if all values are equal."""
+    return mean_of([v for v, n in zip(values, weights, strict=True) for _ in range(n)])
 
 
 def _judged(
     spread: stats.Estimate,
-    left: Sequence[float],
-    right: Sequence[float],
+    means: tuple[float, float],
+    values: Sequence[float],
     grid: float,
     *,
     paired: bool,
     note: str,
     seeds: frozenset[SeedKey] | None = None,
 ) -> Evidence:
-    known = known_over_seeds(spread, [*left, *right], grid)
+    known = known_over_seeds(spread, values, grid)
     silent = "" if known else f"all {spread.n} repeats moved by the same, {NO_STEP}"
-    estimate = known or stats.without_rounding(spread, max(map(abs, (*left, *right))), 1)
-    means = mean_of(left), mean_of(right)
+    estimate = known or stats.without_rounding(spread, max(map(abs, values)), 1)
     return Evidence(*means, "seeds", paired, spread.n, estimate, silent=silent, note=note, seeds=seeds)
 
 
 def _of_two(theirs: Sequence[Score], ours: Sequence[Score], field: str, note: str) -> Evidence:
-    """Evidence for seeds that gave two different outputs: they vary, by an amount that two cannot show.
+    """Evidence for a side whose seeds gave one or two outputs, which do not show how far another would be.
 
-    Items cannot be used instead: they do not have it.
+    Items cannot be used instead: they do not have the variation over seeds.
     """
-    few = f"{note}; at least {LEAST} different outputs are needed"
+    few = f"{note}; at least {LEAST} different outputs are needed on each side"
     values = value_of(theirs, field), value_of(ours, field)
     return Evidence(*values, "seeds", False, LEAST - 1, None, silent=few, note=note)
+
+
+def _repeated(groups: int, both: int, before: int, after: int) -> str:
+    """Which repeats are equal to others; empty if all outputs differ."""
+    if both <= min(before, after) or before == after:
+        return _once(groups, min(both, before))
+    sides = ((before, "in the baseline"), (after, "here"))
+    return "; ".join(f"{_once(groups, n)} {where}" for n, where in sides if n < groups)
 
 
 def _once(repeats: int, different: int) -> str:

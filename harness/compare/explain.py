@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 from harness.compare import Finding
 from harness.compare.evidence import gather
 from harness.compare.match import Pair, in_point, match
-from harness.compare.sample import SeedKey, Side, seeds_of
+from harness.compare.sample import SeedKey, Side, repeating, seeds_of
 from harness.formats.strict_json import canonical
 from harness.store.items import ItemColumn, ItemsReader
 from harness.store.record import Repeat, Run, Score
@@ -171,7 +171,8 @@ def explain(
     after, before = Values.of(ours, field, candidate, points), Values.of(theirs, field, baseline, points)
     if evidence.paired and evidence.unit == "seeds":
         shared = evidence.seeds if evidence.seeds is not None else set(after.seeds) & set(before.seeds)
-        after, before = after.only(shared, after.outermost), before.only(shared, after.outermost)
+        by = repeating(list(shared), candidate.run.metrics[ours[0].metric].seeds)
+        after, before = after.only(shared, by), before.only(shared, by)
     has_items = after.items is not None and before.items is not None
     left, right = list(before.weighted(has_items)), list(after.weighted(has_items))
     return Explanation(better, mean(left), mean(right), has_items, left, right)
@@ -246,13 +247,14 @@ class Values:
         columns = [_column(side.items, score, repeat, field) for score, repeat in repeats]
         names = [frozenset(column.items) for column in columns if column is not None]
         order = side.run.metrics[scores[0].metric].seeds
+        seeds = [seeds for seeds, n in count.items() if n == len(scores)]
         return Values(
             field,
             scores,
             points,
             side.items,
-            outermost=order[0] if order else None,
-            seeds=[seeds for seeds, n in count.items() if n == len(scores)],
+            outermost=repeating(seeds, order),
+            seeds=seeds,
             items=frozenset.intersection(*names) if len(names) == len(columns) else None,
         )
 

@@ -44,8 +44,18 @@ def match(candidate: Run, baseline: Run) -> Matching:
     axes = _axes(candidate.scores, baseline.scores)
     waiting = {_place(s, axes[s.metric], candidate.defaults): s for s in baseline.scores}
     pairs, new = [], []
+    # By the names of values first. What is left is matched by their content: a name may be new, or an axis be gone.
+    by_content = {_content(s, axes[s.metric], candidate.defaults): place for place, s in waiting.items()}
+    left = []
     for score in candidate.scores:
         other = waiting.pop(_place(score, axes[score.metric], baseline.defaults), None)
+        if other is None:
+            left.append(score)
+        else:
+            pairs.append(Pair(score, other))
+    for score in left:
+        place = by_content.get(_content(score, axes[score.metric], baseline.defaults))
+        other = None if place is None else waiting.pop(place, None)
         if other is None:
             new.append(score)
         else:
@@ -84,6 +94,15 @@ def _axes(*sides: Iterable[Score]) -> dict[str, tuple[str, ...]]:
     for score in (s for side in sides for s in side):
         axes.setdefault(score.metric, set()).update(score.point)
     return {metric: tuple(sorted(names)) for metric, names in axes.items()}
+
+
+def _content(score: Score, axes: Iterable[str], other_defaults: Mapping[str, Json]) -> tuple[str, str]:
+    """As ``_place``, with sources given by their content."""
+    values = [score.settings.get(axis, value_at(score, axis)) for axis in axes]
+    known = [
+        other_defaults.get(axis, ABSENT) if v is ABSENT else v for axis, v in zip(axes, values, strict=True)
+    ]
+    return score.metric, canonical(known)
 
 
 def _place(score: Score, axes: Iterable[str], other_defaults: Mapping[str, Json]) -> tuple[str, str]:

@@ -3,15 +3,18 @@
 The unit of repetition follows from the graph. It is seeds, if a swept seed reaches the metric and changes what it
 reads; otherwise items; otherwise nothing is repeated, and then nothing shows how far another value would differ.
 
-Equal outputs count once. Five seeds that a stage ignores give the same bytes five times, which does not show how far a
-sixth seed would differ.
+If several seeds are swept, there are as many repeats as the seed with the fewest values has, of those with at least
+three: nine over three trainings are three. A seed with fewer values repeats nothing (``claim.py`` says so).
+
+Equal outputs are one repeat, which counts as often in the mean. Five seeds that a stage ignores give the same bytes
+five times, which does not show how far a sixth seed would differ.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, TypeVar
@@ -84,16 +87,15 @@ def alone_over(
     order = side.run.metrics[scores[0].metric].seeds
     if order:
         values = by_seeds(scores, field)
-        groups = nested(values, list(values), order)
+        groups = nested(list(values), order)
         made = outputs(scores)
         kept = distinct({outer: [made[s] for s in seeds] for outer, seeds in groups.items()})
         if len(groups) < LEAST:
             return None
         if len(kept) >= LEAST:
-            means = [mean_of([values[s] for s in groups[outer]]) for outer in kept]
-            known = known_over_seeds(
-                stats.clustered(means), means, grid_of(scores, field, len(scores), groups)
-            )
+            means = [mean_of([mean_of([values[s] for s in groups[o]]) for o in outers]) for outers in kept]
+            spread = stats.weighted(means, [len(outers) for outers in kept])
+            known = known_over_seeds(spread, means, grid_of(scores, field, len(scores), groups))
             return None if known is None else (known, "seeds")
         if len(kept) > 1:  # they vary, by an amount that two cannot show
             return None
@@ -124,6 +126,16 @@ def outputs(scores: Sequence[Score]) -> dict[SeedKey, Hashable]:
     return {seeds: tuple(parts) for seeds, parts in found.items()}
 
 
+def known_outputs(scores: Sequence[Score]) -> dict[SeedKey, Hashable]:
+    """As ``outputs``, but what was read counts as different where it is not known: values of a side may coincide."""
+    found: dict[SeedKey, list[Hashable]] = {}
+    for score in scores:
+        for repeat in score.repeats:
+            known = id(repeat) if repeat.read is None else _output(repeat)
+            found.setdefault(seeds_of(repeat), []).append(known)
+    return {seeds: tuple(parts) for seeds, parts in found.items()}
+
+
 def _output(repeat: Repeat) -> Hashable:
     if repeat.read is None:  # equal values may come of equal bytes, and then repeat nothing
         return "not known", tuple(sorted(repeat.values.items()))
@@ -132,12 +144,12 @@ def _output(repeat: Repeat) -> Hashable:
     return repeat.read.files, tuple(sorted(repeat.values.items()))
 
 
-def distinct(groups: Mapping[K, Sequence[Hashable]]) -> list[K]:
-    """The first group of each set of groups with the same outputs, in order."""
-    first: dict[Hashable, K] = {}
+def distinct(groups: Mapping[K, Sequence[Hashable]]) -> list[list[K]]:
+    """The groups, those with the same outputs together, in order."""
+    alike: dict[Hashable, list[K]] = {}
     for name, members in groups.items():
-        first.setdefault(frozenset(Counter(members).items()), name)
-    return list(first.values())
+        alike.setdefault(frozenset(Counter(members).items()), []).append(name)
+    return list(alike.values())
 
 
 def is_same(theirs: Sequence[Score], ours: Sequence[Score]) -> bool:
@@ -178,14 +190,30 @@ def by_seeds(scores: Sequence[Score], field: str) -> dict[SeedKey, float]:
     return {seeds: mean_of(v) for seeds, v in values.items() if len(v) == len(scores)}
 
 
-def nested(
-    values: Mapping[SeedKey, float], seeds: Sequence[SeedKey], order: Sequence[str]
-) -> dict[int | None, list[SeedKey]]:
-    """The seeds grouped by the value of the outermost seed, in their order."""
+def repeating(seeds: Iterable[SeedKey], order: Sequence[str]) -> str | None:
+    """The swept seed whose values are the independent repeats; None if no seed is swept.
+
+    Of the seeds with at least ``LEAST`` values the one with the fewest, and of those the outermost. If none has so
+    many, the one with the most.
+
+    Args:
+        seeds: the repeats.
+        order: the swept seeds, outermost first.
+    """
+    table = [dict(s) for s in seeds]
+    counts = {name: len({row.get(name) for row in table}) for name in order}
+    enough = [name for name in order if counts[name] >= LEAST]
+    if enough:
+        return min(enough, key=lambda name: counts[name])
+    return max(order, key=lambda name: counts[name], default=None)
+
+
+def nested(seeds: Sequence[SeedKey], order: Sequence[str]) -> dict[int | None, list[SeedKey]]:
+    """The seeds grouped by the value of the seed that repeats, in their order."""
+    by = repeating(seeds, order)
     groups: dict[int | None, list[SeedKey]] = {}
     for s in seeds:
-        if s in values:
-            groups.setdefault(dict(s).get(order[0]) if order else None, []).append(s)
+        groups.setdefault(None if by is None else dict(s).get(by), []).append(s)
     return groups
 
 

@@ -210,6 +210,24 @@ def clustered(differences: Sequence[float], clusters: Sequence[Hashable] | None 
     return Estimate(mean, math.hypot(*sums) / n * math.sqrt(g / (g - 1)), g - 1.0, g)
 
 
+def weighted(values: Sequence[float], weights: Sequence[int]) -> Estimate:
+    """Mean of repeats of which some count several times, because their outputs are equal.
+
+    With shares w = weight / sum of weights and residuals r of k values, se^2 = k/(k-1) * sum of (w r)^2. The degrees of
+    freedom are those of the effective number of repeats (Kish 1965), 1 / sum of w^2, less one: a value that is most of
+    the mean leaves little that shows how far another would be. Equal weights give the ordinary t.
+    """
+    if len(values) != len(weights) or min(weights, default=0) < 1:
+        raise ValueError(f"every value needs a weight of at least 1: {len(values)} values, {list(weights)}")
+    if len(set(weights)) == 1:
+        return clustered(values)
+    known, total = _finite(values, "values"), sum(weights)
+    mean = math.fsum(w * v for w, v in zip(weights, known, strict=True)) / total
+    moves = [w / total * (v - mean) for w, v in zip(weights, known, strict=True)]
+    k, effective = len(values), total**2 / sum(w * w for w in weights)
+    return Estimate(mean, math.hypot(*moves) * math.sqrt(k / (k - 1)), max(effective - 1.0, 1.0), k)
+
+
 def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
     """Which claims remain after Holm's step-down procedure, in the order given (Holm 1979).
 

@@ -20,14 +20,23 @@ from harness.engine.recording import declaration
 from harness.engine.suite_sources import resolve
 from harness.errors import SuiteError, UsageError, Where
 from harness.formats.strict_json import canonical
+from harness.sources.hub import SEED
+from harness.stage import Mark
 from harness.store.artifacts import Store
-from harness.store.record import Run, chosen
+from harness.store.record import Run, axis_values, chosen
 from harness.suite import Suite, located_yaml
 from harness.suite.located_yaml import Entry, List, Map, Scalar, Tree
 
 
 def suite_of(
-    run: Run, project: Path, where: str, *, mirror: Path | None, store: Store, download: bool
+    run: Run,
+    project: Path,
+    where: str,
+    *,
+    mirror: Path | None,
+    store: Store,
+    download: bool,
+    repeats: int | None = None,
 ) -> tuple[Suite, list[dict[str, Json]]]:
     """The suite that a record declares, with its sources resolved, and what to record about the sources.
 
@@ -38,6 +47,7 @@ def suite_of(
         project: the project folder. Relative sources are resolved against the folder of the suite's file in it.
         where: name of the record in error messages.
         mirror, store, download: as for ``harness.engine.suite_sources.resolve``.
+        repeats: number of repeats, if there are to be more than in the record.
 
     Raises:
         UsageError: this version has no such stage, parameter or value; a source is not there.
@@ -53,7 +63,7 @@ def suite_of(
             section = "metrics" if name in run.metrics else "stages"
             image = {"image": node["image"]} if "image" in node else {}
             sections[section][name] = {"use": node["use"], **image, **inputs, **parameters}
-        matrix = {n: _referred(v, references) for n, v in dict(body["matrix"]).items()}
+        matrix = {n: _named(n, body, references) for n in dict(body["matrix"])}
         exclude = _referred(body["exclude"], references)
         parts = {"matrix": matrix, "exclude": exclude, "subject": body["subject"], "seeds": body["seeds"]}
     except (KeyError, TypeError, AttributeError, ValueError):
@@ -63,6 +73,7 @@ def suite_of(
     assert isinstance(tree, Map)
     try:
         suite = suites.build(tree, Path(place.file))
+        suite = suite if repeats is None else suites.continued(suite, repeats)
         return resolve(suite, mirror=mirror, store=store, download=download)
     except SuiteError as e:
         problem = str(e).replace(f"{place}: ", "").replace("\n", "; ")
@@ -87,14 +98,27 @@ def keys_then(run: Run, plan: Plan, where: str) -> dict[TaskId, str]:
     then: dict[TaskId, str] = {}
     for task in plan.tasks.values():
         node, identity = _stages(run)[task.node], _code(run)[task.node]
-        swept = {**task.point, **task.seeds}
+        point = {n: axis_values(run.declaration, n).get(canonical(v), v) for n, v in task.point.items()}
+        swept = {**point, **task.seeds}
         spelled = {p: swept.get(f"{task.node}.{p}", value) for p, value in node["parameters"].items()}
+        spelled = {p: _of_seed(value, task, spelled) for p, value in spelled.items()}
         taken = {n: [[then[t], output] for t, output in refs] for n, refs in task.inputs.items()}
         then[task.id] = task_key(identity, spelled, taken)
     for scored in recorded(run, plan):
         if scored.task is None or then[scored.task.id] != scored.key:
             raise UsageError(f"{where}: what it declares does not lead to its scores ({scored.metric})")
     return then
+
+
+def _of_seed(value: Json, task: Task, spelled: Mapping[str, Json]) -> Json:
+    """The value of one repeat of a source by seed; any other value as it is."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        return value
+    [(text, members)] = value.items()
+    if SEED not in text or not isinstance(members, Mapping):
+        return value
+    seed = next(p for p, spec in task.stage.parameters.items() if spec.mark is Mark.SEED)
+    return members.get(str(spelled[seed]))
 
 
 def notes_code(run: Run) -> bool:
@@ -207,8 +231,20 @@ def _referred(value: Json, references: Mapping[Json, Json]) -> Json:
     if isinstance(value, list):
         return [_referred(v, references) for v in value]
     if isinstance(value, dict):
+        if len(value) == 1 and SEED in next(iter(value)):
+            text: str = next(iter(value))
+            return text
         return {n: _referred(v, references) for n, v in value.items()}
     return value
+
+
+def _named(axis: str, declaration: Mapping[str, Any], references: Mapping[Json, Json]) -> Json:
+    """The values of an axis as a suite has them, with the names that it gives them."""
+    found: list[Json] = []
+    for shown, value in axis_values(declaration, axis).items():
+        name, written = json.loads(shown), _referred(value, references)
+        found.append({name: written} if isinstance(name, str) and name not in (written, value) else written)
+    return found
 
 
 def _tree(value: Json, where: Where) -> Tree:

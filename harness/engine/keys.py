@@ -95,10 +95,8 @@ class Bindings:
         self.seeds = {n: [j for j, s in enumerate(suite.seeds) if s.node in above[n]] for n in nodes}
         """Node → indices of the swept seeds upstream of it or on it."""
         self.is_wiring = [a.name in nodes[a.node].stage.inputs for a in axes]
-        self._spelled_axes = [
-            [_spell_refs(v, nodes[a.node], a.name) if self.is_wiring[i] else to_json(v) for v in a.values]
-            for i, a in enumerate(axes)
-        ]
+        self._spelled_axes = [[suite.spelled(a.field, v) for v in a.values] for a in axes]
+        self._shown_axes = [[suite.shown(a.field, v) for v in a.values] for a in axes]
         self._spelled = {n: {p: to_json(v) for p, v in node.parameters.items()} for n, node in nodes.items()}
 
     def wiring(self, name: str, cell: Cell) -> dict[str, tuple[Ref, ...]]:
@@ -118,7 +116,11 @@ class Bindings:
         return spelled
 
     def point(self, name: str, cell: Cell) -> dict[str, Json]:
-        """The values of the axes that affect a node, in plain form."""
+        """The values of the axes that affect a node, as they are named in points."""
+        return {self.suite.matrix[i].field: self._shown_axes[i][cell[i]] for i in self.axes[name]}
+
+    def swept(self, name: str, cell: Cell) -> dict[str, Json]:
+        """The same in plain form, sources by their content."""
         return {self.suite.matrix[i].field: self._spelled_axes[i][cell[i]] for i in self.axes[name]}
 
     def reaching(self, metric: str, cell: Cell, *, cut: bool) -> Iterator[str]:
@@ -157,7 +159,7 @@ class Protocols:
         """Settings and protocol of a score of ``metric`` at ``cell``."""
         base, in_protocol = self._walk(metric, cell)
         settings = dict(base)
-        for name, value in self.bindings.point(metric, cell).items():
+        for name, value in self.bindings.swept(metric, cell).items():
             if name in settings:
                 settings[name] = value
         protocol = {n: v for n, v in settings.items() if n in in_protocol}

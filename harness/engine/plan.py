@@ -20,9 +20,10 @@ from typing import Any
 from harness.artifact import Json
 from harness.engine.keys import Bindings, Cell, Protocols, identity, task_key
 from harness.errors import UsageError
-from harness.stage import Stage
+from harness.sources.hub import Source
+from harness.stage import Mark, Stage
 from harness.store.record import MetricInfo
-from harness.suite import Ref, Suite
+from harness.suite import Node, Ref, Suite
 from harness.suite.reach import subject_of
 from harness.suite.typed import to_json
 
@@ -238,6 +239,14 @@ class _Planner:
             tuple(self.suite.seeds[j].values[repeat] for j in swept),
         )
 
+    def _member(self, node: Node, source: Source, parameters: Mapping[str, Any]) -> Source:
+        """The file or folder of one repeat."""
+        [seed, *_] = [p for p, spec in node.stage.parameters.items() if spec.mark is Mark.SEED]
+        value = parameters[seed]
+        if value not in source.members:
+            raise UsageError(f"{node.name}: {source.text}: the file of {seed}={value} was not looked up")
+        return source.members[value]
+
     def _make(self, name: str, cell: Cell, repeat: int, wiring: Mapping[str, tuple[Ref, ...]]) -> TaskId:
         node = self.suite.nodes[name]
         parameters, spelled = dict(node.parameters), self.bindings.parameters(name, cell)
@@ -248,6 +257,10 @@ class _Planner:
         for seed in self.suite.seeds:
             if seed.node == name:
                 parameters[seed.name] = spelled[seed.name] = seed.values[repeat]
+        for parameter, value in parameters.items():
+            if isinstance(value, Source) and value.members:
+                one = self._member(node, value, parameters)
+                parameters[parameter], spelled[parameter] = one, to_json(one)
         inputs = {
             n: tuple((self._made[self._place(ref.stage, cell, repeat)], ref.output) for ref in refs)
             for n, refs in wiring.items()

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from harness.artifact import Json
 from harness.engine.attempt import Outcome
@@ -71,7 +70,7 @@ def assemble(
         environment=environment_id(here),
         distributions=distributions(seen, store),
         sources=tuple(sources),
-        only={name: [_axis_json(suite, name, v) for v in values] for name, values in plan.only.items()},
+        only={name: [suite.shown(name, v) for v in values] for name, values in plan.only.items()},
         provenance={
             **provenance(suite.project),
             "command": command_line(suite.project, invocation.arguments),
@@ -179,6 +178,7 @@ def _repeat(
         result.steps,
         read=_read(plan.tasks[planned.task], outcomes),
         drawn=_drawn(plan, planned.task, outcomes),
+        tested=_tested(plan, planned.task, outcomes),
         clocked=all(outcomes[s].state == "executed" for s in plan.tasks[planned.task].sources),
     )
 
@@ -199,19 +199,35 @@ def _read(task: Task, outcomes: Mapping[TaskId, Outcome]) -> Read | None:
 def _drawn(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> dict[str, Made]:
     """The outputs of those stages behind a metric that a seed affects, as they were when they were used."""
     behind = sorted(plan.behind(metric), key=lambda t: t.node)
+    contents = _contents(behind, outcomes)
+    return {
+        task.node: Made(task.key[:CONTENT_DIGITS], contents[task.key])
+        for task in behind
+        if task.id != metric and task.stage.draws(task.parameters)
+    }
+
+
+def _tested(plan: Plan, metric: TaskId, outcomes: Mapping[TaskId, Outcome]) -> dict[str, str]:
+    """The outputs of the stages of the subject behind a metric, as they were when they were used."""
+    behind = sorted(plan.behind(metric), key=lambda t: t.node)
+    contents = _contents(behind, outcomes)
+    subject = {name.partition(".")[0] for name in plan.suite.subject}
+    return {task.node: contents[task.key] for task in behind if task.node in subject}
+
+
+def _contents(behind: Sequence[Task], outcomes: Mapping[TaskId, Outcome]) -> dict[str, str]:
+    """Key → digest of the output as the tasks after it used it; empty text if it is not known."""
     used: dict[str, set[str]] = {}
     for task in behind:
         entry = outcomes[task.id].entry
         for key, content in (entry.made_from if entry else {}).items():
             used.setdefault(key, set()).add(content)
-    drawn: dict[str, Made] = {}
+    found: dict[str, str] = {}
     for task in behind:
-        if task.id != metric and task.stage.draws(task.parameters):
-            entry = outcomes[task.id].entry
-            contents = sorted(used.get(task.key, ())) or ([content_of(entry)] if entry else [""])
-            whole = contents[0] if len(contents) == 1 else content_digest("several", list(contents))
-            drawn[task.node] = Made(task.key[:CONTENT_DIGITS], whole)
-    return drawn
+        entry = outcomes[task.id].entry
+        contents = sorted(used.get(task.key, ())) or ([content_of(entry)] if entry else [""])
+        found[task.key] = contents[0] if len(contents) == 1 else content_digest("several", list(contents))
+    return found
 
 
 def _task(task: Task, outcome: Outcome) -> TaskInfo:
@@ -239,7 +255,7 @@ def gate_infos(suite: Suite) -> tuple[GateInfo, ...]:
             g.field,
             g.margin.value,
             g.margin.relative,
-            {name: _axis_json(suite, name, v) for name, v in g.at.items()},
+            {name: suite.shown(name, v) for name, v in g.at.items()},
             g.against_reference,
         )
         for g in suite.gates
@@ -248,7 +264,7 @@ def gate_infos(suite: Suite) -> tuple[GateInfo, ...]:
 
 def reference_json(suite: Suite) -> dict[str, Json]:
     """The reference point of a suite as a record has it."""
-    return {name: _axis_json(suite, name, v) for name, v in suite.reference.items()}
+    return {name: suite.shown(name, v) for name, v in suite.reference.items()}
 
 
 def declaration(suite: Suite) -> dict[str, Json]:
@@ -260,22 +276,20 @@ def declaration(suite: Suite) -> dict[str, Json]:
         nodes[name] = {"use": node.stage.name, "inputs": inputs, "parameters": parameters}
         if node.image is not None:
             nodes[name]["image"] = node.image.text
+    matrix = {a.field: [suite.spelled(a.field, v) for v in a.values] for a in suite.matrix}
+    named: dict[str, Json] = {
+        a.field: shown
+        for a in suite.matrix
+        if (shown := [suite.shown(a.field, v) for v in a.values]) != matrix[a.field]
+    }
     return {
         "stages": nodes,
         "subject": list(suite.subject),
-        "matrix": {a.field: [_axis_json(suite, a.field, v) for v in a.values] for a in suite.matrix},
+        "matrix": matrix,
+        **({"names": named} if named else {}),
         "seeds": {a.field: list(a.values) for a in suite.seeds},
-        "exclude": [{n: _axis_json(suite, n, v) for n, v in e.items()} for e in suite.exclude],
+        "exclude": [{n: suite.spelled(n, v) for n, v in e.items()} for e in suite.exclude],
     }
-
-
-def _axis_json(suite: Suite, name: str, value: Any) -> Json:
-    node, _, parameter = name.partition(".")
-    spec = suite.nodes[node].stage.inputs.get(parameter)
-    if spec is None:
-        return to_json(value)
-    refs: list[Json] = [str(r) for r in value]
-    return refs if spec.many else refs[0]
 
 
 def failure_logs(outcomes: Mapping[TaskId, Outcome]) -> dict[str, Path]:

@@ -16,6 +16,7 @@ from harness.sources.content import DigestCache
 from harness.sources.hub import Source
 from harness.sources.resolve import Fetched, Pinned, fetch, pin, read_again
 from harness.sources.resolve import resolve as resolve_source
+from harness.stage import Mark
 from harness.store.artifacts import Store
 from harness.suite import Suite
 from harness.suite.typed import to_json
@@ -47,7 +48,7 @@ def resolve(
             done[source] = resolve_source(source, mirror=mirror, cache=cache, download=download)
         return done[source]
 
-    resolved = _replaced(suite, look_up)
+    resolved = _replaced(_by_seed(suite), look_up)
     return resolved, [source.facts() for source in done.values()]
 
 
@@ -130,6 +131,30 @@ def with_absolute_paths(suite: Suite) -> Suite:
     )
 
 
+def _by_seed(suite: Suite) -> Suite:
+    """The suite whose sources by seed have a member for each seed of the stage that reads them."""
+    swept = {axis.field: axis.values for axis in suite.seeds}
+
+    def members(name: str, value: Any) -> Any:
+        if not isinstance(value, Source) or not value.by_seed:
+            return value
+        node = suite.nodes[name]
+        seeds = [p for p, spec in node.stage.parameters.items() if spec.mark is Mark.SEED]
+        if not seeds:
+            raise SuiteError(
+                node.where, f"{name}: {value.text}: {node.stage.name} has no seed to take a file by"
+            )
+        values = swept.get(f"{name}.{seeds[0]}", (node.parameters[seeds[0]],))
+        return replace(value, members={seed: value.of_seed(seed) for seed in values})
+
+    nodes = {
+        name: replace(node, parameters={p: members(name, v) for p, v in node.parameters.items()})
+        for name, node in suite.nodes.items()
+    }
+    matrix = tuple(replace(a, values=tuple(members(a.node, v) for v in a.values)) for a in suite.matrix)
+    return replace(suite, nodes=nodes, matrix=matrix)
+
+
 def _replaced(suite: Suite, change: Callable[[Source], Source]) -> Suite:
     nodes = {}
     for name, node in suite.nodes.items():
@@ -150,7 +175,8 @@ def _value(value: Any, change: Callable[[Source], Source]) -> Any:
     A value that contains no source is returned as it is.
     """
     if isinstance(value, Source):
-        return change(value)
+        found = {seed: change(member) for seed, member in value.members.items()}
+        return replace(value, members=found) if found else change(value)
     if type(value) is tuple:
         new = tuple(_value(v, change) for v in value)
         return new if any(n is not v for n, v in zip(new, value, strict=True)) else value

@@ -6,6 +6,7 @@ A suite is known by its name, as its baselines are: its file may have been moved
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,7 +21,7 @@ from harness.engine.recording import gate_infos, reference_json
 from harness.engine.suite_sources import with_absolute_paths
 from harness.errors import SuiteError, UsageError
 from harness.formats.files import text_of
-from harness.store.record import GateInfo, Run
+from harness.store.record import GateInfo, Run, axis_values
 from harness.suite import Suite
 from harness.suite.located_yaml import Scalar, load
 
@@ -67,20 +68,20 @@ def declared(approved: Suite, suite_file: Path, run: Run) -> tuple[tuple[GateInf
     """
     approved, now = (with_absolute_paths(s) for s in (approved, suite.load(suite_file)))
     swept = {axis.field: axis.values for axis in now.matrix}
-    ran: Mapping[str, Any] = run.declaration["matrix"]  # type: ignore[assignment]
+    ran = {axis: list(axis_values(run.declaration, axis)) for axis in swept}
 
     def recorded(point: Mapping[str, Any], plain: Mapping[str, Json]) -> dict[str, Json]:
         found = dict(plain)
         for name, value in point.items():
             values, written = swept.get(name, ()), ran.get(name, [])
             if value in values and len(values) == len(written):
-                found[name] = written[values.index(value)]
+                found[name] = json.loads(written[values.index(value)])
         return found
 
     infos = zip(approved.gates, gate_infos(approved), strict=True)
     gates = tuple(replace(info, at=recorded(gate.at, info.at)) for gate, info in infos)
     reference = recorded(approved.reference, reference_json(approved))
-    return gates, {n: v for n, v in reference.items() if n in ran or n not in swept}
+    return gates, {n: v for n, v in reference.items() if ran.get(n) or n not in swept}
 
 
 class _Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import suite as suites
@@ -16,7 +16,7 @@ from harness.evaluation.executor_choice import Wanted, executor
 from harness.store import project as places
 from harness.store.artifacts import Store
 from harness.store.tiers import open_store
-from harness.suite import Suite
+from harness.suite import Suite, continued
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ class Prepared:
     sources: list[dict[str, Json]]
 
 
-def prepare(request: Request, *, download: bool) -> Prepared:
+def prepare(request: Request, *, download: bool, most_seeds: int | None = None) -> Prepared:
     """Load, resolve and plan. Every mistake in the suite is found here, before anything runs.
+
+    With ``most_seeds`` the sources of that many repeats are looked up, where each repeat has its own.
 
     Raises:
         UsageError: a mistake in the suite, in the changes to it, in its sources, or in ``harness.toml``.
@@ -52,7 +54,10 @@ def prepare(request: Request, *, download: bool) -> Prepared:
     runs_tasks = executor(request.where, suite.project)
     try:
         store = open_store(request.store, suite.project)
-        suite, sources = resolve(suite, mirror=places.mirror(request.mirror), store=store, download=download)
+        own = len(suite.seeds[0].values) if suite.seeds else 0
+        wider = continued(suite, most_seeds) if most_seeds is not None and most_seeds > own else suite
+        found, sources = resolve(wider, mirror=places.mirror(request.mirror), store=store, download=download)
+        suite = replace(found, seeds=suite.seeds)
         plan = make(suite, only=only, code=runs_tasks.code(suite, store))
     except BaseException:
         runs_tasks.close()

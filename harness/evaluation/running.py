@@ -92,7 +92,7 @@ def ready(request: Request, goal: Goal) -> Ready:
     Raises:
         UsageError: something is wrong.
     """
-    prepared = prepare(request, download=True)
+    prepared = prepare(request, download=True, most_seeds=goal.most_seeds)
     try:
         suite, project = prepared.plan.suite, prepared.plan.suite.project
         check_fresh(goal.fresh, suite)

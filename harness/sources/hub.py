@@ -5,6 +5,7 @@
     org/name@<40 hex>:data/a.pt  one file or folder inside it
     path:../checkpoints/best     a local file or folder, relative to the suite's file
     path:../best@sha256:<64 hex> the same, only if its content has this digest
+    path:../out/seed-{seed}.csv  one file or folder for each repeat, by the seed of the stage that reads it
 
 ``resolve.py`` finds the files.
 """
@@ -12,6 +13,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -21,6 +23,9 @@ from harness.artifact import Json
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _PINNED = re.compile(r"(.+)@sha256:([0-9a-f]*)")
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+SEED = "{seed}"
+"""What stands for the seed of a repeat in a path."""
 
 Origin = Literal["mirror", "hub cache", "hub", "path"]
 
@@ -58,6 +63,8 @@ class Source:
     pin: str | None = None
     """The content digest that ``path:`` must have; None if it is not pinned."""
     found: Found | None = field(default=None, compare=False)
+    members: Mapping[int, Source] = field(default_factory=dict, compare=False)
+    """Of a path with ``{seed}``: seed → the source of that repeat."""
 
     @classmethod
     def from_text(cls, text: str) -> Source:
@@ -72,6 +79,8 @@ class Source:
             pinned = _PINNED.fullmatch(text[5:].strip())
             if pinned is None:
                 return cls(text, place=Path(text[5:]))
+            if SEED in text:
+                raise ValueError(f"{text!r}: one digest cannot pin the files of several repeats")
             if len(pinned[2]) != 64:
                 raise ValueError(f"{text!r}: a digest has 64 hex digits, not {len(pinned[2])}")
             return cls(text, place=Path(pinned[1]), pin=pinned[2])
@@ -92,13 +101,29 @@ class Source:
         return self if self.place is None else replace(self, place=folder / self.place)
 
     @property
+    def by_seed(self) -> bool:
+        """Whether it is one file or folder for each repeat."""
+        return self.place is not None and SEED in self.text
+
+    def of_seed(self, seed: int) -> Source:
+        """The source of one repeat."""
+        assert self.place is not None
+        place = Path(str(self.place).replace(SEED, str(seed)))
+        return Source(self.text.replace(SEED, str(seed)), place=place)
+
+    @property
     def path(self) -> Path:
         """The file or folder on this machine. Stages get resolved sources only."""
         assert self.found is not None, f"{self.text} is not resolved"
         return self.found.path
 
     def to_key(self) -> Json:
-        """The source as part of a task's key: its content if known, otherwise its name."""
+        """The source as part of a task's key: its content if known, otherwise its name.
+
+        If it is by seed, its name with the content of each repeat, as settings have it. Keys have that of one repeat.
+        """
+        if self.members:
+            return {self.text: {str(seed): member.to_key() for seed, member in self.members.items()}}
         return self.found.digest if self.found else self.text
 
     def facts(self) -> dict[str, Json]:

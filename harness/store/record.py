@@ -66,6 +66,8 @@ class Repeat:
     """None if it is not known."""
     drawn: Mapping[str, Made] = field(default_factory=dict)
     """For each stage behind this score that a seed affects: stage → its output."""
+    tested: Mapping[str, str] = field(default_factory=dict)
+    """Stage of the subject behind this score → digest of the files of its output; empty text if it is not known."""
     clocked: bool = False
     """Whether all inputs of the metric were made in this run: only then are its times those of this run."""
     error: str | None = None
@@ -104,11 +106,13 @@ class Subject:
     """The random stages (those that a seed affects) from the subject to a metric, and which of them were repeated."""
 
     repeated: tuple[str, ...] = ()
-    """The random stages that a swept seed reaches."""
+    """The random stages whose own seed is swept over enough values."""
     once: Mapping[str, str] = field(default_factory=dict)
-    """The random stages that no swept seed reaches → the name of the seed to sweep."""
+    """The other random stages → the name of the seed to sweep."""
     learnt: tuple[str, ...] = ()
     """The stages of ``once`` whose one execution is a training."""
+    few: tuple[str, ...] = ()
+    """The stages of ``once`` that run several times all the same, with too few seeds of their own."""
     fixed: str = "this checkpoint"
     """Name of the subject if no stage of it is random."""
 
@@ -183,6 +187,14 @@ class Looks:
     def confidence(self) -> float:
         """Confidence level of the two-sided intervals of each look."""
         return 1.0 - 2.0 * self.alpha
+
+
+def axis_values(declaration: Mapping[str, Json], axis: str) -> dict[str, Json]:
+    """For each value of an axis, in order: as points name it, in canonical JSON → in plain form, as keys have it."""
+    matrix, names = (declaration.get(part) for part in ("matrix", "names"))
+    values: Any = matrix.get(axis, []) if isinstance(matrix, Mapping) else []
+    shown: Any = names.get(axis, values) if isinstance(names, Mapping) else values
+    return dict(zip(map(canonical, shown), values, strict=True))
 
 
 @dataclass(frozen=True)

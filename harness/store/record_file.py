@@ -169,7 +169,7 @@ def _looks(body: Mapping[str, Any]) -> Looks:
 
 def _metric(body: Mapping[str, Any]) -> MetricInfo:
     subject = body.get("subject") or {}
-    lists = {name: tuple(subject.get(name, ())) for name in ("repeated", "learnt")}
+    lists = {name: tuple(subject.get(name, ())) for name in ("repeated", "learnt", "few")}
     subject = Subject(**{**subject, **lists})
     if not isinstance(subject.once, dict):
         raise TypeError("subject.once")

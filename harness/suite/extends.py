@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.errors import SuiteError, Where, nearest
 from harness.suite import located_yaml
-from harness.suite.located_yaml import Entry, Map, Scalar, Tree
+from harness.suite.located_yaml import Entry, List, Map, Scalar, Tree
 
 STAGES = ("stages", "metrics")
 NAMED = (*STAGES, "matrix", "seeds", "reference", "gate")
@@ -112,8 +112,9 @@ def _is_null(tree: Tree) -> bool:
 def assign(tree: Map, assignments: Sequence[str]) -> tuple[Map, Mapping[str, Tree]]:
     """Apply ``--set node.field=value``, in order; the last one for a field is used.
 
-    The value is YAML, so ``[1, 2]`` is a list. A field that ``matrix`` or ``seeds`` sweep is set to the one value. Its
-    axis is removed, with what ``reference`` says about it, and with the excluded points that have another value.
+    The value is YAML, so ``[1, 2]`` is a list; where the matrix gives its values names, a name stands for its value. A
+    field that ``matrix`` or ``seeds`` sweep is set to the one value. Its axis is removed, with what ``reference`` says
+    about it, and with the excluded points that have another value.
 
     Returns:
         The tree without the removed axes, and the value of each of them by ``node.field``.
@@ -131,6 +132,11 @@ def assign(tree: Map, assignments: Sequence[str]) -> tuple[Map, Mapping[str, Tre
         if not spelled.strip():
             raise SuiteError(where, f"{node}.{field} has no value (null says 'none')")
         value = located_yaml.parse(spelled, *where)
+        if names := _names(tree, f"{node}.{field}"):
+            value = names.get(value.text, value) if isinstance(value, Scalar) else value
+            written = _spelled_out(tree, f"{node}.{field}", names)
+            assert isinstance(written, Map)
+            tree = written
         tree = _assign(tree, node, field, Entry(where, value))
         for section in ("matrix", "seeds"):
             swept = tree.entries.get(section)
@@ -144,6 +150,31 @@ def assign(tree: Map, assignments: Sequence[str]) -> tuple[Map, Mapping[str, Tre
         if f"{node}.{field}" in collapsed:
             collapsed[f"{node}.{field}"] = value
     return tree, collapsed
+
+
+def _names(tree: Map, field: str) -> dict[str, Tree]:
+    """The names that the matrix gives the values of a field."""
+    matrix = tree.entries.get("matrix")
+    axis = matrix.value.entries.get(field) if matrix and isinstance(matrix.value, Map) else None
+    if axis is None or not isinstance(axis.value, List):
+        return {}
+    named = [item.entries for item in axis.value.items if isinstance(item, Map) and len(item.entries) == 1]
+    return {name: entry.value for entries in named for name, entry in entries.items()}
+
+
+def _spelled_out(tree: Tree, field: str, names: Mapping[str, Tree]) -> Tree:
+    """The tree in which every value of a field is written out that was a name."""
+    if isinstance(tree, List):
+        return List(tree.where, tuple(_spelled_out(item, field, names) for item in tree.items))
+    if not isinstance(tree, Map):
+        return tree
+    entries = {
+        key: Entry(e.key_where, names[e.value.text])
+        if key == field and isinstance(e.value, Scalar) and e.value.text in names
+        else Entry(e.key_where, _spelled_out(e.value, field, names))
+        for key, e in tree.entries.items()
+    }
+    return Map(tree.where, entries)
 
 
 def _assign(tree: Map, node: str, field: str, entry: Entry) -> Map:

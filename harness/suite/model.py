@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.artifact import Images
+from harness.artifact import Images, Json
 from harness.errors import Where
 from harness.stage import Stage
 from harness.suite.images import ImageName
+from harness.suite.typed import shown, to_json
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ class Axis:
     """``node.field``."""
     values: tuple[Any, ...]
     """Values bound by the field's type; for an input, each value is a ``tuple[Ref, ...]``."""
+    names: tuple[str, ...] = ()
+    """The names that the suite gives the values, empty for one without; nothing if it names none."""
+
+    def name_of(self, value: Any) -> str:
+        """The name that the suite gives a value; empty if it gives none."""
+        return self.names[self.values.index(value)] if self.names else ""
 
     @property
     def node(self) -> str:
@@ -105,6 +112,25 @@ class Suite:
     reference: Mapping[str, Any]
     """Axis → the value that the other values of that axis are compared with."""
     gates: tuple[Gate, ...]
+
+    def spelled(self, field: str, value: Any) -> Json:
+        """A value of an axis in plain form, as in keys and settings: a source by its content."""
+        refs = self._spelled_refs(field, value)
+        return to_json(value) if refs is None else refs
+
+    def shown(self, field: str, value: Any) -> Json:
+        """A value of an axis as points name it: the name that the suite gives it, else as written."""
+        axis = next((a for a in self.matrix if a.field == field), None)
+        refs = self._spelled_refs(field, value)
+        return (axis.name_of(value) if axis else "") or (shown(value) if refs is None else refs)
+
+    def _spelled_refs(self, field: str, value: Any) -> Json:
+        node, _, name = field.partition(".")
+        spec = self.nodes[node].stage.inputs.get(name)
+        if spec is None:
+            return None
+        refs: list[Json] = [str(r) for r in value]
+        return refs if spec.many else refs[0]
 
     def upstream(self, node: str) -> frozenset[str]:
         """The nodes that can reach ``node`` at any point of the matrix, without ``node``."""

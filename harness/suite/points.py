@@ -25,12 +25,13 @@ from harness.suite.located_yaml import (
     shorten,
 )
 from harness.suite.model import Axis, Gate, Margin, Node, Suite
-from harness.suite.nodes import Fields
-from harness.suite.typed import parse
+from harness.suite.nodes import Field, Fields
+from harness.suite.typed import parse, shown
 
 Point = Mapping[str, Any]
 """Axis → value; an axis that is left out may have any value."""
 
+_VALUE_NAME = re.compile(r"[\w.+-]+")
 _BEFORE_AXIS = re.compile(r",(?=\s*[^\s.=,\[\]{}'\"]+\.[^\s.=,\[\]{}'\"]+\s*=)")
 
 
@@ -71,12 +72,33 @@ def seeds(entry: Entry | None, fields: Fields, problems: Problems) -> tuple[Axis
 def _axis(fields: Fields, name: str, entry: Entry) -> Axis:
     field = fields.find(name, entry.key_where)
     values: list[Any] = []
+    names: list[str] = []
     for item in listed(entry.value, name).items:
-        value = fields.bind(field, item)
+        called, value = _named_value(fields, field, item)
         if value in values:
             raise SuiteError(item.where, f"{name}: {item} stands twice")
         values.append(value)
-    return Axis(name, tuple(values))
+        names.append(called)
+    texts = [_spelled(v) for v in values]
+    for called in names:
+        if called and (names.count(called) > 1 or called in texts):
+            raise SuiteError(entry.key_where, f"{name}: two values are called {called!r}")
+    return Axis(name, tuple(values), tuple(names) if any(names) else ())
+
+
+def _named_value(fields: Fields, field: Field, item: Tree) -> tuple[str, Any]:
+    """A value of an axis and its name: ``{tool-a: "path:…"}``, if no value of the field is written so."""
+    if isinstance(item, Map) and len(item.entries) == 1:
+        with suppress(SuiteError):
+            return "", fields.bind(field, item)
+        [(name, entry)] = item.entries.items()
+        if not _VALUE_NAME.fullmatch(name):
+            raise SuiteError(
+                entry.key_where,
+                f"{field.name}: {shorten(name)!r} is no name: letters, digits, '_', '-' and '.'",
+            )
+        return name, fields.bind(field, entry.value)
+    return "", fields.bind(field, item)
 
 
 def _entries(entry: Entry | None, section: str, problems: Problems) -> Iterator[tuple[str, Entry]]:
@@ -119,12 +141,14 @@ class Points:
             SuiteError: the axis does not have this value.
         """
         field, values = self.fields.find(name, tree.where), self.axes[name].values
+        if isinstance(tree, Scalar) and tree.text and tree.text in self.axes[name].names:
+            return values[self.axes[name].names.index(tree.text)]
         with suppress(SuiteError):  # of another type: the valid values are listed below
             value = self.fields.bind(field, tree)
             if value in values:
                 return value
         axis = "the axis" if what == name else f"the axis {name}"
-        having = ", ".join(_spelled(v) for v in values)
+        having = ", ".join(self.axes[name].name_of(v) or _spelled(v) for v in values)
         raise SuiteError(tree.where, f"{what}: {tree} is no value of {axis} ({shorten(having, 200)})")
 
     def reference(self, entry: Entry | None, exclude: Sequence[Point]) -> dict[str, Any]:
@@ -209,7 +233,7 @@ def _spelled(value: Any) -> str:
     """A value of an axis as written in a suite: ``null``, ``0.3``, ``pndm``, or the stages of an input."""
     if value is None:
         return "null"
-    return " and ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return " and ".join(map(str, value)) if isinstance(value, tuple) else str(shown(value))
 
 
 def continued(suite: Suite, repeats: int) -> Suite:

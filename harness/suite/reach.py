@@ -27,6 +27,9 @@ from harness.suite.located_yaml import Entry, List, Map, Problems, Scalar, Tree
 from harness.suite.model import Node, Suite
 from harness.suite.nodes import Fields
 
+LEAST = 3
+"""Fewer seeds than this give no verdict: see ``harness.compare.sample``."""
+
 LEARNT: tuple[type[Artifact], ...] = (
     Classifier,
     Extractor,
@@ -168,6 +171,9 @@ def _place(tree: Map, node: Node, parameter: str, is_swept: bool) -> Where:
 def subject_of(suite: Suite, metric: str, seeds: Mapping[str, Sequence[int]]) -> Subject:
     """The random stages between the subject and a metric, and which of them are repeated.
 
+    A stage is repeated if its own seed is swept. With its own seed fixed it takes the same draw in every repeat. A seed
+    with fewer than ``LEAST`` values repeats nothing where another one has as many.
+
     Args:
         suite: the suite, with all its values bound.
         metric: name of a metric of the suite.
@@ -176,11 +182,16 @@ def subject_of(suite: Suite, metric: str, seeds: Mapping[str, Sequence[int]]) ->
     way = list(_way(suite, metric))
     drawn = [name for name in way if draws(suite, name)]
     kinds = {name: _is_learnt(suite.nodes[name]) for name in way}
-    once = {name: _seed(suite.nodes[name]) for name in drawn if not seeds[name]}
+    values = {axis.node: len(set(axis.values)) for axis in suite.seeds}
+    reached = {suite.seeds[j].node for name in (*drawn, metric) for j in seeds[name]}
+    enough = any(values[node] >= LEAST for node in reached)
+    repeated = tuple(n for n in drawn if values.get(n, 0) >= (LEAST if enough else 1))
+    once = {name: _seed(suite.nodes[name]) for name in drawn if name not in repeated}
     learnt = tuple(name for name in once if kinds[name])
+    few = tuple(name for name in once if seeds[name])
     subject = [name for name in way if name in _tested(suite)]
     fixed = "this checkpoint" if any(kinds[name] for name in subject) else "these files"
-    return Subject(tuple(name for name in drawn if seeds[name]), once, learnt, fixed)
+    return Subject(repeated, once, learnt, few, fixed)
 
 
 def draws(suite: Suite, name: str) -> bool:

@@ -74,6 +74,12 @@ def to_json(value: Any) -> Json:
     raise TypeError(f"{type(value).__name__} has no plain form; give it to_key()")
 
 
+def shown(value: Any) -> Json:
+    """How a value is named in points and reports: a source as it was written, anything else in its plain form."""
+    text = getattr(value, "text", None)
+    return text if hasattr(value, "to_key") and isinstance(text, str) else to_json(value)
+
+
 @lru_cache(maxsize=1024)
 def reader(annotation: Any) -> Reader:
     """The reader of one type."""

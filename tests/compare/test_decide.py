@@ -53,7 +53,7 @@ def test_seeds_that_are_shared_are_paired(change: list[float], margin: float, ve
     assert found.verdict == verdict, found.reason
     assert found.estimate
     assert (found.estimate.unit, found.estimate.paired, found.estimate.repeats) == ("seeds", True, 5)
-    assert found.estimate.change == pytest.approx(sum(change) / 5)
+    assert found.estimate.change == pytest.approx(sum(change) / 5, abs=1e-8)
     assert found.gated
     assert found.claim
     assert found.claim.text == "the recipe of `train`"

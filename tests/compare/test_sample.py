@@ -36,6 +36,7 @@ from harness.compare.sample import (
     mean_of,
     outputs,
     read_the_same,
+    repeating,
     rows_of,
 )
 from harness.store.record import Repeat
@@ -71,49 +72,63 @@ def test_five_seeds_that_gave_the_same_bytes_on_both_sides_are_exact() -> None:
     assert (elsewhere.verdict, elsewhere.estimate and elsewhere.estimate.unit) == ("unchanged", "exact")
 
 
-def test_a_pair_counts_once_where_both_of_its_sides_are_as_in_another() -> None:
+def test_equal_outputs_are_one_repeat_and_count_as_often_in_the_mean() -> None:
     contents = [0, 1, 2, 0, 1]
     values = [0.7, 0.75, 0.72, 0.7, 0.75]
     base = [0.8, 0.82, 0.81, 0.8, 0.82]
     found = against(holding(values, contents), holding(base, [f"b{c}" for c in contents]))
     assert "5 seeds gave 3 different outputs: 3 repeats" in found.beside
     assert found.estimate
-    expected = stats.floored(stats.paired(base[:3], values[:3]), 0.001)
+    changes = [v - b for v, b in zip(values[:3], base[:3], strict=True)]
+    expected = stats.floored(stats.weighted(changes, [2, 2, 1]), 0.001)
     assert (found.estimate.repeats, found.estimate.paired) == (3, True)
     assert (found.estimate.low, found.estimate.high) == pytest.approx(expected.interval())
-    assert found.estimate.baseline == pytest.approx(sum(base[:3]) / 3)
+    assert found.estimate.baseline == pytest.approx(sum(base) / 5)
+    assert found.estimate.candidate == pytest.approx(sum(values) / 5)
 
 
-def test_where_one_side_varies_every_pair_is_a_repeat() -> None:
-    values = [0.5, 0.52, 0.51, 0.49, 0.53]
-    found = against(holding(values, range(5)), holding([0.8] * 5, ["same"] * 5))
-    assert found.verdict is Verdict.REGRESSED
-    assert found.beside == ()
+def test_outputs_that_are_equal_on_one_side_only_are_one_repeat_too() -> None:
+    values = [0.7, 0.75, 0.72, 0.71, 0.69]
+    found = against(holding(values, range(5)), holding([0.8, 0.8, 0.82, 0.81, 0.8], [0, 0, 1, 2, 0]))
     assert found.estimate
-    assert found.estimate.repeats == 5
-    turned = against(holding([0.8] * 5, ["same"] * 5), holding(values, range(5)))
-    assert turned.verdict is Verdict.IMPROVED
-    assert turned.estimate
-    assert turned.estimate.repeats == 5
+    assert found.estimate.repeats == 3
+    assert "5 seeds gave 3 different outputs: 3 repeats in the baseline" in found.beside
 
 
-def test_a_constant_side_without_shared_seeds_has_no_spread_of_its_own() -> None:
+def test_a_side_that_gave_one_output_for_all_seeds_allows_no_claim() -> None:
     values = [0.5, 0.52, 0.51, 0.49, 0.53]
-    found = against(holding(values, range(5), first=9), holding([0.8] * 5, ["same"] * 5))
-    assert found.verdict is Verdict.REGRESSED
-    assert found.estimate
-    one = stats.floored(stats.clustered(values), 0.001)
-    low, high = one.interval()
-    assert (found.estimate.low, found.estimate.high) == pytest.approx((low - 0.8, high - 0.8))
-    (note,) = (n for n in found.beside if "same bytes" in n)
-    assert note.startswith(
-        "5 seeds gave the same bytes: one repeat in the baseline; 0 of the baseline's 5 seeds"
-    )
-    both = against(holding([0.5] * 5, ["other"] * 5, first=9), holding([0.8] * 5, ["same"] * 5))
+    one = holding([0.8] * 5, ["same"] * 5)
+    for found in (against(holding(values, range(5)), one), against(one, holding(values, range(5)))):
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert "5 seeds gave the same bytes: one repeat" in found.reason
+    apart = against(holding(values, range(5), first=9), one)
+    assert apart.verdict is Verdict.INCONCLUSIVE
+    both = against(holding([0.5] * 5, ["other"] * 5, first=9), one)
     assert both.verdict is Verdict.INCONCLUSIVE
     two = against(holding([0.5, 0.6] * 2, [0, 1] * 2, first=9), holding(BASE, list("abcde")))
     assert two.verdict is Verdict.INCONCLUSIVE
     assert "4 seeds gave 2 different outputs" in two.reason
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "by"),
+    [
+        ([0, 1, 2, 3], [0, 0, 0, 0], "a"),
+        ([0, 0, 0, 0], [0, 1, 2, 3], "b"),
+        ([0, 1, 2, 3, 4, 5], [0, 0, 1, 1, 2, 2], "b"),
+        ([0, 0, 1, 1, 2, 2], [0, 1, 2, 3, 4, 5], "a"),
+        ([0, 1, 2, 3, 4, 5], [0, 0, 0, 1, 1, 1], "a"),
+        ([0, 1, 2], [2, 1, 0], "a"),
+        ([0, 1], [0, 0], "a"),
+        ([0, 0], [0, 1], "b"),
+    ],
+)
+def test_there_are_as_many_repeats_as_the_seed_with_the_fewest_values_has(
+    outer: list[int], inner: list[int], by: str
+) -> None:
+    seeds = [(("a", x), ("b", y)) for x, y in zip(outer, inner, strict=True)]
+    assert repeating(seeds, ["a", "b"]) == by
+    assert repeating(seeds, []) is None
 
 
 def test_equal_bytes_of_which_the_metric_made_different_values_are_repeats() -> None:
@@ -150,7 +165,8 @@ def test_nested_repeats_count_once_where_all_of_their_inner_ones_are_the_same() 
     assert "4 seeds gave the same bytes: one repeat" in found.reason
     inner = nested([0.5, 0.5, 0.6, 0.6, 0.55, 0.55]), nested([0.8, 0.8, 0.9, 0.9, 0.86, 0.86])
     told = against(*inner)
-    assert (told.verdict, told.beside) == (Verdict.REGRESSED, ())
+    assert told.verdict is Verdict.REGRESSED
+    assert "no claim about the recipe of it; to repeat: seeds: {sample.seed" in told.beside[0], "two are too few"
     assert told.estimate
     assert told.estimate.repeats == 3
 
@@ -168,8 +184,9 @@ def test_where_the_seeds_repeat_nothing_the_items_take_over(tmp_path: Path) -> N
     assert (found.estimate.low, found.estimate.high) == pytest.approx((once.estimate.low, once.estimate.high))
 
 
-def test_the_first_of_equal_groups_stays_whatever_their_order_within() -> None:
-    assert distinct({"a": [1, 2], "b": [2, 1], "c": [1, 1], "d": [1]}) == ["a", "c", "d"]
+def test_equal_groups_are_put_together_whatever_their_order_within() -> None:
+    groups = {"a": [1, 2], "b": [2, 1], "c": [1, 1], "d": [1]}
+    assert distinct(groups) == [["a", "b"], ["c"], ["d"]]
     assert distinct({}) == []
 
 

@@ -99,6 +99,7 @@ BESIDE = [
     ("data: parts.test}", "data: others}"),
     ("model.seed: [0, 1, 2]", "others.seed: [0, 1, 2]"),
 ]
+BOTH = ("model.seed: [0, 1, 2]", "model.seed: [0, 1, 2]\n  tuned.seed: [4, 5, 6]")
 TUNED = [
     ("\nmetrics:", "  tuned: {use: toy.train, data: parts.train, start: model}\n\nmetrics:"),
     ("model: model,", "model: tuned,"),
@@ -109,10 +110,21 @@ TUNED = [
     ("replacements", "repeated", "once"),
     [
         ([], ("model",), {}),
-        ([("model.seed: [0, 1, 2]", "numbers.seed: [0, 1, 2]")], ("model",), {}),
+        ([("model.seed: [0, 1, 2]", "numbers.seed: [0, 1, 2]")], (), {"model": "model.seed"}),
         ([NO_SEEDS], (), {"model": "model.seed"}),
         (BESIDE, (), {"model": "model.seed"}),
-        ([*TUNED], ("model", "tuned"), {}),
+        ([*TUNED], ("model",), {"tuned": "tuned.seed"}),
+        ([*TUNED, BOTH], ("model", "tuned"), {}),
+        (
+            [*TUNED, ("model.seed: [0, 1, 2]", "model.seed: [0, 1, 2]\n  tuned.seed: [4, 4, 4]")],
+            ("model",),
+            {"tuned": "tuned.seed"},
+        ),
+        (
+            [*TUNED, ("model.seed: [0, 1, 2]", "model.seed: [0, 1]\n  tuned.seed: [4, 5]")],
+            ("model", "tuned"),
+            {},
+        ),
         (
             [*TUNED, ("model.seed: [0, 1, 2]", "tuned.seed: [0, 1, 2]")],
             ("tuned",),
@@ -126,7 +138,10 @@ TUNED = [
         "a seed before it",
         "no seed",
         "a seed beside it",
-        "what comes of what is repeated",
+        "what comes of what is repeated, with its own seed fixed",
+        "both",
+        "a seed that never changes beside one that does",
+        "two seeds each",
         "a training before what is repeated",
         "a parameter of it",
         "what comes after the subject",

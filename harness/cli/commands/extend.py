@@ -106,7 +106,7 @@ def _prepare(
 ) -> Prepared:
     kept = open_store(store, project)
     suite, sources = from_record.suite_of(
-        run, project, name, mirror=places.mirror(mirror), store=kept, download=True
+        run, project, name, mirror=places.mirror(mirror), store=kept, download=True, repeats=seeds
     )
     plan = make(continued(suite, seeds), code=runs_tasks.code(suite, kept))
     return Prepared(plan, kept, runs_tasks, sources)

@@ -25,7 +25,6 @@ from harness.report import streams
 from harness.report.console import ReportConsole, label
 from harness.store.artifacts import Store
 from harness.store.environment import device_class, environment
-from harness.suite.typed import to_json
 
 
 def main(o: Namespace) -> Exit:
@@ -89,7 +88,7 @@ def to_document(work: Work, outlooks: Sequence[Outlook]) -> dict[str, Any]:
                 "stage": task.node,
                 "use": task.stage.name,
                 "key": task.key,
-                "point": to_json(task.point),
+                "point": dict(task.point),
                 "seeds": dict(task.seeds),
                 "cached": task.key in work.cached,
                 "to_run": task.key in work.needed,
