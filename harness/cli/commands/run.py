@@ -49,10 +49,12 @@ def main(o: Namespace) -> Exit:
     goal = Goal(
         o.out, tuple(o.fresh), Against(o.baseline, o.baseline_ref, proposals=not o.no_proposals), o.max_seeds
     )
+    named = len(o.suites) == 1 and not o.suites[0].is_dir()  # the record has the command as it was written
     with all_ready(requests, goal) as ready:
         if len(ready) == 1 and not o.json:
-            return _told(ready[0], strict=o.strict).comparison.exit(strict=o.strict)
-        ends = [_end(one, strict=o.strict, silent=o.json, several=len(ready) > 1) for one in ready]
+            arguments = None if named else _alone(ready[0], strict=o.strict)
+            return _told(ready[0], arguments, strict=o.strict).comparison.exit(strict=o.strict)
+        ends = [_end(one, strict=o.strict, silent=o.json) for one in ready]
     code = worst([end.code for end in ends])
     if o.json:
         streams.document({"schema": SCHEMA, "exit": int(code), "runs": [end.to_json() for end in ends]})
@@ -115,22 +117,22 @@ def run_shard(prepared: Prepared, shard: Shard, fresh: Sequence[str]) -> Exit:
     return Exit.FAILED if done["failed"] else Exit.OK
 
 
-def _end(ready: Ready, *, strict: bool, silent: bool, several: bool) -> _End:
+def _end(ready: Ready, *, strict: bool, silent: bool) -> _End:
     """Run one of several suites. If it ends in an error, the others still run."""
-    arguments = None
-    if several:  # the record of a suite does not name the others
-        arguments = as_arguments(ready.request, ready.goal) + (["--strict"] if strict else [])
     try:
-        judged = _told(ready, strict=strict, arguments=arguments, silent=silent)
+        judged = _told(ready, _alone(ready, strict=strict), strict=strict, silent=silent)
     except HarnessError as e:
         streams.warn(*e.lines)
         return _End(ready, None, e.exit, e.lines)
     return _End(ready, judged, judged.comparison.exit(strict=strict))
 
 
-def _told(
-    ready: Ready, *, strict: bool, arguments: Sequence[str] | None = None, silent: bool = False
-) -> Judged:
+def _alone(ready: Ready, *, strict: bool) -> list[str]:
+    """The arguments that run this suite alone: its record does not name the others, nor how the result is printed."""
+    return as_arguments(ready.request, ready.goal) + (["--strict"] if strict else [])
+
+
+def _told(ready: Ready, arguments: Sequence[str] | None, *, strict: bool, silent: bool = False) -> Judged:
     """Run a suite to its verdict, print it unless ``silent``, and write the reports."""
     judged = evaluate(ready, ReportConsole(streams.err()), arguments)
     run, comparison = judged.run, judged.comparison

@@ -43,6 +43,13 @@ def test_each_record_has_the_command_that_runs_this_suite_alone(two: Project) ->
     ]
 
 
+def test_a_folder_of_one_suite_and_json_are_not_in_the_command_of_its_record(project: Project) -> None:
+    write_suite(project.folder)
+    for arguments in (("suites",), ("toy/centre", "--json")):
+        assert project.harness("run", *arguments).code == 4
+        assert project.latest["provenance"]["command"] == ["harness", "run", "suites/suite.yaml"]
+
+
 def test_a_task_that_fails_does_not_keep_the_others_from_running(two: Project) -> None:
     write_suite(two.folder, FAILING, "a-fails.yaml")
     said = two.harness("run", "suites")
