@@ -56,7 +56,7 @@ stages:
   unseen: {{per_class: 4}}
   classifier: {{epochs: 1}}
 seeds:
-  classifier.seed: [0, 1]
+  classifier.seed: [0, 1, 2]
 gate:
   land_cover.overall_accuracy: 0.9
   land_cover.loss: 20.0

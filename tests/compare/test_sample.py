@@ -166,7 +166,9 @@ def test_nested_repeats_count_once_where_all_of_their_inner_ones_are_the_same() 
     inner = nested([0.5, 0.5, 0.6, 0.6, 0.55, 0.55]), nested([0.8, 0.8, 0.9, 0.9, 0.86, 0.86])
     told = against(*inner)
     assert told.verdict is Verdict.REGRESSED
-    assert "no claim about the recipe of it; to repeat: seeds: {sample.seed" in told.beside[0], "two are too few"
+    assert "no claim about the recipe of it; to repeat: seeds: {sample.seed" in told.beside[0], (
+        "two are too few"
+    )
     assert told.estimate
     assert told.estimate.repeats == 3
 
