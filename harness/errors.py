@@ -29,6 +29,12 @@ class Exit(IntEnum):
     """A fault of the harness. Signals end with 128 plus their number: see ``harness.cli.signals``."""
 
 
+def worst(codes: Iterable[Exit]) -> Exit:
+    """The exit code of several results: the first that applies, in the order of ``Exit``; OK if there is none."""
+    order = list(Exit)
+    return min(codes, key=order.index, default=Exit.OK)
+
+
 class Where(NamedTuple):
     """A place in a text file; ``line`` counts from 1."""
 

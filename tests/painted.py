@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from toy_suites import write_suite
 
-from harness.cli.commands.run import Request, execute, prepare
+from harness.evaluation.preparing import Request, prepare
+from harness.evaluation.session import execute
 from harness.report.files import write_run
 from harness.store.artifacts import Store
 from harness.store.record import Run

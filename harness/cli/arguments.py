@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 
 from harness import __version__
+from harness.cli.completion import SHELLS
 from harness.cli.parser import EXIT_CODES, Commands, Parser, add_command, path, shard, text, whole
 
-RUN = "a run's folder, its id, or a suite's name for its latest run"
+RUN = "a run's folder, its id, or a suite's name or file for its latest run"
+SUITE = "a suite's file, or its name in the project"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,7 +27,14 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--version", action="version", version=f"harness {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    run = add_command(commands, "run", "run a suite and compare it with its baseline")
+    run = add_command(commands, "run", "run suites and compare each with its baseline")
+    run.add_argument(
+        "suites",
+        nargs="+",
+        type=path,
+        metavar="SUITE",
+        help=f"{SUITE}; or a folder, for all suites below it; several run one after another",
+    )
     _suite_arguments(run)
     run.add_argument(
         "--fresh",
@@ -72,10 +81,13 @@ def parser() -> argparse.ArgumentParser:
         "puts the parts together",
     )
     run.add_argument("--strict", action="store_true", help="an inconclusive verdict ends in exit code 3")
+    _json_argument(run)
 
     plan = add_command(commands, "plan", "show the tasks, what is cached and how long the rest will take")
+    _suite_argument(plan)
     _suite_arguments(plan)
     plan.add_argument("--all", action="store_true", help="every task on its own line")
+    _json_argument(plan)
 
     compare = add_command(
         commands,
@@ -92,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--against", metavar="AXIS=VALUE,…", help="compare the run's other points of these axes with this one"
     )
-    compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    _json_argument(compare)
     compare.add_argument("--strict", action="store_true", help="an inconclusive verdict ends in exit code 3")
 
     accept = add_command(commands, "accept", "make a run the baseline")
@@ -110,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
         "calibrate",
         "run A/A: how far do equal subjects differ, and which margins can be told apart",
     )
+    _suite_argument(calibrate)
     _suite_arguments(calibrate)
     calibrate.add_argument(
         "--repeats", type=whole(), metavar="N", help="seeds on each side (default: as many as the suite has)"
@@ -120,13 +133,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="run nothing; compare the suite's runs below DIR, each made in another environment",
     )
+    _json_argument(calibrate)
 
     fetch = add_command(commands, "fetch", "bring what suites name outside themselves")
-    fetch.add_argument("suites", nargs="+", type=path, metavar="SUITE")
+    fetch.add_argument("suites", nargs="+", type=path, metavar="SUITE", help=SUITE)
     fetch.add_argument("--to", type=path, metavar="DIR", help="fill this mirror")
     fetch.add_argument(
         "--pin", action="store_true", help="write the current commit in place of every @unpinned"
     )
+    _json_argument(fetch)
 
     export = add_command(commands, "export", "copy what a stage made out of the store")
     _artifact_arguments(export)
@@ -158,7 +173,7 @@ def parser() -> argparse.ArgumentParser:
         "--to", type=path, metavar="DIR", help="work folder, not there yet (default: a temporary one)"
     )
     pull = add_command(commands, "pull", "fetch the container images that suites name")
-    pull.add_argument("suites", nargs="+", type=path, metavar="SUITE")
+    pull.add_argument("suites", nargs="+", type=path, metavar="SUITE", help=SUITE)
     pull.add_argument("--store", type=path, metavar="DIR", help="as for run")
     image = commands.add_parser("image", help="pin the names of container images")
     lock = add_command(
@@ -168,11 +183,17 @@ def parser() -> argparse.ArgumentParser:
         "image lock",
     )
     lock.add_argument("images", nargs="+", metavar="NAME=IMAGE", help="an image that is on this machine")
+    _json_argument(lock)
     add_command(commands, "identify", "print the code and software of every stage as keys have them")
     add_command(commands, "worker", "execute calls named on standard input; executors start this")
+    completion = add_command(
+        commands, "completion", "print the code with which a shell completes commands, suites and runs"
+    )
+    completion.add_argument("shell", choices=SHELLS, help="the shell that reads it")
     add_command(commands, "schema", "print the JSON Schema of a suite file, for editors")
     stages = add_command(commands, "stages", "list stages and metrics with their parameters")
     stages.add_argument("name", nargs="?", help="one stage in full, e.g. land_cover.train")
+    _json_argument(stages)
     return root
 
 
@@ -198,6 +219,7 @@ def _more_evidence(commands: Commands) -> None:
         metavar="REASON",
         help="put the new values in the place of the old ones, for this reason",
     )
+    _json_argument(rescore)
     _executor_arguments(rescore)
     rescore.add_argument("--mirror", type=path, metavar="DIR", help="as for run")
     rescore.add_argument("--store", type=path, metavar="DIR", help="as for run")
@@ -207,16 +229,17 @@ def _more_evidence(commands: Commands) -> None:
     explain.add_argument("metric", metavar="METRIC", help="a metric of the suite, or metric.field")
     explain.add_argument("--baseline", metavar="LABEL|FILE|RUN", help="as for run")
     explain.add_argument("--most", type=whole(), default=10, metavar="N", help="items to show (default: 10)")
+    _json_argument(explain)
 
     history = add_command(
         commands, "history", "show what was accepted when, and the changes that caused steps"
     )
-    history.add_argument("suite", metavar="SUITE", help="a suite's name or its file")
+    history.add_argument("suite", metavar="SUITE", help="a suite's name or file")
     history.add_argument("--label", help="of the baseline (default: the label of this device class)")
     history.add_argument(
         "--metric", metavar="METRIC", help="a metric or metric.field (default: what is gated)"
     )
-    history.add_argument("--json", action="store_true", help="print it as JSON")
+    _json_argument(history)
 
 
 def _for_people(commands: Commands) -> None:
@@ -252,6 +275,7 @@ def _for_people(commands: Commands) -> None:
         metavar="METRIC",
         help="order by this metric or metric.field (default: what is gated)",
     )
+    _json_argument(leaderboard)
 
     review = commands.add_parser("review", help="have people rate images of a run, blinded")
     steps = review.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -297,6 +321,7 @@ def _for_people(commands: Commands) -> None:
     collect.add_argument(
         "--store", type=path, metavar="DIR", help="where the run's pictures are, as for make"
     )
+    _json_argument(collect)
 
 
 def _for_ci(commands: Commands) -> None:
@@ -399,7 +424,8 @@ def _storage(commands: Commands) -> None:
         "--remove", action="store_true", help="remove what is damaged; a run makes what it needs again"
     )
     du = add_command(steps, "du", "show what takes the space, per suite, stage and kind", "store du")
-    du.add_argument("--json", action="store_true", help="print it as JSON, sizes in bytes")
+    for table in (gc, verify, du):
+        _json_argument(table)
     records = "a run as for compare, or a baseline as SUITE/LABEL or file"
     for step, about in (
         ("push", "copy what runs or baselines need to the second tier of HARNESS_STORE"),
@@ -418,6 +444,12 @@ def _storage(commands: Commands) -> None:
         command.add_argument(
             "--store", type=path, metavar="DIR", help="its folder (default: HARNESS_STORE, else .harness/)"
         )
+
+
+def _json_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document instead (docs/json.md), sizes in bytes"
+    )
 
 
 def _executor_arguments(parser: argparse.ArgumentParser) -> None:
@@ -461,9 +493,12 @@ def _artifact_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _suite_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("suite", type=path, metavar="SUITE", help=SUITE)
+
+
 def _suite_arguments(parser: argparse.ArgumentParser) -> None:
     _executor_arguments(parser)
-    parser.add_argument("suite", type=path, metavar="SUITE", help="a suite file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NODE.FIELD=VALUE", help="change one field of the suite"
     )

@@ -40,12 +40,14 @@ class Invocation:
 
     id: str
     started: str
+    arguments: Sequence[str] | None = None
+    """Of the command that does the same; None: those of this process."""
 
     @classmethod
-    def now(cls, reports: Path) -> Invocation:
+    def now(cls, reports: Path, arguments: Sequence[str] | None = None) -> Invocation:
         """An invocation that begins now, in the project that the folder ``reports`` belongs to."""
         moment = datetime.now(UTC)
-        return cls(new_id(reports, moment), moment.isoformat(timespec="seconds"))
+        return cls(new_id(reports, moment), moment.isoformat(timespec="seconds"), arguments)
 
 
 def assemble(
@@ -79,7 +81,10 @@ def assemble(
         distributions=distributions(seen, store),
         sources=tuple(sources),
         only={name: [suite.shown(name, v) for v in values] for name, values in plan.only.items()},
-        provenance={**provenance(suite.project), "command": command_line(suite.project)},
+        provenance={
+            **provenance(suite.project),
+            "command": command_line(suite.project, invocation.arguments),
+        },
         code=plan.code,
     )
 
@@ -106,13 +111,17 @@ _PLACES = {"--out": False, "--store": False, "--mirror": True}
 """Options for paths on this machine → whether reproducing the run needs such a path."""
 
 
-def command_line(project: Path) -> list[Json]:
-    """The arguments of this process, for reproducing a run anywhere: without paths that exist only on this machine.
+def command_line(project: Path, arguments: Sequence[str] | None = None) -> list[Json]:
+    """A command for reproducing a run anywhere: its arguments without paths that exist only on this machine.
 
     A path inside the project becomes relative to it, a mirror becomes ``DIR``, and output paths are left out.
+
+    Args:
+        project: the project's folder.
+        arguments: of the command; by default those of this process.
     """
     told: list[Json] = ["harness"]
-    words = iter(sys.argv[1:])
+    words = iter(sys.argv[1:] if arguments is None else arguments)
     for word in words:
         option, equals, _ = word.partition("=")
         if option in _PLACES:

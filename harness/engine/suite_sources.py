@@ -15,7 +15,7 @@ from harness.errors import StageError, SuiteError, UsageError
 from harness.sources.by_seed import by_seed, is_by_seed
 from harness.sources.content import DigestCache
 from harness.sources.hub import Source
-from harness.sources.resolve import fetch, pin, read_again
+from harness.sources.resolve import Fetched, Pinned, fetch, pin, read_again
 from harness.sources.resolve import resolve as resolve_source
 from harness.stage import Mark
 from harness.store.artifacts import Store
@@ -89,14 +89,14 @@ def check_unchanged(
             raise StageError(f"{name} changed {when}; run again")
 
 
-def pin_all(files: Sequence[Path]) -> Iterator[str]:
-    """Replace every ``@unpinned`` by the hub's current commit; yields a line for each."""
+def pin_all(files: Sequence[Path]) -> Iterator[Pinned]:
+    """Replace every ``@unpinned`` by the hub's current commit; yields each."""
     for file in files:
         yield from pin(file, named(file))
 
 
-def fetch_all(files: Sequence[Path], to: Path) -> Iterator[str]:
-    """Download into a mirror what the suites name; yields a line for each repository."""
+def fetch_all(files: Sequence[Path], to: Path) -> Iterator[Fetched]:
+    """Download into a mirror what the suites name; yields each repository."""
     yield from fetch([source for file in files for source in named(file)], to)
 
 
@@ -153,6 +153,7 @@ def _by_seed(suite: Suite) -> Suite:
         name: replace(node, parameters={p: members(name, v) for p, v in node.parameters.items()})
         for name, node in suite.nodes.items()
     }
+
     def point(values: Mapping[str, Any]) -> dict[str, Any]:
         return {field: members(field.partition(".")[0], v) for field, v in values.items()}
 

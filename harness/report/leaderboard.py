@@ -307,6 +307,11 @@ def _inert(text: str) -> str:
 
 def to_json(board: Board, places: Places) -> str:
     """Return everything as JSON, with the schema's name; it contains no NaN or infinity."""
+    return json.dumps(to_document(board, places), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_document(board: Board, places: Places) -> dict[str, Any]:
+    """Return everything, JSON-safe."""
     body: dict[str, Any] = {"schema": SCHEMA, **asdict(board)}
     for table, written in zip(board.tables, body["tables"], strict=True):
         for column, name in zip(written["columns"], table.columns, strict=True):
@@ -314,4 +319,4 @@ def to_json(board: Board, places: Places) -> str:
         for line, told in zip(table.lines, written["lines"], strict=True):
             told["origin"]["path"] = places.link(line.origin)
             told["ranks"] = line.ranks._asdict() if line.ranks else None
-    return json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return body

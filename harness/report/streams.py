@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, TextIO
 
 from harness.errors import Exit, HarnessError
@@ -118,6 +119,20 @@ def err() -> Outlet:
     return Outlet(sys.stderr, is_vital=False)
 
 
+_kept: ContextVar[list[str] | None] = ContextVar("kept", default=None)
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[list[str]]:
+    """Print no problem and no note: collect them, a line each, for a program that uses the harness as a library."""
+    lines: list[str] = []
+    token = _kept.set(lines)
+    try:
+        yield lines
+    finally:
+        _kept.reset(token)
+
+
 def say(line: str) -> None:
     """Print one line to standard output."""
     _line(out(), line)
@@ -125,6 +140,9 @@ def say(line: str) -> None:
 
 def warn(*lines: str) -> None:
     """Print a problem to standard error: ``harness: …``, then its further lines."""
+    if (kept := _kept.get()) is not None:
+        kept.extend(lines)
+        return
     first, *more = lines
     outlet = err()
     _line(outlet, f"harness: {first}")
@@ -134,6 +152,9 @@ def warn(*lines: str) -> None:
 
 def note(line: str) -> None:
     """Print one line to standard error that is not a problem."""
+    if (kept := _kept.get()) is not None:
+        kept.append(line)
+        return
     _line(err(), line)
 
 

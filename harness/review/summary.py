@@ -192,9 +192,13 @@ SCHEMA = "harness.review/1"
 
 def write(folder: Path, summary: Summary) -> None:
     """Write ``review.json``. Raises OSError if it cannot be written."""
-    body = {"schema": SCHEMA, **asdict(summary)}
-    text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(to_document(summary), indent=1, ensure_ascii=False, allow_nan=False)
     files.write(folder / FILE, f"{text}\n")
+
+
+def to_document(summary: Summary) -> dict[str, Any]:
+    """Return the content of ``review.json``, JSON-safe."""
+    return {"schema": SCHEMA, **asdict(summary)}
 
 
 def read(folder: Path) -> Summary | None:

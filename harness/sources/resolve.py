@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from harness.errors import UsageError, nearest
 from harness.formats.files import put, write
@@ -139,8 +140,33 @@ def _digest(source: Source, place: Path, within: Path | None, origin: Origin, ca
     return content_digest(files, cache)
 
 
-def fetch(sources: Iterable[Source], to: Path) -> Iterator[str]:
-    """Fill a mirror, one repository after the other; yields a line for each.
+class Fetched(NamedTuple):
+    """A repository in a mirror."""
+
+    repo: str
+    commit: str
+    files: int
+    """How many files were fetched; 0 if all were there."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.repo}@{self.commit}: {f'{self.files} files fetched' if self.files else 'already there'}"
+        )
+
+
+class Pinned(NamedTuple):
+    """A repository whose commit was written into a suite's file."""
+
+    file: Path
+    repo: str
+    commit: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.repo}@unpinned → {self.repo}@{self.commit}"
+
+
+def fetch(sources: Iterable[Source], to: Path) -> Iterator[Fetched]:
+    """Fill a mirror, one repository after the other; yields each.
 
     A repository is downloaded into a folder next to its place and appears by one rename, with its ``.revision``. Files
     that were downloaded before an interruption are kept. ``path:`` sources need no mirror.
@@ -160,7 +186,7 @@ def fetch(sources: Iterable[Source], to: Path) -> Iterator[str]:
                 f"{folder} holds {holds}, the suite wants {commit}; move it away or fetch into another folder"
             )
         count = _complete(folder, repo, commit, wanted)
-        yield f"{repo}@{commit}: {f'{count} files fetched' if count else 'already there'}"
+        yield Fetched(repo, commit, count)
 
 
 def _link(file: str, name: str) -> None:
@@ -218,8 +244,8 @@ def _complete(folder: Path, repo: str, commit: str, wanted: list[Source]) -> int
     return len(missing)
 
 
-def pin(suite_file: Path, sources: Iterable[Source]) -> list[str]:
-    """Write the current commit of each unpinned repository into a suite file; returns a line for each.
+def pin(suite_file: Path, sources: Iterable[Source]) -> list[Pinned]:
+    """Write the current commit of each unpinned repository into a suite file; returns each.
 
     Only the word ``unpinned`` changes; comments and layout stay. The file is replaced by one rename.
 
@@ -238,7 +264,7 @@ def pin(suite_file: Path, sources: Iterable[Source]) -> list[str]:
                 )
             commit = snapshots.current_commit(repo)
             text = _pinned(text, repo, commit)
-            lines.append(f"{suite_file}: {repo}@unpinned → {repo}@{commit}")
+            lines.append(Pinned(suite_file, repo, commit))
         if lines:
             write(suite_file, text)
     except snapshots.UnreachableError as e:

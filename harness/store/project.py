@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.errors import UsageError, nearest
 from harness.formats import strict_json
 from harness.formats.escapes import is_utf8
 from harness.formats.files import expanded, files_below, is_torn
@@ -184,9 +184,9 @@ def find_run(text: str, project: Path) -> Path:
         UsageError: there is no such run.
     """
     path = Path(text)
-    if path.is_file():
+    if os.path.isfile(path):
         return path.parent if path.name == "run.json" else path
-    if (path / "run.json").is_file():
+    if os.path.isfile(path / "run.json"):
         return path
     found = folders(reports(project))
     named = [r for r in found if r.name == text]
@@ -194,7 +194,10 @@ def find_run(text: str, project: Path) -> Path:
     if chosen := named or of_suite:
         return chosen[-1]
     known = ", ".join(r.name for r in found[-3:]) or "none yet"
-    raise UsageError(f"no run {text!r}: not a run's folder, an id or a suite with runs (latest: {known})")
+    close = nearest(text, {_suite_of(run, project) for run in found})
+    raise UsageError(
+        f"no run {text!r}: not a run's folder, an id or a suite with runs (latest: {known}){close}"
+    )
 
 
 def _suite_of(run: Path, project: Path) -> str:

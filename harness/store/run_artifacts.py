@@ -38,7 +38,7 @@ class Made:
         return Artifact(self.path)
 
     def is_a(self, kind: type[Artifact]) -> bool:
-        return self.kind in _names(kind)
+        return is_kind(self.kind, kind)
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,15 @@ class Shelf:
                 made = Made(task, name, output.kind, store.folder(task.key) / folder)
                 self._made.setdefault(task.node, []).append(made)
 
+    def __iter__(self) -> Iterator[Made]:
+        """All artifacts, in the plan's order."""
+        for of_node in self._made.values():
+            yield from of_node
+
     def by_name(self, kind: type[Artifact]) -> Mapping[str, list[Made]]:
         """The artifacts of a kind, by stage and output."""
         found: dict[str, list[Made]] = {}
-        for made in (m for of_node in self._made.values() for m in of_node if m.is_a(kind)):
+        for made in (m for m in self if m.is_a(kind)):
             found.setdefault(made.name, []).append(made)
         return found
 
@@ -143,6 +148,11 @@ def _is_upstream(source: TaskInfo, task: TaskInfo) -> bool:
         axis in below and canonical(below[axis]) == canonical(value)
         for axis, value in {**source.point, **source.seeds}.items()
     )
+
+
+def is_kind(name: str, kind: type[Artifact]) -> bool:
+    """Whether the kind of this name is ``kind`` or a subclass of it. Only imported classes are known by their names."""
+    return name in _names(kind)
 
 
 def _names(kind: type[Artifact]) -> set[str]:

@@ -616,7 +616,8 @@ def test_the_plan_says_what_would_run_and_runs_nothing(accepted: Project) -> Non
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("run", "suites"), "suites: cannot be read"),
+        (("plan", "suites"), "suites: a folder; harness run takes folders"),
+        (("run", "reports"), "reports: no suite in this folder"),
         (("run", "suites/none.yaml"), "suites/none.yaml: cannot be read (No such file"),
         (("run", SUITE, "--fresh", "mdel"), "--fresh mdel: no such stage; did you mean 'model'?"),
         (("run", SUITE, "--set", "model.epoch=1"), "did you mean 'epochs'?"),

@@ -21,11 +21,12 @@ from toy_plans import all_keys, keys_of, planned, tasks_of, with_stage
 from toy_suites import TOY, changed, write_suite
 
 from harness.artifact import Json
-from harness.cli.commands.run import Request, execute, prepare
 from harness.engine import code_digest
 from harness.engine.keys import Bindings, defaults
 from harness.engine.plan import Plan, make
 from harness.errors import UsageError
+from harness.evaluation.preparing import Request, prepare
+from harness.evaluation.session import execute
 from harness.store.record import chosen
 from harness.suite import load
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from rated import Reviewed, invented, ratings_of, reviewed
 from scipy import stats
 
-from harness.cli.baseline_choice import side
 from harness.compare.sample import Side
+from harness.evaluation.baseline_choice import side
 from harness.review.agreement import Correlation, Level, alpha, consistency, interval, spearman
 from harness.review.rating_table import Ratings
 from harness.review.summary import summarise

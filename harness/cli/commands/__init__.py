@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from harness.cli import completion
 from harness.cli.arguments import parser
 from harness.errors import HarnessError, UsageError
 from harness.report import streams
@@ -16,7 +17,10 @@ from harness.report import streams
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code. A signal's ``KeyboardInterrupt`` passes through."""
-    options = parser().parse_args(arguments)
+    grammar = parser()
+    if arguments is None and completion.is_asked():
+        completion.answer(grammar)
+    options = grammar.parse_args(arguments)
     try:
         _check_working_folder()
         command = options.command.split()[0]  # "review make" → "review"

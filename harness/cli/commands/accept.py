@@ -5,21 +5,26 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from harness.cli.baseline_choice import label_of
 from harness.compare.acceptance import accept, untimed
 from harness.errors import Exit, UsageError
+from harness.evaluation.baseline_choice import label_of
+from harness.evaluation.record_choice import run_folder
 from harness.report import streams
 from harness.store import project, record_file
 
 
 def main(o: Namespace) -> Exit:
     """``harness accept``."""
-    folder = project.find_run(o.run, project.of(Path.cwd()))
+    folder = run_folder(o.run, project.of(Path.cwd()))
     home = project.of_run(folder)
     run = record_file.load(folder)
     words = run.provenance.get("command")
     changed = [w for w in words if str(w).startswith("--set")] if isinstance(words, list | tuple) else []
-    if changed and o.run == run.suite:
+    if (
+        changed
+        and o.run != run.id
+        and Path(o.run).resolve() not in (folder.resolve(), folder.resolve() / "run.json")
+    ):
         raise UsageError(
             f"{o.run}: its latest run, {run.id}, was made with --set; to accept it all the same, name the run"
         )

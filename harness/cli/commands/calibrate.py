@@ -5,19 +5,22 @@ that means for the gates of a suite.
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from harness.cli.baseline_choice import side
-from harness.cli.commands.run import Request, execute, prepare, requested
+from harness.cli.requested import requested
 from harness.compare.calibration import Across, Calibration, across, calibrate
 from harness.compare.wording import counted, together
 from harness.engine.plan import make
 from harness.engine.recording import gate_infos
 from harness.errors import Exit, UsageError
+from harness.evaluation.baseline_choice import side
+from harness.evaluation.preparing import Request, prepare
+from harness.evaluation.session import execute
 from harness.report import streams
 from harness.report.console import ReportConsole
 from harness.report.files import check_writable, write_run
@@ -30,13 +33,13 @@ from harness.suite import Axis, Suite
 def main(o: Namespace) -> Exit:
     """``harness calibrate``."""
     if o.environments is None:
-        return run_calibration(requested(o), repeats=o.repeats)
+        return run_calibration(requested(o), repeats=o.repeats, as_json=o.json)
     if o.repeats is not None:
         raise UsageError("calibrate: either --repeats or --environments, not both")
-    return compare_environments(requested(o), o.environments)
+    return compare_environments(requested(o), o.environments, as_json=o.json)
 
 
-def run_calibration(request: Request, *, repeats: int | None) -> Exit:
+def run_calibration(request: Request, *, repeats: int | None, as_json: bool = False) -> Exit:
     """Run the suite twice with disjoint seeds, and print a table of its gates.
 
     If the suite sweeps no seed, its subject is executed a second time instead. The differences then are what the
@@ -70,7 +73,11 @@ def run_calibration(request: Request, *, repeats: int | None) -> Exit:
             streams.warn(f"calibrate: {told}: {first_failed.error}; see {folder}/logs")
             return Exit.FAILED
         sides.append(side(folder))
-    _print(ReportConsole(), calibrate(sides[0], sides[1], gate_infos(suite)))
+    rows = calibrate(sides[0], sides[1], gate_infos(suite))
+    if as_json:
+        _print_json(suite, [home / "a", home / "b"], rows)
+    else:
+        _print(ReportConsole(), rows)
     return Exit.OK
 
 
@@ -87,7 +94,7 @@ def _seeds(suite: Suite, repeats: int | None) -> tuple[tuple[Axis, ...], tuple[A
     return tuple(first), tuple(second)
 
 
-def compare_environments(request: Request, folder: Path) -> Exit:
+def compare_environments(request: Request, folder: Path, *, as_json: bool = False) -> Exit:
     """Print a table of the suite's gates over its runs below a folder. Runs nothing.
 
     Raises:
@@ -102,11 +109,26 @@ def compare_environments(request: Request, folder: Path) -> Exit:
         raise UsageError(
             f"calibrate: {folder} holds {len(sides)} runs of {suite.name}; at least two are needed"
         )
+    if as_json:
+        compared = [run for run in runs if record_file.load(run).suite == suite.name]
+        _print_json(suite, compared, across(sides, gate_infos(suite)))
+        return Exit.OK
     console = ReportConsole()
     console.print(f"{len(sides)} runs of {escape(suite.name)}, every two compared\n", highlight=False)
     for row in across(sides, gate_infos(suite)):
         _print_across(console, row)
     return Exit.OK
+
+
+def _print_json(suite: Suite, runs: Sequence[Path], rows: Sequence[Calibration | Across]) -> None:
+    streams.document(
+        {
+            "schema": "harness.calibrate/1",
+            "suite": suite.name,
+            "runs": [str(run) for run in runs],
+            "gates": [{**asdict(row), "is_wide_enough": row.is_wide_enough} for row in rows],
+        }
+    )
 
 
 def _print_across(console: Console, row: Across) -> None:

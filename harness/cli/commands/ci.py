@@ -179,7 +179,7 @@ def _done(suite: str, out: Path, folder: str, code: int, words: Sequence[str]) -
 
 def _picture(suite: str, folder: Path) -> None:
     """Leave a sheet of the pictures that the verdict rests on, for comments; the verdict holds without it."""
-    from harness.cli.commands.run import picture
+    from harness.evaluation.reporting import picture
     from harness.report.html.sheet import FILE
 
     project = places.of(Path(suite).parent)

@@ -6,8 +6,9 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from harness.cli.baseline_choice import Against, judge, parse_against, within
 from harness.errors import Exit, UsageError
+from harness.evaluation.baseline_choice import Against, judge, parse_against, within
+from harness.evaluation.record_choice import run_folder
 from harness.report import streams
 from harness.report.ci import annotate
 from harness.report.console import ReportConsole
@@ -19,7 +20,7 @@ def main(o: Namespace) -> Exit:
     """``harness compare``."""
     if o.against is not None and o.baseline is not None:
         raise UsageError("compare: either a BASELINE or --against, not both")
-    folder = project.find_run(o.run, project.of(Path.cwd()))
+    folder = run_folder(o.run, project.of(Path.cwd()))
     home = project.of_run(folder)
     run = record_file.load(folder)
     comparison = (

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.baseline_choice import Against, judge, label_of, opponent, side
 from harness.compare import Comparison, Finding, Verdict
 from harness.compare import explain as explanations
 from harness.compare.explain import Explanation, Part
 from harness.compare.sample import Side
 from harness.compare.wording import against, clean, figures, label, together, worst_first
 from harness.errors import Exit, StageError, StoreError, UsageError, nearest
+from harness.evaluation.baseline_choice import Against, judge, label_of, opponent, side
+from harness.evaluation.record_choice import run_folder
+from harness.report import streams
 from harness.report.console import ReportConsole
 from harness.report.finding_text import name, share, sum_up
 from harness.report.pictures import Items, Shown
@@ -30,10 +35,10 @@ from harness.store.tiers import open_store
 
 def main(o: Namespace) -> Exit:
     """``harness explain``."""
-    return explain(o.run, o.metric, baseline=o.baseline, most=o.most)
+    return explain(o.run, o.metric, baseline=o.baseline, most=o.most, as_json=o.json)
 
 
-def explain(run: str, metric: str, *, baseline: str | None, most: int) -> Exit:
+def explain(run: str, metric: str, *, baseline: str | None, most: int, as_json: bool = False) -> Exit:
     """Print what changed a metric between a run and what it is compared with.
 
     Args:
@@ -42,6 +47,7 @@ def explain(run: str, metric: str, *, baseline: str | None, most: int) -> Exit:
             direction).
         baseline: a label, a file or a run; by default the label of the run's device class.
         most: number of rows of a table, at least 1.
+        as_json: print it as JSON, for programs.
 
     Returns:
         ``INCOMPARABLE`` if there is nothing to compare the run with.
@@ -52,28 +58,77 @@ def explain(run: str, metric: str, *, baseline: str | None, most: int) -> Exit:
     if most < 1:
         raise UsageError(f"--most {most}: at least 1")
     home = project.of(Path.cwd())
-    folder = project.find_run(run, home)
+    folder = run_folder(run, home)
     candidate = side(folder)
     fields = _fields(candidate.run, metric)
     comparison = judge(folder, home, Against(baseline))
     other, _ = opponent(home, Against(baseline), candidate.run.suite, baseline or label_of(candidate.run))
     console = ReportConsole()
+    told: list[dict[str, Any]] = []
+    body: dict[str, Any] = {
+        "schema": SCHEMA,
+        "suite": candidate.run.suite,
+        "run": candidate.run.id,
+        "explained": told,
+    }
+    body |= {"baseline": comparison.baseline, "note": comparison.note}
     if other is None:
-        print_why_not(console, metric, comparison.note)
+        streams.document(body) if as_json else print_why_not(console, metric, comparison.note)
         return Exit.INCOMPARABLE
     store = open_store(None, home)
     shown = 0
     for finding in _findings(comparison, metric.partition(".")[0], fields):
         if finding.estimate is None or finding.verdict is Verdict.INCOMPARABLE:
-            print_why_not(console, finding.name, finding.reason)
+            told.append({"finding": asdict(finding), "parts": None})
+            if not as_json:
+                print_why_not(console, finding.name, finding.reason)
             continue
         opposite = candidate if finding.against is not None else other
         pairs = explanations.pairs_of(finding, candidate.run, opposite.run)
         found = explanations.explain(pairs, finding.field, candidate, opposite, finding.better)
-        name = against(candidate.run, comparison)
-        print_explanation(console, finding, name, found, _items(finding, found, candidate, store), most)
+        items = _items(finding, found, candidate, store)
+        told.append({"finding": asdict(finding), "parts": _parts(found, items, most)})
+        if not as_json:
+            print_explanation(console, finding, against(candidate.run, comparison), found, items, most)
         shown += 1
+    if as_json:
+        streams.document(body)
     return Exit.OK if shown else Exit.INCOMPARABLE
+
+
+SCHEMA = "harness.explain/1"
+
+
+def _parts(explanation: Explanation, shown: Shown, most: int) -> dict[str, Any]:
+    """The parts of a change, JSON-safe: those that the tables show, in their order."""
+    kinds = {
+        "point": explanation.by_point(),
+        "repeat": explanation.by_repeat(),
+        "cluster": explanation.by_cluster(),
+        "item": explanation.by_item(apart=shown.apart),
+    }
+    return {
+        kind: [_part(p, shown) for p in _moved(explanation, parts)[:most]] for kind, parts in kinds.items()
+    }
+
+
+def _part(part: Part, shown: Shown) -> dict[str, Any]:
+    place = part.place
+    return {
+        "item": place.item,
+        "cluster": place.cluster,
+        "seeds": None if place.seeds is None else dict(place.seeds),
+        "point": None if place.point is None else json.loads(place.point),
+        "before": part.before,
+        "after": part.after,
+        "contribution": part.contribution,
+        "label": (shown.words(place) or None) if place.item is not None else None,
+    }
+
+
+def _moved(explanation: Explanation, parts: Sequence[Part]) -> list[Part]:
+    """The parts that moved, what hurt most first, or where the field changed for the better, what helped most."""
+    return [p for p in (reversed(parts) if explanation.helped else parts) if p.contribution]
 
 
 def _fields(run: Run, metric: str) -> Sequence[str]:
@@ -174,8 +229,7 @@ class _Page(Lines):
         if not parts:
             return
         helped = explanation.helped
-        moved = [p for p in (reversed(parts) if helped else parts) if p.contribution]
-        rows = moved[:most]
+        rows = _moved(explanation, parts)[:most]
         self.line("")
         if not rows:
             self.line(sum_up(explanation, parts, rows, what))

@@ -9,9 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from harness.cli.baseline_choice import label_of
-from harness.cli.commands.run import Prepared, execute
-from harness.cli.executor_choice import Wanted, executor
+from harness.cli.requested import wanted
 from harness.compare.acceptance import check_place, renew
 from harness.compare.baseline import Baseline, named
 from harness.compare.differences import declared_differences, differences, environment_differences
@@ -22,6 +20,10 @@ from harness.engine.executors import Executor
 from harness.engine.plan import Plan, make
 from harness.engine.recording import item_rows
 from harness.errors import Exit, UsageError
+from harness.evaluation.baseline_choice import label_of
+from harness.evaluation.executor_choice import executor
+from harness.evaluation.preparing import Prepared
+from harness.evaluation.session import execute
 from harness.formats.strict_json import canonical
 from harness.report import streams
 from harness.report.console import ReportConsole
@@ -35,7 +37,7 @@ from harness.suite import continued
 
 def main(o: Namespace) -> Exit:
     """``harness extend``."""
-    runs_tasks = executor(Wanted.of(o), places.of(Path.cwd()))
+    runs_tasks = executor(wanted(o), places.of(Path.cwd()))
     return extend(o.baseline, runs_tasks, seeds=o.seeds, mirror=o.mirror, store=o.store)
 
 

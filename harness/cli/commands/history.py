@@ -20,12 +20,11 @@ from harness.compare.differences import suite_changes
 from harness.compare.history import Step, read
 from harness.compare.sample import NO_TIMING, Figure, lacks_timing
 from harness.errors import Exit, UsageError, nearest
+from harness.evaluation.suite_choice import suite_name
 from harness.report import streams
 from harness.report.console import ReportConsole
-from harness.store import project as places
 from harness.store.environment import device_class, environment
 from harness.store.record import Run, Score
-from harness.suite import located_yaml
 
 
 def main(o: Namespace) -> Exit:
@@ -45,7 +44,7 @@ def history(suite: str, *, label: str | None, metric: str | None, as_json: bool)
     Raises:
         UsageError: no such suite, label or metric.
     """
-    home, name = _named(suite)
+    home, name = suite_name(suite)
     label = label or device_class(environment())
     found = read(home, name, label)
     if not found.steps:
@@ -113,17 +112,6 @@ def _fields(steps: Sequence[Step], metric: str | None) -> list[str]:
         close = nearest(metric, [*known, *metrics])
         raise UsageError(f"--metric {metric}: no such metric with a direction in this history{close}")
     return found
-
-
-def _named(suite: str) -> tuple[Path, str]:
-    """Return the project and the name of a suite that is given by name or file."""
-    file = Path(suite)
-    if file.suffix not in (".yaml", ".yml"):
-        return places.of(Path.cwd()), suite
-    entry = located_yaml.load(file).entries.get("suite")
-    if entry is None or not isinstance(entry.value, located_yaml.Scalar):
-        raise UsageError(f"{file}: names no suite")
-    return places.of(file.parent), entry.value.text
 
 
 def _nothing(home: Path, suite: str, label: str, notes: Sequence[str]) -> str:

@@ -6,16 +6,16 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cli.baseline_choice import side
-from harness.compare import baseline as baselines
 from harness.errors import Exit, UsageError
+from harness.evaluation.baseline_choice import side
+from harness.evaluation.record_choice import record
 from harness.formats import files
 from harness.leaderboard import Board
 from harness.leaderboard.groups import Entry
 from harness.leaderboard.making import tables
 from harness.leaderboard.published import published
 from harness.report import streams
-from harness.report.leaderboard import Places, to_csv, to_json, to_markdown
+from harness.report.leaderboard import Places, to_csv, to_document, to_json, to_markdown
 from harness.store import project as places
 from harness.store import record_file
 
@@ -24,7 +24,9 @@ PUBLISHED = Path("baselines") / "published.yaml"
 
 def main(o: Namespace) -> Exit:
     """``harness leaderboard``."""
-    return leaderboard(o.runs, to=o.to, paired=o.paired, literature=o.published, compared=o.rows, by=o.by)
+    return leaderboard(
+        o.runs, to=o.to, paired=o.paired, literature=o.published, compared=o.rows, by=o.by, as_json=o.json
+    )
 
 
 def leaderboard(
@@ -35,6 +37,7 @@ def leaderboard(
     literature: Path | None,
     compared: str,
     by: str,
+    as_json: bool = False,
 ) -> Exit:
     """Write a board in its four formats.
 
@@ -45,6 +48,7 @@ def leaderboard(
         literature: a file of published rows; by default the project's, if it has one.
         compared: axes whose points are compared, separated by commas, besides those of a suite's ``reference``.
         by: ``metric`` or ``metric.field`` to order by, in tables that have it.
+        as_json: print the board as JSON, for programs.
 
     Raises:
         UsageError: a run, an axis, a metric or a row does not exist; the folder cannot be written.
@@ -58,6 +62,9 @@ def leaderboard(
     folder = to or home / "reports" / "leaderboard"
     board = Board((*ours, *theirs), tuple(notes))
     _write(board, folder)
+    if as_json:
+        streams.document({**to_document(board, Places(folder)), "folder": str(folder)})
+        return Exit.OK
     for note in notes:
         streams.say(f"note: {note}")
     for name in ("html", "md", "csv", "json"):
@@ -71,8 +78,7 @@ def _entries(runs: Sequence[str], home: Path) -> tuple[list[Entry], list[str]]:
     called: dict[str, str] = {}
     notes: list[str] = []
     for text in runs:
-        accepted = home / baselines.FOLDER / f"{text}.json"
-        path = accepted if accepted.is_file() else places.find_run(text, home)
+        path = record(text, home)
         entry = Entry(side(path), path)
         if entry.run.id in found:
             notes.append(f"{text} is the same run as {called[entry.run.id]}, and is on the board once")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.commands.run import prepare, requested
+from harness.cli.requested import requested
 from harness.compare import baseline as baselines
 from harness.compare.planning import Outlook, outlooks
 from harness.compare.sample import Side
@@ -18,6 +20,8 @@ from harness.compare.wording import clean, counted, listed, number, point
 from harness.engine.plan import Plan, Task, expected_s
 from harness.engine.recording import gate_infos
 from harness.errors import Exit, UsageError
+from harness.evaluation.preparing import prepare
+from harness.report import streams
 from harness.report.console import ReportConsole, label
 from harness.store.artifacts import Store
 from harness.store.environment import device_class, environment
@@ -26,10 +30,86 @@ from harness.store.environment import device_class, environment
 def main(o: Namespace) -> Exit:
     """``harness plan``."""
     prepared = prepare(requested(o), download=False)
+    work = Work.of(prepared.plan, prepared.store)
+    if o.json:
+        streams.document(to_document(work, foresee(prepared.plan)))
+        return Exit.OK
     console = ReportConsole()
-    print_plan(console, prepared.plan, prepared.store, every=o.all)
+    print_plan(console, work, every=o.all)
     print_gates(console, foresee(prepared.plan))
     return Exit.OK
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run would do."""
+
+    plan: Plan
+    tasks: tuple[Task, ...]
+    """Each key once."""
+    cached: frozenset[str]
+    needed: frozenset[str]
+    """The keys that a run would execute."""
+    expected: Mapping[str, float | None]
+    """Key that would be executed → seconds; None if nothing like it was ever timed on this device."""
+    device: str
+
+    @classmethod
+    def of(cls, plan: Plan, store: Store) -> Work:
+        """Look up in the store what is there, and how long the rest took before."""
+        tasks = tuple({t.key: t for t in plan.tasks.values()}.values())
+        cached = {t.key for t in tasks if store.get(t.key) is not None}
+        needed = _needed(plan, cached)
+        timings, device = store.timings(), device_class(environment())
+        expected = {t.key: expected_s(t, timings, device) for t in tasks if t.key in needed}
+        return cls(plan, tasks, frozenset(cached), frozenset(needed), expected, device)
+
+    @property
+    def scores(self) -> int:
+        return sum(len(s.repeats) for s in self.plan.scores)
+
+
+SCHEMA = "harness.plan/1"
+
+
+def to_document(work: Work, outlooks: Sequence[Outlook]) -> dict[str, Any]:
+    """Return the plan, JSON-safe: every task, and what its gates can detect."""
+    known = [s for s in work.expected.values() if s is not None]
+    return {
+        "schema": SCHEMA,
+        "suite": work.plan.suite.name,
+        "device": work.device,
+        "scores": work.scores,
+        "to_run": len(work.needed),
+        "expected_s": sum(known),
+        "never_timed": len(work.expected) - len(known),
+        "tasks": [
+            {
+                "stage": task.node,
+                "use": task.stage.name,
+                "key": task.key,
+                "point": dict(task.point),
+                "seeds": dict(task.seeds),
+                "cached": task.key in work.cached,
+                "to_run": task.key in work.needed,
+                "expected_s": work.expected.get(task.key),
+            }
+            for task in work.tasks
+        ],
+        "gates": [
+            {
+                "metric": outlook.gate.metric,
+                "field": outlook.gate.field,
+                "at": outlook.gate.at,
+                "declared": outlook.gate.margin,
+                "relative": outlook.gate.relative,
+                "margin": outlook.margin,
+                "sees": outlook.visible,
+                "warnings": list(outlook.warnings),
+            }
+            for outlook in outlooks
+        ],
+    }
 
 
 def foresee(plan: Plan) -> list[Outlook]:
@@ -48,13 +128,9 @@ def foresee(plan: Plan) -> list[Outlook]:
     return list(outlooks(gate_infos(suite), plan.metrics, repeats, baseline))
 
 
-def print_plan(console: Console, plan: Plan, store: Store, *, every: bool) -> None:
+def print_plan(console: Console, work: Work, *, every: bool) -> None:
     """Print one line per node (per task with ``every``), then the totals."""
-    tasks = list({t.key: t for t in plan.tasks.values()}.values())
-    cached = {t.key for t in tasks if store.get(t.key) is not None}
-    needed = _needed(plan, cached)
-    timings, device = store.timings(), device_class(environment())
-    expected = {t.key: expected_s(t, timings, device) for t in tasks if t.key in needed}
+    tasks, cached, needed, expected = work.tasks, work.cached, work.needed, work.expected
     rows: dict[str, list[Task]] = defaultdict(list)
     for task in tasks:
         rows[label(task) if every else task.node].append(task)
@@ -75,10 +151,9 @@ def print_plan(console: Console, plan: Plan, store: Store, *, every: bool) -> No
             _duration([expected[t.key] for t in run]),
         )
     console.print(table)
-    scores = sum(len(s.repeats) for s in plan.scores)
     console.print(
-        f"{len(tasks)} tasks, {len(cached)} cached, {len(needed)} to run for {counted(scores, 'score')};"
-        f" expected: {_duration(list(expected.values())) or 'nothing to do'} on {device}",
+        f"{len(tasks)} tasks, {len(cached)} cached, {len(needed)} to run for {counted(work.scores, 'score')};"
+        f" expected: {_duration(list(expected.values())) or 'nothing to do'} on {work.device}",
         highlight=False,
     )
 

@@ -20,8 +20,9 @@ from harness.artifact import (
     TextEmbedder,
     Tokenizer,
 )
-from harness.cli.commands.export import Stored, found
+from harness.cli.commands.export import found
 from harness.errors import Exit, HarnessError, UsageError
+from harness.evaluation.artifact_choice import Stored
 from harness.report import streams
 from harness.store.record import Run
 

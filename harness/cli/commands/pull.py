@@ -6,10 +6,11 @@ from argparse import Namespace
 from pathlib import Path
 
 from harness import suite as suites
-from harness.cli.executor_choice import read
 from harness.engine import images
 from harness.engine.executors.engines import answers, find, said
 from harness.errors import Exit, UsageError
+from harness.evaluation.executor_choice import read
+from harness.evaluation.suite_choice import suite_files
 from harness.report import streams
 from harness.store import project as places
 
@@ -17,7 +18,7 @@ from harness.store import project as places
 def main(o: Namespace) -> Exit:
     """``harness pull``."""
     done: set[images.Image] = set()
-    for file in o.suites:
+    for file in suite_files(o.suites):
         suite = suites.load(file)
         names = [node.image for node in suite.nodes.values() if node.image is not None]
         if not names:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.artifact import Json
-from harness.cli.executor_choice import Wanted, executor
+from harness.cli.requested import wanted
 from harness.compare.acceptance import check_place, renew
 from harness.compare.baseline import Baseline, named
 from harness.compare.differences import declared_differences
@@ -28,6 +28,7 @@ from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId,
 from harness.engine.recording import declaration, distributions, item_rows
 from harness.engine.runner import Runner
 from harness.errors import Exit, UsageError
+from harness.evaluation.executor_choice import executor
 from harness.formats.strict_json import canonical
 from harness.report import streams
 from harness.report.console import ReportConsole, RunProgress, label
@@ -44,12 +45,18 @@ from harness.suite.typed import to_json
 
 def main(o: Namespace) -> Exit:
     """``harness rescore``."""
-    runs_tasks = executor(Wanted.of(o), places.of(Path.cwd()))
-    return rescore(o.baseline, runs_tasks, accept=o.accept, mirror=o.mirror, store=o.store)
+    runs_tasks = executor(wanted(o), places.of(Path.cwd()))
+    return rescore(o.baseline, runs_tasks, accept=o.accept, mirror=o.mirror, store=o.store, as_json=o.json)
 
 
 def rescore(
-    baseline: str, runs_tasks: Executor, *, accept: str | None, mirror: Path | None, store: Path | None
+    baseline: str,
+    runs_tasks: Executor,
+    *,
+    accept: str | None,
+    mirror: Path | None,
+    store: Path | None,
+    as_json: bool = False,
 ) -> Exit:
     """Show the new value of every changed metric next to the old one; with ``accept``, replace the old one.
 
@@ -69,12 +76,10 @@ def rescore(
     today = make(suite, code=runs_tasks.code(suite, kept))
     console = ReportConsole()
     if all(s.task is not None and s.task.key == s.key for s in from_record.recorded(before.run, today)):
-        streams.say(f"{baseline}: every metric computes what it did; nothing to rescore")
-        return Exit.OK
+        return _nothing(baseline, "every metric computes what it did; nothing to rescore", as_json=as_json)
     plan = _plan(before.run, today, from_record.keys_then(before.run, today, baseline))
     if not plan.scores:
-        streams.say(f"{baseline}: no metric has changed, only what runs before them")
-        return Exit.OK
+        return _nothing(baseline, "no metric has changed, only what runs before them", as_json=as_json)
     _check_stored(before.run, plan, kept, baseline)
     if accept is not None:
         check_place(file)
@@ -91,17 +96,52 @@ def rescore(
         return Exit.FAILED
     after = _rescored(before.run, plan, outcomes, today, kept)
     metrics = {s.metric for s in plan.scores}
-    print_rescored(console, before.run, after, metrics)
-    for metric in sorted(metrics):
-        then, now = before.run.metrics[metric].fields, after.metrics[metric].fields
-        for difference in declared_differences(metric, now, then):
-            streams.say(f"declared otherwise than when the baseline was accepted: {difference}")
-    if accept is None:
-        streams.say(f'nothing is written; to accept: harness rescore {baseline} --accept "…"')
+    declared = [
+        str(difference)
+        for metric in sorted(metrics)
+        for difference in declared_differences(
+            metric, after.metrics[metric].fields, before.run.metrics[metric].fields
+        )
+    ]
+    if accept is not None:
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        renew(before, file, after, _rows(before, after, plan, kept), reason=accept, at=moment)
+    if as_json:
+        rows = [row.to_json() for row in _compared(before.run, after, metrics)]
+        streams.document(_document(baseline, rows, declared, accepted=None if accept is None else file))
         return Exit.OK
-    moment = datetime.now(UTC).isoformat(timespec="seconds")
-    renew(before, file, after, _rows(before, after, plan, kept), reason=accept, at=moment)
-    streams.say(f"accepted: {file}")
+    print_rescored(console, before.run, after, metrics)
+    for difference in declared:
+        streams.say(f"declared otherwise than when the baseline was accepted: {difference}")
+    streams.say(
+        f'nothing is written; to accept: harness rescore {baseline} --accept "…"'
+        if accept is None
+        else f"accepted: {file}"
+    )
+    return Exit.OK
+
+
+SCHEMA = "harness.rescore/1"
+
+
+def _document(
+    baseline: str,
+    rows: Sequence[Json],
+    declared: Sequence[str] = (),
+    *,
+    accepted: Path | None = None,
+    note: str = "",
+) -> dict[str, Json]:
+    where = None if accepted is None else str(accepted)
+    told: dict[str, Json] = {"declared": list(declared), "accepted": where, "note": note}
+    return {"schema": SCHEMA, "baseline": baseline, "scores": list(rows), **told}
+
+
+def _nothing(baseline: str, why: str, *, as_json: bool) -> Exit:
+    if as_json:
+        streams.document(_document(baseline, [], note=why))
+    else:
+        streams.say(f"{baseline}: {why}")
     return Exit.OK
 
 
@@ -263,7 +303,7 @@ def print_rescored(console: Console, before: Run, after: Run, metrics: Collectio
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("metric", "point", "repeats", "old", "new", "difference"):
         table.add_column(name, justify="left" if name in ("metric", "point") else "right", overflow="fold")
-    rows = list(_compared_rows(before, after, metrics))
+    rows = [row.cells() for row in _compared(before, after, metrics)]
     for row in rows[:ROWS]:
         table.add_row(*(Text(clean(cell)) for cell in row))
     console.print(table)
@@ -273,21 +313,38 @@ def print_rescored(console: Console, before: Run, after: Run, metrics: Collectio
         )
 
 
-def _compared_rows(before: Run, after: Run, metrics: Collection[str]) -> Iterator[Sequence[str]]:
+@dataclass(frozen=True)
+class _Compared:
+    """A field at a point, as the mean over its repeats; None on the side that lacks it."""
+
+    metric: str
+    field: str
+    point: Mapping[str, Json]
+    repeats: int
+    old: float | None
+    new: float | None
+
+    def to_json(self) -> dict[str, Json]:
+        return dict(vars(self))
+
+    def cells(self) -> Sequence[str]:
+        if self.old is None or self.new is None:
+            shown = together([v for v in (self.old, self.new) if v is not None])[0]
+            sides = ("–", shown, "new field") if self.old is None else (shown, "–", "gone")
+        else:
+            was, now, moved = together([self.old, self.new, self.new - self.old])
+            difference = "none" if self.new == self.old else f"+{moved}" if self.new > self.old else moved
+            sides = (was, now, difference)
+        return (f"{self.metric}.{self.field}", point(self.point), str(self.repeats), *sides)
+
+
+def _compared(before: Run, after: Run, metrics: Collection[str]) -> Iterator[_Compared]:
     for old, new in zip(before.scores, after.scores, strict=True):
         if new.metric not in metrics:
             continue
         for field in dict.fromkeys((*before.metrics[old.metric].fields, *after.metrics[new.metric].fields)):
-            left, right = _mean(old, field), _mean(new, field)
-            repeats = str(len(new.repeats))
-            if left is None or right is None:
-                shown = together([v for v in (left, right) if v is not None])[0]
-                sides = ("–", shown, "new field") if left is None else (shown, "–", "gone")
-            else:
-                was, now, moved = together([left, right, right - left])
-                difference = "none" if right == left else f"+{moved}" if right > left else moved
-                sides = (was, now, difference)
-            yield (f"{new.metric}.{field}", point(new.point), repeats, *sides)
+            sides = _mean(old, field), _mean(new, field)
+            yield _Compared(new.metric, field, new.point, len(new.repeats), *sides)
 
 
 def _mean(score: Score, field: str) -> float | None:

@@ -7,17 +7,18 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cli.baseline_choice import side as side_of
-from harness.cli.commands.run import rewrite
 from harness.compare.wording import counted
 from harness.errors import Exit, UsageError
+from harness.evaluation.baseline_choice import side as side_of
+from harness.evaluation.record_choice import run_folder
+from harness.evaluation.reporting import rewrite
 from harness.report import streams
 from harness.review import key as keys
 from harness.review import making, rating_table
 from harness.review.checking import check
 from harness.review.making import Wish
 from harness.review.rating_table import Ratings
-from harness.review.summary import FILE, lines, summarise, write
+from harness.review.summary import FILE, lines, summarise, to_document, write
 from harness.store import project as places
 from harness.store import record_file
 from harness.store.tiers import open_store
@@ -28,7 +29,7 @@ PAGE = "review.html"
 def main(o: Namespace) -> Exit:
     """``harness review make`` and ``harness review collect``."""
     if o.command == "review collect":
-        return collect(o.run, o.ratings, partial=o.partial, store=o.store)
+        return collect(o.run, o.ratings, partial=o.partial, store=o.store, as_json=o.json)
     wish = Wish(tuple(o.images), o.controls, o.count, o.seed)
     return make(o.run, wish, to=o.to, replace=o.replace, store=o.store)
 
@@ -51,7 +52,9 @@ def make(run: str, wish: Wish, *, to: Path | None, replace: bool, store: Path | 
     return Exit.OK
 
 
-def collect(run: str, files: Sequence[Path], *, partial: bool, store: Path | None) -> Exit:
+def collect(
+    run: str, files: Sequence[Path], *, partial: bool, store: Path | None, as_json: bool = False
+) -> Exit:
     """Check the files that reviewers exported, write the summary into the run's folder, and write its reports again.
 
     Raises:
@@ -81,15 +84,20 @@ def collect(run: str, files: Sequence[Path], *, partial: bool, store: Path | Non
         write(folder, summary)
     except OSError as e:
         raise UsageError(f"{e.filename}: the review cannot be written ({e.strerror})") from None
-    for line in lines(summary):
-        streams.say(line)
+    if not as_json:
+        for line in lines(summary):
+            streams.say(line)
     report = rewrite(folder, home, open_store(store, home))
+    if as_json:
+        told = {"left_out": checked.left_out, "in_part": checked.notes, "report": str(report)}
+        streams.document({**to_document(summary), **told})
+        return Exit.OK
     streams.say(f"review: {folder / FILE}, for suites: {folder / rating_table.FILE}, report: {report}")
     return Exit.OK
 
 
 def _folder(run: str, home: Path) -> Path:
-    folder = places.find_run(run, home)
+    folder = run_folder(run, home)
     if not folder.is_dir():
         raise UsageError(f"{folder}: a review needs a run's folder, and this is a file")
     return folder

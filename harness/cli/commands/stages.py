@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -19,8 +20,51 @@ from harness.suite.typed import describe, to_json
 
 def main(o: Namespace) -> Exit:
     """``harness stages``."""
-    print_stages(ReportConsole(), o.name)
+    if o.json:
+        streams.document(to_document(o.name))
+    else:
+        print_stages(ReportConsole(), o.name)
     return Exit.OK
+
+
+SCHEMA = "harness.stages/1"
+
+
+def to_document(name: str | None) -> dict[str, Any]:
+    """Return one stage, or all stages, JSON-safe.
+
+    Raises:
+        UsageError: there is no stage of that name.
+    """
+    broken: list[str] = []
+    found = registry.all_stages(broken) if name is None else [registry.find(name)]
+    return {"schema": SCHEMA, "stages": [_described(stage) for stage in found], "broken": broken}
+
+
+def _described(stage: Stage) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "version": stage.version,
+        "about": stage.about,
+        "is_metric": stage.is_metric,
+        "inputs": {
+            n: {"kind": spec.kind.__name__, "many": spec.many, "optional": spec.optional}
+            for n, spec in stage.inputs.items()
+        },
+        "parameters": {
+            n: {
+                "type": describe(p.type),
+                "required": p.default is REQUIRED,
+                "default": None if p.default is REQUIRED else to_json(p.default),
+                "mark": p.mark.value if p.mark else None,
+            }
+            for n, p in stage.parameters.items()
+        },
+        "outputs": {n: kind.__name__ for n, kind in stage.outputs.items()},
+        "scores": None
+        if stage.scores is None
+        else {n: direction.better if direction else None for n, direction in stage.scores.items()},
+    }
 
 
 def print_stages(console: Console, name: str | None) -> None:

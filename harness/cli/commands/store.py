@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
 import uuid
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from harness.artifact import Json
 from harness.compare.wording import counted
 from harness.errors import Exit, UsageError
+from harness.evaluation.record_choice import record
 from harness.formats.files import new_file
+from harness.report import streams
 from harness.report.console import ReportConsole
 from harness.store import archive, needs
 from harness.store import project as places
@@ -28,9 +31,9 @@ _SHOWN = 40
 def main(o: Namespace) -> Exit:
     """``harness store`` with its steps."""
     if o.command == "store gc":
-        return gc(store=o.store, keep=o.keep, forget=o.forget, age=o.age, dry_run=o.dry_run)
+        return gc(store=o.store, keep=o.keep, forget=o.forget, age=o.age, dry_run=o.dry_run, as_json=o.json)
     if o.command == "store verify":
-        return verify(store=o.store, remove=o.remove)
+        return verify(store=o.store, remove=o.remove, as_json=o.json)
     if o.command in ("store push", "store pull"):
         return transfer(o.records, store=_shared(), is_push=o.command == "store push")
     if o.command == "store export":
@@ -40,7 +43,15 @@ def main(o: Namespace) -> Exit:
     return du(store=o.store, as_json=o.json)
 
 
-def gc(*, store: Path | None, keep: Sequence[Path], forget: Sequence[Path], age: str, dry_run: bool) -> Exit:
+def gc(
+    *,
+    store: Path | None,
+    keep: Sequence[Path],
+    forget: Sequence[Path],
+    age: str,
+    dry_run: bool,
+    as_json: bool = False,
+) -> Exit:
     """Remove the entries that no baseline, no kept run and no running command needs.
 
     Args:
@@ -49,6 +60,7 @@ def gc(*, store: Path | None, keep: Sequence[Path], forget: Sequence[Path], age:
         forget: projects whose records no longer count.
         age: younger entries are kept.
         dry_run: only print what would be removed.
+        as_json: print it as JSON, for programs.
 
     Raises:
         UsageError: the store does not exist; a project that uses it, or a record, cannot be read, so that its needs
@@ -68,6 +80,11 @@ def gc(*, store: Path | None, keep: Sequence[Path], forget: Sequence[Path], age:
         return set().union(*needs.by_suite(projects, runs, keep).values())
 
     found = sweep(kept, needed, age_s=young, dry_run=dry_run)
+    if as_json:
+        streams.document(
+            {"schema": "harness.store-gc/1", "store": str(kept.root), "dry_run": dry_run, **asdict(found)}
+        )
+        return Exit.OK
     console = ReportConsole()
     for item in sorted(found.gone, key=lambda g: -g.size)[:_SHOWN]:
         console.out(f"  {size(item.size):>9}  {item.what:<10}  {item.name}", highlight=False)
@@ -85,7 +102,7 @@ def gc(*, store: Path | None, keep: Sequence[Path], forget: Sequence[Path], age:
     return Exit.OK
 
 
-def verify(*, store: Path | None, remove: bool) -> Exit:
+def verify(*, store: Path | None, remove: bool, as_json: bool = False) -> Exit:
     """Check every file of every entry; exit code 5 if a damaged one is kept.
 
     Raises:
@@ -94,6 +111,7 @@ def verify(*, store: Path | None, remove: bool) -> Exit:
     _, kept = _opened(store)
     console = ReportConsole()
     sound, damaged, left = 0, 0, 0
+    problems: list[dict[str, Json]] = []
     for checked in check(kept):
         if not checked.problem:
             sound += 1
@@ -103,8 +121,19 @@ def verify(*, store: Path | None, remove: bool) -> Exit:
             kept.discard(checked.key)
         else:
             left += 1
+        problems.append({**vars(checked), "removed": remove})
         done = "; removed" if remove else ""
-        console.out(f"{checked.use or 'entry'} {checked.key}: {checked.problem}{done}", highlight=False)
+        if not as_json:
+            console.out(f"{checked.use or 'entry'} {checked.key}: {checked.problem}{done}", highlight=False)
+    if as_json:
+        body: dict[str, Json] = {
+            "schema": "harness.store-verify/1",
+            "store": str(kept.root),
+            "sound": sound,
+            "damaged": problems,
+        }
+        streams.document(body)
+        return Exit.FAILED if left else Exit.OK
     again = (
         "; `harness store verify --remove` removes what is damaged; a run makes what it needs again"
         if left
@@ -129,7 +158,7 @@ def du(*, store: Path | None, as_json: bool) -> Exit:
     rows = usage(kept, needs.by_suite(there, needs.runs(kept, failed=skip), failed=skip))
     console = ReportConsole()
     if as_json:
-        console.out(json.dumps([vars(row) for row in rows], indent=1, ensure_ascii=False), highlight=False)
+        streams.document([vars(row) for row in rows])
         return Exit.OK
     for row in rows:
         suite = row.suite or "(no record)"
@@ -212,8 +241,7 @@ def _needed(records: Sequence[str]) -> list[str]:
     project = places.of(Path.cwd())
     files = []
     for text in records:
-        accepted = project / "baselines" / f"{text}.json"
-        path = accepted if accepted.is_file() else places.find_run(text, project)
+        path = record(text, project)
         files.append(path / "run.json" if path.is_dir() else path)
     return sorted(set().union(*needs.by_suite([], files).values()))
 

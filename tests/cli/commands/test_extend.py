@@ -14,7 +14,7 @@ from disks import content, read_only
 from toy_evidence import SUITE, TEXT, Lucky
 from toy_suites import write_suite
 
-from harness.cli.baseline_choice import side
+from harness.evaluation.baseline_choice import side
 from harness.store import record_file
 
 

@@ -15,8 +15,8 @@ from painted import GALLERY, ran
 from toy_suites import changed
 
 from harness.artifact import FinetunedPipeline
-from harness.cli.commands.export import Stored
 from harness.cli.commands.publish import Upload
+from harness.evaluation.artifact_choice import Stored
 from harness.store.record_file import load, sealed, to_json
 
 SUITE = changed(
@@ -142,7 +142,7 @@ def test_what_broke_off_goes_on_with_replace(publish: Callable[..., Said], home:
 def test_a_model_goes_to_a_repository_of_models(home: Path, hub: Hub, tmp_path: Path) -> None:
     (tmp_path / "unet").mkdir()
     (tmp_path / "unet" / "config.json").write_text("{}")
-    made = Stored("tuned", FinetunedPipeline.__name__, tmp_path)
+    made = Stored("tuned", FinetunedPipeline.__name__, tmp_path, {}, {})
     upload = Upload.of(made, load(home / "out"), "org/tuned", private=False, replace=False)
     assert upload.files == {"unet/config.json": 2}
     reference = upload.send()

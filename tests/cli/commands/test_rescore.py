@@ -14,8 +14,8 @@ from disks import content, read_only
 from rich.console import Console
 from toy_evidence import Lucky
 
-from harness.cli.baseline_choice import side
 from harness.cli.commands.rescore import print_rescored
+from harness.evaluation.baseline_choice import side
 from harness.store import record_file
 from harness.store.record import MetricInfo, Repeat, Run
 

@@ -1,16 +1,15 @@
-"""Which executor a command uses: its arguments, else the project's ``harness.toml``, else what the machine suggests."""
+"""Which executor an evaluation uses: its arguments, else the project's ``harness.toml``, else by the machine."""
 
 from __future__ import annotations
 
 import os
 import re
 import tomllib
-from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cli import signals
 from harness.engine.executors import Executor, Options, choose, engines
 from harness.errors import UsageError, nearest
 from harness.formats.files import read_text
@@ -24,17 +23,14 @@ KEYS = ("executor", "jobs", "engine", "memory", "address", "inside")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the arguments of a command say about where its tasks run; None where they say nothing."""
+    """What the arguments say about where tasks run; None where they say nothing."""
 
     executor: str | None = None
     jobs: int | None = None
     address: str | None = None
     inside: str | None = None
-
-    @classmethod
-    def of(cls, o: Namespace) -> Wanted:
-        """Read the arguments of a command."""
-        return cls(o.executor, o.jobs, o.address, o.inside)
+    is_stopped: Callable[[], bool] = lambda: False
+    """Whether a signal has asked the process to stop."""
 
 
 def executor(wanted: Wanted, project: Path) -> Executor:
@@ -67,7 +63,7 @@ def executor(wanted: Wanted, project: Path) -> Executor:
         settings.get("memory"),
         wanted.address or settings.get("address"),
         wanted.inside or settings.get("inside"),
-        signals.is_stopped,
+        wanted.is_stopped,
     )
     return choose(name, options)
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.artifact import Json
-from harness.cli.approved_suite import declared, suite_at
 from harness.compare import Comparison, verdict
 from harness.compare import baseline as baselines
 from harness.compare.baseline import Baseline, Commit
 from harness.compare.proposal import propose
 from harness.compare.sample import Side
 from harness.errors import UsageError, nearest
+from harness.evaluation.approved_suite import declared, suite_at
 from harness.formats.strict_json import canonical
 from harness.report import streams
 from harness.store import project as places

@@ -9,8 +9,8 @@ from compare.runs import accepted, repeats, run, score
 from compare.test_baseline import git
 from toy_suites import changed, write_suite
 
-from harness.cli.approved_suite import suite_at
 from harness.errors import UsageError
+from harness.evaluation.approved_suite import suite_at
 from harness.suite import Suite
 
 NAME = "toy/centre"
