@@ -158,13 +158,14 @@ def noting_margin(
     """
     mine, files, theirs = (_margin_of(finding, gates) for gates in (used, file, accepted))
     told = []
-    if not finding.gated and mine is None and files is None and theirs is None:
+    alone = finding.against is None and not finding.gated and mine is None and files is None
+    if alone and theirs is None:
         here = [g for g in accepted if (g.metric, g.field) == (finding.metric, finding.field)]
         lost = [g for g in here if not g.against_reference]
         told += [
             f"not gated; the baseline was accepted with {_said((g.margin, g.relative))}{_at(g)}" for g in lost
         ]
-    elif mine is None and files is None and theirs is not None:
+    elif alone and theirs is not None:
         told.append(f"not gated; the baseline was accepted with {_said(theirs)}")
     if mine != files:
         told.append(f"judged with {_said(mine)} of the merge base, not with {_said(files)} of the file")

@@ -214,6 +214,29 @@ def tally(findings: Iterable[Finding]) -> str:
     return ", ".join([*told, *([f"{counts[None]:,} not judged"] if counts[None] else [])])
 
 
+def folded(findings: Sequence[Finding]) -> tuple[list[Finding], str]:
+    """The findings without those that are *unchanged* from equal bytes, and a sentence about these, if several are."""
+    unchanged = [f for f in findings if f.verdict is Verdict.UNCHANGED]
+    calm = [f for f in unchanged if f.estimate is not None and f.estimate.unit == "exact"]
+    if len(calm) < 2:
+        return list(findings), ""
+    places = (f" ({place(f)})" if f.at else "" for f in calm)
+    names = listed([f"{f.name}{at} {figures(f).candidate}" for f, at in zip(calm, places, strict=True)], 6)
+    return [
+        f for f in findings if f not in calm
+    ], f"{len(calm):,} gates are unchanged, from equal bytes: {names}"
+
+
+def cached(findings: Iterable[Finding]) -> str:
+    """How many verdicts are of work that came wholly from the cache; empty if none is."""
+    found = [f for f in findings if f.estimate is not None]
+    late = sum(not f.executed for f in found)
+    if not late:
+        return ""
+    which = "all of these" if late == len(found) else f"{late:,} of {len(found):,}"
+    return f"not re-executed, all from the cache: {which}"
+
+
 def claims(findings: Iterable[Finding]) -> str:
     """What the verdicts are about: ``"about the recipe of `model`"``, with the metrics' names where they differ.
 

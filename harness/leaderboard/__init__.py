@@ -95,6 +95,8 @@ class Table:
     about: str = ""
     source: str = ""
     """Source of a published table."""
+    data: tuple[str, ...] = ()
+    """Data sets of the hub that a published table is about."""
 
 
 @dataclass(frozen=True)

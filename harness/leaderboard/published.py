@@ -11,9 +11,9 @@ from harness.artifact import Json
 from harness.compare.sample import Figure
 from harness.errors import SuiteError, UsageError, nearest
 from harness.leaderboard import Column, Line, Origin, Table
-from harness.suite.located_yaml import Entry, Map, Scalar, Tree, parse, read_file
+from harness.suite.located_yaml import Entry, List, Map, Scalar, Tree, parse, read_file
 
-FIELDS = ("about", "source", "definition", "protocol", "metrics", "rows")
+FIELDS = ("about", "source", "data", "definition", "protocol", "metrics", "rows")
 NEEDED = ("source", "protocol", "metrics", "rows")
 UNVERIFIED = "unverified: what was computed is not known, or can no longer be computed"
 
@@ -67,7 +67,18 @@ def _table(name: str, entry: Entry) -> Table:
         protocol=_protocol(_mapping(body.entries["protocol"].value, "'protocol'")),
         about=texts.get("about", ""),
         source=texts["source"],
+        data=_data(body),
     )
+
+
+def _data(body: Map) -> tuple[str, ...]:
+    """The data sets that an entry is about."""
+    entry = body.entries.get("data")
+    if entry is None:
+        return ()
+    if not isinstance(entry.value, List):
+        raise SuiteError(entry.key_where, f"data: expected a list of org/name, not {entry.value}")
+    return tuple(_text(item, "data") for item in entry.value.items)
 
 
 def _figures(system: str, value: Tree, columns: tuple[Column, ...]) -> tuple[Figure | None, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -113,10 +114,14 @@ def _members(value: Json, kind: type | tuple[type, ...]) -> list[Any]:
 
 
 def cell_text(value: Json) -> str:
-    """Return the text of a table's cell, not yet escaped."""
+    """Return the text of a table's cell, not yet escaped: names and values, never JSON."""
     if isinstance(value, float):
         return wording.number(value)
-    return value if isinstance(value, str) else canonical(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {cell_text(inner)}" for name, inner in value.items())
+    if isinstance(value, _LISTS):
+        return ", ".join(map(cell_text, value))
+    return value if isinstance(value, str) else "none" if value is None else canonical(value)
 
 
 ANSWERS = 12
@@ -249,6 +254,8 @@ def _sections(run: Run, comparison: Comparison, changes: Sequence[Difference]) -
         lines = [f"- {escape(line)}\n" for line in wording.proposed(comparison.proposal)]
         yield Section("The change proposes", lines)
     stored = [f for f in findings if f.against is None]
+    if late := wording.cached(f for f in findings if f.gated):
+        yield Section("Cached", [f"- {escape(late)}\n"])
     if comparison.baseline is None:
         yield _measured([f for f in stored if f.gated])
     else:
@@ -293,7 +300,6 @@ def _verdicts(title: str, findings: Sequence[Finding], other: str, folded: bool 
     for f in findings:
         shown = wording.figures(f)
         verdict = f"{MARKS[f.verdict]} {f.verdict}" if f.verdict else "not judged"
-        verdict += "" if f.executed else ", _not re-executed_"
         verdict += " (gated)" if f.gated and f.against is not None else ""
         name = escape(f.name) + (f"<br>{escape(wording.place(f))}" if wording.place(f) else "")
         change = (shown.change, shown.interval, wording.margin(shown))
@@ -351,7 +357,7 @@ def _record(run: Run) -> Iterator[Section]:
     ]
     facts_rows = list(dict.fromkeys(table_row(map(escape, fact)) for fact in facts))
     yield Section("Facts", facts_rows, ("stage", "fact", "value"), folded=True)
-    sources = [f"- {escape(canonical(s))}\n" for s in run.sources]
+    sources = [f"- {escape(cell_text(s))}\n" for s in run.sources]
     yield Section("Sources", sources, folded=True)
     order = ("failed", "skipped", "executed", "cached")
     tasks = [
@@ -361,5 +367,8 @@ def _record(run: Run) -> Iterator[Section]:
     title = f"{wording.counted(len(tasks), 'task')}, {run.wall_s:.1f} s"
     yield Section(title, tasks, ("state", "task", "s"), folded=True, right=1)
     environment = {**merged(run.environments.values()), **run.provenance}
+    command = environment.get("command")
+    if isinstance(command, _LISTS):
+        environment["command"] = shlex.join(map(str, command))
     rows = [table_row((escape(k), escape(cell_text(v)))) for k, v in environment.items()]
     yield Section("Environment", rows, ("field", "value"), folded=True)

@@ -168,6 +168,8 @@ class _Page(Lines):
             self.line(f"and {len(left):,} more: {tally(left)}", "dim")
         if about := claims(findings):
             self.line(f"verdicts are {clean(about)}", "dim")
+        if cached := wording.cached(findings):
+            self.line(cached, "dim")
 
     def measured(self, findings: Sequence[Finding]) -> None:
         """Print what the gates measured that have no baseline yet, and what their margins could see."""
@@ -189,8 +191,6 @@ class _Page(Lines):
     def row(self, finding: Finding) -> list[Text]:
         shown = figures(finding)
         verdict = [self.mark(finding.verdict) if finding.verdict else Text("- not judged")]
-        if not finding.executed:
-            verdict.append(Text("not re-executed", style="italic"))
         metric = [self.text(finding.name)]
         if not self.wide and len(finding.name) > NARROW_NAME:
             metric = [self.text(f"{finding.metric}."), self.text(finding.field)]

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.artifact import Json
 from harness.compare.sample import Side
-from harness.compare.wording import counted, together
+from harness.compare.wording import counted, number, together
 from harness.errors import UsageError
 from harness.formats import files
 from harness.formats.strict_json import checked
@@ -313,4 +313,17 @@ def lines(summary: Summary) -> list[str]:
         f"with themselves: {consistency_text(summary.consistency[scale])}"
         for scale in summary.scales
     ]
+    told += [_correlation(c, c.rho) for c in summary.correlations if c.rho is not None]
     return told
+
+
+def _correlation(found: Correlation, rho: float) -> str:
+    over = counted(found.n, found.over.removesuffix("s"))
+    scale = TITLES[found.scale].lower()
+    return f"{found.metric}.{found.field} with {scale}: ρ {number(rho)}{_bounds(found)} over {over}"
+
+
+def _bounds(found: Correlation) -> str:
+    if found.low is None or found.high is None:
+        return ""
+    return f" [{number(found.low)}, {number(found.high)}]"

@@ -10,7 +10,7 @@ from harness.errors import Exit, UsageError
 from harness.evaluation.baseline_choice import side
 from harness.evaluation.record_choice import record
 from harness.formats import files
-from harness.leaderboard import Board
+from harness.leaderboard import Board, Table
 from harness.leaderboard.groups import Entry
 from harness.leaderboard.making import tables
 from harness.leaderboard.published import published
@@ -45,7 +45,8 @@ def leaderboard(
         runs: for each run its folder, id or suite, or a baseline's ``SUITE/LABEL`` or file.
         to: the folder to write to; by default ``reports/leaderboard`` in the project.
         paired: the row to compare all others of its table with.
-        literature: a file of published rows; by default the project's, if it has one.
+        literature: a file of published rows, all of which are shown; by default those of the project's file that are
+            about data that a run has read.
         compared: axes whose points are compared, separated by commas, besides those of a suite's ``reference``.
         by: ``metric`` or ``metric.field`` to order by, in tables that have it.
         as_json: print the board as JSON, for programs.
@@ -59,6 +60,8 @@ def leaderboard(
     ours = tables(entries, compared=axes, by=by, paired=paired)
     file = literature or home / PUBLISHED
     theirs = published(file) if literature is not None or file.is_file() else []
+    if literature is None:
+        theirs = [table for table in theirs if _is_of(table, entries)]
     folder = to or home / "reports" / "leaderboard"
     board = Board((*ours, *theirs), tuple(notes))
     _write(board, folder)
@@ -70,6 +73,12 @@ def leaderboard(
     for name in ("html", "md", "csv", "json"):
         streams.say(str(folder / f"leaderboard.{name}"))
     return Exit.OK
+
+
+def _is_of(table: Table, entries: Sequence[Entry]) -> bool:
+    """Whether a published table is about data that one of the runs has read."""
+    read = {str(s.get("reference", "")).partition("@")[0] for e in entries for s in e.run.sources}
+    return not read.isdisjoint(table.data)
 
 
 def _entries(runs: Sequence[str], home: Path) -> tuple[list[Entry], list[str]]:

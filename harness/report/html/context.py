@@ -134,10 +134,9 @@ TONES: dict[str, Tone] = {
 
 def verdict_cell(finding: Finding) -> Cell:
     """Make a cell with the verdict's word in its tone; quiet if nothing was judged."""
-    note = "" if finding.executed else "not re-executed"
     if finding.verdict is None:
-        return Cell("not judged", tone="quiet", note=note)
-    return Cell(str(finding.verdict), tone=TONES[finding.verdict], note=note)
+        return Cell("not judged", tone="quiet")
+    return Cell(str(finding.verdict), tone=TONES[finding.verdict])
 
 
 _VERDICTS = {

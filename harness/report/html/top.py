@@ -50,6 +50,7 @@ def top(context: Context) -> Markup:
     result = wording.outcome(comparison)
     gated = _headlines([f for f in wording.worst_first(comparison.findings) if f.gated], context.run)
     judged = gated if comparison.baseline else [f for f in gated if f.against is not None]
+    judged, folded = wording.folded(judged)
     return fragment(
         "top.html.jinja",
         about=context.run.about,
@@ -59,6 +60,7 @@ def top(context: Context) -> Markup:
         answer=wording.answered(answers(comparison.findings, context.run))[:ANSWERS],
         rows=[_row(f) for f in judged[:WORST]],
         more=len(judged) - WORST,
+        folded=folded,
         measured=[] if comparison.baseline else _measured(gated),
         interval=f"{confidence(gated)} interval",
         sure=[*_sure(gated), *filter(None, [look(comparison)])],
@@ -119,8 +121,8 @@ def _sure(gated: list[Finding]) -> Iterator[str]:
             yield "exact values" if exact else "one value a side"
     if claims := wording.claims(gated):
         yield f"verdicts are {claims}"
-    if cached := sum(not f.executed for f in gated if f.estimate):
-        yield f"{wording.counted(cached, 'verdict')} not re-executed: all from the cache"
+    if cached := wording.cached(gated):
+        yield cached
     for f in gated:
         if needed := wording.evidence(f):
             yield f"{f.name}: {needed}"

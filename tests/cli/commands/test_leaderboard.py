@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from command_line import Project
 from compare.runs import accepted, stored
 from leaderboard.board_runs import at, subject, sweep
 
+from harness.artifact import Json
 from harness.store.record import Run
 from harness.store.record_file import to_json
 
@@ -68,16 +70,28 @@ def test_figures_that_somebody_typed_are_on_the_board_with_a_note(project: Proje
     assert note in Path("board/leaderboard.md").read_text()
 
 
+def run_of_rsicd(project: Project) -> str:
+    """A run that has read a data set of the hub."""
+    source: dict[str, Json] = {"reference": "arampacha/rsicd@unpinned", "digest": "sha256:0"}
+    return str(stored(project.folder / "of-rsicd", replace(sweep(), id="run-9", sources=(source,))))
+
+
 def test_published_rows_are_the_projects_or_those_that_are_named(project: Project) -> None:
     name = kept(project, sweep())
-    text = "{}:\n  source: s\n  protocol: {{n: 1}}\n  metrics: {{fid: lower}}\n  rows: {{a: {{fid: 1}}}}\n"
+    read = run_of_rsicd(project)
+    text = "{}:\n  source: s\n  data: [arampacha/rsicd]\n  protocol: {{n: 1}}\n  metrics: {{fid: lower}}\n  rows: {{a: {{fid: 1}}}}\n"
     Path("baselines").mkdir()
     Path("baselines/published.yaml").write_text(text.format("ours"))
     Path("mine.yaml").write_text(text.format("mine"))
-    for arguments, title in ((["--to", "a"], "ours"), (["--to", "a", "--published", "mine.yaml"], "mine")):
-        assert project.harness("leaderboard", name, *arguments).code == 0
+    shown = (
+        ([read], ["smoke/toy", "ours"]),
+        ([name], ["smoke/toy"]),  # of other data
+        ([name, "--published", "mine.yaml"], ["smoke/toy", "mine"]),
+    )
+    for arguments, titles in shown:
+        assert project.harness("leaderboard", *arguments, "--to", "a").code == 0
         board = json.loads(Path("a/leaderboard.json").read_text())
-        assert [t["title"] for t in board["tables"]] == ["smoke/toy", title]
+        assert [t["title"] for t in board["tables"]] == titles
 
 
 def test_rows_by_and_paired_reach_the_board(project: Project) -> None:

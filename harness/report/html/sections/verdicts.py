@@ -24,7 +24,7 @@ from harness.report.html.context import (
     verdict_colour,
     verdict_mark,
 )
-from harness.report.html.parts import Block, Cell, Chart, Section, Table
+from harness.report.html.parts import Block, Cell, Chart, Listing, Section, Table
 from harness.report.html.svg import QUIET, RULE, drawing, element, fitted, mark, percent, rule, text
 from harness.store.record import Run
 
@@ -39,13 +39,15 @@ def verdicts(context: Context) -> Section | None:
         return None
     is_first = context.comparison.baseline is None
     waiting = [f for f in found if is_first and f.against is None]
-    gated = [f for f in found if f not in waiting]
+    gated, folded = wording.folded([f for f in found if f not in waiting])
     blocks: list[Block] = [_measured(waiting)] if waiting else []
+    if folded:
+        blocks.append(Listing("Unchanged and exact", (folded,)))
     if any(f.estimate for f in gated):
         blocks.append(forest(gated))
     elif gated:
         blocks.append(table("Gated metrics, worst first", gated, "baseline", ROWS))
-    lead = f"Verdicts are {claims}." if (claims := wording.claims(gated)) else ""
+    lead = f"Verdicts are {claims}." if (claims := wording.claims(found)) else ""
     return Section("verdicts", "Verdicts", tuple(blocks), lead)
 
 
@@ -119,10 +121,9 @@ def _beside(findings: Sequence[Finding]) -> Iterator[Table]:
 
 def _reason(finding: Finding) -> tuple[Cell, Cell]:
     """Return only two cells, so that sentences fit on a phone."""
-    notes = (wording.evidence(finding), "" if finding.executed else "not re-executed")
     return (
         replace(metric_cell(finding), tone=verdict_cell(finding).tone),
-        Cell(f"{finding.verdict}: {finding.reason}", note="; ".join(filter(None, notes))),
+        Cell(f"{finding.verdict}: {finding.reason}", note=wording.evidence(finding)),
     )
 
 
