@@ -79,7 +79,10 @@ def run_of_rsicd(project: Project) -> str:
 def test_published_rows_are_the_projects_or_those_that_are_named(project: Project) -> None:
     name = kept(project, sweep())
     read = run_of_rsicd(project)
-    text = "{}:\n  source: s\n  data: [arampacha/rsicd]\n  protocol: {{n: 1}}\n  metrics: {{fid: lower}}\n  rows: {{a: {{fid: 1}}}}\n"
+    text = (
+        "{}:\n  source: s\n  data: [arampacha/rsicd]\n  protocol: {{n: 1}}\n  metrics: {{fid: lower}}\n"
+        "  rows: {{a: {{fid: 1}}}}\n"
+    )
     Path("baselines").mkdir()
     Path("baselines/published.yaml").write_text(text.format("ours"))
     Path("mine.yaml").write_text(text.format("mine"))

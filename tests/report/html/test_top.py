@@ -36,7 +36,7 @@ def test_the_worst_gated_findings_stand_with_their_figures(tmp_path: Path) -> No
     )
     assert worst in text, "a phone shows the values below the name"
     assert text.count("not re-executed") == 1
-    assert "kid.distance mean over 15 points ? inconclusive" in text
+    assert "kid.distance mean over 15 points 0.0412 → 0.0429 ? inconclusive" in text
     assert "1 failed" not in text
     assert text.index("regressed 0.8") < text.index("≠ incomparable") < text.index("? inconclusive 0.0")
 
