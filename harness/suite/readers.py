@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -95,6 +95,25 @@ class Choice:
         raise SuiteError(tree.where, f"{name}: {tree} is none of {listed}{close}")
 
 
+ASSET = "asset:"
+"""Begins the name of what the package brings: ``asset:tiny-pipeline``, the same from any project."""
+ASSETS = Path(__file__).parents[1] / "sources" / "assets"
+
+
+def _asset(text: str) -> Path:
+    """The folder of an asset.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    known = sorted(p.name for p in ASSETS.iterdir() if p.is_dir())
+    name = text.removeprefix(ASSET)
+    if name not in known:
+        hint = nearest(name, known) or f"; there is {', '.join(known)}"
+        raise ValueError(f"{text!r}: no such asset{hint}")
+    return ASSETS / name
+
+
 @dataclass(frozen=True)
 class FromText:
     """A class that parses its own text."""
@@ -111,13 +130,14 @@ class FromText:
     def read(self, tree: Tree, name: str) -> Any:
         if not isinstance(tree, Scalar) or tree.is_null:
             raise _unexpected(tree, name, f"text ({self.about})")
+        is_source = hasattr(self.type, "relative_to") and is_dataclass(self.type)
         try:
+            if is_source and tree.text.startswith(ASSET):
+                return replace(self.type.from_text(f"path:{_asset(tree.text)}"), text=tree.text)
             value = self.type.from_text(tree.text)
         except ValueError as e:
             raise SuiteError(tree.where, f"{name}: {e}") from None
-        if hasattr(value, "relative_to"):
-            return value.relative_to(Path(tree.where.file).parent)
-        return value
+        return value.relative_to(Path(tree.where.file).parent) if hasattr(value, "relative_to") else value
 
 
 @dataclass(frozen=True)
