@@ -195,9 +195,8 @@ def print_explanation(
     page.line(f"{label(finding)} against {against}", "bold")
     mark = page.mark(str(finding.verdict) if finding.verdict else "not gated")
     change = " ".join(dict.fromkeys((told.change, told.interval)))
-    page.line(
-        Text.assemble(mark, page.text(f": {told.baseline} → {told.candidate}, {change} ({told.repeats})"))
-    )
+    repeats = "" if told.repeats == told.interval else f" ({told.repeats})"
+    page.line(Text.assemble(mark, page.text(f": {told.baseline} → {told.candidate}, {change}{repeats}")))
     items = explanation.by_item(apart=shown.apart)
     page.parts("point", explanation, explanation.by_point(), most)
     page.parts("repeat", explanation, [] if items else explanation.by_repeat(), most)
