@@ -1,4 +1,4 @@
-"""For tests of stages and metrics, in any package: a job, small inputs, and the proof that each parameter has an effect.
+"""For tests of stages and metrics in any package: a job, small inputs, the proof that each parameter has an effect.
 
     from harness.testing import FolderJob, check_parameters, image_folder
 

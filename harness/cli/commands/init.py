@@ -1,4 +1,4 @@
-"""``harness init``: a project of one's own, or a package of one's own stages. It asks nothing and overwrites nothing."""
+"""``harness init``: writes a project of one's own, or a package of one's own stages, and overwrites nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def main(o: Namespace) -> Exit:
     """``harness init``."""
     if o.package is not None:
         if o.kind is not None or o.folder is not None:
-            raise UsageError("init: --package DIR makes a package of stages; leave out --kind and the other DIR")
+            raise UsageError(
+                "init: --package DIR makes a package of stages; leave out --kind and the other DIR"
+            )
         return _package(o.package)
     if o.kind is None:
         _list_kinds()

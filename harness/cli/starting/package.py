@@ -29,7 +29,9 @@ def files(folder: Path) -> dict[str, bytes]:
         )
     module = name.replace("-", "_")
     if registry.is_taken(module) or importlib.util.find_spec(module) is not None:
-        raise UsageError(f"init --package: there is a module {module!r} already; give the folder another name")
+        raise UsageError(
+            f"init --package: there is a module {module!r} already; give the folder another name"
+        )
     values = {"name": name.replace("_", "-"), "module": module}
     texts = {
         "README.md": "README.md",

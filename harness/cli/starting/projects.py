@@ -19,8 +19,6 @@ class Kind:
     """What is gated, in a line."""
     extras: str
     """Extras of the package that its stages need, separated by commas; may be empty."""
-    replace: str
-    """What the user replaces, as a sentence for the project's README."""
     sample: Callable[[], Mapping[str, bytes]] | None = None
     """Makes the sample's files, by relative path; None if the suite needs none."""
 
@@ -29,37 +27,24 @@ KINDS: Mapping[str, Kind] = {
     "predictions": Kind(
         "predictions of any classifier, from a CSV, parquet or JSON-lines file",
         "",
-        "`data/predictions.csv` is a sample. Put your classifier's predictions in its place: one row for each test image, "
-        "with the columns `item`, `label` and `prediction`.",
         samples.predictions,
     ),
     "classifier": Kind(
         "an image classifier, trained and tested on a folder with one subfolder for each class",
         "land-cover",
-        "`data/tiles/` is a sample. Put your images in its place, one folder for each class, and set `size`, `crop` and "
-        "`epochs` in the suite to what they need.",
         samples.tiles,
     ),
     "images": Kind(
         "images that another tool has generated, against real ones",
         "text-to-image",
-        "`data/images/` (generated, with the prompts in `metadata.jsonl`) and `data/real/` (one folder for each class) are "
-        "samples. Put your images in their place, and give the extractor `weights` that were trained on such images.",
         samples.generated,
     ),
     "language-model": Kind(
         "a language model, by its perplexity on texts that it has not seen",
         "language-model",
-        "`data/texts/` is a sample. Put your texts in its place, and your model in the place of the one that is trained in "
-        'the suite: `model: {use: language_model.load, source: "org/name@<commit>"}`.',
         samples.texts,
     ),
-    "schedulers": Kind(
-        "a Stable Diffusion under several schedulers and numbers of steps",
-        "text-to-image",
-        "`asset:tiny-pipeline` is a small Stable Diffusion that comes with the harness. Name yours in its place "
-        '(`source: "org/name@<commit>"` or `"path:../models/mine"`), and your images with captions in the place of `real`.',
-    ),
+    "schedulers": Kind("a Stable Diffusion under several schedulers and numbers of steps", "text-to-image"),
 }
 
 SCHEMA = "suite.schema.json"
@@ -81,7 +66,7 @@ def files(kind: str) -> dict[str, bytes]:
     install = f"[{about.extras}]" if about.extras else ""
     values = {"kind": kind, "about": about.about, "extras": about.extras, "install": install}
     texts = {
-        "README.md": filled("project/README.md", replace=about.replace, **values),
+        "README.md": filled("project/README.md", replace=filled(f"replace/{kind}.md").rstrip(), **values),
         ".gitignore": filled("project/gitignore"),
         "baselines/README.md": filled("project/baselines.md"),
         WORKFLOW: filled("project/gate.yml", **values),

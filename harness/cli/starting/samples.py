@@ -73,7 +73,9 @@ def _tile(label: str, number: int) -> bytes:
     pixels = bytearray()
     for y in range(SIZE):
         for x in range(SIZE):
-            pattern = {"field": 18 * ((y // 3) % 2), "forest": 22 * ((x // 4 + y // 4) % 2), "water": 0}[label]
+            pattern = {"field": 18 * ((y // 3) % 2), "forest": 22 * ((x // 4 + y // 4) % 2), "water": 0}[
+                label
+            ]
             noise = draw.randrange(-10, 11)
             pixels += bytes(min(255, max(0, c + shift + pattern + noise)) for c in colour)
     out = io.BytesIO()

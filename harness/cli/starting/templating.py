@@ -1,4 +1,4 @@
-"""Fills in the texts below ``templates/``."""
+"""Fills in the texts below ``templates/``; their names end in ``.template``, so that no tool reads them as code."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def filled(name: str, **values: str) -> str:
+def filled(template: str, /, **values: str) -> str:
     """A template with ``«name»`` replaced: Python, TOML, YAML and workflows have all other brackets themselves."""
-    return _environment().get_template(name).render(values)
+    return _environment().get_template(f"{template}.template").render(values)
 
 
 @cache
