@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,6 @@ def content(made: object) -> object:
     if isinstance(made, Scores):
         values = {f.name: repr(getattr(made, f.name)) for f in fields(made) if f.name not in BESIDE_VALUES}
         return values, None if made.items is None else _plain(vars(made.items))
-    if is_dataclass(made) and not isinstance(made, type):
-        return {f.name: content(getattr(made, f.name)) for f in fields(made)}
     if isinstance(made, tuple):
         return [content(each) for each in made]
     raise TypeError(f"{type(made).__name__} is not what a stage returns")

@@ -17,8 +17,8 @@ class Kind:
 
     about: str
     """What is gated, in a line."""
-    extras: str
-    """Extras of the package that its stages need, separated by commas; may be empty."""
+    extra: str
+    """The extra of the package that its stages need."""
     sample: Callable[[], Mapping[str, bytes]] | None = None
     """Makes the sample's files, by relative path; None if the suite needs none."""
 
@@ -26,7 +26,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "predictions": Kind(
         "predictions of any classifier, from a CSV, parquet or JSON-lines file",
-        "",
+        "land-cover",
         samples.predictions,
     ),
     "classifier": Kind(
@@ -63,8 +63,7 @@ def files(kind: str) -> dict[str, bytes]:
         UsageError: a module of stages cannot be imported; the schema lists them all.
     """
     about = KINDS[kind]
-    install = f"[{about.extras}]" if about.extras else ""
-    values = {"kind": kind, "about": about.about, "extras": about.extras, "install": install}
+    values = {"kind": kind, "about": about.about, "extra": about.extra}
     texts = {
         "README.md": filled("project/README.md", replace=filled(f"replace/{kind}.md").rstrip(), **values),
         ".gitignore": filled("project/gitignore"),
