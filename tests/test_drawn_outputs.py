@@ -28,4 +28,4 @@ def test_a_cached_stage_of_two_outputs_left_what_it_left_when_it_was_executed(pr
         assert project.states()["parts"] == {state}, said.out + said.err
         drawn.append(project.latest["drawn"])
     assert drawn[0] == drawn[1]
-    assert all("parts" in made for made in drawn[0].values())
+    assert any("parts" in made for made in drawn[0].values())

@@ -17,6 +17,7 @@ TEXT = changed(
 EIGHT = TEXT.replace("[0, 1, 2]", "[0, 1, 2, 3, 4, 5, 6, 7]")
 
 LUCK = """\
+import os
 import random
 from dataclasses import dataclass
 from harness.artifact import Artifact
@@ -29,7 +30,8 @@ class Luck(Artifact):
 def draw(*, count: int = 5, seed: Seed = 0, job: Job) -> Luck:
     LINE
     folder = job.folder()
-    (folder / "luck.txt").write_text(str(random.Random(seed).random() * count))
+    machine = len(os.environ.get("MACHINE", ""))
+    (folder / "luck.txt").write_text(str(random.Random(seed + machine).random() * count))
     return Luck(folder)
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,6 +81,19 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A gated field of a run that has no baseline yet."""
+
+    mean: float
+    """Over the points and repeats."""
+    deviation: float | None
+    """Standard deviation of one repeat; None if nothing, or too little, was repeated."""
+    repeats: int
+    unit: Literal["seeds", "items", "one"]
+    """What was repeated."""
+
+
+@dataclass(frozen=True)
 class Finding:
     """One field of one metric, compared."""
 
@@ -94,7 +107,7 @@ class Finding:
     """The reference point of the same run; None if the other side is the baseline."""
     gated: bool
     verdict: Verdict | None
-    """None if the field is only reported, because no margin is declared for it."""
+    """None if the field is only reported, because no margin is declared for it, or if there is no baseline yet."""
     reason: str
     """Why this verdict, in one sentence."""
     estimate: Estimate | None
@@ -111,6 +124,8 @@ class Finding:
     """How many more repeats would be needed to decide at this margin."""
     claim: Claim | None = None
     """None if there is nothing to compare."""
+    measured: Measured | None = None
+    """What was measured, if there is no baseline yet."""
     executed: bool = True
     """False if the whole path of the subject came from the cache (*not re-executed*)."""
     differences: tuple[Difference, ...] = ()
@@ -207,11 +222,17 @@ class Comparison:
             return Exit.INCONCLUSIVE if self.strict and self.proposal.open else Exit.OK
         if Verdict.REGRESSED in gated:
             return Exit.REGRESSED
-        if Verdict.INCOMPARABLE in gated or self.missing or self.baseline is None:
+        if Verdict.INCOMPARABLE in gated or self.missing or self.lacks_baseline:
             return Exit.INCOMPARABLE
         if self.strict and Verdict.INCONCLUSIVE in gated:
             return Exit.INCONCLUSIVE
         return Exit.OK
+
+    @property
+    def lacks_baseline(self) -> bool:
+        """Whether there is no baseline, and anything waits for one: a gate, or the whole run if it has no reference."""
+        waiting = any(f.gated and f.against is None for f in self.findings)
+        return self.baseline is None and (waiting or all(f.against is None for f in self.findings))
 
     def to_json(self) -> dict[str, Any]:
         """JSON-safe; part of ``run.json``."""
@@ -260,6 +281,7 @@ def _finding(body: Mapping[str, Any]) -> Finding:
         "verdict": None if body["verdict"] is None else Verdict(body["verdict"]),
         "estimate": None if body["estimate"] is None else Estimate(**body["estimate"]),
         "claim": None if body["claim"] is None else _claim(body["claim"]),
+        "measured": Measured(**body["measured"]) if body.get("measured") else None,
         "beside": tuple(body["beside"]),
     }
     return Finding(**{**body, **differences, **own})

@@ -59,7 +59,7 @@ def present(comparison: Comparison) -> list[str]:
             "regressed": Verdict.REGRESSED in gated,
             "incomparable": Verdict.INCOMPARABLE in gated,
             "missing": bool(comparison.missing),
-            "no-baseline": comparison.baseline is None,
+            "no-baseline": comparison.lacks_baseline,
             "inconclusive": Verdict.INCONCLUSIVE in gated,
         }
     return [word for word in CODES if told.get(word)]

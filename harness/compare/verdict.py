@@ -8,11 +8,12 @@ same steps: ``match.py`` finds the pairs, ``contrast.py`` judges them one field 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from harness.artifact import Json
-from harness.compare import Comparison, Finding, stats
+from harness.compare import Comparison, Finding, Measured, stats
 from harness.compare.contrast import Contrast
-from harness.compare.decide import Judged, correct
+from harness.compare.decide import Judged, correct, sees
 from harness.compare.match import Matching, Pair, in_point, match, point
 from harness.compare.merge_base import (
     as_accepted,
@@ -24,7 +25,7 @@ from harness.compare.merge_base import (
     with_new_axes,
     with_other_items,
 )
-from harness.compare.sample import Side
+from harness.compare.sample import Figure, Side, alone
 from harness.formats.strict_json import canonical
 from harness.store.record import GateInfo, Run, Score
 
@@ -112,10 +113,29 @@ def _level(run: Run) -> float:
 
 
 def _without_baseline(candidate: Side, gates: Sequence[GateInfo]) -> Iterator[Judged]:
-    contrast = Contrast(candidate, candidate)
-    for g in _stored(gates):
-        reason = "there is no baseline for this suite"
-        yield Judged(contrast.unjudged(g.metric, g.field, g.at, g, gated=True, reason=reason))
+    """A finding per gate without a verdict: what was measured, and what its margin could see."""
+    contrast, run = Contrast(candidate, candidate), candidate.run
+    stored = _stored(gates)
+    for g in stored:
+        reason = "there is no baseline yet"
+        finding = contrast.unjudged(g.metric, g.field, g.at, g, gated=True, reason=reason)
+        scores = [s for s in run.scores if _is_at(s, g)]
+        figure = Figure.of(scores, g.field, candidate)
+        if figure is not None:
+            spread = alone(scores, g.field, candidate)
+            direction = run.metrics[g.metric].fields[g.field] or {}
+            finding = replace(
+                finding,
+                points=len(scores),
+                margin=stats.margin_of(g.margin, figure.mean, direction.get("floor", 0.0))
+                if g.relative
+                else g.margin,
+                sees=sees(spread, len(stored), _level(run)),
+                measured=Measured(
+                    figure.mean, None if spread is None else spread.sd, figure.repeats, figure.unit
+                ),
+            )
+        yield Judged(replace(finding, verdict=None))
 
 
 def _gated(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from harness.artifact import Json
 from harness.compare import Comparison, Estimate, Finding, Point, Proposal, Proposed, Verdict
+from harness.compare.answers import PointAnswer
 from harness.errors import Exit
 from harness.formats.escapes import visible
 from harness.formats.strict_json import canonical
@@ -112,6 +113,20 @@ def figures(finding: Finding) -> Figures:
         repeats(estimate),
         "" if finding.sees is None else f"sees {number(finding.sees)}",
     )
+
+
+def measured(finding: Finding) -> tuple[str, str, str, str, str]:
+    """What a gate without a baseline shows: mean, deviation of one repeat, margin, what it could see, and repeats."""
+    found = finding.measured
+    if found is None:
+        return "", "", "" if finding.margin is None else number(finding.margin), "", finding.reason
+    values = [v for v in (found.mean, found.deviation, finding.margin, finding.sees) if v is not None]
+    texts = iter(together(values))
+    mean, deviation, bound, visible = (
+        "" if v is None else next(texts) for v in (found.mean, found.deviation, finding.margin, finding.sees)
+    )
+    unit = "value" if found.unit == "one" else found.unit.removesuffix("s")
+    return mean, deviation, bound, visible, counted(found.repeats, unit)
 
 
 def margin(shown: Figures) -> str:
@@ -229,13 +244,60 @@ def _worse(finding: Finding) -> float:
     return change / (finding.margin or abs(finding.estimate.baseline) or 1.0)
 
 
+def answered(found: Sequence[PointAnswer]) -> list[str]:
+    """What a sweep says about each point, one sentence each, those that are as good as the reference first."""
+    return [_answer(a) for a in found]
+
+
+def _answer(answer: PointAnswer) -> str:
+    here, there = spoken(answer.point), spoken(answer.reference)
+    if answer.is_as_good:
+        better = answer.named(Verdict.IMPROVED)
+        n = len(answer.verdicts)
+        told = f"{here} is as good as {there} in {_all(n) if n > 1 else next(iter(answer.verdicts))}"
+        told += f", better in {listed(better, 2)}" if better else ""
+        return told + _price(answer)
+    parts = [
+        f"{'regressed' if v is Verdict.REGRESSED else f'is {v}'} in {listed(names, 3)}"
+        for v in WORST_FIRST[:3]
+        if (names := answer.named(v))
+    ]
+    return f"{here} {' and '.join(parts)} against {there}{_price(answer)}"
+
+
+def _all(n: int) -> str:
+    return "both gated fields" if n == 2 else f"all {n} gated fields"
+
+
+def _price(answer: PointAnswer) -> str:
+    if answer.cost is None or answer.cost[1] == answer.cost[2]:
+        return ""
+    name, here, there = answer.cost
+    shown = together([here, there])
+    return f", for {shown[0]} of {shown[1]} {name.replace('_', ' ')}"
+
+
+def spoken(at: Mapping[str, Json]) -> str:
+    """A point as one says it: ``"dpmsolver++ at 10 steps"``; as by ``point`` if its values alone would say nothing."""
+    words = [str(v) for v in at.values() if isinstance(v, str)]
+    numbers = [
+        f"{v} {word}" if isinstance(v, int) else f"{word} {canonical(v)}"
+        for axis, v in at.items()
+        if isinstance(v, int | float) and not isinstance(v, bool)
+        for word in [axis.rpartition(".")[2].replace("_", " ")]
+    ]
+    if not words or len(words) + len(numbers) < len(at):
+        return point(at)
+    return " ".join(words) + (f" at {' and '.join(numbers)}" if numbers else "")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The result of the whole comparison, as a word and a sentence."""
 
     word: str
-    """A verdict's word, ``"failed"``, ``"missing"``, ``"no baseline"``, ``"not gated"``, ``"proposed"``, or ``"worse"``
-    (a proposal for the worse)."""
+    """A verdict's word, ``"failed"``, ``"missing"``, ``"no baseline yet"``, ``"not gated"``, ``"proposed"``, or
+    ``"worse"`` (a proposal for the worse)."""
     sentence: str
     exit: Exit
 
@@ -250,15 +312,16 @@ def outcome(comparison: Comparison) -> Outcome:
         word = "failed"
     elif proposal:
         word = "worse" if proposal.worse else "proposed"
-    elif code is Exit.INCOMPARABLE and comparison.baseline is None:
-        word = "no baseline"
+    elif code is Exit.INCOMPARABLE and comparison.lacks_baseline and Verdict.INCOMPARABLE not in verdicts:
+        word = "no baseline yet"
     elif code is Exit.INCOMPARABLE and Verdict.INCOMPARABLE not in verdicts:
         word = "missing"
     else:
         order = (*WORST_FIRST[:3], Verdict.IMPROVED, Verdict.UNCHANGED)
         word = next((str(v) for v in order if v in verdicts), "not gated")
-    silent = "nothing is gated" if comparison.baseline else "nothing to compare with"
-    parts = [f"{len(gated):,} gated: {tally(gated)}" if gated else silent]
+    parts = [f"{len(gated):,} gated: {tally(gated)}" if gated else "nothing is gated"]
+    if comparison.baseline is None:
+        parts = _first(gated)
     if proposal and code is not Exit.FAILED:
         told = f'{"proposed: " if proposal.worse else ""}{_figures(proposal)}, reason "{proposal.accepted.reason}", '
         parts.insert(0, clean(f"{told}by {proposal.by}"))
@@ -267,6 +330,15 @@ def outcome(comparison: Comparison) -> Outcome:
     if comparison.missing:
         parts.append(f"{counted(len(comparison.missing), 'score')} missing")
     return Outcome(word, "; ".join(parts), code)
+
+
+def _first(gated: Sequence[Finding]) -> list[str]:
+    """What a run without a baseline has to say: what was measured, and what its own reference shows."""
+    waiting = [f for f in gated if f.against is None]
+    inner = [f for f in gated if f.against is not None]
+    parts = [f"{counted(len(waiting), 'gate')} measured"] if waiting else []
+    parts += [f"{len(inner):,} gated against the reference: {tally(inner)}"] if inner else []
+    return parts or ["nothing is gated"]
 
 
 def _figures(proposal: Proposal) -> str:

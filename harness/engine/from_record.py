@@ -98,7 +98,7 @@ def keys_then(run: Run, plan: Plan, where: str) -> dict[TaskId, str]:
     then: dict[TaskId, str] = {}
     for task in plan.tasks.values():
         node, identity = _stages(run)[task.node], _code(run)[task.node]
-        point = {n: axis_values(run.declaration, n).get(canonical(v), v) for n, v in task.point.items()}
+        point = {n: _spelled(run, n, v) for n, v in task.point.items()}
         swept = {**point, **task.seeds}
         spelled = {p: swept.get(f"{task.node}.{p}", value) for p, value in node["parameters"].items()}
         spelled = {p: _of_seed(value, task, spelled) for p, value in spelled.items()}
@@ -108,6 +108,11 @@ def keys_then(run: Run, plan: Plan, where: str) -> dict[TaskId, str]:
         if scored.task is None or then[scored.task.id] != scored.key:
             raise UsageError(f"{where}: what it declares does not lead to its scores ({scored.metric})")
     return then
+
+
+def _spelled(run: Run, axis: str, shown: Json) -> Json:
+    """The plain form of a value that a point names."""
+    return next((value for name, value in axis_values(run.declaration, axis) if name == shown), shown)
 
 
 def _of_seed(value: Json, task: Task, spelled: Mapping[str, Json]) -> Json:
@@ -241,8 +246,8 @@ def _referred(value: Json, references: Mapping[Json, Json]) -> Json:
 def _named(axis: str, declaration: Mapping[str, Any], references: Mapping[Json, Json]) -> Json:
     """The values of an axis as a suite has them, with the names that it gives them."""
     found: list[Json] = []
-    for shown, value in axis_values(declaration, axis).items():
-        name, written = json.loads(shown), _referred(value, references)
+    for name, value in axis_values(declaration, axis):
+        written = _referred(value, references)
         found.append({name: written} if isinstance(name, str) and name not in (written, value) else written)
     return found
 

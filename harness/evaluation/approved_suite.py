@@ -6,7 +6,6 @@ A suite is known by its name, as its baselines are: its file may have been moved
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -68,14 +67,14 @@ def declared(approved: Suite, suite_file: Path, run: Run) -> tuple[tuple[GateInf
     """
     approved, now = (with_absolute_paths(s) for s in (approved, suite.load(suite_file)))
     swept = {axis.field: axis.values for axis in now.matrix}
-    ran = {axis: list(axis_values(run.declaration, axis)) for axis in swept}
+    ran = {axis: [shown for shown, _ in axis_values(run.declaration, axis)] for axis in swept}
 
     def recorded(point: Mapping[str, Any], plain: Mapping[str, Json]) -> dict[str, Json]:
         found = dict(plain)
         for name, value in point.items():
             values, written = swept.get(name, ()), ran.get(name, [])
             if value in values and len(values) == len(written):
-                found[name] = json.loads(written[values.index(value)])
+                found[name] = written[values.index(value)]
         return found
 
     infos = zip(approved.gates, gate_infos(approved), strict=True)

@@ -60,9 +60,9 @@ def junit(comparison: Comparison) -> str:
         case = _case(comparison.suite, score.metric, point(score.point) or score.metric)
         _outcome(case, "skipped", "missing", "only in the baseline: this run has no such score")
         cases.append(case)
-    if comparison.baseline is None and not excused:
+    if comparison.lacks_baseline and not excused:
         case = _case(comparison.suite, "baseline", "baseline")
-        _outcome(case, "skipped", "no baseline", comparison.note or "there is no baseline")
+        _outcome(case, "skipped", "no baseline yet", comparison.note or "there is no baseline")
         cases.append(case)
     kinds = [child.tag for case in cases for child in case]
     counts = {
@@ -122,9 +122,11 @@ def _judged_case(finding: Finding, suite: str, excused: bool = False) -> ET.Elem
         where = f"{where} against {point(finding.against)}".strip()
     case = _case(suite, finding.metric, f"{finding.field} ({where})" if where else finding.field)
     element = ELEMENTS.get(finding.verdict) if finding.verdict and not excused else None
+    if finding.measured is not None:
+        element = "skipped"
     text = "\n".join(finding_lines(finding))
     if element:
-        _outcome(case, element, str(finding.verdict), text)
+        _outcome(case, element, str(finding.verdict or "no baseline yet"), text)
     else:
         ET.SubElement(case, "system-out").text = clean(text, lines=True, most=20_000)
     return case
@@ -216,8 +218,10 @@ def _absent(comparison: Comparison) -> Iterator[Annotation]:
         yield Annotation(
             "warning", f"missing: {label(score)}", ["only in the baseline: this run has no such score"]
         )
-    if comparison.baseline is None and not is_proposed(comparison):
-        yield Annotation("warning", "no baseline", (comparison.note or "there is no baseline").split("\n"))
+    if comparison.lacks_baseline and not is_proposed(comparison):
+        yield Annotation(
+            "warning", "no baseline yet", (comparison.note or "there is no baseline").split("\n")
+        )
 
 
 def _proposed(comparison: Comparison) -> Iterator[Annotation]:

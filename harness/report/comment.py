@@ -27,7 +27,7 @@ WORST_FIRST = (
     "regressed",
     "incomparable",
     "missing",
-    "no baseline",
+    "no baseline yet",
     "inconclusive",
     "worse",
     "proposed",

@@ -11,7 +11,7 @@ from harness.compare import Comparison, Difference, Finding, Verdict
 from harness.compare.explain import Explanation, Part, Place
 from harness.compare.planning import advised, told
 from harness.compare.stats import ALPHA, CONFIDENCE
-from harness.compare.wording import clean, counted, evidence, figures, margin, point, together
+from harness.compare.wording import clean, counted, evidence, figures, margin, measured, point, together
 from harness.store.record import Run
 
 DIFFERENCES = 20
@@ -24,6 +24,11 @@ def finding_lines(finding: Finding) -> list[str]:
     Names and reasons are not cleaned or escaped: the caller has to do it.
     """
     shown = figures(finding)
+    if finding.measured is not None:
+        mean, deviation, bound, visible, repeats = measured(finding)
+        spread = f", deviation of one repeat {deviation}" if deviation else ""
+        sees = f", which could see {visible}" if visible else ""
+        return [f"no baseline yet: mean {mean}{spread} ({repeats}), margin {bound}{sees}"]
     lines = [f"{finding.verdict}: {finding.reason}" if finding.reason else str(finding.verdict)]
     if more := evidence(finding):
         lines.append(more)

@@ -9,13 +9,12 @@ from statistics import fmean
 
 from harness.artifact import Json
 from harness.compare import stats
+from harness.compare.answers import COSTS
 from harness.compare.match import in_point, value_at
 from harness.compare.sample import Side, alone, lacks_timing
 from harness.formats.strict_json import canonical
 from harness.store.record import GateInfo, Run, Score
 
-COSTS = {"evaluations": "network evaluations per image", "s_per_image": "seconds per image"}
-"""Score fields that are a cost → the name on the axis; the one that does not depend on the machine comes first."""
 FLOOR = "floor"
 """Field with the value that a metric's first field has without a generator: real images against real images."""
 MOST = 6

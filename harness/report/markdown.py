@@ -17,6 +17,7 @@ from typing import Any
 
 from harness.artifact import Json
 from harness.compare import Comparison, Difference, Finding, Verdict, wording
+from harness.compare.answers import answers
 from harness.compare.differences import merged
 from harness.errors import UsageError
 from harness.formats.strict_json import canonical
@@ -118,6 +119,9 @@ def cell_text(value: Json) -> str:
     return value if isinstance(value, str) else canonical(value)
 
 
+ANSWERS = 12
+"""Maximum number of points of a sweep that get a sentence."""
+
 STEP_SUMMARY_BYTES = 1024 * 1024
 """GitHub drops a step summary that is larger than this completely."""
 
@@ -134,7 +138,7 @@ MARKS = {
     "worse": "🟠",
     "failed": "❌",
     "missing": "🟠",
-    "no baseline": "🟠",
+    "no baseline yet": "🔵",
     "not gated": "⚪",
 }
 
@@ -210,6 +214,9 @@ def _top(run: Run, comparison: Comparison) -> str:
         f"## {MARKS[result.word]} {result.word}: {escape(run.suite, 80)}\n",
         f"{result.sentence}.{about}\n",
     ]
+    if lines := wording.answered(answers(comparison.findings, run)):
+        rest = [f"and {len(lines) - ANSWERS:,} more points"] if len(lines) > ANSWERS else []
+        parts.append("".join(f"- {escape(line, 300)}\n" for line in [*lines[:ANSWERS], *rest]))
     if which := finding_text.look(comparison):
         parts.append(f"{escape(which, 400)}.\n")
     if comparison.note:
@@ -242,7 +249,10 @@ def _sections(run: Run, comparison: Comparison, changes: Sequence[Difference]) -
         lines = [f"- {escape(line)}\n" for line in wording.proposed(comparison.proposal)]
         yield Section("The change proposes", lines)
     stored = [f for f in findings if f.against is None]
-    yield _verdicts("Verdicts", [f for f in stored if f.gated], "baseline")
+    if comparison.baseline is None:
+        yield _measured([f for f in stored if f.gated])
+    else:
+        yield _verdicts("Verdicts", [f for f in stored if f.gated], "baseline")
     yield Section("Why", _reasons(findings))
     beside = [f"- {escape(names)}: {escape(text)}\n" for names, text in wording.beside(findings)]
     yield Section("Beside the verdicts", beside)
@@ -289,6 +299,17 @@ def _verdicts(title: str, findings: Sequence[Finding], other: str, folded: bool 
         change = (shown.change, shown.interval, wording.margin(shown))
         rows.append(table_row((verdict, name, shown.repeats, shown.baseline, shown.candidate, *change)))
     return Section(title, rows, columns, folded, right=5)
+
+
+def _measured(findings: Sequence[Finding]) -> Section:
+    """What the gates measured that have no baseline yet, and what their margins could see."""
+    columns = ("gated metric", "repeats", "mean", "deviation of one repeat", "margin", "could see")
+    rows = []
+    for f in findings:
+        *figures, repeats = wording.measured(f)
+        name = escape(f.name) + (f"<br>{escape(wording.place(f))}" if wording.place(f) else "")
+        rows.append(table_row((name, escape(repeats), *figures)))
+    return Section("Measured, with no baseline yet", rows, columns, right=4)
 
 
 def _reasons(findings: Sequence[Finding]) -> list[str]:

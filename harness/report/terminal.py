@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.compare import Comparison, Finding, Verdict, wording
+from harness.compare.answers import answers
 from harness.compare.wording import (
     against,
     claims,
@@ -41,6 +42,9 @@ ROWS = 30
 UNJUDGED = 8
 """Maximum number of rows for fields without a margin, which matter less."""
 
+ANSWERS = 12
+"""Maximum number of points of a sweep that get a sentence."""
+
 WIDE = 110
 """From this terminal width on, interval and repeats are on the same line as the verdict."""
 
@@ -57,7 +61,7 @@ MARKS: dict[str, tuple[str, str, str]] = {
     "worse": ("»", ">", "bold yellow"),
     "failed": ("✗", "x", "bold red"),
     "missing": ("≠", "#", "magenta"),
-    "no baseline": ("≠", "#", "magenta"),
+    "no baseline yet": ("»", ">", "cyan"),
     "not gated": ("-", "-", "dim"),
 }
 """Word → symbol, ASCII replacement, and style."""
@@ -71,9 +75,13 @@ def print_comparison(console: Console, run: Run, comparison: Comparison) -> None
         page.line(f"against {against(run, comparison)}")
     if which := look(comparison):
         page.line(which)
+    page.answer(run, comparison)
     findings = worst_first(comparison.findings)
     stored = [f for f in findings if f.against is None]
-    page.verdicts(stored, "baseline")
+    if comparison.baseline is None:
+        page.measured(stored)
+    else:
+        page.verdicts(stored, "baseline")
     within = [f for f in findings if f.against is not None]
     for reference in {canonical(f.against): f.against for f in within if f.against is not None}.values():
         page.heading(f"within the run, against {point(reference)}")
@@ -161,6 +169,23 @@ class _Page(Lines):
         if about := claims(findings):
             self.line(f"verdicts are {clean(about)}", "dim")
 
+    def measured(self, findings: Sequence[Finding]) -> None:
+        """Print what the gates measured that have no baseline yet, and what their margins could see."""
+        if not findings:
+            return
+        self.line("")
+        columns = ("mean", "deviation", "margin", "could see")
+        table = self.table(("gated metric", *columns, "repeats"), columns)
+        for finding in findings[:ROWS]:
+            name = [
+                self.text(finding.name),
+                *([self.text(clean(place(finding)), "dim")] if place(finding) else []),
+            ]
+            table.add_row(Text("\n").join(name), *map(self.text, wording.measured(finding)))
+        self.console.print(table)
+        if len(findings) > ROWS:
+            self.line(f"and {len(findings) - ROWS:,} more in run.json", "dim")
+
     def row(self, finding: Finding) -> list[Text]:
         shown = figures(finding)
         verdict = [self.mark(finding.verdict) if finding.verdict else Text("- not judged")]
@@ -202,6 +227,16 @@ class _Page(Lines):
         self.console.print(table)
         if len(rows) > ROWS:
             self.line(f"and {len(rows) - ROWS:,} more in run.json", "dim")
+
+    def answer(self, run: Run, comparison: Comparison) -> None:
+        """Print which points of a sweep are as good as its reference point."""
+        lines = wording.answered(answers(comparison.findings, run))
+        if lines:
+            self.line("")
+        for line in lines[:ANSWERS]:
+            self.line(clean(line))
+        if len(lines) > ANSWERS:
+            self.line(f"and {len(lines) - ANSWERS:,} more points", "dim")
 
     def proposal(self, comparison: Comparison) -> None:
         """Print the baseline that the change brings, if it brings one."""

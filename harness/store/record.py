@@ -193,12 +193,12 @@ class Looks:
         return 1.0 - 2.0 * self.alpha
 
 
-def axis_values(declaration: Mapping[str, Json], axis: str) -> dict[str, Json]:
-    """For each value of an axis, in order: as points name it, in canonical JSON → in plain form, as keys have it."""
+def axis_values(declaration: Mapping[str, Json], axis: str) -> list[tuple[Json, Json]]:
+    """Each value of an axis, in order: as points name it, and in plain form, as keys have it."""
     matrix, names = (declaration.get(part) for part in ("matrix", "names"))
     values: Any = matrix.get(axis, []) if isinstance(matrix, Mapping) else []
     shown: Any = names.get(axis, values) if isinstance(names, Mapping) else values
-    return dict(zip(map(canonical, shown), values, strict=True))
+    return list(zip(shown, values, strict=True))
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def test_a_run_is_that_of_the_command_and_prints_nothing(
     run = harness.run("suites/suite.yaml", set={"model.epochs": 4})
     assert toy.capsys.readouterr() == ("", "")
     assert not (toy.folder / "summary.md").exists()
-    assert (run.outcome, run.exit) == ("no baseline", Exit.INCOMPARABLE)
+    assert (run.outcome, run.exit) == ("no baseline yet", Exit.INCOMPARABLE)
     assert [run.path] == toy.runs
     assert run.report == run.path / "report.html"
     assert {"run.json", "items.parquet", "report.md", "junit.xml"} <= {f.name for f in run.path.iterdir()}
@@ -263,7 +263,7 @@ def test_a_run_is_loaded_by_its_folder_its_id_and_its_suite(
     run = harness.run("toy/centre")
     for given in (run.path, str(run.path), run.id, "toy/centre", "suites/suite.yaml", run.path / "run.json"):
         loaded = harness.load(given)
-        assert (loaded.id, loaded.outcome) == (run.id, "no baseline")
+        assert (loaded.id, loaded.outcome) == (run.id, "no baseline yet")
         assert loaded.findings == run.findings
     monkeypatch.chdir("/")
     assert harness.load(run.path).artifact("numbers").path.is_dir()

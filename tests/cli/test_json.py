@@ -71,7 +71,7 @@ def test_a_run_tells_what_became_of_every_suite(judged: Project) -> None:
     body = strict(said)
     assert (said.code, body["exit"]) == (4, 4)
     told = {run["suite"]: (run["outcome"], run["exit"]) for run in body["runs"]}
-    assert told == {"toy/centre": ("unchanged", 0), "toy/other": ("no baseline", 4)}
+    assert told == {"toy/centre": ("unchanged", 0), "toy/other": ("no baseline yet", 4)}
     for run in body["runs"]:
         assert Path(run["report"]).is_file()
         assert run["comparison"]["suite"] == run["suite"]

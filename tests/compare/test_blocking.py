@@ -18,7 +18,7 @@ PROPOSED = EXAMPLES["proposed"]
 def test_the_usual_words_give_the_exit_codes_of_a_run(example: str) -> None:
     comparison = EXAMPLES[example]
     assert exit_code(comparison, USUAL) is comparison.exit()
-    assert exit_code(comparison, (*USUAL, "inconclusive")) is comparison.exit(strict=True)
+    assert exit_code(comparison, (*USUAL, "inconclusive")) is replace(comparison, strict=True).exit()
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

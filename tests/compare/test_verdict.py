@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import statistics
 from dataclasses import replace
 
 import pytest
@@ -17,7 +19,7 @@ from compare.runs import (
     side,
 )
 
-from harness.compare import Verdict
+from harness.compare import Verdict, stats
 from harness.compare.differences import Fields
 from harness.compare.sample import Side
 from harness.compare.verdict import compare, within
@@ -141,10 +143,27 @@ def test_another_environment_is_a_cause_and_never_a_reason_not_to_compare() -> N
     assert [c.field for c in found.causes] == ["torch"]
 
 
-def test_no_baseline_is_incomparable_for_each_gate() -> None:
+def test_without_a_baseline_each_gate_says_what_it_measured_and_could_see() -> None:
     comparison = compare(seeded(BASE), None, (gate(0.02), gate(0.1, metric="kid")), note="accept one")
-    assert [(f.metric, f.verdict) for f in comparison.findings] == [(m, "incomparable") for m in ("m", "kid")]
+    assert [(f.metric, f.verdict) for f in comparison.findings] == [(m, None) for m in ("m", "kid")]
     assert (comparison.exit(), comparison.note) == (Exit.INCOMPARABLE, "accept one")
+    measured = comparison.findings[0].measured
+    assert measured
+    assert (measured.mean, measured.repeats, measured.unit) == (pytest.approx(0.81), 5, "seeds")
+    assert measured.deviation == pytest.approx(statistics.stdev(BASE))
+    expected = stats.detectable(math.sqrt(2) * statistics.stdev(BASE), 5, stats.ALPHA / 2)
+    assert comparison.findings[0].sees == pytest.approx(expected)
+    assert comparison.findings[1].measured is None, "the run has no such score"
+
+
+def test_a_suite_with_a_reference_and_no_gate_of_a_baseline_ends_by_its_reference() -> None:
+    ours = side(score(repeats(BASE), {"p": 1}), score(repeats([b - 0.2 for b in BASE]), {"p": 2}))
+    for margin, code in ((0.5, Exit.OK), (0.02, Exit.REGRESSED)):
+        against = gate(margin, against_reference=True)
+        found = compare(ours, None, (against,), reference={"p": 1})
+        assert (found.exit(), found.lacks_baseline) == (code, False)
+        both = compare(ours, None, (against, gate(0.1)), reference={"p": 1})
+        assert both.exit() is (code if code is Exit.REGRESSED else Exit.INCOMPARABLE), "one gate waits"
 
 
 def test_fields_without_a_gate_are_reported_and_those_without_a_direction_are_not_compared() -> None:

@@ -150,7 +150,7 @@ def test_the_outcome_follows_the_exit_code(verdicts: tuple[Verdict, ...], word: 
 
 def test_the_outcome_says_failed_missing_and_no_baseline() -> None:
     assert wording.outcome(COMPARISON).word == "failed"
-    assert wording.outcome(NO_BASELINE).word == "no baseline"
+    assert wording.outcome(NO_BASELINE).word == "no baseline yet"
     assert wording.outcome(replace(EMPTY, missing=(Point("fid", {}),))).word == "missing"
 
 

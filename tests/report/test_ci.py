@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from report.test_golden import COMPARISON, EMPTY, EXAMPLES, FINDINGS, HOSTILE, NO_BASELINE, many
 from toy_suites import TOY, changed, write_suite
 
-from harness.compare import Verdict
+from harness.compare import Measured, Verdict
 from harness.compare.wording import clean, first_line
 from harness.report.ci import junit, workflow_commands
 from harness.suite import load
@@ -177,9 +177,9 @@ def test_a_failed_task_comes_first_with_the_first_line_of_its_log() -> None:
 
 
 def test_without_a_baseline_there_is_one_warning_with_the_command_that_makes_one() -> None:
-    unjudged = replace(FINDINGS[3], reason="there is no baseline for this suite")
+    unjudged = replace(FINDINGS[3], verdict=None, estimate=None, measured=Measured(0.5, 0.1, 5, "seeds"))
     [found] = shown(workflow_commands(replace(NO_BASELINE, findings=(unjudged, unjudged))))
-    assert (found.level, found.properties["title"]) == ("warning", "no baseline")
+    assert (found.level, found.properties["title"]) == ("warning", "no baseline yet")
     assert "harness accept" in found.message
 
 

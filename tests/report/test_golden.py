@@ -27,6 +27,7 @@ from harness.compare import (
     Difference,
     Estimate,
     Finding,
+    Measured,
     Point,
     Proposal,
     Proposed,
@@ -296,7 +297,40 @@ PROPOSAL = Proposal(
     ("scores.overall_accuracy",),
 )
 
+FIRST = replace(
+    NO_BASELINE,
+    findings=(
+        finding(
+            "scores.overall_accuracy",
+            None,
+            gated=True,
+            margin=0.02,
+            sees=0.0345,
+            measured=Measured(0.8120, 0.0123, 5, "seeds"),
+        ),
+        finding(
+            "kid.distance", None, gated=True, better="lower", margin=0.1, reason="there is no baseline yet"
+        ),
+        *(
+            finding(
+                name,
+                verdict,
+                at={"images.scheduler": "euler", "images.steps": steps},
+                against={"images.scheduler": "pndm", "images.steps": 50},
+                estimate=estimate(0.5, change, 0.01, repeats=3),
+            )
+            for name, verdict, steps, change in (
+                ("recall.coverage", Verdict.UNCHANGED, 20, 0.001),
+                ("scores.overall_accuracy", Verdict.UNCHANGED, 20, 0.002),
+                ("recall.coverage", Verdict.REGRESSED, 10, -0.1),
+                ("scores.overall_accuracy", Verdict.INCONCLUSIVE, 10, 0.0),
+            )
+        ),
+    ),
+)
+
 EXAMPLES = {
+    "first": FIRST,
     "proposed": replace(COMPARISON, failures=(), proposal=replace(PROPOSAL, worse=())),
     "proposed-worse": replace(COMPARISON, failures=(), proposal=PROPOSAL),
     "proposed-in-vain": replace(

@@ -65,8 +65,9 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(example: str) -> Non
 def test_the_banner_and_the_provenance_come_first() -> None:
     lines = [line for line in render(RUN, COMPARISON).splitlines() if line]
     assert lines[0] == "## ❌ failed: smoke/land-cover"
-    assert lines[2].startswith("commit 4f0c2d9e8b7a · tree with uncommitted changes · device Example CPU")
-    assert lines[2].endswith("baseline cpu, accepted 2 days before this run (first baseline on two cores)")
+    assert lines[2].startswith("- euler at 10 steps regressed in fid.distance against pndm at 50 steps")
+    assert lines[3].startswith("commit 4f0c2d9e8b7a · tree with uncommitted changes · device Example CPU")
+    assert lines[3].endswith("baseline cpu, accepted 2 days before this run (first baseline on two cores)")
 
 
 @pytest.mark.parametrize("limit", [LEAST_BYTES, 50_000, 300_000, STEP_SUMMARY_BYTES])

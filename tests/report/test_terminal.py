@@ -107,7 +107,7 @@ def test_missing_new_and_deselected_scores_are_counted_and_named() -> None:
     ("example", "last"),
     [
         ("empty", "- not gated: nothing is gated (3 tasks, 1 cached, 71.2 s, exit 0)"),
-        ("no-baseline", "≠ no baseline: nothing to compare with (3 tasks, 1 cached, 71.2 s, exit 4)"),
+        ("no-baseline", "» no baseline yet: nothing is gated (3 tasks, 1 cached, 71.2 s, exit 4)"),
     ],
 )
 def test_the_last_line_is_the_outcome(example: str, last: str) -> None:

@@ -121,7 +121,7 @@ TONES: dict[str, Tone] = {
     "failed": "regressed",
     "incomparable": "incomparable",
     "missing": "incomparable",
-    "no baseline": "incomparable",
+    "no baseline yet": "proposed",
     "inconclusive": "inconclusive",
     "unchanged": "unchanged",
     "not gated": "unchanged",

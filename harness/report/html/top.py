@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from harness.artifact import Json
 from harness.compare import Finding, Verdict, wording
+from harness.compare.answers import answers
 from harness.compare.differences import protocol_id, suite_id
 from harness.formats.strict_json import canonical
 from harness.report.finding_text import confidence, look
@@ -20,8 +21,8 @@ from harness.store.record import Run
 WORST = 8
 """Maximum number of gated findings on the first screen; the section below has all."""
 
-REPEATS = 5
-"""Maximum number of values shown for a metric that has no baseline."""
+ANSWERS = 8
+"""Maximum number of points of a sweep that get a sentence on the first screen."""
 
 NAMED = 3
 """Maximum number of differences and failures named on the first screen."""
@@ -48,15 +49,17 @@ def top(context: Context) -> Markup:
     comparison = context.comparison
     result = wording.outcome(comparison)
     gated = _headlines([f for f in wording.worst_first(comparison.findings) if f.gated], context.run)
+    judged = gated if comparison.baseline else [f for f in gated if f.against is not None]
     return fragment(
         "top.html.jinja",
         about=context.run.about,
         tone=TONES[result.word],
         outcome=result,
         note=comparison.note,
-        rows=[_row(f) for f in gated[:WORST]] if comparison.baseline else [],
-        more=len(gated) - WORST,
-        measured=[] if comparison.baseline else _measured(context),
+        answer=wording.answered(answers(comparison.findings, context.run))[:ANSWERS],
+        rows=[_row(f) for f in judged[:WORST]],
+        more=len(judged) - WORST,
+        measured=[] if comparison.baseline else _measured(gated),
         interval=f"{confidence(gated)} interval",
         sure=[*_sure(gated), *filter(None, [look(comparison)])],
         since=list(_since(context)),
@@ -98,15 +101,10 @@ def _row(finding: Finding) -> Row:
     return Row(finding, tone, wording.place(finding), wording.figures(finding))
 
 
-def _measured(context: Context) -> list[tuple[str, str]]:
-    """Return the gated metrics of a run without a baseline: name and place, values of the repeats."""
-    gated = {f"{g.metric}.{g.field}" for g in context.run.gates}
-    told = [
-        (f"{name} ({wording.point(at)})" if at else name, ", ".join(wording.together(values[:REPEATS])))
-        for name, at, values in wording.uncompared(context.run, context.comparison)
-        if name in gated
-    ]
-    return told[:WORST]
+def _measured(gated: Sequence[Finding]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return the gates that have no baseline yet: name, place, and what was measured."""
+    waiting = [f for f in gated if f.against is None]
+    return [(f.name, wording.place(f), wording.measured(f)) for f in waiting[:WORST]]
 
 
 def _sure(gated: list[Finding]) -> Iterator[str]:
@@ -132,7 +130,7 @@ def _sure(gated: list[Finding]) -> Iterator[str]:
 def _since(context: Context) -> Iterator[str]:
     """Yield the baseline's name, age, reason of acceptance, and place of origin."""
     if context.comparison.baseline is None:
-        yield "no baseline"
+        yield "no baseline yet"
         return
     yield wording.clean(f"baseline {wording.against(context.run, context.comparison)}", most=2 * LINE)
     if context.baseline and (commit := context.baseline.run.provenance.get("commit")):

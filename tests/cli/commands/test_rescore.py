@@ -75,6 +75,20 @@ def test_a_direction_that_turned_is_incomparable_and_said_before_it_is_accepted(
     assert turned in lucky.harness("rescore", "lucky/cpu").out
 
 
+def test_another_execution_is_not_scored_in_place_of_that_of_the_baseline(
+    lucky: Lucky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Executed anew, a stage may leave other files under the same key."""
+    before = lucky.baseline.read_bytes()
+    monkeypatch.setenv("MACHINE", "another")
+    assert lucky.harness("run", "suites/lucky.yaml", "--fresh", "drawn").code in (0, 6)
+    doubled(lucky)
+    said = lucky.harness("rescore", "lucky/cpu", "--accept", "sizes were radii")
+    assert said.code == 2, said.out
+    assert "has other files than were scored, from another execution: drawn (seed=0)" in said.error
+    assert lucky.baseline.read_bytes() == before
+
+
 def test_nothing_but_the_metric_runs(lucky: Lucky) -> None:
     doubled(lucky)
     lucky.edit("    folder = job.folder()\n", "    raise AssertionError('the subject ran')\n")

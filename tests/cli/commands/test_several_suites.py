@@ -30,7 +30,7 @@ def test_one_runs_after_another_and_the_last_lines_sum_up(two: Project) -> None:
     assert said.out.splitlines()[-3:] == [
         "2 suites, exit 4",
         "  toy/centre: unchanged (exit 0)",
-        "  toy/other: no baseline (exit 4)",
+        "  toy/other: no baseline yet (exit 4)",
     ]
     assert len(two.runs) == 3
     assert all((folder / "report.html").is_file() for folder in two.runs)
@@ -57,7 +57,7 @@ def test_a_task_that_fails_does_not_keep_the_others_from_running(two: Project) -
     assert said.out.splitlines()[-4:] == [
         "3 suites, exit 5",
         "  toy/fails: failed (exit 5)",
-        "  toy/other: no baseline (exit 4)",
+        "  toy/other: no baseline yet (exit 4)",
         "  toy/centre: unchanged (exit 0)",
     ]
 

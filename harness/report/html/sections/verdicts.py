@@ -34,16 +34,26 @@ ROWS = 200
 
 def verdicts(context: Context) -> Section | None:
     """Show the gated findings as chart and text; None if nothing is gated."""
-    gated = [f for f in wording.worst_first(context.comparison.findings) if f.gated]
-    if not gated:
+    found = [f for f in wording.worst_first(context.comparison.findings) if f.gated]
+    if not found:
         return None
-    blocks: list[Block] = []
+    is_first = context.comparison.baseline is None
+    waiting = [f for f in found if is_first and f.against is None]
+    gated = [f for f in found if f not in waiting]
+    blocks: list[Block] = [_measured(waiting)] if waiting else []
     if any(f.estimate for f in gated):
         blocks.append(forest(gated))
-    else:
+    elif gated:
         blocks.append(table("Gated metrics, worst first", gated, "baseline", ROWS))
     lead = f"Verdicts are {claims}." if (claims := wording.claims(gated)) else ""
     return Section("verdicts", "Verdicts", tuple(blocks), lead)
+
+
+def _measured(findings: Sequence[Finding]) -> Table:
+    """Make a table of the gates that have no baseline yet."""
+    columns = ("gated metric", "mean", "deviation of one repeat", "margin", "could see", "repeats")
+    rows = tuple((metric_cell(f), *map(Cell, wording.measured(f))) for f in findings[:ROWS])
+    return Table("Measured, with no baseline yet", columns, rows, left_out=max(len(findings) - ROWS, 0))
 
 
 def proposal(context: Context) -> Section | None:
