@@ -112,6 +112,15 @@ def test_a_package_is_no_kind_of_project_and_overwrites_nothing(project: Project
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
+def test_the_contributing_guide_has_its_project_file_and_its_stages() -> None:
+    files = {path: content.decode() for path, content in package.files(Path("sea-ice")).items()}
+    guide = (ITSELF / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert f"```toml\n{files['pyproject.toml']}```" in guide
+    for line in files["src/sea_ice/stages.py"].splitlines():
+        if line.startswith(("@stage", "def ", "class ")) or "out.add(" in line or "np.abs" in line:
+            assert line in guide, line
+
+
 def test_every_file_of_it_is_text_with_its_own_name() -> None:
     for path, content in package.files(Path("river-plumes")).items():
         assert "«" not in content.decode()
