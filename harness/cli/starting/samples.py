@@ -14,14 +14,14 @@ SIZE = 32
 
 
 def predictions() -> Mapping[str, bytes]:
-    """``data/predictions.csv``: 90 items of three classes, of which four in five are predicted correctly."""
+    """``data/predictions.csv``: 1,200 items of three classes, of which four in five are predicted correctly."""
     draw = random.Random(1)
     lines = ["item,label,prediction"]
-    for number in range(90):
+    for number in range(1200):
         label = CLASSES[number % len(CLASSES)]
         others = [name for name in CLASSES if name != label]
         predicted = label if draw.random() < 0.8 else others[draw.randrange(2)]
-        lines.append(f"tile-{number:03d}.png,{label},{predicted}")
+        lines.append(f"tile-{number:04d}.png,{label},{predicted}")
     return {"data/predictions.csv": _lines(lines)}
 
 
