@@ -5,7 +5,6 @@
     org/name@<40 hex>:data/a.pt  one file or folder inside it
     path:../checkpoints/best     a local file or folder, relative to the suite's file
     path:../best@sha256:<64 hex> the same, only if its content has this digest
-    asset:tiny-pipeline          what is installed with the harness, in ``assets/``
 
 ``resolve.py`` finds the files.
 """
@@ -18,12 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from harness.artifact import Json
-from harness.errors import nearest
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _PINNED = re.compile(r"(.+)@sha256:([0-9a-f]*)")
-ASSETS = ("tiny-pipeline",)
-_ASSETS = Path(__file__).parent / "assets"
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 Origin = Literal["mirror", "hub cache", "hub", "path"]
@@ -79,11 +75,6 @@ class Source:
             if len(pinned[2]) != 64:
                 raise ValueError(f"{text!r}: a digest has 64 hex digits, not {len(pinned[2])}")
             return cls(text, place=Path(pinned[1]), pin=pinned[2])
-        if text.startswith("asset:"):
-            name = text[6:].strip()
-            if name not in ASSETS:
-                raise ValueError(f"{text!r}: no such asset, only {', '.join(ASSETS)}{nearest(name, ASSETS)}")
-            return cls(text, place=_ASSETS / name)
         repo, at, rest = text.partition("@")
         commit, colon, inside = rest.partition(":")
         if not _REPO.fullmatch(repo):

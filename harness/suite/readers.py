@@ -95,6 +95,10 @@ class Choice:
         raise SuiteError(tree.where, f"{name}: {tree} is none of {listed}{close}")
 
 
+FURTHER_FORMS: dict[Any, Callable[[str], Any]] = {}
+"""Type with ``from_text`` → parser of further forms of its text: None for other forms, ValueError as ``from_text``."""
+
+
 @dataclass(frozen=True)
 class FromText:
     """A class that parses its own text."""
@@ -112,7 +116,10 @@ class FromText:
         if not isinstance(tree, Scalar) or tree.is_null:
             raise _unexpected(tree, name, f"text ({self.about})")
         try:
-            value = self.type.from_text(tree.text)
+            further = FURTHER_FORMS.get(self.type)
+            value = further(tree.text) if further is not None else None
+            if value is None:
+                value = self.type.from_text(tree.text)
         except ValueError as e:
             raise SuiteError(tree.where, f"{name}: {e}") from None
         if hasattr(value, "relative_to"):

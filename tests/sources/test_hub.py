@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.sources.content import DigestCache
 from harness.sources.hub import Source
-from harness.sources.resolve import resolve
 from harness.suite.typed import to_json
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -29,19 +27,6 @@ def test_a_path_is_relative_to_the_suites_folder(tmp_path):
     assert Source.from_text("path:/data/own").relative_to(tmp_path).place == Path("/data/own")
 
 
-def test_an_asset_is_what_is_installed_with_the_harness_wherever_the_suite_lies(tmp_path):
-    asset = Source.from_text("asset:tiny-pipeline").relative_to(tmp_path)
-    assert asset.place is not None
-    assert (asset.place / "model_index.json").is_file()
-    cache = DigestCache(tmp_path / "cache")
-    found, by_path = (
-        resolve(s, mirror=None, cache=cache, download=False)
-        for s in (asset, Source.from_text(f"path:{asset.place}"))
-    )
-    assert found.to_key() == by_path.to_key()
-    assert found.facts()["reference"] == "asset:tiny-pipeline"
-
-
 def test_a_repository_stays_what_it_is_wherever_the_suite_lies(tmp_path):
     source = Source.from_text("org/name@unpinned")
     assert source.relative_to(tmp_path) == source
@@ -59,9 +44,6 @@ def test_a_repository_stays_what_it_is_wherever_the_suite_lies(tmp_path):
         ("./data", "neither org/name@commit nor path:"),
         ("", "neither org/name@commit nor path:"),
         ("path:", "a file or folder must follow 'path:'"),
-        ("asset:tiny-pipelin", "no such asset, only tiny-pipeline; did you mean 'tiny-pipeline'?"),
-        ("asset:../hub.py", "no such asset"),
-        ("asset:", "no such asset"),
         ("org/name@unpinned:", "must be a file or folder inside org/name"),
         ("org/name@unpinned:/etc/passwd", "must be a file or folder inside org/name"),
         ("org/name@unpinned:a/../../b", "must be a file or folder inside org/name"),
