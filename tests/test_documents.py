@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +16,12 @@ import pytest
 from command_line import Project, environment, package
 from toy_suites import write_suite
 
+from harness import artifact
 from harness.cli.arguments import parser
+from harness.cli.starting import projects
 from harness.stage import REQUIRED
+from harness.suite import registry
+from harness.suite.registry import UnknownStageError
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -109,7 +117,10 @@ def execute(block: Block, names: dict[str, Any]) -> None:
 
 
 def test_there_is_code_in_the_documents_and_every_block_of_python_is_run_here() -> None:
-    ran = {"python.md", "run-json.md", "scaling.md", "CONTRIBUTING.md", "keys.md"}
+    ran = {
+        *("python.md", "run-json.md", "scaling.md", "CONTRIBUTING.md", "keys.md"),
+        *("testing.md", "artifacts.md"),
+    }
     assert {b.document.name for b in ALL if b.language == "python"} == ran
     assert len(python_of("python.md")) >= 10
 
@@ -179,6 +190,113 @@ def test_the_examples_of_a_stage_and_a_metric(project: Project, monkeypatch: pyt
         for name in ("blurred", "plain")
     )
     assert 0 < blurred < 0.6 * plain
+
+
+def test_the_examples_of_tests_are_whole_files_that_pass(tmp_path: Path) -> None:
+    """Each block is put where the document says, and nothing is added."""
+    stages, tests = python_of("testing.md")
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "masks.py").write_text(stages.text)
+    (tmp_path / "test_masks.py").write_text(tests.text)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
+    assert "3 passed" in ran.stdout
+
+
+def test_the_example_of_a_kind_of_ones_own(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = python_of("artifacts.md")
+    monkeypatch.syspath_prepend(package(project.folder / "site", "heights", block.text))
+    said = project.harness("stages", "heights.walk")
+    assert said.code == 0
+    assert "→ Heights" in said.out
+
+
+def test_examples_of_stages_and_metrics_need_nothing_but_themselves(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole file each: it is imported alone, with the imports that it has."""
+    stage, metric = python_of("CONTRIBUTING.md")
+    for word, block in (("alone", stage), ("single", metric)):
+        monkeypatch.syspath_prepend(package(project.folder / word, word, block.text))
+    assert registry.find("alone.blur").outputs
+    assert registry.find("single.sharpness").is_metric
+
+
+CELLS = re.compile(r"^\| (`[A-Z].*?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
+TABLE = CELLS.findall((ROOT / "docs" / "artifacts.md").read_text(encoding="utf-8"))
+"""Of each line: kinds, writers, readers."""
+NAMES = sorted({n for line in TABLE for n in re.findall(r"`((?:\w+\.)+\w+)`", "".join(line[1:]))})
+
+
+def test_each_kind_of_artifact_has_a_line_with_its_writer_and_its_reader() -> None:
+    named = [kind for kinds, _, _ in TABLE for kind in re.findall(r"`(\w+)`", kinds)]
+    classes = [value for value in vars(artifact).values() if isinstance(value, type)]
+    kinds = [c.__name__ for c in classes if issubclass(c, artifact.Artifact) and c is not artifact.Artifact]
+    assert sorted(named) == sorted(kinds)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_reader_and_writer_is_public_and_there(name: str) -> None:
+    if name == "prompt_writer.index":  # a stage
+        assert registry.find(name).outputs
+        return
+    if "formats.predictions." in name and importlib.util.find_spec("harness.formats.predictions") is None:
+        pytest.skip(
+            "harness.formats.predictions comes with the stage predictions.read, which does not exist yet"
+        )
+    assert "._" not in name
+    parts = name.split(".")
+    library = 1 if parts[0] != "harness" else len(parts) - 1
+    value: Any = importlib.import_module(".".join(parts[:library]))
+    for word in parts[library:]:
+        value = getattr(value, word)
+    assert callable(value)
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_readme_begins_with_installing_then_a_gate_then_the_clone_and_the_ideas_come_after() -> None:
+    order = ["Install", "Your own classifier in CI", "The clone: two commands", "Five ideas"]
+    titles = re.findall(r"^## (.+)$", README, re.MULTILINE)
+    assert titles[:3] == order[:3]
+    assert titles.index(order[3]) > 3
+
+
+def gate_in_readme() -> tuple[str, list[str]]:
+    """The suite and the commands of "Your own classifier in CI"."""
+    section = README.partition("\n## Your own classifier in CI\n")[2].partition("\n## ")[0]
+    _, suite, commands = re.findall(r"^```\w*\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    return suite, commands.splitlines()
+
+
+def test_the_suite_in_readme_is_the_one_that_init_writes() -> None:
+    suite, _ = gate_in_readme()
+    files = projects.files("predictions")
+    assert files["suites/predictions.yaml"].decode().partition("\n")[2] == suite
+    sample = files["data/predictions.csv"].decode().splitlines()
+    assert "\n".join(["```", *sample[:2], "```"]) in README
+
+
+def test_the_gate_in_readme_ends_as_it_says(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        registry.find("predictions.read")
+    except UnknownStageError:
+        pytest.skip("the stage predictions.read does not exist yet")
+    codes = []
+    for line in gate_in_readme()[1]:
+        if line.startswith("cd "):
+            monkeypatch.chdir(line[3:])
+        elif line.startswith("harness "):
+            codes.append(project.harness(*words_of(line)).code)
+    assert codes == [0, 4, 0, 0]
 
 
 def commands() -> list[tuple[str, str]]:

@@ -16,6 +16,8 @@ from command_line import TOYS, Said
 from rated import exported, reviewed
 from toy_suites import TOY, write_suite
 
+from harness.cli.arguments import KINDS
+
 Run = Callable[..., Said]
 SMOKE = thin_core.TREE / "suites" / "smoke"
 
@@ -77,6 +79,17 @@ def test_stages_are_listed_and_described(run: Run) -> None:
     assert "land_cover.train" in run("stages").out
     assert run("stages", "text_to_image.sample").code == 0
     assert run("schema").json["title"] == "An evaluation suite"
+
+
+def test_projects_and_packages_are_started(run: Run, tmp_path: Path) -> None:
+    """From the wheel: the texts they are made of are in it."""
+    for kind in KINDS:
+        said = run("init", kind, "--kind", kind)
+        assert said.code == 0, said.err
+        assert (tmp_path / kind / "suites" / f"{kind}.yaml").is_file()
+        assert (tmp_path / kind / ".gitignore").is_file()
+    assert run("init", "--package", "sea-ice").code == 0
+    assert (tmp_path / "sea-ice" / "src" / "sea_ice" / "stages.py").is_file()
 
 
 def test_a_run_to_its_verdict_and_what_reads_it(run: Run, tmp_path: Path) -> None:

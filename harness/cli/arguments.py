@@ -13,6 +13,8 @@ from harness.cli.parser import EXIT_CODES, Commands, Parser, add_command, path, 
 
 RUN = "a run's folder, its id, or a suite's name or file for its latest run"
 SUITE = "a suite's file, or its name in the project"
+KINDS = ("predictions", "classifier", "images", "language-model", "schedulers")
+"""What ``harness init`` can start; ``cli/starting/projects.py`` has the rest."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -190,6 +192,23 @@ def parser() -> argparse.ArgumentParser:
         commands, "completion", "print the code with which a shell completes commands, suites and runs"
     )
     completion.add_argument("shell", choices=SHELLS, help="the shell that reads it")
+    init = add_command(commands, "init", "start a project of your own, or a package of your own stages")
+    init.add_argument(
+        "folder",
+        nargs="?",
+        type=path,
+        metavar="DIR",
+        help="where it goes; made if it is not there (default: the working folder)",
+    )
+    init.add_argument(
+        "--kind", choices=KINDS, metavar="KIND", help=f"{', '.join(KINDS)} (without it, they are described)"
+    )
+    init.add_argument(
+        "--package",
+        type=path,
+        metavar="DIR",
+        help="a Python package with a stage, a metric and their tests, named after DIR",
+    )
     add_command(commands, "schema", "print the JSON Schema of a suite file, for editors")
     stages = add_command(commands, "stages", "list stages and metrics with their parameters")
     stages.add_argument("name", nargs="?", help="one stage in full, e.g. land_cover.train")

@@ -87,6 +87,15 @@ def all_stages(skipped: list[str] | None = None) -> list[Stage]:
     return sorted(found, key=lambda s: s.name)
 
 
+def is_taken(word: str) -> bool:
+    """Whether a module of stages is known by this word, as in ``use: word.function``.
+
+    Raises:
+        UsageError: two packages claim one word.
+    """
+    return word in _homes()
+
+
 def _homes() -> Mapping[str, _Home]:
     return _homes_on(tuple(sys.path))
 

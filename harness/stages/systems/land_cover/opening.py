@@ -1,0 +1,47 @@
+"""Opens a stored classifier, and saves a network as one, for stages of other packages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors.torch import save_file
+
+from harness.stages.systems import land_cover
+from harness.stages.systems.land_cover.loading import Preparation
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def open_classifier(folder: Path, what: str = "the classifier") -> tuple[list[str], Preparation, nn.Module]:
+    """Class names, how images are prepared, and the network, on the CPU.
+
+    Args:
+        folder: of a ``Classifier``.
+        what: its name in messages.
+
+    Raises:
+        StageError: a file is missing or damaged, or the weights do not fit.
+    """
+    return land_cover._restore(folder, what)
+
+
+def save(
+    network: nn.Module, architecture: str, classes: Sequence[str], preparation: Preparation, folder: Path
+) -> None:
+    """Write a classifier's folder.
+
+    Args:
+        network: as ``timm.create_model(architecture, num_classes=len(classes))`` makes it.
+        architecture: timm's name.
+        classes: their names, in the order of the logits.
+        preparation: how its images are prepared.
+        folder: must exist.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    save_file(state, folder / land_cover.MODEL)
+    described = {"model": architecture, "classes": list(classes), "preparation": preparation.to_json()}
+    (folder / land_cover.DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
