@@ -112,10 +112,8 @@ def keys_then(run: Run, plan: Plan, where: str) -> dict[TaskId, str]:
 
 def _of_seed(value: Json, task: Task, spelled: Mapping[str, Json]) -> Json:
     """The value of one repeat of a source by seed; any other value as it is."""
-    if not isinstance(value, Mapping) or len(value) != 1:
-        return value
-    [(text, members)] = value.items()
-    if SEED not in text or not isinstance(members, Mapping):
+    members = _members(value)
+    if not members:
         return value
     seed = next(p for p, spec in task.stage.parameters.items() if spec.mark is Mark.SEED)
     return members.get(str(spelled[seed]))
@@ -198,9 +196,30 @@ def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for name in sorted({*then["parameters"], *now["parameters"]}):
         if name not in then["parameters"]:
             yield f"a new parameter {name!r}"
-        elif then["parameters"][name] != now["parameters"].get(name):
+        elif not _is_same(then["parameters"][name], now["parameters"].get(name)):
             old, new = (located_yaml.shorten(canonical(n["parameters"].get(name)), 40) for n in (then, now))
             yield f"{name} {old} → {new}"
+
+
+def _is_same(then: Json, now: Json) -> bool:
+    """Whether a value has not changed; of a source by seed, the files of the seeds that both have."""
+    before, after = _members(then), _members(now)
+    if before and after and [*_mapping(then)] == [*_mapping(now)]:
+        return all(before[seed] == after[seed] for seed in before.keys() & after.keys())
+    return then == now
+
+
+def _members(value: Json) -> Mapping[str, Json]:
+    """Seed → the content of the source of that repeat; empty for a value that is no source by seed."""
+    whole = _mapping(value)
+    if len(whole) != 1:
+        return {}
+    [(text, members)] = whole.items()
+    return members if SEED in text and isinstance(members, Mapping) else {}
+
+
+def _mapping(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _stages(run: Run) -> Mapping[str, Any]:
@@ -231,9 +250,8 @@ def _referred(value: Json, references: Mapping[Json, Json]) -> Json:
     if isinstance(value, list):
         return [_referred(v, references) for v in value]
     if isinstance(value, dict):
-        if len(value) == 1 and SEED in next(iter(value)):
-            text: str = next(iter(value))
-            return text
+        if _members(value):
+            return str(next(iter(value)))
         return {n: _referred(v, references) for n, v in value.items()}
     return value
 
