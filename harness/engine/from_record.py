@@ -196,17 +196,19 @@ def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for name in sorted({*then["parameters"], *now["parameters"]}):
         if name not in then["parameters"]:
             yield f"a new parameter {name!r}"
-        elif not _is_same(then["parameters"][name], now["parameters"].get(name)):
+        elif (seeds := _other_seeds(then["parameters"][name], now["parameters"].get(name))) is not None:
+            yield from (f"the {name} of seed {seed}" for seed in seeds)
+        elif then["parameters"][name] != now["parameters"].get(name):
             old, new = (located_yaml.shorten(canonical(n["parameters"].get(name)), 40) for n in (then, now))
             yield f"{name} {old} → {new}"
 
 
-def _is_same(then: Json, now: Json) -> bool:
-    """Whether a value has not changed; of a source by seed, the files of the seeds that both have."""
+def _other_seeds(then: Json, now: Json) -> list[str] | None:
+    """The seeds that both have and whose source has changed; None unless both are one source by seed."""
     before, after = _members(then), _members(now)
-    if before and after and [*_mapping(then)] == [*_mapping(now)]:
-        return all(before[seed] == after[seed] for seed in before.keys() & after.keys())
-    return then == now
+    if not before or not after or [*_mapping(then)] != [*_mapping(now)]:
+        return None
+    return [seed for seed in before if seed in after and before[seed] != after[seed]]
 
 
 def _members(value: Json) -> Mapping[str, Json]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.errors import SuiteError, UsageError
-from harness.sources.by_seed import BySeed, by_seed, is_by_seed
+from harness.sources.by_seed import SEED, BySeed, by_seed, is_by_seed
 from harness.sources.hub import Source
 from harness.stage import Mark
 from harness.suite import Suite
@@ -51,6 +51,20 @@ def used(suite: Suite) -> Suite:
         return replace(value, members={s: m for s, m in value.members.items() if s in own})
 
     return _changed(suite, members)
+
+
+def kept(only: Mapping[str, tuple[Any, ...]], suite: Suite) -> dict[str, tuple[Any, ...]]:
+    """The values of axes to keep, as the suite has them now that its sources are looked up."""
+    axes = {axis.field: axis.values for axis in suite.matrix}
+    return {
+        field: tuple(v for v in axes[field] if v in values or _written(v) in map(_written, values))
+        for field, values in only.items()
+    }
+
+
+def _written(value: Any) -> str | object:
+    """A source by seed as it is written; another value is equal to none by that."""
+    return value.text if isinstance(value, BySeed | Source) and SEED in value.text else object()
 
 
 def seed_of(suite: Suite, name: str) -> str | None:
