@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 MOST = 100_000
 """Largest index of a class that is not named."""
 
@@ -115,11 +117,14 @@ def _index(row: Row, column: str, named: Named) -> int:
 def _value(row: Row, column: str, digits_are_indices: bool) -> str | int:
     """A class as it is written: its name, or its index."""
     value: Any = row[column]
-    if isinstance(value, float) and value.is_integer():  # a column that a tool has turned into floats
-        value = int(value)
-    if isinstance(value, str) and value.strip():
-        return int(value) if digits_are_indices and value.strip().isdecimal() else value
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    found = value
+    if isinstance(found, float) and found.is_integer():  # a column that a tool has turned into floats
+        found = int(found)
+    if isinstance(found, str) and digits_are_indices and _WHOLE.fullmatch(found.strip()):
+        found = int(found)
+    if isinstance(found, str) and found.strip() and found.strip().lower() != "nan":
+        return found
+    if isinstance(found, bool) or not isinstance(found, int) or found < 0:
         told = f"{column} is {value!r:.40}, expected a class: its name, or its index from 0"
         raise StageError(f"{row.where}: {told}")
-    return value
+    return found
