@@ -107,7 +107,9 @@ def _array(file: Path) -> NDArray[Any]:
         values = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as e:
         raise StageError(f"{file}: cannot be read as a NumPy array ({str(e).splitlines()[0]})") from None
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiu":
+    if not isinstance(values, np.ndarray):
+        raise StageError(f"{file}: several arrays; expected one")
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
         raise StageError(f"{file}: {values.dtype} of shape {values.shape}; expected numbers, N × D")
     if 0 in values.shape:
         raise StageError(f"{file}: shape {values.shape}; there is no vector")
