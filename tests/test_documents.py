@@ -109,7 +109,7 @@ def execute(block: Block, names: dict[str, Any]) -> None:
 
 
 def test_there_is_code_in_the_documents_and_every_block_of_python_is_run_here() -> None:
-    ran = {"python.md", "run-json.md", "scaling.md", "CONTRIBUTING.md", "keys.md"}
+    ran = {"python.md", "run-json.md", "scaling.md", "CONTRIBUTING.md", "keys.md", "bring-your-own.md"}
     assert {b.document.name for b in ALL if b.language == "python"} == ran
     assert len(python_of("python.md")) >= 10
 
@@ -179,6 +179,32 @@ def test_the_examples_of_a_stage_and_a_metric(project: Project, monkeypatch: pyt
         for name in ("blurred", "plain")
     )
     assert 0 < blurred < 0.6 * plain
+
+
+def test_the_examples_with_files_of_other_tools(project: Project) -> None:
+    """As they are read: what writes files is run, each suite is run and accepted, and its verdict is the one shown."""
+    names: dict[str, Any] = {}
+    suite, text, compared = "", "", []
+    for block in (b for b in ALL if b.document.name == "bring-your-own.md"):
+        if block.language == "python":
+            execute(block, names)
+        elif block.language == "csv":
+            assert (project.folder / "out" / "seed-0.csv").read_text().startswith(block.text)
+        elif block.language == "yaml" and block.text.startswith("suite: "):
+            suite, text = block.text.splitlines()[0].removeprefix("suite: "), block.text
+            write_suite(project.folder, text, f"{suite}.yaml")
+            assert project.harness("run", suite).code == 4, block.place
+            project.accept(suite)
+        elif block.language == "text":
+            said = project.harness("run", suite)
+            assert said.code == (6 if "✗" in block.text else 0), (block.place, said.err)
+            found = " ".join(said.out.split())
+            for line in block.text.splitlines():
+                assert " ".join(line.split()) in found, (block.place, said.out)
+            compared.append(suite)
+    assert compared == [f"own/{n}" for n in (
+        "classifier", "probabilities", "tools", "language-model", "features", "images", "prompts"
+    )]  # fmt: skip
 
 
 def commands() -> list[tuple[str, str]]:

@@ -31,8 +31,8 @@ STAGES = {
     "features.read": (", extractor: mine", "", "{use: toy_classes.spread, features: own}"),
     "prompt_writer.from_file": (
         "",
-        "",
-        "{use: prompts.variety, texts: own}",
+        "words: {use: embeddings.local, corpus: texts}\n  texts: {use: corpus.read, source: 'path:../out/4'}",
+        "{use: prompts.variety, prompts: own, embedder: words}",
     ),
     "text_to_image.folder": (
         "",
