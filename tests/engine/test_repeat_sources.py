@@ -16,6 +16,7 @@ from harness import suite as suites
 from harness.engine.plan import Plan, make
 from harness.engine.repeat_sources import used
 from harness.engine.suite_sources import found_sources, resolve
+from harness.errors import UsageError
 from harness.sources.by_seed import BySeed, Member, by_seed, has_seed
 from harness.sources.hub import Source
 from harness.store.artifacts import Store
@@ -212,6 +213,11 @@ def test_runs_that_may_add_repeats_look_up_their_files_first(own: Project) -> No
     source = own.latest["declaration"]["stages"]["predictions"]["parameters"]["source"]
     seeds = own.latest["declaration"]["seeds"]["predictions.seed"]
     assert list(source["path:../../out/seed-{seed}.jsonl"]) == list(map(str, seeds))
+
+
+def test_a_plan_of_more_repeats_than_were_looked_up_is_refused(own: Project) -> None:
+    with pytest.raises(UsageError, match=r"predictions: path:.*: the file of seed=3 was not looked up"):
+        make(suites.continued(planned(own).suite, 4))
 
 
 def test_only_the_members_of_the_repeats_are_recorded(own: Project) -> None:
