@@ -193,7 +193,7 @@ def test_the_examples_with_files_of_other_tools(project: Project) -> None:
         elif block.language == "yaml" and block.text.startswith("suite: "):
             suite, text = block.text.splitlines()[0].removeprefix("suite: "), block.text
             write_suite(project.folder, text, f"{suite}.yaml")
-            assert project.harness("run", suite).code == 4, block.place
+            assert project.harness("run", suite).code in (0, 4), block.place  # a reference needs no baseline
             project.accept(suite)
         elif block.language == "text":
             said = project.harness("run", suite)
