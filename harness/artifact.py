@@ -55,7 +55,8 @@ class Classifier(Artifact):
 
 class Predictions(Artifact):
     """``predictions.parquet``: ``item`` str, ``label`` int64, ``logits`` list<float32> of length C, where
-    C classes are named in ``facts["classes"]``.
+    C classes are named in ``facts["classes"]``. If only the predicted class of an item is known, ``logits`` is empty
+    and ``prediction`` int64 has it. ``cluster`` str, if items are not independent.
     """
 
 

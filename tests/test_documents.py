@@ -119,7 +119,7 @@ def execute(block: Block, names: dict[str, Any]) -> None:
 def test_there_is_code_in_the_documents_and_every_block_of_python_is_run_here() -> None:
     ran = {
         *("python.md", "run-json.md", "scaling.md", "CONTRIBUTING.md", "keys.md"),
-        *("testing.md", "artifacts.md"),
+        *("testing.md", "artifacts.md", "bring-your-own.md"),
     }
     assert {b.document.name for b in ALL if b.language == "python"} == ran
     assert len(python_of("python.md")) >= 10
@@ -297,6 +297,32 @@ def test_the_gate_in_readme_ends_as_it_says(project: Project, monkeypatch: pytes
         elif line.startswith("harness "):
             codes.append(project.harness(*words_of(line)).code)
     assert codes == [0, 4, 0, 0]
+
+
+def test_the_examples_with_files_of_other_tools(project: Project) -> None:
+    """As they are read: what writes files is run, each suite is run and accepted, and its verdict is the one shown."""
+    names: dict[str, Any] = {}
+    suite, text, compared = "", "", []
+    for block in (b for b in ALL if b.document.name == "bring-your-own.md"):
+        if block.language == "python":
+            execute(block, names)
+        elif block.language == "csv":
+            assert (project.folder / "out" / "seed-0.csv").read_text().startswith(block.text)
+        elif block.language == "yaml" and block.text.startswith("suite: "):
+            suite, text = block.text.splitlines()[0].removeprefix("suite: "), block.text
+            write_suite(project.folder, text, f"{suite}.yaml")
+            assert project.harness("run", suite).code in (0, 4), block.place  # a reference needs no baseline
+            project.accept(suite)
+        elif block.language == "text":
+            said = project.harness("run", suite)
+            assert said.code == (6 if "✗" in block.text else 0), (block.place, said.err)
+            found = " ".join(said.out.split())
+            for line in block.text.splitlines():
+                assert " ".join(line.split()) in found, (block.place, said.out)
+            compared.append(suite)
+    assert compared == [f"own/{n}" for n in (
+        "classifier", "probabilities", "tools", "language-model", "features", "images", "prompts"
+    )]  # fmt: skip
 
 
 def commands() -> list[tuple[str, str]]:

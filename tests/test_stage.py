@@ -245,7 +245,7 @@ true | false | null | 0 | 1 | 2 | 40 | 41 | 0.25 | 0.5 | 1.5 | one | two | path:
 {image: a, label: b, captions: c} | {image: d, label: b, captions: c} | {a: [b]} | {a: [c]} | {a: 1} | {a: 2}
 {one: 1} | {one: 2} | a {class} | the {class} | "{passages} {class}" | [a {class}] | ["a {class}"] | ["the {class}"]
 EuroSAT | UCMerced | SENTINEL2_RGB_MOCO | 700 | 800 | torchvision:resnet18 | timm:resnet18 | inception-v3
-http://one:8000 | http://two:8000
+http://one:8000 | http://two:8000 | resnet18 | resnet34 | [0, 0, 0] | [1, 1, 1]
 """.replace("\n", " | ").split(" | ")
 """Texts of which every type of parameter reads at least two as different values."""
 

@@ -117,10 +117,8 @@ def _spelled(run: Run, axis: str, shown: Json) -> Json:
 
 def _of_seed(value: Json, task: Task, spelled: Mapping[str, Json]) -> Json:
     """The value of one repeat of a source by seed; any other value as it is."""
-    if not isinstance(value, Mapping) or len(value) != 1:
-        return value
-    [(text, members)] = value.items()
-    if SEED not in text or not isinstance(members, Mapping):
+    members = _members(value)
+    if not members:
         return value
     seed = next(p for p, spec in task.stage.parameters.items() if spec.mark is Mark.SEED)
     return members.get(str(spelled[seed]))
@@ -203,9 +201,32 @@ def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for name in sorted({*then["parameters"], *now["parameters"]}):
         if name not in then["parameters"]:
             yield f"a new parameter {name!r}"
+        elif (seeds := _other_seeds(then["parameters"][name], now["parameters"].get(name))) is not None:
+            yield from (f"the {name} of seed {seed}" for seed in seeds)
         elif then["parameters"][name] != now["parameters"].get(name):
             old, new = (located_yaml.shorten(canonical(n["parameters"].get(name)), 40) for n in (then, now))
             yield f"{name} {old} → {new}"
+
+
+def _other_seeds(then: Json, now: Json) -> list[str] | None:
+    """The seeds that both have and whose source has changed; None unless both are one source by seed."""
+    before, after = _members(then), _members(now)
+    if not before or not after or [*_mapping(then)] != [*_mapping(now)]:
+        return None
+    return [seed for seed in before if seed in after and before[seed] != after[seed]]
+
+
+def _members(value: Json) -> Mapping[str, Json]:
+    """Seed → the content of the source of that repeat; empty for a value that is no source by seed."""
+    whole = _mapping(value)
+    if len(whole) != 1:
+        return {}
+    [(text, members)] = whole.items()
+    return members if SEED in text and isinstance(members, Mapping) else {}
+
+
+def _mapping(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _stages(run: Run) -> Mapping[str, Any]:
@@ -236,9 +257,8 @@ def _referred(value: Json, references: Mapping[Json, Json]) -> Json:
     if isinstance(value, list):
         return [_referred(v, references) for v in value]
     if isinstance(value, dict):
-        if len(value) == 1 and SEED in next(iter(value)):
-            text: str = next(iter(value))
-            return text
+        if _members(value):
+            return str(next(iter(value)))
         return {n: _referred(v, references) for n, v in value.items()}
     return value
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.artifact import Json
 from harness.engine import code_digest, extras
+from harness.engine.repeat_sources import used
 from harness.errors import UsageError
 from harness.formats.strict_json import canonical
 from harness.stage import REQUIRED, Mark, Stage
@@ -86,6 +87,7 @@ class Bindings:
     """The field values of a suite's nodes at each cell of its matrix. Plain forms are computed once."""
 
     def __init__(self, suite: Suite) -> None:
+        suite = used(suite)
         nodes, axes = suite.nodes, suite.matrix
         self.suite = suite
         above = {name: suite.upstream(name) | {name} for name in nodes}

@@ -19,6 +19,7 @@ from typing import Any
 
 from harness.artifact import Json
 from harness.engine.keys import Bindings, Cell, Protocols, identity, task_key
+from harness.engine.repeat_sources import kept
 from harness.errors import UsageError
 from harness.sources.by_seed import BySeed
 from harness.sources.hub import Source
@@ -144,7 +145,7 @@ def make(
     """
     if code is None:
         code = {name: identity(node.stage) for name, node in suite.nodes.items()}
-    return _Planner(suite, only or {}, code).plan()
+    return _Planner(suite, kept(only or {}, suite), code).plan()
 
 
 @dataclass

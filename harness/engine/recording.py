@@ -13,6 +13,7 @@ from harness.artifact import Json
 from harness.engine.attempt import Outcome
 from harness.engine.keys import defaults
 from harness.engine.plan import Plan, PlannedRepeat, PlannedScore, Task, TaskId
+from harness.engine.repeat_sources import used
 from harness.formats.escapes import visible
 from harness.store.artifacts import Store
 from harness.store.entries import ITEMS, ONLY, content_digest, content_of, read_of
@@ -281,6 +282,7 @@ def reference_json(suite: Suite) -> dict[str, Json]:
 
 def declaration(suite: Suite) -> dict[str, Json]:
     """The suite with all values bound, as plain JSON, so that the record keeps what ran even if the file changes."""
+    suite = used(suite)
     nodes: dict[str, dict[str, Json]] = {}
     for name, node in suite.nodes.items():
         inputs: dict[str, Json] = {n: [str(r) for r in refs] for n, refs in node.inputs.items()}

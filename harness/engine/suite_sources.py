@@ -11,13 +11,12 @@ from typing import Any
 from harness import suite as suites
 from harness.artifact import Json
 from harness.engine import keys
+from harness.engine.repeat_sources import expanded
 from harness.errors import StageError, SuiteError, UsageError
-from harness.sources.by_seed import by_seed, is_by_seed
 from harness.sources.content import DigestCache
 from harness.sources.hub import Source
 from harness.sources.resolve import Fetched, Pinned, fetch, pin, read_again
 from harness.sources.resolve import resolve as resolve_source
-from harness.stage import Mark
 from harness.store.artifacts import Store
 from harness.suite import Suite
 from harness.suite.typed import to_json
@@ -49,7 +48,7 @@ def resolve(
             done[source] = resolve_source(source, mirror=mirror, cache=cache, download=download)
         return done[source]
 
-    resolved = _replaced(_by_seed(suite), look_up)
+    resolved = _replaced(expanded(suite), look_up)
     return resolved, [source.facts() for source in done.values()]
 
 
@@ -129,42 +128,6 @@ def with_absolute_paths(suite: Suite) -> Suite:
     """The suite with every ``path:`` spelled as an absolute path, so that those of two suites can be compared."""
     return _replaced(
         suite, lambda s: s if s.place is None else replace(s, place=Path(os.path.abspath(s.place)))
-    )
-
-
-def _by_seed(suite: Suite) -> Suite:
-    """The suite in which each source by seed has a member for each seed of the stage that reads it."""
-    swept = {axis.field: axis.values for axis in suite.seeds}
-
-    def members(name: str, value: Any) -> Any:
-        if not isinstance(value, Source) or not is_by_seed(value):
-            return value
-        node = suite.nodes[name]
-        seed = next((p for p, spec in node.stage.parameters.items() if spec.mark is Mark.SEED), None)
-        if seed is None:
-            told = f"{name}: {value.text}: {node.stage.name} has no seed, by which a file could be taken"
-            raise SuiteError(node.where, told)
-        try:
-            return by_seed(value, swept.get(f"{name}.{seed}", (node.parameters[seed],)))
-        except UsageError as e:
-            raise SuiteError(node.where, f"{name}: {e}") from None
-
-    nodes = {
-        name: replace(node, parameters={p: members(name, v) for p, v in node.parameters.items()})
-        for name, node in suite.nodes.items()
-    }
-
-    def point(values: Mapping[str, Any]) -> dict[str, Any]:
-        return {field: members(field.partition(".")[0], v) for field, v in values.items()}
-
-    matrix = tuple(replace(a, values=tuple(members(a.node, v) for v in a.values)) for a in suite.matrix)
-    return replace(
-        suite,
-        nodes=nodes,
-        matrix=matrix,
-        exclude=tuple(map(point, suite.exclude)),
-        reference=point(suite.reference),
-        gates=tuple(replace(g, at=point(g.at)) for g in suite.gates),
     )
 
 

@@ -174,6 +174,7 @@ def _joined(before: Run, added: Run, plan: Plan, name: str) -> Run:
         metrics=plan.metrics,
         environments={**before.environments, **added.environments},
         distributions={**before.distributions, **added.distributions},
+        sources=added.sources,
         wall_s=round(before.wall_s + added.wall_s, 3),
     )
 

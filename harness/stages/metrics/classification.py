@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from harness.artifact import Json, Predictions
 from harness.compute.influence import jackknife, rows
 from harness.errors import StageError
+from harness.formats.predictions import read_beside, read_labels
 from harness.stage import HigherShare, Items, Lower, Scores, stage
 
 if TYPE_CHECKING:
@@ -95,6 +98,86 @@ def scores(predictions: Predictions) -> ClassificationScores:
             },
         },
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyScores(Scores):
+    """The scores of ``ClassificationScores`` without the loss."""
+
+    overall_accuracy: HigherShare
+    average_accuracy: HigherShare
+    f1_micro: HigherShare
+    f1_macro: HigherShare
+    jaccard: HigherShare
+
+
+@stage(version=1, software=("torch", "torchmetrics"))
+def accuracies(predictions: Predictions) -> AccuracyScores:
+    """The fields of ``classification.scores`` without the loss, for predictions with or without logits.
+
+    If the predictions have clusters, intervals are over clusters. The test set is a condition: scores over other items
+    or other labels are incomparable. So a classifier's predictions may come from a file with its own labels.
+
+    Raises:
+        StageError: no items, a label or a prediction outside the classes, damaged logits.
+    """
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+    classes = predictions.facts["classes"]
+    assert isinstance(classes, list)
+    item, labels, predicted, cluster = _read_predicted(predictions, len(classes))
+    hits = (predicted == labels).double()
+    confusion = multiclass_confusion_matrix(predicted, labels, num_classes=len(classes))
+    table = _per_class(confusion)
+    macro = {name: float(column[_counted(confusion)].mean()) for name, column in table.items()}
+    support = confusion.sum(dim=1).tolist()
+    columns = {"overall_accuracy": hits.tolist(), "f1_micro": hits.tolist()}
+    if len(item) > 1:
+        without = _without_each(confusion, labels, predicted)
+        columns |= {
+            field: rows(macro[name], jackknife(without[name].tolist())) for field, name in MACRO.items()
+        }
+    return AccuracyScores(
+        overall_accuracy=float(hits.mean()),
+        average_accuracy=macro["recall"],
+        f1_micro=float(hits.mean()),
+        f1_macro=macro["f1"],
+        jaccard=macro["jaccard"],
+        items=Items(item, columns, cluster),
+        steps={"overall_accuracy": 1 / len(item), "f1_micro": 1 / len(item), **smallest_steps(confusion)},
+        conditions={"n": len(item), "test_set": _test_set(item, [classes[i] for i in labels.tolist()])},
+        details={
+            "per_class": _rows(classes, table, support),
+            "confusion": {"classes": classes, "matrix": confusion.tolist()},
+            "classes_without_items": [name for name, n in zip(classes, support, strict=True) if n == 0],
+        },
+    )
+
+
+def _test_set(item: Sequence[str], label: Sequence[Json]) -> str:
+    """Digest of the items and their labels, in any order."""
+    pairs = sorted([name, str(of)] for name, of in zip(item, label, strict=True))
+    return sha256(json.dumps(pairs).encode()).hexdigest()[:16]
+
+
+def _read_predicted(
+    predictions: Predictions, classes: int
+) -> tuple[list[str], Tensor, Tensor, list[str] | None]:
+    """Item names, labels and predicted classes (int64, N), and clusters if there are any, checked."""
+    import torch
+
+    beside = read_beside(predictions.path)
+    if beside.prediction is None:
+        item, labels, logits = _read(predictions, classes)
+        return item, labels, logits.argmax(dim=1), beside.cluster
+    item, label = read_labels(predictions.path)
+    if not item:
+        raise StageError("no predictions to score")
+    for what, column in (("label", label), ("prediction", beside.prediction)):
+        for name, index in zip(item, column, strict=True):
+            if not 0 <= index < classes:
+                raise StageError(f"{name}: {what} {index} of {classes} classes")
+    return item, torch.tensor(label), torch.tensor(beside.prediction), beside.cluster
 
 
 def _per_class(confusion: Tensor) -> dict[str, Tensor]:

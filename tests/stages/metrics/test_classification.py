@@ -181,3 +181,70 @@ def test_the_first_of_equal_logits_is_the_prediction(tmp_path):
 def test_what_cannot_be_scored_is_named(tmp_path, labels, logits, message):
     with pytest.raises(StageError, match=message):
         classification.scores(predictions(tmp_path, labels, logits))
+
+
+def only_predicted(folder: Path, labels, predicted, cluster=None, items=None) -> Predictions:
+    from harness.formats import predictions as table
+
+    folder.mkdir(exist_ok=True)
+    items = items or [f"{i}.png" for i in range(len(labels))]
+    rows = table.Rows(items, np.array(labels), prediction=np.array(predicted), cluster=cluster)
+    table.write(folder, rows)
+    return Predictions(folder, facts={"classes": CLASSES})
+
+
+@draws(30)
+@given(pairs=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
+def test_accuracies_are_the_scores_without_the_loss(tmp_path, pairs):
+    """From logits, and from the predictions alone."""
+    labels, predicted = zip(*pairs, strict=True)
+    with_logits = predictions(tmp_path / "a", labels, one_hot(predicted))
+    scores = classification.scores(with_logits)
+    for made in (with_logits, only_predicted(tmp_path / "b", labels, predicted)):
+        found = classification.accuracies(made)
+        fields = [*classification.MACRO, "overall_accuracy", "f1_micro"]
+        assert {f: getattr(found, f) for f in fields} == {f: getattr(scores, f) for f in fields}
+        assert not hasattr(found, "loss")
+        assert found.items.item == scores.items.item
+        assert {**found.items.columns, "loss": scores.items.columns["loss"]} == scores.items.columns
+        assert found.steps == scores.steps
+        assert {n: found.details[n] for n in scores.details} == scores.details
+        assert found.conditions["n"] == len(pairs)
+
+
+def test_clusters_are_passed_on(tmp_path):
+    made = only_predicted(tmp_path / "a", [0, 1, 2], [0, 1, 1], cluster=["x", "x", "y"])
+    assert classification.accuracies(made).items.cluster == ["x", "x", "y"]
+    assert classification.accuracies(only_predicted(tmp_path / "b", [0], [0])).items.cluster is None
+
+
+def test_the_test_set_is_a_condition(tmp_path):
+    """Its items and labels, in any order; predictions do not count."""
+
+    def condition(name, *arguments, **more):
+        return classification.accuracies(only_predicted(tmp_path / name, *arguments, **more)).conditions[
+            "test_set"
+        ]
+
+    first = condition("a", [0, 1], [0, 1], items=["p", "q"])
+    assert condition("b", [1, 0], [0, 0], items=["q", "p"]) == first
+    assert condition("c", [0, 0], [0, 1], items=["p", "q"]) != first
+    assert condition("d", [0, 1], [0, 1], items=["p", "r"]) != first
+
+
+@pytest.mark.parametrize(
+    ("labels", "predicted", "told"),
+    [
+        ([0, 3], [0, 1], "1.png: label 3 of 3 classes"),
+        ([0, 1], [0, -1], "1.png: prediction -1 of 3 classes"),
+        ([], [], "no predictions to score"),
+    ],
+)
+def test_predictions_that_cannot_be_scored_are_refused(tmp_path, labels, predicted, told):
+    with pytest.raises(StageError, match=told):
+        classification.accuracies(only_predicted(tmp_path / "a", labels, predicted))
+
+
+def test_a_loss_needs_logits(tmp_path):
+    with pytest.raises(StageError, match=r"^0\.png: 0 logits for 3 classes$"):
+        classification.scores(only_predicted(tmp_path / "a", [0], [0]))

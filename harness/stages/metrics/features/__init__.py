@@ -16,11 +16,13 @@ from harness.compute.precisions import Precision
 from harness.errors import StageError
 from harness.stage import Count, Execution, Job, Reading, stage
 from harness.stages.metrics.features.families import FAMILIES, NORMALISATIONS, Architecture
+from harness.stages.metrics.features.reading import read
 from harness.stages.systems.land_cover.weights import Weights
 
 if TYPE_CHECKING:
     from torch import nn
 
+__all__ = ["extract", "from_classifier", "load", "read"]
 
 Resize = Literal[
     "own",

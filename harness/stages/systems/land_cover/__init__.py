@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.artifact import Artifact, Classifier, Images, Json, LabelledImages, Predictions
 from harness.compute.precisions import Precision
 from harness.errors import StageError
+from harness.sources.content import files_of
 from harness.sources.hub import Source
 from harness.stage import Count, Execution, Fraction, Job, Positive, Seed, stage
+from harness.stages.systems.land_cover.names import TimmModel
 from harness.stages.systems.land_cover.weights import Weights
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def train(
     validation: LabelledImages,
     *,
     weights: Weights | None,
-    model: Literal["resnet18", "resnet34", "resnet50"] = "resnet18",
+    model: TimmModel = "resnet18",  # type: ignore[assignment] # a plain text, as in the keys of earlier runs
     epochs: Count = 20,
     batch_size: Count = 32,
     lr: Positive = 3e-4,
@@ -51,7 +53,7 @@ def train(
     seed: Seed = 0,
     job: Job,
 ) -> Classifier:
-    """Train a ResNet with TorchGeo's ClassificationTask (AdamW, learning rate divided by ten on a plateau).
+    """Train a network with TorchGeo's ClassificationTask (AdamW, learning rate divided by ten on a plateau).
 
     Args:
         train: images to train on; the classifier gets their classes.
@@ -59,7 +61,9 @@ def train(
         weights: a TorchGeo weight name (``ResNet18_Weights.SENTINEL2_RGB_MOCO``), a safetensors file or a
             classifier's folder (``path:…``, ``org/name@commit:file``), or null for random ones. A last layer
             for another number of classes is initialised again.
-        model: timm's name of the architecture.
+        model: timm's name of the architecture: any that takes RGB images of the size that they have here, or of
+            ``crop``. Initial weights with a head for other classes are for ResNets (``fc``); for other architectures
+            they must fit as they are.
         epochs: passes over the training images.
         batch_size: images per step.
         lr: learning rate.
@@ -128,26 +132,83 @@ def train(
     )
 
 
-@stage(version=1, software=("timm",))
-def load(*, source: Source, job: Job) -> Classifier:
-    """Load a trained classifier in the format of ``train``, with its list of seen images if it has one.
+@stage(version=1, software=("torch", "timm"))
+def load(
+    *,
+    source: Source,
+    model: TimmModel | None = None,
+    classes: tuple[str, ...] | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    crop: Count | None = None,
+    job: Job,
+) -> Classifier:
+    """Load a trained classifier: of ``train``, of timm, or of Lightning as TorchGeo's tasks write it.
+
+    A folder of ``train`` says everything itself. Other weights are a safetensors file, a ``.ckpt`` of Lightning (only
+    tensors and plain values are read; nothing in it can run), or a folder with one of these, with the ``config.json``
+    that timm writes for the hub if there is one. What the file does not say, the suite must. Pictures are not resized:
+    give them the size that the classifier was tested at, by ``size`` of the stage that reads them.
 
     Args:
-        source: a folder with ``model.safetensors`` and ``classifier.json``: ``path:…``, or a repository on the hub.
+        source: the folder or file: ``path:…``, or a repository on the hub.
+        model: timm's name of the architecture; null if the file says it.
+        classes: the class names, in the order of the outputs; null if the file says them.
+        mean: what is subtracted from pixels in [0, 1], per channel; null if the file says it.
+        std: what they are divided by then. TorchGeo's data modules only divide by 255: mean 0, std 1.
+        crop: side in pixels of a central crop; null for the whole image.
         job: provides device, folders and log.
 
     Raises:
-        StageError: a file is missing or damaged, or the weights do not fit the model in ``classifier.json``.
+        StageError: a file is missing or damaged; a pickle with more than tensors; the weights do not fit the model;
+            architecture, classes or normalisation that nothing says, or that a folder of ``train`` says itself.
     """
     folder = job.folder()
+    if _is_foreign(source.path):
+        return _foreign(source, model, classes, mean, std, crop, folder)
+    given = {"model": model, "classes": classes, "mean": mean, "std": std, "crop": crop}
+    if said := [name for name, value in given.items() if value is not None]:
+        raise StageError(f"{source.text}: {DESCRIPTION} says {said[0]} itself; remove it")
     for name in (MODEL, DESCRIPTION):
         if not (source.path / name).is_file():
             raise StageError(f"{source.text}: no {name}; expected a classifier's folder")
         shutil.copyfile(source.path / name, folder / name)
     if (source.path / SEEN).is_file():
         shutil.copyfile(source.path / SEEN, folder / SEEN)
-    classes, _, _ = _restore(folder, source.text)
-    return Classifier(folder, facts={"classes": classes})
+    known, _, _ = _restore(folder, source.text)
+    return Classifier(folder, facts={"classes": known})
+
+
+def _is_foreign(place: Path) -> bool:
+    """Whether it is a classifier of another tool: a file, or a folder with timm's configuration or a checkpoint."""
+    if place.is_file():
+        return True
+    names = files_of(place)
+    return DESCRIPTION not in names and ("config.json" in names or any(n.endswith(".ckpt") for n in names))
+
+
+def _foreign(
+    source: Source,
+    model: str | None,
+    classes: tuple[str, ...] | None,
+    mean: tuple[float, float, float] | None,
+    std: tuple[float, float, float] | None,
+    crop: int | None,
+    folder: Path,
+) -> Classifier:
+    """A classifier of another tool, in the format of ``train``."""
+    from safetensors.torch import save_file
+
+    from harness.stages.systems.land_cover.foreign import described, opened
+    from harness.stages.systems.land_cover.loading import Preparation
+
+    found = opened(source.path, described(model, classes, mean, std), source.text)
+    save_file(dict(found.state), folder / MODEL)
+    preparation = Preparation(crop, found.mean, found.std)
+    body = {"model": found.model, "classes": list(found.classes), "preparation": preparation.to_json()}
+    (folder / DESCRIPTION).write_text(json.dumps(body, indent=1), encoding="utf-8")
+    known, _, _ = _restore(folder, source.text)
+    return Classifier(folder, facts={"classes": known, "model": found.model, "unread": found.unread})
 
 
 @stage(version=1, software=("torch", "torchvision", "timm"))

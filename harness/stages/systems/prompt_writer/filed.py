@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,11 +10,13 @@ from typing import Any, NamedTuple
 from harness.artifact import Prompts
 from harness.errors import StageError, nearest
 from harness.formats import prompts as table
+from harness.formats import tables
 from harness.formats.strict_json import objects
 from harness.sources import parquet_set
+from harness.sources.by_seed import idle_without_pattern
 from harness.sources.content import files_of
 from harness.sources.hub import Source
-from harness.stage import Job, Reading, stage
+from harness.stage import Job, Reading, Seed, stage
 
 SUFFIXES = (".jsonl", ".csv", ".txt", ".parquet")
 PASSAGES = "passages"
@@ -72,10 +72,10 @@ def records(file: Path, prompt: str, label: str) -> Iterator[Record]:
         case ".parquet":
             yield from _parquet(file, prompt, label)
         case ".csv":
-            for where, row in _table(file):
-                record = _record(where, row, prompt, label)
+            for read in tables.rows(file):
+                record = _record(read.where, read.cells, prompt, label)
                 # A cell cannot hold passages.
-                unread = (*record.unread, PASSAGES) if PASSAGES in row else record.unread
+                unread = (*record.unread, PASSAGES) if PASSAGES in read.cells else record.unread
                 yield record._replace(passages=[], unread=unread)
         case _:
             for where, row in objects(file):
@@ -91,32 +91,9 @@ def _record(where: str, row: Mapping[str, Any], prompt: str, label: str) -> Reco
 
 
 def _lines(file: Path) -> Iterator[Record]:
-    for number, line in enumerate(_decoded(file).split("\n"), start=1):
+    for number, line in enumerate(tables.text_of(file).split("\n"), start=1):
         if line.strip():
             yield Record(f"{file}:{number}", line, file.stem, [], ())
-
-
-def _table(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    reader = csv.reader(io.StringIO(_decoded(file), newline=""), strict=True)
-    names: list[str] | None = None
-    while True:
-        where = f"{file}:{reader.line_num + 1}"
-        try:
-            cells = next(reader, None)
-        except csv.Error as e:
-            raise StageError(f"{where}: no CSV ({e})") from None
-        if cells is None:
-            return
-        if not cells:
-            continue
-        if names is None:
-            names = cells
-            if twice := [name for name in names if names.count(name) > 1]:
-                raise StageError(f"{where}: two columns are called {twice[0]!r}")
-        elif len(cells) != len(names):
-            raise StageError(f"{where}: {len(cells)} cells, expected {len(names)}: {', '.join(names)}")
-        else:
-            yield where, dict(zip(names, cells, strict=True))
 
 
 def _parquet(file: Path, prompt: str, label: str) -> Iterator[Record]:
@@ -134,17 +111,7 @@ def _parquet(file: Path, prompt: str, label: str) -> Iterator[Record]:
         yield Record(str(place), row["prompt"], value, row.get(PASSAGES) or [], unread)
 
 
-def _decoded(file: Path) -> str:
-    content = file.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as e:
-        line = content.count(b"\n", 0, e.start) + 1
-        raise StageError(f"{file}:{line}: not UTF-8 (byte 0x{content[e.start]:02x}); convert it") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-@stage(version=1)
+@stage(version=1, idle=idle_without_pattern)
 def from_file(
     *,
     source: Source,
@@ -152,6 +119,7 @@ def from_file(
     label: Reading[str] = "label",
     classes: Reading[tuple[str, ...] | None] = None,
     writer: str = "file",
+    seed: Seed = 0,
     job: Job,
 ) -> Prompts:
     """Read all prompts from files, sorted by class.
@@ -170,11 +138,13 @@ def from_file(
     Runs of white space become one space; nothing else is changed. ``prompts.checks`` judges the prompts.
 
     Args:
-        source: a file, or a folder of files of one format.
+        source: a file, or a folder of files of one format. ``path:../out/seed-{seed}.csv`` is one file, or folder,
+            for each repeat.
         prompt: the column with the prompt.
         label: the column with its class.
         classes: the classes, each of which must have prompts, and no others; null: all classes in the files.
         writer: the writer's name, for tables that compare writers.
+        seed: the repeat: chooses the file. It draws nothing.
         job: provides device, folders and log.
 
     Raises:

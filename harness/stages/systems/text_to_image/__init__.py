@@ -19,6 +19,7 @@ from harness.errors import ResourceError, StageError, nearest
 from harness.formats.image_folder import METADATA, Row, Writer, rows
 from harness.formats.pixels import Resize, Scale
 from harness.formats.strict_json import objects
+from harness.sources.by_seed import idle_without_pattern
 from harness.sources.content import DigestCache, content_digest, files_of
 from harness.sources.hub import Source
 from harness.stage import Count, Execution, Job, NonNegative, Reading, Seed, stage
@@ -212,7 +213,7 @@ def _total(costs: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
     }
 
 
-@stage(version=1, software=("pillow",))
+@stage(version=1, software=("pillow",), idle=idle_without_pattern)
 def folder(
     *,
     source: Source,
@@ -222,6 +223,7 @@ def folder(
     size: Reading[Count | None] = None,
     resize: Reading[Resize] = "bicubic",
     scale: Reading[Scale | None] = None,
+    seed: Seed = 0,
     job: Job,
 ) -> GeneratedImages:
     """Load generated images from a folder, with the prompts they were made from in its ``metadata.jsonl``.
@@ -231,12 +233,14 @@ def folder(
 
     Args:
         source: the folder; ``metadata.jsonl`` has one row per image, ``file_name`` relative to the folder.
+            ``path:../out/seed-{seed}`` is one folder for each repeat.
         prompt: the column with the prompt.
         label: the column with the class that the prompt asks for; null if there is none.
         of: the column with the ``file_name`` of the real image that the prompt describes; null if there is none.
         size: crop to the central square and resize to this width and height; null keeps images as they are.
         resize: the filter for resizing, antialiased.
         scale: the values that become 0 and 255 in images of one channel with more than 8 bits.
+        seed: the repeat: chooses the folder. It draws nothing.
         job: its folder.
 
     Raises:
