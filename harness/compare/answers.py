@@ -48,7 +48,7 @@ def answers(findings: Iterable[Finding], run: Run) -> list[PointAnswer]:
     """
     found: dict[str, PointAnswer] = {}
     for f in findings:
-        if f.against is None or f.verdict is None:
+        if f.against is None or f.verdict is None or f.margin is None:
             continue
         point = {axis: f.at.get(axis, value) for axis, value in f.against.items()}
         answer = found.setdefault(canonical(point), PointAnswer(point, f.against))

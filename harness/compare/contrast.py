@@ -105,7 +105,10 @@ class Contrast:
                 return mixture(names, where)
         timed = self.candidate.run.metrics[pairs[0].candidate.metric].timed  # equal bytes may take longer
         subject = self.candidate.run.declaration.get("subject")
-        if verdict is not Verdict.UNCHANGED and not timed and same_subject(pairs, subject):
+        is_other_run = (
+            self.reference is None
+        )  # the points of one run differ in what is swept, the subject or not
+        if is_other_run and verdict is not Verdict.UNCHANGED and not timed and same_subject(pairs, subject):
             return "what is under test came out the same on both sides, so that the difference is not its own"
         return ""
 

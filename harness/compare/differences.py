@@ -129,24 +129,41 @@ def measuring_changes(candidate: Run, baseline: Run, pairs: Iterable[Pair]) -> t
         for name in pair.candidate.protocol.keys() & pair.baseline.protocol.keys():
             node = name.removesuffix(".use")
             if node != name and node not in found:
-                then, now = (
-                    _code_of(run.code.get(node), score, node)
-                    for run, score in ((baseline, pair.baseline), (candidate, pair.candidate))
-                )
+                then, now = _codes_of(pair, node, baseline.code.get(node), candidate.code.get(node))
                 if then is not None and now is not None and then != now:
                     field = f"{node} (code of {pair.candidate.protocol[name]})"
                     found[node] = Difference(field, *(_short(code) for code in (then, now)))
     return tuple(found[node] for node in sorted(found))
 
 
-def _code_of(code: Json, score: Score, node: str) -> Json:
-    """The digest of a stage's code with the entries that it chose from tables; None if the record lacks it."""
-    if not isinstance(code, Mapping) or "source" not in code:
-        return None
+def _codes_of(pair: Pair, node: str, then: Json, now: Json) -> tuple[Json, Json]:
+    """The digests of a stage's code on both sides, with the entries that they chose from tables; None if unknown.
+
+    Entries for different values are left out: there the sides differ in a setting, which is a difference of its own or
+    what is compared.
+    """
+    if not all(isinstance(code, Mapping) and "source" in code for code in (then, now)):
+        return None, None
+    assert isinstance(then, Mapping)
+    assert isinstance(now, Mapping)
+    tables: list[tuple[str, Mapping[str, Json], Mapping[str, Json]]] = []
+    for name in sorted({*_tables_of(then), *_tables_of(now)}):
+        tables.append((name, _tables_of(then).get(name, {}), _tables_of(now).get(name, {})))
+    taken = [
+        (chosen(before, value), chosen(after, value))
+        for name, before, after in tables
+        if (value := value_at(pair.baseline, f"{node}.{name}")) == value_at(pair.candidate, f"{node}.{name}")
+    ]
+    if not taken:
+        return then["source"], now["source"]
+    return [then["source"], *(b for b, _ in taken)], [now["source"], *(a for _, a in taken)]
+
+
+def _tables_of(code: Mapping[str, Json]) -> Mapping[str, Mapping[str, Json]]:
     tables = code.get("choices")
-    entries = sorted(tables.items()) if isinstance(tables, Mapping) else ()  # records differ in their order
-    taken = [chosen(t, value_at(score, f"{node}.{name}")) for name, t in entries if isinstance(t, Mapping)]
-    return [code["source"], *taken] if taken else code["source"]
+    if not isinstance(tables, Mapping):
+        return {}
+    return {name: entries for name, entries in tables.items() if isinstance(entries, Mapping)}
 
 
 def _short(code: Json) -> str:

@@ -11,6 +11,7 @@ from compare.runs import BASE, compared, metric, only, repeats, score, side
 from harness.compare import Finding, Verdict
 from harness.compare.claim import mixed, named, planned
 from harness.compare.sample import Side
+from harness.compare.verdict import within
 from harness.store.record import Made, Subject
 
 WRITTEN_ONCE = Subject(("images",), {"painter": "painter.seed"}, ("painter",))
@@ -195,3 +196,16 @@ def test_a_subject_that_came_out_the_same_is_not_what_changed() -> None:
     unknown = against(of(WORSE, "x", subject=["painter", "measure.k"]), of(BASE, "y"))
     assert unknown.verdict is Verdict.REGRESSED, "a part of the subject is not among what was recorded"
     assert against(of(WORSE, "x", subject="painter"), of(BASE, "y")).verdict is Verdict.REGRESSED
+
+
+def test_the_points_of_a_sweep_may_differ_where_the_subject_is_the_same() -> None:
+    """A sweep of the sampling of one model: the model is under test, and the points differ in what comes after it."""
+    painter = {"painter": [Made("k", "one")]}
+    whole = [made(values, painter).run.scores[0] for values in (BASE, WORSE)]
+    scores = [
+        replace(one, point={"images.steps": n}, settings={**one.settings, "painter.use": "toy.paint@1"})
+        for n, one in zip((50, 10), whole, strict=True)
+    ]
+    run = replace(made(BASE, painter).run, scores=tuple(scores), declaration={"subject": ["painter"]})
+    (found,) = within(Side(run), {"images.steps": 50}, run.gates)
+    assert found.verdict is Verdict.REGRESSED, found.reason

@@ -22,7 +22,7 @@ from harness.compare.differences import (
     suite_changes,
     suite_id,
 )
-from harness.compare.match import match
+from harness.compare.match import Pair, match
 from harness.store.record import Repeat, Run, Score
 
 ONE = repeats([0.5])
@@ -373,3 +373,17 @@ def test_the_order_of_tables_in_a_record_does_not_matter() -> None:
     ours = measured(BASE, read={"source": "s", "choices": tables})
     theirs = measured(BASE, read={"source": "s", "choices": dict(reversed(tables.items()))})
     assert changes(ours, theirs) == []
+
+
+def test_a_value_that_differs_is_a_setting_and_not_code() -> None:
+    """As two schedulers of one sweep, whose stage is not under test."""
+    tables: dict[str, object] = {"source": "s", "choices": {"scale": {"two": "a", "three": "b"}}}
+    two = measured(BASE, m="a", read=tables)
+    (one,) = two.scores
+    three = replace(
+        two, scores=(replace(one, settings={**one.settings, "read.scale": "three"}),), code=two.code
+    )
+    pairs = [Pair(three.scores[0], two.scores[0])]
+    assert measuring_changes(three, two, pairs) == ()
+    edited: dict[str, object] = {**tables, "source": "t"}
+    assert len(measuring_changes(three, measured(BASE, m="a", read=edited), pairs)) == 1
