@@ -584,3 +584,32 @@ def test_items_are_alike_if_they_are_the_same_in_the_same_clusters(tmp_path: Pat
     fewer = dict(list(moved.items())[:6])
     less = gathered(itemised(tmp_path / "less", [fewer], {n: by_two[n] for n in fewer}), base)
     assert (less.alike, less.note) == (False, "6 of the baseline's 8 items are shared")
+
+
+def test_what_is_not_known_to_be_equal_on_one_side_may_be_equal_on_both() -> None:
+    """Values of one side may coincide; where both sides coincide, it may be one repeat, and counts as one."""
+
+    def unknown(values: Sequence[float]) -> Side:
+        made = tuple(replace(r, read=None) for r in repeats(values))
+        return side(score(made))
+
+    found = gathered(unknown([1.0, 1.0, 2.0, 3.0]), unknown([0.5, 0.6, 0.7, 0.8]))
+    assert (found.repeats, found.note) == (4, "")
+    both = gathered(unknown([1.0, 1.0, 2.0, 3.0]), unknown([0.5, 0.5, 0.7, 0.8]))
+    assert (both.repeats, both.note) == (3, "4 seeds gave 3 different outputs: 3 repeats")
+
+
+def test_repeats_that_are_equal_on_either_side_are_told_of_each() -> None:
+    ours, theirs = sweeping([1.0, 1.0, 2.0, 3.0, 4.0]), sweeping([5.0, 6.0, 6.5, 6.5, 6.5])
+    found = gathered(ours, theirs)
+    assert found.repeats == 3
+    assert found.note == (
+        "5 seeds gave 3 different outputs: 3 repeats in the baseline; "
+        "5 seeds gave 4 different outputs: 4 repeats here"
+    )
+    apart = gathered(sweeping([1.0, 1.0, 2.0, 3.0], first=9), sweeping([5.0, 5.0, 6.0, 7.0]))
+    assert apart.note == (
+        "4 seeds gave 3 different outputs: 3 repeats in the baseline; "
+        "4 seeds gave 3 different outputs: 3 repeats here; "
+        "0 of the baseline's 4 seeds are shared: they are not paired"
+    )

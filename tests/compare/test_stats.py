@@ -408,3 +408,33 @@ def test_a_relative_margin_is_of_the_baseline_or_its_floor() -> None:
 @given(st.floats(0, 10), numbers, st.floats(0, 10))
 def test_a_margin_is_never_below_that_of_the_floor(relative: float, baseline: float, floor: float) -> None:
     assert stats.margin_of(relative, baseline, floor) >= relative * floor
+
+
+def test_a_weighted_mean_counts_equal_outputs_as_often_and_its_spread_by_the_effective_number() -> None:
+    found = stats.weighted([1.0, 2.0, 4.0], [3, 1, 1])
+    assert found.mean == pytest.approx(1.8)
+    moves = [0.6 * (1 - 1.8), 0.2 * (2 - 1.8), 0.2 * (4 - 1.8)]
+    assert found.se == pytest.approx(math.sqrt(sum(m * m for m in moves)) * math.sqrt(3 / 2))
+    assert (found.df, found.n) == (pytest.approx(25 / 11 - 1), 3)
+    assert stats.weighted([1.0, 2.0], [9, 1]).df == 1.0, "at least one degree of freedom"
+
+
+@pytest.mark.parametrize("weight", [1, 2, 7])
+def test_equal_weights_give_the_ordinary_t(weight: int) -> None:
+    values = [0.5, 0.7, 0.65, 0.4]
+    assert stats.weighted(values, [weight] * 4) == stats.clustered(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "problem"),
+    [
+        ([1.0, 2.0, 3.0], [1, 2], "every value needs a weight of at least 1: 3 values"),
+        ([1.0, 2.0], [1, 0], "every value needs a weight of at least 1"),
+        ([], [], "every value needs a weight of at least 1: 0 values"),
+        ([1.0, math.nan], [1, 2], "values must be finite"),
+        ([1.0], [3], "at least two values, not 1"),
+    ],
+)
+def test_bad_weights_are_refused(values: list[float], weights: list[int], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        stats.weighted(values, weights)
