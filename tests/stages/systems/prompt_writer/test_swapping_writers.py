@@ -70,7 +70,7 @@ def verdicts(run):
 
 
 def test_the_language_model_for_the_templates_is_one_line_and_a_verdict_on_every_check(accepted):
-    assert set(verdicts(accepted.latest).values()) == {"incomparable"}
+    assert set(verdicts(accepted.latest).values()) == {None}, "no baseline yet"
     swapped = (
         "written:   {use: prompt_writer.select, prompts: templates",
         "written:   {use: prompt_writer.select, prompts: grounded",
