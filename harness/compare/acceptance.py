@@ -174,6 +174,8 @@ def locked(file: Path) -> Iterator[None]:
         UsageError: the baseline's folder cannot be written.
     """
     lock = file.with_name(f".{file.name}.lock")
+    if file.is_symlink():
+        raise UsageError(f"{file}: a link, by which another file would be written; remove it first")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with locks.held(lock):

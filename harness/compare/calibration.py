@@ -148,7 +148,7 @@ def _row_of(a: Side, b: Side, gate: GateInfo, pairs: Sequence[Pair], gates: int)
     spread = [s for s in sides if s is not None]
     n = min((s.n for s in spread), default=1)
     sd = _pooled(spread) if len(spread) == len(sides) else None
-    proposed = None if sd is None else proposed_margin(sd, n, gates)
+    proposed = None if sd is None or evidence.exact else _proposed(sd, n, gates, evidence.unit)
     fraction = round_up(proposed / size) if proposed is not None and gate.relative and size else None
     paired_sd, alpha = math.sqrt(2) * (sd or 0.0), stats.ALPHA / gates
     return Calibration(
@@ -175,6 +175,13 @@ def _row_of(a: Side, b: Side, gate: GateInfo, pairs: Sequence[Pair], gates: int)
         else "",
         once=planned(a.run.metrics[gate.metric].subject),
     )
+
+
+def _proposed(sd: float, repeats: int, gates: int, unit: str) -> float:
+    """The margin by the formula for seeds; over items without what covers a single repeat, since an item is none."""
+    if unit == "seeds":
+        return proposed_margin(sd, repeats, gates)
+    return round_up(stats.detectable(math.sqrt(2) * sd, repeats, stats.ALPHA / gates, SURENESS))
 
 
 def _silent(evidence: Evidence, sides: Sequence[Side], scores: Sequence[Sequence[Score]]) -> str:

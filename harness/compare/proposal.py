@@ -47,7 +47,12 @@ def propose(
         accepted=accepted,
         by=by,
         figures=tuple(_figures(brought.run, None if base is None else base.run)),
-        gates=(*_gates(run.gates, gates), *_reference(run.reference, reference), *_scores(judged)),
+        gates=(
+            *_gates(run.gates, gates),
+            *_reference(run.reference, reference),
+            *_scores(judged),
+            *_not_comparable(judged),
+        ),
         worse=tuple(
             dict.fromkeys(f.name for f in judged.findings if f.gated and f.verdict is Verdict.REGRESSED)
         ),
@@ -90,6 +95,16 @@ def _withheld(run: Run, brought: Run, own: Comparison) -> Iterator[str]:
     ]
     for f in {id(f): f for f in (*failing, *(moved if unequal and elsewhere else ()))}.values():
         yield f"by the gates of the change {wording.label(f)} is {f.verdict}: {f.reason}"
+
+
+def _not_comparable(judged: Comparison) -> Iterator[str]:
+    """Why old and new figures do not mean the same."""
+    reasons: dict[str, dict[str, None]] = {}
+    for f in judged.findings:
+        if f.gated and f.verdict is Verdict.INCOMPARABLE:
+            reasons.setdefault(f.reason, {})[f.name] = None
+    for reason, names in reasons.items():
+        yield f"old and new are not comparable in {wording.listed(list(names), 3)}: {reason}"
 
 
 def _repeats(run: Run) -> dict[tuple[str, str, str], Repeat]:

@@ -95,6 +95,12 @@ class _Reader:
         for first in (p for p in known if p == here and self._name(p) == name):
             return self._load(first)
         named = [p for p in known if self._name(p) == name]
+        was = self._name(here) if here in known else None
+        if not named and was not in (None, name) and any(self._labels(str(was))):
+            raise UsageError(
+                f"{here}: at {self.base} this file is the suite {was!r}, which has a baseline; as {name!r} it would "
+                "leave its gate: give it its name again, or write the new suite to a file of its own"
+            )
         if len(named) > 1:
             several = ", ".join(map(str, named))
             raise UsageError(f"{here}: at {self.base} several files have the name {name!r}: {several}")

@@ -37,7 +37,7 @@ class ReportConsole(Console):
         if file is None:
             file = streams.out()
         outlet = file if isinstance(file, streams.Outlet) else streams.Outlet(file, is_vital=False)
-        super().__init__(file=cast("TextIO", outlet), force_terminal=force_terminal, width=width)
+        super().__init__(file=cast("TextIO", outlet), force_terminal=force_terminal, width=width, emoji=False)
         if not self.is_terminal and width is None and "COLUMNS" not in os.environ:
             self.width = 500
 

@@ -149,6 +149,45 @@ def test_an_edited_baseline_is_no_proposal(in_git: Project) -> None:
     )
 
 
+def test_a_suite_does_not_leave_its_gate_by_another_name(in_git: Project) -> None:
+    worse(in_git, ("toy/centre", "toy/other"))
+    in_git.harness("run", SUITE)
+    in_git.accept("toy/other")
+    git(in_git.folder, "add", "-A")
+    git(in_git.folder, *AS, "commit", "-qm", "Another name")
+    said = in_git.harness(*AGAINST)
+    assert said.code == 2
+    assert (
+        "this file is the suite 'toy/centre', which has a baseline; as 'toy/other' it would leave"
+        in said.error
+    )
+
+
+def test_old_and_new_figures_that_do_not_mean_the_same_are_said(in_git: Project) -> None:
+    worse(in_git, ("mean: 2.5", "mean: 4.5"))
+    propose(in_git, "other numbers", "--new-protocol")
+    said = in_git.harness(*AGAINST)
+    assert said.code == 0
+    assert (
+        "old and new are not comparable in fit.error, fit.within: the protocols differ in numbers.mean"
+        in told(said)
+    )
+
+
+def test_a_baseline_is_not_written_through_a_link(
+    in_git: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    mine = tmp_path_factory.mktemp("mine") / "precious.json"
+    file = Path("baselines/toy/centre/cpu.json")
+    mine.write_bytes(file.read_bytes())
+    file.unlink()
+    file.symlink_to(mine)
+    before = mine.read_bytes()
+    said = in_git.harness("accept", "toy/centre", "--reason", "through a link")
+    assert (said.code, "a link, by which another file would be written" in said.error) == (2, True)
+    assert mine.read_bytes() == before
+
+
 def test_a_part_of_the_suite_proposes_nothing(in_git: Project) -> None:
     worse(in_git)
     propose(in_git)

@@ -111,11 +111,14 @@ def test_items_are_repeats_where_no_seed_is(tmp_path: Path) -> None:
     again = {name: v + random.Random(name).gauss(0, 0.01) for name, v in values.items()}
     one, other = itemised(tmp_path / "a", [values]), itemised(tmp_path / "b", [again])
     (row,) = calibrate(one, one, (gate(0.1),))
-    assert (row.unit, row.repeats) == ("exact", 100)
+    assert (row.unit, row.repeats, row.proposed, row.is_wide_enough) == ("exact", 100, None, None)
+    assert row.silent == "both sides are of equal bytes, so that nothing was repeated"
     (row,) = calibrate(one, other, (gate(0.1),))
     assert (row.unit, row.repeats) == ("items", 100)
     deviations = [reference.tstd(list(side.values())) for side in (values, again)]
     assert row.sd == pytest.approx(math.hypot(*deviations) / math.sqrt(2))
+    assert row.proposed
+    assert row.proposed < row.sd, "an item is no repeat of the whole"
 
 
 def test_a_gate_against_the_reference_is_calibrated_at_its_noisiest_point() -> None:

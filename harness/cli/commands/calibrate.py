@@ -12,11 +12,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from harness import suite as suites
 from harness.cli.requested import requested
 from harness.compare.calibration import Across, Calibration, across, calibrate
 from harness.compare.wording import counted, together
 from harness.engine.plan import make
 from harness.engine.recording import gate_infos
+from harness.engine.suite_sources import resolve
 from harness.errors import Exit, UsageError
 from harness.evaluation.baseline_choice import side
 from harness.evaluation.preparing import Request, prepare
@@ -60,9 +62,21 @@ def run_calibration(request: Request, *, repeats: int | None, as_json: bool = Fa
     for folder in (home, home / "a", home / "b"):
         if folder == home or folder.exists():
             check_writable(folder)
+    loaded = suites.load(request.suite, set_=request.set)
+    plans = []
+    for seeds in (
+        first,
+        second,
+    ):  # where each repeat reads a file of its own, those of all seeds are looked up first
+        with_seeds, _ = resolve(
+            replace(loaded, seeds=seeds),
+            mirror=places.mirror(request.mirror),
+            store=prepared.store,
+            download=True,
+        )
+        plans.append(make(with_seeds, only=prepared.plan.only, code=prepared.plan.code))
     sides = []
-    for name, seeds, fresh in (("a", first, []), ("b", second, subject)):
-        planned = make(replace(suite, seeds=seeds), only=prepared.plan.only, code=prepared.plan.code)
+    for name, planned, fresh in (("a", plans[0], []), ("b", plans[1], subject)):
         run, logs = execute(replace(prepared, plan=planned), ReportConsole(streams.err()), fresh)
         folder = home / name
         run = replace(run, provenance={**run.provenance, CALIBRATION: name})

@@ -61,12 +61,12 @@ class Done:
 def gate(o: Namespace) -> Exit:
     """Run every suite and say which outcomes block."""
     words = blocking.parse(o.fail_on)
-    suites = list(found(o.suites))
     change = ci_system.change()
-    out = _out(o.out)
-    project = places.of(Path(suites[0]).parent)
-    os.environ.update(_store(o.shared_store, project, may_write=change.may_write))
     ref = o.baseline_ref or change.base
+    suites, gone = _suites(o.suites, ref)
+    out = _out(o.out)
+    project = places.of(Path(suites[0] if suites else gone[0]).parent)
+    os.environ.update(_store(o.shared_store, project, may_write=change.may_write))
     options = [
         *(["--baseline-ref", ref] if ref else []),
         *(["--baseline", o.label] if o.label else []),
@@ -76,8 +76,8 @@ def gate(o: Namespace) -> Exit:
         *(["--inside", o.inside] if o.inside else []),
         *(["--mirror", str(o.mirror)] if o.mirror else []),
     ]
-    gone = list(removed(o.suites, suites, project, ref)) if ref else []
     done = [_gone(suite, words) for suite in gone]
+    gate_file.write(out, [each.entry for each in done])
     for number, suite in enumerate(suites, start=1):
         streams.say(f"suite {number} of {len(suites)}: {suite}")
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", suite.removesuffix(Path(suite).suffix)).strip("-.")
@@ -87,6 +87,22 @@ def gate(o: Namespace) -> Exit:
         done.append(_done(suite, out, folder, code, words))
         gate_file.write(out, [each.entry for each in done])  # each: a job that is stopped has what it did
     return _concluded(done, out, words)
+
+
+def _suites(patterns: Sequence[str], ref: str | None) -> tuple[list[str], list[str]]:
+    """The suites that patterns name, and those that the change has removed.
+
+    Raises:
+        UsageError: a pattern matches no file, here or at the merge base.
+    """
+    try:
+        suites = list(found(patterns))
+    except UsageError:
+        gone = list(removed(patterns, [], places.of(Path.cwd()), ref)) if ref else []
+        if not gone:
+            raise
+        return [], gone
+    return suites, list(removed(patterns, suites, places.of(Path(suites[0]).parent), ref)) if ref else []
 
 
 def found(patterns: Sequence[str]) -> Iterator[str]:

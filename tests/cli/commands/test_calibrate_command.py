@@ -113,3 +113,35 @@ def test_a_stage_that_fails_is_a_failed_task_and_no_mistake_of_the_suite(project
     assert said.code == 5, said
     assert said.error.startswith("calibrate: 1 task failed, first low: ")
     assert (project.folder / "reports/toy/centre/calibrate/a/run.json").is_file()
+
+
+def test_where_repeats_read_files_of_their_own_those_of_all_seeds_are_looked_up_first(
+    project: Project,
+) -> None:
+    text = """
+suite: own/predictions
+about: Predictions that were made elsewhere, a file for each seed.
+subject: [predictions]
+stages:
+  predictions: {use: predictions.read, source: "path:../out/seed-{seed}.csv"}
+metrics:
+  accuracy: {use: classification.accuracies, predictions: predictions}
+seeds:
+  predictions.seed: [0, 1, 2]
+gate:
+  accuracy.overall_accuracy: 0.2
+"""
+    (project.folder / "out").mkdir()
+    for seed in range(6):
+        rows = [f"tile-{i},{'ab'[i % 2]},{'ab'[(i + (i * 7 + seed) % 5 // 4) % 2]}" for i in range(40)]
+        (project.folder / "out" / f"seed-{seed}.csv").write_text(
+            "\n".join(["item,label,prediction", *rows]) + "\n"
+        )
+    file = write_suite(project.folder, text, "own.yaml")
+    said = project.harness("calibrate", file)
+    assert said.code == 0, said.err
+    assert "3 seeds a side" in said.out
+    (project.folder / "out" / "seed-5.csv").unlink()
+    missing = project.harness("calibrate", file)
+    assert missing.code == 2
+    assert "seed-5.csv" in missing.error
