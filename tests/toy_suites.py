@@ -6,6 +6,21 @@ from pathlib import Path
 
 TOY = (Path(__file__).parent / "toy_package" / "toy.yaml").read_text(encoding="utf-8")
 
+BY_SEED = """\
+suite: own
+about: A classifier that was trained elsewhere, three times.
+subject: [predictions]
+stages:
+  predictions: {use: predictions.read, source: "path:../out/seed-{seed}.csv"}
+metrics:
+  accuracy: {use: classification.accuracies, predictions: predictions}
+seeds:
+  predictions.seed: [0, 1, 2]
+gate:
+  accuracy.overall_accuracy: 0.2
+"""
+"""Predictions that another tool left, a file for each seed."""
+
 
 def write_suite(folder: Path, text: str = TOY, name: str = "suite.yaml") -> Path:
     """A suite file in ``folder``, which becomes a project of its own."""

@@ -13,8 +13,8 @@ from harness.api.artifacts import Artifact
 from harness.artifact import Json
 from harness.compare import Finding, Proposal, verdict
 from harness.compare import baseline as baselines
+from harness.compare.outcome import outcome
 from harness.compare.sample import Side
-from harness.compare.wording import outcome
 from harness.errors import Exit, UsageError
 from harness.evaluation import record_choice
 from harness.evaluation.artifact_choice import find

@@ -10,6 +10,7 @@ from harness.artifact import Json
 from harness.compare import Finding, Verdict
 from harness.compare.match import ABSENT, in_point, value_at
 from harness.compare.sample import Side, lacks_timing
+from harness.compare.wording import WORST_FIRST, listed, point, together
 from harness.formats.strict_json import canonical
 from harness.store.record import Run, Score
 
@@ -85,3 +86,50 @@ def _is_at(score: Score, point: Mapping[str, Json]) -> bool:
 def _mean(scores: Sequence[Score], name: str) -> float | None:
     values = [r.values[name] for s in scores for r in s.repeats if name in r.values]
     return fmean(values) if values else None
+
+
+def answered(found: Sequence[PointAnswer]) -> list[str]:
+    """What a sweep says about each point, one sentence each, those that are as good as the reference first."""
+    return [_answer(a) for a in found]
+
+
+def _answer(answer: PointAnswer) -> str:
+    here, there = spoken(answer.point), spoken(answer.reference)
+    if answer.is_as_good:
+        better = answer.named(Verdict.IMPROVED)
+        n = len(answer.verdicts)
+        told = f"{here} is as good as {there} in {_all(n) if n > 1 else next(iter(answer.verdicts))}"
+        told += f", better in {listed(better, 2)}" if better else ""
+        return told + _price(answer)
+    parts = [
+        f"{'regressed' if v is Verdict.REGRESSED else f'is {v}'} in {listed(names, 3)}"
+        for v in WORST_FIRST[:3]
+        if (names := answer.named(v))
+    ]
+    return f"{here} {' and '.join(parts)} against {there}{_price(answer)}"
+
+
+def _all(n: int) -> str:
+    return "both gated fields" if n == 2 else f"all {n} gated fields"
+
+
+def _price(answer: PointAnswer) -> str:
+    if answer.cost is None or answer.cost[1] == answer.cost[2]:
+        return ""
+    name, here, there = answer.cost
+    shown = together([here, there])
+    return f", for {shown[0]} of {shown[1]} {name.replace('_', ' ')}"
+
+
+def spoken(at: Mapping[str, Json]) -> str:
+    """A point as one says it: ``"dpmsolver++ at 10 steps"``; as by ``point`` if its values alone would say nothing."""
+    words = [str(v) for v in at.values() if isinstance(v, str)]
+    numbers = [
+        f"{v} {word}" if isinstance(v, int) else f"{word} {canonical(v)}"
+        for axis, v in at.items()
+        if isinstance(v, int | float) and not isinstance(v, bool)
+        for word in [axis.rpartition(".")[2].replace("_", " ")]
+    ]
+    if not words or len(words) + len(numbers) < len(at):
+        return point(at)
+    return " ".join(words) + (f" at {' and '.join(numbers)}" if numbers else "")

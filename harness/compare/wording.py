@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from harness.artifact import Json
-from harness.compare import Comparison, Estimate, Finding, Point, Proposal, Proposed, Verdict
-from harness.compare.answers import PointAnswer
-from harness.errors import Exit
+from harness.compare import Comparison, Estimate, Finding, Point, Verdict
 from harness.formats.escapes import visible
 from harness.formats.strict_json import canonical
 from harness.store.record import Run, TaskInfo
@@ -265,131 +263,6 @@ def _worse(finding: Finding) -> float:
         return 0.0
     change = finding.estimate.change * (1 if finding.better == "lower" else -1)
     return change / (finding.margin or abs(finding.estimate.baseline) or 1.0)
-
-
-def answered(found: Sequence[PointAnswer]) -> list[str]:
-    """What a sweep says about each point, one sentence each, those that are as good as the reference first."""
-    return [_answer(a) for a in found]
-
-
-def _answer(answer: PointAnswer) -> str:
-    here, there = spoken(answer.point), spoken(answer.reference)
-    if answer.is_as_good:
-        better = answer.named(Verdict.IMPROVED)
-        n = len(answer.verdicts)
-        told = f"{here} is as good as {there} in {_all(n) if n > 1 else next(iter(answer.verdicts))}"
-        told += f", better in {listed(better, 2)}" if better else ""
-        return told + _price(answer)
-    parts = [
-        f"{'regressed' if v is Verdict.REGRESSED else f'is {v}'} in {listed(names, 3)}"
-        for v in WORST_FIRST[:3]
-        if (names := answer.named(v))
-    ]
-    return f"{here} {' and '.join(parts)} against {there}{_price(answer)}"
-
-
-def _all(n: int) -> str:
-    return "both gated fields" if n == 2 else f"all {n} gated fields"
-
-
-def _price(answer: PointAnswer) -> str:
-    if answer.cost is None or answer.cost[1] == answer.cost[2]:
-        return ""
-    name, here, there = answer.cost
-    shown = together([here, there])
-    return f", for {shown[0]} of {shown[1]} {name.replace('_', ' ')}"
-
-
-def spoken(at: Mapping[str, Json]) -> str:
-    """A point as one says it: ``"dpmsolver++ at 10 steps"``; as by ``point`` if its values alone would say nothing."""
-    words = [str(v) for v in at.values() if isinstance(v, str)]
-    numbers = [
-        f"{v} {word}" if isinstance(v, int) else f"{word} {canonical(v)}"
-        for axis, v in at.items()
-        if isinstance(v, int | float) and not isinstance(v, bool)
-        for word in [axis.rpartition(".")[2].replace("_", " ")]
-    ]
-    if not words or len(words) + len(numbers) < len(at):
-        return point(at)
-    return " ".join(words) + (f" at {' and '.join(numbers)}" if numbers else "")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of the whole comparison, as a word and a sentence."""
-
-    word: str
-    """A verdict's word, ``"failed"``, ``"missing"``, ``"no baseline yet"``, ``"not gated"``, ``"proposed"``, or
-    ``"worse"`` (a proposal for the worse)."""
-    sentence: str
-    exit: Exit
-
-
-def outcome(comparison: Comparison) -> Outcome:
-    """The result of the comparison as a whole; the word follows the exit code."""
-    gated = [f for f in comparison.findings if f.gated]
-    verdicts = {f.verdict for f in gated}
-    code = comparison.exit()
-    proposal = comparison.proposal if comparison.proposal and comparison.proposal.counts else None
-    if code is Exit.FAILED:
-        word = "failed"
-    elif proposal:
-        word = "worse" if proposal.worse else "proposed"
-    elif code is Exit.INCOMPARABLE and comparison.lacks_baseline and Verdict.INCOMPARABLE not in verdicts:
-        word = "no baseline yet"
-    elif code is Exit.INCOMPARABLE and Verdict.INCOMPARABLE not in verdicts:
-        word = "missing"
-    else:
-        order = (*WORST_FIRST[:3], Verdict.IMPROVED, Verdict.UNCHANGED)
-        word = next((str(v) for v in order if v in verdicts), "not gated")
-    parts = [f"{len(gated):,} gated: {tally(gated)}" if gated else "nothing is gated"]
-    if comparison.baseline is None:
-        parts = _first(gated)
-    if proposal and code is not Exit.FAILED:
-        told = f'{"proposed: " if proposal.worse else ""}{_figures(proposal)}, reason "{proposal.accepted.reason}", '
-        parts.insert(0, clean(f"{told}by {proposal.by}"))
-    if comparison.failures:
-        parts.append(f"{counted(len(comparison.failures), 'task')} failed")
-    if comparison.missing:
-        parts.append(f"{counted(len(comparison.missing), 'score')} missing")
-    return Outcome(word, "; ".join(parts), code)
-
-
-def _first(gated: Sequence[Finding]) -> list[str]:
-    """What a run without a baseline has to say: what was measured, and what its own reference shows."""
-    waiting = [f for f in gated if f.against is None]
-    inner = [f for f in gated if f.against is not None]
-    parts = [f"{counted(len(waiting), 'gate')} measured"] if waiting else []
-    parts += [f"{len(inner):,} gated against the reference: {tally(inner)}"] if inner else []
-    return parts or ["nothing is gated"]
-
-
-def _figures(proposal: Proposal) -> str:
-    """The figures that would be accepted, the first few: ``"classes.accuracy 0.540 → 0.612 and 2 more"``."""
-    if not proposal.figures:
-        return "the same figures"
-    worse = [f for f in proposal.figures if f.name in proposal.worse]
-    return listed([_replaced(f) for f in (*worse, *(f for f in proposal.figures if f not in worse))], 2)
-
-
-def _replaced(figure: Proposed) -> str:
-    values = [v for v in (figure.before, figure.after) if v is not None]
-    shown = together(values)
-    where = f" ({point(figure.at)})" if figure.at else ""
-    return f"{figure.name}{where} {' → '.join(shown) if len(shown) > 1 else f'{shown[0]} (new)'}"
-
-
-def proposed(proposal: Proposal) -> list[str]:
-    """What merging a change would accept, one sentence each, and why it does not count if it does not."""
-    about = f"by {proposal.by}: {proposal.accepted.reason}"
-    kind = "for the worse, " if proposal.worse else ""
-    lines = [f"a new baseline [{proposal.accepted.label}] {kind}{about}"]
-    lines += [_replaced(f) for f in proposal.figures] or ["no gated figure changes"]
-    lines += proposal.gates
-    lines += [f"does not count: {reason}" for reason in proposal.withheld]
-    return (
-        lines if proposal.withheld else [*lines, "merging this change accepts it; nothing is accepted before"]
-    )
 
 
 def against(run: Run, comparison: Comparison) -> str:

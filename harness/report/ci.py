@@ -21,18 +21,8 @@ from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree as ET
 
 from harness.compare import Comparison, Finding, Proposal, Verdict
-from harness.compare.wording import (
-    clean,
-    counted,
-    first_line,
-    label,
-    listed,
-    outcome,
-    place,
-    point,
-    proposed,
-    worst_first,
-)
+from harness.compare.outcome import outcome, proposed
+from harness.compare.wording import clean, counted, first_line, label, listed, place, point, worst_first
 from harness.errors import Where
 from harness.formats.escapes import without_commands
 from harness.report import streams

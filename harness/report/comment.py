@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.compare import Comparison, Finding, Verdict, wording
+from harness.compare.outcome import outcome, proposed
 from harness.report.finding_text import confidence, look, more_evidence, reproduces
 from harness.report.markdown import MARKS, Section, escape, table_row
 from harness.report.strip import forest
@@ -35,7 +36,7 @@ WORST_FIRST = (
     "unchanged",
     "not gated",
 )
-"""The words of ``wording.outcome``, and ``error`` for a suite that left no verdict."""
+"""The words of ``outcome``, and ``error`` for a suite that left no verdict."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 _DID_NOT_HOLD = (Verdict.REGRESSED, Verdict.INCOMPARABLE, Verdict.INCONCLUSIVE)
@@ -58,7 +59,7 @@ class Judged:
 
     @property
     def word(self) -> str:
-        return self.without if self.comparison is None else wording.outcome(self.comparison).word
+        return self.without if self.comparison is None else outcome(self.comparison).word
 
 
 def worst_first(judged: Sequence[Judged]) -> list[Judged]:
@@ -155,7 +156,7 @@ def _suite(judged: Judged, room: int, pictures: str, *, alone: bool) -> Iterator
     if run is None or comparison is None:
         yield f"{head}{inert(judged.problem, 400)}\n"
         return
-    yield f"{head}{inert(wording.outcome(comparison).sentence, 600)}.\n"
+    yield f"{head}{inert(outcome(comparison).sentence, 600)}.\n"
     gated = wording.worst_first(f for f in comparison.findings if f.gated)
     broken = [f for f in gated if f.verdict in _DID_NOT_HOLD]
     held = [f for f in gated if f.verdict not in _DID_NOT_HOLD]
@@ -180,7 +181,7 @@ def _sections(
     ]
     yield Section(wording.counted(len(failed), "failed task"), failed)
     if comparison.proposal is not None:
-        lines = [f"- {inert(line)}\n" for line in wording.proposed(comparison.proposal)]
+        lines = [f"- {inert(line)}\n" for line in proposed(comparison.proposal)]
         yield Section("The change proposes", lines)
     yield _gates("Gates that did not hold", broken)
     yield Section("Why", [f"- {inert(wording.label(f))}: {inert(f.reason)}\n" for f in broken])

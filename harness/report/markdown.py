@@ -18,8 +18,9 @@ from typing import Any
 
 from harness.artifact import Json
 from harness.compare import Comparison, Difference, Finding, Verdict, wording
-from harness.compare.answers import answers
+from harness.compare.answers import answered, answers
 from harness.compare.differences import merged
+from harness.compare.outcome import outcome, proposed
 from harness.errors import UsageError
 from harness.formats.strict_json import canonical
 from harness.report import finding_text
@@ -212,14 +213,14 @@ def append_step_summary(path: Path, text: str) -> None:
 
 
 def _top(run: Run, comparison: Comparison) -> str:
-    result = wording.outcome(comparison)
+    result = outcome(comparison)
     claims = wording.claims(comparison.findings)
     about = f" Verdicts are {escape(claims)}." if claims else ""
     parts = [
         f"## {MARKS[result.word]} {result.word}: {escape(run.suite, 80)}\n",
         f"{result.sentence}.{about}\n",
     ]
-    if lines := wording.answered(answers(comparison.findings, run)):
+    if lines := answered(answers(comparison.findings, run)):
         rest = [f"and {len(lines) - ANSWERS:,} more points"] if len(lines) > ANSWERS else []
         parts.append("".join(f"- {escape(line, 300)}\n" for line in [*lines[:ANSWERS], *rest]))
     if which := finding_text.look(comparison):
@@ -251,7 +252,7 @@ def _sections(run: Run, comparison: Comparison, changes: Sequence[Difference]) -
     told = [f"- **{escape(w.who)}**: {escape(w.sentence)}\n" for w in warned(run)]
     yield Section(wording.counted(len(told), "warning"), told)
     if comparison.proposal is not None:
-        lines = [f"- {escape(line)}\n" for line in wording.proposed(comparison.proposal)]
+        lines = [f"- {escape(line)}\n" for line in proposed(comparison.proposal)]
         yield Section("The change proposes", lines)
     stored = [f for f in findings if f.against is None]
     if late := wording.cached(f for f in findings if f.gated):

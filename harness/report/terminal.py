@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.compare import Comparison, Finding, Verdict, wording
-from harness.compare.answers import answers
+from harness.compare.answers import answered, answers
+from harness.compare.outcome import outcome, proposed
 from harness.compare.wording import (
     against,
     claims,
@@ -23,7 +24,6 @@ from harness.compare.wording import (
     first_line,
     label,
     listed,
-    outcome,
     place,
     point,
     tally,
@@ -230,7 +230,7 @@ class _Page(Lines):
 
     def answer(self, run: Run, comparison: Comparison) -> None:
         """Print which points of a sweep are as good as its reference point."""
-        lines = wording.answered(answers(comparison.findings, run))
+        lines = answered(answers(comparison.findings, run))
         if lines:
             self.line("")
         for line in lines[:ANSWERS]:
@@ -243,7 +243,7 @@ class _Page(Lines):
         if comparison.proposal is None:
             return
         self.heading("the change proposes")
-        lines = wording.proposed(comparison.proposal)
+        lines = proposed(comparison.proposal)
         for line in lines[:ROWS]:
             self.line(f"  {clean(line)}")
         if len(lines) > ROWS:

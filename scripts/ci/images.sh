@@ -8,11 +8,11 @@
 set -euo pipefail
 
 commit=$(git rev-parse HEAD)
-registry=$(tr '[:upper:]' '[:lower:]' <<< "${REGISTRY:?}") # it takes no capitals
+pushed_to=$(tr '[:upper:]' '[:lower:]' <<< "${REGISTRY:?}") # it takes no capitals
 mkdir -p "$1"
 names=()
 for component in $COMPONENTS; do
-  image=$registry/$component:$commit
+  image=$pushed_to/$component:$commit
   # shellcheck disable=SC2086  # the options are split at spaces on purpose
   docker build ${BUILD_OPTIONS:-} --target "$component" --tag "$image" .
   docker run --rm --entrypoint cat "$image" /opt/venv/sbom.cdx.json > "$1/$component.cdx.json"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from report.test_golden import COMPARISON, EMPTY, FINDINGS, NASTY, NO_BASELINE, RUN, estimate, finding
 
 from harness.compare import Claim, Point, Verdict, wording
+from harness.compare.outcome import Outcome, outcome
 from harness.errors import Exit
 from harness.store.record import Accepted
 
@@ -128,9 +129,9 @@ def test_the_claim_is_named_once_or_by_metric_where_claims_differ() -> None:
     assert wording.claims([]) == ""
 
 
-def gated(*verdicts: Verdict) -> wording.Outcome:
+def gated(*verdicts: Verdict) -> Outcome:
     findings = tuple(finding(f"m{i}.x", v) for i, v in enumerate(verdicts))
-    return wording.outcome(replace(EMPTY, findings=findings))
+    return outcome(replace(EMPTY, findings=findings))
 
 
 @pytest.mark.parametrize(
@@ -149,9 +150,9 @@ def test_the_outcome_follows_the_exit_code(verdicts: tuple[Verdict, ...], word: 
 
 
 def test_the_outcome_says_failed_missing_and_no_baseline() -> None:
-    assert wording.outcome(COMPARISON).word == "failed"
-    assert wording.outcome(NO_BASELINE).word == "no baseline yet"
-    assert wording.outcome(replace(EMPTY, missing=(Point("fid", {}),))).word == "missing"
+    assert outcome(COMPARISON).word == "failed"
+    assert outcome(NO_BASELINE).word == "no baseline yet"
+    assert outcome(replace(EMPTY, missing=(Point("fid", {}),))).word == "missing"
 
 
 @pytest.mark.parametrize(

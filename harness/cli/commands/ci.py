@@ -21,7 +21,8 @@ from harness.cli import ci_system, gate_file
 from harness.cli.gate_file import Entry
 from harness.cli.removed_suites import removed
 from harness.compare import blocking
-from harness.compare.wording import clean, counted, outcome
+from harness.compare.outcome import outcome
+from harness.compare.wording import clean, counted
 from harness.errors import Exit, HarnessError, UsageError
 from harness.formats import files
 from harness.report import comment, streams

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from harness.artifact import Json
 from harness.cli.requested import requested
-from harness.compare.wording import counted, outcome
+from harness.compare.outcome import outcome
+from harness.compare.wording import counted
 from harness.engine.shard import Shard
 from harness.errors import Exit, HarnessError, UsageError, worst
 from harness.evaluation.baseline_choice import Against

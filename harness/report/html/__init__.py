@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.compare import wording
+from harness.compare.outcome import outcome
 from harness.errors import StageError, StoreError, UsageError
 from harness.report.html.context import Context
 from harness.report.html.frame import move_pictures, page, shorten
@@ -72,7 +72,7 @@ class Document:
 def render(context: Context) -> Document:
     """Render the report, cut to the size limit of a page."""
     sections, beside = move_pictures(shorten(list(made(context, SECTIONS))), BESIDE)
-    word, suite = wording.outcome(context.comparison).word, context.run.suite
+    word, suite = outcome(context.comparison).word, context.run.suite
     return Document(page(suite, sections, top=top(context), tab=f"{word}: {suite}"), beside)
 
 

@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from harness.artifact import Json
 from harness.compare import Finding, Verdict, wording
-from harness.compare.answers import answers
+from harness.compare.answers import answered, answers
 from harness.compare.differences import protocol_id, suite_id
+from harness.compare.outcome import outcome
 from harness.formats.strict_json import canonical
 from harness.report.finding_text import confidence, look
 from harness.report.html.context import TONES, Context
@@ -47,7 +48,7 @@ class Row:
 def top(context: Context) -> Markup:
     """Render the banner, its details and the strip with the provenance."""
     comparison = context.comparison
-    result = wording.outcome(comparison)
+    result = outcome(comparison)
     gated = _headlines([f for f in wording.worst_first(comparison.findings) if f.gated], context.run)
     judged = gated if comparison.baseline else [f for f in gated if f.against is not None]
     judged, folded = wording.folded(judged)
@@ -57,7 +58,7 @@ def top(context: Context) -> Markup:
         tone=TONES[result.word],
         outcome=result,
         note=comparison.note,
-        answer=wording.answered(answers(comparison.findings, context.run))[:ANSWERS],
+        answer=answered(answers(comparison.findings, context.run))[:ANSWERS],
         rows=[_row(f) for f in judged[:WORST]],
         more=len(judged) - WORST,
         folded=folded,

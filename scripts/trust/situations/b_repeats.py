@@ -313,15 +313,14 @@ def _(bench: Bench) -> Answer:
     return Answer(compared.verdict("judged.value"), f"a threshold: {compared.threshold('judged.value')}")
 
 
-@situation("the stages behind a baseline are executed anew, and its metrics are then scored again", "refused")
+@situation(
+    "the training behind a baseline is executed anew, and the baseline's weights are exported", "refused"
+)
 def _(bench: Bench) -> Answer:
     text = recipe(0.8, luck=0.1)
     bench.accept(text, PLANTED_MACHINE="a")
     bench.harness("run", bench.suite(text), "--fresh", "model", "--out", "again", PLANTED_MACHINE="b")
-    file = next((bench.folder / "baselines").rglob("cpu.json"))
-    record = json.loads(file.read_text())
     said = bench.harness("export", "baseline-run", "model", "--at", "model.seed=0", "--to", "weights")
-    assert record["accepted"]["label"] == "cpu"
     told = (
         "refused" if said.code == 2 and "another execution" in said.err else "other weights, under its name"
     )

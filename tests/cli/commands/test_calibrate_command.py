@@ -8,7 +8,7 @@ import shutil
 import pytest
 from command_line import Project
 from disks import read_only
-from toy_suites import changed, write_suite
+from toy_suites import BY_SEED, changed, write_suite
 
 from harness.store import record_file
 from harness.store.project import is_id
@@ -118,26 +118,13 @@ def test_a_stage_that_fails_is_a_failed_task_and_no_mistake_of_the_suite(project
 def test_where_repeats_read_files_of_their_own_those_of_all_seeds_are_looked_up_first(
     project: Project,
 ) -> None:
-    text = """
-suite: own/predictions
-about: Predictions that were made elsewhere, a file for each seed.
-subject: [predictions]
-stages:
-  predictions: {use: predictions.read, source: "path:../out/seed-{seed}.csv"}
-metrics:
-  accuracy: {use: classification.accuracies, predictions: predictions}
-seeds:
-  predictions.seed: [0, 1, 2]
-gate:
-  accuracy.overall_accuracy: 0.2
-"""
     (project.folder / "out").mkdir()
     for seed in range(6):
         rows = [f"tile-{i},{'ab'[i % 2]},{'ab'[(i + (i * 7 + seed) % 5 // 4) % 2]}" for i in range(40)]
         (project.folder / "out" / f"seed-{seed}.csv").write_text(
             "\n".join(["item,label,prediction", *rows]) + "\n"
         )
-    file = write_suite(project.folder, text, "own.yaml")
+    file = write_suite(project.folder, BY_SEED, "own.yaml")
     said = project.harness("calibrate", file)
     assert said.code == 0, said.err
     assert "3 seeds a side" in said.out

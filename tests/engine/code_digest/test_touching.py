@@ -39,7 +39,7 @@ RETURNS_T = "\ndef train(): return T"
         "from contextlib import nullcontext\nT = []\nwith nullcontext(T.append(helper)): pass",
         "from contextlib import nullcontext\nwith nullcontext(helper) as T: pass",
         "from contextlib import nullcontext\nT = []\nwith nullcontext(T) as u: pass\nu.append(helper)",
-        "from unittest.mock import Mock\nT = Mock()\ndef fill(): T.register(helper)\nfill()",
+        "from functools import singledispatch\nT = singledispatch(print)\ndef fill(): T.register(int, helper)\nfill()",
         "from heapq import heappush\nT = []\ndef fill(): heappush(T, helper)\nfill()",
         "Base = object\nclass T(Base): made = helper",
         "if T := helper: pass",

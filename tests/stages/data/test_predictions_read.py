@@ -16,7 +16,7 @@ from command_line import Project
 from image_files import parquet as hub_parquet
 from image_files import source
 from jobs import FolderJob
-from toy_suites import write_suite
+from toy_suites import BY_SEED, write_suite
 
 from harness.artifact import Predictions
 from harness.errors import StageError
@@ -320,21 +320,6 @@ def test_every_parameter_changes_what_is_read(tmp_path: Path, change: dict[str, 
     assert table(before) != table(after)
 
 
-SUITE = """\
-suite: own
-about: A classifier that was trained elsewhere, three times.
-subject: [predictions]
-stages:
-  predictions: {use: predictions.read, source: "path:../out/seed-{seed}.csv"}
-metrics:
-  accuracy: {use: classification.accuracies, predictions: predictions}
-seeds:
-  predictions.seed: [0, 1, 2]
-gate:
-  accuracy.overall_accuracy: 0.2
-"""
-
-
 def write_seeds(folder: Path, right: float) -> None:
     (folder / "out").mkdir(exist_ok=True)
     for seed in range(3):
@@ -346,7 +331,7 @@ def write_seeds(folder: Path, right: float) -> None:
 
 
 def test_a_team_that_trains_elsewhere_gets_verdicts_about_its_recipe(project: Project) -> None:
-    write_suite(project.folder, SUITE, "own.yaml")
+    write_suite(project.folder, BY_SEED, "own.yaml")
     write_seeds(project.folder, 0.9)
     assert project.harness("run", "own").code == 4
     project.accept("own")
@@ -363,7 +348,7 @@ def test_a_team_that_trains_elsewhere_gets_verdicts_about_its_recipe(project: Pr
 
 
 def test_a_loss_of_predictions_without_logits_is_refused_in_one_line(project: Project) -> None:
-    write_suite(project.folder, SUITE.replace("accuracies", "scores"), "own.yaml")
+    write_suite(project.folder, BY_SEED.replace("accuracies", "scores"), "own.yaml")
     write_seeds(project.folder, 0.9)
     said = project.harness("run", "own")
     assert said.code == 5
