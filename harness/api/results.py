@@ -176,6 +176,8 @@ class Result:
             labelled = self.project / baselines.FOLDER / self.suite / f"{other}.json"
             path = labelled if labelled.is_file() else record_choice.record(str(other), self.project)
             other = Result.read(path, self.project)
+        if not isinstance(other, Result | None):
+            raise UsageError(f"compare: {other!r}: expected a run, a baseline, or the name of one")
         if other is not None:
             name = other.label or other.id
             return Comparison(verdict.compare(self.side, other.side, self.record.gates, name=name))

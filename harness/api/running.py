@@ -73,21 +73,26 @@ def run(
             nothing has run then.
         StoreError, ReportError: the store or the run's folder cannot be written.
     """
+    for name, number in (("jobs", jobs), ("max_seeds", max_seeds)):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
+            raise UsageError(f"run: {name}={number!r}: expected an integer")
+    for name, word in (("baseline_ref", baseline_ref), ("executor", executor)):
+        if word is not None and not isinstance(word, str):
+            raise UsageError(f"run: {name}={word!r}: expected a text")
     request = Request(
-        suite_file(os.fspath(suite)),
+        suite_file(_text(suite, "suite")),
         _assignments(set),
         _selections(only),
-        _path(mirror),
-        _path(store),
+        _path(mirror, "mirror"),
+        _path(store, "store"),
         Wanted(executor, jobs),
     )
     if proposals is False and baseline_ref is None:
         raise UsageError("run: proposals=False goes with baseline_ref")
-    if isinstance(fresh, str):
-        raise UsageError(f"run: fresh={fresh!r}: expected a list of stages")
-    named = None if baseline is None else os.fspath(baseline)
+    named = None if baseline is None else _text(baseline, "baseline")
+    stages = _texts(fresh, "fresh", "a list of stages")
     goal = Goal(
-        _path(out), tuple(fresh), Against(named, baseline_ref, proposals=proposals), most_seeds=max_seeds
+        _path(out, "out"), stages, Against(named, baseline_ref, proposals=proposals), most_seeds=max_seeds
     )
     console = ReportConsole(streams.err())
     console.quiet = not progress
@@ -126,30 +131,40 @@ def load(
     Raises:
         UsageError: there is no such record, it is damaged, or it is a baseline that was edited after it was accepted.
     """
-    given = os.fspath(what)
+    given = _text(what, "what")
     near = Path(given) if os.path.exists(given) else Path.cwd()
-    home = places.of(near) if project is None else Path(project)
-    return Result.read(record_choice.record(given, home), home, _path(store))
+    home = places.of(near) if project is None else Path(_text(project, "project"))
+    return Result.read(record_choice.record(given, home), home, _path(store, "store"))
 
 
-def _path(given: str | os.PathLike[str] | None) -> Path | None:
-    return None if given is None else Path(given).expanduser()
+def _path(given: str | os.PathLike[str] | None, name: str) -> Path | None:
+    return None if given is None else Path(_text(given, name)).expanduser()
+
+
+def _text(given: str | os.PathLike[str], name: str) -> str:
+    text = os.fspath(given) if isinstance(given, str | os.PathLike) else given
+    if not isinstance(text, str):
+        raise UsageError(f"{name}={given!r}: expected a text or a path")
+    return text
+
+
+def _texts(given: Iterable[str], name: str, form: str) -> tuple[str, ...]:
+    words = None if isinstance(given, str | bytes) or not isinstance(given, Iterable) else tuple(given)
+    if words is None or not all(isinstance(word, str) for word in words):
+        raise UsageError(f"run: {name}={given!r}: expected {form}")
+    return words
 
 
 def _assignments(changes: Changes) -> tuple[str, ...]:
     """The changes as ``node.field=value``."""
-    if isinstance(changes, str):
-        raise UsageError(f"run: set={changes!r}: expected {{'node.field': value}} or ['node.field=value']")
     if isinstance(changes, Mapping):
         return tuple(f"{name}={_spelled(value)}" for name, value in changes.items())
-    return tuple(changes)
+    return _texts(changes, "set", "{'node.field': value} or ['node.field=value']")
 
 
 def _selections(only: Changes) -> tuple[str, ...]:
-    if isinstance(only, str):
-        raise UsageError(f"run: only={only!r}: expected {{'axis': value}} or ['axis=value']")
     if not isinstance(only, Mapping):
-        return tuple(only)
+        return _texts(only, "only", "{'axis': value} or ['axis=value']")
     kept = {n: [v] if isinstance(v, str) or not isinstance(v, Sequence) else v for n, v in only.items()}
     return tuple(f"{name}={','.join(map(_spelled, values))}" for name, values in kept.items())
 

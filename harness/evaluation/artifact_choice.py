@@ -79,7 +79,12 @@ def _task(run: Run, node: str, wanted: Mapping[str, str]) -> TaskInfo:
     fitting = [t for t in there if all(_places(t).get(axis) == value for axis, value in wanted.items())]
     if len({t.key for t in fitting}) == 1:
         return fitting[0]
-    axes = _telling(there, node)
+    unknown = next((axis for axis in wanted if not any(axis in _places(t) for t in there)), None)
+    if unknown is not None:
+        known = sorted({axis for t in there for axis in _places(t)})
+        has = f"it has {', '.join(known)}" if known else "it has none: leave out --at"
+        raise UsageError(f"{node}: no axis or seed {unknown!r}{nearest(unknown, known)} ({has})")
+    axes = _telling(there, node) or list(_places(there[0]))
     choices = "; ".join(",".join(f"{a}={_places(t).get(a)}" for a in axes) for t in (fitting or there)[:12])
     raise UsageError(f"{node}: {len(fitting) or 'none'} of {len(there)} tasks fit; --at one of: {choices}")
 

@@ -161,6 +161,18 @@ def test_changes_are_values_or_the_words_of_the_command_line(toy: Project) -> No
         ({"mirror": "none"}, harness.UsageError, "mirror none: no such folder"),
         ({"executor": "remote"}, harness.UsageError, "remote"),
         ({"proposals": False}, harness.UsageError, "goes with baseline_ref"),
+        ({"suite": 3}, harness.UsageError, "suite=3: expected a text or a path"),
+        ({"set": 3}, harness.UsageError, "run: set=3: expected {'node.field': value}"),
+        ({"set": [3]}, harness.UsageError, "run: set=[3]: expected {'node.field': value}"),
+        ({"only": [None]}, harness.UsageError, "run: only=[None]: expected {'axis': value}"),
+        ({"fresh": 3}, harness.UsageError, "run: fresh=3: expected a list of stages"),
+        ({"out": 3}, harness.UsageError, "out=3: expected a text or a path"),
+        ({"store": b"s"}, harness.UsageError, "store=b's': expected a text or a path"),
+        ({"baseline": 1.5}, harness.UsageError, "baseline=1.5: expected a text or a path"),
+        ({"baseline_ref": 1}, harness.UsageError, "run: baseline_ref=1: expected a text"),
+        ({"executor": Path("local")}, harness.UsageError, "expected a text"),
+        ({"jobs": "a"}, harness.UsageError, "run: jobs='a': expected an integer"),
+        ({"max_seeds": True}, harness.UsageError, "run: max_seeds=True: expected an integer"),
         ({"max_seeds": 1}, harness.UsageError, "--max-seeds 1: the suite has 3 already"),
     ],
 )
@@ -328,6 +340,12 @@ def test_what_an_artifact_is_not(project: Project) -> None:
             read()
     with pytest.raises(harness.UsageError, match=r"3 of 3 tasks fit; --at one of: classifier\.seed=0"):
         run.artifact("classifier")
+    with pytest.raises(harness.UsageError, match=r"no axis or seed 'classifier\.sed'; did you mean"):
+        run.artifact("classifier", {"classifier.sed": 0})
+    with pytest.raises(harness.UsageError, match="expected a run, a baseline, or the name of one"):
+        run.compare(3)  # type: ignore[arg-type]
+    with pytest.raises(harness.UsageError, match="what=3: expected a text or a path"):
+        harness.load(3)  # type: ignore[arg-type]
     with pytest.raises(harness.UsageError, match="did you mean 'classifier'"):
         run.artifact("clasifier")
     damaged = run.artifact("vectors").path / "features.npy"

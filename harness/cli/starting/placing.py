@@ -32,8 +32,9 @@ def place(folder: Path, files: Mapping[str, bytes]) -> None:
         )
     made: list[Path] = []
     try:
+        root = folder.resolve()  # of a/../b, only b is made
         for name, content in files.items():
-            path = folder / name
+            path = root / name
             _make_folder(path.parent, made)
             with path.open("xb") as file:
                 made.append(path)

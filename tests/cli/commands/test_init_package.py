@@ -81,6 +81,13 @@ def test_a_name_with_an_underscore_is_a_distribution_with_a_hyphen(project: Proj
     assert body["entry-points"]["harness.stages"] == {"sea_ice": "sea_ice.stages"}
 
 
+def test_a_folder_beside_another_that_is_not_there(project: Project) -> None:
+    said = project.harness("init", "--package", "none/../sea-ice")
+    assert said.code == 0
+    assert (project.folder / "sea-ice" / "pyproject.toml").is_file()
+    assert not (project.folder / "none").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
