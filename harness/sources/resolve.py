@@ -131,6 +131,8 @@ def _digest(source: Source, place: Path, within: Path | None, origin: Origin, ca
         raise UsageError(f"{source.text}: {place} leads out of {within}")
     if place.is_file():
         return content_digest(place, cache)
+    if not place.is_dir():
+        raise UsageError(f"{source.text}: {place} is neither a file nor a folder")
     files = files_of(place, within=within)
     if origin != "path" and not source.inside:
         files = without_card(files)

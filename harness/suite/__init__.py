@@ -112,7 +112,7 @@ def _assemble(tree: Map, collapsed: Mapping[str, Tree], name: str, about: str, p
         matrix=matrix,
         exclude=exclude,
         seeds=seeds,
-        reference=reference,
+        reference=reference or {},
         gates=judged,
     )
 

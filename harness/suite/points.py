@@ -153,14 +153,16 @@ class Points:
         having = ", ".join(self.axes[name].name_of(v) or _spelled(v) for v in values)
         raise SuiteError(tree.where, f"{what}: {tree} is no value of {axis} ({shorten(having, 200)})")
 
-    def reference(self, entry: Entry | None, exclude: Sequence[Point]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def reference(self, entry: Entry | None, exclude: Sequence[Point]) -> dict[str, Any] | None:
+        """The point that the others are compared with; empty without one, None if it is noted as a problem."""
+        points: list[dict[str, Any]] = []
         if entry is None:
-            return found
+            return {}
         with self.problems.collect():
-            found, _ = self.point(mapping(entry, "reference"), "reference")
-            self.kept(found, exclude, entry.key_where, "reference")
-        return found
+            point, _ = self.point(mapping(entry, "reference"), "reference")
+            self.kept(point, exclude, entry.key_where, "reference")
+            points = [point]
+        return points[0] if points else None
 
     def kept(self, point: Point, exclude: Sequence[Point], where: Where, what: str) -> None:
         """Refuse a point that is excluded.
@@ -265,7 +267,7 @@ def gates(
     nodes: Mapping[str, Node],
     points: Points,
     exclude: Sequence[Point],
-    reference: Point,
+    reference: Point | None,
     problems: Problems,
 ) -> tuple[Gate, ...]:
     """The gates of a suite; an invalid gate is noted as a problem and left out."""
@@ -281,7 +283,7 @@ def gates(
                     listed(one.value, f"gate {name}")
                 for tree in one.value.items if isinstance(one.value, List) else (one.value,):
                     gate, reduced = _gate(metric, field, tree, points, exclude, problems)
-                    if gate.against_reference and not reference:
+                    if gate.against_reference and reference == {}:
                         raise SuiteError(tree.where, f"gate {name}: the suite has no 'reference'")
                     same = [other for other in found if _same(gate, other)]
                     if same and not reduced and same[0] not in of_point:

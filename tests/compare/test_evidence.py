@@ -538,6 +538,7 @@ def test_what_items_say(tmp_path: Path) -> None:
             (few(5, 0.1), few(4), 3, ("items", False, 4, "", SAME)),
             (moved, few(8), 3, ("items", True, 8, f"all 8 items moved by the same, {NO_STEP}", SAME)),
             (other, few(8), 0, ("items", False, 8, "", shared.format(0, 8))),
+            (other, few(8), 3, ("items", False, 8, "", f"{SAME}; {shared.format(0, 8)}")),
             (few(7), few(7), 0, ("exact", True, 7, "", "")),
             (noise, drawn(9, 1), 0, ("exact", True, 9, "", "")),
             (noise, drawn(9, 1), 3, ("exact", True, 9, "", SAME)),
@@ -597,6 +598,8 @@ def test_what_is_not_known_to_be_equal_on_one_side_may_be_equal_on_both() -> Non
     assert (found.repeats, found.note) == (4, "")
     both = gathered(unknown([1.0, 1.0, 2.0, 3.0]), unknown([0.5, 0.5, 0.7, 0.8]))
     assert (both.repeats, both.note) == (3, "4 seeds gave 3 different outputs: 3 repeats")
+    read = gathered(unknown([1.0, 1.0, 2.0, 3.0]), sweeping([0.5, 0.5, 0.7, 0.8]))
+    assert read.note == both.note, "equal on both sides: one sentence"
 
 
 def test_repeats_that_are_equal_on_either_side_are_told_of_each() -> None:

@@ -155,6 +155,13 @@ def test_an_empty_folder_is_refused(tmp_path, cache):
         )
 
 
+def test_a_pipe_is_refused_at_once(tmp_path, cache):
+    os.mkfifo(tmp_path / "pipe.csv")
+    source = Source.from_text("path:pipe.csv").relative_to(tmp_path)
+    with pytest.raises(UsageError, match="neither a file nor a folder"):
+        resolve(source, mirror=None, cache=cache, download=False)
+
+
 # The hub's library reads HF_ENDPOINT when it is imported, so what asks it runs in a process of its own.
 PRELUDE = """
 import sys

@@ -76,6 +76,12 @@ def test_a_gate_may_name_a_point_and_the_reference(tmp_path: Path) -> None:
     alone = ("reference: {model.loss: square, model.rate: 0.1}\n", "")
     with pytest.raises(SuiteError, match="the suite has no 'reference'"):
         loaded(tmp_path, gate, alone)
+    with pytest.raises(SuiteError) as refusal:
+        loaded(
+            tmp_path, gate, ("model.loss: square, model.rate: 0.1}", "model.loss: sqare, model.rate: 0.1}")
+        )
+    assert "sqare" in str(refusal.value)
+    assert "no 'reference'" not in str(refusal.value)
 
 
 def test_only_keeps_values_of_axes(tmp_path: Path) -> None:
