@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import fake_docker
+import numpy as np
 import pytest
 import ray_cluster
 import thin_core
@@ -117,6 +118,42 @@ def test_a_run_to_its_verdict_and_what_reads_it(run: Run, tmp_path: Path) -> Non
     )
     assert run("store", "verify").code == 0
     assert list((tmp_path / "reports").rglob("report.html"))
+
+
+OWN = """\
+suite: own
+subject: [likelihoods, made]
+stages:
+  likelihoods: {use: likelihoods.read, source: "path:likelihoods.csv", protocol: context=8}
+  real: {use: features.read, source: "path:real", extractor: net}
+  made: {use: features.read, source: "path:made", extractor: net}
+metrics:
+  perplexity: {use: perplexity.scores, likelihoods: likelihoods}
+  fid: {use: frechet.distance, real: real, generated: made}
+  kid: {use: kernel.distance, real: real, generated: made}
+  near: {use: neighbours.manifold, real: real, generated: made}
+"""
+
+
+def test_what_other_tools_have_written_is_scored_without_torch(run: Run, tmp_path: Path) -> None:
+    assert run("init", "--kind", "predictions").code == 0
+    assert run("run", "suites/predictions.yaml").code == 4
+    assert run("accept", "predictions", "--reason", "first").code == 0
+    again = run("run", "suites/predictions.yaml")
+    assert (again.code, "unchanged" in again.out) == (0, True), again.err
+
+    lines = [f"t{i},d{i // 2},10,40,{20 + i}" for i in range(12)]
+    (tmp_path / "likelihoods.csv").write_text("\n".join(["item,document,tokens,bytes,nll", *lines]))
+    draw = np.random.default_rng(0)
+    for name in ("real", "made"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "features.npy", draw.normal(size=(20, 4)))
+        (tmp_path / name / "names.txt").write_text("".join(f"{name}-{i}\n" for i in range(20)))
+    (tmp_path / "own.yaml").write_text(OWN)
+    scored = run("run", "own.yaml", "--out", "scored")
+    assert scored.code == 4, scored.err  # no baseline yet
+    record = json.loads((tmp_path / "scored" / "run.json").read_text())
+    assert {score["metric"] for score in record["scores"]} == {"perplexity", "fid", "kid", "near"}
 
 
 def test_ratings_of_a_review_are_summed_up(run: Run, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ class Kind:
     about: str
     """What is gated, in a line."""
     extra: str
-    """The extra of the package that its stages need."""
+    """The extra of the package that its stages need; empty if its core is enough."""
     sample: Callable[[], Mapping[str, bytes]] | None = None
     """Makes the sample's files, by relative path; None if the suite needs none."""
 
@@ -26,7 +26,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "predictions": Kind(
         "predictions of any classifier, from a CSV, parquet or JSON-lines file",
-        "land-cover",
+        "",
         samples.predictions,
     ),
     "classifier": Kind(
@@ -63,7 +63,8 @@ def files(kind: str) -> dict[str, bytes]:
         UsageError: a module of stages cannot be imported; the schema lists them all.
     """
     about = KINDS[kind]
-    values = {"kind": kind, "about": about.about, "extra": about.extra}
+    package = f"remote-sensing-harness[{about.extra}]" if about.extra else "remote-sensing-harness"
+    values = {"kind": kind, "about": about.about, "extra": about.extra, "package": package}
     texts = {
         "README.md": filled("project/README.md", replace=filled(f"replace/{kind}.md").rstrip(), **values),
         ".gitignore": filled("project/gitignore"),

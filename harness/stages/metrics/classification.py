@@ -15,7 +15,11 @@ from harness.formats.predictions import read_beside, read_labels
 from harness.stage import HigherShare, Items, Lower, Scores, stage
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
+    Numbers = NDArray[np.float64]
 
 FILE = "predictions.parquet"
 MACRO = {"average_accuracy": "recall", "f1_macro": "f1", "jaccard": "jaccard"}
@@ -44,7 +48,7 @@ class ClassificationScores(Scores):
     """Mean cross-entropy in nats."""
 
 
-@stage(version=1, software=("torch", "torchmetrics"))
+@stage(version=1, software=("numpy",))
 def scores(predictions: Predictions) -> ClassificationScores:
     """Overall and average accuracy, F1, Jaccard and loss, with a per-class table and the confusion matrix.
 
@@ -59,20 +63,20 @@ def scores(predictions: Predictions) -> ClassificationScores:
         StageError: no items, a logit that is not finite, a number of logits other than that of the classes, a label
             outside the classes.
     """
-    import torch
-    from torchmetrics.functional.classification import multiclass_confusion_matrix
+    import numpy as np
 
     classes = predictions.facts["classes"]
     assert isinstance(classes, list)
     item, labels, logits = _read(predictions, len(classes))
-    predicted = logits.argmax(dim=1)
-    hits = (predicted == labels).double()
-    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-    confusion = multiclass_confusion_matrix(predicted, labels, num_classes=len(classes))
+    predicted = logits.argmax(axis=1)
+    hits = (predicted == labels).astype(float)
+    top = logits.max(axis=1, keepdims=True)  # so that no exponential overflows
+    losses = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0] - logits[np.arange(len(labels)), labels]
+    confusion = _confusion(labels, predicted, len(classes))
     table = _per_class(confusion)
     macro = {name: float(column[_counted(confusion)].mean()) for name, column in table.items()}
     overall = float(hits.mean())
-    support = confusion.sum(dim=1).tolist()
+    support = confusion.sum(axis=1).tolist()
     columns = {"overall_accuracy": hits.tolist(), "f1_micro": hits.tolist(), "loss": losses.tolist()}
     if len(item) > 1:
         without = _without_each(confusion, labels, predicted)
@@ -111,7 +115,7 @@ class AccuracyScores(Scores):
     jaccard: HigherShare
 
 
-@stage(version=1, software=("torch", "torchmetrics"))
+@stage(version=1, software=("numpy",))
 def accuracies(predictions: Predictions) -> AccuracyScores:
     """The fields of ``classification.scores`` without the loss, for predictions with or without logits.
 
@@ -121,16 +125,14 @@ def accuracies(predictions: Predictions) -> AccuracyScores:
     Raises:
         StageError: no items, a label or a prediction outside the classes, damaged logits.
     """
-    from torchmetrics.functional.classification import multiclass_confusion_matrix
-
     classes = predictions.facts["classes"]
     assert isinstance(classes, list)
     item, labels, predicted, cluster = _read_predicted(predictions, len(classes))
-    hits = (predicted == labels).double()
-    confusion = multiclass_confusion_matrix(predicted, labels, num_classes=len(classes))
+    hits = (predicted == labels).astype(float)
+    confusion = _confusion(labels, predicted, len(classes))
     table = _per_class(confusion)
     macro = {name: float(column[_counted(confusion)].mean()) for name, column in table.items()}
-    support = confusion.sum(dim=1).tolist()
+    support = confusion.sum(axis=1).tolist()
     columns = {"overall_accuracy": hits.tolist(), "f1_micro": hits.tolist()}
     if len(item) > 1:
         without = _without_each(confusion, labels, predicted)
@@ -162,14 +164,14 @@ def _test_set(item: Sequence[str], label: Sequence[Json]) -> str:
 
 def _read_predicted(
     predictions: Predictions, classes: int
-) -> tuple[list[str], Tensor, Tensor, list[str] | None]:
-    """Item names, labels and predicted classes (int64, N), and clusters if there are any, checked."""
-    import torch
+) -> tuple[list[str], Integers, Integers, list[str] | None]:
+    """Item names, labels and predicted classes (N,), and clusters if there are any, checked."""
+    import numpy as np
 
     beside = read_beside(predictions.path)
     if beside.prediction is None:
         item, labels, logits = _read(predictions, classes)
-        return item, labels, logits.argmax(dim=1), beside.cluster
+        return item, labels, logits.argmax(axis=1), beside.cluster
     item, label = read_labels(predictions.path)
     if not item:
         raise StageError("no predictions to score")
@@ -177,76 +179,85 @@ def _read_predicted(
         for name, index in zip(item, column, strict=True):
             if not 0 <= index < classes:
                 raise StageError(f"{name}: {what} {index} of {classes} classes")
-    return item, torch.tensor(label), torch.tensor(beside.prediction), beside.cluster
+    return item, np.array(label), np.array(beside.prediction), beside.cluster
 
 
-def _per_class(confusion: Tensor) -> dict[str, Tensor]:
-    """Ratios per class in float64; 0 if the denominator is 0.
+def _confusion(labels: Integers, predicted: Integers, classes: int) -> Integers:
+    """Counts, C × C; rows are labels, columns are predictions."""
+    import numpy as np
 
-    torchmetrics' own ratios are float32: seven digits, while published figures and the differences of paired
-    repeats need more.
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
-    Args:
-        confusion: int64, C × C; rows are labels, columns are predictions.
+
+def _per_class(confusion: Integers) -> dict[str, Numbers]:
+    """Ratios per class; 0 if the denominator is 0.
+
+    They are float64. torchmetrics' own are float32: seven digits, while published figures and the differences of
+    paired repeats need more.
     """
-    return _ratios(confusion.diagonal(), confusion.sum(dim=1), confusion.sum(dim=0))
+    return _ratios(confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0))
 
 
-def _ratios(hit: Tensor, label: Tensor, predicted: Tensor) -> dict[str, Tensor]:
+def _ratios(hit: Integers, label: Integers, predicted: Integers) -> dict[str, Numbers]:
     """Ratios per class from its counts: items predicted correctly, items of the class, items predicted as the class."""
-    hit, label, predicted = hit.double(), label.double(), predicted.double()
-    ratios = {
-        "precision": hit / predicted,
-        "recall": hit / label,
-        "f1": 2 * hit / (label + predicted),
-        "jaccard": hit / (label + predicted - hit),
+    import numpy as np
+
+    parts = {
+        "precision": (hit, predicted),
+        "recall": (hit, label),
+        "f1": (2 * hit, label + predicted),
+        "jaccard": (hit, label + predicted - hit),
     }
-    return {name: ratio.nan_to_num(nan=0.0) for name, ratio in ratios.items()}
+    return {
+        name: np.divide(part, whole, out=np.zeros(part.shape), where=whole != 0)
+        for name, (part, whole) in parts.items()
+    }
 
 
-def _counted(confusion: Tensor) -> Tensor:
+def _counted(confusion: Integers) -> NDArray[np.bool_]:
     """Which classes count in macro means: those that occur or are predicted."""
-    return (confusion.sum(dim=0) + confusion.sum(dim=1)) > 0
+    counted: NDArray[np.bool_] = confusion.sum(axis=0) + confusion.sum(axis=1) > 0
+    return counted
 
 
-def _without_each(confusion: Tensor, labels: Tensor, predicted: Tensor) -> dict[str, Tensor]:
+def _without_each(confusion: Integers, labels: Integers, predicted: Integers) -> dict[str, Numbers]:
     """The macro means without each of the N items, (N,): equal for items of one cell of the confusion matrix."""
-    import torch
+    import numpy as np
 
     classes = len(confusion)
-    cells, place = (labels * classes + predicted).unique(return_inverse=True)
-    of_label = torch.nn.functional.one_hot(cells // classes, classes)
-    of_prediction = torch.nn.functional.one_hot(cells % classes, classes)
-    label, prediction = confusion.sum(dim=1) - of_label, confusion.sum(dim=0) - of_prediction
+    cells, place = np.unique(labels * classes + predicted, return_inverse=True)
+    one = np.eye(classes, dtype=np.int64)
+    of_label, of_prediction = one[cells // classes], one[cells % classes]
+    label, prediction = confusion.sum(axis=1) - of_label, confusion.sum(axis=0) - of_prediction
     counted = (label + prediction) > 0
     ratios = _ratios(confusion.diagonal() - of_label * of_prediction, label, prediction)
-    return {name: ((r * counted).sum(dim=1) / counted.sum(dim=1))[place] for name, r in ratios.items()}
+    return {name: ((r * counted).sum(axis=1) / counted.sum(axis=1))[place] for name, r in ratios.items()}
 
 
-def smallest_steps(confusion: Tensor) -> dict[str, float]:
+def smallest_steps(confusion: Integers) -> dict[str, float]:
     """The smallest change of each macro mean if one more item, or one less, is predicted correctly.
 
     The item was predicted as another class: its own class gains a hit, the other loses a wrong prediction.
     """
-    import torch
+    import numpy as np
 
-    hit, label, predicted = confusion.diagonal(), confusion.sum(dim=1), confusion.sum(dim=0)
-    now, nowhere = _ratios(hit, label, predicted), torch.tensor(torch.inf, dtype=torch.float64)
+    hit, label, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    now, nowhere = _ratios(hit, label, predicted), np.inf
     found = {}
     for field, name in MACRO.items():
-        own = torch.minimum(  # one more hit if there is a miss, one less if there is a hit
-            torch.where(label > hit, _ratios(hit + 1, label, predicted + 1)[name] - now[name], nowhere),
-            torch.where(hit > 0, now[name] - _ratios(hit - 1, label, predicted - 1)[name], nowhere),
+        own = np.minimum(  # one more hit if there is a miss, one less if there is a hit
+            np.where(label > hit, _ratios(hit + 1, label, predicted + 1)[name] - now[name], nowhere),
+            np.where(hit > 0, now[name] - _ratios(hit - 1, label, predicted - 1)[name], nowhere),
         )
-        other = torch.minimum(
-            torch.where(predicted > hit, _ratios(hit, label, predicted - 1)[name] - now[name], nowhere),
+        other = np.minimum(
+            np.where(predicted > hit, _ratios(hit, label, predicted - 1)[name] - now[name], nowhere),
             now[name] - _ratios(hit, label, predicted + 1)[name],
         )[_counted(confusion)]
         found[field] = float(own.min() + other.min()) / int(_counted(confusion).sum())
     return found
 
 
-def _rows(classes: Sequence[Json], table: dict[str, Tensor], support: Sequence[int]) -> list[Json]:
+def _rows(classes: Sequence[Json], table: dict[str, Numbers], support: Sequence[int]) -> list[Json]:
     """One row per class: precision, recall, F1, Jaccard, and its number of items."""
     columns = {name: column.tolist() for name, column in table.items()}
     return [
@@ -255,11 +266,11 @@ def _rows(classes: Sequence[Json], table: dict[str, Tensor], support: Sequence[i
     ]
 
 
-def _read(predictions: Predictions, classes: int) -> tuple[list[str], Tensor, Tensor]:
-    """Item names, labels (int64, N) and logits (float64, N × C), checked."""
+def _read(predictions: Predictions, classes: int) -> tuple[list[str], Integers, Numbers]:
+    """Item names, labels (N,) and logits (N, C), checked."""
+    import numpy as np
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
-    import torch
 
     table = pq.read_table(predictions.path / FILE)
     if table.num_rows == 0:
@@ -270,14 +281,14 @@ def _read(predictions: Predictions, classes: int) -> tuple[list[str], Tensor, Te
         at = int((lengths != classes).argmax())
         raise StageError(f"{item[at]}: {lengths[at]} logits for {classes} classes")
     flat = pc.list_flatten(table["logits"]).to_numpy()
-    logits = torch.from_numpy(flat.astype("float64")).reshape(-1, classes)
-    broken = (~logits.isfinite()).any(dim=1).nonzero().flatten().tolist()
-    if broken:
+    logits = flat.astype(np.float64).reshape(-1, classes)
+    broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(broken):
         raise StageError(
             f"{item[broken[0]]}: logits that are not finite numbers ({len(broken)} of {len(item)} items)"
         )
-    labels = torch.from_numpy(table["label"].to_numpy().astype("int64"))
-    outside = ((labels < 0) | (labels >= classes)).nonzero().flatten().tolist()
-    if outside:
+    labels = table["label"].to_numpy().astype(np.int64)
+    outside = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(outside):
         raise StageError(f"{item[outside[0]]}: label {int(labels[outside[0]])} of {classes} classes")
     return item, labels, logits
