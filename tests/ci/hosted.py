@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from ci.runner import ROOT, Runner
 from command_line import Project
 from copies import Copies
+from git_repository import git
 from toy_suites import write_suite
 
 TEXT = """\
@@ -34,17 +34,11 @@ gate:
 WORSE = TEXT.replace("data: parts.train", "data: others")
 GATES = ("one", "two")
 ACTION, COMMENT = ROOT, ROOT / "comment"
-AS = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org")
 
 
 def named(name: str, text: str = TEXT) -> str:
     """The suite by another name."""
     return text.replace("toy/one", f"toy/{name}")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *AS, *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 def accepted(project: Project) -> None:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from command_line import Project, environment, finish, start
 from copies import Copies
+from git_repository import git
 from toy_suites import TOY, changed, write_suite
 
 from harness import __version__
@@ -49,12 +50,8 @@ def commit(folder: Path) -> None:
     (folder / ".gitignore").write_text("reports/\n.harness/\n")
     git(folder, "init", "-q", "-b", "main")
     git(folder, "add", "-A")
-    git(folder, "-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-qm", "Accept the toy")
+    git(folder, "commit", "-qm", "Accept the toy")
     git(folder, "switch", "-qc", "change")
-
-
-def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
 
 
 def verdicts(project: Project) -> dict[str, str]:
@@ -380,7 +377,7 @@ def test_a_file_that_takes_the_name_of_another_suite_does_not_leave_its_gate(in_
     other = changed(("toy/centre", "toy/loose"), *UNGATED, text=WITH_OTHERS)
     write_suite(in_git.folder, other, "loose.yaml")
     git(in_git.folder, "add", "-A")
-    git(in_git.folder, "-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-qm", "Another suite")
+    git(in_git.folder, "commit", "-qm", "Another suite")
     git(in_git.folder, "switch", "-qc", "taken")
     write_suite(in_git.folder, other)
     said = in_git.harness("run", SUITE, *WORSE, "--baseline-ref", "main")

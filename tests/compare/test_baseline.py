@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from compare.runs import accepted, gate, itemised, repeats, run, score
+from git_repository import git
 
 from harness.compare import Verdict, acceptance, baseline
 from harness.compare.baseline import Commit
@@ -279,12 +279,6 @@ def test_digests_stay_what_they_were() -> None:
         baseline.digest_of(body, b"rows")
         == "1b7668b7ddd538f888dd7cd27439ea71b146446db118c09696269e3403cd4afd"
     )
-
-
-def git(project: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
-    command = ["git", "-C", str(project), *who, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from compare.runs import accepted, itemised, repeats, run, score, stored
+from git_repository import git
 
 from harness.artifact import Json
 from harness.compare import acceptance, history
@@ -14,11 +14,6 @@ from harness.errors import UsageError
 from harness.store.record import Run
 
 FILE = Path("baselines/smoke/toy/cpu.json")
-
-
-def git(project: Path, *arguments: str) -> None:
-    who = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
-    subprocess.run(["git", "-C", str(project), *who, *arguments], check=True, capture_output=True)
 
 
 def commit(project: Path, message: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from compare.runs import accepted, repeats, run, score
-from compare.test_baseline import git
+from git_repository import git
 from toy_suites import changed, write_suite
 
 from harness.errors import UsageError

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ci.hosted import accepted, git
+from ci.hosted import accepted
 from command_line import ITSELF, Project, environment
 from copies import Copies
+from git_repository import git
 
 SCRIPTS = ITSELF / "scripts" / "ci"
 

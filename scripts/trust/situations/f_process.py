@@ -74,23 +74,26 @@ def _(bench: Bench) -> Answer:
     return _approves_itself(bench, "renamed.yaml")
 
 
-def _approves_itself(bench: Bench, name: str) -> Answer:
-    def git(*arguments: str) -> None:
-        subprocess.run(
-            ["git", "-c", "user.name=A", "-c", "user.email=a@b.c", *arguments],
-            check=True,
-            capture_output=True,
-        )
-
-    git("init", "--initial-branch=trunk")
+def _on_a_branch(bench: Bench) -> None:
+    """A repository whose main branch has an accepted baseline of skill 0.8, and a branch for a change."""
+    _git(bench, "init", "--initial-branch=trunk")
     bench.accept(recipe(0.8))
-    git("add", "suites", "baselines")
-    git("commit", "-m", "before")
-    git("switch", "-c", "change")
+    _git(bench, "add", "suites", "baselines")
+    _git(bench, "commit", "-m", "before")
+    _git(bench, "switch", "-c", "change")
+
+
+def _git(bench: Bench, *arguments: str) -> None:
+    who = ("-c", "user.name=A", "-c", "user.email=a@b.c")
+    subprocess.run(["git", *who, *arguments], cwd=bench.folder, check=True, capture_output=True)
+
+
+def _approves_itself(bench: Bench, name: str) -> Answer:
+    _on_a_branch(bench)
     path = bench.suite(recipe(0.5, margin=0.9))
     path = path.rename(path.with_name(name))
-    git("add", "--all", "suites")
-    git("commit", "-m", "worse, and a wider gate")
+    _git(bench, "add", "--all", "suites")
+    _git(bench, "commit", "-m", "worse, and a wider gate")
     ran = bench.harness("run", path, "--baseline-ref", "trunk", "--out", "run")
     comparison = json.loads((bench.folder / "run" / "run.json").read_text())["comparison"]
     (found,) = [f for f in comparison["findings"] if f["gated"]]
@@ -105,15 +108,7 @@ def _approves_itself(bench: Bench, name: str) -> Answer:
 
 @situation("a change makes the model worse and keeps the good one as a point of a sweep", "incomparable")
 def _(bench: Bench) -> Answer:
-    def git(*arguments: str) -> None:
-        who = ("-c", "user.name=A", "-c", "user.email=a@b.c")
-        subprocess.run(["git", *who, *arguments], check=True, capture_output=True)
-
-    git("init", "--initial-branch=trunk")
-    bench.accept(recipe(0.8))
-    git("add", "suites", "baselines")
-    git("commit", "-m", "before")
-    git("switch", "-c", "change")
+    _on_a_branch(bench)
     path = bench.suite(recipe(0.5) + "matrix:\n  model.skill: [0.5, 0.8]\n")
     bench.harness("run", path, "--baseline-ref", "trunk", "--out", "run")
     comparison = json.loads((bench.folder / "run" / "run.json").read_text())["comparison"]

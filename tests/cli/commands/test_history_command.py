@@ -1,19 +1,14 @@
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 from command_line import Project
 from compare.runs import accepted, gate, repeats, run, score
+from git_repository import git
 
 from harness.artifact import Json
 from harness.store.record import Run
-
-
-def git(*arguments: str) -> None:
-    who = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
-    subprocess.run(["git", *who, *arguments], check=True, capture_output=True)
 
 
 def made(value: float, n: int = 10, **settings: Json) -> Run:
@@ -30,7 +25,7 @@ def made(value: float, n: int = 10, **settings: Json) -> Run:
 @pytest.fixture
 def grown(project: Project) -> Project:
     """Four accepted runs: better, worse, other N; the last is not committed."""
-    git("init")
+    git(Path(), "init")
     for reason, one in (
         ("first figures", made(0.5, epochs=1)),
         ("trained longer", made(0.7, epochs=2)),
@@ -39,8 +34,8 @@ def grown(project: Project) -> Project:
     ):
         accepted(project.folder, one, reason=reason, new_protocol=True)
         if reason != "more items":
-            git("add", "baselines")
-            git("commit", "-m", f"Accept: {reason}")
+            git(Path(), "add", "baselines")
+            git(Path(), "commit", "-m", f"Accept: {reason}")
     return project
 
 
@@ -154,8 +149,8 @@ def test_seeds_that_were_added_are_named(project: Project) -> None:
         accepted(
             project.folder, run(*one.scores, declaration={"seeds": {"train.seed": seeds}}), reason=str(seeds)
         )
-        git("init")
-        git("add", "baselines")
-        git("commit", "-m", "accept")
+        git(Path(), "init")
+        git(Path(), "add", "baselines")
+        git(Path(), "commit", "-m", "accept")
     said = project.harness("history", "smoke/toy", "--label", "cpu")
     assert "suite: seeds.train.seed: [0, 1, 2] → [0, 1, 2, 3]" in said.out

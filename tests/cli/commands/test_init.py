@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from ci.hosted import ACTION, git
+from ci.hosted import ACTION
 from command_line import Project
 from disks import files_up_to, read_only
+from git_repository import git
 from jsonschema import Draft202012Validator
 from toy_suites import write_suite
 
