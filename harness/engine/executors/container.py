@@ -18,7 +18,7 @@ from harness.artifact import Json
 from harness.engine import images
 from harness.engine.call import Call
 from harness.engine.executors import Options, Post, Slot
-from harness.engine.executors.engines import Container, Engine, driver, find, is_gone, said
+from harness.engine.executors.engines import Container, Engine, driver, find, is_gone, leftover, said
 from harness.engine.executors.local import moving, places, thread_count, threads
 from harness.engine.executors.workers import Launch, WorkerSlot, died
 from harness.engine.images import Image
@@ -244,8 +244,8 @@ def remove_leftovers(engine: Engine) -> None:
     if command is None:
         return
     for line in said(command, f"{engine.name} cannot list its containers").splitlines():
-        name, _, of = line.partition(" ")
-        remove = engine.remove(name)
-        if remove is not None and is_gone(of.strip()):
+        found = leftover(line)
+        remove = engine.remove(found[0]) if found else None
+        if found and remove is not None and is_gone(found[1]):
             with suppress(OSError, subprocess.SubprocessError):
                 subprocess.run(remove, capture_output=True, timeout=60, check=False)

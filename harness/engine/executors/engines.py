@@ -7,6 +7,7 @@ engines lack what is needed here (requests for GPUs are ignored by one, and none
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -63,7 +64,7 @@ class Engine(Protocol):
         """Print the digest of the image's configuration, and its references by digest, a line each."""
 
     def leftovers(self) -> list[str] | None:
-        """Print the name and the driver of each of our containers, a line each; None if none can be left over."""
+        """Print a line for each of our containers, for ``leftover``; None if none can be left over."""
 
     def remove(self, name: str) -> list[str] | None:
         """Remove a container, running or not; None if it ends with its command."""
@@ -105,13 +106,8 @@ class Docker:
         return [self.name, "image", "inspect", f"--format={listed}", image]
 
     def leftovers(self) -> list[str] | None:
-        return [
-            self.name,
-            "ps",
-            "--all",
-            f"--filter=label={LABEL}",
-            f'--format={{{{.Names}}}} {{{{.Label "{LABEL}"}}}}',
-        ]
+        # Not {{.Label "…"}}: Podman 4 does not know it.
+        return [self.name, "ps", "--all", f"--filter=label={LABEL}", "--format={{.Names}} {{.Labels}}"]
 
     def remove(self, name: str) -> list[str] | None:
         return [self.name, "rm", "--force", name]
@@ -221,6 +217,16 @@ def said(command: Sequence[str], what: str, timeout_s: float = 600) -> str:
         lines = (ran.stderr or ran.stdout).strip().splitlines()
         raise UsageError(f"{what}: {lines[-1] if lines else f'{command[0]} ended with {ran.returncode}'}")
     return ran.stdout
+
+
+def leftover(line: str) -> tuple[str, str] | None:
+    """The name of a container and its driver, from a line of ``Engine.leftovers``.
+
+    Labels are ``name=value,…`` with Docker, ``map[name:value …]`` with Podman.
+    """
+    name, _, labels = line.strip().partition(" ")
+    found = re.search(rf"(?:^|[\s,\[]){re.escape(LABEL)}[=:]([^\s,\]]+)", labels)
+    return (name, found[1]) if name and found else None
 
 
 def driver() -> str:

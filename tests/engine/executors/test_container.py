@@ -15,7 +15,7 @@ from command_line import ITSELF, TOYS, Said, environment, package
 from toy_suites import TOY, changed, write_suite
 
 from harness.engine.executors.container import launch, mounts, variables
-from harness.engine.executors.engines import Container, Docker
+from harness.engine.executors.engines import Container, Docker, driver
 from harness.engine.images import Image
 from harness.errors import UsageError
 
@@ -208,9 +208,19 @@ def test_containers_of_a_driver_that_is_gone_are_removed(tmp_path: Path, run: Ru
     import os
 
     host = os.uname().nodename
-    (tmp_path / "docker" / "left.txt").write_text(f"dead {host}/999999999/1\nfar elsewhere/1/1\n")
+    lines = [
+        f"dead other=1,harness.driver={host}/999999999/1,more=2",
+        f"gone map[harness.driver:{host}/999999999/2 other:1]",
+        f"live harness.driver={driver()}",
+        "far harness.driver=elsewhere/1/1",
+        f"another not.harness.driver={host}/999999999/1",
+    ]
+    (tmp_path / "docker" / "left.txt").write_text("".join(f"{line}\n" for line in lines))
     assert run("run", write_suite(tmp_path, IMAGED), "--executor", "container", "--out", "out").code == 4
-    assert [a[-1] for a in asked(tmp_path) if a[0] == "rm" and not a[-1].startswith("harness-")] == ["dead"]
+    assert [a[-1] for a in asked(tmp_path) if a[0] == "rm" and not a[-1].startswith("harness-")] == [
+        "dead",
+        "gone",
+    ]
 
 
 def test_an_end_by_137_is_a_lack_of_memory() -> None:
