@@ -221,8 +221,16 @@ Idle = Callable[[Mapping[str, Any]], Mapping[str, str]]
 """Function from all parameters of a stage to those without effect given the others, each with the reason."""
 
 
+Unfit = Callable[[Mapping[str, Any], str], str]
+"""Function from all parameters of a stage and a device (``cpu``, ``cuda``) to why it cannot work there; else empty."""
+
+
 def _none_idle(_: Mapping[str, Any]) -> Mapping[str, str]:
     return {}
+
+
+def _always_fit(_: Mapping[str, Any], __: str) -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -246,6 +254,8 @@ class Stage:
     timed: bool = False
     """For a metric: see ``Scores.TIMED``."""
     resources: Resources = Resources()
+    unfit: Unfit = _always_fit
+    """Finds parameters that cannot work on a device. A run that has no other device is refused before it begins."""
 
     def draws(self, parameters: Mapping[str, Any]) -> bool:
         """Whether it has a seed that affects the output under these parameters."""
@@ -267,6 +277,7 @@ def stage(
     software: tuple[str, ...] = (),
     idle: Idle = _none_idle,
     resources: Resources | None = None,
+    unfit: Unfit = _always_fit,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function as a stage.
 
@@ -276,6 +287,7 @@ def stage(
         idle: finds parameters without effect given the others, such as a seed if nothing is drawn.
         resources: what it needs of the machine. By default a stage that declares ``torch`` as software uses an
             accelerator if there is one, and others use none.
+        unfit: finds parameters that cannot work on a device, such as a precision that a CPU does not train in.
 
     Raises:
         TypeError: the signature breaks the contract.
@@ -283,7 +295,7 @@ def stage(
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
         needs = resources or Resources("one" if "torch" in software else "none")
-        function.__stage__ = _inspect(function, version, software, idle, needs)  # type: ignore[attr-defined]
+        function.__stage__ = _inspect(function, version, software, idle, needs, unfit)  # type: ignore[attr-defined]
         return function
 
     return declare
@@ -295,6 +307,7 @@ def _inspect(
     software: tuple[str, ...],
     idle: Idle,
     resources: Resources,
+    unfit: Unfit,
 ) -> Stage:
     name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
     hints = typing.get_type_hints(function, include_extras=True)
@@ -333,6 +346,7 @@ def _inspect(
         idle,
         timed,
         resources,
+        unfit,
     )
 
 

@@ -72,6 +72,16 @@ gate: {rough: 0.1}
 """
 
 
+DEVICES = """
+
+def unfit(parameters, device):
+    return "a stride above 50 needs a GPU" if parameters["stride"] > 50 and device == "cpu" else ""
+
+
+@stage(version=1, resources=Resources("RESOURCES"), unfit=unfit)
+def walk("""
+
+
 @pytest.fixture
 def installed(project: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
     (project.folder / "suites" / "path.yaml").write_text(SUITE)
@@ -95,6 +105,26 @@ def test_a_suite_of_another_packages_stages_runs_to_its_verdict(installed: tuple
     rougher = harness(installed, "run", "suites/path.yaml", "--set", "path.stride=3")
     assert rougher.code == 6, rougher.out
     assert "regressed" in rougher.out
+
+
+@pytest.mark.parametrize(("gpu", "change"), [("one", "path.stride=60"), ("none", "path.stride=60")])
+def test_what_cannot_work_on_this_device_is_refused_before_anything_runs(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, gpu: str, change: str
+) -> None:
+    (project.folder / "suites" / "path.yaml").write_text(SUITE)
+    code = CODE.replace("@stage(version=1)\ndef walk(", DEVICES.replace("RESOURCES", gpu))
+    code = code.replace("Job, Lower,", "Job, Lower, Resources,")
+    installed = project, package(tmp_path_factory.mktemp("site"), "terrain", code)
+    told = "path: a stride above 50 needs a GPU"
+    planned = harness(installed, "plan", "suites/path.yaml", "--set", change)
+    assert (planned.code, f"✗ not on this machine: {told}" in planned.out) == (0, True)
+    assert harness(installed, "plan", "suites/path.yaml", "--set", change, "--json").json["unfit"] == [told]
+    for executor in ("inline", "local"):
+        refused = harness(installed, "run", "suites/path.yaml", "--set", change, "--executor", executor)
+        assert (refused.code, refused.error) == (2, told)
+    assert not list((project.folder / ".harness").glob("objects/*/*/entry.json"))
+    assert not list((project.folder / "reports").rglob("run.json"))
+    assert harness(installed, "run", "suites/path.yaml", "--set", "path.stride=50").code == 4
 
 
 def test_its_mistakes_are_told_like_any_others(installed: tuple[Project, Path]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from harness.stage import Choices
 
@@ -36,6 +37,13 @@ PRECISIONS: Choices[Arithmetic] = Choices(
 )
 
 Precision = Annotated[Literal["fp32", "bf16", "fp16"], PRECISIONS]
+
+
+def unfit_training(parameters: Mapping[str, Any], device: str) -> str:
+    """``Stage.unfit`` of a training: libraries scale losses on GPUs only, and Lightning takes bf16 instead on a CPU."""
+    name = parameters["precision"]
+    scaled = PRECISIONS[name].scaled and device == "cpu"
+    return f"precision: {name} is for GPUs; on a CPU use bf16 or fp32" if scaled else ""
 
 
 def dtype_of(precision: Precision) -> torch.dtype:

@@ -17,7 +17,7 @@ from harness.artifact import Artifact
 from harness.engine.attempt import Attempt, Outcome, call_of
 from harness.engine.executors import Ended, Executor, Lost, Message, Post, Progressed, Slot, Withdrawn
 from harness.engine.outcome import CallOutcome
-from harness.engine.plan import Plan, Task, TaskId
+from harness.engine.plan import Plan, Task, TaskId, unfit
 from harness.errors import StageError, UsageError
 from harness.store.artifacts import Store
 from harness.store.entries import ONLY
@@ -160,6 +160,9 @@ class _Walk:
         self._memory_gb = runner.executor.memory_gb()
         runner.most_devices = max([runner.most_devices, *(len(slot.devices) for slot in self._slots)])
         self._check_places("it was withdrawn before")
+        impossible = unfit(needed, "cuda" if runner.most_devices else "cpu")
+        if impossible:
+            raise UsageError("\n".join(impossible))
         self._begun: Counter[str] = Counter()
         """Key → how often its call was begun and its worker lost."""
 

@@ -17,7 +17,7 @@ from harness.compare import baseline as baselines
 from harness.compare.planning import Outlook, outlooks
 from harness.compare.sample import Side
 from harness.compare.wording import clean, counted, listed, number, point
-from harness.engine.plan import Plan, Task, expected_s
+from harness.engine.plan import Plan, Task, expected_s, unfit
 from harness.engine.recording import gate_infos
 from harness.errors import Exit, UsageError
 from harness.evaluation.preparing import prepare
@@ -53,6 +53,8 @@ class Work:
     expected: Mapping[str, float | None]
     """Key that would be executed → seconds; None if nothing like it was ever timed on this device."""
     device: str
+    unfit: tuple[str, ...] = ()
+    """Why stages cannot work on this device, a sentence each."""
 
     @classmethod
     def of(cls, plan: Plan, store: Store) -> Work:
@@ -62,7 +64,8 @@ class Work:
         needed = _needed(plan, cached)
         timings, device = store.timings(), device_class(environment())
         expected = {t.key: expected_s(t, timings, device) for t in tasks if t.key in needed}
-        return cls(plan, tasks, frozenset(cached), frozenset(needed), expected, device)
+        impossible = unfit((t for t in tasks if t.key in needed), "cpu" if device == "cpu" else "cuda")
+        return cls(plan, tasks, frozenset(cached), frozenset(needed), expected, device, tuple(impossible))
 
     @property
     def scores(self) -> int:
@@ -83,6 +86,7 @@ def to_document(work: Work, outlooks: Sequence[Outlook]) -> dict[str, Any]:
         "to_run": len(work.needed),
         "expected_s": sum(known),
         "never_timed": len(work.expected) - len(known),
+        "unfit": list(work.unfit),
         "tasks": [
             {
                 "stage": task.node,
@@ -156,6 +160,8 @@ def print_plan(console: Console, work: Work, *, every: bool) -> None:
         f" expected: {_duration(list(expected.values())) or 'nothing to do'} on {work.device}",
         highlight=False,
     )
+    for sentence in work.unfit:
+        console.print(f"✗ not on this machine: {clean(sentence)}", style="red", highlight=False, markup=False)
 
 
 def print_gates(console: Console, outlooks: Sequence[Outlook]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.artifact import Artifact, Classifier, Images, Json, LabelledImages, Predictions
-from harness.compute.precisions import Precision
+from harness.compute.precisions import Precision, unfit_training
 from harness.errors import StageError
 from harness.sources.content import files_of
 from harness.sources.hub import Source
@@ -30,7 +30,11 @@ NAMED = 20
 """Maximum number of test images that are named."""
 
 
-@stage(version=1, software=("torch", "torchvision", "torchgeo", "timm", "lightning", "torchmetrics"))
+@stage(
+    version=1,
+    software=("torch", "torchvision", "torchgeo", "timm", "lightning", "torchmetrics"),
+    unfit=unfit_training,
+)
 def train(
     train: LabelledImages,
     validation: LabelledImages,
@@ -77,7 +81,7 @@ def train(
         normalisation: ``unit`` scales 8 bits to [0, 1]; ``dataset`` then also subtracts the mean of the
             training pixels and divides by their standard deviation, per channel. (TorchGeo's division
             by 10,000 for Sentinel-2 weights is for reflectances.)
-        precision: fp32, or mixed bf16/fp16.
+        precision: fp32, or mixed bf16/fp16; fp16 on GPUs only.
         keep: weights of the epoch with the lowest validation loss, or of the last epoch.
         seed: seed for initialisation, order and augmentation.
         job: provides device, folders and log.
@@ -111,6 +115,8 @@ def train(
         drop_last=len(seen) > batch_size
         and len(seen) % batch_size == 1,  # batch norm cannot compute statistics from one image
     )
+    if unfit := unfit_training({"precision": precision}, job.device):
+        raise StageError(unfit)
     recipe = Recipe(model, loss, lr, patience, freeze_backbone, epochs, precision, keep, seed)
     trained = fit(recipe, len(classes), weights.load() if weights else None, data, job)
 

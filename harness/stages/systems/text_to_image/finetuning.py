@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from harness.artifact import CaptionedImages, FinetunedPipeline, GeneratedImages, Images, Json, Pipeline
-from harness.compute.precisions import PRECISIONS, Precision
+from harness.compute.precisions import PRECISIONS, Precision, unfit_training
 from harness.errors import StageError
 from harness.stage import Count, Execution, Fraction, Job, NonNegative, Positive, Seed, stage
 from harness.stages.systems.text_to_image.augmenting import Augment
@@ -112,7 +112,11 @@ def reconstruct(
 _RANK, _ALPHA = 16, 16.0
 
 
-@stage(version=1, software=("torch", "diffusers", "transformers", "accelerate", "peft"))
+@stage(
+    version=1,
+    software=("torch", "diffusers", "transformers", "accelerate", "peft"),
+    unfit=unfit_training,
+)
 def finetune(
     pipeline: Pipeline,
     data: CaptionedImages,
@@ -179,7 +183,7 @@ def finetune(
             result of an earlier ``dataset``. ``dataset``: by the data's own mean and deviation per channel. These are
             recorded, undone in the decoder's last layer, and kept in the VAE's configuration for whatever encodes
             images with it. They replace those of an earlier fine-tuning.
-        precision: fp32, or mixed bf16/fp16.
+        precision: fp32, or mixed bf16/fp16; fp16 on GPUs only.
         checkpoint_every: steps between the checkpoints that are kept for ``text_to_image.checkpoint``.
         gradient_checkpointing: less memory for more time.
         processes: GPUs, each a process started by ``accelerate launch``; they share ``batch_size``.

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from harness.artifact import Artifact, Json
-from harness.compute.precisions import PRECISIONS
+from harness.compute.precisions import unfit_training
 from harness.errors import StageError
 from harness.formats import image_folder
 from harness.stage import Job
@@ -259,8 +259,8 @@ def prepare(
     """
     if (job.scratch / _DONE).exists():
         return
-    if PRECISIONS[recipe.precision].scaled and job.device == "cpu":  # accelerate scales losses on GPUs only
-        raise StageError(f"precision: {recipe.precision} is for GPUs; on a CPU use bf16 or fp32")
+    if unfit := unfit_training({"precision": recipe.precision}, job.device):
+        raise StageError(unfit)
     opened = read_pipeline(pipeline.path, "the pipeline", torch.float32)
     vae = opened.vae.to(job.device)
     multiple = opened.vae_scale_factor  # the UNet also takes latents of odd size
