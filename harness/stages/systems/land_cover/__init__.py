@@ -26,6 +26,8 @@ DESCRIPTION = "classifier.json"
 HISTORY = "history.jsonl"
 SEEN = "seen.txt"
 """File next to a classifier's weights: digests of the images that it was trained and selected on, one per line."""
+_SMALL = 64
+"""Side of the pictures that classifiers of any size are tried with."""
 NAMED = 20
 """Maximum number of test images that are named."""
 
@@ -163,6 +165,9 @@ def load(
         StageError: a file is missing or damaged; a pickle with more than tensors; the weights do not fit the model;
             architecture, classes or normalisation that nothing says, or that a folder of ``train`` says itself.
     """
+    from harness.compute.weights import held
+    from harness.stages.systems.land_cover.foreign import EXPECTED
+
     folder = job.folder()
     if _is_foreign(source.path):
         return _foreign(source, model, classes, mean, std, crop, folder)
@@ -171,7 +176,7 @@ def load(
         raise StageError(f"{source.text}: {DESCRIPTION} says {said[0]} itself; remove it")
     for name in (MODEL, DESCRIPTION):
         if not (source.path / name).is_file():
-            raise StageError(f"{source.text}: no {name}; expected a classifier's folder")
+            raise StageError(f"{source.text}: no {name} in {held(source.path)}; {EXPECTED}")
         shutil.copyfile(source.path / name, folder / name)
     if (source.path / SEEN).is_file():
         shutil.copyfile(source.path / SEEN, folder / SEEN)
@@ -284,7 +289,30 @@ def _restore(folder: Path, what: str) -> tuple[list[str], Any, Any]:
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, OSError) as e:
         problem = str(e).strip().partition("\n")[0]
         raise StageError(f"{what}: not a land-cover classifier ({type(e).__name__}: {problem})") from None
+    _try_out(network.eval(), preparation.crop, what)
     return classes, preparation, network
+
+
+def _try_out(network: Any, crop: int | None, what: str) -> None:
+    """Check that a classifier takes pictures and is ``repeatable``.
+
+    Raises:
+        StageError: it is not.
+    """
+    import torch
+
+    from harness.compute.behaviour import repeatable
+    from harness.compute.weights import UNREADABLE, one_line
+
+    told = network.pretrained_cfg
+    side = crop or (told["input_size"][-1] if told.get("fixed_input_size") else _SMALL)
+    pictures = torch.linspace(-1, 1, 3 * 3 * side * side).reshape(3, 3, side, side)
+    try:
+        repeatable(lambda count: network(pictures[:count]), network, what)
+    except StageError:
+        raise
+    except (*UNREADABLE, AssertionError) as e:
+        raise StageError(f"{what}: does not take pictures of {side}×{side} pixels ({one_line(e)})") from None
 
 
 def _classes(images: Artifact) -> Sequence[str]:

@@ -20,7 +20,7 @@ from harness.stage import Job
 from harness.stages.systems.language_model import checks, decoding, write_all
 from harness.stages.systems.language_model.adapters import Quantisation, quantised
 from harness.stages.systems.language_model.checks import fit, read_tokenizer
-from harness.stages.systems.language_model.opening import Opened, context_of, open_model
+from harness.stages.systems.language_model.opening import Opened, context_of, open_model, tried
 from harness.stages.systems.prompt_writer.drafting import (
     Answer,
     Instruction,
@@ -126,7 +126,8 @@ def open_writer(
     network = quantised(model, Quantisation("nf4", True, precision), dtype_of(precision), device, "the model")
     tokenizer = read_tokenizer(model, "the model")
     fit(tokenizer, network, model, "the model")
-    return Opened(network, tokenizer, context_of(network, "the model"))
+    tried(network, network, "the model")
+    return Opened(network, tokenizer, context_of(network))
 
 
 def _first(texts: Sequence[Sequence[str]], count: int) -> list[Sequence[str]]:
