@@ -10,7 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -22,6 +22,7 @@ from harness.formats.corpus import Row
 from harness.sources.content import files_of
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, stage
+from harness.stages.data.corpus.glyphs import UNREADABLE, clarify, is_unreadable
 
 _NAMED = 5
 
@@ -30,14 +31,17 @@ _NAMED = 5
 def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Corpus:
     """The text of PDFs, page by page, in the order of file names and pages.
 
-    Words hyphenated at a line's end are rejoined, the lines of a paragraph joined, ligatures taken apart.
+    Words hyphenated at a line's end are rejoined, the lines of a paragraph joined, ligatures taken apart. A glyph whose
+    character the file does not say (mapped to nothing, to a private character, or of a font without a map) is told from
+    its name in the font; where that says nothing either, U+FFFD stands for it, and the facts count it for each page.
     Running heads, page numbers and tables stay as pypdf extracts them, and a word that is broken between two
     pages stays broken.
 
     Args:
         source: a PDF, or a folder in which every ``.pdf`` is read, subfolders included.
-        strict: if true, a page that fails, or a file that is encrypted, scanned, broken or empty, is an error. If
-            false, it is named in the facts (``files``, with pages read, failed and empty) and reading continues.
+        strict: if true, a page that fails, a glyph without a character, or a file that is encrypted, scanned, broken
+            or empty, is an error. If false, it is named in the facts (``files``, with pages read, failed, empty and
+            unclear) and reading continues.
 
     Raises:
         StageError: no PDF, or none that can be read.
@@ -59,6 +63,12 @@ def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Cor
     folder = job.folder()
     corpus.write(folder, rows)
     facts = {**corpus.count(rows), **_totals(accounts), "unread": dict(unread)}
+    if unclear := {name: found.unclear for name, found in accounts.items() if found.unclear}:
+        glyphs, pages = sum(sum(of.values()) for of in unclear.values()), sum(map(len, unclear.values()))
+        facts["warnings"] = [
+            f"{glyphs} glyphs on {pages} pages of {len(unclear)} PDFs have no character in the file, and are U+FFFD "
+            f"in the text: {', '.join(list(unclear)[:_NAMED])}{', …' if len(unclear) > _NAMED else ''}"
+        ]
     return Corpus(folder, facts, conditions={"text": corpus.digest(rows)})
 
 
@@ -85,6 +95,11 @@ def _trouble(account: Account) -> str:
         return f"{account.status}: {account.note}"
     if account.failed:
         return f"page {', '.join(map(str, account.failed[:_NAMED]))}: {account.note}"
+    if account.unclear:
+        pages = list(account.unclear)
+        more = ", …" if len(pages) > _NAMED else ""
+        told = f"{sum(account.unclear.values())} glyphs whose character it does not say"
+        return f"page {', '.join(map(str, pages[:_NAMED]))}{more}: {told}"
     return ""
 
 
@@ -92,6 +107,7 @@ def _totals(accounts: Mapping[str, Account]) -> dict[str, Json]:
     return {
         "pages": sum(found.pages for found in accounts.values()),
         "failed_pages": sum(len(found.failed) for found in accounts.values()),
+        "unclear": sum(sum(found.unclear.values()) for found in accounts.values()),
         "statuses": dict(sorted(Counter(found.status for found in accounts.values()).items())),
         "files": {name: found.to_json() for name, found in accounts.items()},
     }
@@ -115,6 +131,8 @@ class Account:
     """
     pages: int = 0
     """Number of pages; 0 if the file could not be opened."""
+    unclear: Mapping[int, int] = field(default_factory=dict)
+    """Page number → glyphs on it whose character the file does not say; each is U+FFFD in the text."""
     read: int = 0
     failed: tuple[int, ...] = ()
     """Numbers of the pages that could not be read, from 1."""
@@ -131,6 +149,7 @@ class Account:
             "read": self.read,
             "failed": self.failed,
             "empty": self.empty,
+            "unclear": {str(page): count for page, count in self.unclear.items()},
             "note": self.note,
         }
 
@@ -165,13 +184,23 @@ def read_file(file: Path, log: Callable[[str], None]) -> tuple[Account, list[Pag
         except damage as e:
             return Account("broken", note=_one_line(e)), []
         pages, failed, pictures, reason = [], [], False, None
+        unclear: dict[int, int] = {}
         for number in range(1, count + 1):
             try:
                 heard.lost = None
                 page = reader.pages[number - 1]
-                text = mend(page.extract_text())
+                try:
+                    clarify(page)
+                except damage as e:
+                    log(f"page {number}: its fonts cannot be looked at ({_one_line(e)})")
+                raw = page.extract_text()
+                text = mend(raw)
+                if glyphs := sum(map(is_unreadable, raw)):
+                    unclear[number] = glyphs
                 pictures = pictures or (not text and len(page.images) > 0)
                 why = heard.lost
+                if glyphs and not any(map(str.isalnum, text)):
+                    why = why or f"none of its {glyphs} glyphs has a character in the file"
             except damage as e:
                 why = _one_line(e)
             if why is not None:
@@ -184,7 +213,7 @@ def read_file(file: Path, log: Callable[[str], None]) -> tuple[Account, list[Pag
     if note is None and reader.is_encrypted:
         note = "opened with an empty password"
     empty = count - len(pages) - len(failed)
-    return Account(status, count, len(pages), tuple(failed), empty, note or heard.first), pages
+    return Account(status, count, unclear, len(pages), tuple(failed), empty, note or heard.first), pages
 
 
 def _judged(count: int, read: int, reason: str | None, pictures: bool) -> tuple[Status, str | None]:
@@ -238,11 +267,16 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__
 
 
-_DROPPED = [*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000), 0xFEFF]
-"""Control characters, surrogates (which no encoding can write) and byte-order marks."""
+_DROPPED = [*range(0xD800, 0xE000), 0xFEFF]
+"""Surrogates, which no encoding can write, and byte-order marks."""
+_MARKED = [
+    code for code in (*range(0x20), *range(0x7F, 0xA0), *range(0xE000, 0xF900)) if is_unreadable(chr(code))
+]
+"""Control characters and those of private use, which stand for a glyph that cannot be read."""
 
 _CHARACTERS: dict[int, str | None] = {
     **dict.fromkeys(_DROPPED),
+    **dict.fromkeys(_MARKED, UNREADABLE),
     **dict.fromkeys(map(ord, "\n\v\f\x85\u2028"), "\n"),
     ord("\t"): " ",
     ord("\u2029"): "\n\n",
@@ -258,7 +292,7 @@ _PARAGRAPH_END = re.compile(r"\n\s*\n")
 
 
 def mend(page: str) -> str:
-    """Running text: ligatures taken apart, control characters removed, words and paragraphs rejoined.
+    """Running text: ligatures taken apart, words and paragraphs rejoined, U+FFFD for what cannot be read.
 
     A word hyphenated at the end of a line is rejoined if both sides are lower case. Next to a capital or a digit
     the hyphen is part of the word and stays (``Sentinel-2``, ``CNN-based``). A compound that is broken at its own

@@ -61,7 +61,7 @@ def layout(folder: Path, what: str) -> str:
     scheduler = _class(index, "scheduler", what)
     known = [name for name in dir(diffusers) if name.endswith("Scheduler")]
     if scheduler not in known or not issubclass(getattr(diffusers, scheduler), SchedulerMixin):
-        raise StageError(f"{what}: scheduler {scheduler} is not one of diffusers'")
+        raise StageError(f"{what}: scheduler {scheduler} is not one of diffusers'{nearest(scheduler, known)}")
     for part, sets in _FILES.items():
         if not (folder / part).is_dir():
             raise StageError(f"{what}: no {part}/")
