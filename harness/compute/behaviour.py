@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.compute.device import exact
-from harness.compute.weights import hushed, one_line
+from harness.compute.weights import article, hushed, one_line
 from harness.errors import StageError
 
 CONDITION = 32
@@ -36,7 +36,8 @@ def tolerance(network: nn.Module, dtype: torch.dtype) -> float:
     layers = sum(
         1 for module in network.modules() if next(module.parameters(recurse=False), None) is not None
     )
-    return min(MOST, CONDITION * torch.finfo(dtype).eps * math.sqrt(max(layers, 1)))
+    rounding = float(torch.finfo(dtype).eps)
+    return min(MOST, CONDITION * rounding * math.sqrt(max(layers, 1)))
 
 
 def repeatable(compute: Callable[[int], Tensor], network: nn.Module, what: str) -> Tensor:
@@ -117,7 +118,7 @@ def causal(network: nn.Module, vocabulary: int, context: int | None, what: str) 
 
 def _kind(network: nn.Module) -> str:
     name = type(getattr(network, "model", network)).__name__ if _wraps(network) else type(network).__name__
-    return f"a {name}"
+    return article(name)
 
 
 def _wraps(network: nn.Module) -> bool:

@@ -41,13 +41,18 @@ def clarify(page: Any) -> None:
         _complete(font, codes)
 
 
+def _object(value: Any) -> Any:
+    """What an entry of a PDF refers to; None stays None."""
+    return None if value is None else value.get_object()
+
+
 def _look(
     resources: Any, contents: Any, pdf: Any, fonts: dict[int, tuple[Any, set[int]]], depth: int
 ) -> None:
     """Find the fonts that contents use, with the codes that they show."""
     from pypdf.generic import ContentStream, DictionaryObject
 
-    resources = resources.get_object() if resources is not None else None
+    resources = _object(resources)
     if contents is None or not isinstance(resources, DictionaryObject) or depth > _DEEPEST:
         return
     named = resources.get("/Font", DictionaryObject()).get_object()
@@ -59,8 +64,7 @@ def _look(
         elif operator == b"Q" and kept:
             current = kept.pop()
         elif operator == b"Tf" and operands:
-            font = named.get(operands[0])
-            current = font.get_object() if font is not None else None
+            current = _object(named.get(operands[0]))
         elif operator == b"Do" and operands and (form := forms.get(operands[0])) is not None:
             form = form.get_object()
             if form.get("/Subtype") == "/Form":
@@ -89,8 +93,7 @@ def _complete(font: Any, codes: set[int]) -> None:
     wide = font.get("/Subtype") == "/Type0"
     if wide and font.get("/Encoding") not in _IDENTITY:
         return  # of a known character set, or with a map of codes of its own
-    stream = font.get("/ToUnicode")
-    stream = stream.get_object() if stream is not None else None
+    stream = _object(font.get("/ToUnicode"))
     if stream is not None and not hasattr(stream, "get_data"):
         return  # the name of a known map
     data = stream.get_data() if stream is not None else b""
@@ -185,8 +188,7 @@ def _declared(font: Any) -> dict[int, str]:
     """
     from pypdf._codecs import charset_encoding
 
-    encoding = font.get("/Encoding")
-    encoding = encoding.get_object() if encoding is not None else None
+    encoding = _object(font.get("/Encoding"))
     name = encoding.get("/BaseEncoding") if hasattr(encoding, "get") else encoding
     if _program(font, "/FontFile") is None and _program(font, "/FontFile3") is None:
         return {}
@@ -202,16 +204,15 @@ def _is_noise(name: str) -> bool:
 def _names(font: Any) -> dict[int, str]:
     """Code → glyph name of a simple font: of its encoding, else of the embedded Type 1 program."""
     found: dict[int, str] = {}
-    encoding = font.get("/Encoding")
-    encoding = encoding.get_object() if encoding is not None else None
+    encoding = _object(font.get("/Encoding"))
     program = _program(font, "/FontFile")
     if program is not None and not isinstance(encoding, str):
         clear = program.get_data().partition(b"eexec")[0]
         for code, name in re.findall(rb"dup\s+(\d+)\s*/(\S+)\s+put", clear):
             found[int(code)] = f"/{name.decode('latin-1')}"
-    differences = encoding.get("/Differences") if hasattr(encoding, "get") else None
+    differences = _object(encoding.get("/Differences")) if hasattr(encoding, "get") else None
     code = 0
-    for entry in differences.get_object() if differences is not None else ():
+    for entry in differences or ():
         entry = entry.get_object()
         if isinstance(entry, int):
             code = int(entry)
@@ -232,9 +233,8 @@ def _wide_names(font: Any) -> Mapping[int, str]:
 
 def _program(font: Any, kind: str) -> Any:
     """The embedded program of a font; None if there is none of that kind."""
-    descriptor = font.get("/FontDescriptor")
-    program = descriptor.get_object().get(kind) if descriptor is not None else None
-    return program.get_object() if program is not None else None
+    descriptor = _object(font.get("/FontDescriptor"))
+    return None if descriptor is None else _object(descriptor.get(kind))
 
 
 def _post(data: bytes) -> dict[int, str]:

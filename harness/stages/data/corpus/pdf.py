@@ -64,9 +64,9 @@ def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Cor
     corpus.write(folder, rows)
     facts = {**corpus.count(rows), **_totals(accounts), "unread": dict(unread)}
     if unclear := {name: found.unclear for name, found in accounts.items() if found.unclear}:
-        glyphs, pages = sum(sum(of.values()) for of in unclear.values()), sum(map(len, unclear.values()))
+        glyphs, places = sum(sum(of.values()) for of in unclear.values()), sum(map(len, unclear.values()))
         facts["warnings"] = [
-            f"{glyphs} glyphs on {pages} pages of {len(unclear)} PDFs have no character in the file, and are U+FFFD "
+            f"{glyphs} glyphs on {places} pages of {len(unclear)} PDFs have no character in the file, and are U+FFFD "
             f"in the text: {', '.join(list(unclear)[:_NAMED])}{', …' if len(unclear) > _NAMED else ''}"
         ]
     return Corpus(folder, facts, conditions={"text": corpus.digest(rows)})

@@ -171,7 +171,8 @@ def pretrained(folder: Path, layer: str, to: Path, what: str) -> Vision:
         )
     # transformers fills missing weights at random, with a warning. A missing pooler does not matter if it is not used.
     missing = [n for n in sorted(found["missing_keys"]) if layer != "cls" or "pooler" not in n]
-    vision = Vision(model, layer).eval().requires_grad_(False)
+    vision = Vision(model, layer)
+    vision.eval().requires_grad_(False)
     if missing:
         hint = "; transformers:cls needs no pooler" if all("pooler" in name for name in missing) else ""
         raise StageError(f"{what}: no weights for {missing[0]} ({len(missing)} tensors){hint}")

@@ -140,10 +140,10 @@ def _fit(resample: int, backend: str) -> Fit:
 
 def _square(size: Any, word: str) -> int:
     told = dict(size)
-    sides = {told.get("height"), told.get("width")}
-    if len(sides) != 1 or None in sides:
+    height, width = told.get("height"), told.get("width")
+    if height is None or height != width:
         raise ValueError(f"{word} {told}, and pictures here become squares")
-    return int(sides.pop())
+    return int(height)
 
 
 def _channels(values: Any, scale: float) -> Channels:

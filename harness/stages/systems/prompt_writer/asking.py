@@ -74,9 +74,10 @@ class Asker:
             else:
                 too_many = middle
         if fits == 0:
+            reads = self.opened.context or self.room
             raise StageError(
                 f"the instruction for {label!r} leaves no room for a passage: the model reads "
-                f"{self.opened.context} tokens at once, and {self.opened.context - self.room} are to be written; "
+                f"{reads} tokens at once, and {reads - self.room} are to be written; "
                 "set a shorter instruction, or fewer max_tokens"
             )
         kept = _first(texts, fits)
