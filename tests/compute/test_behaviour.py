@@ -41,7 +41,7 @@ def test_random_results_are_refused(strength: float) -> None:
             return x + strength * torch.randn_like(x)
 
     with pytest.raises(
-        StageError, match="^the network: a Sequential is random at inference: one input twice"
+        StageError, match=r"^the network: a Sequential is random at inference: one input twice"
     ):
         tried(layers(Noise()))
 
@@ -101,7 +101,7 @@ def test_a_model_that_reads_left_to_right_passes_and_keeps_its_types(dtype: torc
 def test_a_model_that_looks_ahead_is_refused_in_every_type(dtype: torch.dtype) -> None:
     """In half precision, what the last token adds to earlier scores is less than their rounding."""
     with pytest.raises(
-        StageError, match="^the model: a BertLMHeadModel is not causal: another last token changes"
+        StageError, match=r"^the model: a BertLMHeadModel is not causal: another last token changes"
     ):
         causal(bert().to(dtype), 60, 32, "the model")
 

@@ -86,7 +86,9 @@ def test_a_model_of_another_kind_is_one_line(folders: dict[str, Path], tmp_path:
 
 def test_models_that_look_ahead_are_called_so(folders: dict[str, Path], tmp_path: Path) -> None:
     for kind in LOOKING_AHEAD:
-        with pytest.raises(StageError, match="is not causal: another last token changes the scores of earlier"):
+        with pytest.raises(
+            StageError, match="is not causal: another last token changes the scores of earlier"
+        ):
             language_model.load(source=source(folders[kind]), job=FolderJob(tmp_path / kind))
 
 

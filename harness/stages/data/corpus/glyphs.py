@@ -29,6 +29,11 @@ def is_unreadable(character: str) -> bool:
     return character == UNREADABLE or control or any(low <= code <= high for low, high in _PRIVATE)
 
 
+def marked(text: str) -> str:
+    """A text with U+FFFD for each character that says nothing."""
+    return "".join(UNREADABLE if is_unreadable(character) else character for character in text)
+
+
 def clarify(page: Any) -> None:
     """Complete the maps of the fonts of a page of pypdf, in memory.
 

@@ -22,7 +22,7 @@ from harness.formats.corpus import Row
 from harness.sources.content import files_of
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, stage
-from harness.stages.data.corpus.glyphs import UNREADABLE, clarify, is_unreadable
+from harness.stages.data.corpus.glyphs import UNREADABLE, clarify, marked
 
 _NAMED = 5
 
@@ -193,9 +193,9 @@ def read_file(file: Path, log: Callable[[str], None]) -> tuple[Account, list[Pag
                     clarify(page)
                 except damage as e:
                     log(f"page {number}: its fonts cannot be looked at ({_one_line(e)})")
-                raw = page.extract_text()
+                raw = marked(page.extract_text())
                 text = mend(raw)
-                if glyphs := sum(map(is_unreadable, raw)):
+                if glyphs := raw.count(UNREADABLE):
                     unclear[number] = glyphs
                 pictures = pictures or (not text and len(page.images) > 0)
                 why = heard.lost
@@ -267,16 +267,11 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__
 
 
-_DROPPED = [*range(0xD800, 0xE000), 0xFEFF]
-"""Surrogates, which no encoding can write, and byte-order marks."""
-_MARKED = [
-    code for code in (*range(0x20), *range(0x7F, 0xA0), *range(0xE000, 0xF900)) if is_unreadable(chr(code))
-]
-"""Control characters and those of private use, which stand for a glyph that cannot be read."""
+_DROPPED = [*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000), 0xFEFF]
+"""Control characters, surrogates (which no encoding can write) and byte-order marks."""
 
 _CHARACTERS: dict[int, str | None] = {
     **dict.fromkeys(_DROPPED),
-    **dict.fromkeys(_MARKED, UNREADABLE),
     **dict.fromkeys(map(ord, "\n\v\f\x85\u2028"), "\n"),
     ord("\t"): " ",
     ord("\u2029"): "\n\n",
@@ -292,7 +287,7 @@ _PARAGRAPH_END = re.compile(r"\n\s*\n")
 
 
 def mend(page: str) -> str:
-    """Running text: ligatures taken apart, words and paragraphs rejoined, U+FFFD for what cannot be read.
+    """Running text: ligatures taken apart, control characters removed, words and paragraphs rejoined.
 
     A word hyphenated at the end of a line is rejoined if both sides are lower case. Next to a capital or a digit
     the hyphen is part of the word and stays (``Sentinel-2``, ``CNN-based``). A compound that is broken at its own

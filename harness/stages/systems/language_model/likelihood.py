@@ -13,6 +13,7 @@ from harness.stages.systems.language_model.windows import rule, texts
 if TYPE_CHECKING:
     pass
 
+SPELT = "{} special tokens are spelt out in the scored texts, and read as what they mark, not as text"
 NAMED = 20
 """Maximum number of texts without predicted tokens that are named; all are counted."""
 
@@ -119,6 +120,7 @@ def likelihood(
             "bytes": sum(row.bytes for row in scored.rows),
             "unknown_tokens": scored.unknown,
             "special_tokens": scored.special,
+            **({"warnings": [SPELT.format(scored.special)]} if scored.special else {}),
             "empty": {"count": len(scored.empty), "items": scored.empty[:NAMED]},
             "cost": {**total([meter.usage]), **cost},
         },
