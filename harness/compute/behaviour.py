@@ -59,12 +59,12 @@ def repeatable(compute: Callable[[int], Tensor], network: nn.Module, what: str) 
     limit = tolerance(network, _dtype(network))
     if (apart := _apart(batch, again)) > limit:
         raise StageError(
-            f"{what}: {_kind(network)} is random at inference: one input twice gives results {apart:.2g} apart "
+            f"{what}: {kind(network)} is random at inference: one input twice gives results {apart:.2g} apart "
             f"(relative to their size; rounding explains {limit:.2g}); expected a network that draws nothing"
         )
     if (apart := _apart(batch[:1], alone)) > limit:
         raise StageError(
-            f"{what}: {_kind(network)} mixes the inputs of a batch: one input alone gives a result {apart:.2g} apart "
+            f"{what}: {kind(network)} mixes the inputs of a batch: one input alone gives a result {apart:.2g} apart "
             f"from its result among three (rounding explains {limit:.2g}); expected rows that are independent"
         )
     return batch
@@ -106,17 +106,18 @@ def causal(network: nn.Module, vocabulary: int, context: int | None, what: str) 
             raise
         except Exception as e:  # whatever the inside of a network of another kind raises
             raise StageError(
-                f"{what}: {_kind(network)} does not score texts ({one_line(e)}); expected a causal language model"
+                f"{what}: {kind(network)} does not score texts ({one_line(e)}); expected a causal language model"
             ) from None
         limit = tolerance(network, _dtype(network))
     if length > 1 and (apart := _apart(before, after)) > limit:
         raise StageError(
-            f"{what}: {_kind(network)} is not causal: another last token changes the scores of earlier ones "
+            f"{what}: {kind(network)} is not causal: another last token changes the scores of earlier ones "
             f"(by {apart:.2g}; rounding explains {limit:.2g}); expected a language model that reads left to right"
         )
 
 
-def _kind(network: nn.Module) -> str:
+def kind(network: nn.Module) -> str:
+    """The network's class with its article; of a network that only reads one output of a model, the model's."""
     name = type(getattr(network, "model", network)).__name__ if _wraps(network) else type(network).__name__
     return article(name)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 
 from harness.errors import StageError
@@ -37,9 +38,10 @@ def hushed(*loggings: Any) -> Iterator[None]:
 
 
 UNREADABLE = (
-    OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,
+    OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError, RuntimeError, AssertionError,
+    ArithmeticError, SafetensorError, StrictDataclassError,
 )  # fmt: skip
-"""What the libraries raise for an invalid or damaged file."""
+"""What the libraries raise for an invalid or damaged file, or for a model of another kind."""
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from jobs import FolderJob
 from model_kinds import CAUSAL, KINDS, LOOKING_AHEAD, PICTURES, saved
 
 import harness
+from harness.compute.weights import one_line
 from harness.errors import StageError
 from harness.stages.metrics import alignment, features
 from harness.stages.metrics.features.families import Architecture
@@ -99,7 +102,32 @@ def test_a_masked_autoencoder_is_called_random_and_no_other_layer_is_recommended
 ) -> None:
     with pytest.raises(StageError, match="a ViTMAEModel is random at inference") as e:
         extractor(layer)(folders[kind], FolderJob(tmp_path))
-    assert "takes its first token" not in str(e.value)
+    assert "takes its class token" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "part"),
+    [
+        ("language_model", "llama", None),
+        ("transformers", "dinov2", None),
+        ("alignment", "clip", "vision_config"),
+    ],
+)
+def test_a_configuration_of_wrong_types_is_one_line(
+    folders: dict[str, Path], tmp_path: Path, name: str, kind: str, part: str | None
+) -> None:
+    folder = shutil.copytree(folders[kind], tmp_path / kind)
+    config = json.loads((folder / "config.json").read_text())
+    (config[part] if part else config)["hidden_size"] = "wide"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(StageError, match=r"hidden_size.* expected int, got str") as e:
+        LOADERS[name][0](folder, FolderJob(tmp_path / "job"))
+    assert "\n" not in str(e.value)
+
+
+def test_a_missing_package_is_named_and_nothing_else() -> None:
+    told = "\nMambaModel requires the mamba_ssm library but it was not found in your environment.\nYou can install"
+    assert one_line(ImportError(told)) == "it needs the package mamba_ssm, which is not installed"
 
 
 CASES = Path(__file__).parents[1] / "cases"

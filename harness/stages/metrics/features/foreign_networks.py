@@ -93,6 +93,9 @@ EXPECTED = "expected a vision model or a dual encoder as transformers saves it (
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
+_CLASS_TOKENS = ("cls_token", "class_embedding", "class_token")
+
+
 class Vision(nn.Module):
     """A model's features of pictures.
 
@@ -125,8 +128,9 @@ class Vision(nn.Module):
         try:
             first = repeatable(lambda n: tower(pixel_values=three[:n]).last_hidden_state, tower, "")
         except StageError as e:
-            return f", and {str(e).removeprefix(': ')}"
-        return "; transformers:cls takes its first token" if first.ndim == 3 else ""
+            return f", and {str(e).removeprefix(': ').partition(':')[0]}"
+        has = any(name.endswith(_CLASS_TOKENS) for name, _ in tower.named_parameters())
+        return "; transformers:cls takes its class token" if first.ndim == 3 and has else ""
 
 
 def empty(folder: Path, layer: str) -> Vision:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from harness.artifact import Extractor, Json
-from harness.compute.behaviour import repeatable
+from harness.compute.behaviour import kind, repeatable
 from harness.compute.device import is_out_of_memory
 from harness.compute.precisions import Precision, dtype_of
 from harness.compute.weights import UNREADABLE, one_line
@@ -154,8 +154,9 @@ def feature_count(module: nn.Module, view: View, what: str) -> int:
         features = repeatable(lambda count: module(pictures[:count]), module, what)
     except StageError:
         raise
-    except (*UNREADABLE, AssertionError) as e:
-        raise StageError(f"{what}: no features of {size}×{size} pixels ({one_line(e)})") from None
+    except UNREADABLE as e:
+        told = f"no features of {size}×{size} pixels from {kind(module)} ({one_line(e)})"
+        raise StageError(f"{what}: {told}; expected a network that makes a vector of each picture") from None
     if features.ndim != 2:
         raise StageError(
             f"{what}: features of shape {tuple(features.shape[1:])}, expected one vector per image"

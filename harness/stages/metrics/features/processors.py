@@ -97,6 +97,8 @@ def of_timm(config: Mapping[str, Any], what: str) -> View:
 def _candidates(told: Mapping[str, Any], backend: str) -> Iterator[View]:
     """What a processor's words may mean; ValueError names a word with another value than views have."""
     factor = float(told.get("rescale_factor", 1 / 255)) if told.get("do_rescale") else 1.0
+    if not factor:
+        raise ValueError("rescale_factor 0")
     values = round(1 / factor) if abs(1 / factor - round(1 / factor)) < 1e-6 else 1 / factor
     mean: Channels = (0.0, 0.0, 0.0)
     std: Channels = (values, values, values)

@@ -311,7 +311,7 @@ def _try_out(network: Any, crop: int | None, what: str) -> None:
         repeatable(lambda count: network(pictures[:count]), network, what)
     except StageError:
         raise
-    except (*UNREADABLE, AssertionError) as e:
+    except UNREADABLE as e:
         raise StageError(f"{what}: does not take pictures of {side}×{side} pixels ({one_line(e)})") from None
 
 

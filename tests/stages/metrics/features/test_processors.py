@@ -129,6 +129,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "do_flip_channel_order",
     ),
     "padded crop": ({**BIT, "size": {"shortest_edge": 20}}, "smaller than the crop of 32"),
+    "factor": ({**BIT, "rescale_factor": 0}, "rescale_factor 0"),
+    "filter": ({**BIT, "resample": 17}, "17 is not a valid"),
     "offset": (
         {"image_processor_type": "EfficientNetImageProcessor", "size": SQUARE, "rescale_offset": True},
         "rescale_offset",
