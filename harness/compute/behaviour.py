@@ -26,6 +26,8 @@ MOST = 0.25
 SMALL = 2_000_000_000
 """Weights of a half-precision network that is tried in fp32: the copy takes 8 GB at most."""
 TOKENS = 16
+_PLAIN = 1e-4
+"""Least limit for what a later token may change: fp32's tolerance is below it at any depth in use."""
 
 
 def tolerance(network: nn.Module, dtype: torch.dtype) -> float:
@@ -108,7 +110,9 @@ def causal(network: nn.Module, vocabulary: int, context: int | None, what: str) 
             raise StageError(
                 f"{what}: {kind(network)} does not score texts ({one_line(e)}); expected a causal language model"
             ) from None
-        limit = tolerance(network, _dtype(network))
+        dtype = _dtype(network)
+        # The shapes are equal, so that only layers that route tokens may round differently, by units of the type.
+        limit = min(tolerance(network, dtype), max(_PLAIN, 2 * float(torch.finfo(dtype).eps)))
     if length > 1 and (apart := _apart(before, after)) > limit:
         raise StageError(
             f"{what}: {kind(network)} is not causal: another last token changes the scores of earlier ones "

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 
 from harness.errors import StageError
 from harness.sources.content import PICKLED, conversion, refusal
+from harness.sources.snapshots import malformed
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def hushed(*loggings: Any) -> Iterator[None]:
 
 UNREADABLE = (
     OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError, RuntimeError, AssertionError,
-    ArithmeticError, SafetensorError, StrictDataclassError,
+    ArithmeticError, SafetensorError, malformed(),
 )  # fmt: skip
 """What the libraries raise for an invalid or damaged file, or for a model of another kind."""
 

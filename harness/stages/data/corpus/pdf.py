@@ -63,11 +63,11 @@ def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Cor
     folder = job.folder()
     corpus.write(folder, rows)
     facts = {**corpus.count(rows), **_totals(accounts), "unread": dict(unread)}
-    if unclear := {name: found.unclear for name, found in accounts.items() if found.unclear}:
-        glyphs, places = sum(sum(of.values()) for of in unclear.values()), sum(map(len, unclear.values()))
+    if facts["unclear"]:
+        named = [name for name, found in accounts.items() if found.unclear]
         facts["warnings"] = [
-            f"{glyphs} glyphs on {places} pages of {len(unclear)} PDFs have no character in the file, and are U+FFFD "
-            f"in the text: {', '.join(list(unclear)[:_NAMED])}{', …' if len(unclear) > _NAMED else ''}"
+            f"{facts['unclear']} glyphs of {len(named)} PDFs have no character in the file, and are U+FFFD in the text"
+            f": {', '.join(named[:_NAMED])}{', …' if len(named) > _NAMED else ''}"
         ]
     return Corpus(folder, facts, conditions={"text": corpus.digest(rows)})
 
@@ -96,10 +96,8 @@ def _trouble(account: Account) -> str:
     if account.failed:
         return f"page {', '.join(map(str, account.failed[:_NAMED]))}: {account.note}"
     if account.unclear:
-        pages = list(account.unclear)
-        more = ", …" if len(pages) > _NAMED else ""
         told = f"{sum(account.unclear.values())} glyphs whose character it does not say"
-        return f"page {', '.join(map(str, pages[:_NAMED]))}{more}: {told}"
+        return f"page {', '.join(map(str, account.unclear))}: {told}"
     return ""
 
 

@@ -26,8 +26,6 @@ DESCRIPTION = "classifier.json"
 HISTORY = "history.jsonl"
 SEEN = "seen.txt"
 """File next to a classifier's weights: digests of the images that it was trained and selected on, one per line."""
-_SMALL = 64
-"""Side of the pictures that classifiers of any size are tried with."""
 NAMED = 20
 """Maximum number of test images that are named."""
 
@@ -277,6 +275,7 @@ def _restore(folder: Path, what: str) -> tuple[list[str], Any, Any]:
     from safetensors.torch import load_file
 
     from harness.stages.systems.land_cover.loading import Preparation
+    from harness.stages.systems.land_cover.opening import try_out
 
     try:
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
@@ -289,30 +288,8 @@ def _restore(folder: Path, what: str) -> tuple[list[str], Any, Any]:
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, OSError) as e:
         problem = str(e).strip().partition("\n")[0]
         raise StageError(f"{what}: not a land-cover classifier ({type(e).__name__}: {problem})") from None
-    _try_out(network.eval(), preparation.crop, what)
+    try_out(network.eval(), preparation.crop, what)
     return classes, preparation, network
-
-
-def _try_out(network: Any, crop: int | None, what: str) -> None:
-    """Check that a classifier takes pictures and is ``repeatable``.
-
-    Raises:
-        StageError: it is not.
-    """
-    import torch
-
-    from harness.compute.behaviour import repeatable
-    from harness.compute.weights import UNREADABLE, one_line
-
-    told = network.pretrained_cfg
-    side = crop or (told["input_size"][-1] if told.get("fixed_input_size") else _SMALL)
-    pictures = torch.linspace(-1, 1, 3 * 3 * side * side).reshape(3, 3, side, side)
-    try:
-        repeatable(lambda count: network(pictures[:count]), network, what)
-    except StageError:
-        raise
-    except UNREADABLE as e:
-        raise StageError(f"{what}: does not take pictures of {side}×{side} pixels ({one_line(e)})") from None
 
 
 def _classes(images: Artifact) -> Sequence[str]:

@@ -23,6 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from harness.compute.behaviour import causal
 from harness.compute.weights import UNREADABLE, article, complete, held, hushed, one_line
 from harness.errors import StageError
 from harness.sources.content import PICKLED, refusal
@@ -283,3 +284,15 @@ def _said(folder: Path, name: str, what: str) -> set[int]:
             value: Any = read_json(folder, file, what).get(name)
             found.update(value if isinstance(value, list) else [] if value is None else [value])
     return found
+
+
+def context_of(network: PreTrainedModel) -> int | None:
+    """Maximum number of tokens that a model has positions for; None if its configuration does not say."""
+    config = network.config.get_text_config()
+    said = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
+    return next((length for length in said if isinstance(length, int) and length > 1), None)
+
+
+def tried(network: torch.nn.Module, plain: PreTrainedModel, what: str) -> None:
+    """Try a model, or an adapter on ``plain``, on a few tokens; raises StageError as ``behaviour.causal`` does."""
+    causal(network, plain.get_input_embeddings().weight.shape[0], context_of(plain), what)

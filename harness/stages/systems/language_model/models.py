@@ -159,8 +159,8 @@ def load(base: LanguageModel | None = None, *, source: Source, job: Job) -> Lang
     """
     from harness.compute.weights import stored_dtype
     from harness.stages.systems.language_model import checks
-    from harness.stages.systems.language_model.checks import fit, read_tokenizer
-    from harness.stages.systems.language_model.opening import describe, read_plain, save, tried
+    from harness.stages.systems.language_model.checks import fit, read_tokenizer, tried
+    from harness.stages.systems.language_model.opening import describe, read_plain, save
 
     if not source.path.is_dir():
         raise StageError(

@@ -14,7 +14,6 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
 from harness.artifact import Json
-from harness.compute.behaviour import causal
 from harness.compute.precisions import Precision, dtype_of
 from harness.compute.seeds import mixed
 from harness.compute.training import Optimisation, Trainable
@@ -29,7 +28,7 @@ from harness.stages.systems.language_model.adapters import (
     attach,
     quantised,
 )
-from harness.stages.systems.language_model.checks import fit, read_tokenizer
+from harness.stages.systems.language_model.checks import context_of, fit, read_tokenizer, tried
 
 
 @dataclass(frozen=True)
@@ -121,13 +120,6 @@ def read_plain(folder: Path, what: str, dtype: torch.dtype) -> PreTrainedModel:
     return network
 
 
-def context_of(network: PreTrainedModel) -> int | None:
-    """Maximum number of tokens that a model has positions for; None if its configuration does not say."""
-    config = network.config.get_text_config()
-    said = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
-    return next((length for length in said if isinstance(length, int) and length > 1), None)
-
-
 def keeps_positions(network: torch.nn.Module) -> bool:
     """Whether a model can compute the logits of chosen positions only."""
     return "logits_to_keep" in inspect.signature(network.forward).parameters
@@ -177,20 +169,6 @@ def _with_tokenizer(
     fit(tokenizer, plain, folder, what)
     tried(network, plain, what)
     return Opened(network, tokenizer, context_of(plain), quantisation)
-
-
-def tried(network: PreTrainedModel | PeftModel, plain: PreTrainedModel, what: str) -> None:
-    """Try a network that was opened on a few tokens (``behaviour.causal``).
-
-    Args:
-        network: a model, or an adapter on ``plain``.
-        plain: the model itself.
-        what: its name in messages.
-
-    Raises:
-        StageError: it computes no scores of texts, is random at inference, or not causal.
-    """
-    causal(network, plain.get_input_embeddings().weight.shape[0], context_of(plain), what)
 
 
 @dataclass(frozen=True, kw_only=True)

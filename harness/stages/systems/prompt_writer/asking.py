@@ -19,8 +19,8 @@ from harness.formats.prompts import Passage
 from harness.stage import Job
 from harness.stages.systems.language_model import checks, decoding, write_all
 from harness.stages.systems.language_model.adapters import Quantisation, quantised
-from harness.stages.systems.language_model.checks import fit, read_tokenizer
-from harness.stages.systems.language_model.opening import Opened, context_of, open_model, tried
+from harness.stages.systems.language_model.checks import context_of, fit, read_tokenizer, tried
+from harness.stages.systems.language_model.opening import Opened, open_model
 from harness.stages.systems.prompt_writer.drafting import (
     Answer,
     Instruction,

@@ -380,7 +380,7 @@ def test_a_name_that_says_nothing_is_counted(tmp_path):
     assert facts["files"]["paper.pdf"]["unclear"] == {"1": 2}
     assert facts["unclear"] == 2
     assert facts["warnings"] == [
-        "2 glyphs on 1 pages of 1 PDFs have no character in the file, and are U+FFFD in the text: paper.pdf"
+        "2 glyphs of 1 PDFs have no character in the file, and are U+FFFD in the text: paper.pdf"
     ]
     with pytest.raises(StageError, match=r"paper\.pdf \(page 1: 2 glyphs whose character it does not say\)$"):
         read(tmp_path / "strict", with_font(b"a\x04b \x04", NAMED), strict=True)
