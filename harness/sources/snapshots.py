@@ -220,4 +220,5 @@ def malformed() -> type[Exception]:
     """What the library raises for a configuration file with a value of another type."""
     from huggingface_hub.errors import StrictDataclassError
 
-    return StrictDataclassError
+    kind: type[Exception] = StrictDataclassError
+    return kind
