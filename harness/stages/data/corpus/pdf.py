@@ -46,7 +46,7 @@ def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Cor
     Raises:
         StageError: no PDF, or none that can be read.
     """
-    files, unread = _pdfs(source.path)
+    files, unread = _pdfs(source.path, source.text)
     accounts: dict[str, Account] = {}
     rows: list[Row] = []
     for name, file in files.items():
@@ -57,7 +57,7 @@ def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Cor
     if troubles and (strict or not rows):
         more = f" and {len(troubles) - _NAMED} more" if len(troubles) > _NAMED else ""
         raise StageError(
-            f"{source.path}: {len(troubles)} of {len(files)} PDFs not wholly read: "
+            f"{source.text}: {len(troubles)} of {len(files)} PDFs not wholly read: "
             f"{', '.join(troubles[:_NAMED])}{more}"
         )
     folder = job.folder()
@@ -76,7 +76,7 @@ def _tell(job: Job, name: str, line: str) -> None:
     job.log(f"{name}: {line}")
 
 
-def _pdfs(place: Path) -> tuple[dict[str, Path], Counter[str]]:
+def _pdfs(place: Path, what: str) -> tuple[dict[str, Path], Counter[str]]:
     """The PDFs by name, and the other files by suffix."""
     if place.is_file():
         return {place.name: place}, Counter()
@@ -85,7 +85,7 @@ def _pdfs(place: Path) -> tuple[dict[str, Path], Counter[str]]:
     others = Counter(file.suffix or name for name, file in files.items() if name not in pdfs)
     if not pdfs:
         kinds = ", ".join(f"{n} {suffix}" for suffix, n in others.most_common(3)) or "nothing"
-        raise StageError(f"{place}: no PDF, only {kinds}")
+        raise StageError(f"{what}: no PDF, only {kinds}")
     return pdfs, others
 
 

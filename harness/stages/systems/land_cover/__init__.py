@@ -165,6 +165,7 @@ def load(
     """
     from harness.compute.weights import held
     from harness.stages.systems.land_cover.foreign import EXPECTED
+    from harness.stages.systems.land_cover.opening import try_out
 
     folder = job.folder()
     if _is_foreign(source.path):
@@ -178,7 +179,8 @@ def load(
         shutil.copyfile(source.path / name, folder / name)
     if (source.path / SEEN).is_file():
         shutil.copyfile(source.path / SEEN, folder / SEEN)
-    known, _, _ = _restore(folder, source.text)
+    known, preparation, network = _restore(folder, source.text)
+    try_out(network, preparation.crop, source.text)
     return Classifier(folder, facts={"classes": known})
 
 
@@ -204,13 +206,15 @@ def _foreign(
 
     from harness.stages.systems.land_cover.foreign import described, opened
     from harness.stages.systems.land_cover.loading import Preparation
+    from harness.stages.systems.land_cover.opening import try_out
 
     found = opened(source.path, described(model, classes, mean, std), source.text)
     save_file(dict(found.state), folder / MODEL)
     preparation = Preparation(crop, found.mean, found.std)
     body = {"model": found.model, "classes": list(found.classes), "preparation": preparation.to_json()}
     (folder / DESCRIPTION).write_text(json.dumps(body, indent=1), encoding="utf-8")
-    known, _, _ = _restore(folder, source.text)
+    known, _, network = _restore(folder, source.text)
+    try_out(network, crop, source.text)
     return Classifier(folder, facts={"classes": known, "model": found.model, "unread": found.unread})
 
 
@@ -275,7 +279,6 @@ def _restore(folder: Path, what: str) -> tuple[list[str], Any, Any]:
     from safetensors.torch import load_file
 
     from harness.stages.systems.land_cover.loading import Preparation
-    from harness.stages.systems.land_cover.opening import try_out
 
     try:
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
@@ -288,7 +291,6 @@ def _restore(folder: Path, what: str) -> tuple[list[str], Any, Any]:
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, OSError) as e:
         problem = str(e).strip().partition("\n")[0]
         raise StageError(f"{what}: not a land-cover classifier ({type(e).__name__}: {problem})") from None
-    try_out(network.eval(), preparation.crop, what)
     return classes, preparation, network
 
 

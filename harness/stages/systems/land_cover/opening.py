@@ -65,7 +65,7 @@ def try_out(network: Any, crop: int | None, what: str) -> None:
     side = crop or (told["input_size"][-1] if told.get("fixed_input_size") else SMALL)
     pictures = torch.linspace(-1, 1, 3 * 3 * side * side).reshape(3, 3, side, side)
     try:
-        repeatable(lambda count: network(pictures[:count]), network, what)
+        repeatable(lambda count: network(pictures[:count]), network.eval(), what)
     except StageError:
         raise
     except UNREADABLE as e:
