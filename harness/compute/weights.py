@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from harness.errors import StageError
 from harness.sources.content import PICKLED, conversion, refusal
+from harness.sources.snapshots import malformed
 
 
 @contextmanager
@@ -36,9 +38,10 @@ def hushed(*loggings: Any) -> Iterator[None]:
 
 
 UNREADABLE = (
-    OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,
+    OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError, RuntimeError, AssertionError,
+    ArithmeticError, SafetensorError, malformed(),
 )  # fmt: skip
-"""What the libraries raise for an invalid or damaged file."""
+"""What the libraries raise for an invalid or damaged file, or for a model of another kind."""
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
@@ -117,10 +120,65 @@ def finite(state: Mapping[str, torch.Tensor], what: str) -> None:
             )
 
 
+_PACKAGE = re.compile(r"requires (?:the )?`?([\w.-]+)`? (?:library|package)|No module named '([\w.-]+)'")
+_LISTS = re.compile(
+    r"(?:Unrecognized (?:configuration class|model|image processor|processing class)|should have a)", re.I
+)
+
+
 def one_line(error: BaseException) -> str:
-    """A library's error message on one line, cut to 400 characters."""
+    """A library's error message on one line, cut to 400 characters.
+
+    Of an optional package that is missing only the name is told, and the lists of all classes that transformers has are
+    left out.
+    """
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ImportError) and (found := _PACKAGE.search(text)):
+        return f"it needs the package {found[1] or found[2]}, which is not installed"
+    if _LISTS.search(text):
+        return "transformers has no class of that use for it"
     return text if len(text) <= 400 else f"{text[:399]}…"
+
+
+def held(place: Path) -> str:
+    """What a file or folder is, by the words of the library that wrote it: ``a BertForMaskedLM of transformers``."""
+    if place.is_file():
+        return f"the file {place.name}"
+    if said := _said(place / "model_index.json").get("_class_name"):
+        return f"{article(str(said))} of diffusers"
+    if (place / "modules.json").is_file():
+        return "a model of sentence-transformers"
+    config = _said(place / "config.json")
+    architectures = config.get("architectures")
+    named = (
+        architectures[0] if isinstance(architectures, list) and architectures else config.get("model_type")
+    )
+    for name, library in ((config.get("_class_name"), "diffusers"), (config.get("architecture"), "timm")):
+        if isinstance(name, str):
+            return f"{article(name)} of {library}"
+    if isinstance(named, str):
+        return f"{article(named)} of transformers"
+    if (place / "adapter_config.json").is_file():
+        return "an adapter of PEFT"
+    names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+    return (
+        f"a folder with {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
+        if names
+        else "an empty folder"
+    )
+
+
+def article(name: str) -> str:
+    """A name with its indefinite article."""
+    return f"{'an' if name[:1] in 'AEIOaeio' else 'a'} {name}"
+
+
+def _said(file: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 def some(names: list[str]) -> str:

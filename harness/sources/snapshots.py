@@ -214,3 +214,11 @@ def _ask(what: str, call: Callable[[], T]) -> T:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def malformed() -> type[Exception]:
+    """What the library raises for a configuration file with a value of another type."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    kind: type[Exception] = StrictDataclassError
+    return kind

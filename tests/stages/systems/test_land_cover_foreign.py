@@ -184,7 +184,7 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path, change: dict[str, Any], t
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"architecture": None}, "config.json: no 'architecture'"),
+        ({"architecture": None}, "expected a classifier of land_cover.train, of timm"),
         ({"label_names": {"0": "a", "2": "b"}}, "label_names are no names for all indices; set classes"),
         ({"model_args": {"img_size": 64}}, "built with img_size: 64, which a classifier here cannot keep"),
         ({"global_pool": "max"}, "built with global_pool: 'max', which a classifier"),

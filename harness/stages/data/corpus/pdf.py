@@ -10,7 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -22,6 +22,7 @@ from harness.formats.corpus import Row
 from harness.sources.content import files_of
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, stage
+from harness.stages.data.corpus.glyphs import UNREADABLE, clarify, marked
 
 _NAMED = 5
 
@@ -30,19 +31,22 @@ _NAMED = 5
 def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Corpus:
     """The text of PDFs, page by page, in the order of file names and pages.
 
-    Words hyphenated at a line's end are rejoined, the lines of a paragraph joined, ligatures taken apart.
+    Words hyphenated at a line's end are rejoined, the lines of a paragraph joined, ligatures taken apart. A glyph whose
+    character the file does not say (mapped to nothing, to a private character, or of a font without a map) is told from
+    its name in the font; where that says nothing either, U+FFFD stands for it, and the facts count it for each page.
     Running heads, page numbers and tables stay as pypdf extracts them, and a word that is broken between two
     pages stays broken.
 
     Args:
         source: a PDF, or a folder in which every ``.pdf`` is read, subfolders included.
-        strict: if true, a page that fails, or a file that is encrypted, scanned, broken or empty, is an error. If
-            false, it is named in the facts (``files``, with pages read, failed and empty) and reading continues.
+        strict: if true, a page that fails, a glyph without a character, or a file that is encrypted, scanned, broken
+            or empty, is an error. If false, it is named in the facts (``files``, with pages read, failed, empty and
+            unclear) and reading continues.
 
     Raises:
         StageError: no PDF, or none that can be read.
     """
-    files, unread = _pdfs(source.path)
+    files, unread = _pdfs(source.path, source.text)
     accounts: dict[str, Account] = {}
     rows: list[Row] = []
     for name, file in files.items():
@@ -53,12 +57,18 @@ def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Cor
     if troubles and (strict or not rows):
         more = f" and {len(troubles) - _NAMED} more" if len(troubles) > _NAMED else ""
         raise StageError(
-            f"{source.path}: {len(troubles)} of {len(files)} PDFs not wholly read: "
+            f"{source.text}: {len(troubles)} of {len(files)} PDFs not wholly read: "
             f"{', '.join(troubles[:_NAMED])}{more}"
         )
     folder = job.folder()
     corpus.write(folder, rows)
     facts = {**corpus.count(rows), **_totals(accounts), "unread": dict(unread)}
+    if facts["unclear"]:
+        named = [name for name, found in accounts.items() if found.unclear]
+        facts["warnings"] = [
+            f"{facts['unclear']} glyphs of {len(named)} PDFs have no character in the file, and are U+FFFD in the text"
+            f": {', '.join(named[:_NAMED])}{', …' if len(named) > _NAMED else ''}"
+        ]
     return Corpus(folder, facts, conditions={"text": corpus.digest(rows)})
 
 
@@ -66,7 +76,7 @@ def _tell(job: Job, name: str, line: str) -> None:
     job.log(f"{name}: {line}")
 
 
-def _pdfs(place: Path) -> tuple[dict[str, Path], Counter[str]]:
+def _pdfs(place: Path, what: str) -> tuple[dict[str, Path], Counter[str]]:
     """The PDFs by name, and the other files by suffix."""
     if place.is_file():
         return {place.name: place}, Counter()
@@ -75,7 +85,7 @@ def _pdfs(place: Path) -> tuple[dict[str, Path], Counter[str]]:
     others = Counter(file.suffix or name for name, file in files.items() if name not in pdfs)
     if not pdfs:
         kinds = ", ".join(f"{n} {suffix}" for suffix, n in others.most_common(3)) or "nothing"
-        raise StageError(f"{place}: no PDF, only {kinds}")
+        raise StageError(f"{what}: no PDF, only {kinds}")
     return pdfs, others
 
 
@@ -85,6 +95,9 @@ def _trouble(account: Account) -> str:
         return f"{account.status}: {account.note}"
     if account.failed:
         return f"page {', '.join(map(str, account.failed[:_NAMED]))}: {account.note}"
+    if account.unclear:
+        told = f"{sum(account.unclear.values())} glyphs whose character it does not say"
+        return f"page {', '.join(map(str, account.unclear))}: {told}"
     return ""
 
 
@@ -92,6 +105,7 @@ def _totals(accounts: Mapping[str, Account]) -> dict[str, Json]:
     return {
         "pages": sum(found.pages for found in accounts.values()),
         "failed_pages": sum(len(found.failed) for found in accounts.values()),
+        "unclear": sum(sum(found.unclear.values()) for found in accounts.values()),
         "statuses": dict(sorted(Counter(found.status for found in accounts.values()).items())),
         "files": {name: found.to_json() for name, found in accounts.items()},
     }
@@ -115,6 +129,8 @@ class Account:
     """
     pages: int = 0
     """Number of pages; 0 if the file could not be opened."""
+    unclear: Mapping[int, int] = field(default_factory=dict)
+    """Page number → glyphs on it whose character the file does not say; each is U+FFFD in the text."""
     read: int = 0
     failed: tuple[int, ...] = ()
     """Numbers of the pages that could not be read, from 1."""
@@ -131,6 +147,7 @@ class Account:
             "read": self.read,
             "failed": self.failed,
             "empty": self.empty,
+            "unclear": {str(page): count for page, count in self.unclear.items()},
             "note": self.note,
         }
 
@@ -165,13 +182,23 @@ def read_file(file: Path, log: Callable[[str], None]) -> tuple[Account, list[Pag
         except damage as e:
             return Account("broken", note=_one_line(e)), []
         pages, failed, pictures, reason = [], [], False, None
+        unclear: dict[int, int] = {}
         for number in range(1, count + 1):
             try:
                 heard.lost = None
                 page = reader.pages[number - 1]
-                text = mend(page.extract_text())
+                try:
+                    clarify(page)
+                except damage as e:
+                    log(f"page {number}: its fonts cannot be looked at ({_one_line(e)})")
+                raw = marked(page.extract_text())
+                text = mend(raw)
+                if glyphs := raw.count(UNREADABLE):
+                    unclear[number] = glyphs
                 pictures = pictures or (not text and len(page.images) > 0)
                 why = heard.lost
+                if glyphs and not any(map(str.isalnum, text)):
+                    why = why or f"none of its {glyphs} glyphs has a character in the file"
             except damage as e:
                 why = _one_line(e)
             if why is not None:
@@ -184,7 +211,7 @@ def read_file(file: Path, log: Callable[[str], None]) -> tuple[Account, list[Pag
     if note is None and reader.is_encrypted:
         note = "opened with an empty password"
     empty = count - len(pages) - len(failed)
-    return Account(status, count, len(pages), tuple(failed), empty, note or heard.first), pages
+    return Account(status, count, unclear, len(pages), tuple(failed), empty, note or heard.first), pages
 
 
 def _judged(count: int, read: int, reason: str | None, pictures: bool) -> tuple[Status, str | None]:

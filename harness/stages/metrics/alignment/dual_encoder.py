@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 
+from harness.compute.behaviour import repeatable
 from harness.compute.device import exact
-from harness.compute.weights import UNREADABLE, finite, one_line
-from harness.errors import StageError, nearest
+from harness.compute.weights import UNREADABLE, finite, held, one_line
+from harness.errors import StageError
 from harness.sources.content import PICKLED, refusal
 
 TIE = 1e-6
@@ -173,14 +174,14 @@ def _kind(folder: Path, what: str) -> str:
         kind = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["model_type"]
     except FileNotFoundError:
         raise StageError(
-            f"{what}: no {CONFIG}; expected a CLIP model's folder as transformers saves it"
+            f"{what}: no {CONFIG} in {held(folder)}; expected a CLIP or SigLIP model's folder as transformers saves it"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as e:
+    except KeyError:
+        raise StageError(f"{what}: {held(folder)}; expected {' or '.join(_KINDS)} of transformers") from None
+    except (OSError, ValueError, TypeError) as e:
         raise StageError(f"{what}: {CONFIG} cannot be read ({one_line(e)})") from None
     if kind not in _KINDS:
-        raise StageError(
-            f"{what}: a model of type {kind!r}; expected {' or '.join(_KINDS)}{nearest(str(kind), _KINDS)}"
-        )
+        raise StageError(f"{what}: {held(folder)} (model_type {kind}); expected {' or '.join(_KINDS)}")
     return str(kind)
 
 
@@ -204,15 +205,22 @@ def _check_files(folder: Path, what: str) -> None:
 
 
 def _try_out(encoder: DualEncoder, what: str) -> None:
-    """Check that tokenizer, image processor and both towers fit together, so that errors show before the sampling."""
+    """Check that tokenizer, image processor and both towers fit together, so that errors show before the sampling.
+
+    Both towers must be ``repeatable``.
+    """
     from PIL import Image
 
     words, known = len(encoder.processor.tokenizer), encoder.network.config.text_config.vocab_size
     if words > known:
         raise StageError(f"{what}: the tokenizer has {words} tokens, the text tower knows {known}")
     try:
-        image = encoder.images([Image.new("RGB", (32, 32))])
-        sentence = encoder.sentences(encoder.tokens(["a lake"]).ids)
+        pictures = [Image.linear_gradient("L").rotate(turn).convert("RGB") for turn in (0, 90, 45)]
+        ids = encoder.tokens(["a lake", "two roads and a river between fields", "snow"]).ids
+        image = repeatable(lambda count: encoder.images(pictures[:count]), encoder.network, what)
+        sentence = repeatable(lambda count: encoder.sentences(ids[:count]), encoder.network, what)
+    except StageError:
+        raise
     except UNREADABLE as e:
         raise StageError(f"{what}: does not take an image and a sentence ({one_line(e)})") from None
     if image.shape != sentence.shape:

@@ -60,11 +60,13 @@ def load(
         weights: a safetensors file or a folder with ``model.safetensors`` (``path:…``, ``org/name@commit``), a
             TorchGeo weight name for a timm ResNet (``ResNet18_Weights.SENTINEL2_RGB_MOCO``), or null for random
             weights, which are always the same.
-        size: width and height that pictures are resized to; null for the network's own (299 for Inception, 224
+        size: width and height of the network's input; null for the network's own (299 for Inception, 224
             for torchvision's, the value given by timm or the folder for others).
-        resize: the filter, named by the library whose pixels it reproduces. Pillow's and torchvision's are
-            antialiased; TensorFlow 1's, which is in Inception's graph, is not. ``own``: TensorFlow's for Inception,
-            Pillow's bicubic for all others.
+        resize: the filter, named by the library whose pixels it reproduces; pictures are stretched to the square.
+            Pillow's and torchvision's are antialiased; TensorFlow 1's, which is in Inception's graph, is not.
+            ``own``: what comes with the network, its crop included: TensorFlow's for Inception, Pillow's bicubic
+            for torchvision, timm's ``crop_pct`` and ``interpolation``, and every word of the image processor of a
+            ``transformers`` folder. One whose words are not all followed is refused.
         normalisation: scaling of 8-bit values: ``unit`` to [0, 1], ``symmetric`` to [-1, 1], ``inception``
             (value − 128) / 128, ``imagenet`` and ``clip`` by those data sets' mean and deviation; ``own``: what
             the network was trained with. TorchGeo's weights have ``unit``, because its division by 10,000 is for
@@ -72,25 +74,35 @@ def load(
         job: gives the folder.
 
     Raises:
-        StageError: weights that do not fit, are damaged or not finite; a size that the network does not take;
+        StageError: weights that do not fit, are damaged or not finite; a size that the network does not take; a
+            network that is random at inference, or in which the images of a batch change one another's features;
             torch-fidelity is not installed (``inception-v3``).
     """
     from harness.stages.metrics.features import networks
     from harness.stages.metrics.features.networks import Description
+    from harness.stages.metrics.features.view import View
 
     folder = job.folder()
     what = f"weights {weights.text if weights else 'null'} for {architecture.text}"
     module = _filled(architecture, weights, folder, what)
     source = weights.source.path if weights else None
-    view = networks.own_view(architecture, module, source)
+    if size and resize != "own" and normalisation != "own":
+        view = View(size, resize, *NORMALISATIONS[normalisation])
+    else:
+        view = networks.own_view(architecture, module, source, what)
     if normalisation != "own":
         mean, std = NORMALISATIONS[normalisation]
         view = replace(view, mean=mean, std=std)
     elif weights and weights.torchgeo:
         mean, std = NORMALISATIONS["unit"]
         view = replace(view, mean=mean, std=std)
-    view = replace(view, size=size or view.size, fit=view.fit if resize == "own" else resize)
-    dim = networks.feature_count(module, view, architecture.text)
+    if size is not None:
+        view = view.sized(size)
+    if resize != "own":
+        view = replace(view, fit=resize, edge=None, keeps_shape=True, cropping="nearest")
+    if resize != "own" and view.size is None:
+        raise StageError(f"{what}: resize: {resize} to which size? It has none of its own; set size")
+    dim = networks.feature_count(module, view, what)
     networks.save(module, folder, what)
     description = Description(architecture, view, dim)
     description.write(folder)
@@ -101,19 +113,24 @@ def _filled(architecture: Architecture, weights: Weights | None, folder: Path, w
     """The network with its weights; if these come with its configuration, it is written to ``folder``."""
     import torch
 
+    from harness.compute.weights import held
     from harness.stages.metrics.features import networks
 
     family = FAMILIES[architecture.family]
     if family.pretrained is not None:
         if weights is None or not weights.source.path.is_dir():
             raise StageError(f"{architecture.text} needs a folder with config.json as its weights")
-        return family.pretrained(architecture.name, weights.source.path, folder)
+        return family.pretrained(architecture.name, weights.source.path, folder, what)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would also seed the devices, which are not forked.
         torch.default_generator.manual_seed(0)
         network = networks.build(architecture, None)
     if weights is not None:
-        networks.fill(network, weights.load(), what)
+        try:
+            networks.fill(network, weights.load(), what)
+        except StageError as e:
+            place = weights.source.path
+            raise StageError(f"{e}; it is {held(place)}" if place.is_dir() else str(e)) from None
     return network.module
 
 

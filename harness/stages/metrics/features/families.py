@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -67,11 +67,12 @@ class Family:
     """The network or layer for the text after the colon, or the default; ValueError if it does not exist."""
     build: Callable[[str, Path | None], Network]
     """Builds the network of that name; for ``transformers`` the folder has the configuration."""
-    own_view: Callable[[nn.Module, Path | None], View]
-    pretrained: Callable[[str, Path, Path], nn.Module] | None = None
+    own_view: Callable[[nn.Module, Path | None, str], View]
+    """How pictures are prepared for a network, from its folder, if it has one; the text is its name in messages."""
+    pretrained: Callable[[str, Path, Path, str], nn.Module] | None = None
     """For families whose configuration comes with the weights: loads the network with its weights from a folder, and
-    writes the configuration to the second folder. None: the network is built by name and filled with any weights
-    that fit.
+    writes the configuration to the second folder; the text is its name in messages. None: the network is built by
+    name and filled with any weights that fit.
     """
     ready: Callable[[Any], None] | None = None
     """A last change to a network before use, equal up to rounding; None: no change."""
@@ -110,7 +111,7 @@ def _inception_fused(module: Any) -> None:
     fuse(module)
 
 
-def _inception_view(module: nn.Module, folder: Path | None) -> View:
+def _inception_view(module: nn.Module, folder: Path | None, what: str) -> View:
     from harness.stages.metrics.features.view import View
 
     return View(299, "tensorflow-bilinear", *NORMALISATIONS["inception"])
@@ -137,7 +138,7 @@ def _torchvision(name: str, folder: Path | None) -> Network:
     return Network(module, (linear[-1] if linear else "classifier",))
 
 
-def _torchvision_view(module: nn.Module, folder: Path | None) -> View:
+def _torchvision_view(module: nn.Module, folder: Path | None, what: str) -> View:
     from harness.stages.metrics.features.view import View
 
     return View(224, "pil-bicubic", *NORMALISATIONS["imagenet"])
@@ -161,13 +162,10 @@ def _timm(name: str, folder: Path | None) -> Network:
     return Network(module, (head,) if isinstance(head, str) else tuple(head))
 
 
-def _timm_view(module: Any, folder: Path | None) -> View:
-    from harness.stages.metrics.features.view import View
+def _timm_view(module: Any, folder: Path | None, what: str) -> View:
+    from harness.stages.metrics.features.processors import of_timm
 
-    own: Mapping[str, Any] = module.pretrained_cfg
-    red, green, blue = ((255 * m, 255 * s) for m, s in zip(own["mean"], own["std"], strict=True))
-    means, stds = (red[0], green[0], blue[0]), (red[1], green[1], blue[1])
-    return View(own["input_size"][-1], "pil-bicubic", means, stds)
+    return of_timm(module.pretrained_cfg, what)
 
 
 def _transformers_layer(name: str | None) -> str:
@@ -181,17 +179,17 @@ def _transformers(layer: str, folder: Path | None) -> Network:
     return Network(empty(folder, layer))
 
 
-def _transformers_pretrained(layer: str, folder: Path, to: Path) -> nn.Module:
+def _transformers_pretrained(layer: str, folder: Path, to: Path, what: str) -> nn.Module:
     from harness.stages.metrics.features.foreign_networks import pretrained
 
-    return pretrained(folder, layer, to)
+    return pretrained(folder, layer, to, what)
 
 
-def _transformers_view(module: nn.Module, folder: Path | None) -> View:
-    from harness.stages.metrics.features.foreign_networks import own_view
+def _transformers_view(module: nn.Module, folder: Path | None, what: str) -> View:
+    from harness.stages.metrics.features.processors import of_transformers
 
     assert folder is not None
-    return own_view(folder)
+    return of_transformers(folder, what)
 
 
 FAMILIES: Choices[Family] = Choices(

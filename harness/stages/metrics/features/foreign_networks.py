@@ -16,9 +16,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.utils import logging as transformers_logging
 
+from harness.compute.behaviour import repeatable
+from harness.compute.weights import UNREADABLE, held, hushed, one_line
 from harness.errors import StageError
-from harness.stages.metrics.features.view import View
 
 SIZE = 299
 MISSING = "inception-v3 needs torch-fidelity, which is not installed: pip install 'remote-sensing-harness[fidelity]'"
@@ -87,7 +89,11 @@ def fuse(network: Inception) -> None:
         block.bn = nn.Identity()
 
 
-LOCAL = {"local_files_only": True, "trust_remote_code": False}
+EXPECTED = "expected a vision model or a dual encoder as transformers saves it (config.json, safetensors)"
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+_CLASS_TOKENS = ("cls_token", "class_embedding", "class_token")
 
 
 class Vision(nn.Module):
@@ -111,50 +117,70 @@ class Vision(nn.Module):
         seen = tower(pixel_values=x)
         if self.layer == "cls":
             return seen.last_hidden_state[:, 0]
-        if getattr(seen, "pooler_output", None) is None:
-            raise ValueError("it has no pooled output; transformers:cls takes its first token")
-        return seen.pooler_output.flatten(1)
+        pooled = getattr(seen, "pooler_output", None)
+        if pooled is None:
+            raise ValueError(f"it has no pooled output{self._other(tower, x)}")
+        return pooled.flatten(1)
+
+    def _other(self, tower: Any, x: Tensor) -> str:
+        """The layer that works in its place, or why none would."""
+        three = x[:1].expand(3, -1, -1, -1)
+        try:
+            first = repeatable(lambda n: tower(pixel_values=three[:n]).last_hidden_state, tower, "")
+        except StageError as e:
+            return f", and {str(e).removeprefix(': ').partition(':')[0]}"
+        has = any(name.endswith(_CLASS_TOKENS) for name, _ in tower.named_parameters())
+        return "; transformers:cls takes its class token" if first.ndim == 3 and has else ""
 
 
 def empty(folder: Path, layer: str) -> Vision:
-    """The network that a folder's ``config.json`` describes, with weights still to be loaded.
+    """The network that an extractor's ``config.json`` describes, with weights still to be loaded.
 
     Raises:
-        StageError: the folder does not describe a vision model, or the network has no such layer.
+        StageError: the file does not describe a vision model.
     """
     from transformers import AutoConfig, AutoModel
 
-    with _readable(folder):
+    with _readable(folder, "the extractor"):
         config = AutoConfig.from_pretrained(folder, **LOCAL)
         model = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)
-    return _checked(model, layer, folder)
+    return Vision(model, layer)
 
 
-def pretrained(folder: Path, layer: str, to: Path) -> Vision:
+def pretrained(folder: Path, layer: str, to: Path, what: str) -> Vision:
     """A folder's network with its weights, in fp32, ready for use.
 
     Args:
         folder: configuration and weights.
         layer: the layer whose output is used.
         to: the folder to which ``config.json`` is written, for ``empty``.
+        what: its name in messages.
 
     Raises:
-        StageError: no safetensors weights, some of the network's weights missing, or no such layer.
+        StageError: another kind of model, no safetensors weights, some of the network's weights missing, or no such
+            layer.
     """
     from transformers import AutoModel
 
-    with _readable(folder), _quiet():
+    with _readable(folder, what), hushed(transformers_logging):
         model, found = AutoModel.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **LOCAL
         )
+    dual = hasattr(model, "get_image_features")
+    if not dual and getattr(model, "main_input_name", None) != "pixel_values":
+        raise StageError(f"{what}: {held(folder)}; {EXPECTED}")
+    if layer == "projected" and not dual:
+        raise StageError(
+            f"{what}: {type(model).__name__} is no dual encoder; transformers:projected needs one"
+        )
     # transformers fills missing weights at random, with a warning. A missing pooler does not matter if it is not used.
     missing = [n for n in sorted(found["missing_keys"]) if layer != "cls" or "pooler" not in n]
+    vision = Vision(model, layer)
+    vision.eval().requires_grad_(False)
     if missing:
         hint = "; transformers:cls needs no pooler" if all("pooler" in name for name in missing) else ""
-        raise StageError(f"{folder}: no weights for {missing[0]} ({len(missing)} layers){hint}")
+        raise StageError(f"{what}: no weights for {missing[0]} ({len(missing)} tensors){hint}")
     (to / "config.json").write_text(_described(model.config), encoding="utf-8")
-    vision = _checked(model, layer, folder)
-    vision.eval().requires_grad_(False)
     return vision
 
 
@@ -166,56 +192,9 @@ def _described(config: Any) -> str:
     return json.dumps(described, indent=1, sort_keys=True)
 
 
-def own_view(folder: Path) -> View:
-    """The folder's own preparation of pictures, except its resize filter.
-
-    Raises:
-        StageError: the folder has no image processor, or one without size, mean and deviation.
-    """
-    from transformers import AutoImageProcessor
-
-    with _readable(folder):
-        processor = AutoImageProcessor.from_pretrained(folder, **LOCAL)
-    size = dict((processor.do_center_crop and processor.crop_size) or processor.size)
-    side = next((size[name] for name in ("height", "shortest_edge") if size.get(name)), None)
-    mean, std = processor.image_mean, processor.image_std
-    if side is None or mean is None or std is None:
-        raise StageError(f"{folder}: its image processor says no size, mean and standard deviation")
-    red, green, blue = ((255 * m, 255 * s) for m, s in zip(mean, std, strict=True))
-    return View(int(side), "pil-bicubic", (red[0], green[0], blue[0]), (red[1], green[1], blue[1]))
-
-
-def _checked(model: Any, layer: str, folder: Path) -> Vision:
-    if layer == "projected" and not hasattr(model, "get_image_features"):
-        raise StageError(
-            f"{folder}: {type(model).__name__} is no dual encoder; transformers:projected needs one"
-        )
-    return Vision(model, layer)
-
-
 @contextmanager
-def _readable(folder: Path) -> Iterator[None]:
+def _readable(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError) as e:
-        problem = str(e).strip().partition("\n")[0]
-        raise StageError(
-            f"{folder}: not a vision model that transformers reads from config.json, "
-            f"preprocessor_config.json and safetensors weights ({problem})"
-        ) from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the loader's list of weights left out, such as a dual encoder's text half."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
+    except UNREADABLE as e:
+        raise StageError(f"{what}: {held(folder)}, not opened ({one_line(e)}); {EXPECTED}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from harness.artifact import Extractor, Json
+from harness.compute.behaviour import kind, repeatable
 from harness.compute.device import is_out_of_memory
 from harness.compute.precisions import Precision, dtype_of
+from harness.compute.weights import UNREADABLE, one_line
 from harness.errors import ResourceError, StageError
 from harness.stage import Job
 from harness.stages.metrics.features.families import FAMILIES, Architecture, Network
@@ -38,7 +40,7 @@ class Description:
 
     def write(self, folder: Path) -> None:
         """Write the description into an extractor's folder."""
-        described = {"architecture": self.architecture.text, "view": asdict(self.view), "dim": self.dim}
+        described = {"architecture": self.architecture.text, "view": self.view.to_json(), "dim": self.dim}
         (folder / DESCRIPTION).write_text(json.dumps(described, indent=1, sort_keys=True), encoding="utf-8")
 
     @classmethod
@@ -72,6 +74,7 @@ class Description:
             "resize": self.view.fit,
             "mean": list(self.view.mean),
             "std": list(self.view.std),
+            **({} if self.view.edge is None else {"edge": self.view.edge}),
         }
         return Extractor(folder, facts)
 
@@ -104,16 +107,16 @@ def build(architecture: Architecture, folder: Path | None) -> Network:
     return network
 
 
-def own_view(architecture: Architecture, module: nn.Module, folder: Path | None) -> View:
-    """A network's default preparation of pictures: as in its training, but resized by Pillow's bicubic filter.
+def own_view(architecture: Architecture, module: nn.Module, folder: Path | None, what: str) -> View:
+    """A network's own preparation of pictures.
 
     Inception resizes as TensorFlow did, because published distances use that. torchvision's networks are assumed
-    to be ImageNet's at 224 pixels; timm and transformers give their own values.
+    to be ImageNet's at 224 pixels, resized by Pillow's bicubic filter; timm and transformers give their own values.
 
     Raises:
-        StageError: the ``transformers`` folder does not give them.
+        StageError: the ``transformers`` folder does not give them, or they are not followed here.
     """
-    return FAMILIES[architecture.family].own_view(module, folder)
+    return FAMILIES[architecture.family].own_view(module, folder, what)
 
 
 def fill(network: Network, state: Mapping[str, Tensor], what: str) -> None:
@@ -139,18 +142,21 @@ def fill(network: Network, state: Mapping[str, Tensor], what: str) -> None:
 
 
 def feature_count(module: nn.Module, view: View, what: str) -> int:
-    """The number of features of a picture, found by trying a black one.
+    """The number of features of a picture, found by trying three.
 
     Raises:
-        StageError: the network does not take such pictures, or does not give a vector.
+        StageError: the network does not take such pictures, does not give a vector, or is not ``repeatable``.
     """
     size = view.size or ANY_SIZE
+    ramp = torch.linspace(0, 255, 3 * 3 * size * size).reshape(3, 3, size, size).sin().abs() * 255
+    pictures = view.normalised(ramp)
     try:
-        with torch.inference_mode():
-            features = module(view.normalised(torch.zeros(1, 3, size, size)))
-    except (RuntimeError, ValueError, TypeError, AssertionError, AttributeError) as e:
-        problem = str(e).strip().partition("\n")[0]
-        raise StageError(f"{what}: no features of {size}×{size} pixels ({problem})") from None
+        features = repeatable(lambda count: module(pictures[:count]), module, what)
+    except StageError:
+        raise
+    except UNREADABLE as e:
+        told = f"no features of {size}×{size} pixels from {kind(module)} ({one_line(e)})"
+        raise StageError(f"{what}: {told}; expected a network that makes a vector of each picture") from None
     if features.ndim != 2:
         raise StageError(
             f"{what}: features of shape {tuple(features.shape[1:])}, expected one vector per image"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Literal, NamedTuple, TypeVar
 
@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from harness.artifact import Artifact
+from harness.artifact import Artifact, Json
 from harness.errors import StageError
 from harness.formats.image_folder import Row, rows
 from harness.formats.pixels import Decoder
@@ -33,11 +33,17 @@ Pixels = NDArray[np.uint8 | np.float32]
 Fit = Literal[
     "as it is",
     "centre-crop",
+    "pil-nearest",
+    "pil-box",
+    "pil-hamming",
     "pil-bilinear",
     "pil-bicubic",
     "pil-lanczos",
+    "tensor-nearest",
+    "tensor-nearest-exact",
     "tensor-bilinear",
     "tensor-bicubic",
+    "tensor-lanczos",
     "tensorflow-bilinear",
 ]
 Channels = tuple[float, float, float]
@@ -55,6 +61,25 @@ class View:
     """Subtracted from the values; in units of 8-bit values, 0 to 255, for red, green and blue."""
     std: Channels
     """Divisor after the subtraction, in the same units."""
+    edge: int | None = None
+    """Length in pixels to which the picture is resized before its centre of ``size`` is cut out; None: it is resized to
+    ``size`` itself, and not cropped.
+    """
+    keeps_shape: bool = True
+    """Whether ``edge`` is the length of the shorter side, so that the picture keeps its shape, or of both sides."""
+    cropping: Literal["nearest", "down"] = "nearest"
+    """How half a pixel of a margin is rounded: as torchvision does, or as transformers."""
+
+    def to_json(self) -> dict[str, Json]:
+        """The fields, without those of a crop where there is none."""
+        told: dict[str, Json] = {**asdict(self), "mean": list(self.mean), "std": list(self.std)}
+        plain = {"edge": None, "keeps_shape": True, "cropping": "nearest"}
+        return {name: value for name, value in told.items() if name not in plain or value != plain[name]}
+
+    def sized(self, size: int) -> View:
+        """The same for another size; a crop keeps its share of the picture."""
+        edge = None if self.edge is None or self.size is None else self.edge * size // self.size
+        return replace(self, size=size, edge=edge)
 
     def pixels(self, picture: Image.Image) -> NDArray[np.uint8 | np.float32]:
         """The fitted RGB picture: (H, W, 3), values from 0 to 255.
@@ -65,18 +90,18 @@ class View:
         if self.size is None:
             return np.asarray(picture)
         if self.fit == "centre-crop":
-            return _cropped(picture, self.size)
-        library, _, filter_ = self.fit.partition("-")
-        if library == "tensorflow":
+            return _cropped(np.asarray(picture), self.size, self.cropping)
+        if self.fit == "tensorflow-bilinear":
             return tensorflow_bilinear(np.asarray(picture), self.size)
-        if picture.size == (self.size, self.size):
-            return np.asarray(picture)
-        if library == "pil":
-            return np.asarray(picture.resize((self.size, self.size), Image.Resampling[filter_.upper()]))
-        mode = transforms.InterpolationMode(filter_)
-        image = transforms.pil_to_tensor(picture)
-        resized: Tensor = transforms.resize(image, [self.size, self.size], mode, antialias=True)
-        return np.asarray(resized.permute(1, 2, 0))
+        if self.edge is None:
+            return _resized(picture, self.size, self.size, self.fit)
+        width, height = picture.size
+        shorter = min(width, height)
+        if self.keeps_shape:
+            width, height = int(self.edge * width / shorter), int(self.edge * height / shorter)
+        else:
+            width = height = self.edge
+        return _cropped(_resized(picture, width, height, self.fit), self.size, self.cropping)
 
     def normalised(self, batch: Tensor) -> Tensor:
         """(N, 3, H, W) of values from 0 to 255 as float32, minus the mean, divided by the deviation."""
@@ -84,11 +109,26 @@ class View:
         return (batch.float() - mean) / std
 
 
-def _cropped(picture: Image.Image, side: int) -> NDArray[np.uint8]:
-    if min(picture.size) < side:
-        raise StageError(f"{picture.width}×{picture.height} pixels, smaller than the crop of {side}")
-    left, top = round((picture.width - side) / 2), round((picture.height - side) / 2)
-    return np.asarray(picture)[top : top + side, left : left + side]
+def _resized(picture: Image.Image, width: int, height: int, fit: Fit) -> NDArray[np.uint8]:
+    if picture.size == (width, height):
+        return np.asarray(picture)
+    library, _, filter_ = fit.partition("-")
+    if library == "pil":
+        return np.asarray(picture.resize((width, height), Image.Resampling[filter_.upper()]))
+    mode = transforms.InterpolationMode(filter_)
+    resized: Tensor = transforms.resize(
+        transforms.pil_to_tensor(picture), [height, width], mode, antialias=True
+    )
+    return np.asarray(resized.permute(1, 2, 0))
+
+
+def _cropped(pixels: NDArray[np.uint8], side: int, cropping: str) -> NDArray[np.uint8]:
+    height, width, _ = pixels.shape
+    if min(height, width) < side:
+        raise StageError(f"{width}×{height} pixels, smaller than the crop of {side}")
+    halved = round if cropping == "nearest" else int
+    left, top = halved((width - side) / 2), halved((height - side) / 2)
+    return pixels[top : top + side, left : left + side]
 
 
 def tensorflow_bilinear(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:

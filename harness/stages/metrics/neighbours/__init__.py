@@ -30,7 +30,10 @@ class ManifoldScores(Scores):
     """Scores for N real and M generated images; all but the density are in [0, 1].
 
     A real image's ball reaches to its k-th nearest other real image, a generated image's ball to its
-    k-th nearest other generated image. Points on the boundary are in the ball.
+    k-th nearest other generated image. Points on the boundary are in the ball (≤), as Kynkäänniemi et al. define it
+    (equation 1 and their code), for all four fields. The code of Naeem et al. (``prdc``) has < for all four. The two
+    differ where distances tie: with <, images that are all equal have a precision of 0 against themselves; with ≤, the
+    density of a set against itself is (k + 1) / k, not 1.
     """
 
     precision: HigherShare

@@ -15,7 +15,8 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
-from harness.compute.weights import UNREADABLE, complete, finite, header, hushed, one_line
+from harness.compute.behaviour import repeatable
+from harness.compute.weights import UNREADABLE, complete, finite, header, held, hushed, one_line
 from harness.errors import StageError
 from harness.formats.embedder import read_description
 from harness.sources.content import PICKLED, refusal
@@ -24,6 +25,7 @@ from harness.stages.systems.embeddings import normalised
 MODULES = "modules.json"
 _KNOWN = ("Transformer", "Pooling", "Normalize", "Dense")
 _WITH_WEIGHTS = ("Transformer", "Dense")
+_TEXTS = ("a lake", "two roads and a river between green fields", "snow on the roofs")
 _FP32: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True}
 
 
@@ -81,7 +83,7 @@ def check_files(folder: Path, what: str) -> None:
         named = [(str(part["type"]), folder / str(part["path"])) for part in parts]
     except FileNotFoundError:
         raise StageError(
-            f"{what}: no {MODULES}; expected a model's folder as sentence-transformers saves it"
+            f"{what}: no {MODULES} in {held(folder)}; expected a model's folder as sentence-transformers saves it"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise StageError(f"{what}: {MODULES} cannot be read ({one_line(e)})") from None
@@ -116,14 +118,17 @@ def read(folder: Path, what: str) -> SentenceTransformer:
     """The model in fp32 on the CPU, from this folder's files only; code in it is not run.
 
     Raises:
-        StageError: it cannot be opened, or a weight is not finite.
+        StageError: it cannot be opened, a weight is not finite, or the network is not ``repeatable``.
     """
     with _opening(what):
         network = SentenceTransformer(
             str(folder), device="cpu", local_files_only=True, trust_remote_code=False, model_kwargs=_FP32
         )
     finite(network.state_dict(), what)
-    return network.eval()
+    network.eval()
+    with _opening(what):
+        repeatable(lambda count: network.encode(list(_TEXTS[:count]), convert_to_tensor=True), network, what)
+    return network
 
 
 def account(folder: Path, what: str) -> None:

@@ -169,6 +169,10 @@ def load(
         StageError: a file is missing or damaged; a pickle with more than tensors; the weights do not fit the model;
             architecture, classes or normalisation that nothing says, or that a folder of ``train`` says itself.
     """
+    from harness.compute.weights import held
+    from harness.stages.systems.land_cover.foreign import EXPECTED
+    from harness.stages.systems.land_cover.opening import try_out
+
     folder = job.folder()
     if _is_foreign(source.path):
         return _foreign(source, model, classes, mean, std, crop, folder)
@@ -177,11 +181,12 @@ def load(
         raise StageError(f"{source.text}: {DESCRIPTION} says {said[0]} itself; remove it")
     for name in (MODEL, DESCRIPTION):
         if not (source.path / name).is_file():
-            raise StageError(f"{source.text}: no {name}; expected a classifier's folder")
+            raise StageError(f"{source.text}: no {name} in {held(source.path)}; {EXPECTED}")
         shutil.copyfile(source.path / name, folder / name)
     if (source.path / SEEN).is_file():
         shutil.copyfile(source.path / SEEN, folder / SEEN)
-    known, _, _ = _restore(folder, source.text)
+    known, preparation, network = _restore(folder, source.text)
+    try_out(network, preparation.crop, source.text)
     return Classifier(folder, facts={"classes": known})
 
 
@@ -207,13 +212,15 @@ def _foreign(
 
     from harness.stages.systems.land_cover.foreign import described, opened
     from harness.stages.systems.land_cover.loading import Preparation
+    from harness.stages.systems.land_cover.opening import try_out
 
     found = opened(source.path, described(model, classes, mean, std), source.text)
     save_file(dict(found.state), folder / MODEL)
     preparation = Preparation(crop, found.mean, found.std)
     body = {"model": found.model, "classes": list(found.classes), "preparation": preparation.to_json()}
     (folder / DESCRIPTION).write_text(json.dumps(body, indent=1), encoding="utf-8")
-    known, _, _ = _restore(folder, source.text)
+    known, _, network = _restore(folder, source.text)
+    try_out(network, crop, source.text)
     return Classifier(folder, facts={"classes": known, "model": found.model, "unread": found.unread})
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from harness.compute.weights import one_line
+from harness.compute.weights import held, one_line
 from harness.errors import StageError, UsageError
 from harness.formats.strict_json import read as read_json
 from harness.sources.content import PICKLED, conversion, files_of, refusal
@@ -20,6 +20,9 @@ from harness.sources.content import PICKLED, conversion, files_of, refusal
 CHECKPOINT = ".ckpt"
 WEIGHTS = ".safetensors"
 CONFIG = "config.json"
+EXPECTED = (
+    "expected a classifier of land_cover.train, of timm (config.json with 'architecture') or of Lightning"
+)
 UNUSED = frozenset({"drop_rate", "drop_path_rate", "in_chans", "num_classes", "proj_drop_rate"})
 """Arguments of a timm model that do not change what it computes, or that are given otherwise."""
 
@@ -79,9 +82,11 @@ def opened(place: Path, told: Described, what: str) -> Foreign:
             the architecture; no architecture, classes or normalisation known; more channels than three.
     """
     file, config = _files(place, what)
+    if config is not None:
+        _config(config, what)
     state, hyper = _checkpoint(file, what) if file.suffix == CHECKPOINT else (_safetensors(file, what), {})
     known = told.filled(_of_hyper(hyper), what)
-    body = {} if config is None else _config(config)
+    body = {} if config is None else _config(config, what)
     known = known.filled(_of_config(body, what), what)
     for name, value, example in (
         ("model", known.model, "resnet18"),
@@ -107,8 +112,8 @@ def _files(place: Path, what: str) -> tuple[Path, Path | None]:
         inside = files_of(place)
         weights = [path for name, path in inside.items() if name.endswith((WEIGHTS, CHECKPOINT))]
         if len(weights) != 1:
-            held = ", ".join(path.name for path in weights[:3]) or ", ".join(list(inside)[:5])
-            raise StageError(f"{what}: expected one {WEIGHTS} or {CHECKPOINT} file, found {held}")
+            names = ", ".join(path.name for path in weights[:3]) or ", ".join(list(inside)[:5])
+            raise StageError(f"{what}: expected one {WEIGHTS} or {CHECKPOINT} file, found {names}")
         found, config = weights[0], inside.get(CONFIG)
     if found.suffix in PICKLED and found.suffix != CHECKPOINT:
         raise StageError(refusal(f"{what}: {found.name}", conversion(found.name, f"{found.stem}{WEIGHTS}")))
@@ -148,13 +153,13 @@ def _of_hyper(hyper: Mapping[str, Any]) -> Described:
     return Described(model if isinstance(model, str) else None)
 
 
-def _config(file: Path) -> Mapping[str, Any]:
+def _config(file: Path, what: str) -> Mapping[str, Any]:
     try:
         body = read_json(file)
     except UsageError as e:
         raise StageError(str(e)) from None
     if not isinstance(body, dict) or not isinstance(body.get("architecture"), str):
-        raise StageError(f"{file}: no 'architecture'; expected the config.json that timm writes")
+        raise StageError(f"{what}: {held(file.parent)}; {EXPECTED}")
     return body
 
 

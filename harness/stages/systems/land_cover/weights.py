@@ -70,6 +70,8 @@ class Weights:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
+        from harness.compute.weights import held, one_line
+
         path = self.source.path
         if self.torchgeo:
             self._check_hash(path)
@@ -77,8 +79,12 @@ class Weights:
             return state
         try:
             return load_file(path / "model.safetensors" if path.is_dir() else path)
+        except FileNotFoundError:
+            raise StageError(f"weights {self.text}: {held(path)}; expected model.safetensors in it") from None
         except (SafetensorError, OSError) as e:
-            raise StageError(f"weights {self.text}: not a readable safetensors file ({e})") from None
+            raise StageError(
+                f"weights {self.text}: not a readable safetensors file ({one_line(e)})"
+            ) from None
 
     def _check_hash(self, path: Path) -> None:
         """Check the beginning of the sha256, which TorchGeo puts into its file names."""

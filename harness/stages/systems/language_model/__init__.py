@@ -162,7 +162,7 @@ def _halved(size: int, precision: str) -> int:
 
 def _check_room(opened: Opened, planned: Sequence[Prompt], max_tokens: int) -> None:
     longest = max(planned, key=lambda prompt: len(prompt.ids))
-    if len(longest.ids) + max_tokens > opened.context:
+    if opened.context is not None and len(longest.ids) + max_tokens > opened.context:
         raise StageError(
             f"prompt {longest.index + 1} has {len(longest.ids)} tokens, and {max_tokens} more are to be written; "
             f"the model reads {opened.context} at once: shorten it, or set fewer max_tokens"

@@ -23,7 +23,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from harness.compute.weights import UNREADABLE, complete, hushed, one_line
+from harness.compute.behaviour import causal
+from harness.compute.weights import UNREADABLE, article, complete, held, hushed, one_line
 from harness.errors import StageError
 from harness.sources.content import PICKLED, refusal
 
@@ -47,7 +48,7 @@ def read_json(folder: Path, name: str, what: str) -> dict[str, Any]:
         read = json.loads((folder / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StageError(
-            f"{what}: no {name}; expected a language model's folder as transformers saves it"
+            f"{what}: no {name} in {held(folder)}; expected a language model's folder as transformers saves it"
         ) from None
     except (OSError, ValueError) as e:
         raise StageError(f"{what}: {name} cannot be read ({one_line(e)})") from None
@@ -71,7 +72,9 @@ def weight_files(folder: Path, what: str) -> list[Path]:
             f"[A.from_pretrained('{folder.name}').save_pretrained('{folder.name}-safe') for A in (M, T)]\""
         )
         raise StageError(f"{what}: {refusal(pickles[0], convert)}")
-    raise StageError(f"{what}: no model.safetensors, nor shards of it")
+    raise StageError(
+        f"{what}: no model.safetensors, nor shards of it, in {held(folder)}; expected a causal language model's folder"
+    )
 
 
 def tensors(file: Path, what: str) -> Iterator[tuple[str, torch.Tensor]]:
@@ -134,7 +137,13 @@ def read_network(
             ignore_mismatched_sizes=True,  # so that ``complete`` can name and refuse them
             output_loading_info=True,
         )
-    complete(info, what)
+    try:
+        complete(info, what)
+    except StageError as e:
+        told = held(folder).removesuffix(" of transformers").partition(" ")[2]
+        if told == type(network).__name__:
+            raise
+        raise StageError(f"{e}: {article(told)} opened as {type(network).__name__}") from None
     said = read_json(folder, CONFIG, what)
     for name in ("bos_token_id", "eos_token_id"):
         if name not in said:  # a saved copy must not contain the library's default
@@ -177,8 +186,8 @@ def _opening(folder: Path, what: str) -> Iterator[None]:
         with hushed(transformers_logging):
             yield
     except UNREADABLE as e:
-        kind = f"a {config.get('model_type', 'model')}, which cannot be opened as a language model"
-        raise StageError(f"{what}: {kind} ({one_line(e)})") from None
+        kind = f"{held(folder)} (model_type {config.get('model_type')}) cannot be opened as one"
+        raise StageError(f"{what}: expected a causal language model; {kind} ({one_line(e)})") from None
 
 
 END = "<|endoftext|>"
@@ -275,3 +284,15 @@ def _said(folder: Path, name: str, what: str) -> set[int]:
             value: Any = read_json(folder, file, what).get(name)
             found.update(value if isinstance(value, list) else [] if value is None else [value])
     return found
+
+
+def context_of(network: PreTrainedModel) -> int | None:
+    """Maximum number of tokens that a model has positions for; None if its configuration does not say."""
+    config = network.config.get_text_config()
+    said = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
+    return next((length for length in said if isinstance(length, int) and length > 1), None)
+
+
+def tried(network: torch.nn.Module, plain: PreTrainedModel, what: str) -> None:
+    """Try a model, or an adapter on ``plain``, on a few tokens; raises StageError as ``behaviour.causal`` does."""
+    causal(network, plain.get_input_embeddings().weight.shape[0], context_of(plain), what)

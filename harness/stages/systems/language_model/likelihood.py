@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.artifact import Corpus, Json, LanguageModel, Likelihoods
 from harness.compute.precisions import Precision
+from harness.errors import StageError
 from harness.stage import Count, Execution, Job, stage
 from harness.stages.systems.language_model.windows import rule, texts
 
 if TYPE_CHECKING:
     pass
 
+SPELT = "{} special tokens are spelt out in the scored texts, and read as what they mark, not as text"
 NAMED = 20
 """Maximum number of texts without predicted tokens that are named; all are counted."""
 
@@ -48,9 +50,11 @@ def likelihood(
 
     Args:
         model: the model that predicts.
-        text: the texts to score. A special token spelt out in them is read as that token.
+        text: the texts to score. A special token spelt out in them is read as that token, and
+            counted in the facts.
         base: for an adapter, the model that it was trained on.
-        context: tokens that the network reads at once; null for the model's maximum.
+        context: tokens that the network reads at once; null for the model's maximum. A model that
+            does not say its maximum (BLOOM, Mamba) needs a number here.
         stride: tokens that a window after the first predicts; null for ``context``.
         bos: what the first token is predicted from. ``text``: BOS (EOS if the tokenizer has no BOS) begins the text;
             ``window``: it begins every window and takes one place of its context; ``none``: there is no BOS, the
@@ -66,7 +70,8 @@ def likelihood(
         job: provides device, folders and log.
 
     Raises:
-        StageError: a model that cannot be opened (see ``open_model``); a context longer than the model's; a stride
+        StageError: a model that cannot be opened (see ``open_model``); a context longer than the model's, or none
+            given where the model does not say it; a stride
             longer than the context; BOS or EOS that the tokenizer lacks; no text with a token; likelihoods that are
             not finite.
         ResourceError: out of memory with a single window or at half precision.
@@ -87,6 +92,9 @@ def likelihood(
         quantisation=Quantisation.of_qlora(precision) if quantisation else None,
     )
     context = opened.context if context is None else context
+    if context is None:
+        kind = type(opened.network).__name__
+        raise StageError(f"context: {kind} does not say how many tokens it reads; set context")
     stride = context if stride is None else stride
     how = rule(opened.tokenizer, context=context, stride=stride, bos=bos, eos=eos, longest=opened.context)
     scorer = Scorer(opened.network, precision=precision, batch_size=batch_size, padding=padding, job=job)
@@ -111,6 +119,8 @@ def likelihood(
             "tokens": tokens,
             "bytes": sum(row.bytes for row in scored.rows),
             "unknown_tokens": scored.unknown,
+            "special_tokens": scored.special,
+            **({"warnings": [SPELT.format(scored.special)]} if scored.special else {}),
             "empty": {"count": len(scored.empty), "items": scored.empty[:NAMED]},
             "cost": {**total([meter.usage]), **cost},
         },

@@ -154,12 +154,13 @@ def load(base: LanguageModel | None = None, *, source: Source, job: Job) -> Lang
 
     Raises:
         StageError: a file is missing, damaged or a pickle; weights are missing, unexpected, of another shape, quantised
-            or not finite; the tokenizer is not the model's; an adapter without a base, or for another one.
+            or not finite; the tokenizer is not the model's; an adapter without a base, or for another one; a network
+            that is random at inference, or not causal: a later token changes the scores of earlier ones.
     """
     from harness.compute.weights import stored_dtype
     from harness.stages.systems.language_model import checks
-    from harness.stages.systems.language_model.checks import fit, read_tokenizer
-    from harness.stages.systems.language_model.opening import context_of, describe, read_plain, save
+    from harness.stages.systems.language_model.checks import fit, read_tokenizer, tried
+    from harness.stages.systems.language_model.opening import describe, read_plain, save
 
     if not source.path.is_dir():
         raise StageError(
@@ -177,7 +178,7 @@ def load(base: LanguageModel | None = None, *, source: Source, job: Job) -> Lang
     network = read_plain(source.path, source.text, dtype)
     tokenizer = read_tokenizer(source.path, source.text)
     fit(tokenizer, network, source.path, source.text)
-    context_of(network, source.text)
+    tried(network, network, source.text)
     folder = job.folder()
     save(network, tokenizer, folder)
     return LanguageModel(folder, facts=describe(network, tokenizer))

@@ -28,7 +28,7 @@ from harness.stages.systems.language_model.adapters import (
     attach,
     quantised,
 )
-from harness.stages.systems.language_model.checks import fit, read_tokenizer
+from harness.stages.systems.language_model.checks import context_of, fit, read_tokenizer, tried
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Opened:
     network: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerFast
     """Has an end-of-text token, but maybe no beginning-of-text and no padding token."""
-    context: int
-    """Maximum number of tokens that the model has positions for."""
+    context: int | None
+    """Maximum number of tokens that the model has positions for; None if it does not say (BLOOM, Mamba)."""
     quantisation: Quantisation | None = None
     """Quantisation of the linear layers, which are those of the base for an adapter."""
 
@@ -84,7 +84,7 @@ def open_in(
     Raises:
         StageError: an adapter without a base, or with a quantisation; a base that is not needed, or that the adapter
             was not trained on; a tokenizer that is not the model's; a weight that is missing or not finite; pickled
-            weights.
+            weights; a network that is random at inference, or not causal.
     """
     if not checks.is_adapter(model):
         if base is not None:
@@ -120,20 +120,6 @@ def read_plain(folder: Path, what: str, dtype: torch.dtype) -> PreTrainedModel:
     return network
 
 
-def context_of(network: PreTrainedModel, what: str) -> int:
-    """Maximum number of tokens that a model has positions for.
-
-    Raises:
-        StageError: it is not in the configuration.
-    """
-    length = getattr(network.config.get_text_config(), "max_position_embeddings", None)
-    if not isinstance(length, int) or length < 2:
-        raise StageError(
-            f"{what}: its configuration does not say how many tokens it reads (max_position_embeddings)"
-        )
-    return length
-
-
 def keeps_positions(network: torch.nn.Module) -> bool:
     """Whether a model can compute the logits of chosen positions only."""
     return "logits_to_keep" in inspect.signature(network.forward).parameters
@@ -155,7 +141,7 @@ def describe(network: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenize
         "architecture": type(network).__name__,
         "parameters": network.num_parameters() - added,
         "dtype": str(network.dtype).removeprefix("torch."),
-        "context": context_of(network, "the model"),
+        "context": context_of(network),
         "vocabulary": len(tokenizer),
         **adapter,
     }
@@ -181,7 +167,8 @@ def _with_tokenizer(
 ) -> Opened:
     tokenizer = read_tokenizer(folder, what)
     fit(tokenizer, plain, folder, what)
-    return Opened(network, tokenizer, context_of(plain, what), quantisation)
+    tried(network, plain, what)
+    return Opened(network, tokenizer, context_of(plain), quantisation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +224,7 @@ def open_subject(recipe: Recipe, folder: Path, device: str) -> Subject:
         device=device,
         quantisation=recipe.quantisation,
     )
-    if recipe.context > opened.context:
+    if opened.context is not None and recipe.context > opened.context:
         raise StageError(f"context: {recipe.context} tokens; the model has positions for {opened.context}")
     network = opened.network
     if not keeps_positions(network):

@@ -226,6 +226,8 @@ class Scoring:
         """Texts without predicted tokens, which have no row."""
         self.unknown = 0
         """Number of unknown tokens."""
+        self.special = 0
+        """Number of special tokens that are spelt out in the texts."""
 
     def run(self) -> None:
         """Score everything.
@@ -255,6 +257,7 @@ class Scoring:
                 self.empty.append(text.item)
                 continue
             self.unknown += plan.unknown
+            self.special += plan.special
             index = len(self.rows)
             self.rows.append(Likelihood(text.item, text.document, plan.tokens, plan.bytes, 0.0))
             for window in self.rule.windows(plan):
@@ -280,4 +283,8 @@ class Scoring:
         if self.unknown:
             self.job.log(
                 f"{self.unknown} tokens are unknown to the tokenizer: what they stand for is predicted for nothing"
+            )
+        if self.special:
+            self.job.log(
+                f"{self.special} special tokens are spelt out in the texts, and read as what they mark, not as text"
             )

@@ -95,6 +95,8 @@ class Planned(NamedTuple):
     """Number of UTF-8 bytes of the text itself, including what its tokenizer drops or replaces."""
     unknown: int
     """Number of unknown tokens."""
+    special: int
+    """Number of special tokens that are spelt out in the text."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class Rule:
     """Whether the prefix begins every window, not only the first."""
     eos: int | None
     """Token that is appended and predicted; None for none."""
+    marks: frozenset[int] = frozenset()
+    """Special tokens, which are counted where a text spells them out."""
 
     def plan(self, text: str, tokenizer: PreTrainedTokenizerFast) -> Planned | None:
         """The plan for a text; None if none of its tokens is predicted."""
@@ -131,10 +135,11 @@ class Rule:
             starts = [start for start, _ in encoded["offset_mapping"][1:2]]
             given = len(text[: starts[0]].encode()) if starts else len(text.encode())
         unknown = 0 if tokenizer.unk_token_id is None else ids.count(tokenizer.unk_token_id)
+        special = sum(token in self.marks for token in ids)
         if self.eos is not None:
             ids = [*ids, self.eos]
         predicted = len(ids) - (self.prefix is None)
-        return Planned(ids, predicted, len(text.encode()) - given, unknown) if predicted else None
+        return Planned(ids, predicted, len(text.encode()) - given, unknown, special) if predicted else None
 
     def windows(self, planned: Planned) -> Iterator[Window]:
         """The windows of a planned text. They predict ``planned.tokens`` tokens in all."""
@@ -143,20 +148,26 @@ class Rule:
         )
 
 
+def special_ids(tokenizer: PreTrainedTokenizerFast) -> frozenset[int]:
+    """The tokens that mark something rather than stand for text (``<|endoftext|>``); the unknown token is none."""
+    added = {token for token, of in tokenizer.added_tokens_decoder.items() if of.special}
+    return frozenset((added | set(tokenizer.all_special_ids)) - {tokenizer.unk_token_id})
+
+
 def rule(
-    tokenizer: PreTrainedTokenizerFast, *, context: int, stride: int, bos: Bos, eos: bool, longest: int
+    tokenizer: PreTrainedTokenizerFast, *, context: int, stride: int, bos: Bos, eos: bool, longest: int | None
 ) -> Rule:
     """The rule that a stage's parameters give for a tokenizer. A text begins with BOS, or with EOS if there is no BOS.
 
     Args:
         tokenizer: provides the special tokens.
         context, stride, bos, eos: as in ``likelihood``.
-        longest: maximum input of the model, in tokens.
+        longest: maximum input of the model, in tokens; None if it does not say.
 
     Raises:
         StageError: a context longer than the model's; a special token that the tokenizer does not have.
     """
-    if context > longest:
+    if longest is not None and context > longest:
         raise StageError(f"context: {context} tokens; this model takes at most {longest}")
     if stride > context:
         raise StageError(
@@ -169,4 +180,5 @@ def rule(
             raise StageError(f"bos: {bos}, but the tokenizer has neither BOS nor EOS; set bos: none")
     if eos and tokenizer.eos_token_id is None:
         raise StageError("eos: yes, but the tokenizer has no EOS; set eos: no")
-    return Rule(context, stride, prefix, bos == "window", tokenizer.eos_token_id if eos else None)
+    end = tokenizer.eos_token_id if eos else None
+    return Rule(context, stride, prefix, bos == "window", end, special_ids(tokenizer))

@@ -6,6 +6,7 @@ This is the paper's writer. Other prompts are from templates, captions and files
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -245,7 +246,7 @@ def write(
     opened = open_writer(
         model.path, base.path if base else None, four_bits=four_bits, precision=precision, device=job.device
     )
-    asker = Asker(opened, told, style, opened.context - max_tokens)
+    asker = Asker(opened, told, style, (opened.context or sys.maxsize) - max_tokens)
     sampling = Sampling(temperature, top_p, seed)
     answering = Answering(asker, hits, passages, sampling, max_tokens, precision, batch_size, job)
     places = [Place(label, i) for label in classes for i in range(per_class)]

@@ -19,8 +19,8 @@ from harness.formats.prompts import Passage
 from harness.stage import Job
 from harness.stages.systems.language_model import checks, decoding, write_all
 from harness.stages.systems.language_model.adapters import Quantisation, quantised
-from harness.stages.systems.language_model.checks import fit, read_tokenizer
-from harness.stages.systems.language_model.opening import Opened, context_of, open_model
+from harness.stages.systems.language_model.checks import context_of, fit, read_tokenizer, tried
+from harness.stages.systems.language_model.opening import Opened, open_model
 from harness.stages.systems.prompt_writer.drafting import (
     Answer,
     Instruction,
@@ -74,9 +74,10 @@ class Asker:
             else:
                 too_many = middle
         if fits == 0:
+            reads = self.opened.context or self.room
             raise StageError(
                 f"the instruction for {label!r} leaves no room for a passage: the model reads "
-                f"{self.opened.context} tokens at once, and {self.opened.context - self.room} are to be written; "
+                f"{reads} tokens at once, and {reads - self.room} are to be written; "
                 "set a shorter instruction, or fewer max_tokens"
             )
         kept = _first(texts, fits)
@@ -126,7 +127,8 @@ def open_writer(
     network = quantised(model, Quantisation("nf4", True, precision), dtype_of(precision), device, "the model")
     tokenizer = read_tokenizer(model, "the model")
     fit(tokenizer, network, model, "the model")
-    return Opened(network, tokenizer, context_of(network, "the model"))
+    tried(network, network, "the model")
+    return Opened(network, tokenizer, context_of(network))
 
 
 def _first(texts: Sequence[Sequence[str]], count: int) -> list[Sequence[str]]:

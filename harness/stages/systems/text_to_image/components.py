@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from harness.artifact import Pipeline
 from harness.compute import weights as weight_files
-from harness.compute.weights import UNREADABLE, complete, finite, hushed, one_line
+from harness.compute.weights import UNREADABLE, complete, finite, held, hushed, one_line
 from harness.errors import StageError, nearest
 
 INDEX = "model_index.json"
@@ -74,7 +74,9 @@ def _index(folder: Path, what: str) -> Mapping[str, Any]:
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StageError(f"{what}: no {INDEX}; expected a pipeline's folder as diffusers saves it") from None
+        raise StageError(
+            f"{what}: no {INDEX} in {held(folder)}; expected a StableDiffusionPipeline's folder as diffusers saves it"
+        ) from None
     except (OSError, ValueError) as e:
         raise StageError(f"{what}: {INDEX} cannot be read ({one_line(e)})") from None
     if not isinstance(index, dict):

@@ -192,7 +192,7 @@ def load(
         config: for a single file, a pipeline's folder of the same architecture, for everything except weights:
             tokenizer, scheduler and prediction type.
         adapter: a LoRA adapter to merge into the weights (diffusers', PEFT's or kohya's format): a safetensors
-            file, or a folder with one. The result is a plain pipeline.
+            file, or a folder with one. Each module has its own rank and alpha. The result is a plain pipeline.
         adapter_scale: how much of the adapter is added; 1 is all of it.
         job: provides device, folders and log.
 
@@ -203,8 +203,9 @@ def load(
     import torch
 
     from harness.compute.weights import finite
+    from harness.stages.systems.text_to_image.adapters import merge_adapter
     from harness.stages.systems.text_to_image.components import NETWORKS, quiet, read_pipeline
-    from harness.stages.systems.text_to_image.foreign_formats import merge_adapter, read_single_file
+    from harness.stages.systems.text_to_image.foreign_formats import read_single_file
 
     if adapter is None and adapter_scale != 1.0:
         raise StageError("adapter_scale without an adapter changes nothing; set adapter")

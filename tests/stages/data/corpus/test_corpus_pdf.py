@@ -3,6 +3,7 @@
 import io
 import logging
 import random
+import struct
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import (
     ArrayObject,
+    DecodedStreamObject,
     DictionaryObject,
     IndirectObject,
     NameObject,
@@ -122,7 +124,7 @@ def lay(root, files):
 
 
 def account(status, pages=0, read=0, failed=(), empty=0):
-    return {"status": status, "pages": pages, "read": read, "failed": failed, "empty": empty}
+    return {"status": status, "pages": pages, "read": read, "failed": failed, "empty": empty, "unclear": {}}
 
 
 def test_a_folder_of_good_broken_encrypted_and_scanned_files_has_an_exact_account(tmp_path):
@@ -289,3 +291,115 @@ def test_every_page_of_a_file_cut_or_scribbled_upon_is_accounted_for(tmp_path, p
         assert (found["status"] == "read") == (found["read"] > 0)
         assert found["note"] is not None or found["status"] == "read"
     assert made.facts["files"]["whole.pdf"]["read"] == 2
+
+
+CASE = Path(__file__).parents[3] / "cases" / "03"
+
+
+def with_font(codes, font):
+    """A page that shows codes of one font: its dictionary, with streams as bytes."""
+    writer = PdfWriter()
+    page = writer.add_blank_page(200, 200)
+
+    def stream(data):
+        made = DecodedStreamObject()
+        made.set_data(data)
+        return writer._add_object(made)
+
+    def written(value):
+        match value:
+            case bytes():
+                return stream(value)
+            case dict():
+                return DictionaryObject({NameObject(f"/{k}"): written(v) for k, v in value.items()})
+            case list():
+                return ArrayObject(map(written, value))
+            case int():
+                return NumberObject(value)
+            case _:
+                return NameObject(value)
+
+    fonts = DictionaryObject({NameObject("/F1"): written({"Type": "/Font", "BaseFont": "/ABCDEF+X", **font})})
+    page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+    page[NameObject("/Contents")] = stream(f"BT /F1 12 Tf 20 100 Td <{codes.hex()}> Tj ET".encode())
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def read(tmp_path, content, **parameters):
+    place = lay(tmp_path / "papers", {"paper.pdf": content})
+    made = read_pdfs(source=place, job=FolderJob(tmp_path / "job"), **parameters)
+    return " ".join(row.text for row in corpus.read(made.path)), made.facts
+
+
+NAMED = {"Subtype": "/Type1", "Encoding": {"Differences": [1, "/f_f", "/f_f_i", "/uni0066006C", "/g31"]}}
+MAP = b"beginbfchar <01> <0000> <02> <FFFD> <03> <E001> endbfchar"
+
+
+@pytest.mark.parametrize("font", [NAMED, {**NAMED, "ToUnicode": MAP}], ids=["no map", "a map to nothing"])
+def test_ligatures_are_told_from_the_names_of_their_glyphs(tmp_path, font):
+    text, facts = read(tmp_path, with_font(b"di\x01erent coe\x02cients, \x03ow", font))
+    assert text == "different coefficients, flow"
+    assert facts["unclear"] == 0
+    assert "warnings" not in facts
+
+
+def test_ligatures_are_told_from_an_embedded_program(tmp_path):
+    program = b"%!PS-AdobeFont-1.0\n/Encoding 256 array\ndup 11 /ff put\ndup 97 /a put\ndup 101 /e put\neexec"
+    font = {"Subtype": "/Type1", "FontDescriptor": {"Type": "/FontDescriptor", "FontFile": program}}
+    mapped = {
+        **font,
+        "ToUnicode": b"beginbfrange <0A> <0B> <0000> endbfrange beginbfchar <61> <0061> endbfchar",
+    }
+    assert read(tmp_path, with_font(b"a\x0be", mapped))[0] == "affe"
+
+
+def test_ligatures_are_told_from_the_glyphs_of_a_composite_font(tmp_path):
+    names = b"\x03f_f\x01a"
+    post = struct.pack(">L28xHHHH", 0x20000, 3, 0, 258, 259) + names
+    program = struct.pack(">LHHHH4sLLL", 0x10000, 1, 0, 0, 0, b"post", 0, 28, len(post)) + post
+    below = {"Subtype": "/CIDFontType2", "FontDescriptor": {"Type": "/FontDescriptor", "FontFile2": program}}
+    font = {"Subtype": "/Type0", "Encoding": "/Identity-H", "DescendantFonts": [below]}
+    assert read(tmp_path, with_font(b"\0\2\0\1\0\2", font))[0] == "affa"
+
+
+def test_a_declared_encoding_outranks_the_program_s(tmp_path):
+    program = b"%!PS-AdobeFont-1.0\n/Encoding 256 array\ndup 84 /ffi put\neexec"
+    font = {
+        "Subtype": "/Type1",
+        "Encoding": "/MacRomanEncoding",
+        "FontDescriptor": {"Type": "/FontDescriptor", "FontFile": program},
+    }
+    assert read(tmp_path, with_font(b"Theorem", font))[0] == "Theorem"
+
+
+def test_a_name_that_says_nothing_is_counted(tmp_path):
+    text, facts = read(tmp_path, with_font(b"a\x04b \x04", NAMED))
+    assert text == "a\ufffdb \ufffd"
+    assert facts["files"]["paper.pdf"]["unclear"] == {"1": 2}
+    assert facts["unclear"] == 2
+    assert facts["warnings"] == [
+        "2 glyphs of 1 PDFs have no character in the file, and are U+FFFD in the text: paper.pdf"
+    ]
+    with pytest.raises(StageError, match=r"paper\.pdf \(page 1: 2 glyphs whose character it does not say\)$"):
+        read(tmp_path / "strict", with_font(b"a\x04b \x04", NAMED), strict=True)
+
+
+def test_case_03_is_counted_for_each_page_and_strict_fails(tmp_path):
+    made = read_pdfs(source=source(CASE), job=FolderJob(tmp_path / "job"))
+    assert {name: found["unclear"] for name, found in made.facts["files"].items()} == {
+        "lig_fffd.pdf": {"1": 5},
+        "lig_null.pdf": {"1": 5},
+        "no_tounicode.pdf": {"1": 77},
+    }
+    assert made.facts["files"]["no_tounicode.pdf"]["failed"] == (1,)
+    for row in corpus.read(made.path):
+        assert row.text.startswith("di\ufffderent sensors a\ufffdect the coe\ufffdcients.")
+    with pytest.raises(StageError) as e:
+        read_pdfs(source=source(CASE), strict=True, job=FolderJob(tmp_path / "strict"))
+    told = str(e.value)
+    assert "\n" not in told
+    for name in made.facts["files"]:
+        assert f"{name} (" in told
+    assert "page 1: 5 glyphs whose character it does not say" in told

@@ -123,10 +123,16 @@ def extend(folder):
 
 
 FAULTS = {
-    "no config": (lambda f: (f / "config.json").unlink(), r"no config\.json; expected a CLIP model's folder"),
+    "no config": (
+        lambda f: (f / "config.json").unlink(),
+        r"no config\.json in .*; expected a CLIP or SigLIP model's folder",
+    ),
     "torn config": (lambda f: os.truncate(f / "config.json", 30), r"config\.json cannot be read"),
     "a list": (lambda f: (f / "config.json").write_text("[]"), r"config\.json cannot be read"),
-    "other model": (lambda f: configure(f, model_type="clap"), "of type 'clap'; .* did you mean 'clip'"),
+    "other model": (
+        lambda f: configure(f, model_type="clap"),
+        r"a CLIPModel of transformers \(model_type clap\); expected clip or siglip$",
+    ),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "no safetensors"),
     "pickle": (
         lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),

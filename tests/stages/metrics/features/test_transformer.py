@@ -128,17 +128,24 @@ def test_what_is_no_vision_model_of_transformers_is_one_line(folders: Path, tmp_
         load(folders / "dino", tmp_path / "a", "projected")
     shutil.copytree(folders / "dino", tmp_path / "unprepared")
     (tmp_path / "unprepared/preprocessor_config.json").unlink()
-    with pytest.raises(StageError, match=r"unprepared: not a vision model that transformers reads from"):
+    with pytest.raises(
+        StageError,
+        match=r"unprepared for .* image processor that transformers reads: no preproc.*set size, resize",
+    ):
         load(tmp_path / "unprepared", tmp_path / "b")
     shutil.copytree(folders / "dino", tmp_path / "pickled")
     state = Dinov2Model.from_pretrained(folders / "dino").state_dict()
     torch.save(state, tmp_path / "pickled/pytorch_model.bin")
     (tmp_path / "pickled/model.safetensors").unlink()
-    with pytest.raises(StageError, match=r"pickled: not a vision model .* safetensors weights"):
+    with pytest.raises(
+        StageError, match=r"pickled for .*: a Dinov2Model of transformers, not opened .*safetensors"
+    ):
         load(tmp_path / "pickled", tmp_path / "c")
     BertModel(BertConfig(**TINY, vocab_size=99)).save_pretrained(tmp_path / "text")
     shutil.copy(folders / "dino/preprocessor_config.json", tmp_path / "text")
-    with pytest.raises(StageError, match="transformers:pooled: no features of 28×28 pixels"):
+    with pytest.raises(
+        StageError, match=r"a BertModel of transformers; expected a vision model or a dual encoder"
+    ):
         load(tmp_path / "text", tmp_path / "d")
 
 
@@ -149,7 +156,7 @@ def test_code_of_the_folder_is_not_run(folders: Path, tmp_path: Path) -> None:
     (tmp_path / "foreign/config.json").write_text(json.dumps({**config, **foreign}))
     trace = tmp_path / "it ran"
     (tmp_path / "foreign/own.py").write_text(f"open({str(trace)!r}, 'w')\n")
-    with pytest.raises(StageError, match="not a vision model that transformers reads"):
+    with pytest.raises(StageError, match="a Dinov2Model of transformers, not opened"):
         load(tmp_path / "foreign", tmp_path / "a")
     assert not trace.exists()
 

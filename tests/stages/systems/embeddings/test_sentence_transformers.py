@@ -251,9 +251,8 @@ def test_what_is_no_model_is_refused_in_one_line(folder, tmp_path):
     (folder / "modules.json").write_text("[")
     assert "modules.json cannot be read" in refused(folder, tmp_path)
     (folder / "modules.json").unlink()
-    assert "no modules.json; expected a model's folder as sentence-transformers saves it" in refused(
-        folder, tmp_path
-    )
+    said = refused(folder, tmp_path)
+    assert "no modules.json in a BertModel of transformers; expected a model's folder as sentence-" in said
 
 
 def test_passages_are_looked_up_by_it_and_never_longer_than_it_reads(original, tmp_path):

@@ -131,7 +131,9 @@ def test_code_beside_the_weights_is_not_run(folder, tmp_path):
     edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["own.Own", "own.Own"]})
     assert loaded(folder, tmp_path).facts["architecture"] == "PhiForCausalLM"
     edit(folder / "config.json", auto_map=code, model_type="own")
-    assert "a own, which cannot be opened as a language model" in refused(folder, tmp_path)
+    assert "a PhiForCausalLM of transformers (model_type own) cannot be opened as one" in refused(
+        folder, tmp_path
+    )
     assert not witness.exists()
 
 
@@ -169,7 +171,7 @@ def test_a_file_that_is_cut_short_is_named(folder, tmp_path):
 @pytest.mark.parametrize(
     ("gone", "message"),
     [
-        ("config.json", "no config.json; expected a language model's folder"),
+        ("config.json", "no config.json in a folder with "),
         ("model.safetensors", "no model.safetensors, nor shards of it"),
         ("tokenizer.json", "no tokenizer.json; expected the tokenizer"),
     ],

@@ -1,11 +1,15 @@
 """LoRA adapters are merged into the weights that they were made for: ``W + scale · alpha / rank · B A``."""
 
+import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from image_files import source
 from jobs import FolderJob
+from peft import LoraConfig, get_peft_model
 from pipeline_files import (
     WEIGHTS,
     diffusers_adapter,
@@ -18,13 +22,16 @@ from pipeline_files import (
 )
 from safetensors.torch import load_file, save_file
 
+import harness
 from harness.errors import StageError
+from harness.stages.systems.text_to_image.adapters import merge_adapter
 from harness.stages.systems.text_to_image.components import quiet, read_pipeline
-from harness.stages.systems.text_to_image.foreign_formats import merge_adapter
 from harness.stages.systems.text_to_image.pipelines import load
 
 pytestmark = pytest.mark.numeric
 
+CASES = Path(__file__).parents[3] / "cases"
+TINY = Path(harness.__file__).parent / "sources" / "assets" / "tiny-pipeline"
 FILE = "pytorch_lora_weights.safetensors"
 
 
@@ -152,11 +159,118 @@ def test_an_adapter_with_weights_for_elsewhere_is_refused(original, adapter, tmp
     assert "2 of its 60 tensors have no place in the pipeline" in refused(original, adapter, tmp_path)
 
 
-def test_weights_that_diffusers_loses_on_the_way_are_missed(original, peft, tmp_path):
-    """It takes kohya's names of the text encoder's attention for another format's unless the output is there."""
+def test_a_text_encoder_without_its_outputs_is_merged_too(original, peft, tmp_path):
+    """Diffusers takes kohya's names of the attention for another format's unless the output is there."""
     file = kohya_adapter(peft, tmp_path / "kohya.safetensors")
     rewrite(file, lambda tensors: [tensors.pop(name) for name in list(tensors) if "out_proj" in name])
-    assert "6 of its 56 tensors have no place in the pipeline" in refused(original, file, tmp_path)
+    before, expected = state(original), merged_by_hand(state(original), peft, 2.0)
+    wanted = {name: before[name] if "out_proj" in name else weight for name, weight in expected.items()}
+    assert close(state(loaded(original, file, tmp_path).path), wanted)
+
+
+def uneven(peft, folder):
+    """Kohya's file in which every module has an alpha and a rank of its own, and the sum that it stands for."""
+    generator = torch.Generator().manual_seed(3)
+    file = kohya_adapter(peft, folder / "uneven.safetensors")
+    deltas = {}
+
+    def change(tensors):
+        modules = sorted({name.partition(".")[0] for name in tensors})
+        for at, module in enumerate(modules):
+            rank, alpha = at % 3 + 1, (0.5, 1.0, 4.0, 8.0)[at % 4]
+            down, up = (tensors[f"{module}.lora_{side}.weight"] for side in ("down", "up"))
+            down = torch.randn((rank, *down.shape[1:]), generator=generator) * 0.2
+            up = torch.randn((up.shape[0], rank, *up.shape[2:]), generator=generator) * 0.2
+            tensors |= {f"{module}.lora_down.weight": down, f"{module}.lora_up.weight": up}
+            tensors[f"{module}.alpha"] = torch.tensor(alpha)
+            deltas[module] = alpha / rank * (up.flatten(1) @ down.flatten(1))
+
+    rewrite(file, change)
+    return file, deltas
+
+
+def test_every_module_of_kohya_s_file_has_its_own_alpha_and_rank(original, peft, tmp_path):
+    file, deltas = uneven(peft, tmp_path)
+    before, after = state(original), state(loaded(original, file, tmp_path).path)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert len(changed) == len(deltas)
+    assert {name.partition(".")[0] for name in changed} == {"unet", "text_encoder"}
+    assert any(before[name].ndim == 4 for name in changed)
+    for name in changed:
+        part, _, layer = name.removesuffix(".weight").partition(".")
+        prefix = "lora_unet_" if part == "unet" else "lora_te_text_model_"
+        delta = deltas[prefix + layer.replace(".", "_")].reshape(before[name].shape)
+        assert torch.allclose(after[name], before[name] + delta, atol=1e-6), name
+
+
+@pytest.mark.parametrize("name", ["k_uniform", "k_vary"])
+def test_case_02_has_the_strength_of_its_own_module(tmp_path, name):
+    file = CASES / "02" / f"{name}.safetensors"
+    tensors = load_file(file)
+    before, after = state(TINY), state(loaded(TINY, file, tmp_path).path)
+    spelt = {name.replace(".", "_"): name for name in before}
+    for module in {name.partition(".")[0] for name in tensors}:
+        down, up = tensors[f"{module}.lora_down.weight"], tensors[f"{module}.lora_up.weight"]
+        at = spelt[f"unet_{module.removeprefix('lora_unet_')}_weight"]
+        expected = float(tensors[f"{module}.alpha"]) / len(down) * up @ down
+        ratio = float((after[at] - before[at]).norm() / expected.norm())
+        assert ratio == pytest.approx(1.0, abs=1e-3), at
+
+
+def test_peft_s_patterns_of_ranks_and_alphas_are_followed(original, tmp_path):
+    """The sum is PEFT's own, of the same adapter on the same network."""
+    with quiet():
+        network = read_pipeline(original, "base", None).unet
+    config = LoraConfig(
+        r=2, lora_alpha=4, target_modules=["to_q", "conv1"], rank_pattern={"conv1": 3}, use_rslora=True,
+        alpha_pattern={"attn1.to_q": 8}, init_lora_weights=False,
+    )  # fmt: skip
+    adapted = get_peft_model(network, config)
+    adapted.save_pretrained(tmp_path / "peft")
+    expected = {f"unet.{name}": weight for name, weight in adapted.merge_and_unload().state_dict().items()}
+    after = state(loaded(original, tmp_path / "peft", tmp_path).path)
+    assert not close({n: after[n] for n in expected}, {n: state(original)[n] for n in expected})
+    assert close({n: after[n] for n in expected}, expected)
+
+
+def test_a_module_without_one_of_its_halves_is_named(original, adapter, tmp_path):
+    def remove(tensors):
+        tensors.pop(next(name for name in tensors if name.endswith("attn1.to_q.lora_B.weight")))
+
+    rewrite(adapter / FILE, remove)
+    assert re.search(r"unet\.\S+attn1\.to_q has no up", refused(original, adapter, tmp_path))
+
+
+def test_two_names_of_one_module_are_refused(original, peft, tmp_path):
+    file = kohya_adapter(peft, tmp_path / "kohya.safetensors")
+
+    def repeat(tensors):
+        for name in [name for name in tensors if name.startswith("lora_te_") and "fc1" in name]:
+            tensors[name.replace("lora_te_text_model_", "lora_te_")] = tensors[name].clone()
+
+    rewrite(file, repeat)
+    assert "modules of the pipeline have two names in it" in refused(original, file, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"use_dora": True}, "a DoRA adapter, which also rescales every row of a merged weight"),
+        ({"init_lora_weights": "pissa"}, "init_lora_weights pissa also changed the weights below it"),
+        ({"peft_type": "LOHA"}, "an adapter of type LOHA"),
+    ],
+)
+def test_a_configuration_that_is_no_plain_sum_is_refused(original, peft, tmp_path, settings, told):
+    place = shutil.copytree(peft, tmp_path / "other")
+    file = place / "unet" / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
+    assert told in refused(original, place, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("hada_w1_a", "LoHa"), ("lokr_w1", "LoKr")])
+def test_another_kind_of_adapter_is_called_by_its_name(original, adapter, tmp_path, name, kind):
+    rewrite(adapter / FILE, lambda tensors: tensors.update({f"lora_unet_conv_in.{name}": torch.ones(1)}))
+    assert f"a {kind} adapter; expected a LoRA adapter" in refused(original, adapter, tmp_path)
 
 
 def test_an_adapter_for_another_network_altogether_is_refused(original, adapter, tmp_path):
@@ -194,9 +308,7 @@ def test_a_folder_with_two_adapters_is_a_question(original, adapter, tmp_path):
     (adapter / FILE).unlink()
     for name in ("one.safetensors", "two.safetensors"):
         save_file(tensors, adapter / name)
-    assert "2 files that may be the adapter; expected pytorch_lora_weights" in refused(
-        original, adapter, tmp_path
-    )
+    assert "2 files that may be the adapter; expected a LoRA adapter" in refused(original, adapter, tmp_path)
 
 
 def test_a_pipeline_in_the_place_of_an_adapter_is_refused(original, tmp_path):

@@ -181,6 +181,7 @@ def test_an_inpainting_network_is_refused(folder, tmp_path):
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "something").mkdir()
     (tmp_path / "something" / "notes.txt").write_text("hello")
-    assert "no model_index.json; expected a pipeline's folder as diffusers saves it" in refused(
-        tmp_path / "something", tmp_path
+    said = refused(tmp_path / "something", tmp_path)
+    assert (
+        "no model_index.json in a folder with notes.txt; expected a StableDiffusionPipeline's folder" in said
     )
