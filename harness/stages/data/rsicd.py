@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.artifact import CaptionedImages, Json
 from harness.compute.seeds import drawn
 from harness.errors import StageError
-from harness.formats.pixels import Decoder, Resize
+from harness.formats.pixels import Decoder, Resize, Units
 from harness.sources.hub import Source
 from harness.sources.parquet_set import ParquetSet, Place, count, image_bytes, read, sentences
 from harness.stage import Count, Job, Reading, Seed, stage
@@ -139,7 +139,7 @@ def _captions(files: Sequence[Path]) -> Captions:
 class _EightBit(Decoder):
     """A decoder that does not advise to set ``scale``, because RSICD needs none."""
 
-    def _scaled(self, image: Image, where: object) -> Image:
+    def _scaled(self, image: Image, units: Units, where: object) -> Image:
         raise StageError(
             f"{where}: more than 8 bits per pixel, which RSICD's images have not; "
             "for another data set use folders.hub_captioned, with its scale"

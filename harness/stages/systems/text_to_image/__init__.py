@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from harness.artifact import EncodedPrompts, GeneratedImages, Images, Json, Pipeline
 from harness.compute.precisions import Precision
 from harness.errors import ResourceError, StageError, nearest
-from harness.formats.image_folder import METADATA, Row, Writer, rows
+from harness.formats.image_folder import METADATA, Row, Writer, new_file, rows
 from harness.formats.pixels import Resize, Scale
 from harness.formats.strict_json import objects
 from harness.sources.by_seed import idle_without_pattern
@@ -196,7 +196,7 @@ def _gather(batches: Sequence[Path], folder: Path) -> None:
         for batch in batches:
             lines.write((batch / METADATA).read_text(encoding="utf-8"))
             for row in rows(Images(batch)):
-                shutil.copyfile(row.path, folder / row.name)
+                shutil.copyfile(row.path, new_file(folder / row.name))
 
 
 def _total(costs: Sequence[Mapping[str, Any]]) -> dict[str, Json]:

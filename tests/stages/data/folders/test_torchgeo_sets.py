@@ -13,7 +13,7 @@ from jobs import FolderJob
 from harness.errors import StageError
 from harness.formats.image_folder import rows
 from harness.stages.data.folders import torchgeo
-from harness.stages.data.folders.rasters import DatasetName
+from harness.stages.data.folders.torchgeo_sets import DatasetName
 from harness.suite.typed import to_json
 
 CLASSES = ("Forest", "River")
@@ -21,7 +21,7 @@ CLASSES = ("Forest", "River")
 
 def test_a_name_is_known_without_importing_torchgeo():
     code = (
-        "import sys; from harness.stages.data.folders.rasters import DatasetName; "
+        "import sys; from harness.stages.data.folders.torchgeo_sets import DatasetName; "
         "DatasetName.from_text('EuroSAT'); sys.exit('torchgeo' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
