@@ -7,7 +7,7 @@ masks. These are no further pictures. An animation, or a TIFF of several pages, 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000")
 """Formats that Pillow may open: those that it decodes itself, without another program and from one file alone."""
+Units = Sequence[tuple[float, float]]
+"""Scale and offset of bands: value = stored · scale + offset."""
 MOST_PIXELS = 178_956_970
 """Pillow's own limit."""
 
@@ -104,6 +106,22 @@ def check_size(width: int, height: int, where: object) -> None:
     """
     if width * height > MOST_PIXELS:
         raise StageError(f"{where}: {width} × {height} pixels, more than {MOST_PIXELS:,}; cut it into tiles")
+
+
+def stored(file: Path) -> tuple[int, Units]:
+    """How a picture is stored, for readers that do not open it here: its orientation, and its scales and offsets.
+
+    Raises:
+        StageError: damaged so far that this cannot be read.
+    """
+    import PIL.Image
+
+    with as_lines(file, "image"), file.open("rb") as content:
+        if (tags := tiff.directory(content)) is not None:
+            return tiff.orientation(tags, file), tags.units
+        content.seek(0)
+        with PIL.Image.open(content, formats=FORMATS) as image:
+            return camera_orientation(image), ()
 
 
 def read_rgb(path: Path) -> Image:

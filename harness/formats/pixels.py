@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import StageError
-from harness.formats.opening import opened
+from harness.formats.opening import Units, opened
 from harness.formats.tiff import Directory
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 Resize = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Scale = tuple[float, float]
 """The pixel values that become 0 and 255; values outside are clipped."""
-Units = Sequence[tuple[float, float]]
-"""Scale and offset of bands: value = stored · scale + offset."""
 
 _CONVERTED = {
     "1": "bilevel",

@@ -196,7 +196,7 @@ def hub(
     converted = write_decoded(_rows(files, split, columns, own), {"": folder}, count(files), decoder, job)
     # A declared class that is missing from this split would shift every index, so it is an error.
     facts = class_facts(labels, declared or sorted(labels), f"{source.text} {split}")
-    return LabelledImages(folder, {**facts, **converted})
+    return LabelledImages(folder, {**facts, **converted, **passed_over(source.path)})
 
 
 @stage(version=1, software=("pillow",))
@@ -232,7 +232,7 @@ def hub_captioned(
         return {"captions": sentences(row.pop("captions"), place)}
 
     converted = write_decoded(_rows(files, split, columns, own), {"": folder}, total, decoder, job)
-    return CaptionedImages(folder, {"count": total, **converted})
+    return CaptionedImages(folder, {"count": total, **converted, **passed_over(source.path)})
 
 
 def _files(source: Source, split: str, columns: Columns, needed: str) -> Sequence[Path]:

@@ -97,11 +97,12 @@ def _refuse_levels(source: Source, images: Iterable[str]) -> None:
     splits = [name for name in firsts if is_split(name)]
     deep = next((way for way in ways if len(way) > 1), None)
     if splits and (splits == firsts or any(way[0] in splits for way in ways if len(way) > 1)):
-        named = " and ".join(splits[:4])
+        first = next((name for name in splits if name.casefold().startswith("tr")), splits[0])
+        named = ", ".join(splits[:4])
         are = f"{named} {'is a split' if len(splits) == 1 else 'are splits'} of the data, not classes"
         pool = ", or level: 2 to pool them" if deep else ""
         raise StageError(
-            f"{source.path}: {are}; write source: {_below(source, splits[0])!r} (a stage for each){pool}; "
+            f"{source.path}: {are}; write source: {_below(source, first)!r} (a stage for each){pool}; "
             "level: 1 if these are the classes"
         )
     if deep:

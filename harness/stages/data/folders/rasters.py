@@ -18,8 +18,8 @@ from harness.errors import StageError, nearest
 from harness.formats import tiff
 from harness.formats.image_folder import Writer
 from harness.formats.names import png_names
-from harness.formats.opening import as_lines, check_size
-from harness.formats.pixels import Decoder, Resize, Scale, Units, to_8_bit
+from harness.formats.opening import Units, as_lines, check_size
+from harness.formats.pixels import Decoder, Resize, Scale, to_8_bit
 from harness.formats.turning import NORTH_UP, of_transform, turned
 from harness.sources.content import passed_over
 from harness.sources.hub import Source
@@ -139,9 +139,11 @@ def geotiff(
             out.add(sizer.sized(pixels.transpose(1, 2, 0)), names[name], label=class_name)
             job.progress(out.count, len(rows), "images")
     if shades in ({0}, {255}):
+        applied = "scale and offset of the file" in sizer.converted
         raise StageError(
-            f"{root}: every pixel becomes {shades.pop()}, so scale: [{scale[0]:g}, {scale[1]:g}] is in other units "
-            f"than the values; those of the last file are {values.min():g} to {values.max():g}"
+            f"{root}: every pixel becomes {shades.pop()} by scale: [{scale[0]:g}, {scale[1]:g}]; values of the last "
+            f"file are {values.min():g} to {values.max():g}"
+            + (" by its own scale and offset (units: raw takes them as stored)" if applied else "")
         )
     return LabelledImages(
         folder,
@@ -185,13 +187,14 @@ class _Alike:
         Raises:
             StageError: it has a colour table, a unit or a scale where the other has none; names both.
         """
-        self._same("a colour table", raster.has_colours, path)
+        self._same("kind", "colour table" if raster.has_colours else "values", path)
         if any(raster.words):
-            self._same("units", raster.words, path)
+            self._same("units", ", ".join(dict.fromkeys(raster.words)), path)
         if raster.has_colours:
             return
         if self.raw:
-            self._same("scale and offset", tuple(raster.units), path)
+            pairs = [f"{scale:g} and {offset:g}" for scale, offset in raster.units]
+            self._same("their own scale and offset", "; ".join(dict.fromkeys(pairs)), path)
         else:
             sizer.check_units(raster.units, path)
 
@@ -199,7 +202,7 @@ class _Alike:
         first, other = self._first.setdefault(what, (value, path))
         if first != value:
             raise StageError(
-                f"{path} and {other}: unlike in {what} ({value} and {first}); give a set of one unit"
+                f"{other} and {path} are unlike in {what}: {first}, {value}; give a set of one unit"
             )
 
 

@@ -14,7 +14,7 @@ from harness.formats import tables
 from harness.formats.strict_json import objects
 from harness.sources import parquet_set
 from harness.sources.by_seed import idle_without_pattern
-from harness.sources.content import files_of
+from harness.sources.content import files_of, passed_over
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, Seed, stage
 
@@ -169,7 +169,7 @@ def from_file(
     prompts = [member for members in of.values() for member in members]
     folder = job.folder()
     table.write(folder, prompts)
-    return Prompts(folder, facts={**table.count(prompts), "unread": list(unread)})
+    return Prompts(folder, facts={**table.count(prompts), "unread": list(unread), **passed_over(source.path)})
 
 
 def _all(source: Source, prompt: str, label: str, classes: tuple[str, ...]) -> Iterator[Record]:

@@ -102,9 +102,15 @@ def test_eurosat_is_read_where_it_lies_and_every_parameter_changes_the_output(eu
     ("parameters", "message"),
     [
         ({"scale": None}, r"EuroSAT item 0: values [0-9]+ to [0-9]+; say which become 0 and 255"),
-        ({"split": "trian"}, "EuroSAT refuses split=trian"),
-        ({"bands": ("B4", "B03", "B02")}, "EuroSAT refuses .*B4"),
-        ({"bands": None}, r"item 0: shape \(13, 8, 8\), expected three bands"),
+        ({"split": "trian"}, "EuroSAT refuses split=trian; it has train, val, test; did you mean 'train'"),
+        (
+            {"bands": ("B4", "B03", "B02")},
+            "bands: EuroSAT has no band 'B4', only B01, B02, .*did you mean 'B04'",
+        ),
+        (
+            {"bands": None},
+            r"item 0: shape \(13, 8, 8\), expected three bands; bands: \[B04, B03, B02\], out of B01",
+        ),
         ({"name": "UCMerced"}, "bands: UCMerced has no such option, only root, split"),
         ({"name": "NAIP"}, "NAIP is no data set of single images"),
     ],
