@@ -63,19 +63,31 @@ def opened(encoded: bytes | Path, where: object) -> Iterator[Opened]:
     Raises:
         StageError: not a picture, damaged, several frames, or at an angle to north.
     """
-    import PIL.Image
-
     with as_lines(where, "image"):
         content = io.BytesIO(encoded if isinstance(encoded, bytes) else encoded.read_bytes())
         tags = tiff.directory(content)
         content.seek(0)
-        with PIL.Image.open(content, formats=FORMATS) as image:
+        with _image(content, tags is not None, where) as image:
             frames = tags.pictures if tags else getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":
                 raise StageError(
                     f"{where}: {frames} frames; one image was expected, save each as a file of its own"
                 )
             yield Opened(image, tags, frames > 1, where)
+
+
+def _image(content: io.BytesIO, is_tiff: bool, where: object) -> Image:
+    import PIL.Image
+
+    try:
+        found: Image = PIL.Image.open(content, formats=FORMATS)
+    except PIL.UnidentifiedImageError:
+        if is_tiff:
+            raise StageError(
+                f"{where}: no 8-bit picture, but a raster; folders.geotiff reads these"
+            ) from None
+        raise
+    return found
 
 
 @contextmanager

@@ -77,9 +77,8 @@ class Decoder:
             deep = _is_cut_to_8_bits(image)
             image.load()
             if deep:
-                raise StageError(
-                    f"{where}: more than 8 bits in each of several channels; folders.geotiff reads these"
-                )
+                other = "folders.geotiff reads these" if tags else "convert it to 8 bits, or to a GeoTIFF"
+                raise StageError(f"{where}: more than 8 bits in each of several channels; {other}")
             if tags and tags.has_mask:
                 raise StageError(f"{where}: has a mask of its own, which folders.geotiff reads")
             rgb = picture.upright(self._rgb(image, tags, where))

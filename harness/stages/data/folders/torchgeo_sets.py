@@ -193,8 +193,13 @@ def _open(name: str, root: Path, split: str | None, bands: tuple[str, str, str] 
     offline = {"download": False} if "download" in accepted else {}
     try:
         found: Any = made(root=root, **given, **offline)
-    except datasets.DatasetNotFoundError as e:
-        raise StageError(f"{name} is not in the source: {' '.join(str(e).split())}") from None
+    except datasets.DatasetNotFoundError:
+        files = [
+            getattr(made, attribute, None) for attribute in ("filename", "zipfile", "directory", "base_dir")
+        ]
+        expected = ", ".join(dict.fromkeys(text for text in files if isinstance(text, str) and text))
+        needs = f"; it needs {expected}" if expected else "; name the folder that it was downloaded to"
+        raise StageError(f"{name} is not in the source {root}{needs}") from None
     except (HarnessError, MemoryError):
         raise
     except Exception as e:  # whatever the many authors of data sets raise
