@@ -17,6 +17,7 @@ from harness.sources.by_seed import idle_without_pattern
 from harness.sources.content import files_of, passed_over
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, Seed, stage
+from harness.stages.data.folders.by_class import is_split
 
 SUFFIXES = (".jsonl", ".csv", ".txt", ".parquet")
 PASSAGES = "passages"
@@ -50,7 +51,23 @@ def files(place: Path) -> list[Path]:
         raise StageError(
             f"{place}: files that end in {' and '.join(kinds)}; expected one kind, or name one file"
         )
+    if place.is_dir():
+        _check_folders(place, known)
     return known
+
+
+def _check_folders(place: Path, known: list[Path]) -> None:
+    """Check that folders in a folder of prompts do not say what is not read: a class or a split."""
+    ways = {file: file.relative_to(place).parts[:-1] for file in known}
+    splits = sorted({name for way in ways.values() for name in way if is_split(name)})
+    if len(splits) > 1:
+        raise StageError(f"{place}: {', '.join(splits)} are splits; name the folder of one as the source")
+    for file, way in ways.items():
+        if way and file.suffix.lower() == ".txt":
+            raise StageError(
+                f"{file}: its class would be {file.stem!r}, and {'/'.join(way)} is not read; name text files after "
+                f"their class, directly in {place.name}/"
+            )
 
 
 def records(file: Path, prompt: str, label: str) -> Iterator[Record]:
