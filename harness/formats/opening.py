@@ -84,7 +84,7 @@ def _image(content: io.BytesIO, is_tiff: bool, where: object) -> Image:
     except PIL.UnidentifiedImageError:
         if is_tiff:
             raise StageError(
-                f"{where}: no 8-bit picture, but a raster; folders.geotiff reads these"
+                f"{where}: not a readable image (damaged, or a raster of a kind that folders.geotiff reads)"
             ) from None
         raise
     return found
