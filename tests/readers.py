@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import rasterio
 from command_line import Project
 from image_files import pixels
 
@@ -16,7 +18,7 @@ CASES = Path(__file__).parent / "cases"
 COUNTING = """\
 from dataclasses import dataclass
 
-from harness.artifact import Images
+from harness.artifact import Corpus, Images
 from harness.formats.image_folder import rows
 from harness.stage import Higher, Scores, stage
 
@@ -30,7 +32,37 @@ class CountScores(Scores):
 def count(images: Images) -> CountScores:
     \"\"\"The number of images.\"\"\"
     return CountScores(images=float(len(list(rows(images)))))
+
+
+@stage(version=1)
+def pieces(corpus: Corpus) -> CountScores:
+    \"\"\"The number of files of a corpus.\"\"\"
+    return CountScores(images=float(len(list(corpus.path.iterdir()))))
 """
+EUROSAT = ("Forest", "River")
+
+
+def sentinel(index: int, high: int = 4000) -> np.ndarray:
+    """Thirteen bands of eight by eight, uint16."""
+    return np.random.default_rng(index).integers(1, high, (13, 8, 8)).astype(np.uint16)
+
+
+def eurosat(folder: Path, high: int = 4000) -> Path:
+    """EuroSAT's layout, as it is downloaded: an archive and lists of the splits. Returns its root."""
+    root = folder / "eurosat"
+    root.mkdir(parents=True)
+    shape = {"driver": "GTiff", "count": 13, "height": 8, "width": 8, "dtype": "uint16"}
+    with zipfile.ZipFile(root / "EuroSATallBands.zip", "w") as archive:
+        for i, name in enumerate(EUROSAT * 2):
+            file = folder / "one.tif"
+            with rasterio.open(file, "w", **shape) as out:
+                out.write(sentinel(i, high))
+            inside = f"ds/images/remote_sensing/otherDatasets/sentinel_2/tif/{name}/{name}_{i}.tif"
+            archive.write(file, inside)
+    for split, indices in {"train": (0, 1), "val": (2, 3), "test": (0, 3)}.items():
+        lines = [f"{EUROSAT[i % 2]}_{i}.jpg\n" for i in indices]
+        (root / f"eurosat-{split}.txt").write_text("".join(lines))
+    return root
 
 
 class Read(NamedTuple):

@@ -14,12 +14,11 @@ from harness.formats.image_folder import rows
 from harness.stages.data.folders import geotiff
 from harness.stages.data.folders.rasters import refuse_references
 
+NORTH_UP = Affine(10, 0, 5e5, 0, -10, 5e6)
 NAMES = ("B02", "B03", "B04", "B08")
 
 
-def write(
-    file, values, names=NAMES, nodata=None, transform=Affine(10, 0, 5e5, 0, -10, 5e6), units=(), **more
-):
+def write(file, values, names=NAMES, nodata=None, transform=NORTH_UP, units=(), **more):
     """Values: (bands, H, W). Units: scale and offset of all bands."""
     file.parent.mkdir(parents=True, exist_ok=True)
     count, height, width = values.shape
@@ -142,7 +141,7 @@ def test_a_scale_that_leaves_nothing_but_black_is_refused(data, tmp_path):
 
 def bytes_with_alpha(index):
     found = values(index, np.uint8)
-    found[3, :4] = 0
+    found[3, :4], found[3, 4:] = 0, 255
     return found
 
 
