@@ -108,16 +108,16 @@ class Decoder:
         return picture
 
     def _without(self, picture: Image, image: Image, nodata: float) -> Image:
-        """The picture, black where one of the image's first three channels has no data."""
+        """The picture, black where all colours of the image have no data: one of them may well have that value."""
         import numpy as np
         import PIL.Image
 
         values = np.asarray(image)
-        values = values[..., :3] if values.ndim == 3 else values[..., None]
-        missing = (np.isnan(values) if np.isnan(nodata) else values == nodata).any(axis=-1)
+        values = values[..., : 1 if image.mode[0] == "L" else 3] if values.ndim == 3 else values[..., None]
+        missing = (np.isnan(values) if np.isnan(nodata) else values == nodata).all(axis=-1)
         if not missing.any():
             return picture
-        self.converted["no-data pixels"] += 1
+        self.converted["no data"] += 1
         pixels = np.asarray(picture).copy()
         pixels[missing] = 0
         return PIL.Image.fromarray(pixels)
