@@ -21,9 +21,9 @@ from harness.sources.hub import Source
 from harness.sources.parquet_set import ParquetSet, Place, class_names, count, image_bytes, read, sentences
 from harness.stage import Count, Job, Reading, stage
 from harness.stages.data.folders.by_class import by_class
+from harness.stages.data.folders.geotiffs import geotiff
 from harness.stages.data.folders.labels import class_facts, relabel, split
 from harness.stages.data.folders.listed import list_of, listed, unlisted
-from harness.stages.data.folders.rasters import geotiff
 from harness.stages.data.folders.torchgeo_sets import torchgeo
 
 __all__ = ["captioned", "geotiff", "hub", "hub_captioned", "images", "relabel", "split", "torchgeo"]

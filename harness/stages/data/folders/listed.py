@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from harness.artifact import Json
-from harness.errors import StageError, nearest
+from harness.errors import StageError, UsageError, nearest
 from harness.formats import tables
 from harness.formats.image_folder import METADATA
 from harness.formats.names import folded, spelled
+from harness.formats.strict_json import loads
 from harness.sources.content import files_of
 from harness.stages.data.folders.by_class import label_files
 
@@ -54,21 +55,34 @@ def listed(root: Path, column: str) -> Iterator[Listed]:
         raise StageError(
             f"{root}: no {METADATA} with rows like {{'file_name': …, {column!r}: …}}{_elsewhere(root)}"
         )
-    content = {spelled(name): name for name in files_of(root)}
+    content: dict[str, str] = {}
+    for own in files_of(root):
+        if (other := content.setdefault(spelled(own), own)) != own:
+            raise StageError(f"{root}: {other!a} and {own!a} are one name in two Unicode forms; rename one")
     seen: dict[str, tuple[str, Path, str]] = {}
     for row in tables.rows(file):
         name = row.cells.get("file_name")
         if not isinstance(name, str) or not name:
-            raise StageError(f"{row.where}: not a row of an image ('file_name' is not a text)")
-        value = row[column]
+            lacks = "" if "file_name" in row.cells else f", only {', '.join(row.cells)}"
+            raise StageError(f"{row.where}: not a row of an image ('file_name' is not a text{lacks})")
+        value = _cell(row[column]) if tables.is_text(file) else row[column]
         own, path = _file(root, name, content, row.where)
-        other = seen.setdefault(folded(name), (spelled(name), path, row.where))
+        first = seen.setdefault(folded(name), (spelled(name), path, row.where))
         # Two files may differ in case where the system tells them apart; one file may not stand twice.
-        if other[2] != row.where and (other[0] == spelled(name) or other[1].samefile(path)):
-            raise StageError(f"{row.where}: {name} a second time, first at {other[2]}")
+        if first[2] != row.where and (first[0] == spelled(name) or first[1].samefile(path)):
+            raise StageError(f"{row.where}: {name} a second time, first at {first[2]}")
         yield Listed(own, path, value, row.where, row.cells)
     if not seen:
         raise StageError(f"{file}: no rows")
+
+
+def _cell(text: str) -> str | list[str]:
+    """A cell of CSV, which may hold a list of sentences as JSON."""
+    try:
+        found = loads(text, "") if text.startswith("[") else None
+    except UsageError:
+        return text
+    return found if isinstance(found, list) and all(isinstance(t, str) for t in found) else text
 
 
 def _file(root: Path, name: str, content: Mapping[str, str], where: str) -> tuple[str, Path]:

@@ -113,7 +113,7 @@ def torchgeo(
         with Writer(folder) as out, alone():
             for index in range(len(found)):
                 where = f"{dataset.name} item {index}"
-                values, label = _sample(found, index, where, bands)
+                values, label = _sample(found, index, where, scale is not None)
                 if not 0 <= label < len(classes):
                     raise StageError(f"{where}: label {label}, but there are {len(classes)} classes")
                 highest = max(highest, float(values.max(where=np.isfinite(values), initial=0)))
@@ -238,9 +238,7 @@ def _bands(made: Any, *names: str) -> list[str]:
     return []
 
 
-def _sample(
-    found: Any, index: int, where: str, bands: tuple[str, str, str] | None
-) -> tuple[NDArray[np.float64], int]:
+def _sample(found: Any, index: int, where: str, is_scaled: bool) -> tuple[NDArray[np.float64], int]:
     """One image, (3, H, W) float64, and the index of its class."""
     import numpy as np
 
@@ -257,5 +255,7 @@ def _sample(
         held, colours = _bands(type(found)), _bands(type(found), "rgb_bands")
         write = f"bands: [{', '.join(colours)}]" if len(colours) == 3 else "bands: [red, green, blue]"
         of = f", out of {', '.join(held)}" if held else ""
-        raise StageError(f"{where}: shape {tuple(image.shape)}, expected three bands; {write}{of}")
+        large = float(image.max()) > 255 and not is_scaled
+        scale = f"; and, as values reach {float(image.max()):g}, scale: [low, high]" if large else ""
+        raise StageError(f"{where}: shape {tuple(image.shape)}, expected three bands; {write}{of}{scale}")
     return np.asarray(image, dtype=np.float64), int(label)

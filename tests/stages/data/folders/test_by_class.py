@@ -161,6 +161,13 @@ def test_unicode_forms_of_a_name_are_one_name(tmp_path):
         read(root, tmp_path / "twice")
 
 
+def test_a_list_in_a_cell_of_csv_is_a_list(tmp_path):
+    root = lay(tmp_path / "own", "0.png")
+    (root / "metadata.csv").write_text('file_name,captions\n0.png,"[""a lake"", ""water""]"\n')
+    made = captioned(source=source(root), job=FolderJob(tmp_path / "job"))
+    assert [row.captions for row in rows(made)] == [("a lake", "water")]
+
+
 def test_names_that_differ_in_case_are_two_images_where_they_are_two_files(tmp_path):
     root = lay(tmp_path / "own", "lake/a.png", "lake/A.png", "town/a.png")
     if len(list((root / "lake").iterdir())) == 1:

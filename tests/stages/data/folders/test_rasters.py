@@ -91,6 +91,14 @@ def test_a_set_in_which_only_some_files_have_a_scale_is_refused_with_two_files(d
         read(data, tmp_path / "job")
 
 
+def test_reflectances_beside_counts_are_refused_with_two_files(data, tmp_path):
+    write(data / "town" / "3.tif", (values(3) / 10_000).astype(np.float32))
+    with pytest.raises(
+        StageError, match=r"lake/0\.tif has whole numbers up to .*3\.tif floats up to 0\.\d+: unlike"
+    ):
+        read(data, tmp_path / "job")
+
+
 def test_units_that_are_named_must_be_the_same(data, tmp_path):
     for name, unit in (("lake/0.tif", "K"), ("town/3.tif", "degC")):
         with rasterio.open(data / name, "r+") as file:

@@ -87,6 +87,10 @@ def test_eurosat_is_read_where_it_lies_and_every_parameter_changes_the_output(sa
             {"bands": None},
             r"item 0: shape \(13, 8, 8\), expected three bands; bands: \[B04, B03, B02\], out of B01",
         ),
+        (
+            {"bands": None, "scale": None},
+            r"out of B01, .*; and, as values reach 39\d\d, scale: \[low, high\]$",
+        ),
         ({"name": "UCMerced"}, "bands: UCMerced has no such option, only root, split"),
         ({"name": "NAIP"}, "NAIP is no data set of single images"),
     ],
