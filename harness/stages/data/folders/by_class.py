@@ -22,12 +22,12 @@ _SPLIT = re.compile(
 )
 _NAMING = re.compile(
     "annot|annotations?|captions?|categor(y|ies)|class|classes|classnames|groundtruth|gt|instances|labels?|labelmap"
-    "|metadata|names|targets?"
+    "|metadata|names|targets?|splits?|folds?|partitions?"
 )
 """Words in the name of a file that says something about images."""
-_TABLE = re.compile(
-    r"\.(arrow|csv|feather|json|jsonl|labels|lst|mat|names|ndjson|npy|parquet|pbtxt|pkl|tsv|txt|xlsx?|xml|ya?ml)"
-)
+_TABLE = re.compile(r"\.(arrow|csv|feather|jsonl|labels|lst|names|ndjson|parquet|tsv|xlsx?)")
+"""Endings of tables and lists, which have no other business beside images."""
+_MAYBE = re.compile(r"\.(json|mat|npy|pbtxt|pkl|txt|xml|ya?ml)")
 _TWINS = frozenset({".txt", ".json", ".caption", ".cls"})
 """Endings of a file that says something about the image of the same name."""
 
@@ -141,7 +141,7 @@ def _is_label_file(name: str, path: Path, stems: set[str]) -> bool:
     suffix = path.suffix.lower()
     words = re.findall("[a-z]+", path.stem.casefold().replace("meta_data", "metadata"))
     named = any(map(_NAMING.fullmatch, words)) or (suffix != ".xml" and is_split(path.stem))
-    if named and _TABLE.fullmatch(suffix):
+    if _TABLE.fullmatch(suffix) or (named and _MAYBE.fullmatch(suffix)):
         return True
     if str(PurePosixPath(name).with_suffix("")) not in stems:
         return False

@@ -11,6 +11,7 @@ from harness.artifact import Prompts
 from harness.errors import StageError, nearest
 from harness.formats import prompts as table
 from harness.formats import tables
+from harness.formats.names import refuse_alike
 from harness.formats.strict_json import objects
 from harness.sources import parquet_set
 from harness.sources.by_seed import idle_without_pattern
@@ -181,6 +182,7 @@ def from_file(
     if not of:
         raise StageError(f"{source.path}: no prompts")
     table.check_classes(list(of))
+    refuse_alike(of, source.path)
     if missing := [name for name, members in of.items() if not members]:
         raise StageError(f"{source.path}: no prompt of {', '.join(missing)}")
     prompts = [member for members in of.values() for member in members]

@@ -112,7 +112,16 @@ def test_labels_in_a_csv_are_read(reader, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["labels.csv", "_annotations.coco.json", "_classes.csv", "classes.txt", "lake/0.txt", "train.txt"],
+    [
+        "labels.csv",
+        "_annotations.coco.json",
+        "_classes.csv",
+        "classes.txt",
+        "lake/0.txt",
+        "train.txt",
+        "tiles.tsv",
+        "splits.json",
+    ],
 )
 def test_a_label_file_in_another_format_is_named(reader, tmp_path, name):
     root = class_folders(tmp_path / "own")
