@@ -1,4 +1,4 @@
-"""The lines of README and docs/data.md that read data are run, each on a small layout of what it names."""
+"""The lines of README and the documents that read data are run, each on a small layout of what it names."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ COMMIT = "0123456789" * 4
 
 
 def lines() -> dict[str, dict[str, Any]]:
-    """Every stage in a block of YAML that is no whole suite and reads data, by its place."""
+    """Every stage that reads data, in blocks of YAML that are no whole suites, by its document and name."""
     found = {}
     for block in ALL:
-        if block.language != "yaml" or block.document.name not in ("README.md", "data.md"):
+        body = yaml.safe_load(block.text) if block.language == "yaml" else None
+        if not isinstance(body, dict) or "suite" in body:  # whole suites are run by test_documents
             continue
-        body = yaml.safe_load(block.text)
-        for name, stage in body.items() if "suite" not in body else ():
+        for name, stage in {**body, **body.get("stages", {})}.items():
             if isinstance(stage, dict) and READERS.fullmatch(str(stage.get("use"))):
                 found[f"{block.document.stem}-{name}"] = stage
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -93,7 +93,13 @@ class Decoder:
         deep = image.mode in _DEEP
         if tags and tags.units and not deep:
             raise StageError(f"{where}: has a scale and an offset of its own, which folders.geotiff applies")
-        if deep:
+        if tags and (tags.is_signed or (deep and tags.colours)):
+            what = "bytes with a sign" if tags.is_signed else "a colour table of more than 8 bits"
+            raise StageError(f"{where}: has {what}, which folders.geotiff reads")
+        if tags and tags.colours and image.mode == "L":
+            self.converted["palette"] += 1
+            picture = _looked_up(image, tags.colours)
+        elif deep:
             units = tags.units[:1] if tags else ()
             self.check_units(units, where)
             picture = self._scaled(image, units, where)
@@ -194,6 +200,15 @@ def to_8_bit(values: Any, scale: Scale) -> Any:
     low, high = scale
     scaled = np.rint((values.astype(np.float64) - low) * (255 / (high - low)))
     return np.nan_to_num(np.clip(scaled, 0, 255), nan=0).astype(np.uint8)
+
+
+def _looked_up(image: Image, colours: Sequence[int]) -> Image:
+    """A grey image as indices into all reds, all greens and all blues, in 16 bits."""
+    import numpy as np
+    import PIL.Image
+
+    table = np.array(colours, dtype=np.uint16).reshape(3, -1).T // 256
+    return PIL.Image.fromarray(table.astype(np.uint8)[np.asarray(image)])
 
 
 def _over_black(image: Image) -> Image:

@@ -17,6 +17,8 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _NEW_SUBFILE, _SUBFILE, _ORIENTATION = 254, 255, 274
 _PIXEL_SCALE, _MATRIX, _GDAL_METADATA, _GDAL_NODATA = 33550, 34264, 42112, 42113
+_BITS, _PHOTOMETRIC, _COLOURS, _SAMPLE_FORMAT = 258, 262, 320, 339
+_PALETTE = 3
 _REDUCED, _MASK = 1, 4
 _MOST = 4096
 """Largest number of directories that are followed; a damaged file may have them in a circle."""
@@ -39,6 +41,11 @@ class Directory:
     units: tuple[tuple[float, float], ...]
     """Scale and offset of each band that has one."""
     nodata: float | None
+    colours: tuple[int, ...]
+    """Its colour table, if it is not tagged as a picture of such colours (GDAL writes some so): all reds, all greens,
+    all blues, in 16 bits. Pillow does not look it up, GDAL does."""
+    is_signed: bool
+    """Whether its bytes have a sign, which Pillow does not know."""
 
 
 def directory(content: IO[bytes]) -> Directory | None:
@@ -78,6 +85,8 @@ def directory(content: IO[bytes]) -> Directory | None:
         turn=_turn(first.get(_MATRIX)),
         units=_units(first.get(_GDAL_METADATA)),
         nodata=_number(first.get(_GDAL_NODATA)),
+        colours=() if first.get(_PHOTOMETRIC) == _PALETTE else tuple(first.get(_COLOURS, ())),
+        is_signed=2 in first.get(_SAMPLE_FORMAT, ()) and 8 in first.get(_BITS, ()),
     )
 
 

@@ -130,13 +130,32 @@ def test_scale_and_offset_of_one_deep_channel_are_applied(tmp_path):
         decoder.decode(png(values[0]), "second")
 
 
+@pytest.mark.parametrize("photometric", [None, "PALETTE"])
+def test_a_colour_table_is_looked_up_however_it_is_tagged(tmp_path, photometric):
+    indices = np.arange(16, dtype=np.uint8).reshape(1, 4, 4) % 3
+    table = {0: (255, 0, 9, 255), 1: (0, 128, 0, 255), 2: (7, 8, 200, 255)}
+    tag = {} if photometric is None else {"photometric": photometric}
+    shape = {"count": 1, "height": 4, "width": 4, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", **shape, **tag) as file:
+        if photometric:
+            file.write_colormap(1, table)
+        file.write(indices)
+        if not photometric:
+            file.write_colormap(1, table)
+    decoder = Decoder()
+    expected = np.array([table[i][:3] for i in indices.ravel()], np.uint8).reshape(4, 4, 3)
+    assert (np.asarray(decoder.decode(tmp_path / "a.tif", "a")) == expected).all()
+    assert decoder.converted == {"palette": 1}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         (np.zeros((4, 4, 4), np.uint16), "folders.geotiff reads"),
+        (np.zeros((1, 4, 4), np.int8), "has bytes with a sign, which folders.geotiff reads"),
         (np.zeros((13, 4, 4), np.uint8), "a kind that folders.geotiff reads"),
     ],
-    ids=["16 bits", "13 bands"],
+    ids=["16 bits", "signs", "13 bands"],
 )
 def test_a_raster_that_is_no_picture_is_sent_to_its_reader(tmp_path, values, message):
     with pytest.raises(StageError, match=message):
