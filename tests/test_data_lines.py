@@ -37,7 +37,8 @@ def lines() -> dict[str, dict[str, Any]]:
         body = yaml.safe_load(block.text) if block.language == "yaml" else None
         if not isinstance(body, dict) or "suite" in body:  # whole suites are run by test_documents
             continue
-        for name, stage in {**body, **body.get("stages", {})}.items():
+        inner = body.get("stages")
+        for name, stage in {**body, **(inner if isinstance(inner, dict) else {})}.items():
             if isinstance(stage, dict) and READERS.fullmatch(str(stage.get("use"))):
                 found[f"{block.document.stem}-{name}"] = stage
     return found
