@@ -96,7 +96,8 @@ def _refuse_levels(source: Source, images: Iterable[str]) -> None:
     firsts = sorted({way[0] for way in ways if way})
     splits = [name for name in firsts if is_split(name)]
     deep = next((way for way in ways if len(way) > 1), None)
-    if splits and (splits == firsts or any(way[0] in splits for way in ways if len(way) > 1)):
+    plain = len(splits) > 1 or splits == firsts
+    if splits and (plain or any(way[0] in splits for way in ways if len(way) > 1)):
         first = next((name for name in splits if name.casefold().startswith("tr")), splits[0])
         named = ", ".join(splits[:4])
         are = f"{named} {'is a split' if len(splits) == 1 else 'are splits'} of the data, not classes"

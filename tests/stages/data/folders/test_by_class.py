@@ -39,6 +39,20 @@ def test_names_of_classes(name):
     assert not is_split(name)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train/lake/0.png", "train/town/0.png", "extra/0.png"),
+        ("Train/0.png", "Val/0.png", "extra/0.png"),
+        ("train/0.png",),
+        ("train_images/0.png", "test_images/0.png"),
+    ],
+)
+def test_splits_among_other_folders_are_no_classes(tmp_path, names):
+    with pytest.raises(StageError, match="of the data, not classes; write source: '.*/own/[Tt]rain"):
+        read(lay(tmp_path / "own", *names), tmp_path / "job")
+
+
 def test_splits_without_classes_in_them_are_no_classes(tmp_path):
     root = lay(tmp_path / "own", "train/0.png", "test/0.png")
     with pytest.raises(
