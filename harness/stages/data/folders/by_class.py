@@ -121,13 +121,13 @@ def refuse_label_files(source: Source, files: Mapping[str, Path], images: Mappin
         StageError: one does.
     """
     if named := label_files(files, images):
-        file = files[named[0]]
-        inside = PurePosixPath(named[0]).parent
-        whole = file.name in ("metadata.jsonl", "metadata.csv", "metadata.parquet") and inside.name
-        other = f"write source: {_below(source, str(inside))!r}, or " if whole else ""
+        file, inside = files[named[0]], str(PurePosixPath(named[0]).parent)
+        lists = f"metadata.jsonl or metadata.csv with file_name and label in {source.path.name}/"
+        way = f"turn it into a {lists} for folders.images"
+        if PurePosixPath(named[0]).stem == "metadata" and inside != ".":
+            way = f"write source: {_below(source, inside)!r}"
         raise StageError(
-            f"{file}: seems to name the classes, but is not read; {other}turn it into a metadata.jsonl or metadata.csv "
-            f"with file_name and label in {source.path.name}/ for folders.images, or write level: 1 if the folders are "
+            f"{file}: seems to name the classes, but is not read; {way}, or write level: 1 if the folders are "
             "the classes"
         )
 

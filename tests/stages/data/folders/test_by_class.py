@@ -49,7 +49,7 @@ def test_names_of_classes(name):
     ],
 )
 def test_splits_among_other_folders_are_no_classes(tmp_path, names):
-    with pytest.raises(StageError, match="of the data, not classes; write source: '.*/own/[Tt]rain"):
+    with pytest.raises(StageError, match=r"of the data, not classes; write source: '.*/own/[Tt]rain"):
         read(lay(tmp_path / "own", *names), tmp_path / "job")
 
 
