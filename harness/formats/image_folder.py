@@ -52,8 +52,22 @@ def rows(images: Artifact) -> Iterator[Row]:
         yield Row(name, images.path / name, label, tuple(captions), columns)
 
 
+def new_file(path: Path) -> Path:
+    """Create a file of an image folder, and its folders; two images must never become one file.
+
+    Raises:
+        StageError: it exists (on a system that is blind to case, perhaps in another spelling).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.open("xb").close()
+    except FileExistsError:
+        raise StageError(f"{path.name}: two images have this name; a file would be written over") from None
+    return path
+
+
 class Writer:
-    """Writes an image folder row by row; memory use does not grow with the number of images.
+    """Writes an image folder row by row, and no file twice; memory use does not grow with the number of images.
 
     with Writer(job.folder()) as out:
         out.add(pixels, "000.png", label="Water Body", captions=["a lake in a forest"])
@@ -77,6 +91,9 @@ class Writer:
             image: a PIL image, or an array of uint8 with shape (H, W, 3).
             name: file name below the folder, ending in ``.png``.
             columns: further columns of the row.
+
+        Raises:
+            StageError: the folder has a file of that name.
         """
         from PIL import Image
 
@@ -88,9 +105,8 @@ class Writer:
         shutil.copyfile(image, self._row(name, columns))
 
     def _row(self, name: str, columns: Mapping[str, Json]) -> Path:
-        """Write the row of one image; returns the path for its file."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write the row of one image; returns the path of its file, new and empty."""
+        path = new_file(self.folder / name)
         self._lines.write(json.dumps({"file_name": name, **columns}, ensure_ascii=False) + "\n")
         self.count += 1
         return path

@@ -87,7 +87,7 @@ def _csv(file: Path) -> Iterator[Row]:
             raise StageError(f"{where}: no CSV ({e})") from None
         if cells is None:
             return
-        if not cells:
+        if len(cells) < 2 and not "".join(cells).strip():
             continue
         if names is None:
             names = cells

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifact import Json
-from harness.errors import UsageError
+from harness.errors import StageError, UsageError
 from harness.formats import files
+from harness.formats.opening import opened
 from harness.formats.strict_json import canonical
 from harness.review import NO_TAG, TAGS, TRAIN, digest, scales
 from harness.review import key as keys
@@ -67,16 +68,14 @@ def _size(file: Path) -> tuple[int, int]:
 
 
 def _opened(files: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
-    from PIL import Image, UnidentifiedImageError
-
     for file in files:
+        if not file.exists():
+            raise UsageError(f"{file}: missing; run the suite again, which makes it anew")
         try:
-            with Image.open(file) as picture:
-                yield file, picture
-        except FileNotFoundError:
-            raise UsageError(f"{file}: missing; run the suite again, which makes it anew") from None
-        except (UnidentifiedImageError, OSError, SyntaxError) as e:
-            raise UsageError(f"{file}: not an image ({e})") from None
+            with opened(file, file) as picture:
+                yield file, picture.upright(picture.image)
+        except StageError as e:
+            raise UsageError(str(e)) from None
 
 
 def content(

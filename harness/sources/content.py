@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from hashlib import file_digest, sha256
@@ -102,8 +103,45 @@ def _identity(file: Path, stat: os.stat_result) -> str:
     return json.dumps([str(file.resolve()), *numbers])
 
 
+_LEFT_BY_SYSTEMS = frozenset(
+    {
+        *("__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"),
+        *("@eadir", "$recycle.bin", "system volume information", "lost+found"),
+    }
+)
+"""What operating systems leave in folders that people look at, in lower case. Looking must not change a digest."""
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a file or folder is no data, by its own name: hidden (``.DS_Store``, ``._a.png``), or a system's note."""
+    return name.startswith(".") or name.casefold() in _LEFT_BY_SYSTEMS
+
+
+def passed_over(place: Path) -> dict[str, dict[str, int]]:
+    """The fact that counts what ``files_of`` leaves out below a folder, by name; empty if there is nothing.
+
+    A folder is counted once. Hidden names are counted as ``.*``, those of macOS's copies as ``._*``. What git and the
+    hub keep beside a repository is not counted.
+    """
+    found: Counter[str] = Counter()
+    for _, folders, names in os.walk(place):
+        left = [name for name in (*folders, *names) if is_passed_over(name)]
+        found.update(_kind(name) for name in left if not name.startswith(_KEPT_BESIDE))
+        folders[:] = [name for name in folders if name not in left]
+    return {"passed over": dict(sorted(found.items()))} if found else {}
+
+
+_KEPT_BESIDE = (".git", ".cache", ".huggingface", ".revision")
+
+
+def _kind(name: str) -> str:
+    if name.startswith("._"):
+        return "._*"
+    return ".*" if name.startswith(".") and name != ".DS_Store" else name
+
+
 def files_of(folder: Path, *, within: Path | None = None) -> dict[str, Path]:
-    """The files below ``folder`` that are not hidden, by relative path with ``/``, sorted.
+    """The files below ``folder`` that are data (see ``is_passed_over``), by relative path with ``/``, sorted.
 
     Symbolic links are followed (a snapshot of the hub's cache is made of them).
 
@@ -129,7 +167,7 @@ def files_of(folder: Path, *, within: Path | None = None) -> dict[str, Path]:
         if here in above:
             raise UsageError(f"{current}: a link to a folder that it is in")
         for entry in entries:
-            if entry.name.startswith("."):
+            if is_passed_over(entry.name):
                 continue
             if not is_utf8(entry.name):
                 raise UsageError(f"{entry}: a name that is no UTF-8; rename it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ class ParquetSet:
             return cls({"train": (place,)})
         found: dict[str, dict[int, Path]] = {}
         totals: dict[str, int] = {}
-        for name, path in files_of(place).items():
+        files = files_of(place)
+        for name, path in files.items():
             if not name.endswith(".parquet"):
                 continue
             shard = _SHARD.fullmatch(name)
@@ -58,7 +60,11 @@ class ParquetSet:
             if missing:
                 raise StageError(f"{place}: {split} file {missing[0]:05d} of {totals[split]:05d} is missing")
         if not found:
-            raise StageError(f"{place}: no parquet files")
+            kinds = Counter(path.suffix.lower() or path.name for path in files.values()).most_common(3)
+            held = ", ".join(f"{n} {kind}" for kind, n in kinds) or "nothing"
+            images = any(kind in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp") for kind, _ in kinds)
+            other = "; folders.images reads folders of images" if images else ""
+            raise StageError(f"{place}: no parquet files, only {held}{other}")
         return cls({split: [shards[n] for n in sorted(shards)] for split, shards in sorted(found.items())})
 
     @property
@@ -132,6 +138,10 @@ def image_bytes(value: Any, place: Place) -> bytes:
         StageError: another type, or an image that is only a path.
     """
     encoded = value.get("bytes") if isinstance(value, dict) else value
+    if isinstance(value, dict) and encoded is None and value.get("path"):
+        raise StageError(
+            f"{place}: the image is only a path ({value['path']!r:.80}), its bytes are not in the file"
+        )
     if not isinstance(encoded, bytes):
         raise StageError(f"{place}: the image has no bytes, but is {type(encoded).__name__}")
     return encoded

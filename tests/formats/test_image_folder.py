@@ -11,6 +11,7 @@ from jobs import FolderJob
 from PIL import Image
 
 from harness.artifact import Images
+from harness.errors import StageError
 from harness.formats.image_folder import Writer, rows
 from harness.stages.data import scenes
 
@@ -45,3 +46,17 @@ def test_a_copied_image_keeps_its_bytes_and_a_column_may_have_any_name(tmp_path:
     assert copied.path.read_bytes() == made.path.read_bytes()
     assert (copied.name, copied.label, copied.captions) == ("1.png", "lake", ("a lake",))
     assert copied.columns == made.columns == {"image": 3, "name": "x", "self": None}
+
+
+def test_no_image_is_written_over_another(tmp_path: Path) -> None:
+    picture = np.zeros((2, 2, 3), np.uint8)
+    with Writer(tmp_path) as out:
+        out.add(picture, "a/t.png", label="a")
+        out.add(picture, "b/t.png", label="b")
+        before = (tmp_path / "a" / "t.png").read_bytes()
+        with pytest.raises(StageError, match=r"t\.png: two images have this name"):
+            out.add(picture + 1, "a/t.png", label="a")
+        with pytest.raises(StageError, match=r"t\.png: two images have this name"):
+            out.copy(tmp_path / "b" / "t.png", "a/../a/t.png", label="a")
+    assert (tmp_path / "a" / "t.png").read_bytes() == before
+    assert out.count == 2

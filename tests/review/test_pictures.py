@@ -68,7 +68,7 @@ def test_one_pixel_sixteen_bits_and_transparency_are_images_too(tmp_path: Path) 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + bytes(40)])
 def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "broken.png").write_bytes(content)
-    with pytest.raises(UsageError, match=r"broken\.png: not an image"):
+    with pytest.raises(UsageError, match=r"broken\.png: not a readable image"):
         encoded_picture([tmp_path / "broken.png"])
     with pytest.raises(UsageError, match=r"gone\.png: missing"):
         encoded_picture([tmp_path / "gone.png"])
@@ -77,5 +77,5 @@ def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
 def test_an_image_that_was_cut_off_is_named(tmp_path: Path) -> None:
     path = file(tmp_path, "half.png")
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(UsageError, match=r"half\.png: not an image"):
+    with pytest.raises(UsageError, match=r"half\.png: not a readable image"):
         encoded_picture([path])

@@ -22,7 +22,14 @@ from safetensors.torch import load_file
 
 from harness.errors import UsageError
 from harness.sources import content
-from harness.sources.content import ALWAYS_READ, DigestCache, content_digest, conversion, files_of
+from harness.sources.content import (
+    ALWAYS_READ,
+    DigestCache,
+    content_digest,
+    conversion,
+    files_of,
+    passed_over,
+)
 from harness.sources.hub import Source
 from harness.sources.resolve import resolve
 
@@ -279,3 +286,34 @@ def test_the_command_writes_the_tensors_of_a_checkpoint(tmp_path: Path, checkpoi
     made = load_file(tmp_path / "model.safetensors")
     assert made.keys() == LAYERS.keys()
     assert all(torch.equal(made[name], tensor) for name, tensor in LAYERS.items())
+
+
+def test_what_operating_systems_leave_is_no_content_and_is_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "a.txt").write_text("a")
+    cache = DigestCache(tmp_path / "cache")
+    before = content_digest(files_of(folder), cache)
+    assert passed_over(folder) == {}
+    for name in (
+        "Thumbs.db",
+        "Desktop.ini",
+        ".DS_Store",
+        "._a.txt",
+        "__MACOSX/._a.txt",
+        ".git/HEAD",
+        "x/@eaDir/a",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    assert content_digest(files_of(folder), cache) == before
+    assert passed_over(folder) == {
+        "passed over": {
+            "._*": 1,
+            ".DS_Store": 1,
+            "@eaDir": 1,
+            "Desktop.ini": 1,
+            "Thumbs.db": 1,
+            "__MACOSX": 1,
+        }
+    }

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 
 from markupsafe import Markup
 
+from harness.formats.turning import camera_orientation, upright
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -154,7 +156,7 @@ def thumbnail(
             warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
             Image.open(path) as image,
         ):
-            picture = _reduced(image, side)
+            picture = upright(_reduced(image, side), camera_orientation(image))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
     content = io.BytesIO()

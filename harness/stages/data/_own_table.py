@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError
+from harness.formats.names import spelled
 from harness.formats.tables import SUFFIXES, Row, rows
 from harness.sources.by_seed import idle_without_pattern
 from harness.sources.content import files_of
@@ -80,18 +81,19 @@ def name_of(row: Row, column: str, what: str) -> str:
 
 
 def unique(read: Sequence[Row], column: str) -> list[str]:
-    """The names of the items.
+    """The names of the items, as they are written.
 
     Raises:
-        StageError: a missing name, or one that occurs twice.
+        StageError: a missing name, or one that occurs twice, be it as ``./0.png`` or in another Unicode form.
     """
     first: dict[str, str] = {}
+    names = []
     for row in read:
         name = name_of(row, column, "item")
-        if name in first:
-            raise StageError(f"{row.where}: the item {name[:80]!r} a second time, first at {first[name]}")
-        first[name] = row.where
-    return list(first)
+        names.append(name)
+        if (where := first.setdefault(spelled(name), row.where)) != row.where:
+            raise StageError(f"{row.where}: the item {name[:80]!r} a second time, first at {where}")
+    return names
 
 
 def number(value: Any, where: str, what: str) -> float:

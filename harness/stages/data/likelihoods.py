@@ -8,6 +8,7 @@ from harness.artifact import Likelihoods
 from harness.errors import StageError
 from harness.formats.likelihoods import Likelihood, write
 from harness.formats.tables import Row
+from harness.sources.content import passed_over
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, Seed, stage
 from harness.stages.data._own_table import idle_without_repeats, name_of, number, rows_of, table_of, unique
@@ -75,6 +76,7 @@ def read(
             "tokens": sum(row.tokens for row in found),
             "bytes": sum(row.bytes for row in found),
             "unknown_tokens": None,
+            **passed_over(source.path),
         },
     )
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.artifact import CaptionedImages, Json
 from harness.compute.seeds import drawn
 from harness.errors import StageError
+from harness.formats.opening import Units
 from harness.formats.pixels import Decoder, Resize
+from harness.sources.content import passed_over
 from harness.sources.hub import Source
 from harness.sources.parquet_set import ParquetSet, Place, count, image_bytes, read, sentences
 from harness.stage import Count, Job, Reading, Seed, stage
@@ -51,7 +53,7 @@ def load(
         StageError: damaged files, another schema, or a blank caption.
     """
     files = ParquetSet.open(source.path).every_file
-    return _write(files, {"": _captions(files)}, _EightBit(size=size, resize=resize), job)[""]
+    return _write(files, {"": _captions(files)}, _EightBit(size=size, resize=resize), job, source.path)[""]
 
 
 @stage(version=1, software=("pillow",))
@@ -83,7 +85,7 @@ def split(
     order = drawn(captions, seed)
     drawn_sides = {"train": order[held_out:], "test": order[:held_out]}
     sides = {side: {name: captions[name] for name in names} for side, names in drawn_sides.items()}
-    return Split(**_write(files, sides, _EightBit(size=size, resize=resize), job))
+    return Split(**_write(files, sides, _EightBit(size=size, resize=resize), job, source.path))
 
 
 @stage(version=1, software=("pillow",))
@@ -109,7 +111,7 @@ def published(
     name, sightings = Counter(name for side in sides.values() for name in side).most_common(1)[0]
     if sightings > 1:
         raise StageError(f"{source.path}: {PurePosixPath(name).stem} is in more than one published split")
-    return Published(**_write(everything, sides, _EightBit(size=size, resize=resize), job))
+    return Published(**_write(everything, sides, _EightBit(size=size, resize=resize), job, source.path))
 
 
 Captions = dict[str, list[str]]
@@ -139,7 +141,7 @@ def _captions(files: Sequence[Path]) -> Captions:
 class _EightBit(Decoder):
     """A decoder that does not advise to set ``scale``, because RSICD needs none."""
 
-    def _scaled(self, image: Image, where: object) -> Image:
+    def _scaled(self, image: Image, units: Units, where: object) -> Image:
         raise StageError(
             f"{where}: more than 8 bits per pixel, which RSICD's images have not; "
             "for another data set use folders.hub_captioned, with its scale"
@@ -147,7 +149,7 @@ class _EightBit(Decoder):
 
 
 def _write(
-    files: Sequence[Path], sides: Mapping[str, Captions], decoder: Decoder, job: Job
+    files: Sequence[Path], sides: Mapping[str, Captions], decoder: Decoder, job: Job, place: Path
 ) -> dict[str, CaptionedImages]:
     """Write every image once, into the folder of its side."""
     side_of = {name: side for side, captions in sides.items() for name in captions}
@@ -161,7 +163,7 @@ def _write(
             yield Encoded(image, where, name, {"captions": sides[side][name], **columns}, side)
 
     converted = write_decoded(found(), folders, len(side_of), decoder, job)
-    shared: dict[str, Json] = {"repeated": count(files) - len(side_of), **converted}
+    shared: dict[str, Json] = {"repeated": count(files) - len(side_of), **converted, **passed_over(place)}
     return {side: CaptionedImages(folders[side], _facts(names) | shared) for side, names in sides.items()}
 
 

@@ -208,7 +208,7 @@ def without(column):
         ({**record("pond_77", 77), "captions": [1, 2]}, "row 0: captions must be sentences"),
         ({**record("pond_77", 77), "captions": ["a", " "]}, r"row 0: a blank caption of .*pond_77\.jpg"),
         ({**record("pond_77", 77), "captions": ""}, "row 0: a blank caption"),
-        ({**record("pond_77", 77), "image": {"path": "a.jpg"}}, "row 0: the image has no bytes"),
+        ({**record("pond_77", 77), "image": {"path": "a.jpg"}}, "row 0: the image is only a path"),
         ({**record("pond_77", 77), "filename": 3}, "row 0: filename is 3, not a file name"),
     ],
 )

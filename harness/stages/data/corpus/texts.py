@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import io
 import re
 import warnings
 from collections import Counter
@@ -17,7 +18,7 @@ from harness.artifact import Corpus
 from harness.errors import StageError
 from harness.formats import corpus
 from harness.formats.corpus import Row
-from harness.sources.content import files_of, without_card
+from harness.sources.content import files_of, passed_over, without_card
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, stage
 
@@ -105,7 +106,9 @@ def read(
         raise StageError(f"{source.path}: all {empty} texts are empty")
     folder = job.folder()
     corpus.write(folder, rows)
-    return Corpus(folder, {**corpus.count(rows), "empty": empty, "unread": dict(unread)})
+    return Corpus(
+        folder, {**corpus.count(rows), "empty": empty, "unread": dict(unread), **passed_over(source.path)}
+    )
 
 
 def _sorted(source: Source) -> tuple[bool, dict[str, Path], Counter[str]]:
@@ -186,7 +189,7 @@ def _decoded(file: Path) -> str:
 def _divided(file: str, text: str, heading: re.Pattern[str]) -> Iterator[_Text]:
     """The documents in one file: the text before the first heading, then one document per heading."""
     name, lines, names = file, list[str](), Counter[str]()
-    for line in text.splitlines(keepends=True):
+    for line in io.StringIO(text, newline="\n"):  # a form feed or U+2028 ends no line
         bare = line.rstrip("\n")
         if heading.fullmatch(bare):
             yield _Text(name, "".join(lines))

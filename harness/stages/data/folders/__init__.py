@@ -5,7 +5,6 @@ Nothing is skipped silently: unread files are counted in the facts, unreadable o
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,16 +12,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.artifact import CaptionedImages, Json, LabelledImages
-from harness.errors import StageError, nearest
+from harness.errors import StageError
 from harness.formats.image_folder import METADATA, Writer
+from harness.formats.names import png_names
 from harness.formats.pixels import Decoder, Resize, Scale
-from harness.formats.strict_json import objects
-from harness.sources.content import files_of
+from harness.sources.content import passed_over
 from harness.sources.hub import Source
 from harness.sources.parquet_set import ParquetSet, Place, class_names, count, image_bytes, read, sentences
 from harness.stage import Count, Job, Reading, stage
-from harness.stages.data.folders.labels import class_facts, class_folders, png_names, relabel, split
-from harness.stages.data.folders.rasters import geotiff, torchgeo
+from harness.stages.data.folders.by_class import by_class
+from harness.stages.data.folders.geotiffs import geotiff
+from harness.stages.data.folders.labels import class_facts, relabel, split
+from harness.stages.data.folders.listed import list_of, listed, unlisted
+from harness.stages.data.folders.torchgeo_sets import torchgeo
 
 __all__ = ["captioned", "geotiff", "hub", "hub_captioned", "images", "relabel", "split", "torchgeo"]
 
@@ -71,6 +73,7 @@ def images(
     *,
     source: Source,
     label: Reading[str] = "label",
+    level: Reading[Count | None] = None,
     size: Reading[Count | None] = None,
     resize: Reading[Resize] = "bicubic",
     scale: Reading[Scale | None] = None,
@@ -78,12 +81,14 @@ def images(
 ) -> LabelledImages:
     """A folder of images with their classes.
 
-    If there is a ``metadata.jsonl``, its rows name the images and their classes; else there is one folder per
-    class. Classes are in alphabetical order.
+    If there is a ``metadata.jsonl`` (or ``.csv``, ``.parquet``), its rows name the images and their classes; else there
+    is one folder per class. Classes are in alphabetical order. docs/data.md has what is done with odd files.
 
     Args:
         source: the folder.
         label: the column of ``metadata.jsonl`` that has the class's name.
+        level: which folder on the way to an image is its class, 1 for the first. Null if images lie directly in their
+            class's folder; ``train/`` and ``test/`` are no classes. With a level, lists of labels are not read.
         size: crop to the central square and resize to this width and height; null keeps images as they are.
         resize: the resize filter, antialiased.
         scale: the values that become 0 and 255 in images of one channel with more than 8 bits.
@@ -92,20 +97,22 @@ def images(
         StageError: a damaged image, an image without a class, a class without images, one class only.
     """
     decoder, root, folder = Decoder(scale, size, resize), source.path, job.folder()
-    if (root / METADATA).is_file():
-        listed = list(_listed(root, label))
-        rows = {row.name: (_text(row.value, label, row.where), row.path) for row in listed}
+    if level is None and list_of(root) is not None:
+        listing = list(listed(root, label))
+        rows = {row.name: (_text(row.value, label, row.where), row.path) for row in listing}
         classes = sorted({name for name, _ in rows.values()})
-        unread = _unlisted(root, rows)
+        others = unlisted(root, rows)
     else:
         if label != "label":
-            raise StageError(f"label: {root} has no {METADATA} with columns, only folders; remove it")
-        rows, classes, unread = class_folders(root, SUFFIXES)
+            why = "level makes the folders the classes" if level else f"{root} has no {METADATA} with columns"
+            raise StageError(f"label: {why}, only folders; remove it")
+        rows, classes, unread = by_class(source, SUFFIXES, level)
+        others = {"unread": dict(unread)}
     names, labels = png_names(rows), Counter(name for name, _ in rows.values())
     facts = class_facts(labels, classes, root)
     found = (Encoded(path, path, names[name], {"label": label}) for name, (label, path) in rows.items())
     converted = write_decoded(found, {"": folder}, len(rows), decoder, job)
-    return LabelledImages(folder, {**facts, **converted, "unread": dict(unread)})
+    return LabelledImages(folder, {**facts, **converted, **others, **passed_over(root)})
 
 
 @stage(version=1, software=("pillow",))
@@ -118,7 +125,7 @@ def captioned(
     scale: Reading[Scale | None] = None,
     job: Job,
 ) -> CaptionedImages:
-    """A folder of images with captions, listed in ``metadata.jsonl``.
+    """A folder of images with captions, listed in ``metadata.jsonl`` (or ``.csv``, ``.parquet``).
 
     Args:
         source: the folder.
@@ -131,69 +138,21 @@ def captioned(
         StageError: no ``metadata.jsonl``, a damaged image, an image without a sentence.
     """
     decoder, root, folder = Decoder(scale, size, resize), source.path, job.folder()
-    listed = {row.name: row for row in _listed(root, captions)}
-    names = png_names(listed)
+    rows = {row.name: row for row in listed(root, captions)}
+    names = png_names(rows)
     found = (
         Encoded(row.path, row.path, names[name], {"captions": sentences(row.value, row.where)})
-        for name, row in listed.items()
+        for name, row in rows.items()
     )
-    converted = write_decoded(found, {"": folder}, len(listed), decoder, job)
-    unread = dict(_unlisted(root, listed))
-    return CaptionedImages(folder, {"count": len(listed), "unread": unread, **converted})
-
-
-class _Listed(NamedTuple):
-    name: str
-    path: Path
-    value: Any
-    where: str
-
-
-def _listed(root: Path, column: str) -> Iterator[_Listed]:
-    """The rows of ``metadata.jsonl`` with one column; names must be unique, and files inside the folder."""
-    file = root / METADATA
-    if not file.is_file():
-        raise StageError(f"{root}: no {METADATA} with rows like {{'file_name': …, {column!r}: …}}")
-    content = files_of(root)
-    seen: set[str] = set()
-    for where, row in objects(file):
-        name = row.get("file_name")
-        if not isinstance(name, str):
-            raise StageError(f"{where}: not a row of an image ('file_name' is not a text)")
-        if column not in row:
-            raise StageError(f"{where}: no {column!r}, only {', '.join(row)}{nearest(column, row)}")
-        if name in seen:
-            raise StageError(f"{where}: {name} a second time")
-        inside = os.path.normpath(name)
-        if os.path.isabs(inside) or inside.startswith(".."):
-            raise StageError(f"{where}: {name} leads out of the folder")
-        if not _is_file(root / name):
-            raise StageError(f"{where}: no file {name[:200]}")
-        if inside not in content:
-            raise StageError(f"{where}: {name} is hidden, which keeps it out of what the folder is known by")
-        seen.add(name)
-        yield _Listed(name, root / name, row[column], where)
-    if not seen:
-        raise StageError(f"{file}: no rows")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that no file system takes
-        return False
+    converted = write_decoded(found, {"": folder}, len(rows), decoder, job)
+    facts: dict[str, Json] = {"count": len(rows), **unlisted(root, rows), **converted, **passed_over(root)}
+    return CaptionedImages(folder, facts)
 
 
 def _text(value: Any, column: str, where: str) -> str:
     if not isinstance(value, str) or not value:
         raise StageError(f"{where}: {column} must be a class's name, not {value!r:.60}")
     return value
-
-
-def _unlisted(root: Path, listed: dict[str, Any]) -> Counter[str]:
-    """Files that ``metadata.jsonl`` does not name, by suffix."""
-    others = files_of(root).keys() - listed.keys() - {METADATA}
-    return Counter(Path(name).suffix or name for name in others)
 
 
 Columns = Mapping[str, str]
@@ -237,7 +196,7 @@ def hub(
     converted = write_decoded(_rows(files, split, columns, own), {"": folder}, count(files), decoder, job)
     # A declared class that is missing from this split would shift every index, so it is an error.
     facts = class_facts(labels, declared or sorted(labels), f"{source.text} {split}")
-    return LabelledImages(folder, {**facts, **converted})
+    return LabelledImages(folder, {**facts, **converted, **passed_over(source.path)})
 
 
 @stage(version=1, software=("pillow",))
@@ -273,7 +232,7 @@ def hub_captioned(
         return {"captions": sentences(row.pop("captions"), place)}
 
     converted = write_decoded(_rows(files, split, columns, own), {"": folder}, total, decoder, job)
-    return CaptionedImages(folder, {"count": total, **converted})
+    return CaptionedImages(folder, {"count": total, **converted, **passed_over(source.path)})
 
 
 def _files(source: Source, split: str, columns: Columns, needed: str) -> Sequence[Path]:

@@ -1,4 +1,4 @@
-"""Images of named bands, as 8-bit RGB: GeoTIFFs in one folder per class, and classification data sets of TorchGeo.
+"""Three named bands of a raster, upright, with what the file says about their values.
 
 GDAL may read only the file it is given. A raster may be a text that refers to other files or addresses (such as a VRT),
 whatever its suffix. So may a mask next to it. What they refer to is not in any content digest.
@@ -6,27 +6,17 @@ whatever its suffix. So may a mask next to it. What they refer to is not in any 
 
 from __future__ import annotations
 
-import ast
-import importlib.util
-import inspect
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.artifact import LabelledImages
 from harness.errors import StageError, nearest
-from harness.formats.image_folder import Writer
-from harness.formats.pixels import Decoder, Resize, Scale, to_8_bit
-from harness.sources.content import files_of
-from harness.sources.hub import Source
-from harness.stage import Count, Job, Reading, stage
-from harness.stages.data.folders.labels import class_facts, class_folders, png_names
+from harness.formats import tiff
+from harness.formats.opening import Units, as_lines, check_size
+from harness.formats.turning import NORTH_UP, of_transform, turned
 
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _REFERRING = (b"<VRTDataset", b"<GDAL_WMS", b"<WMS_Capabilities", b"<Capabilities")
 _HEAD = 1024
 
@@ -57,83 +47,134 @@ def refuse_references(files: Iterable[Path]) -> None:
         suffix = file.suffix.lower()
         with file.open("rb") as content:
             head = content.read(_HEAD)
-        if suffix in (".tif", ".tiff") and not head.startswith(_TIFF):
+        if suffix in (".tif", ".tiff") and not head.startswith(tiff.MAGIC):
             raise StageError(f"{file}: no TIFF, whatever its name says")
         if suffix == ".vrt" or any(mark in head for mark in _REFERRING):
             raise StageError(f"{file}: refers to other files, which are not part of the source")
 
 
-SUFFIXES = frozenset({".tif", ".tiff"})
+_TRANSPARENCY = frozenset({"", "a", "alpha", "mask", "transparency"})
+"""Names of a band that is a mask, if the file's tags say that it is one."""
 
 
-@stage(version=1, software=("rasterio", "pillow"))
-def geotiff(
-    *,
-    source: Source,
-    bands: Reading[tuple[str, str, str]],
-    scale: Reading[Scale],
-    order: Reading[tuple[str, ...] | None] = None,
-    size: Reading[Count | None] = None,
-    resize: Reading[Resize] = "bicubic",
-    job: Job,
-) -> LabelledImages:
-    """GeoTIFFs in one folder per class, as 8-bit RGB. Classes are in alphabetical order.
+@dataclass(frozen=True)
+class Raster:
+    """Three bands of a file, upright."""
 
-    Pixels where one of the bands has no data are black. Their number is in the facts, and so is the number of
-    values outside ``scale``, which are clipped. Only the file itself is read: masks, statistics and world files next
-    to it (``.msk``, ``.aux.xml``, ``.tfw``) are ignored. Another format with the suffix ``.tif``, such as a VRT that
-    refers to other files, is an error.
+    values: Any
+    """(3, H, W) float64, as stored; colours if it has a colour table."""
+    mask: Any
+    """Pixels where one of the bands has no data, (H, W) bool."""
+    orientation: int
+    units: Units
+    """Scale and offset of each of the bands."""
+    words: tuple[str, ...]
+    """The name of the unit of each of the bands, such as ``K``; empty if the file names none."""
+    has_colours: bool
+    is_float: bool
+
+    def scaled(self) -> Any:
+        """The values by the file's own scale and offset."""
+        import numpy as np
+
+        scales, offsets = (np.array(column)[:, None, None] for column in zip(*self.units, strict=True))
+        return self.values * scales + offsets
+
+
+def read(path: Path, bands: tuple[str, str, str], order: tuple[str, ...] | None) -> Raster:
+    """Read three bands.
 
     Args:
-        source: the folder.
-        bands: the names of the bands that become red, green and blue.
-        scale: the values that become 0 and 255; values outside are clipped.
-        order: the names of the files' bands, in the files' order; null if the files name their bands.
-        size: crop to the central square and resize to this width and height; null keeps images as they are.
-        resize: the resize filter, antialiased.
+        path: the file.
+        bands: their names.
+        order: the names of all bands of the file; None if the file names them.
 
     Raises:
-        StageError: a damaged file, a band of no such name, an image without any data, one class only.
+        StageError: a damaged file, several pictures, a band of no such name, complex numbers, no pixel with data, rows
+            at an angle to north.
     """
-    sizer, seen = Decoder(scale, size, resize), Counter[str]()
-    root, folder = source.path, job.folder()
-    rows, classes, unread = class_folders(root, SUFFIXES)
-    facts = class_facts(Counter(name for name, _ in rows.values()), classes, root)
-    names = png_names(rows)
-    with Writer(folder) as out:
-        for name, (class_name, path) in rows.items():
-            values, mask = _read(path, bands, order)
-            seen["images with no-data pixels"] += bool(mask.any())
-            seen["no-data pixels"] += int(mask.sum())
-            outside = ((values < scale[0]) | (values > scale[1])) & ~mask
-            seen["clipped values"] += int(outside.sum())
-            pixels = to_8_bit(values, scale)
-            pixels[:, mask] = 0
-            out.add(sizer.sized(pixels.transpose(1, 2, 0)), names[name], label=class_name)
-            job.progress(out.count, len(rows), "images")
-    return LabelledImages(
-        folder, {**facts, **seen, "converted": dict(sizer.converted), "unread": dict(unread)}
-    )
-
-
-def _read(path: Path, bands: tuple[str, str, str], order: tuple[str, ...] | None) -> tuple[Any, Any]:
-    """Values of three bands, (3, H, W) float64, and a mask of pixels where one of them has no data, (H, W) bool."""
     import numpy as np
     import rasterio
 
+    with as_lines(path, "raster"), path.open("rb") as content:
+        tags = tiff.directory(content)
+    if tags is not None and tags.pictures > 1:
+        raise StageError(f"{path}: {tags.pictures} pictures in one file; save each as a file of its own")
     try:
         with alone(), rasterio.open(path, driver="GTiff") as file:
-            indices = _indices(path, file, bands, order)
-            values = file.read(indices, masked=True)
+            check_size(file.width, file.height, path)
+            has_colours = _has_colours(path, file)
+            indices = [1, 1, 1] if has_colours else _indices(path, file, bands, order)
+            values, mask = file.read(indices), _mask(file, indices, order)
+            colours = file.colormap(1) if has_colours else {}
+            transform, every = file.transform, [i - 1 for i in indices]
+            units = [(float(file.scales[i]), float(file.offsets[i])) for i in every]
+            words = tuple(file.units[i] or "" for i in every)
     except rasterio.errors.RasterioError as e:
         raise StageError(f"{path}: not a readable raster ({e})") from None
     if np.iscomplexobj(values):
         raise StageError(f"{path}: complex numbers, not reflectances or counts")
-    numbers = values.data.astype(np.float64)
-    mask = (np.ma.getmaskarray(values) | ~np.isfinite(numbers)).any(axis=0)
+    if not all(np.isfinite(pair).all() and pair[0] for pair in units):
+        raise StageError(f"{path}: its own scale and offset are {units}, expected finite numbers")
+    if has_colours:
+        values, hidden = _looked_up(values[0], colours)
+        mask |= hidden
+    orientation = _orientation(path, transform, tags)
+    numbers, is_float = values.astype(np.float64), values.dtype.kind == "f"
+    mask |= ~np.isfinite(numbers).all(axis=0)
     if mask.all():
         raise StageError(f"{path}: no pixel has data in all of {', '.join(bands)}")
-    return numbers, mask
+    numbers, mask = np.ascontiguousarray(turned(numbers, orientation)), turned(mask, orientation)
+    return Raster(numbers, mask, orientation, units, words, has_colours, is_float)
+
+
+def _orientation(path: Path, transform: Any, tags: tiff.Directory | None) -> int:
+    found = of_transform(transform.a, transform.b, transform.d, transform.e)
+    if found is None:
+        raise StageError(f"{path}: rows at an angle to north; warp it first, as gdalwarp does")
+    stored = tiff.orientation(tags, path) if tags is not None else NORTH_UP
+    return stored if transform.is_identity else found
+
+
+def _has_colours(path: Path, file: Any) -> bool:
+    """Whether a raster's one band is an index into a table of colours."""
+    from rasterio.enums import ColorInterp
+
+    if ColorInterp.palette not in file.colorinterp:
+        return False
+    if file.count > 1:
+        raise StageError(f"{path}: a colour table in a file of {file.count} bands; save its band as a file")
+    return True
+
+
+def _looked_up(indices: Any, colours: dict[int, tuple[int, int, int, int]]) -> tuple[Any, Any]:
+    """Colours (3, H, W) of indices (H, W), and which are transparent or in no table."""
+    import numpy as np
+
+    table = np.zeros((max(int(indices.max()), *colours) + 1, 4), dtype=np.uint8)
+    for index, colour in colours.items():
+        table[index] = colour
+    found = table[indices]
+    return found[..., :3].transpose(2, 0, 1), found[..., 3] == 0
+
+
+def _mask(file: Any, indices: Sequence[int], order: tuple[str, ...] | None) -> Any:
+    """Pixels without data in one of the bands, (H, W) bool.
+
+    Writers tag a fourth band of bytes as transparency unless they are told what it is. A band that has another name,
+    from the suite or in the file, is data.
+    """
+    import numpy as np
+    from rasterio.enums import ColorInterp, MaskFlags
+
+    names = order if order is not None else [text or "" for text in file.descriptions]
+    named = zip(names, file.colorinterp, strict=False)
+    is_data = any(tag == ColorInterp.alpha and name.casefold() not in _TRANSPARENCY for name, tag in named)
+    hidden = np.zeros((file.height, file.width), dtype=bool)
+    for index in dict.fromkeys(indices):
+        if not (is_data and MaskFlags.alpha in file.mask_flag_enums[index - 1]):
+            hidden |= file.read_masks(index) == 0
+    return hidden
 
 
 def _indices(path: Path, file: Any, bands: tuple[str, str, str], order: tuple[str, ...] | None) -> list[int]:
@@ -148,153 +189,3 @@ def _indices(path: Path, file: Any, bands: tuple[str, str, str], order: tuple[st
             which = "no band" if band not in names else "more than one band"
             raise StageError(f"{path}: {which} {band!r} among {', '.join(names)}{nearest(band, names)}")
     return [names.index(band) + 1 for band in bands]
-
-
-@dataclass(frozen=True)
-class DatasetName:
-    """The name of a class in ``torchgeo.datasets``. It is checked without the import, which takes seconds."""
-
-    name: str
-
-    @classmethod
-    def from_text(cls, text: str) -> DatasetName:
-        """Read a name.
-
-        Raises:
-            ValueError: TorchGeo has no such data set.
-        """
-        names = _dataset_names()
-        if text not in names:
-            raise ValueError(f"torchgeo.datasets has no {text!r}{nearest(text, names)}")
-        return cls(text)
-
-    def to_key(self) -> str:
-        """The name."""
-        return self.name
-
-
-@cache
-def _dataset_names() -> frozenset[str]:
-    """The classes that ``torchgeo.datasets`` exports, read from its source."""
-    spec = importlib.util.find_spec("torchgeo")
-    if spec is None or not spec.submodule_search_locations:
-        raise ValueError("the package torchgeo is not installed")
-    source = Path(spec.submodule_search_locations[0]) / "datasets" / "__init__.py"
-    for node in ast.parse(source.read_bytes()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return frozenset(name for name in ast.literal_eval(node.value) if name[0].isupper())
-    raise ValueError(f"{source} does not say what it exports")
-
-
-@stage(version=1, software=("torchgeo", "pillow"))
-def torchgeo(
-    *,
-    dataset: DatasetName,
-    source: Source,
-    split: str | None = None,
-    bands: Reading[tuple[str, str, str] | None] = None,
-    scale: Reading[Scale | None] = None,
-    size: Reading[Count | None] = None,
-    resize: Reading[Resize] = "bicubic",
-    job: Job,
-) -> LabelledImages:
-    """A classification data set of TorchGeo, as 8-bit RGB, with its classes in its own order.
-
-    It is read in place: nothing is downloaded, and archives are unpacked elsewhere. Rasters are read without
-    neighbouring files; one that refers to other files is an error.
-
-    Args:
-        dataset: the class's name, as in ``EuroSAT``.
-        source: its root folder.
-        split: the split to read; null for its default, or if it has no splits.
-        bands: the bands that become red, green and blue; null for its default, or if it has no choice.
-        scale: the values that become 0 and 255, the rest is clipped; null if they are 0 to 255 already.
-        size: crop to the central square and resize to this width and height; null keeps images as they are.
-        resize: the resize filter, antialiased.
-
-    Raises:
-        StageError: the data set is not in ``source``, has no such option, no classes, or values beyond 0 to 255.
-    """
-    sizer, folder = Decoder(scale, size, resize), job.folder()
-    root = _own_root(source.path, job.scratch)
-    with alone():
-        found = _open(dataset.name, root, split, bands)
-    refuse_references(files_of(root).values())  # includes the files just unpacked
-    classes, labels = list(found.classes), Counter[str]()
-    highest, clipped = 0.0, 0
-    with Writer(folder) as out, alone():
-        for index in range(len(found)):
-            where = f"{dataset.name} item {index}"
-            values, label = _sample(found, index, where)
-            highest = max(highest, float(values.max()))
-            low, high = scale or (0.0, 255.0)
-            outside = int(((values < low) | (values > high)).sum())
-            if outside and scale is None:
-                raise StageError(
-                    f"{where}: values {values.min():g} to {values.max():g}; "
-                    "say which become 0 and 255: scale: [low, high]"
-                )
-            clipped += outside
-            pixels = to_8_bit(values, (low, high)).transpose(1, 2, 0)
-            out.add(sizer.sized(pixels), f"{index:06d}.png", label=classes[label])
-            labels[classes[label]] += 1
-            job.progress(out.count, len(found), "images")
-    if scale is None and highest <= 1:
-        raise StageError(
-            f"{dataset.name}: no value is above {highest:g}, all black in 8 bits; scale: [0, 1]?"
-        )
-    facts = class_facts(labels, classes, f"{dataset.name} {split or ''}".strip())
-    return LabelledImages(folder, {**facts, "clipped values": clipped, "converted": dict(sizer.converted)})
-
-
-def _own_root(root: Path, scratch: Path) -> Path:
-    """A folder of links to the contents of ``root``, because data sets unpack archives next to the archives."""
-    own = scratch / "root"
-    own.mkdir(exist_ok=True)
-    for entry in root.iterdir():
-        link = own / entry.name
-        if not link.is_symlink() and not link.exists():
-            link.symlink_to(entry)
-    return own
-
-
-def _open(name: str, root: Path, split: str | None, bands: tuple[str, str, str] | None) -> Any:
-    """The data set, opened with the options that were given."""
-    from torchgeo import datasets
-
-    made: Any = getattr(datasets, name)
-    if datasets.NonGeoDataset not in inspect.getmro(made):
-        raise StageError(f"{name} is no data set of single images with labels")
-    accepted = inspect.signature(made).parameters
-    given = {k: v for k, v in {"split": split, "bands": bands}.items() if v is not None}
-    for option in given.keys() - accepted.keys():
-        raise StageError(f"{option}: {name} has no such option, only {', '.join(accepted)}")
-    offline = {"download": False} if "download" in accepted else {}
-    try:
-        found: Any = made(root=root, **given, **offline)
-    except datasets.DatasetNotFoundError as e:
-        raise StageError(f"{name} is not in the source: {' '.join(str(e).split())}") from None
-    except (AssertionError, ValueError, KeyError) as e:
-        options = ", ".join(f"{k}={v}" for k, v in given.items())
-        raise StageError(f"{name} refuses {options or 'its defaults'} ({type(e).__name__}: {e})") from None
-    if not hasattr(found, "classes") or not len(found):
-        raise StageError(f"{name} has no {'images' if hasattr(found, 'classes') else 'classes'}")
-    return found
-
-
-def _sample(found: Any, index: int, where: str) -> tuple[Any, int]:
-    """One image, (3, H, W) float64, and the index of its class."""
-    import numpy as np
-
-    try:
-        sample = found[index]
-    except (OSError, SyntaxError, ValueError) as e:
-        raise StageError(f"{where}: not readable ({e})") from None
-    label, image = sample.get("label"), sample.get("image")
-    if label is None or image is None or np.size(np.asarray(label)) != 1:
-        raise StageError(f"{where}: expected one image and one label, found {', '.join(sample)}")
-    if image.ndim != 3 or image.shape[0] != 3:
-        raise StageError(
-            f"{where}: shape {tuple(image.shape)}, expected three bands; bands: [red, green, blue]"
-        )
-    return np.asarray(image, dtype=np.float64), int(label)

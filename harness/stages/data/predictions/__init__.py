@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.artifact import Json, Predictions
 from harness.formats import predictions as table
 from harness.formats.tables import Row, is_text
+from harness.sources.content import passed_over
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, Seed, stage
 from harness.stages.data._own_table import idle_without_repeats, name_of, rows_of, table_of, unique
@@ -76,6 +77,7 @@ def read(
     found = _classes(file, rows, form, label, classes)
     clusters = None if cluster is None else [name_of(row, cluster, "cluster") for row in rows]
     facts: dict[str, Json] = {"classes": list(found.classes), "count": len(rows), "read": form.kind}
+    facts |= passed_over(source.path)
     labels = indices(rows, label, found)
     folder = job.folder()
     if form.kind == PREDICTED:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError, nearest
+from harness.formats.names import refuse_alike
 from harness.formats.tables import Row
 from harness.sources.parquet_set import class_names
 from harness.stages.data.predictions.columns import Form
@@ -53,6 +54,7 @@ class Named:
                     f"{where}: the class is {index}, others are names ({names[0]!r}); name the classes"
                 )
             if names:
+                refuse_alike(names, f"{rows[0].where.rpartition(':')[0] or rows[0].where}: {label}")
                 return cls(tuple(names), False)
             return cls(_numbered(max(v for _, v in numbers) + 1, rows[0].where), text)
         where, value = next(
@@ -82,6 +84,7 @@ def chosen(classes: tuple[str, ...], text: bool, what: str) -> Named:
         raise StageError(f"{what}: expected the names of the classes, not {list(classes)!r:.80}")
     if twice := [name for name in classes if classes.count(name) > 1]:
         raise StageError(f"{what}: the class {twice[0]!r} stands twice")
+    refuse_alike(classes, what)
     return Named(classes, text and not any(name.isdecimal() for name in classes))
 
 

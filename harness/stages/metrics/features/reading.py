@@ -11,7 +11,7 @@ from harness.errors import StageError
 from harness.formats.features import Writer
 from harness.formats.tables import Row, rows, text_of
 from harness.sources.by_seed import idle_without_pattern
-from harness.sources.content import files_of
+from harness.sources.content import files_of, passed_over
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, Seed, stage
 from harness.stages.data._own_table import name_of, unique
@@ -76,7 +76,7 @@ def read(
         for start in range(0, len(values), AT_ONCE):
             part = slice(start, start + AT_ONCE)
             out.add(items[part], labels[part], _single(values[part], table[part]))
-    return out.features({"network": extractor})
+    return out.features({"network": extractor, **passed_over(source.path)})
 
 
 def _rows(file: Path, endings: Sequence[str]) -> list[Row]:

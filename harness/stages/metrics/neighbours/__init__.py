@@ -16,6 +16,7 @@ from harness.errors import StageError
 from harness.formats import image_folder
 from harness.formats.features import Vectors, pair
 from harness.formats.image_folder import Writer
+from harness.formats.opening import read_rgb
 from harness.stage import Count, Higher, HigherShare, Items, Job, LowerShare, Scores, stage
 
 if TYPE_CHECKING:
@@ -297,10 +298,7 @@ def beside(left: Path, right: Path) -> Picture:
     """Two pictures of equal height, side by side on white."""
     from PIL import Image
 
-    pictures = []
-    for path in (left, right):
-        with Image.open(path) as picture:
-            pictures.append(picture.convert("RGB"))
+    pictures = [read_rgb(path) for path in (left, right)]
     height = max(p.height for p in pictures)
     one, other = (
         p.resize((round(p.width * height / p.height), height), Image.Resampling.BICUBIC) for p in pictures

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms import v2
@@ -19,6 +18,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from harness.artifact import Artifact, Json
 from harness.errors import StageError, nearest
 from harness.formats import image_folder
+from harness.formats.opening import read_rgb
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,7 @@ def read(path: Path) -> Tensor:
     Raises:
         StageError: missing or not an image.
     """
-    try:
-        with Image.open(path) as image:
-            return pil_to_tensor(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise StageError(f"{path}: not a readable image ({e})") from None
+    return pil_to_tensor(read_rgb(path))
 
 
 @contextmanager

@@ -11,12 +11,14 @@ from harness.artifact import Prompts
 from harness.errors import StageError, nearest
 from harness.formats import prompts as table
 from harness.formats import tables
+from harness.formats.names import refuse_alike
 from harness.formats.strict_json import objects
 from harness.sources import parquet_set
 from harness.sources.by_seed import idle_without_pattern
-from harness.sources.content import files_of
+from harness.sources.content import files_of, passed_over
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, Seed, stage
+from harness.stages.data.folders.by_class import is_split
 
 SUFFIXES = (".jsonl", ".csv", ".txt", ".parquet")
 PASSAGES = "passages"
@@ -50,7 +52,23 @@ def files(place: Path) -> list[Path]:
         raise StageError(
             f"{place}: files that end in {' and '.join(kinds)}; expected one kind, or name one file"
         )
+    if place.is_dir():
+        _check_folders(place, known)
     return known
+
+
+def _check_folders(place: Path, known: list[Path]) -> None:
+    """Check that folders in a folder of prompts do not say what is not read: a class or a split."""
+    ways = {file: file.relative_to(place).parts[:-1] for file in known}
+    splits = sorted({name for way in ways.values() for name in way if is_split(name)})
+    if len(splits) > 1:
+        raise StageError(f"{place}: {', '.join(splits)} are splits; name the folder of one as the source")
+    for file, way in ways.items():
+        if way and file.suffix.lower() == ".txt":
+            raise StageError(
+                f"{file}: its class would be {file.stem!r}, and {'/'.join(way)} is not read; name text files after "
+                f"their class, directly in {place.name}/"
+            )
 
 
 def records(file: Path, prompt: str, label: str) -> Iterator[Record]:
@@ -164,12 +182,13 @@ def from_file(
     if not of:
         raise StageError(f"{source.path}: no prompts")
     table.check_classes(list(of))
+    refuse_alike(of, source.path)
     if missing := [name for name, members in of.items() if not members]:
         raise StageError(f"{source.path}: no prompt of {', '.join(missing)}")
     prompts = [member for members in of.values() for member in members]
     folder = job.folder()
     table.write(folder, prompts)
-    return Prompts(folder, facts={**table.count(prompts), "unread": list(unread)})
+    return Prompts(folder, facts={**table.count(prompts), "unread": list(unread), **passed_over(source.path)})
 
 
 def _all(source: Source, prompt: str, label: str, classes: tuple[str, ...]) -> Iterator[Record]:

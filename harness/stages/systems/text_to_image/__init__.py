@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from harness.artifact import EncodedPrompts, GeneratedImages, Images, Json, Pipeline
 from harness.compute.precisions import Precision
 from harness.errors import ResourceError, StageError, nearest
-from harness.formats.image_folder import METADATA, Row, Writer, rows
+from harness.formats.image_folder import METADATA, Row, Writer, new_file, rows
 from harness.formats.pixels import Resize, Scale
-from harness.formats.strict_json import objects
 from harness.sources.by_seed import idle_without_pattern
 from harness.sources.content import DigestCache, content_digest, files_of
 from harness.sources.hub import Source
 from harness.stage import Count, Execution, Job, NonNegative, Reading, Seed, stage
 from harness.stages.data.folders import captioned
+from harness.stages.data.folders.listed import listed
 from harness.stages.systems.text_to_image.encoding import encode, load_tokenizer, train_tokenizer
 from harness.stages.systems.text_to_image.finetuning import (
     checkpoint,
@@ -196,7 +196,7 @@ def _gather(batches: Sequence[Path], folder: Path) -> None:
         for batch in batches:
             lines.write((batch / METADATA).read_text(encoding="utf-8"))
             for row in rows(Images(batch)):
-                shutil.copyfile(row.path, folder / row.name)
+                shutil.copyfile(row.path, new_file(folder / row.name))
 
 
 def _total(costs: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
@@ -226,7 +226,8 @@ def folder(
     seed: Seed = 0,
     job: Job,
 ) -> GeneratedImages:
-    """Load generated images from a folder, with the prompts they were made from in its ``metadata.jsonl``.
+    """Load generated images from a folder, with the prompts they were made from in its
+    ``metadata.jsonl`` (or ``.csv``, ``.parquet``).
 
     Their cost is unknown, so ``cost.sampling`` refuses them; every other metric takes them. For metrics that pair
     images with real ones or use classes, name the columns ``of`` and ``label``.
@@ -248,9 +249,8 @@ def folder(
             several, a column that a row lacks.
     """
     made = captioned(source=source, captions=prompt, size=size, resize=resize, scale=scale, job=job)
-    file = source.path / METADATA
     lines = []
-    for row, (where, columns) in zip(rows(made), objects(file), strict=True):
+    for row, (_, _, _, where, columns) in zip(rows(made), listed(source.path, prompt), strict=True):
         if len(row.captions) != 1:
             raise StageError(f"{where}: {len(row.captions)} sentences in {prompt!r}; an image has one prompt")
         if not row.captions[0].strip():
@@ -265,7 +265,7 @@ def folder(
     return GeneratedImages(made.path, facts=made.facts)
 
 
-def _text(columns: dict[str, Any], column: str, where: str) -> str:
+def _text(columns: Mapping[str, Any], column: str, where: str) -> str:
     if column not in columns:
         raise StageError(f"{where}: no {column!r}, only {', '.join(columns)}{nearest(column, columns)}")
     value = columns[column]

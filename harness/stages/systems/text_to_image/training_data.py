@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from transformers import CLIPTokenizer
 
@@ -20,6 +19,7 @@ from harness.artifact import Artifact, Json
 from harness.compute.precisions import unfit_training
 from harness.errors import StageError
 from harness.formats import image_folder
+from harness.formats.opening import opened
 from harness.stage import Job
 from harness.stages.systems.text_to_image.augmenting import ORIENTATIONS
 from harness.stages.systems.text_to_image.components import read_pipeline
@@ -168,13 +168,10 @@ def decode(sources: Sequence[Artifact], file: Path, multiple: int, what: str, jo
 
 def _read(path: Path) -> NDArray[np.uint8]:
     """An image as uint8 (H, W, 3)."""
-    try:
-        with Image.open(path) as image:
-            if image.mode != "RGB":
-                raise StageError(f"{path}: mode {image.mode}, not 8-bit RGB")
-            return np.asarray(image, dtype=np.uint8)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise StageError(f"{path}: not a readable image ({e})") from None
+    with opened(path, path) as picture:
+        if picture.image.mode != "RGB":
+            raise StageError(f"{path}: mode {picture.image.mode}, not 8-bit RGB")
+        return np.asarray(picture.upright(picture.image), dtype=np.uint8)
 
 
 _CHUNK = 16

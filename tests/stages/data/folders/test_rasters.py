@@ -6,23 +6,28 @@ import rasterio
 from affine import Affine
 from image_files import everything, pixels, source
 from jobs import FolderJob
+from PIL import Image
+from rasterio.enums import ColorInterp
 
 from harness.errors import StageError
 from harness.formats.image_folder import rows
 from harness.stages.data.folders import geotiff
 from harness.stages.data.folders.rasters import refuse_references
 
+NORTH_UP = Affine(10, 0, 5e5, 0, -10, 5e6)
 NAMES = ("B02", "B03", "B04", "B08")
 
 
-def write(file, values, names=NAMES, nodata=None):
-    """Values: (bands, H, W)."""
+def write(file, values, names=NAMES, nodata=None, transform=NORTH_UP, units=(), **more):
+    """Values: (bands, H, W). Units: scale and offset of all bands."""
     file.parent.mkdir(parents=True, exist_ok=True)
     count, height, width = values.shape
     shape = {"count": count, "height": height, "width": width, "dtype": values.dtype, "nodata": nodata}
-    place = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
-    with rasterio.open(file, "w", driver="GTiff", **shape, **place) as out:
+    place = {"crs": "EPSG:32632", "transform": transform}
+    with rasterio.open(file, "w", driver="GTiff", **shape, **place, **more) as out:
         out.write(values)
+        if units:
+            out.scales, out.offsets = ([number] * count for number in units)
         if names:
             out.descriptions = names
 
@@ -52,6 +57,124 @@ def test_named_bands_become_red_green_blue_scaled_to_8_bits(data, tmp_path):
     assert made.facts["classes"] == ["lake", "town"]
     clipped = sum(int((values(i)[:3] > 3000).sum()) for i in range(4))
     assert made.facts["clipped values"] == clipped > 0
+
+
+@pytest.mark.proves("folders.geotiff", "level")
+def test_the_level_chooses_the_folder(data, tmp_path):
+    for folder in ("lake", "town"):
+        (data / folder).rename(tmp_path / folder)
+    for year in ("2019", "2020"):
+        write(data / year / "lake" / "0.tif", values(0))
+        write(data / year / "town" / "0.tif", values(1))
+    with pytest.raises(StageError, match="folders in folders, such as 2019/lake"):
+        read(data, tmp_path / "none")
+    one, two = (read(data, tmp_path / str(n), level=n) for n in (1, 2))
+    assert (one.facts["classes"], two.facts["classes"]) == (["2019", "2020"], ["lake", "town"])
+
+
+@pytest.mark.proves("folders.geotiff", "units")
+def test_the_files_scale_and_offset_are_applied_unless_raw_numbers_are_asked_for(data, tmp_path):
+    for file in data.rglob("*.tif"):
+        write(file, values(0), units=(0.0001, -0.1))
+    made = read(data, tmp_path / "file", scale=(0.0, 0.3))
+    expected = np.rint(np.clip((values(0)[[2, 1, 0]] * 0.0001 - 0.1) / 0.3 * 255, 0, 255)).astype(np.uint8)
+    assert (pixels(made.path / "town" / "2.png") == expected.transpose(1, 2, 0)).all()
+    assert made.facts["converted"] == {"scale and offset of the file": 4}
+    raw = read(data, tmp_path / "raw", units="raw")
+    plain = np.rint(np.clip(values(0)[[2, 1, 0]] / 3000 * 255, 0, 255)).astype(np.uint8)
+    assert (pixels(raw.path / "town" / "2.png") == plain.transpose(1, 2, 0)).all()
+
+
+def test_a_set_in_which_only_some_files_have_a_scale_is_refused_with_two_files(data, tmp_path):
+    write(data / "town" / "3.tif", values(3), units=(0.0001, 0.0))
+    with pytest.raises(StageError, match=r"town/3\.tif: has a scale of its own, and .*lake/0\.tif has none"):
+        read(data, tmp_path / "job")
+
+
+def test_reflectances_beside_counts_are_refused_with_two_files(data, tmp_path):
+    write(data / "town" / "3.tif", (values(3) / 10_000).astype(np.float32))
+    with pytest.raises(
+        StageError, match=r"lake/0\.tif has whole numbers up to .*3\.tif floats up to 0\.\d+: unlike"
+    ):
+        read(data, tmp_path / "job")
+
+
+def test_units_that_are_named_must_be_the_same(data, tmp_path):
+    for name, unit in (("lake/0.tif", "K"), ("town/3.tif", "degC")):
+        with rasterio.open(data / name, "r+") as file:
+            file.units = [unit] * 4
+    with pytest.raises(StageError, match=r"lake/0\.tif and .*town/3\.tif are unlike in units: K, degC"):
+        read(data, tmp_path / "job")
+
+
+@pytest.mark.parametrize(
+    ("transform", "restored"),
+    [
+        (Affine(10, 0, 0, 0, 10, 0), lambda a: a[:, ::-1]),
+        (Affine(-10, 0, 0, 0, -10, 0), lambda a: a[:, :, ::-1]),
+        (Affine(0, 10, 0, -10, 0, 0), lambda a: a.swapaxes(1, 2)),
+    ],
+    ids=["south up", "west right", "on its side"],
+)
+def test_rasters_are_turned_so_that_north_is_up(data, tmp_path, transform, restored):
+    before = pixels(read(data, tmp_path / "before").path / "lake" / "0.png")
+    holed = values(0)
+    write(data / "lake" / "0.tif", np.ascontiguousarray(restored(holed)), transform=transform)
+    made = read(data, tmp_path / "after")
+    assert (pixels(made.path / "lake" / "0.png") == before).all()
+    assert made.facts["converted"] == {"turned": 1}
+
+
+def test_a_raster_at_an_angle_to_north_is_refused(data, tmp_path):
+    write(data / "lake" / "0.tif", values(0), transform=Affine(10, 3, 0, 3, -10, 0))
+    with pytest.raises(StageError, match=r"lake/0\.tif: rows at an angle to north; warp it first"):
+        read(data, tmp_path / "job")
+
+
+def test_several_pictures_in_a_file_are_refused(data, tmp_path):
+    frames = [Image.fromarray(np.full((8, 8), i, np.uint8)) for i in range(3)]
+    frames[0].save(data / "lake" / "0.tif", save_all=True, append_images=frames[1:])
+    with pytest.raises(StageError, match=r"lake/0\.tif: 3 pictures in one file"):
+        read(data, tmp_path / "job", order=("B02",))
+
+
+def test_a_scale_that_leaves_nothing_but_black_is_refused(data, tmp_path):
+    with pytest.raises(StageError, match=r"every pixel becomes 255 by scale: \[0, 0\.5\]"):
+        read(data, tmp_path / "job", scale=(0.0, 0.5))
+    for file in data.rglob("*.tif"):
+        write(file, values(0), units=(0.0001, 0.0))
+    with pytest.raises(StageError, match=r"every pixel becomes 0 by .*\(units: raw takes them as stored\)"):
+        read(data, tmp_path / "black")
+
+
+def bytes_with_alpha(index):
+    found = values(index, np.uint8)
+    found[3, :4], found[3, 4:] = 0, 255
+    return found
+
+
+@pytest.mark.parametrize(
+    ("names", "hidden"), [(NAMES, 0), (("B02", "B03", "B04", "alpha"), 128), (None, 0)], ids=str
+)
+def test_a_band_with_a_name_is_data_even_if_its_tag_is_transparency(data, tmp_path, names, hidden):
+    for index, file in enumerate(sorted(data.rglob("*.tif"))):
+        write(file, bytes_with_alpha(index), names=names, photometric="RGB", alpha="YES")
+        with rasterio.open(file) as opened:
+            assert opened.colorinterp[3] == ColorInterp.alpha
+    made = read(data, tmp_path / "job", order=None if names else NAMES, scale=(0.0, 255.0))
+    assert made.facts["no-data pixels"] == hidden
+
+
+def test_colours_and_values_in_one_set_are_refused(data, tmp_path):
+    with rasterio.open(
+        data / "lake" / "0.tif", "w", driver="GTiff", count=1, height=8, width=8, dtype="uint8"
+    ) as out:
+        out.write(np.zeros((1, 8, 8), np.uint8))
+        out.write_colormap(1, {0: (9, 8, 7, 255)})
+    with pytest.raises(
+        StageError, match=r"lake/0\.tif and .*lake/1\.tif are unlike in kind: colour table, values"
+    ):
+        read(data, tmp_path / "job")
 
 
 @pytest.mark.proves("folders.geotiff", "bands scale order size resize")

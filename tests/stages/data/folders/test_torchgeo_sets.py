@@ -6,22 +6,20 @@ import zipfile
 
 import numpy as np
 import pytest
-import rasterio
 from image_files import everything, pixels, source
 from jobs import FolderJob
+from readers import EUROSAT, eurosat, sentinel
 
 from harness.errors import StageError
 from harness.formats.image_folder import rows
 from harness.stages.data.folders import torchgeo
-from harness.stages.data.folders.rasters import DatasetName
+from harness.stages.data.folders.torchgeo_sets import DatasetName
 from harness.suite.typed import to_json
-
-CLASSES = ("Forest", "River")
 
 
 def test_a_name_is_known_without_importing_torchgeo():
     code = (
-        "import sys; from harness.stages.data.folders.rasters import DatasetName; "
+        "import sys; from harness.stages.data.folders.torchgeo_sets import DatasetName; "
         "DatasetName.from_text('EuroSAT'); sys.exit('torchgeo' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -39,31 +37,9 @@ def test_the_nearest_name_is_proposed():
         DatasetName.from_text("EuroSat")
 
 
-def values(index, high=4000):
-    return np.random.default_rng(index).integers(1, high, (13, 8, 8)).astype(np.uint16)
-
-
 @pytest.fixture
-def eurosat(tmp_path):
-    return write(tmp_path, 4000)
-
-
-def write(tmp_path, high):
-    """EuroSAT's layout, as it is downloaded: an archive and lists of the splits."""
-    root = tmp_path / "eurosat"
-    root.mkdir()
-    shape = {"driver": "GTiff", "count": 13, "height": 8, "width": 8, "dtype": "uint16"}
-    with zipfile.ZipFile(root / "EuroSATallBands.zip", "w") as archive:
-        for i, name in enumerate(CLASSES * 2):
-            file = tmp_path / "one.tif"
-            with rasterio.open(file, "w", **shape) as out:
-                out.write(values(i, high))
-            inside = f"ds/images/remote_sensing/otherDatasets/sentinel_2/tif/{name}/{name}_{i}.tif"
-            archive.write(file, inside)
-    for split, indices in {"train": (0, 1), "val": (2, 3), "test": (0, 3)}.items():
-        lines = [f"{CLASSES[i % 2]}_{i}.jpg\n" for i in indices]
-        (root / f"eurosat-{split}.txt").write_text("".join(lines))
-    return root
+def sat(tmp_path):
+    return eurosat(tmp_path)
 
 
 def read(root, job_root, name="EuroSAT", **parameters):
@@ -76,13 +52,13 @@ def read(root, job_root, name="EuroSAT", **parameters):
 
 @pytest.mark.proves("folders.torchgeo", "split bands scale size resize")
 @pytest.mark.slow
-def test_eurosat_is_read_where_it_lies_and_every_parameter_changes_the_output(eurosat, tmp_path):
-    made = read(eurosat, tmp_path / "job")
-    assert made.facts["classes"] == list(CLASSES)
+def test_eurosat_is_read_where_it_lies_and_every_parameter_changes_the_output(sat, tmp_path):
+    made = read(sat, tmp_path / "job")
+    assert made.facts["classes"] == list(EUROSAT)
     found = {row.label: row for row in rows(made)}
-    expected = np.rint(np.clip(values(0)[[3, 2, 1]] / 3000 * 255, 0, 255)).astype(np.uint8)
+    expected = np.rint(np.clip(sentinel(0)[[3, 2, 1]] / 3000 * 255, 0, 255)).astype(np.uint8)
     assert (pixels(found["Forest"].path) == expected.transpose(1, 2, 0)).all()
-    assert {p.name for p in eurosat.iterdir()} == {
+    assert {p.name for p in sat.iterdir()} == {
         "EuroSATallBands.zip",
         *(f"eurosat-{s}.txt" for s in ("train", "val", "test")),
     }
@@ -93,7 +69,7 @@ def test_eurosat_is_read_where_it_lies_and_every_parameter_changes_the_output(eu
         {"size": 6},
         {"size": 6, "resize": "nearest"},
     ]
-    outputs = [everything(read(eurosat, tmp_path / f"change{i}", **c)) for i, c in enumerate(changes)]
+    outputs = [everything(read(sat, tmp_path / f"change{i}", **c)) for i, c in enumerate(changes)]
     assert len({str(o) for o in [everything(made), *outputs]}) == len(changes) + 1
 
 
@@ -102,23 +78,33 @@ def test_eurosat_is_read_where_it_lies_and_every_parameter_changes_the_output(eu
     ("parameters", "message"),
     [
         ({"scale": None}, r"EuroSAT item 0: values [0-9]+ to [0-9]+; say which become 0 and 255"),
-        ({"split": "trian"}, "EuroSAT refuses split=trian"),
-        ({"bands": ("B4", "B03", "B02")}, "EuroSAT refuses .*B4"),
-        ({"bands": None}, r"item 0: shape \(13, 8, 8\), expected three bands"),
+        ({"split": "trian"}, "EuroSAT refuses split=trian; it has train, val, test; did you mean 'train'"),
+        (
+            {"bands": ("B4", "B03", "B02")},
+            "bands: EuroSAT has no band 'B4', only B01, B02, .*did you mean 'B04'",
+        ),
+        (
+            {"bands": None},
+            r"item 0: shape \(13, 8, 8\), expected three bands; bands: \[B04, B03, B02\], out of B01",
+        ),
+        (
+            {"bands": None, "scale": None},
+            r"out of B01, .*; and, as values reach 39\d\d, scale: \[low, high\]$",
+        ),
         ({"name": "UCMerced"}, "bands: UCMerced has no such option, only root, split"),
         ({"name": "NAIP"}, "NAIP is no data set of single images"),
     ],
 )
-def test_what_does_not_fit_is_one_line(eurosat, tmp_path, parameters, message):
+def test_what_does_not_fit_is_one_line(sat, tmp_path, parameters, message):
     with pytest.raises(StageError, match=message) as e:
-        read(eurosat, tmp_path / "job", **parameters)
+        read(sat, tmp_path / "job", **parameters)
     assert len(str(e.value).splitlines()) == 1
 
 
 @pytest.mark.slow
 def test_values_that_would_all_be_black_are_refused(tmp_path):
     with pytest.raises(StageError, match=r"no value is above 1, all black in 8 bits; scale: \[0, 1\]\?"):
-        read(write(tmp_path, 2), tmp_path / "job", scale=None)
+        read(eurosat(tmp_path, 2), tmp_path / "job", scale=None)
 
 
 @pytest.mark.slow
@@ -129,10 +115,10 @@ def test_a_folder_without_the_data_set_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_raster_in_the_archive_that_refers_to_another_file_is_refused(eurosat, tmp_path):
+def test_a_raster_in_the_archive_that_refers_to_another_file_is_refused(sat, tmp_path):
     text = f'<VRTDataset rasterXSize="8" rasterYSize="8"><Source>{tmp_path}/one.tif</Source></VRTDataset>'
     inside = "ds/images/remote_sensing/otherDatasets/sentinel_2/tif/Forest/Forest_9.tif"
-    with zipfile.ZipFile(eurosat / "EuroSATallBands.zip", "a") as archive:
+    with zipfile.ZipFile(sat / "EuroSATallBands.zip", "a") as archive:
         archive.writestr(inside, text)
     with pytest.raises(StageError, match=r"Forest_9\.tif: no TIFF"):
-        read(eurosat, tmp_path / "job")
+        read(sat, tmp_path / "job")
