@@ -135,9 +135,9 @@ class FromText:
             if is_source and tree.text.startswith(ASSET):
                 return replace(self.type.from_text(f"path:{_asset(tree.text)}"), text=tree.text)
             value = self.type.from_text(tree.text)
+            return value.relative_to(Path(tree.where.file).parent) if hasattr(value, "relative_to") else value
         except ValueError as e:
             raise SuiteError(tree.where, f"{name}: {e}") from None
-        return value.relative_to(Path(tree.where.file).parent) if hasattr(value, "relative_to") else value
 
 
 @dataclass(frozen=True)

@@ -211,9 +211,8 @@ class Stage:
         if not command:
             raise UnexpectedError(f"no command that converts {pickle.name}: {said}")
         program, *_ = shlex.split(command)
-        told = program.replace(f"../../{INCEPTION}", INCEPTION)
         done = subprocess.run(
-            [sys.executable, "-c", told], cwd=self.place, capture_output=True, text=True, check=False
+            [sys.executable, "-c", program], cwd=self.place, capture_output=True, text=True, check=False
         )
         if done.returncode or not made.exists():
             raise UnexpectedError(f"the printed command does not convert it: {done.stderr[-300:]}")

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,13 +82,29 @@ def test_torchgeo_weight_names_are_files_of_the_hub_at_a_commit():
             "ResNet18_Weights.SENTINEL2_ALL_MOCO",
             "13 bands, images here have three; did you mean '.*RGB_MOCO'",
         ),
-        ("path:model.pth", r"is a pickle.*safetensors"),
         ("someone/model@main:model.safetensors", "neither a commit of 40 hex digits nor 'unpinned'"),
     ],
 )
 def test_weights_that_cannot_be_used_are_refused_with_a_way_on(text, message):
     with pytest.raises(ValueError, match=message):
         Weights.from_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "pickle"),
+    [
+        ("path:../weights/model.pth", "weights/model.pth"),
+        ("path:model.ckpt", "suites/paper/../model.ckpt"),
+        ("path:/weights/model.bin", "/weights/model.bin"),
+        ("someone/model@unpinned:nets/model.pt", "nets/model.pt"),
+    ],
+)
+def test_a_pickle_is_refused_with_the_command_that_converts_it_where_it_is(text, pickle):
+    with pytest.raises(ValueError, match="is a pickle") as refused:
+        Weights.from_text(text).relative_to(Path("suites/paper/.."))
+    file = os.path.normpath(pickle)
+    assert f"torch.load('{file}'" in str(refused.value)
+    assert f", '{Path(file).with_suffix('.safetensors')}')" in str(refused.value)
 
 
 def test_weight_names_are_read_without_importing_torch():

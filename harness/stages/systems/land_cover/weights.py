@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -44,17 +45,25 @@ class Weights:
 
         Raises:
             ValueError: no such name in the installed TorchGeo, weights that do not take three bands, a
-                malformed reference, or a pickled file.
+                malformed reference.
         """
         if ":" not in text and "@" not in text:
             return cls(text, Source.from_text(_reference(text)), torchgeo=True)
-        if text.endswith(tuple(PICKLED)):
-            raise ValueError(refusal(repr(text), conversion("IN", "OUT.safetensors")))
         return cls(text, Source.from_text(text))
 
     def relative_to(self, folder: Path) -> Weights:
-        """The same, with a relative ``path:`` resolved against ``folder``."""
-        return replace(self, source=self.source.relative_to(folder))
+        """The same, with a relative ``path:`` resolved against ``folder``.
+
+        Raises:
+            ValueError: a pickled file; the message has the command that converts it.
+        """
+        source = self.source.relative_to(folder)
+        file = Path(os.path.normpath(source.place or source.inside))
+        if file.suffix in PICKLED and not self.torchgeo:
+            raise ValueError(
+                refusal(repr(self.text), conversion(str(file), str(file.with_suffix(".safetensors"))))
+            )
+        return replace(self, source=source)
 
     def to_key(self) -> Json:
         """The digest of the content if known, else the reference."""
