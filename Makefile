@@ -15,7 +15,7 @@ OLD      := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INST
             OPENBLAS_CORETYPE=Nehalem OMP_NUM_THREADS=1
 SEED     := $(or $(SEED),$(shell date +%s))
 
-.PHONY: help setup demo example smoke test slow test-container elsewhere fuzz mutants lint format environments trust bench lock clean
+.PHONY: help setup demo example smoke test slow test-container elsewhere fuzz mutants lint format environments rehearse trust bench lock clean
 
 help:
 	@echo "make demo    the main job: train, score, compare (unchanged), then break the subject (regressed)"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-container    the chain through the images of its four components"
 	@echo "make mutants small changes of the code of the verdict: the tests must notice"
 	@echo "make smoke   every smoke suite  make bench  speed and memory, side by side"
+	@echo "make rehearse    suites/paper and suites/micro to their verdicts, with stand-ins for models and data"
 	@echo "make trust   situations with a known answer, asked through the command line"
 	@echo "make example the committed example report, anew"
 	@echo "make lock    resolve requirements.lock anew"
@@ -102,6 +103,10 @@ format: $(READY)
 # As other machines would compute: instruction sets and threads. About an hour.
 environments: $(READY)
 	@$(BIN)/python scripts/environments.py suites/smoke/*.yaml
+
+# Before anybody has a GPU and the hub: tiny models and small data under the published names.
+rehearse: $(READY)
+	@$(BIN)/python scripts/rehearsal/rehearse.py
 
 # Situations with a known answer, asked through the command line: the table of docs/trust.md.
 trust: $(READY)
