@@ -1,7 +1,7 @@
 """Every stage that computes with torch does its work on its job's device: run whole on a stand-in for a GPU.
 
 Left out, because no stand-in can run them: weights in four bits and AdamW in eight bits (bitsandbytes has kernels for a
-device, which ask the driver), and several processes (``accelerate launch``). ``make gpu`` quantises where there is a GPU.
+device, which ask the driver), and several processes (``accelerate launch``). ``make gpu`` has four bits, on a GPU.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -159,7 +159,24 @@ STAGES["sample-fp16"] = lambda p, job: t2i.sample(
 )
 
 
-@pytest.mark.parametrize("name", STAGES)
+QUICK = {
+    "finetune",
+    "autoencoder",
+    "encode",
+    "sample-pndm",
+    "language-full",
+    "likelihood",
+    "generate",
+    "extract",
+}
+
+
+def marked(names: Iterable[str]) -> list[Any]:
+    """All but a few are slow: on a stand-in, each operation passes through Python."""
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", marked(STAGES))
 def test_a_stage_leaves_nothing_behind(name: str, parts: Parts, tmp_path: Path) -> None:
     with stand_in_gpu(), _used() as used:
         made = STAGES[name](parts, FolderJob(tmp_path / "gpu", device="cuda"))
@@ -201,7 +218,7 @@ PLANTS = {
 """Stage → a function that it calls on its device, and the argument that is left on the CPU."""
 
 
-@pytest.mark.parametrize("name", PLANTS)
+@pytest.mark.parametrize("name", marked(PLANTS))
 def test_a_tensor_that_is_left_on_the_cpu_is_noticed(name: str, parts: Parts, tmp_path: Path) -> None:
     place, argument = PLANTS[name]
     real = pkgutil.resolve_name(place)
