@@ -15,7 +15,7 @@ OLD      := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INST
             OPENBLAS_CORETYPE=Nehalem OMP_NUM_THREADS=1
 SEED     := $(or $(SEED),$(shell date +%s))
 
-.PHONY: help setup demo example smoke test slow test-container elsewhere fuzz mutants lint format environments rehearse trust bench lock clean
+.PHONY: help setup demo example smoke gpu full-size test slow test-container elsewhere fuzz mutants lint format environments rehearse trust bench lock clean
 
 help:
 	@echo "make demo    the main job: train, score, compare (unchanged), then break the subject (regressed)"
@@ -25,6 +25,8 @@ help:
 	@echo "make mutants small changes of the code of the verdict: the tests must notice"
 	@echo "make smoke   every smoke suite  make bench  speed and memory, side by side"
 	@echo "make rehearse    suites/paper and suites/micro to their verdicts, with stand-ins for models and data"
+	@echo "make gpu     the smoke suites and the numbers of a GPU beside a processor's: docs/gpu.md"
+	@echo "make full-size   the published architectures at full size on a processor: docs/memory.md (half an hour)"
 	@echo "make trust   situations with a known answer, asked through the command line"
 	@echo "make example the committed example report, anew"
 	@echo "make lock    resolve requirements.lock anew"
@@ -66,6 +68,14 @@ example: $(READY)
 
 smoke: $(READY)
 	@for suite in suites/smoke/*.yaml; do $(BIN)/harness run $$suite || exit $$?; done
+
+# For anyone with a GPU; says so where there is none (exit code 2).
+gpu: $(READY)
+	@$(BIN)/python scripts/gpu.py
+
+# Needs 24 GB of memory and 45 GB of disk. ARCHITECTURE="sd15" does one.
+full-size: $(READY)
+	@$(BIN)/python scripts/full_size.py $(ARCHITECTURE)
 
 test: $(READY)
 	@$(PARALLEL) -m "not slow" $(PYTEST)
