@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.artifact import LabelledImages
+from harness.artifact import Json, LabelledImages
 from harness.errors import StageError
 from harness.formats.image_folder import Writer
 from harness.formats.names import png_names
@@ -102,11 +102,9 @@ def geotiff(
             f"file are {values.min():g} to {values.max():g}"
             + (" by its own scale and offset (units: raw takes them as stored)" if applied else "")
         )
-    others = {
-        "unread": dict(unread),
-        **passed_over(root),
-        **({"warnings": [alike.renamed]} if alike.renamed else {}),
-    }
+    others: dict[str, Json] = {"unread": dict(unread), **passed_over(root)}
+    if alike.renamed:
+        others["warnings"] = [alike.renamed]
     return LabelledImages(folder, {**facts, **seen, "converted": dict(sizer.converted), **others})
 
 
