@@ -141,7 +141,7 @@ def captioned(
     rows = {row.name: row for row in listed(root, captions)}
     names = png_names(rows)
     found = (
-        Encoded(row.path, row.path, names[name], {"captions": _sentences(row.value, row.where)})
+        Encoded(row.path, row.path, names[name], {"captions": _sentences(row.value, captions, row.where)})
         for name, row in rows.items()
     )
     converted = write_decoded(found, {"": folder}, len(rows), decoder, job)
@@ -149,10 +149,10 @@ def captioned(
     return CaptionedImages(folder, facts)
 
 
-def _sentences(value: Any, where: object) -> list[Json]:
+def _sentences(value: Any, column: str, where: object) -> list[Json]:
     found = sentences(value, where)
     if not any(map(str.strip, found)):
-        raise StageError(f"{where}: captions must be sentences, not {value!r:.60}")
+        raise StageError(f"{where}: {column} is blank; expected a sentence")
     return list(found)
 
 
@@ -236,7 +236,7 @@ def hub_captioned(
     total = count(files)
 
     def own(row: dict[str, Any], place: Place) -> dict[str, Json]:
-        return {"captions": _sentences(row.pop("captions"), place)}
+        return {"captions": _sentences(row.pop("captions"), columns["captions"], place)}
 
     converted = write_decoded(_rows(files, split, columns, own), {"": folder}, total, decoder, job)
     return CaptionedImages(folder, {"count": total, **converted, **passed_over(source.path)})

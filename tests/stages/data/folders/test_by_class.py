@@ -228,7 +228,7 @@ def test_brackets_in_a_sentence_and_blank_sentences(tmp_path):
     made = captioned(source=source(root), job=FolderJob(tmp_path / "job"))
     assert [row.captions for row in rows(made)] == [("[sic] a lake",)]
     (root / "metadata.csv").write_text("file_name,captions\n0.png, \n")
-    with pytest.raises(StageError, match="captions must be sentences, not ' '"):
+    with pytest.raises(StageError, match="csv:2: captions is blank; expected a sentence"):
         captioned(source=source(root), job=FolderJob(tmp_path / "blank"))
 
 
