@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
-from harness.errors import StageError
+from harness.errors import HarnessError, StageError
+from harness.formats.strict_json import read
 from harness.sources.content import PICKLED, conversion, refusal
 from harness.sources.snapshots import malformed
 
@@ -175,10 +175,10 @@ def article(name: str) -> str:
 
 def _said(file: Path) -> dict[str, Any]:
     try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read(file)
+    except HarnessError:
         return {}
-    return read if isinstance(read, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def some(names: list[str]) -> str:

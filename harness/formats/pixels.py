@@ -103,6 +103,8 @@ class Decoder:
             units = tags.units[:1] if tags else ()
             self.check_units(units, where)
             picture = self._scaled(image, units, where)
+            if isinstance(mark := image.info.get("transparency"), int):  # of a PNG
+                picture = self._without(picture, image, mark, "alpha")
         elif image.mode == "RGB" and "transparency" not in image.info:
             picture = image.copy()
         else:
@@ -110,10 +112,10 @@ class Decoder:
             blended = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
             picture = _over_black(image.convert("RGBA")) if blended else image.convert("RGB")
         if tags and tags.nodata is not None:
-            return self._without(picture, image, tags.nodata)
+            return self._without(picture, image, tags.nodata, "no data")
         return picture
 
-    def _without(self, picture: Image, image: Image, nodata: float) -> Image:
+    def _without(self, picture: Image, image: Image, nodata: float, what: str) -> Image:
         """The picture, black where all colours of the image have no data: one of them may well have that value."""
         import numpy as np
         import PIL.Image
@@ -123,7 +125,7 @@ class Decoder:
         missing = (np.isnan(values) if np.isnan(nodata) else values == nodata).all(axis=-1)
         if not missing.any():
             return picture
-        self.converted["no data"] += 1
+        self.converted[what] += 1
         pixels = np.asarray(picture).copy()
         pixels[missing] = 0
         return PIL.Image.fromarray(pixels)
@@ -155,10 +157,16 @@ class Decoder:
             where: name of the image in messages.
 
         Raises:
-            StageError: some images have a scale and others have none, so that their values cannot be alike.
+            StageError: some images, or some bands of one, have a scale and others have none, so that their values
+                cannot be alike.
         """
-        kind = any(factor != 1 for factor, _ in units)
-        self._units.setdefault(kind, str(where))
+        kinds = {factor != 1 for factor, _ in units} or {False}
+        if len(kinds) == 2:
+            raise StageError(
+                f"{where}: some of its bands have a scale of their own and others have none; their values are in "
+                "unlike units, name bands of one unit"
+            )
+        self._units.setdefault(kinds.pop(), str(where))
         if len(self._units) == 2:
             raise StageError(
                 f"{self._units[True]}: has a scale of its own, and {self._units[False]} has none; their values are in "

@@ -76,8 +76,17 @@ def text_of(file: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
 def _csv(file: Path) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(text_of(file), newline=""), strict=True)
+    text = text_of(file)
+    head = next((line for line in text.split("\n") if line.strip()), "")
+    if "," not in head and (other := next((mark for mark in _MARKS if mark in head), None)):
+        raise StageError(
+            f"{file}:1: columns are separated by {_MARKS[other]}, expected commas; save it with commas"
+        )
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     names: list[str] | None = None
     while True:
         where = f"{file}:{reader.line_num + 1}"

@@ -60,15 +60,18 @@ def directory(content: IO[bytes]) -> Directory | None:
     head = content.read(8)
     if not head.startswith(MAGIC):
         return None
-    if head[2:4] in (b"+\0", b"\0+"):  # BigTIFF
+    is_big = head[2:4] in (b"+\0", b"\0+")  # BigTIFF
+    if is_big:
         head += content.read(8)
     first: Mapping[int, Any] | None = None
     kinds: list[int] = []
-    found: Any = ImageFileDirectory_v2(head)
-    place, seen = found.next, set[int]()
+    order: Any = "big" if head.startswith(b"MM") else "little"
+    plain = b"MM\0*\0\0\0\0" if order == "big" else b"II*\0\0\0\0\0"
+    place, seen = int.from_bytes(head[8:] if is_big else head[4:], order), set[int]()
     while place and place not in seen and len(seen) < _MOST:
         seen.add(place)
-        found = ImageFileDirectory_v2(head)
+        found: Any = ImageFileDirectory_v2(plain)
+        found._bigtiff = is_big  # Pillow (13) knows only those of little-endian machines
         content.seek(place)
         found.load(content)
         kinds.append(_kind(found))
@@ -82,7 +85,7 @@ def directory(content: IO[bytes]) -> Directory | None:
         has_mask=any(kind & _MASK for kind in kinds[1:]),
         orientation=orientation if orientation in range(1, 9) else 1,
         georeferenced=_MATRIX in first or _PIXEL_SCALE in first,
-        turn=_turn(first.get(_MATRIX)),
+        turn=_turn(first.get(_MATRIX), first.get(_PIXEL_SCALE)),
         units=_units(first.get(_GDAL_METADATA)),
         nodata=_number(first.get(_GDAL_NODATA)),
         colours=() if first.get(_PHOTOMETRIC) == _PALETTE else tuple(first.get(_COLOURS, ())),
@@ -112,11 +115,16 @@ def _kind(tags: Mapping[int, Any]) -> int:
     return _REDUCED if tags.get(_SUBFILE) == 2 else 0
 
 
-def _turn(matrix: Sequence[float] | None) -> int | None:
-    """Of the 4 × 4 matrix that GDAL writes where rows do not go from north to south."""
-    if matrix is None or len(matrix) < 8:
-        return NORTH_UP
-    return of_transform(matrix[0], matrix[1], matrix[4], matrix[5])
+def _turn(matrix: Sequence[float] | None, scale: Sequence[float] | None) -> int | None:
+    """Of the 4 × 4 matrix that GDAL writes where rows do not go from north to south, or of the size of a pixel.
+
+    A negative width mirrors the picture. The sign of a height says nothing: writers differ in it.
+    """
+    if matrix is not None and len(matrix) >= 8:
+        return of_transform(matrix[0], matrix[1], matrix[4], matrix[5])
+    if scale is not None and len(scale) >= 2 and scale[0] and scale[1]:
+        return of_transform(scale[0], 0.0, 0.0, -abs(scale[1]))
+    return NORTH_UP
 
 
 def _units(metadata: object) -> tuple[tuple[float, float], ...]:

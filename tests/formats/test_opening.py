@@ -13,6 +13,7 @@ from rasterio.enums import Resampling
 from harness.errors import StageError
 from harness.formats.opening import opened, read_rgb, stored
 from harness.formats.pixels import Decoder
+from harness.formats.tiff import directory
 
 PICTURE = Image.fromarray(colour(3, 16)[:, :10].copy())
 FRAMES = [Image.fromarray(colour(i, 16)) for i in range(3)]
@@ -96,6 +97,24 @@ def test_a_georeference_turns_a_picture_too(tmp_path):
     decoder = Decoder()
     assert (np.asarray(decoder.decode(file, file)) == values[:, ::-1].transpose(1, 2, 0)).all()
     assert decoder.converted == {"turned": 1}
+
+
+def test_a_negative_width_of_pixels_mirrors_a_picture_too(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (3, 6, 9), dtype=np.uint8)
+    mirrored = rasterio.Affine(-10, 0, 0, 0, -10, 0)
+    file = geotiff(tmp_path / "a.tif", values, photometric="RGB", transform=mirrored, crs="EPSG:32632")
+    assert (np.asarray(Decoder().decode(file, file)) == values[:, :, ::-1].transpose(1, 2, 0)).all()
+
+
+@pytest.mark.parametrize("order", ["LITTLE", "BIG"])
+@pytest.mark.parametrize("big", ["YES", "NO"])
+def test_the_tags_of_a_tiff_of_either_order_and_size_are_read(tmp_path, order, big):
+    values = np.random.default_rng(0).integers(0, 256, (3, 64, 64), dtype=np.uint8)
+    south_up = {"transform": rasterio.Affine(10, 0, 0, 0, 10, 0), "crs": "EPSG:32632", "nodata": 7}
+    file = geotiff(tmp_path / "a.tif", values, (2,), BIGTIFF=big, ENDIANNESS=order, **south_up)
+    with file.open("rb") as content:
+        tags = directory(content)
+    assert (tags.pictures, tags.turn, tags.nodata) == (1, 4, 7.0)
 
 
 def test_a_picture_at_an_angle_to_north_is_refused(tmp_path):

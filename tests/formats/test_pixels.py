@@ -67,6 +67,13 @@ def test_a_transparent_colour_becomes_black():
     assert converted == {"alpha": 1}
 
 
+def test_a_transparent_value_of_16_bits_becomes_black():
+    values = np.array([[777, 3000], [1500, 777]], np.uint16)
+    pixels, converted = decoded(encoded(Image.fromarray(values), transparency=777), scale=(0, 3000))
+    assert (pixels[..., 0] == [[0, 255], [128, 0]]).all()
+    assert converted == {"scaled": 1, "alpha": 1}
+
+
 def test_16_bits_need_a_scale_and_the_message_shows_the_range():
     deep = png(np.linspace(100, 3000, 64).astype(np.uint16).reshape(8, 8))
     with pytest.raises(

@@ -41,6 +41,13 @@ def test_three_formats_have_the_same_rows(tmp_path: Path) -> None:
         ("a.csv", "item,label\na\n", ":2: 1 cells, expected 2: item, label"),
         ("a.csv", "item,item\na,b\n", ":1: two columns are called 'item'"),
         ("a.csv", 'item,label\n"a"b,c\n', ":2: no CSV"),
+        (
+            "a.csv",
+            "item;label\na;b\n",
+            ":1: columns are separated by semicolons, expected commas; save it with",
+        ),
+        ("a.csv", '\n"item"\t"label"\n', ":1: columns are separated by tabs, expected commas"),
+        ("a.csv", "sep=;\nitem;label\n", ":1: columns are separated by semicolons"),
         ("a.jsonl", '{"item": 1}\n[1]\n', ":2: a list, expected an object"),
         ("a.jsonl", '{"item": NaN}\n', ":1: not JSON (NaN is no number)"),
         ("a.jsonl", b'{"item": "\xfc"}\n', ":1: not text in UTF-8"),

@@ -48,8 +48,8 @@ def adapter(folder: Path, job: FolderJob) -> Any:
 MASKED = {"vit_mae", "vit_mae_training"}
 """They mask other patches in each forward."""
 SEEN = set(PICTURES) - MASKED | {"clip", "siglip"}
-MAPS = {"convnext", "resnet", "segformer"}
-"""They have no first token."""
+MAPS = {"convnext", "resnet", "segformer", "swin", "siglip"}
+"""They have no class token; the first token, where there is one, is of a corner of the picture."""
 
 LOADERS: dict[str, tuple[Loader, set[str]]] = {
     "language_model": (lambda f, job: language_model.load(source=source(f), job=job), set(CAUSAL)),

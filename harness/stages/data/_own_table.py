@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +85,15 @@ def unique(read: Sequence[Row], column: str) -> list[str]:
     """The names of the items, as they are written.
 
     Raises:
-        StageError: a missing name, or one that occurs twice, be it as ``./0.png`` or in another Unicode form.
+        StageError: a missing name, or one that occurs twice, be it as ``./0.png``, in another Unicode form or with
+            space around it.
     """
     first: dict[str, str] = {}
     names = []
     for row in read:
         name = name_of(row, column, "item")
         names.append(name)
-        if (where := first.setdefault(spelled(name), row.where)) != row.where:
+        if (where := first.setdefault(spelled(name.strip()), row.where)) != row.where:
             raise StageError(f"{row.where}: the item {name[:80]!r} a second time, first at {where}")
     return names
 
@@ -103,7 +105,8 @@ def number(value: Any, where: str, what: str) -> float:
         StageError: anything else.
     """
     try:
-        found = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+        is_number = isinstance(value, str | int | float | Decimal) and not isinstance(value, bool)
+        found = float(value) if is_number else None
     except (ValueError, OverflowError):
         found = None
     if found is None or (isinstance(value, str) and "_" in value):

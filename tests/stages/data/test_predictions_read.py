@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,14 @@ def test_logits_are_kept_and_columns_may_have_other_names(tmp_path: Path) -> Non
         "logits": [[1.5, 0.5], [2.0, 1.0], [-1.0, 1.0], [0.0, 0.25]],
         "cluster": ["7", "7", "8", "8"],
     }
+
+
+def test_decimals_of_a_database_are_numbers(tmp_path: Path) -> None:
+    columns: dict[str, list[Any]] = {"item": ITEMS, "label": [0, 1, 1, 0]}
+    halves = [Decimal("0.25"), Decimal("0.5"), Decimal("0.75"), Decimal(1)]
+    columns |= {"probabilities.0": halves, "probabilities.1": [1 - p for p in halves]}
+    made = read(write(tmp_path / "own.parquet", columns), tmp_path / "a")
+    assert table(made)["logits"][1] == pytest.approx([math.log(0.5)] * 2)
 
 
 def test_digits_are_names_where_a_class_is_called_so(tmp_path: Path) -> None:
@@ -259,6 +268,11 @@ LOGITS = {"item": ITEMS, "label": [0, 1, 0, 1], "logits": [[0.0, 1.0]] * 4}
             {"item": ITEMS, "label": ["a"] * 4, "logits.a": [1.0] * 4},
             {"classes": ("a", "b")},
             "FILE:2: no 'logits.b'",
+        ),
+        (
+            {"item": ITEMS, "label": ["forêt"] * 4, "prediction": ["fore\u0302t"] * 4},
+            {"classes": ("forêt", "lac")},
+            r"FILE:2: prediction is 'fore\u0302t', and the class is 'for\xeat': write both in one way",
         ),
         (GOOD, {"logits": "{class}"}, "'{class}' could be any column; name the classes"),
         (GOOD, {"logits": "z_{class}"}, "FILE:2: no column like 'z_{class}'"),

@@ -141,12 +141,19 @@ def captioned(
     rows = {row.name: row for row in listed(root, captions)}
     names = png_names(rows)
     found = (
-        Encoded(row.path, row.path, names[name], {"captions": sentences(row.value, row.where)})
+        Encoded(row.path, row.path, names[name], {"captions": _sentences(row.value, captions, row.where)})
         for name, row in rows.items()
     )
     converted = write_decoded(found, {"": folder}, len(rows), decoder, job)
     facts: dict[str, Json] = {"count": len(rows), **unlisted(root, rows), **converted, **passed_over(root)}
     return CaptionedImages(folder, facts)
+
+
+def _sentences(value: Any, column: str, where: object) -> list[Json]:
+    found = sentences(value, where)
+    if not any(map(str.strip, found)):
+        raise StageError(f"{where}: {column} is blank; expected a sentence")
+    return list(found)
 
 
 def _text(value: Any, column: str, where: str) -> str:
@@ -229,7 +236,7 @@ def hub_captioned(
     total = count(files)
 
     def own(row: dict[str, Any], place: Place) -> dict[str, Json]:
-        return {"captions": sentences(row.pop("captions"), place)}
+        return {"captions": _sentences(row.pop("captions"), columns["captions"], place)}
 
     converted = write_decoded(_rows(files, split, columns, own), {"": folder}, total, decoder, job)
     return CaptionedImages(folder, {"count": total, **converted, **passed_over(source.path)})

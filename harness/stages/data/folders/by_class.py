@@ -7,6 +7,7 @@ So where there are several levels, or files that look as if they named the class
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -17,9 +18,15 @@ from harness.sources.content import files_of, is_passed_over
 from harness.sources.hub import Source
 
 _SPLIT = re.compile(
-    r"(train|training|trn|val|valid|validation|dev|test|testing|tst|eval|evaluation|held[-_ ]?out|unlabell?ed)"
+    r"(\d+[-_. ]+|[xy][-_ ])?"
+    r"(train|training|trn|val|valid|validation|dev|test|testing|tst|eval|evaluation|held[-_ ]?out|unlabell?ed"
+    r"|train[-_ +]?(and[-_ ])?val(id)?|train[ab]|test[ab]|(k[-_ ]?)?fold(?=[-_ ]?\d)|split(?=[-_ ]?\d)"
+    r"|entrenamiento|pruebas?|validacion|treino|treinamento|testes?|validacao|addestramento|validazione"
+    r"|entrainement|apprentissage|trainings?daten|validierung|testdaten"
+    r"|\u8bad\u7ec3\u96c6?|\u9a8c\u8bc1\u96c6?|\u6d4b\u8bd5\u96c6?)"
     r"([-_ ]?(sets?|data|split|images?|imgs?|\d+))?"
 )
+"""Also in Spanish, Portuguese, Italian, French, German and Chinese, without accents."""
 _NAMING = re.compile(
     "annot|annotations?|captions?|categor(y|ies)|class|classes|classnames|groundtruth|gt|instances|labels?|labelmap"
     "|metadata|names|targets?|splits?|folds?|partitions?"
@@ -45,7 +52,8 @@ class Found(NamedTuple):
 
 def is_split(name: str) -> bool:
     """Whether a folder has the name of a part of a data set, such as ``train``, ``test_images`` or ``val2017``."""
-    return _SPLIT.fullmatch(name.casefold()) is not None
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+    return _SPLIT.fullmatch(plain.strip()) is not None
 
 
 def by_class(source: Source, suffixes: frozenset[str], level: int | None) -> Found:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.artifact import LabelledImages
+from harness.artifact import Json, LabelledImages
 from harness.errors import StageError
 from harness.formats.image_folder import Writer
 from harness.formats.names import png_names
@@ -63,7 +63,7 @@ def geotiff(
         StageError: a damaged file, a band of no such name, an image without any data, one class only, files of unlike
             units, rows at an angle to north, pictures that are all black or white.
     """
-    sizer, seen, alike = Decoder(scale, size, resize), Counter[str](), _Alike(units == "raw")
+    sizer, seen, alike = Decoder(scale, size, resize), Counter[str](), _Alike(units == "raw", order)
     root, folder = source.path, job.folder()
     rows, classes, unread = by_class(source, SUFFIXES, level)
     facts = class_facts(Counter(name for name, _ in rows.values()), classes, root)
@@ -102,10 +102,10 @@ def geotiff(
             f"file are {values.min():g} to {values.max():g}"
             + (" by its own scale and offset (units: raw takes them as stored)" if applied else "")
         )
-    return LabelledImages(
-        folder,
-        {**facts, **seen, "converted": dict(sizer.converted), "unread": dict(unread), **passed_over(root)},
-    )
+    others: dict[str, Json] = {"unread": dict(unread), **passed_over(root)}
+    if alike.renamed:
+        others["warnings"] = [alike.renamed]
+    return LabelledImages(folder, {**facts, **seen, "converted": dict(sizer.converted), **others})
 
 
 @dataclass
@@ -113,6 +113,9 @@ class _Alike:
     """Checks that all files of a set have values of one kind and unit."""
 
     raw: bool
+    order: tuple[str, ...] | None
+    renamed: str = ""
+    """A warning, if the files call their bands by the names of ``order`` in another order."""
     _first: dict[str, tuple[Any, Path]] = field(default_factory=dict)
     _extremes: dict[str, tuple[float, Path]] = field(default_factory=dict)
 
@@ -122,6 +125,13 @@ class _Alike:
         Raises:
             StageError: it has a colour table, a unit or a scale where the other has none; names both.
         """
+        if self.order is not None and raster.names:
+            self._same("the names of their bands", ", ".join(raster.names), path)
+            own, given = ([name.casefold() for name in names] for names in (raster.names, self.order))
+            if own != given and sorted(own) == sorted(given):
+                self.renamed = (
+                    f"the files call their bands {', '.join(raster.names)}; order is followed instead"
+                )
         self._same("kind", "colour table" if raster.has_colours else "values", path)
         if any(raster.words):
             self._same("units", ", ".join(dict.fromkeys(raster.words)), path)

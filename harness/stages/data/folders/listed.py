@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from harness.artifact import Json
-from harness.errors import StageError, UsageError, nearest
+from harness.errors import StageError, UsageError
 from harness.formats import tables
 from harness.formats.image_folder import METADATA
 from harness.formats.names import folded, spelled
@@ -65,7 +65,7 @@ def listed(root: Path, column: str) -> Iterator[Listed]:
         if not isinstance(name, str) or not name:
             lacks = "" if "file_name" in row.cells else f", only {', '.join(row.cells)}"
             raise StageError(f"{row.where}: not a row of an image ('file_name' is not a text{lacks})")
-        value = _cell(row[column]) if tables.is_text(file) else row[column]
+        value = _cell(row[column], f"{row.where}: {column}") if tables.is_text(file) else row[column]
         own, path = _file(root, name, content, row.where)
         first = seen.setdefault(folded(name), (spelled(name), path, row.where))
         # Two files may differ in case where the system tells them apart; one file may not stand twice.
@@ -76,11 +76,17 @@ def listed(root: Path, column: str) -> Iterator[Listed]:
         raise StageError(f"{file}: no rows")
 
 
-def _cell(text: str) -> str | list[str]:
-    """A cell of CSV, which may hold a list of sentences as JSON."""
+def _cell(text: str, where: str) -> str | list[str]:
+    """A cell of CSV, which may hold a list of sentences as JSON.
+
+    Raises:
+        StageError: a list as Python or NumPy print it, which would pass for one sentence.
+    """
     try:
         found = loads(text, "") if text.startswith("[") else None
     except UsageError:
+        if text.startswith(("['", '["')) and text.endswith(("']", '"]')):
+            raise StageError(f'{where} is {text!r:.60}, a list but not of JSON; write ["…", "…"]') from None
         return text
     return found if isinstance(found, list) and all(isinstance(t, str) for t in found) else text
 
@@ -102,8 +108,12 @@ def _file(root: Path, name: str, content: Mapping[str, str], where: str) -> tupl
 
 
 def _nearest(name: str, content: Mapping[str, str]) -> str:
+    if len(name) >= 200:
+        return ""
+    if (own := content.get(spelled(name.replace("\\", "/")))) is not None:
+        return f"; write / between folders: {own}"
     alike = [own for own in content.values() if folded(own) == folded(name)]
-    return nearest(name, alike) if len(name) < 200 else ""
+    return f"; did you mean {alike[0]!r}?" if alike else ""
 
 
 def _is_file(path: Path) -> bool:

@@ -72,6 +72,8 @@ class Raster:
     """The name of the unit of each of the bands, such as ``K``; empty if the file names none."""
     has_colours: bool
     is_float: bool
+    names: tuple[str, ...]
+    """What the file calls its bands, all of them; empty if it does not say."""
 
     def scaled(self) -> Any:
         """The values by the file's own scale and offset."""
@@ -110,6 +112,7 @@ def read(path: Path, bands: tuple[str, str, str], order: tuple[str, ...] | None)
             transform, every = file.transform, [i - 1 for i in indices]
             units = [(float(file.scales[i]), float(file.offsets[i])) for i in every]
             words = tuple(file.units[i] or "" for i in every)
+            names = tuple(file.descriptions) if all(file.descriptions) else ()
     except rasterio.errors.RasterioError as e:
         raise StageError(f"{path}: not a readable raster ({e})") from None
     if np.iscomplexobj(values):
@@ -125,7 +128,7 @@ def read(path: Path, bands: tuple[str, str, str], order: tuple[str, ...] | None)
     if mask.all():
         raise StageError(f"{path}: no pixel has data in all of {', '.join(bands)}")
     numbers, mask = np.ascontiguousarray(turned(numbers, orientation)), turned(mask, orientation)
-    return Raster(numbers, mask, orientation, units, words, has_colours, is_float)
+    return Raster(numbers, mask, orientation, units, words, has_colours, is_float, names)
 
 
 def _orientation(path: Path, transform: Any, tags: tiff.Directory | None) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError, nearest
-from harness.formats.names import refuse_alike
+from harness.formats.names import folded, refuse_alike
 from harness.formats.tables import Row
 from harness.sources.parquet_set import class_names
 from harness.stages.data.predictions.columns import Form
@@ -112,7 +112,10 @@ def _index(row: Row, column: str, named: Named) -> int:
             raise StageError(f"{row.where}: {column} is {value}, but there are {len(named.classes)} classes")
         return value
     if value not in named.order:
+        alike = [name for name in named.classes if folded(name.strip()) == folded(value.strip())]
         told = f"{column} is {value!r:.60}, which is none of the classes{nearest(value, named.classes)}"
+        if alike:
+            told = f"{column} is {value!a:.60}, and the class is {alike[0]!a}: write both in one way"
         raise StageError(f"{row.where}: {told}")
     return named.order[value]
 

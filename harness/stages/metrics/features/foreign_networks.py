@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
 from harness.compute.behaviour import repeatable
-from harness.compute.weights import UNREADABLE, held, hushed, one_line
+from harness.compute.weights import UNREADABLE, article, held, hushed, one_line
 from harness.errors import StageError
 
 SIZE = 299
@@ -129,8 +129,12 @@ class Vision(nn.Module):
             first = repeatable(lambda n: tower(pixel_values=three[:n]).last_hidden_state, tower, "")
         except StageError as e:
             return f", and {str(e).removeprefix(': ').partition(':')[0]}"
-        has = any(name.endswith(_CLASS_TOKENS) for name, _ in tower.named_parameters())
+        has = _has_class_token(tower)
         return "; transformers:cls takes its class token" if first.ndim == 3 and has else ""
+
+
+def _has_class_token(tower: nn.Module) -> bool:
+    return any(name.endswith(_CLASS_TOKENS) for name, _ in tower.named_parameters())
 
 
 def empty(folder: Path, layer: str) -> Vision:
@@ -173,12 +177,19 @@ def pretrained(folder: Path, layer: str, to: Path, what: str) -> Vision:
         raise StageError(
             f"{what}: {type(model).__name__} is no dual encoder; transformers:projected needs one"
         )
+    has_class_token = _has_class_token(model.vision_model if dual else model)
+    if layer == "cls" and not has_class_token:
+        raise StageError(
+            f"{what}: {article(type(model).__name__)} has no class token, its first one is of a corner of the picture; "
+            "transformers takes its pooled output"
+        )
     # transformers fills missing weights at random, with a warning. A missing pooler does not matter if it is not used.
     missing = [n for n in sorted(found["missing_keys"]) if layer != "cls" or "pooler" not in n]
     vision = Vision(model, layer)
     vision.eval().requires_grad_(False)
     if missing:
-        hint = "; transformers:cls needs no pooler" if all("pooler" in name for name in missing) else ""
+        no_pooler = has_class_token and all("pooler" in name for name in missing)
+        hint = "; transformers:cls needs no pooler" if no_pooler else ""
         raise StageError(f"{what}: no weights for {missing[0]} ({len(missing)} tensors){hint}")
     (to / "config.json").write_text(_described(model.config), encoding="utf-8")
     return vision

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,21 @@ def of_transformers(folder: Path, what: str) -> View:
     try:
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except UNREADABLE as e:
-        why = "" if (folder / "preprocessor_config.json").is_file() else ": no preprocessor_config.json"
+        why = ": no preprocessor_config.json"
+        if (folder / "preprocessor_config.json").is_file():
+            why = f" ({one_line(e).replace(str(folder), folder.name)})"
         raise StageError(
-            f"{what}: {held(folder)}, without an image processor that transformers reads{why or f' ({one_line(e)})'}; "
+            f"{what}: {held(folder)}, without an image processor that transformers reads{why}; "
             f"expected one, or {OTHERWISE}"
         ) from None
     told = {name: value for name, value in processor.to_dict().items() if value is not None}
     problem = ""
     try:
         for view in _candidates(told, getattr(processor, "backend", "pil")):
-            if _agrees(view, processor):
-                return view
+            unrounded: Any = view.fit.replace("tensor-", "float-")
+            for candidate in dict.fromkeys((view, replace(view, fit=unrounded))):
+                if _agrees(candidate, processor):
+                    return candidate
     except ValueError as e:
         problem = f" ({e})"
     except (StageError, *UNREADABLE) as e:
@@ -63,6 +68,7 @@ def of_transformers(folder: Path, what: str) -> View:
     odd = sorted(name for name, value in told.items() if name not in _FOLLOWED and value and name[0] != "_")
     if odd and not problem:
         problem = f" ({', '.join(odd)})"
+    problem = problem or " (what its class does beside its words)"
     raise StageError(
         f"{what}: its {type(processor).__name__} does what own does not follow{problem}; {OTHERWISE}"
     )
@@ -89,9 +95,16 @@ def of_timm(config: Mapping[str, Any], what: str) -> View:
             f"{what}: own does not follow its interpolation {told['interpolation']!r}; {OTHERWISE}"
         )
     fit: Any = f"pil-{told['interpolation']}"
-    mean, std = _channels(told["mean"], 255), _channels(told["std"], 255)
-    edge = math.floor(height / told["crop_pct"])
-    return View(height, fit, mean, std, None if edge == height else edge, told["crop_mode"] == "center")
+    try:
+        mean, std = _channels(told["mean"], 255), _channels(told["std"], 255)
+    except ValueError as e:
+        raise StageError(f"{what}: own does not follow its mean and std ({e}); {OTHERWISE}") from None
+    edge, keeps_shape = math.floor(height / told["crop_pct"]), told["crop_mode"] == "center"
+    if edge < height:
+        raise StageError(
+            f"{what}: own does not follow its crop_pct {told['crop_pct']}, which pads; {OTHERWISE}"
+        )
+    return View(height, fit, mean, std, edge if keeps_shape or edge != height else None, keeps_shape)
 
 
 def _candidates(told: Mapping[str, Any], backend: str) -> Iterator[View]:

@@ -44,6 +44,11 @@ Fit = Literal[
     "tensor-bilinear",
     "tensor-bicubic",
     "tensor-lanczos",
+    "float-nearest",
+    "float-nearest-exact",
+    "float-bilinear",
+    "float-bicubic",
+    "float-lanczos",
     "tensorflow-bilinear",
 ]
 Channels = tuple[float, float, float]
@@ -56,7 +61,9 @@ class View:
     size: int | None
     """Width and height in pixels, whatever the picture's shape; None if the picture is not resized."""
     fit: Fit
-    """``pil-`` and ``tensor-`` filters are antialiased and round to 8 bits; TensorFlow 1's does neither."""
+    """``pil-`` and ``tensor-`` filters are antialiased and round to 8 bits, ``float-`` filters do not round (DINOv3);
+    TensorFlow 1's does neither.
+    """
     mean: Channels
     """Subtracted from the values; in units of 8-bit values, 0 to 255, for red, green and blue."""
     std: Channels
@@ -109,20 +116,20 @@ class View:
         return (batch.float() - mean) / std
 
 
-def _resized(picture: Image.Image, width: int, height: int, fit: Fit) -> NDArray[np.uint8]:
+def _resized(picture: Image.Image, width: int, height: int, fit: Fit) -> Pixels:
     if picture.size == (width, height):
         return np.asarray(picture)
     library, _, filter_ = fit.partition("-")
     if library == "pil":
         return np.asarray(picture.resize((width, height), Image.Resampling[filter_.upper()]))
     mode = transforms.InterpolationMode(filter_)
-    resized: Tensor = transforms.resize(
-        transforms.pil_to_tensor(picture), [height, width], mode, antialias=True
-    )
+    whole: Tensor = transforms.pil_to_tensor(picture)
+    whole = whole.float() if library == "float" else whole
+    resized: Tensor = transforms.resize(whole, [height, width], mode, antialias=True)
     return np.asarray(resized.permute(1, 2, 0))
 
 
-def _cropped(pixels: NDArray[np.uint8], side: int, cropping: str) -> NDArray[np.uint8]:
+def _cropped(pixels: Pixels, side: int, cropping: str) -> Pixels:
     height, width, _ = pixels.shape
     if min(height, width) < side:
         raise StageError(f"{width}×{height} pixels, smaller than the crop of {side}")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel, MT5EncoderModel, T5EncoderModel, UMT5EncoderModel
 from transformers.utils import logging as transformers_logging
 
 from harness.compute.behaviour import repeatable
@@ -25,6 +25,8 @@ from harness.stages.systems.embeddings import normalised
 MODULES = "modules.json"
 _KNOWN = ("Transformer", "Pooling", "Normalize", "Dense")
 _WITH_WEIGHTS = ("Transformer", "Dense")
+_ENCODERS = {"t5": T5EncoderModel, "mt5": MT5EncoderModel, "umt5": UMT5EncoderModel}
+"""Of models with a decoder the library takes the encoder, whose weights are all that is stored (sentence-t5)."""
 _TEXTS = ("a lake", "two roads and a river between green fields", "snow on the roofs")
 _FP32: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True}
 
@@ -138,7 +140,9 @@ def account(folder: Path, what: str) -> None:
         StageError: a weight is missing, unexpected or of another shape.
     """
     with _opening(what):
-        _, info = AutoModel.from_pretrained(
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        kind: Any = _ENCODERS.get(config.model_type, AutoModel)
+        _, info = kind.from_pretrained(
             folder,
             local_files_only=True,
             trust_remote_code=False,

@@ -287,10 +287,19 @@ def _said(folder: Path, name: str, what: str) -> set[int]:
 
 
 def context_of(network: PreTrainedModel) -> int | None:
-    """Maximum number of tokens that a model has positions for; None if its configuration does not say."""
+    """Maximum number of tokens that a model has positions for; None if its configuration does not say.
+
+    RoBERTa and its like count positions from behind the padding token, so that they have fewer than they say.
+    """
     config = network.config.get_text_config()
     said = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
-    return next((length for length in said if isinstance(length, int) and length > 1), None)
+    length = next((length for length in said if isinstance(length, int) and length > 1), None)
+    for name, module in network.named_modules():
+        if length is None or "position" not in name or not isinstance(module, torch.nn.Embedding):
+            continue
+        if module.padding_idx is not None and module.num_embeddings == length:
+            return length - int(module.padding_idx) - 1
+    return length
 
 
 def tried(network: torch.nn.Module, plain: PreTrainedModel, what: str) -> None:

@@ -253,8 +253,6 @@ def folder(
     for row, (_, _, _, where, columns) in zip(rows(made), listed(source.path, prompt), strict=True):
         if len(row.captions) != 1:
             raise StageError(f"{where}: {len(row.captions)} sentences in {prompt!r}; an image has one prompt")
-        if not row.captions[0].strip():
-            raise StageError(f"{where}: {prompt} is blank; expected the prompt that the image was made from")
         kept: dict[str, Json] = {"file_name": row.name, "captions": row.captions}
         if label is not None:
             kept["label"] = _text(columns, label, where)

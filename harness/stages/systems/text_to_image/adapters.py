@@ -185,6 +185,8 @@ def _collect(
         at = _at(match["module"])
         piece = pieces.setdefault(at, Piece())
         if match["alpha"]:
+            if tensor.numel() != 1:
+                raise StageError(f"{what}: {name} has {tensor.numel()} values, expected one number")
             piece.alpha = float(tensor)
             continue
         side = {"A": "down", "B": "up"}.get(match["side"], match["side"])
@@ -196,8 +198,13 @@ def _collect(
         if missing := [side for side in ("down", "up") if side not in piece.tensors]:
             raise StageError(f"{what}: {part}.{name} has no {' and no '.join(missing)}")
         if piece.alpha is None and (own := _of(config, part)):
-            pattern = own.get("alpha_pattern") or {}
-            piece.alpha = float(pattern.get(get_pattern_key(list(pattern), name), own["lora_alpha"]))
+            try:
+                pattern = own.get("alpha_pattern") or {}
+                piece.alpha = float(pattern.get(get_pattern_key(list(pattern), name), own["lora_alpha"]))
+            except UNREADABLE as e:
+                raise StageError(
+                    f"{what}: its configuration has no number as lora_alpha for {part}.{name} ({one_line(e)})"
+                ) from None
             piece.root = bool(own.get("use_rslora"))
 
 

@@ -26,14 +26,46 @@ def lay(root, *names):
 
 @pytest.mark.parametrize(
     "name",
-    ["train", "Test", "VAL", "valid", "validation", "test_images", "train2017", "Training Set", "held_out"],
+    [
+        *(
+            "train",
+            "Test",
+            "VAL",
+            "valid",
+            "validation",
+            "test_images",
+            "train2017",
+            "Training Set",
+            "held_out",
+        ),
+        *(
+            "trainval",
+            "train_val",
+            "trainA",
+            "testB",
+            "01_train",
+            "2-val",
+            "x_train",
+            "fold1",
+            "Fold_02",
+            "split 3",
+        ),
+        *(
+            "entrenamiento",
+            "Validación",
+            "entraînement",
+            unicodedata.normalize("NFD", "évaluation"),
+            "treino",
+        ),
+        *("Validierung", "\u8bad\u7ec3\u96c6", "\u6d4b\u8bd5"),
+    ],
 )
 def test_names_of_splits(name):
     assert is_split(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["trains", "testbed", "forest", "Water Body", "valley", "devon", "evaluators"]
+    "name", ["trains", "testbed", "forest", "Water Body", "valley", "devon", "evaluators", "fold", "split"]
 )
 def test_names_of_classes(name):
     assert not is_split(name)
@@ -180,6 +212,41 @@ def test_a_list_in_a_cell_of_csv_is_a_list(tmp_path):
     (root / "metadata.csv").write_text('file_name,captions\n0.png,"[""a lake"", ""water""]"\n')
     made = captioned(source=source(root), job=FolderJob(tmp_path / "job"))
     assert [row.captions for row in rows(made)] == [("a lake", "water")]
+
+
+@pytest.mark.parametrize("cell", ["['a lake', 'water']", "['a lake' 'water']", "['a lake']"])
+def test_a_list_that_is_not_of_json_is_no_sentence(tmp_path, cell):
+    root = lay(tmp_path / "own", "0.png")
+    (root / "metadata.csv").write_text(f'file_name,captions\n0.png,"{cell}"\n')
+    with pytest.raises(StageError, match=r"csv:2: captions is .*, a list but not of JSON; write \["):
+        captioned(source=source(root), job=FolderJob(tmp_path / "job"))
+
+
+def test_brackets_in_a_sentence_and_blank_sentences(tmp_path):
+    root = lay(tmp_path / "own", "0.png")
+    (root / "metadata.csv").write_text("file_name,captions\n0.png,[sic] a lake\n")
+    made = captioned(source=source(root), job=FolderJob(tmp_path / "job"))
+    assert [row.captions for row in rows(made)] == [("[sic] a lake",)]
+    (root / "metadata.csv").write_text("file_name,captions\n0.png, \n")
+    with pytest.raises(StageError, match="csv:2: captions is blank; expected a sentence"):
+        captioned(source=source(root), job=FolderJob(tmp_path / "blank"))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("LAKE/0.PNG", "; did you mean 'lake/0.png'?"),
+        ("lake\\0.png", "; write / between folders: lake/0.png"),
+    ],
+)
+def test_a_name_that_is_nearly_that_of_a_file_is_told_so(tmp_path, name, hint):
+    root = lay(tmp_path / "own", "lake/0.png", "town/0.png")
+    if (root / "LAKE").exists():
+        pytest.skip("this file system is blind to case")
+    (root / "metadata.csv").write_text(f"file_name,label\n{name},lake\n")
+    with pytest.raises(StageError) as e:
+        read(root, tmp_path / "job")
+    assert str(e.value).endswith(f"csv:2: no file {name}{hint}")
 
 
 def test_names_that_differ_in_case_are_two_images_where_they_are_two_files(tmp_path):

@@ -268,7 +268,7 @@ def test_blank_lines_are_no_rows_and_equal_names_are_one_item(tmp_path, name):
     file.write_text(f"{line.format('0.png')}\n{line.format('é.png')}\n\n   \t\n\n")
     made = stage(source=source(file), job=FolderJob(tmp_path / "job"))
     assert 2 in made.facts.values()
-    for again in ("./0.png", "e\u0301.png"):
+    for again in ("./0.png", "e\u0301.png", " 0.png"):
         file.write_text(f"{line.format('0.png')}\n{line.format('é.png')}\n{line.format(again)}\n")
         with pytest.raises(
             StageError, match=r"own\.jsonl:3: the item .* a second time, first at .*own\.jsonl:[12]$"

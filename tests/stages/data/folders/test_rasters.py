@@ -91,6 +91,28 @@ def test_a_set_in_which_only_some_files_have_a_scale_is_refused_with_two_files(d
         read(data, tmp_path / "job")
 
 
+def test_a_scale_of_some_bands_only_is_refused(data, tmp_path):
+    with rasterio.open(data / "lake" / "0.tif", "r+") as file:
+        file.scales = (0.0001, 1.0, 0.0001, 1.0)
+    with pytest.raises(
+        StageError, match=r"lake/0\.tif: some of its bands have a scale of their own and others"
+    ):
+        read(data, tmp_path / "job")
+
+
+def test_an_order_that_contradicts_the_names_in_the_files_is_followed_and_told(data, tmp_path):
+    assert "warnings" not in read(data, tmp_path / "agreed", order=NAMES).facts
+    turned = tuple(NAMES[i] for i in (2, 1, 0, 3))
+    told = read(data, tmp_path / "told", order=turned).facts["warnings"]
+    assert told == [f"the files call their bands {', '.join(NAMES)}; order is followed instead"]
+    write(data / "town" / "3.tif", values(3)[[2, 1, 0, 3]], names=turned)
+    assert read(data, tmp_path / "own").facts["count"] == 4
+    with pytest.raises(
+        StageError, match=r"lake/0\.tif and .*town/3\.tif are unlike in the names of their bands"
+    ):
+        read(data, tmp_path / "unlike", order=NAMES)
+
+
 def test_reflectances_beside_counts_are_refused_with_two_files(data, tmp_path):
     write(data / "town" / "3.tif", (values(3) / 10_000).astype(np.float32))
     with pytest.raises(

@@ -97,6 +97,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "crop_size": SQUARE,
     },
     "SigLIP": {"image_processor_type": "SiglipImageProcessor", "size": SQUARE},
+    "resized before it is rounded": {"image_processor_type": "DINOv3ViTImageProcessor", "size": SQUARE},
     "pillow": {**BIT, "image_processor_type": "BitImageProcessorPil"},
 }  # fmt: skip
 
@@ -135,6 +136,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"image_processor_type": "EfficientNetImageProcessor", "size": SQUARE, "rescale_offset": True},
         "rescale_offset",
     ),
+    "of its class": (
+        {"image_processor_type": "LevitImageProcessor", "size": {"shortest_edge": 32}, "crop_size": SQUARE},
+        "what its class does beside its words",
+    ),
 }
 
 
@@ -171,7 +176,9 @@ def test_another_size_keeps_the_crop_s_share(tmp_path: Path) -> None:
     "name", ["resnet18", "vit_tiny_patch16_224", "convnext_atto", "beit_base_patch16_224"]
 )
 @pytest.mark.parametrize(
-    "change", [{}, {"crop_mode": "squash", "interpolation": "bilinear"}], ids=["own", "squash"]
+    "change",
+    [{}, {"crop_mode": "squash", "interpolation": "bilinear"}, {"crop_pct": 1.0}],
+    ids=["own", "squash", "no margin"],
 )
 def test_timm_s_settings_are_those_of_its_own_transform(name: str, change: dict[str, Any]) -> None:
     import timm
@@ -188,7 +195,12 @@ def test_timm_s_settings_are_those_of_its_own_transform(name: str, change: dict[
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [({"crop_mode": "border"}, "crop_mode 'border'"), ({"input_size": (3, 64, 96)}, "its input is 3×64×96")],
+    [
+        ({"crop_mode": "border"}, "crop_mode 'border'"),
+        ({"input_size": (3, 64, 96)}, "its input is 3×64×96"),
+        ({"crop_pct": 1.5}, r"crop_pct 1\.5, which pads"),
+        ({"mean": (0.5,)}, r"its mean and std \(1 channels, and pictures here have three\)"),
+    ],
 )
 def test_a_setting_of_timm_that_is_not_followed_is_named(change: dict[str, Any], told: str) -> None:
     import timm

@@ -11,7 +11,7 @@ from jobs import FolderJob
 from rounding import rounded
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from harness.artifact import Corpus
 from harness.errors import StageError
@@ -54,8 +54,8 @@ def library():
     return sentence_transformers
 
 
-def build(folder, pooling="mean", prompts=None, normalise=True):
-    """A BERT of 32 positions and some thousand weights, as its library saves it."""
+def build(folder, pooling="mean", prompts=None, normalise=True, network=None):
+    """A BERT of 32 positions and some thousand weights, or another network, as its library saves it."""
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
     torch.manual_seed(0)
@@ -70,7 +70,7 @@ def build(folder, pooling="mean", prompts=None, normalise=True):
     marks = [("[CLS]", words["[CLS]"]), ("[SEP]", words["[SEP]"])]
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $0 [SEP]", special_tokens=marks)
     names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
-    BertModel(config).save_pretrained(folder / "bert")
+    (network or BertModel(config)).save_pretrained(folder / "bert")
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=32, **names).save_pretrained(
         folder / "bert"
     )
@@ -124,6 +124,14 @@ def test_vectors_are_those_of_the_library_with_length_one(tmp_path, pooling, nor
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1] * 4)
     assert opened.embed([]).shape == (0, 16)
     assert (opened.name, opened.dimensions, opened.context) == ("model", 16, 30)
+
+
+def test_the_encoder_of_a_t5_is_all_that_is_needed(tmp_path):
+    config = T5Config(vocab_size=19, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    made = loaded(build(tmp_path, network=T5EncoderModel(config)), tmp_path)
+    plain = library().SentenceTransformer(str(tmp_path / "model"), device="cpu")
+    vectors = open_embedder(made.path, "cpu").embed(TEXTS)
+    assert np.abs(vectors - plain.encode(TEXTS, normalize_embeddings=True)).max() < NEAR
 
 
 def test_pooling_is_what_the_model_says(tmp_path):

@@ -12,7 +12,7 @@ from jobs import FolderJob
 from safetensors.torch import load_file, save_file
 from tiny_adapter import NF4, scores, tiny_adapter
 from tiny_language_model import tiny_model
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, RobertaConfig, RobertaForCausalLM
 
 from harness.artifact import LanguageModel
 from harness.errors import StageError
@@ -217,6 +217,22 @@ def test_a_model_with_positions_under_another_name_and_tied_weights_is_loaded(or
     GPT2LMHeadModel(config).save_pretrained(folder)
     shutil.copy(original.path / "tokenizer_config.json", folder)
     assert loaded(folder, tmp_path).facts["context"] == 48
+
+
+def test_positions_that_begin_behind_the_padding_token_are_fewer_than_the_settings_say(original, tmp_path):
+    folder = shutil.copytree(
+        original.path, tmp_path / "roberta", ignore=shutil.ignore_patterns("model*", "*config.json")
+    )
+    config = RobertaConfig(
+        vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        max_position_embeddings=50, pad_token_id=1, bos_token_id=0, eos_token_id=0, is_decoder=True,
+    )  # fmt: skip
+    RobertaForCausalLM(config).save_pretrained(folder)
+    shutil.copy(original.path / "tokenizer_config.json", folder)
+    made = loaded(folder, tmp_path)
+    assert made.facts["context"] == 48
+    opened = open_model(made.path, None, precision="fp32", device="cpu")
+    assert opened.network(input_ids=torch.arange(10, 58)[None]).logits.shape == (1, 48, 300)
 
 
 @pytest.mark.parametrize("quantisation", [None, NF4])

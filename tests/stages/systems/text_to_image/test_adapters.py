@@ -322,3 +322,23 @@ def test_a_pickled_adapter_is_refused(original, adapter, tmp_path, name):
     (adapter / FILE).unlink()
     (adapter / name).write_bytes(b"never opened")
     assert f"{name} is a pickle, which can run code when it is opened" in refused(original, adapter, tmp_path)
+
+
+def test_an_alpha_that_is_no_number_is_one_line(original, peft, tmp_path):
+    file = kohya_adapter(peft, tmp_path / "kohya.safetensors")
+    tensors = load_file(file)
+    name = min(name for name in tensors if name.endswith(".alpha"))
+    save_file({**tensors, name: torch.ones(2)}, tmp_path / "two.safetensors")
+    assert f"{name} has 2 values, expected one number" in refused(
+        original, tmp_path / "two.safetensors", tmp_path / "a"
+    )
+    save_file({**tensors, name: torch.tensor([4])}, tmp_path / "whole.safetensors")
+    after = state(loaded(original, tmp_path / "whole.safetensors", tmp_path / "b").path)
+    assert close(after, merged_by_hand(state(original), peft, 2.0))
+    config = peft / "unet" / "adapter_config.json"
+    folder = shutil.copytree(peft, tmp_path / "peft")
+    for alpha in (None, "much"):
+        said = {**json.loads(config.read_text()), "lora_alpha": alpha}
+        (folder / "unet" / "adapter_config.json").write_text(json.dumps(said))
+        told = refused(original, folder, tmp_path / str(alpha))
+        assert "its configuration has no number as lora_alpha for unet." in told

@@ -113,7 +113,7 @@ def test_their_cost_is_unknown_and_not_made_up(read):
             {},
             r"metadata\.jsonl:1: 2 sentences in 'prompt'; an image has one",
         ),
-        ([LINES[0], {"prompt": "  "}], {}, r"metadata\.jsonl:2: prompt is blank; expected the prompt"),
+        ([LINES[0], {"prompt": "  "}], {}, r"metadata\.jsonl:2: prompt is blank; expected a sentence"),
         ([{"prompt": ""}], {}, r"metadata\.jsonl:1: prompt is blank"),
         (LINES, {"label": "ask"}, r"metadata\.jsonl:1: no 'ask'.*did you mean 'asks'"),
         (
