@@ -13,8 +13,10 @@ import pytest
 import torch
 from command_line import Project, finish, start
 
-from harness.engine.memory_needs import _at, gpu_bytes
+from harness.engine.memory_needs import _at, gpu_bytes, needed, too_large
 from harness.engine.memory_table import BATCHES, CURVES
+from harness.engine.plan import make
+from harness.suite import load
 
 ROOT = Path(__file__).parents[2]
 
@@ -139,3 +141,19 @@ def test_a_plan_warns_of_a_gpu_that_is_too_small(
     ]
     assert sentence.endswith(f"this device has {small * 2**20 / 1e9:.0f} GB")
     assert planned(project, tmp_path, suite, large, "--json").json["too_large"] == []
+
+
+def test_the_papers_stages_are_looked_up_through_what_they_take_from() -> None:
+    """The size of training images is set above the training; adapters are scored on a base in four bits."""
+    plan = make(load(ROOT / "suites" / "paper" / "chain.yaml"))
+    said = {t.node: need for t in plan.tasks.values() if (need := needed(plan, t)) is not None}
+    assert said.keys() == {"painter", "images"}
+    training = CURVES["text_to_image.finetune", "sd15", "half", "full", False]
+    assert said["painter"] == _at(training, 4 * (224 / 512) ** 2)
+    assert said["images"] == CURVES["text_to_image.sample", "sd15", "half", "", False][2]  # 16 of 512 pixels
+    [sentence] = too_large(plan, plan.tasks.values(), said["painter"] - 1)
+    assert sentence.startswith("painter needs about 14 GB of GPU memory")
+    assert too_large(plan, plan.tasks.values(), said["painter"]) == []
+    plan = make(load(ROOT / "suites" / "paper" / "language-model.yaml"))
+    said = {t.node: need for t in plan.tasks.values() if (need := needed(plan, t)) is not None}
+    assert said["after"] == said["before"] < said["tuned"]
