@@ -4,7 +4,8 @@
     python scripts/full_size.py phi-1.5 --work FOLDER    one, in a folder that is kept
 
 Weights are random and nothing is downloaded. The stages are those that suites name. Each step is a process of its own,
-so that its peak memory is its own. Linux only.
+so that its peak memory is its own: without the pages of files, which the system takes back where memory is short. Linux
+only.
 """
 
 from __future__ import annotations
@@ -219,8 +220,6 @@ class Taken:
     seconds: float
     own: int
     """Bytes of its own at most, as seen five times a second."""
-    resident: int
-    """Bytes resident at most, with the pages of files."""
     problem: str
     """Why it did not end; empty if it did."""
 
@@ -233,7 +232,7 @@ def take(architecture: str, step: str, work: Path, gigabytes: float, minutes: fl
     with open(work / "log.txt", "a", encoding="utf-8") as log:
         child = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         while True:
-            ended, status, usage = os.wait4(child.pid, os.WNOHANG)
+            ended, status = os.waitpid(child.pid, os.WNOHANG)
             if ended:
                 break
             own = max(own, _own_bytes(child.pid))
@@ -248,7 +247,7 @@ def take(architecture: str, step: str, work: Path, gigabytes: float, minutes: fl
     if child.returncode and not problem:
         lines = (work / "log.txt").read_text(encoding="utf-8").strip().splitlines()
         problem = lines[-1] if lines else f"ended with {child.returncode}"
-    return Taken(time.monotonic() - began, own, usage.ru_maxrss * 1024, problem)
+    return Taken(time.monotonic() - began, own, problem)
 
 
 def _own_bytes(process: int) -> int:
@@ -265,7 +264,7 @@ def all_steps(architecture: str, work: Path, gigabytes: float, minutes: float) -
     work.mkdir(parents=True, exist_ok=True)
     for step in STEPS[architecture]:
         taken = take(architecture, step, work, gigabytes, minutes)
-        told = taken.problem or f"{taken.seconds:.0f} | {taken.own / GB:.1f} | {taken.resident / GB:.1f}"
+        told = taken.problem or f"{taken.seconds:.0f} | {taken.own / GB:.1f}"
         print(f"| `{architecture}` | {step} | {told} |", flush=True)
         if taken.problem:
             return False
@@ -289,8 +288,8 @@ def main() -> int:
     if o.step:
         STEPS[chosen[0]][o.step](Bench(o.work))
         return 0
-    print("| architecture | step | seconds | peak memory of its own, GB | with pages of files, GB |")
-    print("| --- | --- | ---: | ---: | ---: |", flush=True)
+    print("| architecture | step | seconds | peak memory, GB |")
+    print("| --- | --- | ---: | ---: |", flush=True)
     good = True
     for architecture in chosen:
         if o.work:

@@ -17,6 +17,7 @@ from harness.compare import baseline as baselines
 from harness.compare.planning import Outlook, outlooks
 from harness.compare.sample import Side
 from harness.compare.wording import clean, counted, listed, number, point
+from harness.engine.memory_needs import gpu_bytes, too_large
 from harness.engine.plan import Plan, Task, expected_s, unfit
 from harness.engine.recording import gate_infos
 from harness.errors import Exit, UsageError
@@ -55,6 +56,8 @@ class Work:
     device: str
     unfit: tuple[str, ...] = ()
     """Why stages cannot work on this device, a sentence each."""
+    too_large: tuple[str, ...] = ()
+    """Which stages need more memory than the GPU has, as far as that was counted, a sentence each."""
 
     @classmethod
     def of(cls, plan: Plan, store: Store) -> Work:
@@ -64,8 +67,20 @@ class Work:
         needed = _needed(plan, cached)
         timings, device = store.timings(), device_class(environment())
         expected = {t.key: expected_s(t, timings, device) for t in tasks if t.key in needed}
-        impossible = unfit((t for t in tasks if t.key in needed), "cpu" if device == "cpu" else "cuda")
-        return cls(plan, tasks, frozenset(cached), frozenset(needed), expected, device, tuple(impossible))
+        waiting = [t for t in tasks if t.key in needed]
+        impossible = unfit(waiting, "cpu" if device == "cpu" else "cuda")
+        memory = gpu_bytes(environment())
+        large = [] if memory is None else too_large(plan, waiting, memory)
+        return cls(
+            plan,
+            tasks,
+            frozenset(cached),
+            frozenset(needed),
+            expected,
+            device,
+            tuple(impossible),
+            tuple(large),
+        )
 
     @property
     def scores(self) -> int:
@@ -87,6 +102,7 @@ def to_document(work: Work, outlooks: Sequence[Outlook]) -> dict[str, Any]:
         "expected_s": sum(known),
         "never_timed": len(work.expected) - len(known),
         "unfit": list(work.unfit),
+        "too_large": list(work.too_large),
         "tasks": [
             {
                 "stage": task.node,
@@ -162,6 +178,8 @@ def print_plan(console: Console, work: Work, *, every: bool) -> None:
     )
     for sentence in work.unfit:
         console.print(f"✗ not on this machine: {clean(sentence)}", style="red", highlight=False, markup=False)
+    for sentence in work.too_large:
+        console.print(f"! {clean(sentence)}", style="yellow", highlight=False, markup=False)
 
 
 def print_gates(console: Console, outlooks: Sequence[Outlook]) -> None:
