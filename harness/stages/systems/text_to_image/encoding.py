@@ -44,15 +44,16 @@ def train_tokenizer(
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     learner = CLIPTokenizer().backend_tokenizer
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary - len(letters) - 2,
-        initial_alphabet=letters,
-        end_of_word_suffix="</w>",
-        show_progress=False,
-    )
     sentences = list(_sentences(captions))
     if not sentences:
         raise StageError("no sentence to learn words from")
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - len(letters) - 2,
+        initial_alphabet=letters,
+        special_tokens=_word_ends(learner, sentences),
+        end_of_word_suffix="</w>",
+        show_progress=False,
+    )
     learner.train_from_iterator(sentences, trainer=trainer)
     learnt = json.loads(learner.to_str())["model"]
     words = [*letters, *(f"{letter}</w>" for letter in letters)]
@@ -60,6 +61,14 @@ def train_tokenizer(
     merges = [tuple(pair) for pair in learnt["merges"]]
     vocabulary_of = {word: index for index, word in enumerate([*words, _START, _END])}
     return _save(CLIPTokenizer(vocab=vocabulary_of, merges=merges, model_max_length=LENGTH), job)
+
+
+def _word_ends(learner: Any, sentences: Sequence[str]) -> list[str]:
+    """The letters that words end in, as tokens. The trainer would number them in the random order of a hash table, and
+    of pairs that are equally frequent it merges the one with the smaller number first.
+    """
+    split = (learner.pre_tokenizer.pre_tokenize_str(learner.normalizer.normalize_str(s)) for s in sentences)
+    return sorted({f"{word[-1]}</w>" for words in split for word, _ in words if word})
 
 
 @stage(version=1, software=("transformers",))

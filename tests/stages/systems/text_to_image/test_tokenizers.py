@@ -46,6 +46,16 @@ def test_any_text_can_be_spelt(learnt: Tokenizer, text: str) -> None:
     assert words.decode(ids[1:-1]).replace(" ", "") == text.lower().replace(" ", "")
 
 
+def test_pairs_that_are_equally_frequent_are_always_merged_in_the_same_order(tmp_path):
+    """Every word once: the order of all pairs hangs on the numbers of their letters."""
+    told = captions(tmp_path / "told", *(f"{a}{b}" for a in "abcdefgh" for b in "stuvwxyz"))
+    made = [
+        train_tokenizer((told,), vocabulary=600, job=FolderJob(tmp_path / str(n))).path / "tokenizer.json"
+        for n in range(6)
+    ]
+    assert len({file.read_bytes() for file in made}) == 1
+
+
 @pytest.mark.proves("text_to_image.train_tokenizer", "vocabulary")
 def test_vocabulary_bounds_how_many_tokens_there_are(tmp_path: Path) -> None:
     told = captions(tmp_path / "told", *(f"{a}{b}{a}" for a in "abcdefghijklm" for b in "nopqrstuvw"))
