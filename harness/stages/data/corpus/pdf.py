@@ -19,7 +19,7 @@ from harness.artifact import Corpus, Json
 from harness.errors import StageError
 from harness.formats import corpus
 from harness.formats.corpus import Row
-from harness.sources.content import files_of
+from harness.sources.content import files_of, passed_over
 from harness.sources.hub import Source
 from harness.stage import Job, Reading, stage
 from harness.stages.data.corpus.glyphs import UNREADABLE, clarify, marked
@@ -62,7 +62,7 @@ def read_pdfs(*, source: Source, strict: Reading[bool] = False, job: Job) -> Cor
         )
     folder = job.folder()
     corpus.write(folder, rows)
-    facts = {**corpus.count(rows), **_totals(accounts), "unread": dict(unread)}
+    facts = {**corpus.count(rows), **_totals(accounts), "unread": dict(unread), **passed_over(source.path)}
     if facts["unclear"]:
         named = [name for name, found in accounts.items() if found.unclear]
         facts["warnings"] = [

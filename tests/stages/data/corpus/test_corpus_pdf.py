@@ -204,6 +204,15 @@ def test_one_file_may_be_the_source(tmp_path):
     assert [row.document for row in corpus.read(made.path)] == ["b.pdf", "b.pdf"]
 
 
+def test_what_systems_leave_beside_the_papers_is_counted(tmp_path):
+    left = {"__MACOSX/._b.pdf": b"x", "Thumbs.db": b"x", ".DS_Store": b"x"}
+    made = read_pdfs(
+        source=lay(tmp_path / "a", {"b.pdf": pdf(PAPER), **left}), strict=True, job=FolderJob(tmp_path)
+    )
+    assert made.facts["passed over"] == {".DS_Store": 1, "Thumbs.db": 1, "__MACOSX": 1}
+    assert made.facts["unread"] == {}
+
+
 @pytest.mark.proves("corpus.read_pdfs", "strict")
 @pytest.mark.parametrize(
     ("name", "message"),
