@@ -42,8 +42,12 @@ Precision = Annotated[Literal["fp32", "bf16", "fp16"], PRECISIONS]
 def unfit_training(parameters: Mapping[str, Any], device: str) -> str:
     """``Stage.unfit`` of a training: libraries scale losses on GPUs only, and Lightning takes bf16 instead on a CPU."""
     name = parameters["precision"]
-    scaled = PRECISIONS[name].scaled and device == "cpu"
-    return f"precision: {name} is for GPUs; on a CPU use bf16 or fp32" if scaled else ""
+    return for_gpus(name) if PRECISIONS[name].scaled and device == "cpu" else ""
+
+
+def for_gpus(precision: str) -> str:
+    """Why a training in this precision does not run on a CPU."""
+    return f"precision: {precision} is for GPUs; on a CPU use bf16 or fp32"
 
 
 def dtype_of(precision: Precision) -> torch.dtype:

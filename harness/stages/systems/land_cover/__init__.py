@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.artifact import Artifact, Classifier, Images, Json, LabelledImages, Predictions
-from harness.compute.precisions import Precision, unfit_training
+from harness.compute.precisions import PRECISIONS, Precision, for_gpus, unfit_training
 from harness.errors import StageError
 from harness.sources.content import files_of
 from harness.sources.hub import Source
@@ -115,8 +115,8 @@ def train(
         drop_last=len(seen) > batch_size
         and len(seen) % batch_size == 1,  # batch norm cannot compute statistics from one image
     )
-    if unfit := unfit_training({"precision": precision}, job.device):
-        raise StageError(unfit)
+    if PRECISIONS[precision].scaled and job.device == "cpu":
+        raise StageError(for_gpus(precision))
     recipe = Recipe(model, loss, lr, patience, freeze_backbone, epochs, precision, keep, seed)
     trained = fit(recipe, len(classes), weights.load() if weights else None, data, job)
 

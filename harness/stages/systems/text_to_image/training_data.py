@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from harness.artifact import Artifact, Json
-from harness.compute.precisions import unfit_training
+from harness.compute.precisions import PRECISIONS, for_gpus
 from harness.errors import StageError
 from harness.formats import image_folder
 from harness.formats.opening import opened
@@ -256,8 +256,8 @@ def prepare(
     """
     if (job.scratch / _DONE).exists():
         return
-    if unfit := unfit_training({"precision": recipe.precision}, job.device):
-        raise StageError(unfit)
+    if PRECISIONS[recipe.precision].scaled and job.device == "cpu":  # accelerate scales losses on GPUs only
+        raise StageError(for_gpus(recipe.precision))
     opened = read_pipeline(pipeline.path, "the pipeline", torch.float32)
     vae = opened.vae.to(job.device)
     multiple = opened.vae_scale_factor  # the UNet also takes latents of odd size
