@@ -127,16 +127,6 @@ class Plan:
         return found
 
 
-def unfit(tasks: Iterable[Task], device: str) -> list[str]:
-    """Why tasks cannot work on a machine whose best device is ``cpu`` or ``cuda``: a sentence for each stage."""
-    told: dict[str, None] = {}
-    for task in tasks:
-        own = "cpu" if task.stage.resources.gpu == "none" else device
-        if why := task.stage.unfit(task.parameters, own):
-            told[f"{task.node}: {why}"] = None
-    return list(told)
-
-
 def make(
     suite: Suite,
     *,

@@ -15,9 +15,10 @@ from typing import Literal
 
 from harness.artifact import Artifact
 from harness.engine.attempt import Attempt, Outcome, call_of
+from harness.engine.device_fit import unfit
 from harness.engine.executors import Ended, Executor, Lost, Message, Post, Progressed, Slot, Withdrawn
 from harness.engine.outcome import CallOutcome
-from harness.engine.plan import Plan, Task, TaskId, unfit
+from harness.engine.plan import Plan, Task, TaskId
 from harness.errors import StageError, UsageError
 from harness.store.artifacts import Store
 from harness.store.entries import ONLY

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
 
 import pytest
 from drawing import draws
@@ -18,9 +16,8 @@ from toy_plans import all_keys, keys_of, planned, tasks_of, with_stage
 from toy_suites import changed, write_suite
 
 from harness.artifact import Images, Json
-from harness.engine.plan import Plan, Task, make, unfit
+from harness.engine.plan import Plan, make
 from harness.errors import UsageError
-from harness.stage import Resources
 from harness.suite import Suite, load
 from harness.suite.typed import to_json
 
@@ -52,30 +49,6 @@ def test_a_task_is_given_what_its_key_says(tmp_path: Path) -> None:
         assert {name: to_json(value) for name, value in task.parameters.items()} == task.keyed
     given = {(t.parameters["loss"], t.parameters["seed"]) for t in tasks_of(plan, "model")}
     assert given == {(loss, seed) for loss in ("square", "absolute") for seed in (0, 1, 2)}
-
-
-def test_what_cannot_work_on_a_device_is_told_once_for_each_stage(tmp_path: Path) -> None:
-    plan = planned(tmp_path)
-
-    def of(gpu: Literal["none", "one", "all"]) -> list[Task]:
-        def fits(parameters: Mapping[str, Any], device: str) -> str:
-            return (
-                f"loss: {parameters['loss']} is not for a {device}" if parameters["loss"] == "square" else ""
-            )
-
-        return [
-            replace(t, stage=replace(t.stage, resources=Resources(gpu), unfit=fits))
-            for t in tasks_of(plan, "model")
-        ]
-
-    for device, gpu, where in (
-        ("cpu", "one", "cpu"),
-        ("cuda", "one", "cuda"),
-        ("cuda", "all", "cuda"),
-        ("cuda", "none", "cpu"),
-    ):
-        assert unfit(of(gpu), device) == [f"model: loss: square is not for a {where}"]
-    assert unfit(plan.tasks.values(), "cpu") == []
 
 
 POOLED = [

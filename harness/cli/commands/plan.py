@@ -17,8 +17,8 @@ from harness.compare import baseline as baselines
 from harness.compare.planning import Outlook, outlooks
 from harness.compare.sample import Side
 from harness.compare.wording import clean, counted, listed, number, point
-from harness.engine.memory_needs import gpu_bytes, too_large
-from harness.engine.plan import Plan, Task, expected_s, unfit
+from harness.engine.device_fit import gpu_bytes, too_large, unfit
+from harness.engine.plan import Plan, Task, expected_s
 from harness.engine.recording import gate_infos
 from harness.errors import Exit, UsageError
 from harness.evaluation.preparing import prepare

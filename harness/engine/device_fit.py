@@ -1,8 +1,9 @@
-"""What tasks at the published architectures need of a GPU's memory, and which of them a GPU is too small for.
+"""Which tasks a device cannot do: by their parameters (``unfit``), or by the memory that they need (``too_large``).
 
-The bytes were counted, not measured: those of all tensors that live at the same time (``scripts/gpu_memory.py``). The
-libraries of CUDA, workspaces of kernels and gaps between tensors come on top, and so do a moving average of the weights
-and a text encoder that is trained: a task may run out of memory without being named here.
+The memory is known at the published architectures. Its bytes were counted, not measured: those of all tensors that live
+at the same time (``scripts/gpu_memory.py``). The libraries of CUDA, workspaces of kernels and gaps between tensors come
+on top, and so do a moving average of the weights and a text encoder that is trained: a task may run out of memory
+without being named here.
 """
 
 from __future__ import annotations
@@ -27,6 +28,16 @@ _REPOSITORIES = {
 """What published weights are: the plan does not open them."""
 _SIZES = {"sd15": 512}
 _CONTEXTS = {"phi-1.5": 2048, "mistral-7b": 32768}
+
+
+def unfit(tasks: Iterable[Task], device: str) -> list[str]:
+    """Why tasks cannot work on a machine whose best device is ``cpu`` or ``cuda``: a sentence for each stage."""
+    told: dict[str, None] = {}
+    for task in tasks:
+        own = "cpu" if task.stage.resources.gpu == "none" else device
+        if why := task.stage.unfit(task.parameters, own):
+            told[f"{task.node}: {why}"] = None
+    return list(told)
 
 
 def too_large(plan: Plan, tasks: Iterable[Task], memory: float) -> list[str]:

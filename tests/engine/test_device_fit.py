@@ -1,21 +1,25 @@
-"""What published architectures need of a GPU: how it is counted, how it is looked up, and what a plan says of it."""
+"""What a device cannot do: parameters, and the memory of published architectures, how it is counted and looked up."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from command_line import Project, finish, start
+from toy_plans import planned, tasks_of
 
-from harness.engine.memory_needs import _at, gpu_bytes, needed, too_large
+from harness.engine.device_fit import _at, gpu_bytes, needed, too_large, unfit
 from harness.engine.memory_table import BATCHES, CURVES
-from harness.engine.plan import make
+from harness.engine.plan import Task, make
+from harness.stage import Resources
 from harness.suite import load
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +107,7 @@ def test_a_gpus_memory_is_read_from_its_environment() -> None:
     assert gpu_bytes({"gpu_memory": "[N/A]"}) is None
 
 
-def planned(project: Project, tmp_path: Path, suite: str, memory: int, *options: str) -> Any:
+def foreseen(project: Project, tmp_path: Path, suite: str, memory: int, *options: str) -> Any:
     """A plan where ``nvidia-smi`` tells of a GPU with so many MiB."""
     tool = tmp_path / "bin" / "nvidia-smi"
     tool.parent.mkdir(exist_ok=True)
@@ -133,14 +137,16 @@ def planned(project: Project, tmp_path: Path, suite: str, memory: int, *options:
 def test_a_plan_warns_of_a_gpu_that_is_too_small(
     project: Project, tmp_path: Path, suite: str, stage: str, small: int, large: int
 ) -> None:
-    told = planned(project, tmp_path, suite, small)
+    told = foreseen(project, tmp_path, suite, small)
     assert told.code == 0, told.err
     assert f"! {stage} needs about" in told.out
     [sentence] = [
-        s for s in planned(project, tmp_path, suite, small, "--json").json["too_large"] if s.startswith(stage)
+        s
+        for s in foreseen(project, tmp_path, suite, small, "--json").json["too_large"]
+        if s.startswith(stage)
     ]
     assert sentence.endswith(f"this device has {small * 2**20 / 1e9:.0f} GB")
-    assert planned(project, tmp_path, suite, large, "--json").json["too_large"] == []
+    assert foreseen(project, tmp_path, suite, large, "--json").json["too_large"] == []
 
 
 def test_the_papers_stages_are_looked_up_through_what_they_take_from() -> None:
@@ -157,3 +163,27 @@ def test_the_papers_stages_are_looked_up_through_what_they_take_from() -> None:
     plan = make(load(ROOT / "suites" / "paper" / "language-model.yaml"))
     said = {t.node: need for t in plan.tasks.values() if (need := needed(plan, t)) is not None}
     assert said["after"] == said["before"] < said["tuned"]
+
+
+def test_what_cannot_work_on_a_device_is_told_once_for_each_stage(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+
+    def of(gpu: Literal["none", "one", "all"]) -> list[Task]:
+        def fits(parameters: Mapping[str, Any], device: str) -> str:
+            return (
+                f"loss: {parameters['loss']} is not for a {device}" if parameters["loss"] == "square" else ""
+            )
+
+        return [
+            replace(t, stage=replace(t.stage, resources=Resources(gpu), unfit=fits))
+            for t in tasks_of(plan, "model")
+        ]
+
+    for device, gpu, where in (
+        ("cpu", "one", "cpu"),
+        ("cuda", "one", "cuda"),
+        ("cuda", "all", "cuda"),
+        ("cuda", "none", "cpu"),
+    ):
+        assert unfit(of(gpu), device) == [f"model: loss: square is not for a {where}"]
+    assert unfit(plan.tasks.values(), "cpu") == []
